@@ -1,0 +1,391 @@
+//! The inventory entry: what the operator wants of one certificate, checked and complete.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::key::KeyType;
+use super::name::{CertName, HookName, ProfileRef};
+use super::subject::Subject;
+
+/// One certificate of the inventory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Unique in the inventory.
+    pub name: CertName,
+    /// The file and line that the entry comes from, for messages.
+    pub source: Source,
+    /// The profile that issues it.
+    pub profile: ProfileRef,
+    /// TLM's seat id.
+    pub seat: String,
+    /// The subject without common name: attributes as TLM names them.
+    pub subject: Subject,
+    /// The common name.
+    pub common_name: Option<String>,
+    /// The subject alternative names.
+    pub names: Sans,
+    /// The key type; `None`: what the profile asks for.
+    pub key: Option<KeyType>,
+    /// Keep the installed key for the next certificate.
+    pub reuse_key: bool,
+    /// The validity to ask for; `None`: the profile's.
+    pub validity: Option<Validity>,
+    /// The renewal window; `None`: the profile's.
+    pub renew_before: Option<Duration>,
+    /// How a renewal is asked for.
+    pub request_method: RequestMethod,
+    /// Extended key usages that a new certificate must have; `None`: those of the installed one.
+    pub usages: Option<Vec<Usage>>,
+    /// Names that were not asked for are refused.
+    pub exact_names: bool,
+    /// Whether the request or the CA writes the subject.
+    pub subject_from: SubjectFrom,
+    /// Hooks to run after an install, in this order.
+    pub hooks: Vec<HookName>,
+    /// Where the certificate is served.
+    pub probes: Vec<Probe>,
+    /// More files in the generation.
+    pub formats: Vec<Format>,
+    /// Owner, group and modes of the files.
+    pub access: Access,
+    /// Copies at fixed paths.
+    pub files: FixedFiles,
+    /// TLM's `tags`, sent as they are.
+    pub tags: Vec<Value>,
+    /// TLM's `custom_attributes`, sent as they are.
+    pub custom_attributes: Vec<Value>,
+    /// TLM's `ca_attributes`, sent as they are.
+    pub ca_attributes: BTreeMap<String, Value>,
+}
+
+impl Entry {
+    /// What decides the content of the certificate: two entries that ask for the same need no new one.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked {
+            common_name: self.common_name.clone(),
+            names: self.names.sorted(),
+            subject: self.subject.clone(),
+            key: self.key,
+        }
+    }
+}
+
+/// Where an entry was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The drop-in file, relative to the configuration's folder (`certs.d/www.toml`).
+    pub file: String,
+    /// The line of the entry, from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} line {}", self.file, self.line)
+    }
+}
+
+/// The part of an entry that a certificate answers; kept with each request and each generation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The common name.
+    pub common_name: Option<String>,
+    /// The subject alternative names, sorted.
+    pub names: Sans,
+    /// The other subject attributes.
+    pub subject: Subject,
+    /// The key type that the entry names.
+    pub key: Option<KeyType>,
+}
+
+/// Subject alternative names. DNS names are in lower case and in A-label form.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sans {
+    /// DNS names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_names: Vec<String>,
+    /// IP addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ip_addresses: Vec<IpAddr>,
+    /// E-mail addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emails: Vec<String>,
+    /// URIs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uris: Vec<String>,
+}
+
+impl Sans {
+    /// Whether there is no name at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.dns_names.is_empty() && self.ip_addresses.is_empty() && self.emails.is_empty() && self.uris.is_empty()
+    }
+
+    /// The same names, sorted and each once.
+    #[must_use]
+    pub fn sorted(&self) -> Self {
+        fn sorted<T: Ord + Clone>(names: &[T]) -> Vec<T> {
+            let mut names = names.to_vec();
+            names.sort();
+            names.dedup();
+            names
+        }
+        Self {
+            dns_names: sorted(&self.dns_names),
+            ip_addresses: sorted(&self.ip_addresses),
+            emails: sorted(&self.emails),
+            uris: sorted(&self.uris),
+        }
+    }
+
+    /// The names of `self` that `other` lacks, as text.
+    #[must_use]
+    pub fn missing_in(&self, other: &Self) -> Vec<String> {
+        let ip = |addresses: &[IpAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let pairs = [
+            (self.dns_names.clone(), other.dns_names.clone()),
+            (ip(&self.ip_addresses), ip(&other.ip_addresses)),
+            (self.emails.clone(), other.emails.clone()),
+            (self.uris.clone(), other.uris.clone()),
+        ];
+        let missing = |(wanted, there): (Vec<String>, Vec<String>)| {
+            wanted.into_iter().filter(move |name| !there.iter().any(|other| other.eq_ignore_ascii_case(name)))
+        };
+        pairs.into_iter().flat_map(missing).collect()
+    }
+}
+
+/// A validity to ask for, in TLM's units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validity {
+    /// The unit.
+    pub unit: ValidityUnit,
+    /// How many of them.
+    pub duration: u32,
+}
+
+impl Validity {
+    /// The validity as a span; months count 30 days and years 365.
+    #[must_use]
+    pub fn span(self) -> Duration {
+        let seconds = match self.unit {
+            ValidityUnit::Years => 365 * 86_400,
+            ValidityUnit::Months => 30 * 86_400,
+            ValidityUnit::Days => 86_400,
+            ValidityUnit::Hours => 3600,
+            ValidityUnit::Minutes => 60,
+        };
+        Duration::from_secs(u64::from(self.duration) * seconds)
+    }
+}
+
+/// TLM's units of validity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValidityUnit {
+    /// Calendar years.
+    Years,
+    /// Calendar months.
+    Months,
+    /// Days.
+    Days,
+    /// Hours.
+    Hours,
+    /// Minutes.
+    Minutes,
+}
+
+/// How a renewal is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestMethod {
+    /// As the profile allows.
+    #[default]
+    Auto,
+    /// Always a new certificate.
+    New,
+    /// Always the renewal of the installed one, where there is one.
+    Renew,
+}
+
+/// Who writes the subject of the certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectFrom {
+    /// The request: it is compared.
+    #[default]
+    Request,
+    /// The CA: it is not compared.
+    Ca,
+}
+
+/// An extended key usage, by its configuration name or, for others, its object identifier.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Usage(String);
+
+impl Usage {
+    const NAMED: [(&'static str, &'static str); 7] = [
+        ("server_auth", "1.3.6.1.5.5.7.3.1"),
+        ("client_auth", "1.3.6.1.5.5.7.3.2"),
+        ("code_signing", "1.3.6.1.5.5.7.3.3"),
+        ("email_protection", "1.3.6.1.5.5.7.3.4"),
+        ("time_stamping", "1.3.6.1.5.5.7.3.8"),
+        ("ocsp_signing", "1.3.6.1.5.5.7.3.9"),
+        ("any", "2.5.29.37.0"),
+    ];
+
+    /// From a configuration name or an object identifier; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some((name, _)) = Self::NAMED.iter().find(|(name, oid)| *name == text || *oid == text) {
+            return Some(Self((*name).to_owned()));
+        }
+        let is_oid =
+            text.contains('.') && text.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|c| c.is_ascii_digit()));
+        is_oid.then(|| Self(text.to_owned()))
+    }
+
+    /// The names that configuration knows.
+    pub fn known_names() -> impl Iterator<Item = &'static str> {
+        Self::NAMED.iter().map(|(name, _)| *name)
+    }
+}
+
+impl From<String> for Usage {
+    fn from(text: String) -> Self {
+        Self::parse(&text).unwrap_or(Self(text))
+    }
+}
+
+impl From<Usage> for String {
+    fn from(usage: Usage) -> Self {
+        usage.0
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a certificate is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// `host:port`.
+    pub address: String,
+    /// The name to ask for (SNI); `None`: the first DNS name.
+    pub server_name: Option<String>,
+    /// The protocol that upgrades to TLS; `None`: TLS at once.
+    pub starttls: Option<StartTls>,
+}
+
+/// Protocols that upgrade a plain connection to TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartTls {
+    /// RFC 3207.
+    Smtp,
+    /// RFC 3501.
+    Imap,
+    /// RFC 2595.
+    Pop3,
+    /// PostgreSQL's SSLRequest.
+    Postgres,
+    /// RFC 4511.
+    Ldap,
+}
+
+/// Files that a generation holds beside the four of every generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Key and fullchain in one file.
+    Bundle,
+    /// PKCS#12.
+    Pkcs12,
+    /// PKCS#7.
+    Pkcs7,
+    /// DER.
+    Der,
+}
+
+/// Owner, group and modes of the installed files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The owner, by name or number; `None`: the service's user.
+    pub owner: Option<String>,
+    /// The group, by name or number; `None`: the service's group.
+    pub group: Option<String>,
+    /// The mode of files that hold the key.
+    pub key_mode: u32,
+    /// The mode of the others.
+    pub mode: u32,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { owner: None, group: None, key_mode: 0o600, mode: 0o644 }
+    }
+}
+
+/// Copies at fixed paths, for programs that cannot follow symlinks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FixedFiles {
+    /// The private key.
+    pub private_key: Option<PathBuf>,
+    /// The leaf alone.
+    pub certificate: Option<PathBuf>,
+    /// The intermediates.
+    pub chain: Option<PathBuf>,
+    /// Leaf and intermediates.
+    pub fullchain: Option<PathBuf>,
+    /// Key and fullchain.
+    pub bundle: Option<PathBuf>,
+    /// PKCS#12.
+    pub pkcs12: Option<PathBuf>,
+    /// The file that holds the password of the PKCS#12 file.
+    pub pkcs12_password_file: Option<PathBuf>,
+}
+
+impl FixedFiles {
+    /// The targets with their key in the configuration, keys first.
+    pub fn targets(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+        [
+            ("private_key", &self.private_key),
+            ("bundle", &self.bundle),
+            ("pkcs12", &self.pkcs12),
+            ("fullchain", &self.fullchain),
+            ("certificate", &self.certificate),
+            ("chain", &self.chain),
+        ]
+        .into_iter()
+        .filter_map(|(key, path)| path.as_ref().map(|path| (key, path)))
+    }
+}
+
+/// A value that is handed through to TLM unread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    String(String),
+    /// A list.
+    Array(Vec<Value>),
+    /// A table.
+    Table(BTreeMap<String, Value>),
+}

@@ -1,0 +1,157 @@
+//! What is on the disk, as an observation: facts, judged against the entry once.
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Asked, Entry, Sans, SubjectFrom, Usage};
+use super::key::KeyType;
+use super::name::{Digest, Generation, ProfileId, SerialNumber};
+use super::subject::{Subject, SubjectAttribute, same_value};
+use super::text::Text;
+use super::time::Timestamp;
+
+/// The facts of a leaf certificate that decisions need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaf {
+    /// Upper-case hex.
+    pub serial_number: SerialNumber,
+    /// SHA-256 of the DER.
+    pub fingerprint: Digest,
+    /// SHA-256 of the SPKI.
+    pub spki: Digest,
+    /// The first instant of the validity.
+    pub not_before: Timestamp,
+    /// The last instant of the validity.
+    pub not_after: Timestamp,
+    /// The key type; `None`: one that renewd does not make.
+    pub key: Option<KeyType>,
+    /// The common name.
+    pub common_name: Option<String>,
+    /// The other subject attributes that TLM knows.
+    pub subject: Subject,
+    /// The subject alternative names.
+    pub names: Sans,
+    /// The extended key usages; empty: no such extension.
+    pub usages: Vec<Usage>,
+}
+
+/// What is known of the set that the live path names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observed {
+    /// Nothing there.
+    Absent,
+    /// Read, and unusable: it does not parse, or key and certificate do not belong together.
+    Damaged(Text),
+    /// Could not be read; says nothing about what is there.
+    Unreadable(Text),
+    /// A usable set.
+    Installed(Box<Installed>),
+}
+
+impl Observed {
+    /// The installed set, if one is usable.
+    #[must_use]
+    pub fn installed(&self) -> Option<&Installed> {
+        match self {
+            Self::Installed(installed) => Some(installed),
+            Self::Absent | Self::Damaged(_) | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// A usable installed set, judged against its entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Installed {
+    /// The generation that `live` names.
+    pub generation: Generation,
+    /// Upper-case hex.
+    pub serial_number: SerialNumber,
+    /// SHA-256 of the DER.
+    pub fingerprint: Digest,
+    /// SHA-256 of the SPKI.
+    pub spki: Digest,
+    /// The first instant of the validity.
+    pub not_before: Timestamp,
+    /// The last instant of the validity.
+    pub not_after: Timestamp,
+    /// The extended key usages.
+    pub usages: Vec<Usage>,
+    /// The profile that issued it, where the manifest says so.
+    pub profile: Option<ProfileId>,
+    /// How the entry asks for something else than this certificate answers.
+    pub differs: Option<Text>,
+    /// Files of the set, at fixed paths or in the generation, that are not as they should be.
+    pub drift: Vec<Text>,
+}
+
+impl Installed {
+    /// The lifetime of the certificate.
+    #[must_use]
+    pub fn lifetime(&self) -> std::time::Duration {
+        self.not_after.since(self.not_before)
+    }
+}
+
+/// How an entry asks for something else than the generation answers: by the manifest where there is one, by the
+/// certificate's content where the files were adopted. What passed the gate is never drift, so that with a manifest
+/// the content does not count.
+#[must_use]
+pub fn difference(entry: &Entry, manifest: Option<&Asked>, leaf: &Leaf) -> Option<Text> {
+    match manifest {
+        Some(asked) => differs_from_asked(&entry.asked(), asked),
+        None => differs_from_content(entry, leaf),
+    }
+    .map(|what| Text::new(&what))
+}
+
+fn differs_from_asked(wanted: &Asked, asked: &Asked) -> Option<String> {
+    if wanted == asked {
+        return None;
+    }
+    let missing = wanted.names.missing_in(&asked.names);
+    let surplus = asked.names.missing_in(&wanted.names);
+    if !missing.is_empty() {
+        return Some(format!("names added: {}", missing.join(", ")));
+    }
+    if !surplus.is_empty() {
+        return Some(format!("names removed: {}", surplus.join(", ")));
+    }
+    if wanted.common_name != asked.common_name {
+        return Some(format!("common_name is now {:?}", wanted.common_name.as_deref().unwrap_or_default()));
+    }
+    if wanted.key != asked.key {
+        return Some(wanted.key.map_or("key is no longer named".to_owned(), |key| format!("key is now {key}")));
+    }
+    Some("the subject changed".to_owned())
+}
+
+fn differs_from_content(entry: &Entry, leaf: &Leaf) -> Option<String> {
+    let missing = entry.names.missing_in(&leaf.names);
+    if !missing.is_empty() {
+        return Some(format!("the certificate lacks {}", missing.join(", ")));
+    }
+    if let Some(key) = entry.key.filter(|key| Some(*key) != leaf.key) {
+        return Some(format!("the key is no {key}"));
+    }
+    if entry.subject_from == SubjectFrom::Ca {
+        return None;
+    }
+    if let Some(wanted) = &entry.common_name
+        && !leaf.common_name.as_ref().is_some_and(|there| same_value(wanted, there))
+    {
+        return Some(format!("the common name is not {wanted:?}"));
+    }
+    missing_attribute(&entry.subject, &leaf.subject)
+        .map(|(attribute, value)| format!("the subject lacks {attribute} {value:?}"))
+}
+
+/// The first attribute value of `wanted` that `there` lacks.
+#[must_use]
+pub fn missing_attribute<'a>(wanted: &'a Subject, there: &Subject) -> Option<(SubjectAttribute, &'a str)> {
+    let has = |attribute: &SubjectAttribute, value: &str| {
+        there.get(attribute).is_some_and(|values| values.iter().any(|other| same_value(value, other)))
+    };
+    wanted
+        .iter()
+        .flat_map(|(attribute, values)| values.iter().map(move |value| (*attribute, value.as_str())))
+        .find(|(attribute, value)| !has(attribute, value))
+}

@@ -1,0 +1,81 @@
+//! A certificate profile of TLM, as far as it decides what may be asked for and when.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::Validity;
+use super::key::KeyType;
+use super::name::ProfileId;
+
+/// A profile as last read from TLM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Its id.
+    pub id: ProfileId,
+    /// Its name.
+    pub name: String,
+    /// `Active`, or why it cannot be used.
+    pub status: String,
+    /// `rest_api`, or what it is for instead.
+    pub enrollment_method: String,
+    /// `third_party_app`, or what it asks for instead.
+    pub authentication_method: String,
+    /// The renewal window in days: the smaller of `renewal_window_days` and `renewal_period_days`.
+    pub renewal_window_days: Option<u32>,
+    /// Whether a second certificate may be issued while one is valid.
+    pub allows_duplicates: bool,
+    /// Whether a request may name its own validity.
+    pub allows_validity: bool,
+    /// The validity that the profile gives.
+    pub validity: Option<Validity>,
+    /// The key types that the profile takes; empty: it does not say.
+    pub keys: Vec<KeyType>,
+    /// Whether DigiCert makes and keeps the key.
+    pub escrows_keys: bool,
+    /// The subject attributes that it lists.
+    pub subject: Vec<ProfileAttribute>,
+    /// The kinds of subject alternative names that it lists, under their request keys.
+    pub san: Vec<ProfileAttribute>,
+    /// The issuing CA and its chain as PEM, where the profile shows them.
+    pub issuers: Vec<String>,
+}
+
+impl Profile {
+    /// The renewal window.
+    #[must_use]
+    pub fn renewal_window(&self) -> Option<Duration> {
+        self.renewal_window_days.map(|days| Duration::from_secs(u64::from(days) * 86_400))
+    }
+
+    /// The key type for an entry that names none: the first that the profile takes.
+    #[must_use]
+    pub fn default_key(&self) -> KeyType {
+        self.keys.first().copied().unwrap_or(KeyType::EcdsaP256)
+    }
+}
+
+/// An attribute that a profile lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileAttribute {
+    /// TLM's key (`common_name`, `dns_names`, …), in lower case.
+    pub key: String,
+    /// Whether the request must carry it.
+    pub mandatory: bool,
+    /// Whether it may have several values.
+    pub multiple: bool,
+    /// Where its value comes from.
+    pub origin: Origin,
+}
+
+/// Where the value of a profile's attribute comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The request (`REST Request`, `ENTERED_BY_USER_DURING_ENROLLMENT`, `from_csr`, or not said).
+    Request,
+    /// A fixed value that TLM adds by itself: never sent.
+    Fixed(String),
+    /// TLM's own sources (`UPLOADED_BY_ADMIN`, `AD_ATTRIBUTE`, …): may be sent, never required of the request.
+    Elsewhere,
+}

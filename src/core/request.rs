@@ -1,0 +1,149 @@
+//! What a request to TLM says: composed from entry and profile, with every reason why it may not be sent.
+
+use super::entry::{Entry, SubjectFrom, Validity};
+use super::failure::{Failure, FailureClass};
+use super::key::KeyType;
+use super::profile::{Origin, Profile, ProfileAttribute};
+use super::subject::{Subject, SubjectAttribute};
+
+/// What is asked of TLM, without the CSR.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    /// The key type to make.
+    pub key: KeyType,
+    /// The subject, common name included, without the attributes that the profile fixes.
+    pub subject: Subject,
+    /// The validity, where the entry asks for one.
+    pub validity: Option<Validity>,
+}
+
+/// Composes the request of `entry` under `profile`.
+///
+/// # Errors
+///
+/// When the profile cannot be used, or the entry does not fit it; every misfit is named in one message.
+pub fn compose(entry: &Entry, profile: &Profile) -> Result<Wish, Failure> {
+    usable(entry, profile)?;
+    let key = entry.key.unwrap_or_else(|| profile.default_key());
+    let mut subject = entry.subject.clone();
+    if let Some(common_name) = &entry.common_name {
+        subject.insert(SubjectAttribute::CommonName, vec![common_name.clone()]);
+    }
+    let mut misfits = subject_misfits(entry, profile, &subject);
+    misfits.extend(san_misfits(entry, profile));
+    if !profile.keys.is_empty() && !profile.keys.contains(&key) {
+        let allowed: Vec<_> = profile.keys.iter().map(|key| key.as_str()).collect();
+        misfits.push(format!("the profile takes no {key} (it takes {}): change `key`", allowed.join(", ")));
+    }
+    if entry.validity.is_some() && !profile.allows_validity {
+        misfits.push("the profile allows no validity of the request's own: remove `validity`".to_owned());
+    }
+    if !misfits.is_empty() {
+        let message = format!("{} does not fit profile {:?}: {}", entry.source, profile.name, misfits.join("; "));
+        return Err(Failure::new(FailureClass::EntryMismatch, message));
+    }
+    subject.retain(|attribute, _| !is_fixed(&profile.subject, attribute.key()));
+    Ok(Wish { key, subject, validity: entry.validity })
+}
+
+fn usable(entry: &Entry, profile: &Profile) -> Result<(), Failure> {
+    let name = &profile.name;
+    let refuse = |why: String| {
+        let message = format!("profile {name:?} cannot be used for {}: {why}", entry.source);
+        Err(Failure::new(FailureClass::ProfileUnusable, message))
+    };
+    if !profile.status.eq_ignore_ascii_case("active") {
+        return refuse(format!(
+            "its status is {:?}, not Active; activate it in TLM or name another profile",
+            profile.status
+        ));
+    }
+    if !profile.enrollment_method.eq_ignore_ascii_case("rest_api") {
+        return refuse(format!(
+            "its enrollment method is {:?}, not rest_api; name a profile for the REST API",
+            profile.enrollment_method
+        ));
+    }
+    if !profile.authentication_method.eq_ignore_ascii_case("third_party_app") {
+        return refuse(format!(
+            "its authentication method is {:?}, not third_party_app; change it in TLM or name another profile",
+            profile.authentication_method
+        ));
+    }
+    if profile.escrows_keys {
+        return refuse("DigiCert makes its keys (cloud key escrow); renewd makes keys on the host alone".to_owned());
+    }
+    Ok(())
+}
+
+fn subject_misfits(entry: &Entry, profile: &Profile, subject: &Subject) -> Vec<String> {
+    if entry.subject_from == SubjectFrom::Ca && profile.subject.is_empty() {
+        return Vec::new();
+    }
+    let mut misfits = Vec::new();
+    for (attribute, values) in subject {
+        let key = attribute.key();
+        match listed(&profile.subject, key) {
+            None => misfits.push(format!("the profile does not list subject attribute {key}: remove {}", written(key))),
+            Some(found) if values.len() > 1 && !found.multiple => {
+                misfits.push(format!("the profile takes one value of {key}, and the entry names {}", values.len()));
+            }
+            Some(_) => {}
+        }
+    }
+    for wanted in profile.subject.iter().filter(|wanted| is_required(wanted)) {
+        let given = SubjectAttribute::of_key(&wanted.key).is_some_and(|attribute| subject.contains_key(&attribute));
+        if !given {
+            misfits.push(format!(
+                "the profile requires subject attribute {}: add {}",
+                wanted.key,
+                written(&wanted.key)
+            ));
+        }
+    }
+    misfits
+}
+
+/// Where the entry writes a subject attribute.
+fn written(key: &str) -> String {
+    if key == SubjectAttribute::CommonName.key() { "`common_name`".to_owned() } else { format!("`subject.{key}`") }
+}
+
+fn san_misfits(entry: &Entry, profile: &Profile) -> Vec<String> {
+    let counts = [
+        ("dns_names", entry.names.dns_names.len()),
+        ("ip_addresses", entry.names.ip_addresses.len()),
+        ("emails", entry.names.emails.len()),
+        ("uris", entry.names.uris.len()),
+    ];
+    let mut misfits = Vec::new();
+    for (key, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        match listed(&profile.san, key) {
+            None => misfits
+                .push(format!("the profile does not list subject alternative names of kind {key}: remove `{key}`")),
+            Some(found) if count > 1 && !found.multiple => {
+                misfits.push(format!("the profile takes one of {key}, and the entry names {count}"));
+            }
+            Some(_) => {}
+        }
+    }
+    for wanted in profile.san.iter().filter(|wanted| is_required(wanted)) {
+        if !counts.iter().any(|(key, count)| *key == wanted.key && *count > 0) {
+            misfits.push(format!("the profile requires {0}: add `{0}`", wanted.key));
+        }
+    }
+    misfits
+}
+
+fn listed<'a>(attributes: &'a [ProfileAttribute], key: &str) -> Option<&'a ProfileAttribute> {
+    attributes.iter().find(|attribute| attribute.key == key)
+}
+
+fn is_required(attribute: &ProfileAttribute) -> bool {
+    attribute.mandatory && attribute.origin == Origin::Request
+}
+
+/// Whether TLM adds this attribute by itself.
+fn is_fixed(attributes: &[ProfileAttribute], key: &str) -> bool {
+    listed(attributes, key).is_some_and(|attribute| matches!(attribute.origin, Origin::Fixed(_)))
+}

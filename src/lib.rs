@@ -1,0 +1,6 @@
+//! `renewd` keeps a host's TLS certificates renewed through the REST API of DigiCert Trust Lifecycle Manager.
+//!
+//! The rooms, and the one rule of who may use whom: `core` ← `pki` ← {`config`, `api`, `store`} ← `daemon` ← `cli`.
+
+pub mod api;
+pub mod core;
