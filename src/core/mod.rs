@@ -1,13 +1,21 @@
 //! The core: what is wanted, what is true, what was started, and what to do next. Pure: std and serde derives alone;
 //! no clock, no file, no network, no lock, no randomness, no hash map. Every instant is an argument.
 
+pub mod backoff;
+pub mod decide;
 pub mod entry;
+pub mod event;
 pub mod failure;
 pub mod key;
 pub mod name;
 pub mod observed;
 pub mod profile;
+pub mod protocol;
+pub mod reading;
+pub mod reason;
+pub mod record;
 pub mod request;
+pub mod schedule;
 pub mod subject;
 pub mod text;
 pub mod time;

@@ -48,6 +48,12 @@ impl Profile {
         self.renewal_window_days.map(|days| Duration::from_secs(u64::from(days) * 86_400))
     }
 
+    /// A number that changes when the profile says something else.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        super::backoff::mix(&format!("{self:?}"), 0)
+    }
+
     /// The key type for an entry that names none: the first that the profile takes.
     #[must_use]
     pub fn default_key(&self) -> KeyType {

@@ -1,0 +1,597 @@
+//! The decision: what to do for one certificate now, why, and when to look again. A pure function of the entry, the
+//! files, the profile, the record and the time; one certificate never depends on another.
+
+use std::time::Duration;
+
+use super::backoff;
+use super::entry::{Entry, RequestMethod};
+use super::event::Method;
+use super::failure::{FailureClass, RetryHint, Scope};
+use super::key::KeyType;
+use super::name::{Attempt, HookName, ProfileRef, RequestId, SerialNumber};
+use super::observed::{Installed, Observed};
+use super::profile::Profile;
+use super::reading::Reading;
+use super::reason::{Cause, Reason, State};
+use super::record::{BUDGET_SPAN, Record, Request, Stage, Trouble};
+use super::request::compose;
+use super::schedule::Schedule;
+use super::time::Timestamp;
+
+/// Everything that a decision may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// What is wanted.
+    pub entry: &'a Entry,
+    /// What is on the disk.
+    pub observed: &'a Observed,
+    /// What is known of the profile.
+    pub reading: &'a Reading,
+    /// What was started and what failed.
+    pub record: &'a Record,
+    /// What holds for all certificates.
+    pub surroundings: &'a Surroundings,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What holds for all certificates alike.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Surroundings {
+    /// `max_submissions_per_day`.
+    pub submissions_per_day: u32,
+    /// `status_check_interval`; `None`: off.
+    pub status_check_interval: Option<Duration>,
+    /// When the first pickup follows.
+    pub first_poll: Duration,
+    /// Whether nothing may be submitted because the clock is wrong; with the offset in seconds, where known.
+    pub clock_wrong: Option<Option<i64>>,
+    /// Whether the journal is of a newer format, so that nothing may be submitted.
+    pub journal_too_new: bool,
+    /// Whether search may be used.
+    pub can_search: bool,
+    /// Whether details may be used.
+    pub can_check: bool,
+    /// When the API answered again after an outage: what failed before for its sake is tried again.
+    pub api_recovered_at: Option<Timestamp>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Nothing.
+    Wait,
+    /// Read the profile.
+    ReadProfile(ProfileRef),
+    /// Make a key and submit, or submit a prepared request (again).
+    Submit(Submission),
+    /// Look for a certificate with the key of a request whose answer was lost.
+    LookUp(Attempt),
+    /// Ask for a pending request.
+    PickUp(Attempt, RequestId),
+    /// Check what TLM issued, and install it.
+    Install {
+        /// The request.
+        attempt: Attempt,
+        /// Its certificate.
+        serial_number: SerialNumber,
+        /// Install it even if it lacks a usage.
+        emergency: bool,
+    },
+    /// Put the installed files back as they should be.
+    Repair,
+    /// Run a hook for the installed generation.
+    RunHook(HookName),
+    /// Ask TLM for the state of the installed certificate.
+    CheckStatus(SerialNumber),
+    /// Give the request in flight up.
+    Abandon(Attempt),
+    /// Remove the key of an abandoned request.
+    ForgetKey(Attempt),
+}
+
+impl Action {
+    /// Whether it needs the API, and so a place among the running requests.
+    #[must_use]
+    pub const fn needs_api(&self) -> bool {
+        match self {
+            Self::Submit(_) | Self::LookUp(_) | Self::PickUp(..) | Self::CheckStatus(_) | Self::Install { .. } => true,
+            Self::Wait
+            | Self::ReadProfile(_)
+            | Self::Repair
+            | Self::Abandon(_)
+            | Self::ForgetKey(_)
+            | Self::RunHook(_) => false,
+        }
+    }
+}
+
+/// A request to send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submission {
+    /// Its number.
+    pub attempt: Attempt,
+    /// Whether key and CSR are there from an earlier try.
+    pub prepared: bool,
+    /// How to ask.
+    pub method: Method,
+    /// The type of key to make.
+    pub key: KeyType,
+    /// Whether the new certificate has to end later than the installed one.
+    pub expiring: bool,
+}
+
+/// A decision.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Decision {
+    /// What to do now.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// When to decide again if nothing happens before.
+    pub wake_at: Timestamp,
+    /// The renewal time, where something is installed.
+    pub renew_at: Option<Timestamp>,
+    /// Whether less than a tenth of the validity is left, or nothing valid is there.
+    pub emergency: bool,
+}
+
+/// Decides.
+pub fn decide(world: &World<'_>) -> Decision {
+    let schedule = world.schedule();
+    let (action, reason, wake_at) = *world.choose(schedule.as_ref());
+    let emergency = schedule.as_ref().is_none_or(|schedule| world.now >= schedule.emergency_at);
+    Decision { action, reason, wake_at, renew_at: schedule.map(|schedule| schedule.renew_at), emergency }
+}
+
+type Choice = Box<(Action, Reason, Timestamp)>;
+
+impl<'a> World<'a> {
+    fn schedule(&self) -> Option<Schedule> {
+        let installed = self.observed.installed()?;
+        Some(Schedule::of(self.entry, self.reading.profile.as_ref(), installed))
+    }
+
+    fn choose(&self, schedule: Option<&Schedule>) -> Choice {
+        if let Observed::Unreadable(what) = self.observed {
+            return self.wait(Reason::Unreadable(what.clone()), self.now + RECHECK);
+        }
+        let main = match (self.disk_trouble(), &self.record.request) {
+            (Some(choice), _) => choice,
+            (None, Some(request)) => self.go_on(request, schedule),
+            (None, None) => self.renew_or_keep(schedule),
+        };
+        if main.0 == Action::Wait { self.upkeep(main) } else { main }
+    }
+
+    fn renew_or_keep(&self, schedule: Option<&Schedule>) -> Choice {
+        if let Some(attempt) = self.expired_key() {
+            return self.act(Action::ForgetKey(attempt), Reason::Forgetting);
+        }
+        match self.cause(schedule) {
+            Some(cause) => self.start(cause),
+            None => self.keep(schedule),
+        }
+    }
+
+    /// What can be done for the installed set while its replacement waits: put drifted files back, run owed hooks.
+    fn upkeep(&self, waiting: Choice) -> Choice {
+        let drift = self.observed.installed().and_then(|installed| installed.drift.first());
+        if let Some(what) = drift.filter(|_| !matches!(waiting.1, Reason::DiskTrouble { .. })) {
+            return self.act(Action::Repair, Reason::Drifted(what.clone()));
+        }
+        match self.hook() {
+            Some(hook) if hook.0 != Action::Wait || waiting.1.state() == State::Valid => hook,
+            Some(hook) => Box::new((waiting.0, waiting.1, waiting.2.min(hook.2))),
+            None => waiting,
+        }
+    }
+
+    /// A disk that failed is tried again on its own ladder before anything is spent.
+    fn disk_trouble(&self) -> Option<Choice> {
+        let (failure, _) = self.record.disk.last.as_ref()?;
+        let until = self.retry_at(&self.record.disk)?;
+        let reason = Reason::DiskTrouble { failure: failure.clone(), until };
+        (until > self.now).then(|| self.wait(reason, until))
+    }
+
+    fn expired_key(&self) -> Option<Attempt> {
+        let over = |(attempt, at): (&Attempt, &Timestamp)| (*at + KEEP_ABANDONED <= self.now).then_some(*attempt);
+        self.record.abandoned.iter().find_map(over)
+    }
+
+    /// Goes on with a request in flight.
+    fn go_on(&self, request: &Request, schedule: Option<&Schedule>) -> Choice {
+        if self.is_outdated(request) {
+            return self.act(Action::Abandon(request.attempt), Reason::Abandoning);
+        }
+        match &request.stage {
+            Stage::Prepared => self.submit_again(request, schedule),
+            Stage::Submitted { looks, looked_at } => self.look_up(request, *looks, *looked_at, schedule),
+            Stage::Pending { request_id, polls, polled_at, .. } => {
+                self.pick_up(request, request_id, *polls, *polled_at)
+            }
+            Stage::Issued { serial_number, waits_until } => match waits_until.filter(|until| *until > self.now) {
+                Some(until) => self.wait(Reason::NotYetValid(until), until),
+                None => self.install(request, serial_number, false),
+            },
+            Stage::Held { serial_number, why, usages } => {
+                let emergency_at = schedule.map(|schedule| schedule.emergency_at);
+                let emergency = emergency_at.is_none_or(|at| at <= self.now);
+                if emergency || *usages != self.entry.usages {
+                    return self.install(request, serial_number, emergency);
+                }
+                let reason = Reason::Held { why: why.clone(), until: emergency_at };
+                self.wait(reason, emergency_at.unwrap_or(self.now + LONGEST_WAIT))
+            }
+        }
+    }
+
+    /// Whether the entry, or a profile that changed its key type, asks for something else than the request.
+    fn is_outdated(&self, request: &Request) -> bool {
+        if request.asked != self.entry.asked() {
+            return true;
+        }
+        let Some(profile) = &self.reading.profile else { return false };
+        if profile.id != request.profile {
+            return true;
+        }
+        let unsent = !request.may_be_accepted();
+        unsent && compose(self.entry, profile).is_ok_and(|wish| wish.key != request.key)
+    }
+
+    fn submit_again(&self, request: &Request, schedule: Option<&Schedule>) -> Choice {
+        let cause = self.cause(schedule).unwrap_or(Cause::Asked);
+        if let Some(choice) = self.obstacle() {
+            return choice;
+        }
+        match self.profile_for_submission() {
+            Err(choice) => choice,
+            Ok(profile) => match compose(self.entry, profile) {
+                Err(failure) => self.unfit(failure),
+                Ok(_) => self.act(
+                    Action::Submit(Submission {
+                        attempt: request.attempt,
+                        prepared: true,
+                        method: self.method(profile),
+                        key: request.key,
+                        expiring: cause.is_expiry(),
+                    }),
+                    Reason::Due(cause),
+                ),
+            },
+        }
+    }
+
+    /// A lost answer is looked up for ten minutes; then the same key and CSR are submitted again.
+    fn look_up(
+        &self,
+        request: &Request,
+        looks: u32,
+        looked_at: Option<Timestamp>,
+        schedule: Option<&Schedule>,
+    ) -> Choice {
+        let give_up = request.since + LOOK_UP_SPAN;
+        if self.now >= give_up {
+            return self.submit_again(request, schedule);
+        }
+        let due = match looked_at {
+            None => request.since + FIRST_LOOK,
+            Some(at) => at + backoff::wait(&self.entry.name, looks, self.left()),
+        };
+        let next = if self.surroundings.can_search { due.min(give_up) } else { give_up };
+        let reason = Reason::AnswerLost { since: request.since, next };
+        if next > self.now {
+            return self.wait(reason, next);
+        }
+        self.act(Action::LookUp(request.attempt), reason)
+    }
+
+    fn pick_up(&self, request: &Request, id: &RequestId, polls: u32, polled_at: Option<Timestamp>) -> Choice {
+        let interval = backoff::poll(self.surroundings.first_poll, polls);
+        let due = polled_at.unwrap_or(request.since) + interval;
+        let failed = self.record.trouble.last.as_ref().filter(|(_, at)| *at >= request.since);
+        let retry = failed.and_then(|_| self.retry_at(&self.record.trouble)).unwrap_or(due);
+        let next = due.max(retry);
+        let failure = failed.map(|(failure, _)| failure.clone());
+        let reason = Reason::Pending { request_id: id.clone(), since: request.since, next, failure };
+        if next > self.now {
+            return self.wait(reason, next);
+        }
+        self.act(Action::PickUp(request.attempt, id.clone()), reason)
+    }
+
+    /// Installing goes on whatever the clock and the budget say; only what failed before waits for its ladder.
+    fn install(&self, request: &Request, serial_number: &SerialNumber, emergency: bool) -> Choice {
+        if let Some(choice) = self.back_off() {
+            return choice;
+        }
+        let serial_number = serial_number.clone();
+        self.act(Action::Install { attempt: request.attempt, serial_number, emergency }, Reason::Installing)
+    }
+
+    /// Why the certificate has to be replaced, if it has to.
+    fn cause(&self, schedule: Option<&Schedule>) -> Option<Cause> {
+        let installed = match self.observed {
+            Observed::Absent => return Some(Cause::Absent),
+            Observed::Damaged(what) => return Some(Cause::Damaged(what.clone())),
+            Observed::Unreadable(_) => return None,
+            Observed::Installed(installed) => installed,
+        };
+        if let Some(how) = &installed.differs {
+            return Some(Cause::Differs(how.clone()));
+        }
+        if self.is_of_other_profile(installed) {
+            return Some(Cause::OtherProfile);
+        }
+        if self
+            .record
+            .checked
+            .as_ref()
+            .is_some_and(|checked| checked.revoked && checked.serial_number.same(&installed.serial_number))
+        {
+            return Some(Cause::Revoked);
+        }
+        if self.record.renewal_asked.is_some() {
+            return Some(Cause::Asked);
+        }
+        if self.now > installed.not_after {
+            return Some(Cause::Expired(installed.not_after));
+        }
+        schedule.filter(|schedule| schedule.renew_at <= self.now).map(|_| Cause::Expiring(installed.not_after))
+    }
+
+    /// Files without a manifest count as of their entry's profile.
+    fn is_of_other_profile(&self, installed: &Installed) -> bool {
+        match (&installed.profile, &self.reading.profile) {
+            (Some(issued), Some(wanted)) => *issued != wanted.id,
+            _ => false,
+        }
+    }
+
+    /// Starts a new request, unless something stands against it.
+    fn start(&self, cause: Cause) -> Choice {
+        if let Some(choice) = self.stopped() {
+            return choice;
+        }
+        if let Some(choice) = self.obstacle() {
+            return choice;
+        }
+        let profile = match self.profile_for_submission() {
+            Ok(profile) => profile,
+            Err(choice) => return choice,
+        };
+        let wish = match compose(self.entry, profile) {
+            Ok(wish) => wish,
+            Err(failure) => return self.unfit(failure),
+        };
+        let submission = Submission {
+            attempt: self.record.next_attempt(),
+            prepared: false,
+            method: self.method(profile),
+            key: wish.key,
+            expiring: cause.is_expiry(),
+        };
+        self.act(Action::Submit(submission), Reason::Due(cause))
+    }
+
+    /// What ended the last request: until the entry or the profile changes; after the gate, for a day; and what TLM
+    /// refused for the sake of the installed certificate, until that one ends.
+    fn stopped(&self) -> Option<Choice> {
+        let stop = self.record.stopped.as_ref()?;
+        let same_profile =
+            self.reading.profile.as_ref().is_none_or(|profile| profile.version() == stop.profile_version);
+        if stop.asked != self.entry.asked() || !same_profile {
+            return None;
+        }
+        let class = stop.failure.class;
+        let until = if class == FailureClass::GateRefused {
+            Some(stop.at + AFTER_GATE)
+        } else if class == FailureClass::RequestRejected {
+            None
+        } else {
+            self.observed.installed().map(|installed| installed.not_after + Duration::from_secs(1))
+        };
+        if until.is_some_and(|until| until <= self.now) {
+            return None;
+        }
+        let reason = Reason::Stopped { failure: stop.failure.clone(), until };
+        Some(self.wait(reason, until.unwrap_or(self.now + LONGEST_WAIT)))
+    }
+
+    /// What stands against a submission for reasons of time, clock, journal or budget.
+    fn obstacle(&self) -> Option<Choice> {
+        if self.surroundings.journal_too_new {
+            return Some(self.wait(Reason::JournalTooNew, self.now + LONGEST_WAIT));
+        }
+        if let Some(offset) = self.surroundings.clock_wrong {
+            return Some(self.wait(Reason::ClockWrong { offset }, self.now + RECHECK));
+        }
+        self.back_off().or_else(|| self.budget())
+    }
+
+    fn back_off(&self) -> Option<Choice> {
+        let (failure, _) = self.record.trouble.last.as_ref()?;
+        let until = self.retry_at(&self.record.trouble)?;
+        if until <= self.now {
+            return None;
+        }
+        let reason = if failure.class == FailureClass::RenewalTooEarly {
+            Reason::TooEarly { until }
+        } else {
+            Reason::BackOff { failure: failure.clone(), failures: self.record.trouble.count, until }
+        };
+        Some(self.wait(reason, until))
+    }
+
+    /// When something that failed is tried again.
+    fn retry_at(&self, trouble: &Trouble) -> Option<Timestamp> {
+        let (failure, at) = trouble.last.as_ref()?;
+        let by_outage = matches!(failure.class.scope(), Scope::Outage | Scope::Key);
+        if by_outage && self.surroundings.api_recovered_at.is_some_and(|recovered| recovered > *at) {
+            return None;
+        }
+        let left = self.left_at(*at);
+        Some(match (failure.retry, failure.class) {
+            (Some(RetryHint::At(instant)), FailureClass::RenewalTooEarly) => instant,
+            (None, FailureClass::RenewalTooEarly) => self.window_of_profile().unwrap_or(*at + AFTER_GATE),
+            (Some(hint), _) => backoff::hinted(hint.instant(*at), *at, left),
+            (None, _) => *at + backoff::wait(&self.entry.name, trouble.count, left),
+        })
+    }
+
+    /// The start of TLM's renewal window for the installed certificate.
+    fn window_of_profile(&self) -> Option<Timestamp> {
+        let window = self.reading.profile.as_ref()?.renewal_window()?;
+        Some(self.observed.installed()?.not_after - window).filter(|start| *start > self.now)
+    }
+
+    fn budget(&self) -> Option<Choice> {
+        if self.record.renewal_asked.is_some() {
+            return None;
+        }
+        let limit = self.budget_limit();
+        let used = self.record.submissions_in_a_day(self.now);
+        if used < limit as usize {
+            return None;
+        }
+        let frees = self.record.submissions.iter().rev().nth((limit as usize).saturating_sub(1));
+        let until = frees.map_or(self.now, |at| *at) + BUDGET_SPAN;
+        Some(self.wait(Reason::BudgetSpent { limit, until }, until))
+    }
+
+    /// The configured limit, or three times what the lifetime needs in a day where that is more.
+    fn budget_limit(&self) -> u32 {
+        let Some(installed) = self.observed.installed() else { return self.surroundings.submissions_per_day };
+        let window = super::schedule::window(self.entry, self.reading.profile.as_ref(), installed.lifetime());
+        let interval = installed.lifetime().saturating_sub(window).as_millis().max(1);
+        let needed = u32::try_from(BUDGET_SPAN.as_millis().div_ceil(interval)).unwrap_or(u32::MAX);
+        self.surroundings.submissions_per_day.max(needed.saturating_mul(3))
+    }
+
+    /// The profile, if its reading is fresh enough to submit by. While the API does not give a newer one, the last
+    /// reading serves in the emergency stage.
+    fn profile_for_submission(&self) -> Result<&'a Profile, Choice> {
+        let reading = self.reading;
+        let fresh = reading.read_at.is_some_and(|at| at + PROFILE_FRESH > self.now && at <= self.now);
+        match (&reading.profile, &reading.failure) {
+            (Some(profile), _) if fresh => Ok(profile),
+            (Some(profile), Some(_)) if self.left().is_none_or(|left| left < self.lifetime() / 10) => Ok(profile),
+            (_, Some(failed)) if failed.until > self.now => {
+                let (failure, until) = (failed.failure.clone(), failed.until);
+                let profile = self.entry.profile.clone();
+                Err(self.wait(Reason::ProfileUnread { profile, failure, until }, until))
+            }
+            _ => {
+                let profile = self.entry.profile.clone();
+                Err(self.act(Action::ReadProfile(profile.clone()), Reason::ReadingProfile(profile)))
+            }
+        }
+    }
+
+    fn unfit(&self, failure: super::failure::Failure) -> Choice {
+        let until = self.reading.read_at.unwrap_or(self.now) + PROFILE_FRESH;
+        self.wait(Reason::Unfit { failure, until }, until)
+    }
+
+    /// POST certificate where duplicates are allowed or nothing valid is there to renew; else POST renew.
+    fn method(&self, profile: &Profile) -> Method {
+        let revoked = |installed: &Installed| {
+            self.record
+                .checked
+                .as_ref()
+                .is_some_and(|checked| checked.revoked && checked.serial_number.same(&installed.serial_number))
+        };
+        let renewable = self
+            .observed
+            .installed()
+            .filter(|installed| installed.not_after > self.now && !revoked(installed) && installed.differs.is_none())
+            .filter(|installed| !self.is_of_other_profile(installed));
+        let renew = match self.entry.request_method {
+            RequestMethod::New => None,
+            RequestMethod::Renew => renewable,
+            RequestMethod::Auto => renewable.filter(|_| !profile.allows_duplicates),
+        };
+        renew.map_or(Method::New, |installed| Method::Renew {
+            serial_number: installed.serial_number.clone(),
+            fingerprint: installed.fingerprint,
+        })
+    }
+
+    /// Nothing is due: look at the state at TLM now and then, and wait.
+    fn keep(&self, schedule: Option<&Schedule>) -> Choice {
+        let (Some(installed), Some(schedule)) = (self.observed.installed(), schedule) else {
+            return self.wait(Reason::Due(Cause::Absent), self.now);
+        };
+        let not_due = Reason::NotDue { renew_at: schedule.renew_at, window: schedule.window };
+        let check_at = self.check_at(installed);
+        if check_at.is_some_and(|at| at <= self.now) {
+            return self.act(Action::CheckStatus(installed.serial_number.clone()), not_due);
+        }
+        let wake_at = schedule.renew_at.min(check_at.unwrap_or(schedule.renew_at)).min(self.now + LONGEST_WAIT);
+        self.wait(not_due, wake_at)
+    }
+
+    /// The first hook that the installed generation owes: due a few seconds after the install, so that certificates
+    /// installed together cause one run, and after a failure on its own ladder.
+    fn hook(&self) -> Option<Choice> {
+        let owed = |name: &&HookName| self.record.hooks.get(*name).is_some_and(|hook| hook.done_at.is_none());
+        let due = |name: &HookName| {
+            let hook = self.record.hooks.get(name)?;
+            let retry = hook
+                .trouble
+                .last
+                .as_ref()
+                .map(|(_, at)| *at + backoff::wait(&self.entry.name, hook.trouble.count, None));
+            Some((retry.unwrap_or(hook.owed_at + GATHER_INSTALLS), name.clone(), hook.trouble.last.clone()))
+        };
+        let (at, hook, failed) = self.entry.hooks.iter().filter(owed).filter_map(due).min_by_key(|(at, ..)| *at)?;
+        let reason = Reason::HookOwed { hook: hook.clone(), failure: failed.map(|(failure, _)| failure), at };
+        Some(if at > self.now { self.wait(reason, at) } else { self.act(Action::RunHook(hook), reason) })
+    }
+
+    /// When the state at TLM is looked at next: spread over the interval by the fingerprint, from the start of the
+    /// validity on.
+    fn check_at(&self, installed: &Installed) -> Option<Timestamp> {
+        let interval = self.surroundings.status_check_interval.filter(|_| self.surroundings.can_check)?;
+        let checked =
+            self.record.checked.as_ref().filter(|checked| checked.serial_number.same(&installed.serial_number));
+        let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
+        let spread = Duration::from_millis(installed.fingerprint.prefix() % millis);
+        let due = checked.map_or(installed.not_before + spread, |checked| checked.at + interval);
+        Some(self.record.status_unread_at.map_or(due, |at| due.max(at + STATUS_RETRY)))
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.left_at(self.now)
+    }
+
+    /// What was left of the validity at an instant; `None` where nothing valid is installed.
+    fn left_at(&self, at: Timestamp) -> Option<Duration> {
+        self.observed.installed().map(|installed| installed.not_after.since(at)).filter(|left| !left.is_zero())
+    }
+
+    fn lifetime(&self) -> Duration {
+        self.observed.installed().map_or(Duration::ZERO, Installed::lifetime)
+    }
+
+    fn wait(&self, reason: Reason, until: Timestamp) -> Choice {
+        Box::new((Action::Wait, reason, until))
+    }
+
+    /// Acts now; should nothing come of it, decides again in a minute.
+    fn act(&self, action: Action, reason: Reason) -> Choice {
+        Box::new((action, reason, self.now + RECHECK))
+    }
+}
+
+const RECHECK: Duration = Duration::from_secs(60);
+const GATHER_INSTALLS: Duration = Duration::from_secs(3);
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+const LOOK_UP_SPAN: Duration = Duration::from_secs(600);
+const PROFILE_FRESH: Duration = Duration::from_secs(3600);
+const STATUS_RETRY: Duration = Duration::from_secs(3600);
+const AFTER_GATE: Duration = Duration::from_secs(86_400);
+const KEEP_ABANDONED: Duration = Duration::from_secs(90 * 86_400);
+const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);

@@ -1,0 +1,209 @@
+//! What the journal holds: events of one certificate, in the words of the status and the history.
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Asked, Usage};
+use super::failure::Failure;
+use super::key::KeyType;
+use super::name::{Attempt, CertName, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
+use super::text::Text;
+use super::time::Timestamp;
+
+/// One entry of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When it happened.
+    pub at: Timestamp,
+    /// The certificate that it happened to.
+    pub name: CertName,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Something that happened to a certificate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// Key and CSR are on the disk and the request is about to leave: from here on TLM may have accepted it.
+    Submitting {
+        /// The request.
+        attempt: Attempt,
+        /// How it asks.
+        method: Method,
+        /// What it asks for.
+        asked: Asked,
+        /// Under which profile.
+        profile: ProfileId,
+        /// What the profile said ([`super::profile::Profile::version`]).
+        profile_version: u64,
+        /// The type of its key.
+        key: KeyType,
+        /// The SHA-256 of its public key.
+        spki: Digest,
+        /// Whether the installed certificate's end was the reason, so that the new one has to end later.
+        expiring: bool,
+    },
+    /// The answer says that nothing was accepted; key and CSR serve the next try.
+    NotAccepted {
+        /// The request.
+        attempt: Attempt,
+        /// Why.
+        failure: Failure,
+    },
+    /// No answer is known.
+    AnswerLost {
+        /// The request.
+        attempt: Attempt,
+        /// What was seen instead.
+        failure: Failure,
+    },
+    /// A look-up at TLM found no certificate for the key. Not written: it is done again after a restart.
+    LookedUp {
+        /// The request.
+        attempt: Attempt,
+    },
+    /// TLM will issue later.
+    Pending {
+        /// The request.
+        attempt: Attempt,
+        /// TLM's id of it.
+        request_id: RequestId,
+    },
+    /// A pickup said PENDING. Not written: it is polled again after a restart.
+    Polled {
+        /// The request.
+        attempt: Attempt,
+    },
+    /// A pickup was refused as if TLM did not know the request.
+    PickupUnknown {
+        /// The request.
+        attempt: Attempt,
+        /// What TLM said.
+        failure: Failure,
+    },
+    /// TLM issued; the answer is kept beside the key where the disk allowed it.
+    Issued {
+        /// The request.
+        attempt: Attempt,
+        /// The serial number as TLM spells it.
+        serial_number: SerialNumber,
+    },
+    /// Issued, and kept until the entry accepts it or the emergency stage installs it.
+    Held {
+        /// The request.
+        attempt: Attempt,
+        /// What it lacks.
+        why: Text,
+        /// What the entry wanted when it was judged.
+        usages: Option<Vec<Usage>>,
+    },
+    /// Issued, and valid only later. Not written: it is judged again after a restart.
+    Waits {
+        /// The request.
+        attempt: Attempt,
+        /// When its validity starts.
+        until: Timestamp,
+    },
+    /// The gate refused what TLM issued.
+    GateRefused {
+        /// The request.
+        attempt: Attempt,
+        /// Every defect.
+        why: Vec<Text>,
+    },
+    /// An administrator rejected the request.
+    Rejected {
+        /// The request.
+        attempt: Attempt,
+        /// What came with it.
+        why: Text,
+    },
+    /// The entry changed while the request was under way: what it brings is never installed.
+    Abandoned {
+        /// The request.
+        attempt: Attempt,
+    },
+    /// The key of an abandoned request was removed.
+    KeyForgotten {
+        /// The request.
+        attempt: Attempt,
+    },
+    /// The new set is live.
+    Installed {
+        /// The request.
+        attempt: Attempt,
+        /// The generation that `live` names.
+        generation: Generation,
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// Its fingerprint.
+        fingerprint: Digest,
+        /// Its end.
+        not_after: Timestamp,
+        /// The hooks that are owed for it.
+        hooks: Vec<HookName>,
+    },
+    /// Files that had drifted were put back.
+    Repaired,
+    /// A hook exited with 0.
+    HookDone {
+        /// The hook.
+        hook: HookName,
+        /// The generation that it ran for.
+        generation: Generation,
+    },
+    /// A hook failed; it stays owed.
+    HookFailed {
+        /// The hook.
+        hook: HookName,
+        /// The generation that it ran for.
+        generation: Generation,
+        /// How.
+        failure: Failure,
+    },
+    /// Something else failed: it is tried again on its ladder.
+    Failed {
+        /// What.
+        failure: Failure,
+    },
+    /// TLM told the state of the installed certificate.
+    StatusChecked {
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// Whether it is revoked.
+        revoked: bool,
+    },
+    /// TLM could not be asked for the state of the installed certificate. Not written.
+    StatusUnread,
+    /// The operator asked for a replacement.
+    RenewalAsked,
+    /// The entry left the inventory; its files stay.
+    LetGo,
+    /// A kind of event that a newer version wrote: kept in the journal, and skipped.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Event {
+    /// Whether the journal keeps it. What is not kept is found out again after a restart.
+    #[must_use]
+    pub const fn is_durable(&self) -> bool {
+        !matches!(self, Self::LookedUp { .. } | Self::Polled { .. } | Self::Waits { .. } | Self::StatusUnread)
+    }
+}
+
+/// How a certificate is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// A new certificate.
+    New,
+    /// The renewal of the one with this serial number.
+    Renew {
+        /// The serial number.
+        serial_number: SerialNumber,
+        /// The fingerprint, which tells two certificates with one serial number apart.
+        fingerprint: Digest,
+    },
+}

@@ -1,0 +1,416 @@
+//! The executor's protocol: which effect follows which outcome, so which write comes before which. A pure step
+//! function; the daemon performs the effects and decides nothing.
+//!
+//! The order that promises 3, 4 and 11 rest on: room on the disk, then key and CSR, then `Submitting` in the journal,
+//! and only then the request; the answer on the disk, then `Issued` in the journal; the gate; the live link; and only
+//! then `Installed` in the journal and the key of the request removed.
+
+use super::decide::{Action, Submission};
+use super::entry::Entry;
+use super::event::{Event, Method};
+use super::failure::{Accepted, Failure, FailureClass};
+use super::key::KeyType;
+use super::name::{Attempt, Digest, Generation, ProfileId, RequestId, SerialNumber};
+use super::observed::Leaf;
+use super::text::Text;
+use super::time::Timestamp;
+
+/// Something that the daemon performs for the protocol.
+#[expect(clippy::large_enum_variant, reason = "one is alive at a time")]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Prove that every target can take a set: write, sync, rename, remove.
+    CheckRoom,
+    /// Make key and CSR and put them on the disk, synced.
+    MakeKey {
+        /// For this request.
+        attempt: Attempt,
+        /// Of this type.
+        key: KeyType,
+    },
+    /// Read key and CSR of an earlier try.
+    ReadKey {
+        /// Of this request.
+        attempt: Attempt,
+    },
+    /// Append to the journal, synced.
+    Record(Event),
+    /// Send the request.
+    Send(Method),
+    /// Search TLM for a certificate with the request's key.
+    LookUp,
+    /// Ask for a pending request.
+    PickUp(RequestId),
+    /// Keep what TLM answered beside the key, synced.
+    KeepAnswer {
+        /// Of this request.
+        attempt: Attempt,
+    },
+    /// Read the kept answer; where there is none, fetch the certificate by its serial number.
+    ReadAnswer {
+        /// Of this request.
+        attempt: Attempt,
+        /// Its certificate.
+        serial_number: SerialNumber,
+    },
+    /// Fetch leaf and chain by the serial number.
+    FetchChain(SerialNumber),
+    /// Put what came before the gate.
+    Judge {
+        /// Whether a missing usage counts for nothing.
+        emergency: bool,
+    },
+    /// Write the generation, switch `live`, copy to the fixed paths.
+    Install {
+        /// Of this request.
+        attempt: Attempt,
+    },
+    /// Remove the files of a request that ended.
+    Forget {
+        /// The request.
+        attempt: Attempt,
+    },
+    /// Put the installed files back as they should be.
+    Repair,
+    /// Ask TLM for the state of a certificate.
+    CheckStatus(SerialNumber),
+}
+
+/// What came of an effect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// It failed.
+    Failed(Failure),
+    /// The key is on the disk, or was read from it.
+    Key {
+        /// The SHA-256 of its public key.
+        spki: Digest,
+        /// Its type.
+        key: KeyType,
+    },
+    /// TLM issued.
+    Issued(SerialNumber),
+    /// TLM will issue later, under this id; or, at a pickup, still later.
+    Pending(Option<RequestId>),
+    /// An administrator said no.
+    Rejected(Text),
+    /// The search found nothing.
+    NotFound,
+    /// The gate's verdict.
+    Judged(Verdict),
+    /// The set is live.
+    Installed {
+        /// As this generation.
+        generation: Generation,
+        /// With this leaf.
+        leaf: Box<Leaf>,
+    },
+    /// The state of a certificate.
+    Status {
+        /// Whether it is revoked.
+        revoked: bool,
+    },
+}
+
+/// What the gate says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It may be installed.
+    Accepted,
+    /// It may be installed from this instant on.
+    NotYetValid(Timestamp),
+    /// It lacks only something that the entry can accept.
+    Held(Text),
+    /// It may not be installed: every defect.
+    Refused(Vec<Text>),
+}
+
+/// What follows.
+#[expect(clippy::large_enum_variant, reason = "one is alive at a time")]
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub enum Next {
+    /// Perform this, and say what came of it.
+    Perform(Effect),
+    /// The action is over.
+    End,
+}
+
+/// One action on its way.
+#[derive(Clone, Debug)]
+pub struct Protocol {
+    phase: Phase,
+    attempt: Attempt,
+    job: Job,
+}
+
+/// What does not change while an action is on its way.
+#[derive(Clone, Debug)]
+struct Job {
+    entry: Entry,
+    profile: ProfileId,
+    profile_version: u64,
+    method: Method,
+    expiring: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Room { prepared: bool, key: KeyType },
+    Key,
+    Intent,
+    Answer,
+    Searched { refusal: Option<Failure> },
+    PickedUp,
+    Kept(SerialNumber),
+    Issued(SerialNumber),
+    AnswerRead { serial_number: SerialNumber, emergency: bool },
+    Chain { emergency: bool },
+    Judged { fetched: Option<SerialNumber>, emergency: bool },
+    Live,
+    Recorded { forget: bool },
+    Checked(SerialNumber),
+    Repaired,
+    Forgotten { record: bool },
+    Over,
+}
+
+impl Protocol {
+    /// Starts an action; `None` for those that the protocol has no part in.
+    ///
+    /// `profile` and `profile_version` are those of the entry's profile as last read.
+    #[must_use]
+    pub fn start(entry: &Entry, profile: (ProfileId, u64), action: &Action) -> Option<(Self, Effect)> {
+        let (attempt, phase, effect) = match action {
+            Action::Submit(Submission { attempt, prepared, key, .. }) => {
+                (*attempt, Phase::Room { prepared: *prepared, key: *key }, Effect::CheckRoom)
+            }
+            Action::LookUp(attempt) => (*attempt, Phase::Searched { refusal: None }, Effect::LookUp),
+            Action::PickUp(attempt, id) => (*attempt, Phase::PickedUp, Effect::PickUp(id.clone())),
+            Action::Install { attempt, serial_number, emergency } => {
+                let phase = Phase::AnswerRead { serial_number: serial_number.clone(), emergency: *emergency };
+                (*attempt, phase, Effect::ReadAnswer { attempt: *attempt, serial_number: serial_number.clone() })
+            }
+            Action::Repair => (Attempt(0), Phase::Repaired, Effect::Repair),
+            Action::CheckStatus(serial) => {
+                (Attempt(0), Phase::Checked(serial.clone()), Effect::CheckStatus(serial.clone()))
+            }
+            Action::Abandon(attempt) => {
+                (*attempt, Phase::Recorded { forget: false }, Effect::Record(Event::Abandoned { attempt: *attempt }))
+            }
+            Action::ForgetKey(attempt) => {
+                (*attempt, Phase::Forgotten { record: true }, Effect::Forget { attempt: *attempt })
+            }
+            Action::Wait | Action::ReadProfile(_) | Action::RunHook(_) => return None,
+        };
+        let (method, expiring) = match action {
+            Action::Submit(submission) => (submission.method.clone(), submission.expiring),
+            Action::Wait
+            | Action::ReadProfile(_)
+            | Action::LookUp(_)
+            | Action::PickUp(..)
+            | Action::Install { .. }
+            | Action::Repair
+            | Action::RunHook(_)
+            | Action::CheckStatus(_)
+            | Action::Abandon(_)
+            | Action::ForgetKey(_) => (Method::New, false),
+        };
+        let (profile, profile_version) = profile;
+        let job = Job { entry: entry.clone(), profile, profile_version, method, expiring };
+        Some((Self { phase, attempt, job }, effect))
+    }
+
+    /// Takes what came of the last effect, and says what follows.
+    pub fn step(&mut self, outcome: Outcome) -> Next {
+        let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        if let (Outcome::Failed(failure), false) = (&outcome, phase.handles_failure()) {
+            return self.finish(Event::Failed { failure: failure.clone() });
+        }
+        match phase {
+            Phase::Room { prepared: false, key } => self.go(Phase::Key, Effect::MakeKey { attempt: self.attempt, key }),
+            Phase::Room { prepared: true, .. } => self.go(Phase::Key, Effect::ReadKey { attempt: self.attempt }),
+            Phase::Key => self.intend(outcome),
+            Phase::Intent => self.go(Phase::Answer, Effect::Send(self.job.method.clone())),
+            Phase::Answer => self.answered(outcome),
+            Phase::Searched { refusal } => self.searched(outcome, refusal),
+            Phase::PickedUp => self.picked_up(outcome),
+            Phase::Kept(serial_number) => {
+                let event = Event::Issued { attempt: self.attempt, serial_number: serial_number.clone() };
+                self.go(Phase::Issued(serial_number), Effect::Record(event))
+            }
+            Phase::Issued(serial) => {
+                self.go(Phase::Judged { fetched: Some(serial), emergency: false }, Effect::Judge { emergency: false })
+            }
+            Phase::AnswerRead { serial_number, emergency } => {
+                self.go(Phase::Judged { fetched: Some(serial_number), emergency }, Effect::Judge { emergency })
+            }
+            Phase::Chain { emergency } => self.fetched(outcome, emergency),
+            Phase::Judged { fetched, emergency } => self.judged(outcome, fetched, emergency),
+            Phase::Live => self.live(outcome),
+            Phase::Recorded { forget: true } => {
+                self.go(Phase::Forgotten { record: true }, Effect::Forget { attempt: self.attempt })
+            }
+            Phase::Checked(serial_number) => self.checked(&outcome, serial_number),
+            Phase::Repaired => self.finish(Event::Repaired),
+            Phase::Forgotten { record: true } => self.finish(Event::KeyForgotten { attempt: self.attempt }),
+            Phase::Recorded { forget: false } | Phase::Forgotten { record: false } | Phase::Over => Next::End,
+        }
+    }
+
+    fn go(&mut self, phase: Phase, effect: Effect) -> Next {
+        self.phase = phase;
+        Next::Perform(effect)
+    }
+
+    /// Records a last event.
+    fn finish(&mut self, event: Event) -> Next {
+        self.go(Phase::Recorded { forget: false }, Effect::Record(event))
+    }
+
+    /// Records that the request ended, and removes its files.
+    fn conclude(&mut self, event: Event) -> Next {
+        self.go(Phase::Recorded { forget: true }, Effect::Record(event))
+    }
+
+    fn unexpected(&mut self, at: &str) -> Next {
+        self.finish(Event::Failed { failure: Failure::new(FailureClass::Internal, format!("no such outcome of {at}")) })
+    }
+
+    /// Key and CSR are on the disk: the intent follows, and only then the request.
+    fn intend(&mut self, outcome: Outcome) -> Next {
+        let Outcome::Key { spki, key } = outcome else { return self.unexpected("making a key") };
+        let event = Event::Submitting {
+            attempt: self.attempt,
+            method: self.job.method.clone(),
+            asked: self.job.entry.asked(),
+            profile: self.job.profile.clone(),
+            profile_version: self.job.profile_version,
+            key,
+            spki,
+            expiring: self.job.expiring,
+        };
+        self.go(Phase::Intent, Effect::Record(event))
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
+    fn answered(&mut self, outcome: Outcome) -> Next {
+        let attempt = self.attempt;
+        match outcome {
+            Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
+            Outcome::Pending(Some(request_id)) => self.finish(Event::Pending { attempt, request_id }),
+            Outcome::Failed(failure) if failure.accepted == Accepted::Unknown => {
+                self.finish(Event::AnswerLost { attempt, failure })
+            }
+            // The renewal that TLM speaks of may be ours, with its answer lost.
+            Outcome::Failed(failure) if failure.class == FailureClass::AlreadyRenewed => {
+                self.go(Phase::Searched { refusal: Some(failure) }, Effect::LookUp)
+            }
+            Outcome::Failed(failure) => self.finish(Event::NotAccepted { attempt, failure: with_remedy(failure) }),
+            _ => self.unexpected("sending a request"),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
+    fn searched(&mut self, outcome: Outcome, refusal: Option<Failure>) -> Next {
+        let attempt = self.attempt;
+        match (outcome, refusal) {
+            (Outcome::Issued(serial), _) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
+            (_, Some(failure)) => self.finish(Event::NotAccepted { attempt, failure: with_remedy(failure) }),
+            (Outcome::NotFound | Outcome::Failed(_), None) => self.finish(Event::LookedUp { attempt }),
+            _ => self.unexpected("a look-up"),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
+    fn picked_up(&mut self, outcome: Outcome) -> Next {
+        let attempt = self.attempt;
+        match outcome {
+            Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
+            Outcome::Pending(_) => self.finish(Event::Polled { attempt }),
+            Outcome::Rejected(why) => self.conclude(Event::Rejected { attempt, why }),
+            Outcome::Failed(failure)
+                if matches!(failure.class, FailureClass::NotFound | FailureClass::RequestRefused) =>
+            {
+                self.finish(Event::PickupUnknown { attempt, failure })
+            }
+            Outcome::Failed(failure) => self.finish(Event::Failed { failure }),
+            _ => self.unexpected("a pickup"),
+        }
+    }
+
+    /// A refusal before the chain was fetched may only mean that the answer came without it.
+    fn judged(&mut self, outcome: Outcome, fetched: Option<SerialNumber>, emergency: bool) -> Next {
+        let attempt = self.attempt;
+        let Outcome::Judged(verdict) = outcome else { return self.unexpected("the gate") };
+        match (verdict, fetched) {
+            (Verdict::Accepted, _) => self.go(Phase::Live, Effect::Install { attempt }),
+            (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),
+            (Verdict::Held(why), _) => self.finish(Event::Held { attempt, why, usages: self.job.entry.usages.clone() }),
+            (Verdict::Refused(_), Some(serial)) => self.go(Phase::Chain { emergency }, Effect::FetchChain(serial)),
+            (Verdict::Refused(why), None) => self.conclude(Event::GateRefused { attempt, why }),
+        }
+    }
+
+    /// Only a chain that TLM will not give at all is judged as missing; everything else is tried again.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the gate judges what is there")]
+    fn fetched(&mut self, outcome: Outcome, emergency: bool) -> Next {
+        match outcome {
+            Outcome::Failed(failure)
+                if !matches!(failure.class, FailureClass::ApiForbidden | FailureClass::NotFound) =>
+            {
+                self.finish(Event::Failed { failure })
+            }
+            _ => self.go(Phase::Judged { fetched: None, emergency }, Effect::Judge { emergency }),
+        }
+    }
+
+    fn live(&mut self, outcome: Outcome) -> Next {
+        let Outcome::Installed { generation, leaf } = outcome else { return self.unexpected("installing") };
+        let event = Event::Installed {
+            attempt: self.attempt,
+            generation,
+            serial_number: leaf.serial_number,
+            fingerprint: leaf.fingerprint,
+            not_after: leaf.not_after,
+            hooks: self.job.entry.hooks.clone(),
+        };
+        self.conclude(event)
+    }
+
+    /// A look that failed is no trouble of the certificate.
+    fn checked(&mut self, outcome: &Outcome, serial_number: SerialNumber) -> Next {
+        let Outcome::Status { revoked } = outcome else { return self.finish(Event::StatusUnread) };
+        self.finish(Event::StatusChecked { serial_number, revoked: *revoked })
+    }
+}
+
+impl Phase {
+    /// Whether the phase knows what a failure means; for the others it is recorded, and the action ends.
+    const fn handles_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::Answer
+                | Self::Searched { .. }
+                | Self::PickedUp
+                | Self::Kept(_)
+                | Self::Chain { .. }
+                | Self::Checked(_)
+                | Self::Recorded { .. }
+                | Self::Forgotten { .. }
+                | Self::Over
+        )
+    }
+}
+
+/// Adds what the operator can do to refusals that a repetition would only repeat.
+fn with_remedy(failure: Failure) -> Failure {
+    if !matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused) {
+        return failure;
+    }
+    let message =
+        format!("{}; allow duplicate certificates in the profile, or revoke the old certificate", failure.message);
+    Failure { message: Text::new(&message), ..failure }
+}

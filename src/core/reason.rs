@@ -1,0 +1,369 @@
+//! Why a certificate stands as it stands: exactly one reason at a time, each naming what ends the wait (promise 9).
+
+use std::fmt;
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::name::{HookName, ProfileRef, RequestId};
+use super::text::Text;
+use super::time::{Span, Timestamp};
+
+/// The state of a certificate, as the status and the metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Installed, and nothing to do.
+    Valid,
+    /// To be replaced, now or when something lets it.
+    Due,
+    /// TLM will issue later.
+    Pending,
+    /// Issued, and waiting to be accepted.
+    Staged,
+    /// Installed, and a hook is owed.
+    Deploying,
+    /// Something failed; it is tried again.
+    Failing,
+    /// Stopped until the entry, the profile or the operator changes something.
+    Rejected,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 7] =
+        [Self::Valid, Self::Due, Self::Pending, Self::Staged, Self::Deploying, Self::Failing, Self::Rejected];
+
+    /// The word in status and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Due => "due",
+            Self::Pending => "pending",
+            Self::Staged => "staged",
+            Self::Deploying => "deploying",
+            Self::Failing => "failing",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a certificate is due.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cause {
+    /// Nothing is installed.
+    Absent,
+    /// What is installed is unusable.
+    Damaged(Text),
+    /// The entry asks for something else.
+    Differs(Text),
+    /// The entry names another profile than the one that issued it.
+    OtherProfile,
+    /// TLM says that it is revoked.
+    Revoked,
+    /// The operator asked for it.
+    Asked,
+    /// It is past its end.
+    Expired(Timestamp),
+    /// Its renewal time has come.
+    Expiring(Timestamp),
+}
+
+impl Cause {
+    /// Whether the end of the validity is the reason, so that the new certificate has to end later.
+    #[must_use]
+    pub const fn is_expiry(&self) -> bool {
+        matches!(self, Self::Expired(_) | Self::Expiring(_))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("nothing is installed"),
+            Self::Damaged(what) => write!(f, "what is installed is unusable: {what}"),
+            Self::Differs(how) => write!(f, "the entry asks for something else: {how}"),
+            Self::OtherProfile => f.write_str("the entry names another profile"),
+            Self::Revoked => f.write_str("TLM says that the certificate is revoked"),
+            Self::Asked => f.write_str("the operator asked for it"),
+            Self::Expired(at) => write!(f, "expired at {at}"),
+            Self::Expiring(at) => write!(f, "expires at {at}"),
+        }
+    }
+}
+
+/// Why a certificate stands as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// Nothing is due before the renewal time.
+    NotDue {
+        /// The renewal time.
+        renew_at: Timestamp,
+        /// The renewal window.
+        window: Duration,
+    },
+    /// Installed; a hook is owed.
+    HookOwed {
+        /// The hook.
+        hook: HookName,
+        /// Its last failure.
+        failure: Option<Failure>,
+        /// When it runs (again).
+        at: Timestamp,
+    },
+    /// Files are not as they should be, and are put back now.
+    Drifted(Text),
+    /// Due, and being worked on.
+    Due(Cause),
+    /// Due, and waiting for a free place: so many requests run at once.
+    Queued(Cause),
+    /// Due, and the API as a whole is not usable.
+    ApiDown {
+        /// What it said.
+        why: Text,
+        /// When it is tried again.
+        until: Timestamp,
+    },
+    /// The profile is being read.
+    ReadingProfile(ProfileRef),
+    /// The profile could not be read.
+    ProfileUnread {
+        /// Which.
+        profile: ProfileRef,
+        /// Why.
+        failure: Failure,
+        /// When it is tried again.
+        until: Timestamp,
+    },
+    /// Entry and profile do not fit; nothing is sent.
+    Unfit {
+        /// Every misfit.
+        failure: Failure,
+        /// When the profile is read again.
+        until: Timestamp,
+    },
+    /// The last try failed.
+    BackOff {
+        /// How.
+        failure: Failure,
+        /// How often in a row.
+        failures: u32,
+        /// When it is tried again.
+        until: Timestamp,
+    },
+    /// TLM lets it be renewed only later.
+    TooEarly {
+        /// When.
+        until: Timestamp,
+    },
+    /// The submissions of a day are spent.
+    BudgetSpent {
+        /// How many.
+        limit: u32,
+        /// When one is free again.
+        until: Timestamp,
+    },
+    /// The host's clock is wrong.
+    ClockWrong {
+        /// How far, in seconds; positive where the API is ahead.
+        offset: Option<i64>,
+    },
+    /// The journal was written by a newer version.
+    JournalTooNew,
+    /// Waiting for TLM to issue.
+    Pending {
+        /// TLM's id.
+        request_id: RequestId,
+        /// Since when.
+        since: Timestamp,
+        /// When it is asked next.
+        next: Timestamp,
+        /// Why the last pickup failed.
+        failure: Option<Failure>,
+    },
+    /// A request left and no answer is known.
+    AnswerLost {
+        /// Since when.
+        since: Timestamp,
+        /// When it is looked up next, or submitted again.
+        next: Timestamp,
+    },
+    /// Issued, and being checked and installed.
+    Installing,
+    /// Issued, and valid only later.
+    NotYetValid(Timestamp),
+    /// Issued, and lacking something that the entry can accept.
+    Held {
+        /// What.
+        why: Text,
+        /// When the emergency stage installs it all the same.
+        until: Option<Timestamp>,
+    },
+    /// The entry changed while the request was under way.
+    Abandoning,
+    /// The key of an abandoned request is removed.
+    Forgetting,
+    /// Stopped: a repetition would only repeat it.
+    Stopped {
+        /// What.
+        failure: Failure,
+        /// When it is asked for again without anybody's word; `None`: never.
+        until: Option<Timestamp>,
+    },
+    /// A file or folder fails.
+    DiskTrouble {
+        /// How.
+        failure: Failure,
+        /// When it is tried again.
+        until: Timestamp,
+    },
+    /// What is installed could not be read, which is no reason to replace it.
+    Unreadable(Text),
+    /// The state at TLM is being looked at.
+    CheckingStatus,
+}
+
+impl Reason {
+    /// The state that the reason stands for.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self {
+            Self::NotDue { .. }
+            | Self::CheckingStatus
+            | Self::TooEarly { .. }
+            | Self::Drifted(_)
+            | Self::Forgetting => State::Valid,
+            Self::HookOwed { failure: None, .. } => State::Deploying,
+            Self::Pending { .. } => State::Pending,
+            Self::Held { .. } | Self::NotYetValid(_) => State::Staged,
+            Self::Stopped { .. } => State::Rejected,
+            Self::Due(_)
+            | Self::Queued(_)
+            | Self::ApiDown { .. }
+            | Self::ReadingProfile(_)
+            | Self::ClockWrong { .. }
+            | Self::Installing
+            | Self::Abandoning
+            | Self::AnswerLost { .. } => State::Due,
+            Self::HookOwed { failure: Some(_), .. }
+            | Self::ProfileUnread { .. }
+            | Self::Unfit { .. }
+            | Self::BackOff { .. }
+            | Self::BudgetSpent { .. }
+            | Self::JournalTooNew
+            | Self::DiskTrouble { .. }
+            | Self::Unreadable(_) => State::Failing,
+        }
+    }
+
+    /// The failure behind it, if any.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::ProfileUnread { failure, .. }
+            | Self::Unfit { failure, .. }
+            | Self::BackOff { failure, .. }
+            | Self::Stopped { failure, .. }
+            | Self::DiskTrouble { failure, .. }
+            | Self::HookOwed { failure: Some(failure), .. }
+            | Self::Pending { failure: Some(failure), .. } => Some(failure),
+            Self::NotDue { .. }
+            | Self::HookOwed { .. }
+            | Self::Drifted(_)
+            | Self::Due(_)
+            | Self::Queued(_)
+            | Self::ApiDown { .. }
+            | Self::ReadingProfile(_)
+            | Self::TooEarly { .. }
+            | Self::BudgetSpent { .. }
+            | Self::ClockWrong { .. }
+            | Self::JournalTooNew
+            | Self::Pending { .. }
+            | Self::AnswerLost { .. }
+            | Self::Installing
+            | Self::NotYetValid(_)
+            | Self::Held { .. }
+            | Self::Abandoning
+            | Self::Forgetting
+            | Self::Unreadable(_)
+            | Self::CheckingStatus => None,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDue { renew_at, window } => {
+                write!(f, "not due until {renew_at} (renewal window {})", Span(*window))
+            }
+            Self::HookOwed { hook, failure: None, at } => write!(f, "installed; hook {hook} is owed, runs at {at}"),
+            Self::HookOwed { hook, failure: Some(failure), at } => {
+                write!(f, "installed, but hook {hook} failed: {failure}; runs again at {at}")
+            }
+            Self::Drifted(what) => write!(f, "put back now: {what}"),
+            Self::Due(cause) => write!(f, "due: {cause}"),
+            Self::Queued(cause) => write!(f, "due: {cause}; starts as soon as one of the running requests ends"),
+            Self::ApiDown { why, until } => write!(f, "due; the API cannot be used: {why}; tried again at {until}"),
+            Self::ReadingProfile(profile) => write!(f, "profile {profile} is being read"),
+            Self::ProfileUnread { profile, failure, until } => {
+                write!(f, "profile {profile} could not be read: {failure}; tried again at {until}")
+            }
+            Self::Unfit { failure, until } => {
+                write!(f, "{failure}; nothing is sent until the entry or the profile changes (read again at {until})")
+            }
+            Self::BackOff { failure, failures, until } => {
+                let times = if *failures == 1 { "" } else { "s" };
+                write!(f, "failed {failures} time{times}, last: {failure}; tried again at {until}")
+            }
+            Self::TooEarly { until } => write!(f, "TLM lets it be renewed from {until}"),
+            Self::BudgetSpent { limit, until } => {
+                write!(f, "all {limit} submissions of a day are spent; the next at {until}, or by `renewd renew`")
+            }
+            Self::ClockWrong { offset: Some(offset) } => write!(
+                f,
+                "the host's clock is {} {}: nothing is submitted until it is set right",
+                Span(Duration::from_secs(offset.unsigned_abs())),
+                if *offset > 0 { "behind" } else { "ahead" }
+            ),
+            Self::ClockWrong { offset: None } => {
+                f.write_str("the host's clock is evidently wrong: nothing is submitted until it is set right")
+            }
+            Self::JournalTooNew => f.write_str(
+                "the journal was written by a newer renewd: nothing is submitted until that version runs again",
+            ),
+            Self::Pending { request_id, since, next, failure } => {
+                write!(f, "request {request_id} is pending at TLM since {since}")?;
+                if let Some(failure) = failure {
+                    write!(f, "; the last pickup failed: {failure}")?;
+                }
+                write!(f, "; asked again at {next}")
+            }
+            Self::AnswerLost { since, next } => {
+                write!(f, "the answer to the request of {since} was lost; looked up, or submitted again, at {next}")
+            }
+            Self::Installing => f.write_str("issued; checked and installed now"),
+            Self::NotYetValid(until) => write!(f, "issued; installed when its validity starts at {until}"),
+            Self::Held { why, until } => {
+                write!(f, "issued, but {why}; installed when the entry accepts that (key `usages`)")?;
+                until.map_or(Ok(()), |until| write!(f, ", or at {until}, shortly before the installed one ends"))
+            }
+            Self::Abandoning => f.write_str("the entry changed: the request under way is given up"),
+            Self::Forgetting => f.write_str("the key of a request that was given up is removed"),
+            Self::Stopped { failure, until } => {
+                write!(f, "{failure}; stopped until the entry or the profile changes or `renewd renew` is given")?;
+                until.map_or(Ok(()), |until| write!(f, ", asked for again at {until}"))
+            }
+            Self::DiskTrouble { failure, until } => write!(f, "{failure}; tried again at {until}"),
+            Self::Unreadable(what) => {
+                write!(f, "what is installed cannot be read: {what}; nothing is replaced until it can")
+            }
+            Self::CheckingStatus => f.write_str("its state at TLM is being checked"),
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! The record of a certificate: its events, folded. What was started and is not finished, and what failed how often.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Asked, Usage};
+use super::event::{Event, Method};
+use super::failure::{Failure, FailureClass, Scope};
+use super::key::KeyType;
+use super::name::{Attempt, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
+use super::text::Text;
+use super::time::Timestamp;
+
+/// What is known of the past of one certificate.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The request in flight; at most one (promise 3).
+    pub request: Option<Request>,
+    /// Requests that were given up, with the instant when.
+    pub abandoned: BTreeMap<Attempt, Timestamp>,
+    /// Failures of requests, in a row.
+    pub trouble: Trouble,
+    /// Failures of the disk, in a row.
+    pub disk: Trouble,
+    /// When requests left that TLM may have accepted, within the last day.
+    pub submissions: Vec<Timestamp>,
+    /// What stopped the certificate until the entry or the profile changes.
+    pub stopped: Option<Stop>,
+    /// The last check of the installed certificate's state at TLM.
+    pub checked: Option<Checked>,
+    /// When TLM could last not be asked for that state.
+    pub status_unread_at: Option<Timestamp>,
+    /// When the operator asked for a replacement that has not been submitted yet.
+    pub renewal_asked: Option<Timestamp>,
+    /// Hooks of the installed generation.
+    pub hooks: BTreeMap<HookName, HookRecord>,
+    /// The generation that was installed last.
+    pub generation: Option<Generation>,
+    /// The highest attempt so far.
+    pub attempts: u64,
+    /// Whether the entry left the inventory.
+    pub let_go: bool,
+}
+
+/// A request in flight.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its number, which names its files.
+    pub attempt: Attempt,
+    /// How it asks.
+    pub method: Method,
+    /// What it asks for.
+    pub asked: Asked,
+    /// Under which profile.
+    pub profile: ProfileId,
+    /// What the profile said then ([`super::profile::Profile::version`]).
+    pub profile_version: u64,
+    /// The type of its key.
+    pub key: KeyType,
+    /// The SHA-256 of its public key.
+    pub spki: Digest,
+    /// Whether the new certificate has to end later than the installed one.
+    pub expiring: bool,
+    /// How far it got.
+    pub stage: Stage,
+    /// Since when it is at this stage.
+    pub since: Timestamp,
+}
+
+/// How far a request got.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Key and CSR are there; TLM has accepted nothing.
+    Prepared,
+    /// It left, and the answer is not known (yet, or any more).
+    Submitted {
+        /// How often it was looked up.
+        looks: u32,
+        /// When last.
+        looked_at: Option<Timestamp>,
+    },
+    /// TLM will issue later.
+    Pending {
+        /// TLM's id.
+        request_id: RequestId,
+        /// How often it was polled in this life of the daemon.
+        polls: u32,
+        /// When last.
+        polled_at: Option<Timestamp>,
+        /// When TLM first claimed not to know it, and how often since.
+        unknown: Option<(Timestamp, u32)>,
+    },
+    /// TLM issued it.
+    Issued {
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// When its validity starts, where that lies ahead.
+        waits_until: Option<Timestamp>,
+    },
+    /// Issued, and kept for want of something.
+    Held {
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// What it lacks.
+        why: Text,
+        /// What the entry wanted when it was judged.
+        usages: Option<Vec<Usage>>,
+    },
+}
+
+/// Failures in a row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// How many.
+    pub count: u32,
+    /// The last one, and when.
+    pub last: Option<(Failure, Timestamp)>,
+}
+
+impl Trouble {
+    fn add(&mut self, failure: Failure, at: Timestamp) {
+        self.count = self.count.saturating_add(1);
+        self.last = Some((failure, at));
+    }
+}
+
+/// A request that ended in a way that a repetition would only repeat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stop {
+    /// What ended it.
+    pub failure: Failure,
+    /// When.
+    pub at: Timestamp,
+    /// What had been asked for.
+    pub asked: Asked,
+    /// What the profile said then.
+    pub profile_version: u64,
+}
+
+/// A look at the installed certificate's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Of which certificate.
+    pub serial_number: SerialNumber,
+    /// Whether it is revoked.
+    pub revoked: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A hook as far as the installed generation owes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HookRecord {
+    /// The generation that owes or had it.
+    pub generation: Generation,
+    /// Since when it is owed.
+    pub owed_at: Timestamp,
+    /// When it succeeded for this generation.
+    pub done_at: Option<Timestamp>,
+    /// Its failures in a row.
+    pub trouble: Trouble,
+}
+
+/// So often, over at least [`UNKNOWN_SPAN`], TLM has to claim not to know a pending request before it counts as lost.
+const UNKNOWN_TIMES: u32 = 3;
+const UNKNOWN_SPAN: Duration = Duration::from_secs(3600);
+
+/// How long submissions count.
+pub const BUDGET_SPAN: Duration = Duration::from_secs(86_400);
+
+impl Record {
+    /// Folds one event.
+    pub fn apply(&mut self, at: Timestamp, event: &Event) {
+        self.let_go = matches!(event, Event::LetGo);
+        match event {
+            Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring } => {
+                self.attempts = self.attempts.max(attempt.0);
+                self.count_submission(at);
+                self.renewal_asked = None;
+                self.stopped = None;
+                self.request = Some(Request {
+                    attempt: *attempt,
+                    method: method.clone(),
+                    asked: asked.clone(),
+                    profile: profile.clone(),
+                    profile_version: *profile_version,
+                    key: *key,
+                    spki: *spki,
+                    expiring: *expiring,
+                    stage: Stage::Submitted { looks: 0, looked_at: None },
+                    since: at,
+                });
+            }
+            Event::NotAccepted { failure, .. } => {
+                self.submissions.pop();
+                self.enter(at, Stage::Prepared);
+                self.fail(failure, at);
+            }
+            Event::AnswerLost { failure, .. } => {
+                self.enter(at, Stage::Submitted { looks: 0, looked_at: None });
+                self.trouble.add(failure.clone(), at);
+            }
+            Event::Installed { generation, hooks, .. } => self.installed(*generation, hooks, at),
+            Event::HookDone { hook, generation } => self.hook_done(hook, *generation, at),
+            Event::HookFailed { hook, generation, failure } => self.hook_failed(hook, *generation, failure, at),
+            Event::Failed { failure } => self.fail(failure, at),
+            Event::Repaired => self.disk = Trouble::default(),
+            Event::StatusChecked { serial_number, revoked } => {
+                self.checked = Some(Checked { serial_number: serial_number.clone(), revoked: *revoked, at });
+            }
+            Event::StatusUnread => self.status_unread_at = Some(at),
+            Event::RenewalAsked => {
+                self.renewal_asked = Some(at);
+                self.stopped = None;
+                self.trouble = Trouble::default();
+            }
+            Event::KeyForgotten { attempt } => {
+                self.abandoned.remove(attempt);
+            }
+            Event::LookedUp { .. }
+            | Event::Pending { .. }
+            | Event::Polled { .. }
+            | Event::PickupUnknown { .. }
+            | Event::Issued { .. }
+            | Event::Held { .. }
+            | Event::Waits { .. }
+            | Event::GateRefused { .. }
+            | Event::Rejected { .. }
+            | Event::Abandoned { .. } => self.advance(at, event),
+            Event::LetGo | Event::Unknown => {}
+        }
+    }
+
+    /// Folds what happens to a request after it left.
+    fn advance(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::LookedUp { .. } => self.looked_up(at),
+            Event::Pending { request_id, .. } => {
+                self.trouble = Trouble::default();
+                let (request_id, polls) = (request_id.clone(), 0);
+                self.enter(at, Stage::Pending { request_id, polls, polled_at: None, unknown: None });
+            }
+            Event::Polled { .. } => self.polled(at),
+            Event::PickupUnknown { failure, .. } => self.pickup_unknown(failure, at),
+            Event::Issued { serial_number, .. } => {
+                self.trouble = Trouble::default();
+                self.enter(at, Stage::Issued { serial_number: serial_number.clone(), waits_until: None });
+            }
+            Event::Waits { until, .. } => {
+                if let Some(Request { stage: Stage::Issued { waits_until, .. }, .. }) = &mut self.request {
+                    *waits_until = Some(*until);
+                }
+            }
+            Event::Held { why, usages, .. } => {
+                if let Some(serial_number) = self.request.as_ref().and_then(Request::serial_number).cloned() {
+                    self.enter(at, Stage::Held { serial_number, why: why.clone(), usages: usages.clone() });
+                }
+            }
+            Event::GateRefused { why, .. } => {
+                let why: Vec<_> = why.iter().map(Text::as_str).collect();
+                self.stop(Failure::new(FailureClass::GateRefused, why.join("; ")), at);
+            }
+            Event::Rejected { why, .. } => {
+                self.stop(Failure::new(FailureClass::RequestRejected, why.as_str()), at);
+            }
+            Event::Abandoned { attempt } => {
+                self.request = None;
+                self.abandoned.insert(*attempt, at);
+            }
+            Event::Submitting { .. }
+            | Event::NotAccepted { .. }
+            | Event::AnswerLost { .. }
+            | Event::KeyForgotten { .. }
+            | Event::Installed { .. }
+            | Event::Repaired
+            | Event::HookDone { .. }
+            | Event::HookFailed { .. }
+            | Event::Failed { .. }
+            | Event::StatusChecked { .. }
+            | Event::StatusUnread
+            | Event::RenewalAsked
+            | Event::LetGo
+            | Event::Unknown => {}
+        }
+    }
+
+    /// How many submissions count at `now`.
+    #[must_use]
+    pub fn submissions_in_a_day(&self, now: Timestamp) -> usize {
+        self.submissions.iter().filter(|at| **at + BUDGET_SPAN > now).count()
+    }
+
+    /// The attempt that a new request gets.
+    #[must_use]
+    pub fn next_attempt(&self) -> Attempt {
+        Attempt(self.attempts + 1)
+    }
+
+    fn enter(&mut self, at: Timestamp, stage: Stage) {
+        if let Some(request) = &mut self.request {
+            request.stage = stage;
+            request.since = at;
+        }
+    }
+
+    fn count_submission(&mut self, at: Timestamp) {
+        self.submissions.retain(|earlier| *earlier + BUDGET_SPAN > at);
+        self.submissions.push(at);
+    }
+
+    fn fail(&mut self, failure: &Failure, at: Timestamp) {
+        if matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused) {
+            return self.stop(failure.clone(), at);
+        }
+        match failure.class.scope() {
+            Scope::Disk => self.disk.add(failure.clone(), at),
+            Scope::Certificate | Scope::Profile | Scope::Key | Scope::Outage => self.trouble.add(failure.clone(), at),
+        }
+    }
+
+    fn stop(&mut self, failure: Failure, at: Timestamp) {
+        let Some(request) = self.request.take() else { return };
+        self.trouble.add(failure.clone(), at);
+        self.abandoned.insert(request.attempt, at);
+        self.stopped = Some(Stop { failure, at, asked: request.asked, profile_version: request.profile_version });
+    }
+
+    fn looked_up(&mut self, at: Timestamp) {
+        if let Some(Request { stage: Stage::Submitted { looks, looked_at }, .. }) = &mut self.request {
+            *looks = looks.saturating_add(1);
+            *looked_at = Some(at);
+        }
+    }
+
+    fn polled(&mut self, at: Timestamp) {
+        self.trouble = Trouble::default();
+        if let Some(Request { stage: Stage::Pending { polls, polled_at, unknown, .. }, .. }) = &mut self.request {
+            *polls = polls.saturating_add(1);
+            *polled_at = Some(at);
+            *unknown = None;
+        }
+    }
+
+    fn pickup_unknown(&mut self, failure: &Failure, at: Timestamp) {
+        self.trouble.last = Some((failure.clone(), at));
+        if let Some(Request { stage: Stage::Pending { polled_at, unknown, .. }, .. }) = &mut self.request {
+            let (first, count) = unknown.unwrap_or((at, 0));
+            *unknown = Some((first, count + 1));
+            *polled_at = Some(at);
+            if count + 1 >= UNKNOWN_TIMES && first + UNKNOWN_SPAN <= at {
+                self.enter(at, Stage::Submitted { looks: 0, looked_at: None });
+            }
+        }
+    }
+
+    fn installed(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
+        self.request = None;
+        self.trouble = Trouble::default();
+        self.disk = Trouble::default();
+        self.generation = Some(generation);
+        let owed = |hook: &HookName| {
+            (hook.clone(), HookRecord { generation, owed_at: at, done_at: None, trouble: Trouble::default() })
+        };
+        self.hooks = hooks.iter().map(owed).collect();
+    }
+
+    fn hook_done(&mut self, hook: &HookName, generation: Generation, at: Timestamp) {
+        if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
+            record.done_at = Some(at);
+            record.trouble = Trouble::default();
+        }
+    }
+
+    fn hook_failed(&mut self, hook: &HookName, generation: Generation, failure: &Failure, at: Timestamp) {
+        if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
+            record.trouble.add(failure.clone(), at);
+        }
+    }
+}
+
+impl Request {
+    /// The serial number, once TLM issued.
+    #[must_use]
+    pub fn serial_number(&self) -> Option<&SerialNumber> {
+        match &self.stage {
+            Stage::Issued { serial_number, .. } | Stage::Held { serial_number, .. } => Some(serial_number),
+            Stage::Prepared | Stage::Submitted { .. } | Stage::Pending { .. } => None,
+        }
+    }
+
+    /// Whether TLM may hold something that this request brought about.
+    #[must_use]
+    pub fn may_be_accepted(&self) -> bool {
+        !matches!(self.stage, Stage::Prepared)
+    }
+}
