@@ -1,7 +1,10 @@
 //! The core: what is wanted, what is true, what was started, and what to do next. Pure: std and serde derives alone;
 //! no clock, no file, no network, no lock, no randomness, no hash map. Every instant is an argument.
 
+pub mod admission;
 pub mod backoff;
+pub mod breaker;
+pub mod clock;
 pub mod decide;
 pub mod entry;
 pub mod event;

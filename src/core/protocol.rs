@@ -313,7 +313,6 @@ impl Protocol {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
     fn searched(&mut self, outcome: Outcome, refusal: Option<Failure>) -> Next {
         let attempt = self.attempt;
         match (outcome, refusal) {

@@ -1,0 +1,154 @@
+//! Who may go first: places for running requests, the pace of requests, and the order of due certificates.
+
+use std::time::Duration;
+
+use super::name::CertName;
+use super::time::Timestamp;
+
+/// The order in which due certificates get their places: the emergency stage first, then by the end of the validity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Urgency {
+    /// False sorts first: the emergency stage.
+    pub relaxed: bool,
+    /// The end of the validity; the epoch where nothing is installed.
+    pub not_after: Timestamp,
+    /// Makes the order total.
+    pub name: CertName,
+}
+
+/// Places for requests that run at the same time; two of them are kept for certificates in their emergency stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    limit: u32,
+    taken: u32,
+}
+
+impl Places {
+    /// As many places as `max_concurrent_requests` says.
+    #[must_use]
+    pub const fn new(limit: u32) -> Self {
+        Self { limit, taken: 0 }
+    }
+
+    /// Takes a place if there is one for such a certificate.
+    pub fn take(&mut self, emergency: bool) -> bool {
+        let kept = if emergency || self.limit <= KEPT_PLACES { 0 } else { KEPT_PLACES };
+        let free = self.taken < self.limit - kept;
+        self.taken += u32::from(free);
+        free
+    }
+
+    /// Gives a place back.
+    pub fn give_back(&mut self) {
+        self.taken = self.taken.saturating_sub(1);
+    }
+
+    /// How many are taken.
+    #[must_use]
+    pub const fn taken(&self) -> u32 {
+        self.taken
+    }
+}
+
+/// The pace of requests: so many a minute, in bursts of at most [`BURST`]; after a 429, none until it ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pace {
+    interval: Duration,
+    /// When the bucket is full again.
+    full_at: Timestamp,
+    paused_until: Timestamp,
+}
+
+impl Pace {
+    /// At most `per_minute` requests a minute.
+    #[must_use]
+    pub fn new(per_minute: u32) -> Self {
+        let interval = Duration::from_secs(60) / per_minute.max(1);
+        Self { interval, full_at: Timestamp::from_millis(i64::MIN), paused_until: Timestamp::from_millis(i64::MIN) }
+    }
+
+    /// Takes the right to one request.
+    ///
+    /// # Errors
+    ///
+    /// The instant to ask again, if there is none now.
+    pub fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        if self.paused_until > now {
+            return Err(self.paused_until);
+        }
+        // A clock that went back must not stall the pace: no bucket is emptier than empty.
+        let full_at = self.full_at.max(now).min(now + self.interval * BURST);
+        let after = full_at + self.interval;
+        let ready = after - self.interval * BURST;
+        if ready > now {
+            self.full_at = full_at;
+            return Err(ready);
+        }
+        self.full_at = after;
+        Ok(())
+    }
+
+    /// Lets no request out before `until`.
+    pub fn pause(&mut self, until: Timestamp) {
+        self.paused_until = self.paused_until.max(until);
+    }
+
+    /// Until when a 429 holds everything back, if it does.
+    #[must_use]
+    pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(self.paused_until).filter(|until| *until > now)
+    }
+}
+
+/// The most requests that may follow each other without a pause.
+pub const BURST: u32 = 20;
+const KEPT_PLACES: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_places_are_kept_for_emergencies() {
+        let mut places = Places::new(8);
+        let relaxed = (0..8).filter(|_| places.take(false)).count();
+        let urgent = (0..8).filter(|_| places.take(true)).count();
+        assert_eq!((relaxed, urgent), (6, 2));
+        places.give_back();
+        assert!(!places.take(false));
+        assert!(places.take(true));
+    }
+
+    #[test]
+    fn a_single_place_serves_everybody() {
+        assert!(Places::new(1).take(false));
+    }
+
+    #[test]
+    fn the_pace_allows_a_burst_and_then_its_interval() {
+        let mut pace = Pace::new(60);
+        let start = Timestamp::from_seconds(1_000);
+        assert_eq!((0..100).filter(|_| pace.take(start).is_ok()).count(), 20);
+        assert_eq!(pace.take(start), Err(start + Duration::from_secs(1)));
+        let later = start + Duration::from_secs(3);
+        assert_eq!((0..100).filter(|_| pace.take(later).is_ok()).count(), 3);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_does_not_stall_the_pace() {
+        let mut pace = Pace::new(60);
+        assert!(pace.take(Timestamp::from_seconds(1_000_000)).is_ok());
+        let back = Timestamp::from_seconds(1_000);
+        let until = (0..).find_map(|_| pace.take(back).err()).unwrap();
+        assert!(until.since(back) <= Duration::from_secs(20), "{until}");
+    }
+
+    #[test]
+    fn a_pause_holds_everything_back() {
+        let mut pace = Pace::new(60);
+        let now = Timestamp::from_seconds(0);
+        pace.pause(now + Duration::from_secs(10));
+        assert_eq!(pace.take(now), Err(now + Duration::from_secs(10)));
+        assert_eq!(pace.take(now + Duration::from_secs(10)), Ok(()));
+    }
+}

@@ -1,0 +1,167 @@
+//! The API as a whole: when several certificates see it fail, or it refuses the key, the rest wait for one trial
+//! request instead of failing one by one.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::failure::{Failure, FailureClass, Scope};
+use super::name::{CertName, ProfileRef};
+use super::text::Text;
+use super::time::Timestamp;
+
+/// What is known of the API as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Breaker {
+    outage: Option<Outage>,
+    /// Certificates that saw a transient failure since the last answer.
+    failing: BTreeSet<CertName>,
+    /// Profiles that got a 403 since the last success.
+    forbidden: BTreeSet<ProfileRef>,
+    last_success: Option<Timestamp>,
+    recovered_at: Option<Timestamp>,
+    last_failure: Option<Failure>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Outage {
+    failure: Failure,
+    trial_at: Timestamp,
+}
+
+/// The state of the API, as the status names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ApiState {
+    /// Nothing was asked of it yet.
+    Unknown,
+    /// The last request was answered.
+    Ok,
+    /// Single failures, or a 429.
+    BackingOff,
+    /// It refuses the key.
+    Unauthorised,
+    /// It does not answer.
+    Unreachable,
+}
+
+impl ApiState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Unknown, Self::Ok, Self::BackingOff, Self::Unauthorised, Self::Unreachable];
+
+    /// The word in status and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Ok => "ok",
+            Self::BackingOff => "backing-off",
+            Self::Unauthorised => "unauthorised",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+impl Breaker {
+    /// Notes an answer that shows the API and the key to be in order.
+    pub fn succeeded(&mut self, now: Timestamp) {
+        if self.outage.take().is_some() {
+            self.recovered_at = Some(now);
+        }
+        self.failing.clear();
+        self.forbidden.clear();
+        self.last_failure = None;
+        self.last_success = Some(now);
+    }
+
+    /// Notes a failed request made for a certificate.
+    pub fn failed(&mut self, name: &CertName, profile: &ProfileRef, failure: &Failure, now: Timestamp) {
+        let opens = match failure.class.scope() {
+            Scope::Key => failure.class == FailureClass::ApiUnauthorised,
+            Scope::Outage => {
+                self.failing.insert(name.clone());
+                self.failing.len() > 1
+            }
+            Scope::Profile => {
+                if failure.class == FailureClass::ApiForbidden {
+                    self.forbidden.insert(profile.clone());
+                }
+                self.forbidden.len() > 1
+            }
+            // The API answered: it is there.
+            Scope::Certificate => {
+                self.succeeded(now);
+                return;
+            }
+            Scope::Disk => return,
+        };
+        self.last_failure = Some(failure.clone());
+        if opens {
+            let outage = Outage { failure: failure.clone(), trial_at: now + TRIAL_INTERVAL };
+            self.outage.get_or_insert(outage);
+        }
+    }
+
+    /// Notes a failed trial: the next one waits as long again.
+    pub fn trial_failed(&mut self, failure: &Failure, now: Timestamp) {
+        self.last_failure = Some(failure.clone());
+        self.outage = Some(Outage { failure: failure.clone(), trial_at: now + TRIAL_INTERVAL });
+    }
+
+    /// Makes the next trial due now: there is another key, or the operator changed something.
+    pub fn try_now(&mut self, now: Timestamp) {
+        if let Some(outage) = &mut self.outage {
+            outage.trial_at = now;
+        }
+    }
+
+    /// Why no request may go out, and until when, if that is so.
+    #[must_use]
+    pub fn closed(&self) -> Option<(Text, Timestamp)> {
+        self.outage.as_ref().map(|outage| (Text::new(&outage.failure.to_string()), outage.trial_at))
+    }
+
+    /// Whether a trial is due.
+    #[must_use]
+    pub fn trial_due(&self, now: Timestamp) -> bool {
+        self.outage.as_ref().is_some_and(|outage| outage.trial_at <= now)
+    }
+
+    /// When the next trial goes out.
+    #[must_use]
+    pub fn trial_at(&self) -> Option<Timestamp> {
+        self.outage.as_ref().map(|outage| outage.trial_at)
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> ApiState {
+        match (&self.outage, &self.last_failure, self.last_success) {
+            (Some(outage), ..) => match outage.failure.class.scope() {
+                Scope::Key | Scope::Profile => ApiState::Unauthorised,
+                Scope::Outage | Scope::Certificate | Scope::Disk => ApiState::Unreachable,
+            },
+            (None, Some(_), _) => ApiState::BackingOff,
+            (None, None, Some(_)) => ApiState::Ok,
+            (None, None, None) => ApiState::Unknown,
+        }
+    }
+
+    /// When the API last answered.
+    #[must_use]
+    pub const fn last_success(&self) -> Option<Timestamp> {
+        self.last_success
+    }
+
+    /// When the last outage ended.
+    #[must_use]
+    pub const fn recovered_at(&self) -> Option<Timestamp> {
+        self.recovered_at
+    }
+
+    /// The last failure since the last success.
+    #[must_use]
+    pub const fn last_failure(&self) -> Option<&Failure> {
+        self.last_failure.as_ref()
+    }
+}
+
+const TRIAL_INTERVAL: Duration = Duration::from_secs(30 * 60);
