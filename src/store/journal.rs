@@ -1,0 +1,225 @@
+//! The journal: an append-only file of events, each durable before anybody acts on it, folded at start.
+//!
+//! The first line names the format; every other is a checksum and one event: `1a2b3c4d {"at":…,"name":…,"event":…}`.
+//! A tail that a crash cut off was never acknowledged and is dropped; damage further up is set aside, never deleted;
+//! a journal of a newer format is left alone.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::core::event::Entry;
+use crate::core::failure::Failure;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+
+use super::disk::{Disk, DiskFile, Perms};
+use super::layout::Layout;
+use super::{disk_failure, replace};
+
+/// The open journal.
+pub struct Journal {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    file: Option<Box<dyn DiskFile>>,
+    /// How long the file is as far as it is known to be whole.
+    length: u64,
+    /// Lines that could not be written when they happened; they go first.
+    backlog: Vec<u8>,
+    too_new: bool,
+}
+
+/// What reading the journal brought.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Content {
+    /// The events, oldest first.
+    pub entries: Vec<Entry>,
+    /// Whether a newer version wrote it: it is only read, as far as it can be.
+    pub too_new: bool,
+    /// Lines in the middle that could not be read.
+    pub damaged: usize,
+    /// How many bytes at the end a crash cut off.
+    pub torn: u64,
+    length: u64,
+}
+
+impl Journal {
+    /// Opens the journal, mends it, and reads it. `now` names the copy of a damaged one.
+    ///
+    /// # Errors
+    ///
+    /// When a file operation fails.
+    pub fn open(disk: Arc<dyn Disk>, layout: &Layout, now: Timestamp) -> Result<(Self, Content), Failure> {
+        let path = layout.journal();
+        let failed = |error: io::Error| disk_failure("open the journal", &path, &error);
+        if disk.stat(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            replace::replace(&*disk, &path, HEADER.as_bytes(), Perms::PRIVATE).map_err(failed)?;
+        }
+        let bytes = disk.read(&path, LIMIT).map_err(failed)?;
+        let mut content = parse(&bytes);
+        let mut journal = Self {
+            disk,
+            path: path.clone(),
+            file: None,
+            length: content.length,
+            backlog: Vec::new(),
+            too_new: content.too_new,
+        };
+        if content.too_new {
+            return Ok((journal, content));
+        }
+        if content.damaged > 0 {
+            journal.set_aside(&bytes, &content, now).map_err(failed)?;
+        }
+        content.length = journal.length;
+        let mut file = journal.disk.append(&path).map_err(failed)?;
+        if content.torn > 0 {
+            file.cut(journal.length).and_then(|()| file.sync()).map_err(failed)?;
+        }
+        journal.file = Some(file);
+        Ok((journal, content))
+    }
+
+    /// Reads the journal without taking part: nothing is mended, and a line that is being written is passed over.
+    ///
+    /// # Errors
+    ///
+    /// When it is there and cannot be read.
+    pub fn read(disk: &dyn Disk, layout: &Layout) -> Result<Content, Failure> {
+        match disk.read(&layout.journal(), LIMIT) {
+            Ok(bytes) => Ok(parse(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
+            Err(error) => Err(disk_failure("read the journal", &layout.journal(), &error)),
+        }
+    }
+
+    /// Appends events and makes them durable, after those that could not be written before.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails: nothing of `entries` is in the journal then.
+    pub fn append(&mut self, entries: &[Entry]) -> Result<(), Failure> {
+        if self.too_new {
+            let error = io::Error::other("it was written by a newer renewd");
+            return Err(disk_failure("append to the journal", &self.path, &error));
+        }
+        let mut bytes = self.backlog.clone();
+        entries.iter().for_each(|entry| bytes.extend(line(entry)));
+        self.write(&bytes).map_err(|error| disk_failure("append to the journal", &self.path, &error))?;
+        self.backlog.clear();
+        Ok(())
+    }
+
+    /// Keeps an event that happened although the journal could not take it: it is written before the next one.
+    pub fn keep_for_later(&mut self, entry: &Entry) {
+        if !self.too_new {
+            self.backlog.extend(line(entry));
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.file.is_none() {
+            let mut file = self.disk.append(&self.path)?;
+            file.cut(self.length)?;
+            self.file = Some(file);
+        }
+        let Some(file) = &mut self.file else { return Err(io::Error::other("it is not open")) };
+        if let Err(error) = file.write(bytes).and_then(|()| file.sync()) {
+            // What part of it reached the disk is unknown: the next write starts from what is known to be whole.
+            self.file = None;
+            return Err(error);
+        }
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Copies a damaged journal, and goes on with what could be read of it.
+    fn set_aside(&mut self, bytes: &[u8], content: &Content, now: Timestamp) -> io::Result<()> {
+        let copy = self.path.with_file_name(format!("journal.damaged-{}", now.millis()));
+        replace::replace(&*self.disk, &copy, bytes, Perms::PRIVATE)?;
+        let mut whole = HEADER.as_bytes().to_vec();
+        // Lines of a kind that this version does not know are kept as they are.
+        bytes
+            .split_inclusive(|byte| *byte == b'\n')
+            .filter(|raw| decode(raw).is_some())
+            .for_each(|raw| whole.extend(raw));
+        replace::replace(&*self.disk, &self.path, &whole, Perms::PRIVATE)?;
+        debug_assert_eq!(parse(&whole).entries, content.entries);
+        self.length = whole.len() as u64;
+        Ok(())
+    }
+}
+
+/// How a damaged journal is told of.
+#[must_use]
+pub fn remark(content: &Content) -> Option<Text> {
+    (content.damaged > 0).then(|| {
+        Text::new(&format!(
+            "{} lines of the journal were damaged; a copy is kept beside it as journal.damaged-…, and requests that only those lines knew of may be asked for again",
+            content.damaged
+        ))
+    })
+}
+
+fn parse(bytes: &[u8]) -> Content {
+    let mut content = Content::default();
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    match lines.next() {
+        Some(first) if first == HEADER.as_bytes() => content.length = first.len() as u64,
+        Some(first) if format_number(first).is_some_and(|number| number > FORMAT) => content.too_new = true,
+        Some(first) => content.damaged += usize::from(first.ends_with(b"\n") || decode(first).is_none()),
+        None => content.damaged += 1,
+    }
+    let mut bad_since = None;
+    let mut position = bytes.split_inclusive(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len) as u64;
+    let mut bad = 0;
+    for raw in lines {
+        position += raw.len() as u64;
+        match decode(raw) {
+            Some(entry) => {
+                content.damaged += bad;
+                bad = 0;
+                bad_since = None;
+                content.length = position;
+                content.entries.push(entry);
+            }
+            None => {
+                bad += 1;
+                bad_since.get_or_insert(position - raw.len() as u64);
+            }
+        }
+    }
+    // One bad line at the end is what a crash leaves; more than one is damage.
+    if let Some(since) = bad_since {
+        if bad > 1 {
+            content.damaged += bad;
+        } else {
+            content.torn = position - since;
+        }
+    }
+    content
+}
+
+fn format_number(first: &[u8]) -> Option<u32> {
+    std::str::from_utf8(first).ok()?.strip_prefix(MAGIC)?.trim().parse().ok()
+}
+
+fn line(entry: &Entry) -> Vec<u8> {
+    let json = serde_json::to_vec(entry).unwrap_or_default();
+    let mut line = format!("{:08x} ", crc32fast::hash(&json)).into_bytes();
+    line.extend(json);
+    line.push(b'\n');
+    line
+}
+
+fn decode(raw: &[u8]) -> Option<Entry> {
+    let text = raw.strip_suffix(b"\n")?;
+    let (sum, json) = (text.get(..8)?, text.get(9..)?);
+    let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
+    (sum == crc32fast::hash(json)).then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+const MAGIC: &str = "renewd journal ";
+const FORMAT: u32 = 1;
+const HEADER: &str = "renewd journal 1\n";
+const LIMIT: u64 = 4 << 30;

@@ -1,0 +1,201 @@
+//! Observing: what is on the disk for one entry. Reads only; says what it saw and never what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::core::entry::Entry;
+use crate::core::name::Generation;
+use crate::core::observed::{Installed, Leaf, Observed, difference};
+use crate::core::text::Text;
+use crate::pki::certificate::{Certificate, certificates};
+use crate::pki::digest::sha256;
+use crate::pki::key::PrivateKey;
+use crate::pki::leaf;
+
+use super::access::Ids;
+use super::disk::{Disk, Kind};
+use super::fixed;
+use super::generation::{FULLCHAIN, KEY, live_generation, read_manifest};
+use super::layout::Layout;
+use super::manifest::{FileRecord, Manifest};
+
+/// What stands against a usable set.
+enum Obstacle {
+    Absent,
+    Damaged(String),
+    Unreadable(String),
+}
+
+/// Observes the installed set of `entry`.
+///
+/// A file that is not there, or was read and is unusable, is a state of the set; one that cannot be read is not.
+#[must_use]
+pub fn observe(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Observed {
+    match look(disk, layout, entry) {
+        Ok(installed) => Observed::Installed(Box::new(installed)),
+        Err(Obstacle::Absent) => Observed::Absent,
+        Err(Obstacle::Damaged(what)) => Observed::Damaged(Text::new(&what)),
+        Err(Obstacle::Unreadable(what)) => Observed::Unreadable(Text::new(&what)),
+    }
+}
+
+fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Obstacle> {
+    let generation = live_generation(disk, layout, &entry.name)
+        .map_err(|failure| Obstacle::Unreadable(failure.message.to_string()))?;
+    let Some(generation) = generation else { return in_place(disk, entry) };
+    let folder = layout.generation(&entry.name, generation);
+    let manifest = read_manifest(disk, &folder).map_err(|error| unreadable(&folder.join(Manifest::NAME), &error))?;
+    let fullchain = folder.join(FULLCHAIN);
+    let (bytes, leaf) = read_leaf(disk, &fullchain)?;
+    let key = folder.join(KEY);
+    // A set that was edited is judged by its content: the manifest no longer speaks of it.
+    let known =
+        manifest.as_ref().filter(|manifest| manifest.fingerprint == leaf.fingerprint && is_recorded(manifest, &bytes));
+    check_key(disk, &key, &leaf, known.and_then(|manifest| manifest.files.get(KEY)))?;
+    let drift = drift(disk, entry, &folder, manifest.as_ref());
+    Ok(installed(entry, generation, leaf, known, drift))
+}
+
+fn is_recorded(manifest: &Manifest, fullchain: &[u8]) -> bool {
+    manifest.files.get(FULLCHAIN).is_some_and(|record| record.sha256 == sha256(fullchain))
+}
+
+/// Files that were at the fixed paths before renewd came: judged by their content until the first renewal.
+fn in_place(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obstacle> {
+    let files = &entry.files;
+    let (Some(certificate), Some(key)) = (files.fullchain.as_ref().or(files.certificate.as_ref()), &files.private_key)
+    else {
+        return Err(Obstacle::Absent);
+    };
+    let (_, leaf) = read_leaf(disk, certificate)?;
+    check_key(disk, key, &leaf, None)?;
+    Ok(installed(entry, Generation(0), leaf, None, Vec::new()))
+}
+
+fn installed(
+    entry: &Entry,
+    generation: Generation,
+    leaf: Leaf,
+    manifest: Option<&Manifest>,
+    drift: Vec<Text>,
+) -> Installed {
+    let differs = difference(entry, manifest.map(|manifest| &manifest.asked), &leaf);
+    Installed {
+        generation,
+        differs,
+        drift,
+        profile: manifest.map(|manifest| manifest.profile.clone()),
+        serial_number: leaf.serial_number,
+        fingerprint: leaf.fingerprint,
+        spki: leaf.spki,
+        not_before: leaf.not_before,
+        not_after: leaf.not_after,
+        usages: leaf.usages,
+    }
+}
+
+fn read_leaf(disk: &dyn Disk, path: &Path) -> Result<(Vec<u8>, Leaf), Obstacle> {
+    let bytes = read(disk, path)?;
+    let damaged = |what: String| Obstacle::Damaged(format!("{}: {what}", path.display()));
+    let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is no PEM file".to_owned()))?;
+    let found = certificates(text).map_err(|error| damaged(error.to_string()))?;
+    let first: &Certificate = found.first().ok_or_else(|| damaged("it holds no certificate".to_owned()))?;
+    let leaf = leaf::read(first).map_err(|error| damaged(error.to_string()))?;
+    Ok((bytes, leaf))
+}
+
+/// Whether the key belongs to the leaf. A key whose size and ctime are as recorded needs no reading, and one that was
+/// given to another owner, so that the service may not read it, is judged by its recorded size.
+fn check_key(disk: &dyn Disk, path: &Path, leaf: &Leaf, record: Option<&FileRecord>) -> Result<(), Obstacle> {
+    let stat = disk.stat(path).map_err(|error| missing(path, &error))?;
+    if record.is_some_and(|record| stat.kind == Kind::File && record.size == stat.size && record.ctime == stat.ctime) {
+        return Ok(());
+    }
+    let bytes = match disk.read(path, FILE_LIMIT) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied
+                && record.is_some_and(|record| record.size == stat.size) =>
+        {
+            return Ok(());
+        }
+        Err(error) => return Err(missing(path, &error)),
+    };
+    let key =
+        PrivateKey::from_pem(&bytes).map_err(|error| Obstacle::Damaged(format!("{}: {error}", path.display())))?;
+    if key.spki() != leaf.spki {
+        return Err(Obstacle::Damaged(format!("the key in {} does not belong to the certificate", path.display())));
+    }
+    Ok(())
+}
+
+/// What is not as it should be: a file's content, owner, group or mode, in the generation and at the fixed paths.
+fn drift(disk: &dyn Disk, entry: &Entry, folder: &Path, manifest: Option<&Manifest>) -> Vec<Text> {
+    let Ok(ids) = Ids::of(&entry.access) else { return Vec::new() };
+    let Some(manifest) = manifest else { return Vec::new() };
+    let mut found = Vec::new();
+    for (name, record) in &manifest.files {
+        let path = folder.join(name);
+        found.extend(differs(disk, &path, record, &ids, holds_key(name), true));
+    }
+    for (target, source) in fixed::targets(&entry.files) {
+        match manifest.files.get(source) {
+            Some(record) => found.extend(differs(disk, target, record, &ids, holds_key(source), false)),
+            None => found.push(Text::new(&format!("{} is not written yet", target.display()))),
+        }
+    }
+    found
+}
+
+/// How one file differs from its record. Files whose content cannot be read are left to those who can.
+fn differs(
+    disk: &dyn Disk,
+    path: &PathBuf,
+    record: &FileRecord,
+    ids: &Ids,
+    holds_key: bool,
+    original: bool,
+) -> Option<Text> {
+    let say = |what: String| Some(Text::new(&format!("{}: {what}", path.display())));
+    let stat = match disk.stat(path) {
+        Ok(stat) => stat,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return say("it is missing".to_owned()),
+        Err(_) => return None,
+    };
+    if let Some(how) = ids.difference(holds_key, &stat) {
+        return say(how);
+    }
+    if stat.size != record.size {
+        return say("its content changed".to_owned());
+    }
+    if original && stat.ctime == record.ctime {
+        return None;
+    }
+    let bytes = Zeroizing::new(disk.read(path, FILE_LIMIT).ok()?);
+    (sha256(&bytes) != record.sha256).then(|| say("its content changed".to_owned())).flatten()
+}
+
+fn holds_key(name: &str) -> bool {
+    matches!(name, KEY | super::generation::BUNDLE)
+}
+
+fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Obstacle> {
+    disk.read(path, FILE_LIMIT).map_err(|error| missing(path, &error))
+}
+
+fn missing(path: &Path, error: &io::Error) -> Obstacle {
+    match error.kind() {
+        io::ErrorKind::NotFound => Obstacle::Absent,
+        io::ErrorKind::InvalidData => Obstacle::Damaged(format!("{}: {error}", path.display())),
+        _ => unreadable(path, error),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Obstacle {
+    Obstacle::Unreadable(format!("{}: {error}", path.display()))
+}
+
+/// The most bytes that a file of a set may have.
+pub const FILE_LIMIT: u64 = 1 << 20;

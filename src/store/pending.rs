@@ -1,0 +1,123 @@
+//! The files of requests in flight: the key, the CSR, and what TLM answered, below `pending/NAME/ATTEMPT/`.
+
+use std::io;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::{Attempt, CertName};
+
+use super::disk::{Disk, Perms};
+use super::layout::Layout;
+use super::{disk_failure, observe, replace};
+
+/// Puts key and CSR on the disk, durably: before this returns, nothing may be submitted.
+///
+/// # Errors
+///
+/// When a file operation fails.
+pub fn keep_key(
+    disk: &dyn Disk,
+    layout: &Layout,
+    name: &CertName,
+    attempt: Attempt,
+    key: &str,
+    csr: &str,
+) -> Result<(), Failure> {
+    let folder = layout.attempt(name, attempt);
+    let written = (|| {
+        // A left-over of a try that was never submitted: the journal does not know it.
+        replace::remove_tree(disk, &folder)?;
+        for parent in [layout.pending(), layout.pending_of(name), folder.clone()] {
+            replace::ensure_dir(disk, &parent, 0o700)?;
+        }
+        replace::replace(disk, &folder.join(KEY), key.as_bytes(), Perms::PRIVATE)?;
+        replace::replace(disk, &folder.join(CSR), csr.as_bytes(), Perms::PRIVATE)
+    })();
+    written.map_err(|error: io::Error| disk_failure("keep the key in", &folder, &error))
+}
+
+/// Reads key and CSR of a request.
+///
+/// # Errors
+///
+/// When they are gone, which needs an operator where TLM does not take a second request, or cannot be read.
+pub fn read_key(
+    disk: &dyn Disk,
+    layout: &Layout,
+    name: &CertName,
+    attempt: Attempt,
+) -> Result<(Zeroizing<String>, String), Failure> {
+    let folder = layout.attempt(name, attempt);
+    let key = Zeroizing::new(String::from_utf8_lossy(&Zeroizing::new(read(disk, &folder.join(KEY))?)).into_owned());
+    let csr = String::from_utf8_lossy(&read(disk, &folder.join(CSR))?).into_owned();
+    Ok((key, csr))
+}
+
+fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Failure> {
+    disk.read(path, observe::FILE_LIMIT).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            let message = format!("{} is gone: what TLM issues for it cannot be used", path.display());
+            return Failure::new(FailureClass::KeyLost, message);
+        }
+        disk_failure("read", path, &error)
+    })
+}
+
+/// Keeps what TLM answered beside the key, durably.
+///
+/// # Errors
+///
+/// When a file operation fails.
+pub fn keep_answer(
+    disk: &dyn Disk,
+    layout: &Layout,
+    name: &CertName,
+    attempt: Attempt,
+    answer: &str,
+) -> Result<(), Failure> {
+    let path = layout.attempt(name, attempt).join(ANSWER);
+    replace::replace(disk, &path, answer.as_bytes(), Perms::PRIVATE)
+        .map_err(|error| disk_failure("keep the answer in", &path, &error))
+}
+
+/// Reads the kept answer; `None` where there is none.
+///
+/// # Errors
+///
+/// When it is there and cannot be read.
+pub fn read_answer(
+    disk: &dyn Disk,
+    layout: &Layout,
+    name: &CertName,
+    attempt: Attempt,
+) -> Result<Option<String>, Failure> {
+    let path = layout.attempt(name, attempt).join(ANSWER);
+    match disk.read(&path, 8 << 20) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(disk_failure("read", &path, &error)),
+    }
+}
+
+/// Removes the files of a request that ended; the key is overwritten first.
+///
+/// # Errors
+///
+/// When a file operation fails; what is not there counts as removed.
+pub fn forget(disk: &dyn Disk, layout: &Layout, name: &CertName, attempt: Attempt) -> Result<(), Failure> {
+    let folder = layout.attempt(name, attempt);
+    replace::remove_tree(disk, &folder).map_err(|error| disk_failure("remove", &folder, &error))
+}
+
+/// The requests of a certificate that have files.
+#[must_use]
+pub fn attempts(disk: &dyn Disk, layout: &Layout, name: &CertName) -> Vec<Attempt> {
+    let names = disk.list(&layout.pending_of(name)).unwrap_or_default();
+    names.iter().filter_map(|name| name.to_str()?.parse().ok().map(Attempt)).collect()
+}
+
+const KEY: &str = "privkey.pem";
+const CSR: &str = "request.pem";
+const ANSWER: &str = "answer.pem";

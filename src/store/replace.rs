@@ -1,0 +1,147 @@
+//! Atomic replacement: the only way in which a file comes to be under its name.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::disk::{Disk, Kind, Perms};
+
+/// A file that is written and durable under a random name beside its target.
+#[derive(Debug)]
+#[must_use]
+pub struct Staged {
+    staged: PathBuf,
+    target: PathBuf,
+}
+
+/// Writes `bytes` beside `target`, with owner, mode and the target's label, and makes the content durable.
+///
+/// # Errors
+///
+/// Those of the system; nothing is left behind then.
+pub fn stage(disk: &dyn Disk, target: &Path, bytes: &[u8], perms: Perms) -> io::Result<Staged> {
+    let staged = beside(target);
+    let mut file = disk.create(&staged, perms)?;
+    let written = file
+        .write(bytes)
+        .and_then(|()| if disk.stat(target).is_ok() { disk.copy_label(target, &staged) } else { Ok(()) })
+        .and_then(|()| file.sync());
+    let staged = Staged { staged, target: target.to_owned() };
+    match written {
+        Ok(()) => Ok(staged),
+        Err(error) => {
+            staged.discard(disk);
+            Err(error)
+        }
+    }
+}
+
+impl Staged {
+    /// Gives the file its name. Durable only once the folder is synced.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system; nothing is left behind then.
+    pub fn switch(self, disk: &dyn Disk) -> io::Result<()> {
+        disk.rename(&self.staged, &self.target).inspect_err(|_| self.discard(disk))
+    }
+
+    /// Removes it.
+    pub fn discard(&self, disk: &dyn Disk) {
+        // It holds nothing that is needed; what cannot be removed is removed by the next clean-up.
+        drop(disk.remove_file(&self.staged));
+    }
+}
+
+/// Replaces one file, durably.
+///
+/// # Errors
+///
+/// Those of the system; the old content is in force then, or the new one where only the last sync failed.
+pub fn replace(disk: &dyn Disk, target: &Path, bytes: &[u8], perms: Perms) -> io::Result<()> {
+    stage(disk, target, bytes, perms)?.switch(disk)?;
+    disk.sync_dir(folder(target))
+}
+
+/// Points a symlink at `destination`, atomically and durably.
+///
+/// # Errors
+///
+/// Those of the system.
+pub fn relink(disk: &dyn Disk, link: &Path, destination: &Path) -> io::Result<()> {
+    let staged = beside(link);
+    disk.symlink(destination, &staged)?;
+    disk.rename(&staged, link).inspect_err(|_| drop(disk.remove_file(&staged)))?;
+    disk.sync_dir(folder(link))
+}
+
+/// Makes a folder and its missing ancestors, durably.
+///
+/// # Errors
+///
+/// Those of the system.
+pub fn ensure_dir(disk: &dyn Disk, path: &Path, mode: u32) -> io::Result<()> {
+    match disk.stat(path) {
+        Ok(stat) if stat.kind == Kind::Dir => return Ok(()),
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        ensure_dir(disk, parent, 0o755)?;
+    }
+    match disk.make_dir(path, mode) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    disk.sync_dir(folder(path))
+}
+
+/// Removes a folder with the files in it. Keys are overwritten first, as far as the file system lets that matter.
+///
+/// # Errors
+///
+/// Those of the system; what is not there counts as removed.
+pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let names = match disk.list(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        names => names?,
+    };
+    for name in names {
+        let path = path.join(name);
+        match disk.stat(&path)? {
+            stat if stat.kind == Kind::Dir => remove_tree(disk, &path)?,
+            stat if stat.kind == Kind::File => {
+                // A key that was given to another owner may not be writable: removing it is what counts.
+                drop(disk.overwrite(&path, &vec![0; usize::try_from(stat.size).unwrap_or(0)]));
+                disk.remove_file(&path)?;
+            }
+            _ => disk.remove_file(&path)?,
+        }
+    }
+    disk.remove_dir(path)?;
+    disk.sync_dir(folder(path))
+}
+
+/// A name beside `target` that cannot be guessed, hidden, and recognised as a left-over by [`is_leftover`].
+#[must_use]
+pub fn beside(target: &Path) -> PathBuf {
+    let mut random = [0_u8; 12];
+    // Only a broken random source fails here; O_EXCL still keeps a name from being taken twice.
+    drop(aws_lc_rs::rand::fill(&mut random));
+    let suffix: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    folder(target).join(format!("{PREFIX}{suffix}"))
+}
+
+/// Whether a name is one that [`beside`] makes.
+#[must_use]
+pub fn is_leftover(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
+/// The folder that holds a path.
+#[must_use]
+pub fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+const PREFIX: &str = ".renewd-";
