@@ -1,0 +1,1 @@
+//! A small CA for the tests of this room.
