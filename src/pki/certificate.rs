@@ -59,7 +59,7 @@ impl Certificate {
     /// Whom the certificate is for, for messages: the common name, or what stands in its place.
     #[must_use]
     pub fn label(&self) -> Text {
-        self.parsed().map_or_else(|error| Text::new(&error.to_string()), |parsed| name::label(parsed.subject()))
+        self.parsed().map_or_else(|error| Text::new(&error.to_string()), |parsed| name::holder(&parsed))
     }
 
     pub(super) fn parsed(&self) -> Result<X509Certificate<'_>, CertificateError> {
@@ -75,10 +75,26 @@ impl fmt::Debug for Certificate {
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
     match x509_parser::parse_x509_certificate(der) {
-        Ok(([], parsed)) => Ok(parsed),
+        Ok(([], parsed)) if is_strict(&parsed, der) => Ok(parsed),
+        Ok(([], _)) => Err(CertificateError::NotACertificate),
         Ok(_) => Err(CertificateError::TrailingBytes),
         Err(_) => Err(CertificateError::NotACertificate),
     }
+}
+
+/// Whether what no signature covers, the frame around the signed part, is exact DER: the parser takes more than TLS
+/// clients do.
+fn is_strict(parsed: &X509Certificate<'_>, der: &[u8]) -> bool {
+    let Some(algorithm) = spki::algorithm(&parsed.signature_algorithm) else { return false };
+    let signature = &parsed.signature_value.data;
+    let exact = yasna::construct_der(|writer| {
+        writer.write_sequence(|parts| {
+            parts.next().write_der(parsed.tbs_certificate.as_ref());
+            parts.next().write_sequence(|id| id.next().write_der(&algorithm));
+            parts.next().write_bitvec_bytes(signature, signature.len() * 8);
+        });
+    });
+    exact == der
 }
 
 /// What came is no certificate.

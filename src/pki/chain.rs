@@ -215,8 +215,7 @@ impl Climb<'_, '_> {
             return Err(Obstacle::TooComplex);
         }
         self.budget -= 1;
-        let flawed =
-            |flaw| Obstacle::Flawed { issuer: name::label(child.issuer()), child: name::label(child.subject()), flaw };
+        let flawed = |flaw| Obstacle::Flawed { issuer: name::label(child.issuer()), child: name::holder(child), flaw };
         if let (Some(named), Some(own)) = (extension::issuer_key_id(child), extension::own_key_id(&link.parsed))
             && named != own
         {
@@ -227,7 +226,7 @@ impl Climb<'_, '_> {
             Judgement::Valid => Ok(None),
             Judgement::Invalid => Err(flawed(Flaw::Signature)),
             Judgement::Unjudged(algorithm) => {
-                Ok(Some(Text::new(&format!("the signature on {} ({algorithm})", name::label(child.subject())))))
+                Ok(Some(Text::new(&format!("the signature on {} ({algorithm})", name::holder(child)))))
             }
         }
     }
@@ -240,7 +239,7 @@ impl Climb<'_, '_> {
 }
 
 fn no_issuer(child: &X509Certificate<'_>) -> Obstacle {
-    let (issuer, label) = (name::label(child.issuer()), name::label(child.subject()));
+    let (issuer, label) = (name::label(child.issuer()), name::holder(child));
     if child.issuer().as_raw() == child.subject().as_raw() {
         return Obstacle::SelfSigned(label);
     }
@@ -306,3 +305,6 @@ fn chain(links: &[Link<'_>], path: &Path) -> Chain {
 const DEPTH: usize = 8;
 /// The most signatures that are judged for one chain.
 const SIGNATURES: usize = 100;
+
+#[cfg(test)]
+mod tests;

@@ -299,3 +299,6 @@ fn as_host(name: &str) -> Option<Sans> {
     let is_host = host.contains('.') && host.split('.').all(is_label);
     is_host.then(|| Sans { dns_names: vec![name.to_ascii_lowercase()], ..Sans::default() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,22 @@
 //! Distinguished names as text: every string type that certificates use, decoded. Text is cleaned where it is shown.
 
 use x509_parser::asn1_rs::{Any, Tag};
+use x509_parser::certificate::X509Certificate;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
+use super::extension;
+use crate::core::entry::Sans;
 use crate::core::subject::SubjectAttribute;
 use crate::core::text::Text;
+
+/// Whom a certificate is for, for messages: its subject, or where that is empty the first of its names.
+pub(super) fn holder(certificate: &X509Certificate<'_>) -> Text {
+    let names = || extension::names(certificate).map(|(names, _)| names.missing_in(&Sans::default()));
+    match certificate.subject().iter().next() {
+        Some(_) => label(certificate.subject()),
+        None => Text::new(&format!("{:?}", names().unwrap_or_default().first().map_or("", String::as_str))),
+    }
+}
 
 /// A name for messages: its common name, else its organization, else the whole of it.
 pub(super) fn label(name: &X509Name<'_>) -> Text {

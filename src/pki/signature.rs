@@ -29,17 +29,18 @@ pub(super) fn judge(certificate: &X509Certificate<'_>, issuer: &SubjectPublicKey
     let (Some(signature_id), Some(key_id)) = (spki::algorithm(outer), spki::algorithm(&issuer.algorithm)) else {
         return unjudged();
     };
-    let fits = |algorithm: &&&dyn SignatureVerificationAlgorithm| {
-        algorithm.signature_alg_id().as_ref() == signature_id && algorithm.public_key_alg_id().as_ref() == key_id
-    };
-    let (Some(algorithm), true) = (ALGORITHMS.iter().find(fits), is_size_judged(issuer)) else {
+    let by_signature = |algorithm: &Algorithm| algorithm.signature_alg_id().as_ref() == signature_id;
+    let by_key = |algorithm: &Algorithm| algorithm.public_key_alg_id().as_ref() == key_id;
+    let known = |fits: &dyn Fn(&Algorithm) -> bool| ALGORITHMS.iter().any(fits);
+    if !known(&by_signature) || !known(&by_key) || !is_size_judged(issuer) {
         return unjudged();
+    }
+    let Some(algorithm) = ALGORITHMS.iter().find(|algorithm| by_signature(algorithm) && by_key(algorithm)) else {
+        return Judgement::Invalid;
     };
     let signature = &certificate.signature_value;
-    let verified = signature.unused_bits == 0
-        && algorithm
-            .verify_signature(&issuer.subject_public_key.data, certificate.tbs_certificate.as_ref(), &signature.data)
-            .is_ok();
+    let signed = certificate.tbs_certificate.as_ref();
+    let verified = algorithm.verify_signature(&issuer.subject_public_key.data, signed, &signature.data).is_ok();
     if verified { Judgement::Valid } else { Judgement::Invalid }
 }
 
@@ -53,7 +54,9 @@ fn named(certificate: &X509Certificate<'_>) -> String {
     oid2sn(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned)
 }
 
-const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
+const ALGORITHMS: &[Algorithm] = &[
     algorithms::RSA_PKCS1_2048_8192_SHA256,
     algorithms::RSA_PKCS1_2048_8192_SHA384,
     algorithms::RSA_PKCS1_2048_8192_SHA512,
