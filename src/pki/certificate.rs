@@ -110,10 +110,10 @@ pub enum CertificateError {
     #[error("far too large for a certificate and its chain")]
     TooLarge,
     /// Text outside of the armour.
-    #[error("there is other text around the certificate: {0:?}")]
+    #[error("there is other text around the certificate: \"{0}\"")]
     OtherText(Text),
     /// PEM of something else.
-    #[error("a PEM block {0:?} came where a certificate was expected")]
+    #[error("a PEM block \"{0}\" came where a certificate was expected")]
     OtherBlock(Text),
     /// Broken PEM or base64.
     #[error("the certificate is damaged")]
@@ -186,3 +186,6 @@ const LABEL: &str = "CERTIFICATE";
 const MAX_DER: usize = 64 * 1024;
 const MAX_TEXT: usize = 1024 * 1024;
 const MAX_PARTS: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use crate::core::text::Text;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CsrError {
     /// A value has characters that its attribute cannot hold.
-    #[error("{attribute} {value:?} has characters that this attribute cannot hold")]
+    #[error("{attribute} \"{value}\" has characters that this attribute cannot hold")]
     Value {
         /// The attribute.
         attribute: SubjectAttribute,
@@ -24,7 +24,7 @@ pub enum CsrError {
         value: Text,
     },
     /// A name is not ASCII.
-    #[error("the name {0:?} has characters other than ASCII; write it in its A-label or percent-encoded form")]
+    #[error("the name \"{0}\" has characters other than ASCII; write it in its A-label or percent-encoded form")]
     Name(Text),
     /// The key could not sign.
     #[error("the signing request could not be signed")]
@@ -220,3 +220,6 @@ const RFC822_NAME: u64 = 1;
 const DNS_NAME: u64 = 2;
 const URI: u64 = 6;
 const IP_ADDRESS: u64 = 7;
+
+#[cfg(test)]
+mod tests;

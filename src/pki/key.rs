@@ -170,3 +170,6 @@ fn of_sec1(der: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let pair = curves.into_iter().find_map(|curve| EcdsaKeyPair::from_private_key_der(curve, der).ok())?;
     Some(Zeroizing::new(pair.to_pkcs8v1().ok()?.as_ref().to_vec()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,3 +53,6 @@ fn serial_number(integer: &[u8]) -> SerialNumber {
     };
     SerialNumber(magnitude.iter().map(|byte| format!("{byte:02X}")).collect())
 }
+
+#[cfg(test)]
+mod tests;
