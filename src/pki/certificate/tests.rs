@@ -19,9 +19,9 @@ fn check(text: &str, expected: &[Certificate]) {
 
 #[track_caller]
 fn refused(text: &str, expected: &str) {
-    let shown = |error: CertificateError| match error {
-        CertificateError::Pem(cause) => format!("{error}: {cause}"),
-        _ => error.to_string(),
+    let shown = |error: CertificateError| match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     };
     assert_eq!(certificates(text).map_err(shown), Err(expected.to_owned()));
 }

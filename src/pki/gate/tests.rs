@@ -106,7 +106,7 @@ fn check(change: impl FnOnce(&mut Case), expected: &str) {
 fn what_was_asked_for_is_accepted() {
     let case = Case::good();
     let Verdict::Accepted(set) = case.verdict() else { panic!("{}", shown(&case.verdict())) };
-    assert_eq!(set.chain, [case.issuing.certificate.clone()]);
+    assert_eq!(set.chain, std::slice::from_ref(&case.issuing.certificate));
     assert_eq!(set.root.as_ref(), case.came.first());
     assert_eq!(set.facts.spki, case.key.spki());
     assert_eq!(set.leaf.spki(), case.key.spki());

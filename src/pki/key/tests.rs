@@ -39,14 +39,14 @@ fn older_forms_are_read_and_written_as_pkcs8() {
     let pkcs1 = pem::armour("RSA PRIVATE KEY", &inner(&rsa));
     let read = PrivateKey::from_pem(pkcs1.as_bytes()).unwrap();
     assert_eq!((read.spki(), read.to_pem()), (rsa.spki(), rsa.to_pem()));
-    for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::EcdsaP521] {
+    let curves = [
+        (KeyType::EcdsaP256, vec![1, 2, 840, 10045, 3, 1, 7]),
+        (KeyType::EcdsaP384, vec![1, 3, 132, 0, 34]),
+        (KeyType::EcdsaP521, vec![1, 3, 132, 0, 35]),
+    ];
+    // As OpenSSL writes it: the curve inside, with its parameters in a block before it.
+    for (kind, curve) in curves {
         let key = PrivateKey::generate(kind).unwrap();
-        // As OpenSSL writes it: the curve inside, with its parameters in a block before it.
-        let curve = match kind {
-            KeyType::EcdsaP384 => vec![1, 3, 132, 0, 34],
-            KeyType::EcdsaP521 => vec![1, 3, 132, 0, 35],
-            _ => vec![1, 2, 840, 10045, 3, 1, 7],
-        };
         let curve = yasna::construct_der(|writer| writer.write_oid(&yasna::models::ObjectIdentifier::new(curve)));
         let sec1 = with_curve(&inner(&key), &curve);
         let file =
