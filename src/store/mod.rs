@@ -22,6 +22,7 @@ use crate::core::failure::{Failure, FailureClass};
 
 /// The failure of a file operation, classified by what the operator can do about it.
 #[must_use]
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other kind has no remedy of its own")]
 pub fn disk_failure(what: &str, path: &Path, error: &io::Error) -> Failure {
     let (class, remedy) = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

@@ -1,7 +1,7 @@
 //! Observing: what is on the disk for one entry. Reads only; says what it saw and never what to do.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -152,7 +152,7 @@ fn drift(disk: &dyn Disk, entry: &Entry, folder: &Path, manifest: Option<&Manife
 /// How one file differs from its record. Files whose content cannot be read are left to those who can.
 fn differs(
     disk: &dyn Disk,
-    path: &PathBuf,
+    path: &Path,
     record: &FileRecord,
     ids: &Ids,
     holds_key: bool,
@@ -185,6 +185,7 @@ fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Obstacle> {
     disk.read(path, FILE_LIMIT).map_err(|error| missing(path, &error))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other kind is a failure of the disk")]
 fn missing(path: &Path, error: &io::Error) -> Obstacle {
     match error.kind() {
         io::ErrorKind::NotFound => Obstacle::Absent,

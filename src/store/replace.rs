@@ -127,7 +127,7 @@ pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
 pub fn beside(target: &Path) -> PathBuf {
     let mut random = [0_u8; 12];
     // Only a broken random source fails here; O_EXCL still keeps a name from being taken twice.
-    drop(aws_lc_rs::rand::fill(&mut random));
+    let _filled = aws_lc_rs::rand::fill(&mut random);
     let suffix: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     folder(target).join(format!("{PREFIX}{suffix}"))
 }

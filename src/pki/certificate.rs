@@ -1,0 +1,191 @@
+//! A certificate as owned DER that was parsed once, and the ways in which TLM and files spell it. Does not judge what
+//! a certificate says: that is the gate's.
+
+use std::fmt;
+
+use x509_parser::certificate::X509Certificate;
+
+use super::digest::sha256;
+use super::pem::{self, Part, PemError};
+use super::{name, spki};
+use crate::core::name::Digest;
+use crate::core::text::Text;
+
+/// A certificate: DER that parses as X.509, with nothing after it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Certificate {
+    der: Vec<u8>,
+    spki: Digest,
+}
+
+impl Certificate {
+    /// Takes the DER of one certificate.
+    ///
+    /// # Errors
+    ///
+    /// When it is no certificate, too large, or followed by something.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        if der.len() > MAX_DER {
+            return Err(CertificateError::TooLarge);
+        }
+        let spki = spki::digest(parse(der)?.public_key());
+        Ok(Self { der: der.to_vec(), spki })
+    }
+
+    /// The DER.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The PEM, with `\n` at the end of each line.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        std::mem::take(&mut *pem::armour(LABEL, &self.der))
+    }
+
+    /// SHA-256 of the DER.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        sha256(&self.der)
+    }
+
+    /// SHA-256 of the public key's DER (SPKI).
+    #[must_use]
+    pub fn spki(&self) -> Digest {
+        self.spki
+    }
+
+    /// Whom the certificate is for, for messages: the common name, or what stands in its place.
+    #[must_use]
+    pub fn label(&self) -> Text {
+        self.parsed().map_or_else(|error| Text::new(&error.to_string()), |parsed| name::holder(&parsed))
+    }
+
+    pub(super) fn parsed(&self) -> Result<X509Certificate<'_>, CertificateError> {
+        parse(&self.der)
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({}, {})", self.label(), self.fingerprint())
+    }
+}
+
+fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
+    match x509_parser::parse_x509_certificate(der) {
+        Ok(([], parsed)) if is_strict(&parsed, der) => Ok(parsed),
+        Ok(([], _)) => Err(CertificateError::NotACertificate),
+        Ok(_) => Err(CertificateError::TrailingBytes),
+        Err(_) => Err(CertificateError::NotACertificate),
+    }
+}
+
+/// Whether what no signature covers, the frame around the signed part, is exact DER: the parser takes more than TLS
+/// clients do.
+fn is_strict(parsed: &X509Certificate<'_>, der: &[u8]) -> bool {
+    let Some(algorithm) = spki::algorithm(&parsed.signature_algorithm) else { return false };
+    let signature = &parsed.signature_value.data;
+    let exact = yasna::construct_der(|writer| {
+        writer.write_sequence(|parts| {
+            parts.next().write_der(parsed.tbs_certificate.as_ref());
+            parts.next().write_sequence(|id| id.next().write_der(&algorithm));
+            parts.next().write_bitvec_bytes(signature, signature.len() * 8);
+        });
+    });
+    exact == der
+}
+
+/// What came is no certificate.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum CertificateError {
+    /// Nothing but white space.
+    #[error("the certificate is empty")]
+    Empty,
+    /// A web page.
+    #[error("an HTML page came where a certificate was expected")]
+    Html,
+    /// More bytes, or more certificates, than any chain has.
+    #[error("far too large for a certificate and its chain")]
+    TooLarge,
+    /// Text outside of the armour.
+    #[error("there is other text around the certificate: \"{0}\"")]
+    OtherText(Text),
+    /// PEM of something else.
+    #[error("a PEM block \"{0}\" came where a certificate was expected")]
+    OtherBlock(Text),
+    /// Broken PEM or base64.
+    #[error("the certificate is damaged")]
+    Pem(#[from] PemError),
+    /// Decodes, and is no X.509.
+    #[error("what came does not parse as an X.509 certificate")]
+    NotACertificate,
+    /// A certificate and then something.
+    #[error("there are more bytes after the certificate")]
+    TrailingBytes,
+    /// A part of the certificate that decisions need does not parse.
+    #[error("the {0} of the certificate is malformed")]
+    Malformed(&'static str),
+}
+
+/// The certificates of an answer: one or several as PEM, with or without line breaks, or one as bare base64.
+/// Nothing else may stand beside them.
+///
+/// # Errors
+///
+/// When there is anything but certificates, or none.
+pub fn certificates(text: &str) -> Result<Vec<Certificate>, CertificateError> {
+    let text = plausible(text)?;
+    if !text.contains("-----") {
+        return Ok(vec![Certificate::from_der(&pem::decode(text)?)?]);
+    }
+    let certificate = |part: &Part<'_>| match part {
+        Part::Text(text) => Err(CertificateError::OtherText(Text::new(text))),
+        Part::Block(block) if block.label != LABEL => Err(CertificateError::OtherBlock(Text::new(block.label))),
+        Part::Block(block) => Certificate::from_der(&pem::decode(block.body)?),
+    };
+    bounded(&pem::parts(text)?)?.iter().map(certificate).collect()
+}
+
+/// The certificates of a PEM file that others may have written: comments and other blocks, such as a private key, are
+/// passed over.
+///
+/// # Errors
+///
+/// When a certificate in it is damaged, or there is none.
+pub fn certificates_in_file(text: &str) -> Result<Vec<Certificate>, CertificateError> {
+    let parts = pem::parts(plausible(text)?)?;
+    let mut certificates = Vec::new();
+    for part in bounded(&parts)? {
+        if let Part::Block(block) = part
+            && block.label == LABEL
+        {
+            certificates.push(Certificate::from_der(&pem::decode(block.body)?)?);
+        }
+    }
+    if certificates.is_empty() { Err(CertificateError::Empty) } else { Ok(certificates) }
+}
+
+fn plausible(text: &str) -> Result<&str, CertificateError> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text.is_empty() {
+        return Err(CertificateError::Empty);
+    }
+    if text.starts_with('<') {
+        return Err(CertificateError::Html);
+    }
+    if text.len() > MAX_TEXT { Err(CertificateError::TooLarge) } else { Ok(text) }
+}
+
+fn bounded<'p, 't>(parts: &'p [Part<'t>]) -> Result<&'p [Part<'t>], CertificateError> {
+    if parts.len() > MAX_PARTS { Err(CertificateError::TooLarge) } else { Ok(parts) }
+}
+
+const LABEL: &str = "CERTIFICATE";
+const MAX_DER: usize = 64 * 1024;
+const MAX_TEXT: usize = 1024 * 1024;
+const MAX_PARTS: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Chains from piles in any order, and the message of each way in which a pile is no chain.
+
+use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose};
+
+use super::*;
+use crate::core::key::KeyType;
+use crate::pki::key::PrivateKey;
+use crate::pki::test_ca::{Ca, NOW, leaf_params, unjudged, valid};
+
+fn leaf_of(ca: &Ca) -> Certificate {
+    ca.leaf(&PrivateKey::generate(KeyType::EcdsaP256).unwrap(), &leaf_params(&["leaf.example"]))
+}
+
+fn shown(built: &Result<Chain, Vec<Obstacle>>) -> String {
+    let label = |certificate: &Certificate| certificate.label().as_str().trim_matches('"').to_owned();
+    match built {
+        Ok(chain) => {
+            let links: Vec<_> = chain.intermediates.iter().map(label).collect();
+            let root = chain.root.as_ref().map_or("no root".to_owned(), label);
+            let unjudged = chain.unjudged.as_ref().map(|what| format!(" but for {what}")).unwrap_or_default();
+            format!("{} < {root}{unjudged}", links.join(" < "))
+        }
+        Err(obstacles) => obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | "),
+    }
+}
+
+#[track_caller]
+fn check(leaf: &Certificate, pool: &[&Certificate], anchors: &[&Certificate], expected: &str) {
+    let owned = |certificates: &[&Certificate]| certificates.iter().map(|c| (*c).clone()).collect::<Vec<_>>();
+    let built = build(leaf, &owned(pool), &owned(anchors), NOW);
+    assert_eq!(shown(&built), expected);
+}
+
+#[test]
+fn the_order_of_the_pile_does_not_matter() {
+    let (root, stranger) = (Ca::root("Root"), Ca::root("Stranger"));
+    let upper = root.below("Upper");
+    let lower = upper.below("Lower");
+    let leaf = leaf_of(&lower);
+    let mut pile = [&root.certificate, &leaf, &upper.certificate, &stranger.certificate, &lower.certificate, &leaf];
+    for turn in 0..pile.len() {
+        pile.rotate_left(1);
+        check(&leaf, &pile, &[], "Lower < Upper < Root");
+        pile.swap(0, turn);
+        check(&leaf, &pile, &[], "Lower < Upper < Root");
+    }
+    let twice = [pile.as_slice(), pile.as_slice()].concat();
+    check(&leaf, &twice, &pile, "Lower < Upper < Root");
+}
+
+#[test]
+fn a_root_may_issue_the_leaf() {
+    let root = Ca::root("Root");
+    check(&leaf_of(&root), &[&root.certificate], &[], " < Root");
+}
+
+#[test]
+fn an_anchor_may_end_the_chain() {
+    let root = Ca::root("Root");
+    let (issuing, other) = (root.below("Issuing"), root.below("Other"));
+    let leaf = leaf_of(&issuing);
+    check(&leaf, &[], &[&issuing.certificate], "Issuing < no root");
+    check(&leaf, &[&root.certificate], &[&issuing.certificate], "Issuing < Root");
+    check(
+        &leaf,
+        &[&issuing.certificate],
+        &[&other.certificate],
+        "the certificate of \"Root\", which issued \"Issuing\", did not come and the profile does not show it",
+    );
+}
+
+#[test]
+fn cross_signs_and_loops_end() {
+    let (old, new) = (Ca::root("Old"), Ca::root("New"));
+    let issuing = new.below("Issuing");
+    let leaf = leaf_of(&issuing);
+    let (new_by_old, old_by_new) = (old.cross(&new), new.cross(&old));
+    let pile = [&new_by_old, &old_by_new, &issuing.certificate];
+    check(&leaf, &[&pile[..], &[&old.certificate]].concat(), &[], "Issuing < New < Old");
+    check(&leaf, &[&pile[..], &[&old.certificate, &new.certificate]].concat(), &[], "Issuing < New");
+    check(&leaf, &[&pile[..], &[&new.certificate]].concat(), &[&old.certificate], "Issuing < New < Old");
+    check(
+        &leaf,
+        &pile,
+        &[],
+        "the certificate of \"New\", which issued \"Old\", did not come and the profile does not show it",
+    );
+}
+
+#[test]
+fn many_cross_signs_end_soon() {
+    let cas: Vec<Ca> = (0..12).map(|number| Ca::root(&format!("CA {number}"))).collect();
+    let pairs = cas.iter().flat_map(|by| cas.iter().map(move |of| (by, of)));
+    let crossed: Vec<_> =
+        pairs.filter(|(by, of)| by.certificate != of.certificate).map(|(by, of)| by.cross(of)).collect();
+    let leaf = leaf_of(&cas[0]);
+    let Err(obstacles) = build(&leaf, &crossed, &[], NOW) else { panic!("there is no root") };
+    assert!(!obstacles.is_empty());
+    assert_eq!(shown(&build(&leaf, &crossed, &[cas[0].certificate.clone()], NOW)), " < CA 0");
+}
+
+#[test]
+fn the_ca_of_one_name_is_told_from_the_other() {
+    let root = Ca::root("Root");
+    let (right, wrong) = (root.below("Issuing"), root.below("Issuing"));
+    let leaf = leaf_of(&right);
+    check(&leaf, &[&wrong.certificate, &right.certificate, &root.certificate], &[], "Issuing < Root");
+    check(&leaf, &[&wrong.certificate, &root.certificate], &[], &flawed("its key is another one than the issuer's"));
+    let without_id = |ca: &Ca| {
+        let mut params = leaf_params(&["leaf.example"]);
+        params.use_authority_key_identifier_extension = false;
+        ca.leaf(&PrivateKey::generate(KeyType::EcdsaP256).unwrap(), &params)
+    };
+    let leaf = without_id(&right);
+    check(&leaf, &[&wrong.certificate, &right.certificate, &root.certificate], &[], "Issuing < Root");
+    check(&leaf, &[&wrong.certificate, &root.certificate], &[], &flawed("the signature does not verify"));
+}
+
+fn flawed(flaw: &str) -> String {
+    format!("the certificate of \"Issuing\", which issued \"leaf.example\", cannot be used: {flaw}")
+}
+
+#[test]
+fn only_a_valid_ca_may_issue() {
+    #[track_caller]
+    fn check_ca(change: impl FnOnce(&mut rcgen::CertificateParams), expected: &str) {
+        let root = Ca::root("Root");
+        let issuing = root.below_with("Issuing", KeyPair::generate().unwrap(), change);
+        check(&leaf_of(&issuing), &[&issuing.certificate, &root.certificate], &[], expected);
+    }
+    check_ca(|_| {}, "Issuing < Root");
+    check_ca(|ca| ca.is_ca = IsCa::NoCa, &flawed("it is no CA certificate"));
+    check_ca(|ca| ca.is_ca = IsCa::ExplicitNoCa, &flawed("it is no CA certificate"));
+    check_ca(|ca| ca.key_usages = vec![], "Issuing < Root");
+    check_ca(
+        |ca| ca.key_usages = vec![KeyUsagePurpose::DigitalSignature],
+        &flawed("its key usage does not allow it to sign certificates"),
+    );
+    check_ca(|ca| valid(ca, -10, 0), "Issuing < Root");
+    check_ca(|ca| valid(ca, -10, -1), &flawed("it expired at 2026-11-23T23:59:59Z"));
+    check_ca(|ca| valid(ca, 1, 10), &flawed("it is not valid before 2026-11-24T00:00:01Z"));
+    check_ca(|ca| ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)), "Issuing < Root");
+}
+
+#[test]
+fn a_limit_on_cas_below_counts() {
+    let limited = |limit| {
+        Ca::root_with("Root", KeyPair::generate().unwrap(), |ca| {
+            ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(limit))
+        })
+    };
+    for (limit, expected) in [
+        (1, "Issuing < Root"),
+        (0, "the certificate of \"Root\", which issued \"Issuing\", cannot be used: it allows fewer CAs below it"),
+    ] {
+        let root = limited(limit);
+        let issuing = root.below("Issuing");
+        check(&leaf_of(&issuing), &[&issuing.certificate, &root.certificate], &[], expected);
+    }
+}
+
+#[test]
+fn every_algorithm_of_the_cas_is_judged() {
+    let rsa = |algorithm| KeyPair::generate_for(algorithm).unwrap();
+    let keys = [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+        &rcgen::PKCS_ECDSA_P521_SHA512,
+        &rcgen::PKCS_ECDSA_P521_SHA384,
+        &rcgen::PKCS_ECDSA_P521_SHA256,
+        &rcgen::PKCS_RSA_SHA256,
+        &rcgen::PKCS_RSA_SHA384,
+        &rcgen::PKCS_RSA_SHA512,
+        &rcgen::PKCS_ED25519,
+        &rcgen::PKCS_ML_DSA_65,
+    ];
+    for algorithm in keys {
+        let root = Ca::root_with("Root", rsa(algorithm), |_| {});
+        let issuing = root.below_with("Issuing", rsa(algorithm), |_| {});
+        check(&leaf_of(&issuing), &[&issuing.certificate, &root.certificate], &[], "Issuing < Root");
+    }
+}
+
+#[test]
+fn what_cannot_be_judged_is_told_and_avoided() {
+    let root = Ca::root("Root");
+    let issuing = root.below("Issuing");
+    let leaf = leaf_of(&issuing);
+    let old = unjudged(&issuing.certificate);
+    let told = "Issuing < Root but for the signature on \"Issuing\" (ecdsa-with-SHA224)";
+    check(&leaf, &[&old, &root.certificate], &[], told);
+    check(&leaf, &[&old, &issuing.certificate, &root.certificate], &[], "Issuing < Root");
+    check(&leaf, &[&old], &[&root.certificate], told);
+    check(&leaf, &[&issuing.certificate, &unjudged(&root.certificate)], &[], "Issuing < Root");
+}
+
+#[test]
+fn a_leaf_that_signed_itself_has_no_chain() {
+    let mut params = leaf_params(&["self.example"]);
+    params.distinguished_name.push(rcgen::DnType::CommonName, "Self");
+    let own = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let leaf = Certificate::from_der(own.der()).unwrap();
+    check(&leaf, &[&leaf], &[], "\"Self\" is self-signed, no CA issued it");
+}

@@ -1,0 +1,123 @@
+//! The extensions that decisions need. One that is there twice or does not parse is an error, never an absence.
+
+use std::net::IpAddr;
+
+use x509_parser::asn1_rs::Oid;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{BasicConstraints, ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension};
+use x509_parser::oid_registry::{
+    OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_EXTENDED_KEY_USAGE,
+    OID_X509_EXT_KEY_USAGE, OID_X509_EXT_SUBJECT_ALT_NAME, OID_X509_EXT_SUBJECT_KEY_IDENTIFIER,
+};
+
+use super::certificate::CertificateError;
+use crate::core::entry::{Sans, Usage};
+
+/// basicConstraints.
+pub(super) fn basic_constraints(
+    certificate: &X509Certificate<'_>,
+) -> Result<Option<BasicConstraints>, CertificateError> {
+    let what = "basicConstraints";
+    match parsed(certificate, &OID_X509_EXT_BASIC_CONSTRAINTS, what)? {
+        None => Ok(None),
+        Some(ParsedExtension::BasicConstraints(constraints)) => Ok(Some(constraints.clone())),
+        Some(_) => Err(CertificateError::Malformed(what)),
+    }
+}
+
+/// keyUsage.
+pub(super) fn key_usage(certificate: &X509Certificate<'_>) -> Result<Option<KeyUsage>, CertificateError> {
+    let what = "keyUsage";
+    match parsed(certificate, &OID_X509_EXT_KEY_USAGE, what)? {
+        None => Ok(None),
+        Some(ParsedExtension::KeyUsage(usage)) => Ok(Some(*usage)),
+        Some(_) => Err(CertificateError::Malformed(what)),
+    }
+}
+
+/// The extended key usages; empty: no such extension.
+pub(super) fn usages(certificate: &X509Certificate<'_>) -> Result<Vec<Usage>, CertificateError> {
+    let what = "extendedKeyUsage";
+    let usages = match parsed(certificate, &OID_X509_EXT_EXTENDED_KEY_USAGE, what)? {
+        None => return Ok(Vec::new()),
+        Some(ParsedExtension::ExtendedKeyUsage(extended)) => listed(extended),
+        Some(_) => Vec::new(),
+    };
+    if usages.is_empty() { Err(CertificateError::Malformed(what)) } else { Ok(usages) }
+}
+
+/// The subject alternative names, with those of other kinds described.
+pub(super) fn names(certificate: &X509Certificate<'_>) -> Result<(Sans, Vec<String>), CertificateError> {
+    let what = "subjectAltName";
+    match parsed(certificate, &OID_X509_EXT_SUBJECT_ALT_NAME, what)? {
+        None => Ok((Sans::default(), Vec::new())),
+        Some(ParsedExtension::SubjectAlternativeName(found)) => Ok(sorted_by_kind(&found.general_names)),
+        Some(_) => Err(CertificateError::Malformed(what)),
+    }
+}
+
+/// subjectKeyIdentifier.
+pub(super) fn own_key_id<'a>(certificate: &X509Certificate<'a>) -> Option<&'a [u8]> {
+    match parsed(certificate, &OID_X509_EXT_SUBJECT_KEY_IDENTIFIER, "subjectKeyIdentifier") {
+        Ok(Some(ParsedExtension::SubjectKeyIdentifier(id))) => Some(id.0),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// The key identifier in authorityKeyIdentifier.
+pub(super) fn issuer_key_id<'a>(certificate: &X509Certificate<'a>) -> Option<&'a [u8]> {
+    match parsed(certificate, &OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, "authorityKeyIdentifier") {
+        Ok(Some(ParsedExtension::AuthorityKeyIdentifier(id))) => id.key_identifier.as_ref().map(|id| id.0),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+fn parsed<'c, 'a>(
+    certificate: &'c X509Certificate<'a>,
+    oid: &Oid<'_>,
+    what: &'static str,
+) -> Result<Option<&'c ParsedExtension<'a>>, CertificateError> {
+    let found = certificate.get_extension_unique(oid).map_err(|_| CertificateError::Malformed(what))?;
+    Ok(found.map(|extension| extension.parsed_extension()))
+}
+
+fn listed(extended: &ExtendedKeyUsage<'_>) -> Vec<Usage> {
+    let flags = [
+        (extended.server_auth, "server_auth"),
+        (extended.client_auth, "client_auth"),
+        (extended.code_signing, "code_signing"),
+        (extended.email_protection, "email_protection"),
+        (extended.time_stamping, "time_stamping"),
+        (extended.ocsp_signing, "ocsp_signing"),
+        (extended.any, "any"),
+    ];
+    let named = flags.into_iter().filter(|(there, _)| *there).map(|(_, name)| name.to_owned());
+    let others = extended.other.iter().map(Oid::to_id_string);
+    named.chain(others).map(Usage::from).collect()
+}
+
+fn sorted_by_kind(found: &[GeneralName<'_>]) -> (Sans, Vec<String>) {
+    let mut names = Sans::default();
+    let mut others = Vec::new();
+    for name in found {
+        match name {
+            GeneralName::DNSName(dns) => names.dns_names.push(dns.to_ascii_lowercase()),
+            GeneralName::RFC822Name(email) => names.emails.push((*email).to_owned()),
+            GeneralName::URI(uri) => names.uris.push((*uri).to_owned()),
+            GeneralName::IPAddress(octets) if address(octets).is_some() => names.ip_addresses.extend(address(octets)),
+            GeneralName::OtherName(..)
+            | GeneralName::X400Address(_)
+            | GeneralName::DirectoryName(_)
+            | GeneralName::EDIPartyName(_)
+            | GeneralName::IPAddress(_)
+            | GeneralName::RegisteredID(_)
+            | GeneralName::Invalid(..) => others.push(name.to_string()),
+        }
+    }
+    (names, others)
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}

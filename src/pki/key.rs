@@ -1,0 +1,175 @@
+//! Private keys: made, read, written. Key material is zeroised when dropped and shown by nothing.
+
+use std::fmt;
+
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
+};
+use rcgen::{KeyPair, PublicKeyData as _, RsaKeySize, SigningKey as _};
+use rustls_pki_types::{AlgorithmIdentifier, PrivatePkcs8KeyDer, alg_id};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::SubjectPublicKeyInfo;
+use zeroize::Zeroizing;
+
+use super::digest::sha256;
+use super::pem::{self, Block, Part, PemError};
+use super::spki;
+use crate::core::key::KeyType;
+use crate::core::name::Digest;
+
+/// A private key, held as PKCS#8 beside its public key (SPKI).
+pub struct PrivateKey {
+    pkcs8: Zeroizing<Vec<u8>>,
+    public: Vec<u8>,
+}
+
+/// A private key cannot be made or read. Holds nothing of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The crypto library failed.
+    #[error("the private key could not be made")]
+    NotMade,
+    /// The crypto library failed.
+    #[error("the private key could not sign")]
+    NotSigned,
+    /// Not text, or no key in it.
+    #[error("there is no private key in it")]
+    NoKey,
+    /// Two keys.
+    #[error("there is more than one private key in it")]
+    SeveralKeys,
+    /// A password is needed.
+    #[error("the private key is encrypted; decrypt it, renewd has no password for it")]
+    Encrypted,
+    /// Broken armour or base64.
+    #[error("the private key is damaged")]
+    Pem(#[from] PemError),
+    /// Not a key, or of a kind that cannot be used.
+    #[error("the private key is damaged, or neither RSA of 2048 bits or more, nor ECDSA on P-256, P-384 or P-521")]
+    Unusable,
+}
+
+impl PrivateKey {
+    /// Makes a new key.
+    ///
+    /// # Errors
+    ///
+    /// When the crypto library fails.
+    pub fn generate(kind: KeyType) -> Result<Self, KeyError> {
+        let rsa = |size| KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size);
+        let made = match kind {
+            KeyType::Rsa2048 => rsa(RsaKeySize::_2048),
+            KeyType::Rsa3072 => rsa(RsaKeySize::_3072),
+            KeyType::Rsa4096 => rsa(RsaKeySize::_4096),
+            KeyType::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            KeyType::EcdsaP384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
+            KeyType::EcdsaP521 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512),
+        };
+        let pair = Zeroizing::new(made.map_err(|_| KeyError::NotMade)?);
+        Ok(Self::of_pair(&pair))
+    }
+
+    /// Reads the one private key of a PEM file: PKCS#8, PKCS#1 or SEC1. Other blocks, such as certificates, are
+    /// passed over.
+    ///
+    /// # Errors
+    ///
+    /// When there is no key, more than one, an encrypted one, or one that cannot be used.
+    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
+        let text = std::str::from_utf8(text).map_err(|_| KeyError::NoKey)?;
+        let parts = pem::parts(text)?;
+        let mut keys = parts.iter().filter_map(|part| match part {
+            Part::Block(block) if block.label.ends_with("PRIVATE KEY") => Some(block),
+            Part::Block(_) | Part::Text(_) => None,
+        });
+        let block = keys.next().ok_or(KeyError::NoKey)?;
+        if keys.next().is_some() {
+            return Err(KeyError::SeveralKeys);
+        }
+        let der = pkcs8(block)?;
+        let pair = KeyPair::try_from(&PrivatePkcs8KeyDer::from(der.as_slice())).map_err(|_| KeyError::Unusable)?;
+        Ok(Self::of_pair(&Zeroizing::new(pair)))
+    }
+
+    /// The key as PEM: PKCS#8, with `\n` at the end of each line.
+    #[must_use]
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        pem::armour("PRIVATE KEY", &self.pkcs8)
+    }
+
+    /// SHA-256 of the public key's DER (SPKI).
+    #[must_use]
+    pub fn spki(&self) -> Digest {
+        sha256(&self.public)
+    }
+
+    /// The key type; `None`: one that renewd does not make.
+    #[must_use]
+    pub fn key_type(&self) -> Option<KeyType> {
+        SubjectPublicKeyInfo::from_der(&self.public).ok().and_then(|(_, key)| spki::key_type(&key))
+    }
+
+    /// The public key's DER (SPKI).
+    pub(super) fn public(&self) -> &[u8] {
+        &self.public
+    }
+
+    /// Signs `message`; gives the algorithm and the signature.
+    pub(super) fn sign(&self, message: &[u8]) -> Result<(AlgorithmIdentifier, Vec<u8>), KeyError> {
+        let pair =
+            KeyPair::try_from(&PrivatePkcs8KeyDer::from(self.pkcs8.as_slice())).map_err(|_| KeyError::NotSigned)?;
+        let pair = Zeroizing::new(pair);
+        let algorithms = [
+            (&rcgen::PKCS_RSA_SHA256, alg_id::RSA_PKCS1_SHA256),
+            (&rcgen::PKCS_ECDSA_P256_SHA256, alg_id::ECDSA_SHA256),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, alg_id::ECDSA_SHA384),
+            (&rcgen::PKCS_ECDSA_P521_SHA512, alg_id::ECDSA_SHA512),
+            (&rcgen::PKCS_ED25519, alg_id::ED25519),
+        ];
+        let used = algorithms.into_iter().find(|(known, _)| *known == pair.algorithm());
+        let (_, id) = used.ok_or(KeyError::NotSigned)?;
+        Ok((id, pair.sign(message).map_err(|_| KeyError::NotSigned)?))
+    }
+
+    fn of_pair(pair: &KeyPair) -> Self {
+        Self { pkcs8: Zeroizing::new(pair.serialized_der().to_vec()), public: pair.subject_public_key_info() }
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key_type() {
+            Some(kind) => write!(f, "PrivateKey({kind})"),
+            None => f.write_str("PrivateKey(other)"),
+        }
+    }
+}
+
+fn pkcs8(block: &Block<'_>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    if block.label == "ENCRYPTED PRIVATE KEY" || block.body.contains("ENCRYPTED") {
+        return Err(KeyError::Encrypted);
+    }
+    let der = pem::decode(block.body)?;
+    match block.label {
+        "PRIVATE KEY" => Ok(der),
+        "RSA PRIVATE KEY" => of_pkcs1(&der).ok_or(KeyError::Unusable),
+        "EC PRIVATE KEY" => of_sec1(&der).ok_or(KeyError::Unusable),
+        _ => Err(KeyError::Unusable),
+    }
+}
+
+fn of_pkcs1(der: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let pkcs8 = rsa::KeyPair::from_der(der).ok()?.as_der().ok()?;
+    Some(Zeroizing::new(pkcs8.as_ref().to_vec()))
+}
+
+fn of_sec1(der: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let curves = [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING, &ECDSA_P521_SHA512_ASN1_SIGNING];
+    let pair = curves.into_iter().find_map(|curve| EcdsaKeyPair::from_private_key_der(curve, der).ok())?;
+    Some(Zeroizing::new(pair.to_pkcs8v1().ok()?.as_ref().to_vec()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! Keys, signing requests, certificates, chains, and the gate (promise 1). Pure but for the random numbers of new keys:
+//! no file, no network, no clock. Nothing here shows key material, and no input, whatever its bytes, causes a panic.
+
+pub mod certificate;
+pub mod chain;
+pub mod csr;
+pub mod digest;
+mod extension;
+pub mod gate;
+pub mod key;
+pub mod leaf;
+mod name;
+pub mod pem;
+mod signature;
+mod spki;
+#[cfg(test)]
+mod test_ca;

@@ -1,0 +1,80 @@
+//! Distinguished names as text: every string type that certificates use, decoded. Text is cleaned where it is shown.
+
+use x509_parser::asn1_rs::{Any, Tag};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::x509::{AttributeTypeAndValue, X509Name};
+
+use super::extension;
+use crate::core::entry::Sans;
+use crate::core::subject::SubjectAttribute;
+use crate::core::text::Text;
+
+/// Whom a certificate is for, for messages: its subject, or where that is empty the first of its names.
+pub(super) fn holder(certificate: &X509Certificate<'_>) -> Text {
+    let names = || extension::names(certificate).map(|(names, _)| names.missing_in(&Sans::default()));
+    match certificate.subject().iter().next() {
+        Some(_) => label(certificate.subject()),
+        None => Text::new(&format!("{:?}", names().unwrap_or_default().first().map_or("", String::as_str))),
+    }
+}
+
+/// A name for messages: its common name, else its organization, else the whole of it.
+pub(super) fn label(name: &X509Name<'_>) -> Text {
+    let first = |wanted| values(name).find_map(|(attribute, value)| (attribute == Some(wanted)).then_some(value));
+    let shown = first(SubjectAttribute::CommonName).or_else(|| first(SubjectAttribute::OrganizationName));
+    Text::new(&format!("{:?}", shown.unwrap_or_else(|| name.to_string())))
+}
+
+/// The attributes of a name in order, with their values as text; `None` for an attribute that TLM does not know.
+pub(super) fn values(name: &X509Name<'_>) -> impl Iterator<Item = (Option<SubjectAttribute>, String)> {
+    name.iter_attributes().map(|attribute| (kind(attribute), text(attribute.attr_value())))
+}
+
+fn kind(attribute: &AttributeTypeAndValue<'_>) -> Option<SubjectAttribute> {
+    SubjectAttribute::of_oid(&attribute.attr_type().to_id_string())
+}
+
+fn text(value: &Any<'_>) -> String {
+    let bytes = value.data;
+    match value.tag() {
+        Tag::BmpString => utf16(bytes),
+        Tag::UniversalString => utf32(bytes),
+        Tag::BitString => utf8_or_latin1(bytes.get(1..).unwrap_or_default()),
+        _ => utf8_or_latin1(bytes),
+    }
+}
+
+/// T.61 is in practice written as Latin-1; all other types of one byte a character are part of UTF-8.
+fn utf8_or_latin1(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
+}
+
+fn utf16(bytes: &[u8]) -> String {
+    let units = bytes.chunks_exact(2).map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
+    char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+}
+
+fn utf32(bytes: &[u8]) -> String {
+    let scalars = bytes.chunks_exact(4).map(|four| four.iter().fold(0, |scalar, byte| scalar << 8 | u32::from(*byte)));
+    scalars.map(|scalar| char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_string_type_is_decoded() {
+        let check =
+            |tag: Tag, bytes: &[u8], expected: &str| assert_eq!(text(&Any::from_tag_and_data(tag, bytes)), expected);
+        check(Tag::Utf8String, "Zürich".as_bytes(), "Zürich");
+        check(Tag::PrintableString, b"CH", "CH");
+        check(Tag::Ia5String, b"a@b.example", "a@b.example");
+        check(Tag::T61String, b"Z\xfcrich", "Zürich");
+        check(Tag::BmpString, b"\0Z\0\xfc", "Zü");
+        check(Tag::BmpString, b"\xd8\0\0Z\x01", "\u{fffd}Z");
+        check(Tag::UniversalString, b"\0\0\0Z\0\x01\xf6\0\xff\xff\xff\xff", "Z\u{1f600}\u{fffd}");
+        check(Tag::BitString, b"\0id", "id");
+        check(Tag::BitString, b"", "");
+    }
+}

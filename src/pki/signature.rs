@@ -1,0 +1,82 @@
+//! Whether one certificate's key signed another. Judges the signature alone, never who may sign.
+
+use rustls_pki_types::SignatureVerificationAlgorithm;
+use webpki::aws_lc_rs as algorithms;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::objects::{oid_registry, oid2sn};
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use super::spki;
+
+/// What can be said of a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// It is the issuer's.
+    Valid,
+    /// It is not.
+    Invalid,
+    /// Its algorithm, which is named, is not among those that can be judged.
+    Unjudged(String),
+}
+
+/// Judges the signature on `certificate` by the key of its issuer.
+pub(super) fn judge(certificate: &X509Certificate<'_>, issuer: &SubjectPublicKeyInfo<'_>) -> Judgement {
+    let outer = &certificate.signature_algorithm;
+    if *outer != certificate.tbs_certificate.signature {
+        return Judgement::Invalid;
+    }
+    let unjudged = || Judgement::Unjudged(named(certificate));
+    let (Some(signature_id), Some(key_id)) = (spki::algorithm(outer), spki::algorithm(&issuer.algorithm)) else {
+        return unjudged();
+    };
+    let by_signature = |algorithm: &Algorithm| algorithm.signature_alg_id().as_ref() == signature_id;
+    let by_key = |algorithm: &Algorithm| algorithm.public_key_alg_id().as_ref() == key_id;
+    let known = |fits: &dyn Fn(&Algorithm) -> bool| ALGORITHMS.iter().any(fits);
+    if !known(&by_signature) || !known(&by_key) || !is_size_judged(issuer) {
+        return unjudged();
+    }
+    let Some(algorithm) = ALGORITHMS.iter().find(|algorithm| by_signature(algorithm) && by_key(algorithm)) else {
+        return Judgement::Invalid;
+    };
+    let signature = &certificate.signature_value;
+    let signed = certificate.tbs_certificate.as_ref();
+    let verified = algorithm.verify_signature(&issuer.subject_public_key.data, signed, &signature.data).is_ok();
+    if verified { Judgement::Valid } else { Judgement::Invalid }
+}
+
+/// aws-lc-rs takes RSA keys of these sizes; a signature by another is no forgery.
+fn is_size_judged(key: &SubjectPublicKeyInfo<'_>) -> bool {
+    spki::rsa_bits(key).is_none_or(|bits| (2048..=8192).contains(&bits))
+}
+
+fn named(certificate: &X509Certificate<'_>) -> String {
+    let oid = &certificate.signature_algorithm.algorithm;
+    oid2sn(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned)
+}
+
+type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
+const ALGORITHMS: &[Algorithm] = &[
+    algorithms::RSA_PKCS1_2048_8192_SHA256,
+    algorithms::RSA_PKCS1_2048_8192_SHA384,
+    algorithms::RSA_PKCS1_2048_8192_SHA512,
+    algorithms::RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS,
+    algorithms::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
+    algorithms::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
+    algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+    algorithms::ECDSA_P256_SHA256,
+    algorithms::ECDSA_P256_SHA384,
+    algorithms::ECDSA_P256_SHA512,
+    algorithms::ECDSA_P384_SHA256,
+    algorithms::ECDSA_P384_SHA384,
+    algorithms::ECDSA_P384_SHA512,
+    algorithms::ECDSA_P521_SHA256,
+    algorithms::ECDSA_P521_SHA384,
+    algorithms::ECDSA_P521_SHA512,
+    algorithms::ED25519,
+    algorithms::ML_DSA_44,
+    algorithms::ML_DSA_65,
+    algorithms::ML_DSA_87,
+];
