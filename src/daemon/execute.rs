@@ -1,0 +1,438 @@
+//! Executing an action: performs the effects that the protocol names, one after the other, and tells what came of
+//! each. No effect is chosen here.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::api::{
+    Answer, CertificateStatus, Details, IssueRequest, IssuedCertificate, Page, Pickup, RenewRequest, SearchQuery, Tlm,
+};
+use crate::core::decide::Action;
+use crate::core::entry::{Entry, Usage};
+use crate::core::event::{self, Event, Method};
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::key::KeyType;
+use crate::core::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
+use crate::core::observed::Installed;
+use crate::core::profile::Profile;
+use crate::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
+use crate::core::record::Request;
+use crate::core::request::compose;
+use crate::core::time::Timestamp;
+use crate::core::{backoff, subject};
+use crate::pki::certificate::{Certificate, certificates};
+use crate::pki::gate::{self, Candidate, Demand};
+use crate::pki::key::PrivateKey;
+use crate::pki::csr;
+use crate::store::generation::{KEY, NewSet};
+use crate::store::{fixed, generation, pending};
+
+use super::context::Context;
+use super::message::{Function, Message};
+
+/// One action on the bench: what it is about, and what it has in hand.
+pub struct Bench<T: Tlm> {
+    context: Arc<Context<T>>,
+    entry: Arc<Entry>,
+    profile: Option<Arc<Profile>>,
+    installed: Option<Installed>,
+    request: Option<Request>,
+    had_place: bool,
+    key: Option<Zeroizing<String>>,
+    csr: String,
+    spki: Option<Digest>,
+    answer: Vec<String>,
+    set: Option<Box<gate::Set>>,
+}
+
+impl<T: Tlm> Bench<T> {
+    /// Lays an action out.
+    #[must_use]
+    pub fn new(
+        context: Arc<Context<T>>,
+        entry: Arc<Entry>,
+        profile: Option<Arc<Profile>>,
+        installed: Option<Installed>,
+        request: Option<Request>,
+        had_place: bool,
+    ) -> Self {
+        let spki = request.as_ref().map(|request| request.spki);
+        Self {
+            context,
+            entry,
+            profile,
+            installed,
+            request,
+            had_place,
+            key: None,
+            csr: String::new(),
+            spki,
+            answer: Vec::new(),
+            set: None,
+        }
+    }
+
+    /// Performs the action to its end.
+    pub async fn run(mut self, action: Action) {
+        let of_request = self.request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
+        let of_profile = self.profile.as_ref().map(|profile| (profile.id.clone(), profile.version()));
+        let profile = of_profile.or(of_request).unwrap_or_else(|| (crate::core::name::ProfileId(String::new()), 0));
+        if let Some((mut protocol, mut effect)) = Protocol::start(&self.entry, profile, &action) {
+            loop {
+                let outcome = self.perform(effect).await.unwrap_or_else(Outcome::Failed);
+                match protocol.step(outcome) {
+                    Next::Perform(next) => effect = next,
+                    Next::End => break,
+                }
+            }
+        }
+        self.context.tell(Message::Finished { name: self.entry.name.clone(), had_place: self.had_place });
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Result<Outcome, Failure> {
+        let entry = Arc::clone(&self.entry);
+        match effect {
+            Effect::CheckRoom => {
+                self.context.blocking(move |c| fixed::check_room(&*c.disk, &c.layout, &c.ground, &entry)).await?;
+                Ok(Outcome::Done)
+            }
+            Effect::MakeKey { attempt, key } => self.make_key(attempt, key).await,
+            Effect::ReadKey { attempt } => self.read_key(attempt).await,
+            Effect::Record(event) => self.record(event).await,
+            Effect::Send(method) => self.send(method).await,
+            Effect::LookUp => self.look_up().await,
+            Effect::PickUp(id) => self.pick_up(id).await,
+            Effect::KeepAnswer { attempt } => self.keep_answer(attempt).await,
+            Effect::ReadAnswer { attempt, serial_number } => self.read_answer(attempt, serial_number).await,
+            Effect::FetchChain(serial) => self.fetch_chain(serial).await,
+            Effect::Judge { emergency } => self.judge(emergency).await,
+            Effect::Install { attempt } => self.install(attempt).await,
+            Effect::Forget { attempt } => {
+                let name = entry.name.clone();
+                self.context.blocking(move |c| pending::forget(&*c.disk, &c.layout, &name, attempt)).await?;
+                Ok(Outcome::Done)
+            }
+            Effect::Repair => {
+                self.context.blocking(move |c| generation::repair(&*c.disk, &c.layout, &entry)).await?;
+                Ok(Outcome::Done)
+            }
+            Effect::CheckStatus(serial) => {
+                let details = self.call(Function::Details, self.context.api().details(&serial)).await?;
+                Ok(Outcome::Status { revoked: details.status == CertificateStatus::Revoked })
+            }
+        }
+    }
+
+    /// Asks the API: waits for its turn first, and tells the loop how it went.
+    async fn call<R>(&self, function: Function, request: impl Future<Output = Result<R, Failure>>) -> Result<R, Failure> {
+        self.context.take_turn().await;
+        let result = request.await;
+        let failure = result.as_ref().err().cloned();
+        if let Some(Failure { class: FailureClass::ApiRateLimited, retry, .. }) = &failure {
+            let now = self.context.clock.now();
+            let until = retry.map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, None));
+            self.context.pause(until);
+        }
+        let (name, profile) = (self.entry.name.clone(), self.entry.profile.clone());
+        self.context.tell(Message::Answered { name, profile, function, failure });
+        result
+    }
+
+    /// Makes key and CSR, or takes the installed key where the entry keeps it, and puts both on the disk.
+    async fn make_key(&mut self, attempt: Attempt, kind: KeyType) -> Result<Outcome, Failure> {
+        let entry = Arc::clone(&self.entry);
+        let profile = self.profile.clone();
+        let live = self.installed.as_ref().map(|installed| installed.generation).filter(|_| entry.reuse_key);
+        let (key, csr, spki, kind) = self
+            .context
+            .blocking(move |c| {
+                let key = match live {
+                    Some(live) => installed_key(c, &entry, live, kind)?,
+                    None => generate(kind)?,
+                };
+                let wish = profile.map(|profile| compose(&entry, &profile)).transpose()?;
+                let subject = wish.map_or_else(|| entry.subject.clone(), |wish| wish.subject);
+                let csr = csr::make(&key, &subject, &entry.names)
+                    .map_err(|error| Failure::new(FailureClass::EntryMismatch, format!("no signing request: {error}")))?;
+                let text = key.to_pem();
+                pending::keep_key(&*c.disk, &c.layout, &entry.name, attempt, &text, &csr)?;
+                Ok((text, csr, key.spki(), kind))
+            })
+            .await?;
+        (self.key, self.csr, self.spki) = (Some(key), csr, Some(spki));
+        Ok(Outcome::Key { spki, key: kind })
+    }
+
+    async fn read_key(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
+        let name = self.entry.name.clone();
+        let (text, csr) = self.context.blocking(move |c| pending::read_key(&*c.disk, &c.layout, &name, attempt)).await?;
+        let lost = |why: String| Failure::new(FailureClass::KeyLost, format!("the key of request {attempt} is unusable: {why}"));
+        let key = PrivateKey::from_pem(text.as_bytes()).map_err(|error| lost(error.to_string()))?;
+        let kind = key.key_type().ok_or_else(|| lost("its type is none that renewd makes".to_owned()))?;
+        let spki = key.spki();
+        (self.key, self.csr, self.spki) = (Some(text), csr, Some(spki));
+        Ok(Outcome::Key { spki, key: kind })
+    }
+
+    /// Appends to the journal. Only the intent to submit must be durable before anything follows; what has happened
+    /// has happened, and is written as soon as the disk takes it.
+    async fn record(&mut self, event: Event) -> Result<Outcome, Failure> {
+        let entry = event::Entry { at: self.context.clock.now(), name: self.entry.name.clone(), event };
+        if entry.event.is_durable() {
+            let must = matches!(entry.event, Event::Submitting { .. });
+            let written = entry.clone();
+            let append = self
+                .context
+                .blocking(move |c| {
+                    let mut journal = c.journal();
+                    journal.append(std::slice::from_ref(&written)).inspect_err(|_| {
+                        if !must {
+                            journal.keep_for_later(&written);
+                        }
+                    })
+                })
+                .await;
+            if let Err(failure) = append
+                && must
+            {
+                return Err(failure);
+            }
+        }
+        self.context.tell(Message::Happened(entry));
+        Ok(Outcome::Done)
+    }
+
+    async fn send(&mut self, method: Method) -> Result<Outcome, Failure> {
+        let api = self.context.api();
+        let answer = match method {
+            Method::New => {
+                let request = self.issue_request()?;
+                self.call(Function::Main, api.issue(&request)).await?
+            }
+            Method::Renew { serial_number, fingerprint } => {
+                let request = RenewRequest {
+                    serial_number,
+                    thumbprint: Some(fingerprint.to_string()),
+                    csr: self.csr.clone(),
+                    validity: self.entry.validity,
+                };
+                self.call(Function::Main, api.renew(&request)).await?
+            }
+        };
+        match answer {
+            Answer::Issued(issued) => Ok(self.take(issued)),
+            Answer::Pending(id) => Ok(Outcome::Pending(Some(id))),
+        }
+    }
+
+    fn issue_request(&self) -> Result<IssueRequest, Failure> {
+        let Some(profile) = &self.profile else {
+            return Err(Failure::new(FailureClass::Internal, "a request without a profile"));
+        };
+        let wish = compose(&self.entry, profile)?;
+        Ok(IssueRequest {
+            profile: profile.id.clone(),
+            seat: self.entry.seat.clone(),
+            csr: self.csr.clone(),
+            subject: wish.subject,
+            names: self.entry.names.clone(),
+            validity: wish.validity,
+            tags: self.entry.tags.clone(),
+            custom_attributes: self.entry.custom_attributes.clone(),
+            ca_attributes: self.entry.ca_attributes.clone(),
+        })
+    }
+
+    fn take(&mut self, issued: IssuedCertificate) -> Outcome {
+        self.answer = issued.certificates;
+        Outcome::Issued(issued.serial_number)
+    }
+
+    /// Searches for a certificate with our public key among those issued since the request left.
+    async fn look_up(&mut self) -> Result<Outcome, Failure> {
+        let Some(wanted) = self.spki else { return Ok(Outcome::NotFound) };
+        let query = SearchQuery {
+            profile: self.request.as_ref().map(|request| request.profile.clone()),
+            seat: Some(self.entry.seat.clone()),
+            common_name: self.entry.common_name.clone(),
+            valid_from: self.request.as_ref().map(|request| request.since - SEARCH_BACK),
+        };
+        let api = self.context.api();
+        let mut page = Page::FIRST;
+        loop {
+            let found = self.call(Function::Search, api.search(&query, page)).await?;
+            for item in found.items {
+                if let Some(outcome) = self.compare(item, wanted).await? {
+                    return Ok(outcome);
+                }
+            }
+            if !found.has_more || page.offset >= SEARCH_DEPTH {
+                return Ok(Outcome::NotFound);
+            }
+            page = page.next();
+        }
+    }
+
+    /// Whether a certificate that was found has our key; one that came without its content is fetched.
+    async fn compare(&mut self, item: Details, wanted: Digest) -> Result<Option<Outcome>, Failure> {
+        let text = match item.certificate {
+            Some(text) => Some(text),
+            None => self.call(Function::Details, self.context.api().details(&item.serial_number)).await?.certificate,
+        };
+        let Some(text) = text else { return Ok(None) };
+        let ours = certificates(&text).is_ok_and(|found| found.iter().any(|certificate| certificate.spki() == wanted));
+        Ok(ours.then(|| self.take(IssuedCertificate { serial_number: item.serial_number, certificates: vec![text] })))
+    }
+
+    async fn pick_up(&mut self, id: RequestId) -> Result<Outcome, Failure> {
+        let profile = self.request.as_ref().map(|request| request.profile.clone());
+        let Some(profile) = profile else { return Err(Failure::new(FailureClass::Internal, "a pickup without a request")) };
+        let api = self.context.api();
+        Ok(match self.call(Function::Main, api.pick_up(&id, &profile)).await? {
+            Pickup::Issued(issued) => self.take(issued),
+            Pickup::Pending => Outcome::Pending(None),
+            Pickup::Rejected(why) => Outcome::Rejected(why),
+        })
+    }
+
+    async fn keep_answer(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
+        let text = kept_form(&self.answer);
+        let name = self.entry.name.clone();
+        self.context.blocking(move |c| pending::keep_answer(&*c.disk, &c.layout, &name, attempt, &text)).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn read_answer(&mut self, attempt: Attempt, serial: SerialNumber) -> Result<Outcome, Failure> {
+        let name = self.entry.name.clone();
+        let kept = self.context.blocking(move |c| pending::read_answer(&*c.disk, &c.layout, &name, attempt)).await?;
+        match kept {
+            Some(text) => self.answer = vec![text],
+            None => {
+                let details = self.call(Function::Details, self.context.api().details(&serial)).await?;
+                self.answer = details.certificate.into_iter().collect();
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn fetch_chain(&mut self, serial: SerialNumber) -> Result<Outcome, Failure> {
+        let formats = self.call(Function::Details, self.context.api().formats(&serial)).await?;
+        self.answer.extend(formats.chain);
+        Ok(Outcome::Done)
+    }
+
+    async fn judge(&mut self, emergency: bool) -> Result<Outcome, Failure> {
+        let Some(key) = self.spki else { return Err(Failure::new(FailureClass::Internal, "nothing to judge by")) };
+        let mut pool = Vec::new();
+        for text in &self.answer {
+            match certificates(text) {
+                Ok(found) => pool.extend(found),
+                Err(error) => {
+                    let why = vec![crate::core::text::Text::new(&format!("what TLM sent is no certificate: {error}"))];
+                    return Ok(Outcome::Judged(Verdict::Refused(why)));
+                }
+            }
+        }
+        let verdict = self.verdict(&pool, key, self.context.clock.now());
+        Ok(Outcome::Judged(match verdict {
+            gate::Verdict::Accepted(set) => self.accept(set),
+            gate::Verdict::Held { why, set } if emergency => {
+                tracing::warn!(name = %self.entry.name, "installed all the same, the old certificate is about to end: {why}");
+                self.accept(set)
+            }
+            gate::Verdict::Held { why, .. } => Verdict::Held(why),
+            gate::Verdict::NotYetValid { until, .. } => Verdict::NotYetValid(until),
+            gate::Verdict::Refused(why) => Verdict::Refused(why),
+        }))
+    }
+
+    fn verdict(&self, pool: &[Certificate], key: Digest, now: Timestamp) -> gate::Verdict {
+        let issuers: Vec<Certificate> = self
+            .profile
+            .iter()
+            .flat_map(|profile| &profile.issuers)
+            .filter_map(|text| certificates(text).ok())
+            .flatten()
+            .collect();
+        let wish = self.profile.as_ref().and_then(|profile| compose(&self.entry, profile).ok());
+        let mut subject = wish.map_or_else(|| self.entry.subject.clone(), |wish| wish.subject);
+        subject.remove(&subject::SubjectAttribute::CommonName);
+        let of_installed = || self.installed.as_ref().map_or_else(Vec::new, |installed| installed.usages.clone());
+        let usages: Vec<Usage> = self.entry.usages.clone().unwrap_or_else(of_installed);
+        let expiring = self.request.as_ref().is_some_and(|request| request.expiring);
+        let demand = Demand {
+            common_name: self.entry.common_name.as_deref(),
+            names: &self.entry.names,
+            subject: &subject,
+            subject_from: self.entry.subject_from,
+            exact_names: self.entry.exact_names,
+            usages: &usages,
+            issuers: &issuers,
+            must_outlive: self.installed.as_ref().filter(|_| expiring).map(|installed| installed.not_after),
+            now,
+        };
+        gate::judge(&Candidate { certificates: pool, key }, &demand)
+    }
+
+    fn accept(&mut self, set: Box<gate::Set>) -> Verdict {
+        for remark in &set.remarks {
+            tracing::info!(name = %self.entry.name, "{remark}");
+        }
+        self.set = Some(set);
+        Verdict::Accepted
+    }
+
+    async fn install(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
+        let Some(set) = self.set.take() else { return Err(Failure::new(FailureClass::Internal, "nothing to install")) };
+        let profile = match (&self.request, &self.profile) {
+            (Some(request), _) => request.profile.clone(),
+            (None, Some(profile)) => profile.id.clone(),
+            (None, None) => return Err(Failure::new(FailureClass::Internal, "a set without a profile")),
+        };
+        let entry = Arc::clone(&self.entry);
+        let held = self.key.take();
+        let facts = Box::new(set.facts.clone());
+        let generation = self
+            .context
+            .blocking(move |c| {
+                let key = match held {
+                    Some(key) => key,
+                    None => pending::read_key(&*c.disk, &c.layout, &entry.name, attempt)?.0,
+                };
+                let set =
+                    NewSet { leaf: &set.leaf, facts: &set.facts, chain: &set.chain, key: &key, attempt, profile: &profile };
+                generation::install(&*c.disk, &c.layout, &entry, &set, c.keep_generations)
+            })
+            .await?;
+        Ok(Outcome::Installed { generation, leaf: facts })
+    }
+}
+
+fn generate(kind: KeyType) -> Result<PrivateKey, Failure> {
+    PrivateKey::generate(kind).map_err(|error| Failure::new(FailureClass::Internal, format!("cannot make a key: {error}")))
+}
+
+/// The installed key, for an entry that keeps it; a new one where the type has to change.
+fn installed_key<T: Tlm>(context: &Context<T>, entry: &Entry, live: Generation, kind: KeyType) -> Result<PrivateKey, Failure> {
+    let path = match &entry.files.private_key {
+        Some(path) if live == Generation(0) => path.clone(),
+        _ => context.layout.generation(&entry.name, live).join(KEY),
+    };
+    let bytes = context.disk.read(&path, crate::store::observe::FILE_LIMIT);
+    let bytes = Zeroizing::new(bytes.map_err(|error| crate::store::disk_failure("read the key to keep,", &path, &error))?);
+    match PrivateKey::from_pem(&bytes) {
+        Ok(key) if key.key_type() == Some(kind) => Ok(key),
+        _ => generate(kind),
+    }
+}
+
+/// The answer as it is kept: PEM where it parses, else as it came.
+fn kept_form(answer: &[String]) -> String {
+    let parsed = |text: &String| certificates(text).map(|found| found.iter().map(Certificate::to_pem).collect::<String>());
+    answer.iter().map(|text| parsed(text).unwrap_or_else(|_| text.clone())).collect()
+}
+
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+const SEARCH_BACK: std::time::Duration = std::time::Duration::from_secs(86_400);
+const SEARCH_DEPTH: u32 = 9_900;

@@ -1,0 +1,65 @@
+//! What the workers tell the loop.
+
+use tokio::sync::oneshot;
+
+use crate::api::Seen;
+use crate::core::event;
+use crate::core::failure::Failure;
+use crate::core::name::{CertName, Generation, HookName, ProfileRef};
+use crate::core::observed::Observed;
+use crate::core::profile::Profile;
+
+/// Something that the loop has to know.
+#[derive(Debug)]
+pub enum Message {
+    /// A certificate's files were looked at.
+    Observed(CertName, Observed),
+    /// An event is in the journal, or happened although the journal could not take it.
+    Happened(event::Entry),
+    /// A request was answered in a way that shows API and key to be in order, or failed.
+    Answered {
+        /// For which certificate.
+        name: CertName,
+        /// Under which profile.
+        profile: ProfileRef,
+        /// Which function of the API.
+        function: Function,
+        /// How it failed, if it did.
+        failure: Option<Failure>,
+    },
+    /// An action is over.
+    Finished {
+        /// Of which certificate.
+        name: CertName,
+        /// Whether it held a place among the running requests.
+        had_place: bool,
+    },
+    /// A profile was read, or not.
+    ProfileRead(ProfileRef, Box<Result<Profile, Failure>>),
+    /// The trial request after an outage.
+    Tried(Option<Failure>),
+    /// Any request, for clock and metrics.
+    Seen(Seen),
+    /// A hook ended.
+    HookEnded {
+        /// Which, as the inventory keys it.
+        hook: super::hooks::Key,
+        /// For which certificates and generations, under the name that their entries use.
+        served: Vec<(CertName, HookName, Generation)>,
+        /// How it failed, if it did.
+        failure: Option<Failure>,
+    },
+    /// Somebody at the control socket asks.
+    Asked(super::control::Request, oneshot::Sender<String>),
+}
+
+/// Functions of the API that are disabled by a 403 instead of holding anything back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// Requests, pickups, renewals, profiles.
+    Main,
+    /// Search.
+    Search,
+    /// Details and additional formats.
+    Details,
+}
