@@ -1,0 +1,3 @@
+//! x
+#[path = "simulator/mod.rs"]
+mod simulator;
