@@ -61,8 +61,8 @@ pub async fn serve(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Sha
 }
 
 async fn converse(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
-    // Without it small answers wait for the client's acknowledgement.
-    stream.set_nodelay(true).unwrap();
+    // Without it small answers wait for the client's acknowledgement; it fails where the client has gone.
+    drop(stream.set_nodelay(true));
     let Ok(Ok(stream)) = timeout(Duration::from_secs(10), acceptor.accept(stream)).await else { return };
     let has_certificate = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
     let service = service_fn(move |request: hyper::Request<HyperBody>| {
