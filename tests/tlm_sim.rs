@@ -14,7 +14,7 @@ use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use simulator::{AttributeSpec, Fault, Issuance, Options, ProfileSpec, Recorded, Simulator, clock};
+use simulator::{Fault, Issuance, Options, ProfileSpec, Recorded, Simulator, clock};
 
 /// A simulated Trust Lifecycle Manager with one profile.
 #[derive(Debug, Parser)]
@@ -62,9 +62,6 @@ fn profile(arguments: &Arguments) -> ProfileSpec {
     let issuance =
         arguments.pending.map_or(Issuance::Immediate, |after| Issuance::Pending { approve_after: Some(after) });
     let days = u32::try_from(window.as_secs() / 86_400).ok().filter(|days| *days > 0);
-    let default = ProfileSpec::default();
-    let mut subject = default.subject.clone();
-    subject.push(AttributeSpec::optional("description").many());
     ProfileSpec {
         name: "Example".to_owned(),
         lifetime: arguments.lifetime,
@@ -73,9 +70,8 @@ fn profile(arguments: &Arguments) -> ProfileSpec {
         renewal_window_override: Some(window),
         allows_duplicates: !arguments.no_duplicates,
         key_sizes: ["256", "384", "521", "2048", "3072", "4096"].map(str::to_owned).to_vec(),
-        subject,
         issuance,
-        ..default
+        ..ProfileSpec::default()
     }
 }
 

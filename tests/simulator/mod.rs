@@ -233,7 +233,10 @@ impl Simulator {
 
     /// The ids of the requests that wait for a decision, oldest first.
     pub fn pending(&self) -> Vec<String> {
-        self.shared.lock().waiting()
+        self.change(|state| {
+            state.ripen();
+            state.waiting()
+        })
     }
 
     /// Issues what a request asks for; whether such a one was waiting.
@@ -263,7 +266,10 @@ impl Simulator {
 
     /// Every certificate so far, oldest first.
     pub fn issued(&self) -> Vec<IssuedRecord> {
-        self.shared.lock().issued.clone()
+        self.change(|state| {
+            state.ripen();
+            state.issued.clone()
+        })
     }
 
     /// Changes anything else.

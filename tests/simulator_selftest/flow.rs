@@ -152,6 +152,18 @@ fn a_pending_request_is_approved_rejected_or_forgotten() {
 }
 
 #[test]
+fn an_approval_comes_by_itself_after_its_time() {
+    let issuance = Issuance::Pending { approve_after: Some(Duration::from_millis(1)) };
+    let caller = Caller::new(ProfileSpec { issuance, ..ProfileSpec::default() });
+    let id = caller.issue().str("request_id").to_owned();
+    let started = std::time::Instant::now();
+    while caller.pick_up(&id).str("status") == "PENDING" {
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+    assert_eq!((caller.simulator.pending().len(), caller.simulator.issued().len()), (0, 1));
+}
+
+#[test]
 fn pickup_wants_the_right_profile() {
     let issuance = Issuance::Microsoft;
     let caller = Caller::new(ProfileSpec { issuance, ..ProfileSpec::default() });
