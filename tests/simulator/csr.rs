@@ -1,0 +1,95 @@
+//! Reads a certificate signing request in the three spellings that clients send, and checks its own signature.
+
+use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::public_key::PublicKey;
+
+use super::reply::ApiError;
+use super::subject::{self, Subject};
+
+/// What a signing request holds.
+#[derive(Clone, Debug)]
+pub struct Csr {
+    pub subject: Subject,
+    pub spki: Vec<u8>,
+    /// Bits of the modulus or of the field.
+    pub key_bits: usize,
+    pub is_rsa: bool,
+}
+
+/// Parses PEM, PEM without its newlines, or bare base64.
+pub fn parse(text: &str) -> Result<Csr, ApiError> {
+    let der = decode(text).ok_or_else(|| unreadable("unable to decode base64 string"))?;
+    let (rest, request) = X509CertificationRequest::from_der(&der).map_err(|_| unreadable("malformed request"))?;
+    if !rest.is_empty() {
+        return Err(unreadable("trailing data"));
+    }
+    verify(&request).map_err(unreadable)?;
+    let info = &request.certification_request_info;
+    let (key_bits, is_rsa) = key_length(&request).ok_or_else(|| unreadable("unsupported key"))?;
+    Ok(Csr { subject: names(&request), spki: info.subject_pki.raw.to_vec(), key_bits, is_rsa })
+}
+
+fn unreadable(why: &str) -> ApiError {
+    ApiError::new(400, "mandatory_attribute_unavailable", format!("Error parsing CSR: {why}")).field("csr")
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim();
+    let body = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"].iter().find_map(|label| {
+        let inner = text.strip_prefix(&format!("-----BEGIN {label}-----"))?;
+        inner.strip_suffix(&format!("-----END {label}-----"))
+    });
+    let bare: String = body.unwrap_or(text).chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+    STANDARD.decode(bare).ok()
+}
+
+fn names(request: &X509CertificationRequest<'_>) -> Subject {
+    let attributes = request.certification_request_info.subject.iter_attributes();
+    attributes
+        .map(|attribute| {
+            let key = subject::key_of(&attribute.attr_type().to_id_string());
+            (key, attribute.as_str().unwrap_or_default().to_owned())
+        })
+        .collect()
+}
+
+fn key_length(request: &X509CertificationRequest<'_>) -> Option<(usize, bool)> {
+    let spki = &request.certification_request_info.subject_pki;
+    match spki.parsed().ok()? {
+        PublicKey::RSA(rsa) => Some((rsa.key_size(), true)),
+        PublicKey::EC(_) => match curve(request)?.as_str() {
+            "1.2.840.10045.3.1.7" => Some((256, false)),
+            "1.3.132.0.34" => Some((384, false)),
+            "1.3.132.0.35" => Some((521, false)),
+            _ => None,
+        },
+        PublicKey::DSA(_) | PublicKey::GostR3410(_) | PublicKey::GostR3410_2012(_) | PublicKey::Unknown(_) => None,
+    }
+}
+
+fn curve(request: &X509CertificationRequest<'_>) -> Option<String> {
+    let parameters = request.certification_request_info.subject_pki.algorithm.parameters.as_ref()?;
+    Some(parameters.as_oid().ok()?.to_id_string())
+}
+
+/// x509-parser judges every signature but those of P-521.
+fn verify(request: &X509CertificationRequest<'_>) -> Result<(), &'static str> {
+    let refused = "the signature does not match the public key";
+    let is_p521 = curve(request).is_some_and(|curve| curve == "1.3.132.0.35");
+    if !is_p521 {
+        return request.verify_signature().map_err(|_| refused);
+    }
+    let algorithm: &dyn VerificationAlgorithm = match request.signature_algorithm.algorithm.to_id_string().as_str() {
+        "1.2.840.10045.4.3.2" => &signature::ECDSA_P521_SHA256_ASN1,
+        "1.2.840.10045.4.3.3" => &signature::ECDSA_P521_SHA384_ASN1,
+        "1.2.840.10045.4.3.4" => &signature::ECDSA_P521_SHA512_ASN1,
+        _ => return Err("unsupported signature algorithm"),
+    };
+    let info = &request.certification_request_info;
+    let key = UnparsedPublicKey::new(algorithm, &info.subject_pki.subject_public_key.data);
+    key.verify(info.raw, &request.signature_value.data).map_err(|_| refused)
+}

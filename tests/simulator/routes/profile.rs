@@ -1,0 +1,39 @@
+//! GET profile: the list by pages, and one by its id.
+
+use serde_json::{Value, json};
+
+use super::super::faults::FaultKind;
+use super::super::profile::ProfileSpec;
+use super::super::reply::{ApiError, Reply};
+use super::super::state::State;
+use super::super::variants::ProfileList;
+use super::Call;
+
+pub fn list(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
+    call.knows_query(&["offset", "limit", "sort", "api_token_id"])?;
+    let (offset, limit) = call.page()?;
+    let page = state.profiles.iter().skip(offset).take(limit);
+    let profiles: Vec<Value> = page.map(|profile| render(state, call, profile)).collect();
+    let body = match state.variants.profile_list {
+        ProfileList::Bare => json!(profiles),
+        ProfileList::Wrapped => json!({"items": profiles}),
+        ProfileList::Nested => json!([profiles]),
+    };
+    Ok(Reply::json(200, &body))
+}
+
+pub fn single(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
+    let refusal = &state.variants.refusals.unknown_profile;
+    let unknown = || refusal.error(format!("User has no access to the profile with id = {}", call.id));
+    let profile = state.profile(call.id).ok_or_else(unknown)?;
+    Ok(Reply::json(200, &render(state, call, profile)))
+}
+
+fn render(state: &State, call: &Call<'_>, profile: &ProfileSpec) -> Value {
+    let ids: Vec<String> = state.keys.iter().map(|key| key.id.clone()).collect();
+    let mut body = profile.to_json(&state.variants.profile_spelling, &ids);
+    if call.has_fault(&FaultKind::OtherCaseStatus) {
+        body["status"] = json!(profile.status.to_uppercase());
+    }
+    body
+}
