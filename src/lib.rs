@@ -3,4 +3,5 @@
 //! The rooms, and the one rule of who may use whom: `core` ← `pki` ← {`config`, `api`, `store`} ← `daemon` ← `cli`.
 
 pub mod api;
+pub mod config;
 pub mod core;

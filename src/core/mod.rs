@@ -3,6 +3,7 @@
 
 pub mod entry;
 pub mod failure;
+pub mod hook;
 pub mod key;
 pub mod name;
 pub mod observed;
