@@ -8,14 +8,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::entry::{Surroundings, entry, unknown_hook};
-use super::entry_table::EntryTable;
+use super::entry_table::{EntryTable, FilesTable, ProbeTable};
 use super::hook::{HookTable, hooks};
-use super::main_table::{MainTable, complete};
+use super::main_table::{MainTable, complete, main_keys};
 use super::problem::{Fault, Problem};
 use super::read::{FromToml, Named, unfit};
 use super::settings::Main;
 use super::sheet::Sheet;
-use super::table::{read_table, table};
+use super::table::{Table, read_table, table};
 use crate::core::entry::Entry;
 use crate::core::hook::Hook;
 use crate::core::name::HookName;
@@ -34,7 +34,7 @@ pub struct FileContent {
 
 table! {
     /// A drop-in file.
-    FileTable, "a drop-in file";
+    FileTable, "a drop-in file", "[[certificate]]" => EntryTable;
     certificate: Certificates,
     hook: Named<HookTable>,
 }
@@ -145,8 +145,18 @@ fn hook_names(hooks: Option<&Spanned<Named<HookTable>>>) -> BTreeSet<HookName> {
     hooks.into_iter().flat_map(|hooks| hooks.get_ref().0.keys().cloned()).collect()
 }
 
+/// Every key of the configuration, by the table that it belongs to; the tables of drop-in files come last.
+#[must_use]
+pub fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
+    let mut tables = main_keys();
+    tables.push(("certificate", EntryTable::KEYS));
+    tables.push(("certificate.files", FilesTable::KEYS));
+    tables.push(("certificate.probe", ProbeTable::KEYS));
+    tables
+}
+
 /// The table of a text; `None` where it is no TOML.
-fn document<T: super::table::Table>(text: &str, sheet: &mut Sheet<'_>) -> Option<T> {
+fn document<T: Table>(text: &str, sheet: &mut Sheet<'_>) -> Option<T> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         return Some(read_table(table.get_ref(), sheet));

@@ -69,9 +69,9 @@ fn check_required(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) 
     }
     let sans = ["dns_names", "ip_addresses", "emails", "uris"];
     if !table.has("common_name") && !sans.iter().any(|key| table.has(key)) {
-        lacks("the certificate is for nobody", "`common_name`, `dns_names`, `ip_addresses`, `emails` or `uris`");
+        lacks("the certificate names nobody", "`common_name`, `dns_names`, `ip_addresses`, `emails` or `uris`");
     } else if !table.has("common_name") && names(table).is_empty() && sans.iter().all(|key| !is_bad(table, key)) {
-        lacks("the certificate is for nobody: its lists of names are empty", "`common_name` or at least one name");
+        lacks("the certificate names nobody: its lists of names are empty", "`common_name` or at least one name");
     }
 }
 
@@ -90,7 +90,7 @@ fn check_window(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
         Some(window) => window.span(),
         None => place.of(place.own.validity.as_ref()),
     };
-    let fault = Fault::new(format!("a window longer than the validity: {} of {}", Span(window), Span(validity)));
+    let fault = Fault::new(format!("a window longer than the validity of {}", Span(validity)));
     sheet.refuse(span, fault.expected("a `renew_before` of at most the `validity`"));
 }
 

@@ -24,7 +24,7 @@ use crate::core::subject::Subject;
 
 table! {
     /// `[[certificate]]`, and `[defaults]` but for the keys in [`OWN_KEYS`].
-    EntryTable, "a certificate";
+    EntryTable, "a certificate", "`files`" => FilesTable, "`probe`" => ProbeTable;
     name: CertName,
     profile: ProfileRef,
     seat: String,

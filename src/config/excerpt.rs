@@ -81,47 +81,60 @@ fn blot_user_information(chars: &mut [char]) {
 }
 
 fn blot_secrets(chars: &mut [char]) {
-    let mut word = String::new();
-    let mut secret = false;
-    let mut quote = None;
-    let mut hides = false;
-    let mut previous = ' ';
-    for c in chars.iter_mut() {
-        let read = *c;
-        match quote {
-            Some(mark) if read == mark && previous != '\\' => quote = None,
-            Some(_) => {
-                if previous == '"' || previous == '\'' {
-                    hides = secret && read != '/';
-                }
-                if hides {
-                    *c = BLOT;
-                }
-            }
-            None if matches!(read, '"' | '\'') => {
-                quote = Some(read);
-                hides = secret;
-            }
-            None if read == '=' => {
-                secret = sounds_secret(&word);
-                word.clear();
-            }
-            None if matches!(read, '}' | ',' | '[' | ']' | '{') || read.is_whitespace() => {
-                if read == '{' || read == '}' {
-                    secret = false;
-                }
-                if !read.is_whitespace() {
-                    word.clear();
-                }
-            }
-            None => {
-                word.push(read);
-                if secret {
-                    *c = BLOT;
-                }
+    let mut reader = Reader::default();
+    for c in chars {
+        if reader.hides(*c) {
+            *c = BLOT;
+        }
+    }
+}
+
+/// Reads a line of TOML just well enough to tell values of secret-sounding keys.
+#[derive(Default)]
+struct Reader {
+    /// The bare or quoted word that was read last: a key, once `=` (or YAML's colon) follows.
+    word: String,
+    /// Inside the value of a key that sounds secret.
+    secret: bool,
+    /// How many brackets of lists are open.
+    lists: usize,
+    /// The quote that ends the string, and whether its content is hidden; unknown before its first character.
+    string: Option<(char, Option<bool>)>,
+}
+
+impl Reader {
+    /// Whether the next character must not be shown.
+    fn hides(&mut self, c: char) -> bool {
+        let Some((quote, hidden)) = self.string else { return self.hides_bare(c) };
+        if c == quote {
+            self.string = None;
+            return false;
+        }
+        self.word.push(c);
+        let hidden = hidden.unwrap_or(self.secret && c != '/');
+        self.string = Some((quote, Some(hidden)));
+        hidden
+    }
+
+    fn hides_bare(&mut self, c: char) -> bool {
+        match c {
+            '"' | '\'' => self.string = Some((c, None)),
+            '=' | ':' => self.secret = sounds_secret(&self.word),
+            '[' => self.lists += 1,
+            ']' => self.lists = self.lists.saturating_sub(1),
+            ',' if self.lists == 0 => self.secret = false,
+            '{' | '}' => self.secret = false,
+            ',' => {}
+            c if c.is_whitespace() => return false,
+            c => {
+                self.word.push(c);
+                return self.secret;
             }
         }
-        previous = read;
+        if !matches!(c, '"' | '\'') {
+            self.word.clear();
+        }
+        false
     }
 }
 

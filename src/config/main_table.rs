@@ -19,7 +19,8 @@ use super::table::{Table, table};
 
 table! {
     /// The whole file.
-    MainTable, "renewd.toml";
+    MainTable, "renewd.toml", "[api]" => ApiTable, "[metrics]" => MetricsTable, "[log]" => LogTable,
+    "[defaults]" => EntryTable;
     inventory: AbsolutePath,
     state_dir: AbsolutePath,
     keep_generations: Number<1, 1000>,
@@ -62,6 +63,17 @@ table! {
     LogTable, "`[log]`";
     format: LogFormat,
     level: LogLevel,
+}
+
+/// Every key of `renewd.toml` but those of `[defaults]`, by table.
+pub(super) fn main_keys() -> Vec<(&'static str, &'static [&'static str])> {
+    vec![
+        ("", MainTable::KEYS),
+        ("api", ApiTable::KEYS),
+        ("metrics", MetricsTable::KEYS),
+        ("log", LogTable::KEYS),
+        ("hook.NAME", HookTable::KEYS),
+    ]
 }
 
 /// The settings that `table` and the defaults make.

@@ -11,7 +11,7 @@ pub(super) struct AbsolutePath(pub(super) PathBuf);
 
 impl FromText for AbsolutePath {
     fn expected() -> String {
-        "an absolute path".to_owned()
+        "an absolute path without `.` and `..`".to_owned()
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {

@@ -96,7 +96,7 @@ impl fmt::Display for Problem {
         let gutter = " ".repeat(number.len());
         writeln!(f, "{}", self.head())?;
         writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {}", place.excerpt.line())?;
+        writeln!(f, "{}", format!("{number} | {}", place.excerpt.line()).trim_end())?;
         let advice = self.advice().unwrap_or_default();
         write!(f, "{gutter} | {}", format!("{}{} {advice}", place.excerpt.indent(), place.excerpt.carets()).trim_end())
     }
@@ -159,26 +159,36 @@ impl Fault {
         self.expected.is_some()
     }
 
-    /// Names the nearest of `known` as what was meant.
-    pub(super) fn nearest<'k>(self, word: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
-        match nearest(word, known) {
+    /// Names what was probably meant.
+    pub(super) fn meant(self, meant: Option<&str>) -> Self {
+        match meant {
             Some(meant) => self.hint(format!("did you mean `{meant}`?")),
             None => self,
         }
     }
+
+    /// Names the nearest of `known` as what was meant.
+    pub(super) fn nearest<'k>(self, word: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
+        self.meant(nearest(word, known))
+    }
 }
 
 /// The word of `known` that `word` is most likely a misspelling of.
-fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    const ENOUGH: usize = 4;
     let spelt = word.to_lowercase().replace('-', "_");
     let distance = |known: &str| strsim::damerau_levenshtein(&spelt, &known.replace('-', "_"));
     let (distance, meant) = known.into_iter().map(|known| (distance(known), known)).min()?;
-    (distance <= 1 + spelt.chars().count() / 4).then_some(meant)
+    let is_cut = spelt.len() >= ENOUGH && meant.starts_with(&spelt);
+    (is_cut || distance <= 1 + spelt.chars().count() / 4).then_some(meant)
 }
 
 /// A value as a message quotes it: short, on one line, and never a text of several lines (which may be a key).
 pub(super) fn quoted(value: &str) -> String {
     const LIMIT: usize = 80;
+    if value.is_empty() {
+        return "an empty text".to_owned();
+    }
     if value.lines().count() > 1 {
         return "a text of several lines".to_owned();
     }
@@ -225,6 +235,7 @@ mod tests {
         assert_eq!(nearest("comon_name", known), Some("common_name"));
         assert_eq!(nearest("Common-Name", known), Some("common_name"));
         assert_eq!(nearest("dns_name", known), Some("dns_names"));
+        assert_eq!(nearest("common", known), Some("common_name"));
         assert_eq!(nearest("zzzzzz", known), None);
     }
 }

@@ -8,13 +8,16 @@ use super::problem::{Fault, Problem};
 pub(super) struct Sheet<'a> {
     label: &'a str,
     text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
     problems: Vec<(usize, Problem)>,
 }
 
 impl<'a> Sheet<'a> {
     /// The file that messages call `label`.
     pub(super) fn new(label: &'a str, text: &'a str) -> Self {
-        Self { label, text, problems: Vec::new() }
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { label, text, lines: std::iter::once(0).chain(ends).collect(), problems: Vec::new() }
     }
 
     /// What messages call the file.
@@ -24,14 +27,16 @@ impl<'a> Sheet<'a> {
 
     /// Notes a problem at `span` (in bytes).
     pub(super) fn refuse(&mut self, span: Range<usize>, fault: Fault) {
+        if self.problems.len() == MOST {
+            return;
+        }
         let at = span.start;
         self.problems.push((at, Problem::at(self.label, self.text, span, fault)));
     }
 
     /// The line (from 1) of a byte.
     pub(super) fn line(&self, at: usize) -> u32 {
-        let before = self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        u32::try_from(before + 1).unwrap_or(u32::MAX)
+        u32::try_from(self.lines.partition_point(|start| *start <= at)).unwrap_or(u32::MAX)
     }
 
     /// The problems in the order of the text.
@@ -40,3 +45,6 @@ impl<'a> Sheet<'a> {
         self.problems.into_iter().map(|(_, problem)| problem).collect()
     }
 }
+
+/// The most problems that are told of one file: one with more is no configuration.
+const MOST: usize = 1000;

@@ -72,7 +72,7 @@ fn attribute(key: &str) -> Result<SubjectAttribute, Fault> {
 fn checked(attribute: SubjectAttribute, values: OneOrMany<String>, sheet: &mut Sheet<'_>) -> Vec<String> {
     for value in &values.0 {
         if let Err(fault) =
-            check_length(attribute, value.get_ref()).and_then(|()| check_country(attribute, value.get_ref()))
+            check_country(attribute, value.get_ref()).and_then(|()| check_length(attribute, value.get_ref()))
         {
             sheet.refuse(value.span(), fault);
         }

@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::Fault;
+use super::problem::{Fault, nearest};
 use super::read::FromToml;
 use super::sheet::Sheet;
 
@@ -14,12 +14,17 @@ pub(super) trait Table: Default {
     const WHAT: &'static str;
     /// Every key.
     const KEYS: &'static [&'static str];
+    /// The tables below it, with their keys: where a key belongs that stands one level too high.
+    const BELOW: &'static [(&'static str, &'static [&'static str])];
 
     /// Reads the value of `key`; false: there is no such key.
     fn set(&mut self, key: &str, value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> bool;
 
-    /// The keys that were written, those with a bad value as well.
+    /// The keys that were written, those with a bad value or a misspelling as well.
     fn given(&self) -> &[&'static str];
+
+    /// Remembers a key that was written in another spelling, so that it is not missed as well.
+    fn misspelt(&mut self, key: &'static str);
 
     /// Whether the key was written, even with a bad value.
     fn has(&self, key: &str) -> bool {
@@ -34,7 +39,13 @@ pub(super) fn read_table<T: Table>(table: &DeTable<'_>, sheet: &mut Sheet<'_>) -
         if !read.set(key.get_ref(), value, sheet) {
             let fault = Fault::new(format!("unknown key `{}`", key.get_ref()));
             let fault = fault.expected(format!("one of the keys of {}", T::WHAT));
-            sheet.refuse(key.span(), fault.nearest(key.get_ref(), T::KEYS.iter().copied()));
+            if let Some((below, _)) = T::BELOW.iter().find(|(_, keys)| keys.contains(&key.get_ref().as_ref())) {
+                sheet.refuse(key.span(), fault.hint(format!("`{}` belongs into {below}", key.get_ref())));
+                continue;
+            }
+            let meant = nearest(key.get_ref(), T::KEYS.iter().copied());
+            sheet.refuse(key.span(), fault.meant(meant));
+            meant.into_iter().for_each(|meant| read.misspelt(meant));
         }
     }
     read
@@ -42,7 +53,7 @@ pub(super) fn read_table<T: Table>(table: &DeTable<'_>, sheet: &mut Sheet<'_>) -
 
 /// Declares a [`Table`]: each key with its type.
 macro_rules! table {
-    ($(#[$doc:meta])* $name:ident, $what:literal; $($key:ident: $value:ty,)*) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal $(, $place:literal => $below:ty)*; $($key:ident: $value:ty,)*) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq)]
         pub(super) struct $name {
@@ -53,6 +64,8 @@ macro_rules! table {
         impl $crate::config::table::Table for $name {
             const WHAT: &'static str = $what;
             const KEYS: &'static [&'static str] = &[$(stringify!($key),)*];
+            const BELOW: &'static [(&'static str, &'static [&'static str])] =
+                &[$(($place, <$below as $crate::config::table::Table>::KEYS),)*];
 
             fn set(
                 &mut self,
@@ -73,6 +86,10 @@ macro_rules! table {
 
             fn given(&self) -> &[&'static str] {
                 &self.given
+            }
+
+            fn misspelt(&mut self, key: &'static str) {
+                self.given.push(key);
             }
         }
 
