@@ -47,4 +47,4 @@ impl<'a> Sheet<'a> {
 }
 
 /// The most problems that are told of one file: one with more is no configuration.
-const MOST: usize = 1000;
+const MOST: usize = 100;

@@ -8,6 +8,7 @@
     reason = "a test may panic"
 )]
 
+mod damage;
 mod disk;
 mod messages;
 mod reload;
