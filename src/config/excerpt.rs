@@ -18,13 +18,13 @@ pub(super) struct Excerpt {
 impl Excerpt {
     /// Of `raw`, `marked` characters after the first `before` ones.
     pub(super) fn new(raw: &str, before: usize, marked: usize) -> Self {
-        let line: Vec<char> = blotted(raw.trim_end()).chars().map(shown).collect();
+        let line = blotted(raw.trim_end());
         let skipped = before.saturating_sub(LEAD);
-        let mut shown: Vec<char> = line.iter().skip(skipped).take(WIDTH).copied().collect();
+        let mut shown: Vec<char> = line.chars().skip(skipped).take(WIDTH).map(shown).collect();
         if let Some(first) = shown.first_mut().filter(|_| skipped > 0) {
             *first = '…';
         }
-        if let Some(last) = shown.last_mut().filter(|_| line.len() > skipped + WIDTH) {
+        if let Some(last) = shown.last_mut().filter(|_| line.chars().nth(skipped + WIDTH).is_some()) {
             *last = '…';
         }
         let before = before - skipped;
