@@ -1,0 +1,248 @@
+//! From a `[[certificate]]` table and `[defaults]` to an entry of the core: completes it, and compares its values with
+//! each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::entry_table::{EntryTable, FilesTable};
+use super::place::{AbsolutePath, Account};
+use super::problem::Fault;
+use super::read::{FromToml, bare};
+use super::settings::Main;
+use super::sheet::Sheet;
+use super::table::Table;
+use crate::core::entry::{Access, Entry, FixedFiles, Format, Sans, Source};
+use crate::core::name::HookName;
+use crate::core::subject::Subject;
+use crate::core::time::Span;
+
+/// What an entry is checked against beside itself.
+pub(super) struct Surroundings<'a> {
+    /// The main configuration.
+    pub(super) main: &'a Main,
+    /// The names of the hooks that the file may use.
+    pub(super) hooks: &'a BTreeSet<HookName>,
+}
+
+/// The entry that `own` and the defaults make; `None` after a problem was noted.
+pub(super) fn entry(own: &Spanned<EntryTable>, around: &Surroundings<'_>, sheet: &mut Sheet<'_>) -> Option<Entry> {
+    let place = Place { own: own.get_ref(), header: own.span() };
+    let table = place.own.clone().over(&around.main.defaults.0);
+    place.own.check_targets(around.main, sheet);
+    check_required(&table, &place, sheet);
+    check_window(&table, &place, sheet);
+    check_hooks(&table, &place, around.hooks, sheet);
+    check_files(&table, &place, sheet);
+    let source = Source { file: sheet.label().to_owned(), line: sheet.line(place.header.start) };
+    complete(table, source)
+}
+
+/// Where a problem of an entry is shown: at its own value, or at its header where the value is a default.
+struct Place<'a> {
+    own: &'a EntryTable,
+    header: Range<usize>,
+}
+
+impl Place<'_> {
+    fn of<T>(&self, own: Option<&Spanned<T>>) -> Range<usize> {
+        own.map_or_else(|| self.header.clone(), Spanned::span)
+    }
+
+    fn of_target(&self, key: &str) -> Range<usize> {
+        let files = self.own.files.as_ref().map(Spanned::get_ref);
+        let own = files.and_then(|files| files.targets().find(|(own, _)| *own == key));
+        self.of(own.map(|(_, path)| path))
+    }
+}
+
+fn check_required(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+    let mut lacks = |message: &str, expected: &str| {
+        sheet.refuse(place.header.clone(), Fault::new(message).expected(expected));
+    };
+    if !table.has("name") {
+        lacks("the certificate has no `name`", "a name that is unique in the inventory, such as name = \"www\"");
+    }
+    if !table.has("profile") {
+        lacks("the certificate has no `profile`", "`profile`, here or in [defaults] of renewd.toml");
+    }
+    let sans = ["dns_names", "ip_addresses", "emails", "uris"];
+    if !table.has("common_name") && !sans.iter().any(|key| table.has(key)) {
+        lacks("the certificate names nobody", "`common_name`, `dns_names`, `ip_addresses`, `emails` or `uris`");
+    } else if !table.has("common_name") && names(table).is_empty() && sans.iter().all(|key| !is_bad(table, key)) {
+        lacks("the certificate names nobody: its lists of names are empty", "`common_name` or at least one name");
+    }
+}
+
+/// Whether a list of names was written and could not be read.
+fn is_bad(table: &EntryTable, key: &str) -> bool {
+    table.has(key) && !table.own_keys().any(|(read, _)| read == key)
+}
+
+fn check_window(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+    let (Some(window), Some(validity)) = (&table.renew_before, &table.validity) else { return };
+    let (window, validity) = (window.get_ref().0, validity.get_ref().span());
+    if window <= validity {
+        return;
+    }
+    let span = match &place.own.renew_before {
+        Some(window) => window.span(),
+        None => place.of(place.own.validity.as_ref()),
+    };
+    let fault = Fault::new(format!("a window longer than the validity of {}", Span(validity)));
+    sheet.refuse(span, fault.expected("a `renew_before` of at most the `validity`"));
+}
+
+fn check_hooks(table: &EntryTable, place: &Place<'_>, known: &BTreeSet<HookName>, sheet: &mut Sheet<'_>) {
+    for hook in table.hooks.iter().flat_map(Spanned::get_ref).filter(|hook| !known.contains(hook.get_ref())) {
+        let span = if place.own.hooks.is_some() { hook.span() } else { place.header.clone() };
+        sheet.refuse(span, unknown_hook(hook.get_ref(), known));
+    }
+}
+
+/// A hook that no file defines.
+pub(super) fn unknown_hook(hook: &HookName, known: &BTreeSet<HookName>) -> Fault {
+    let fault = Fault::new(format!("no hook is named `{hook}`"));
+    let fault = fault.expected(format!("a hook of renewd.toml or of this file: [hook.{hook}]"));
+    fault.nearest(hook.as_str(), known.iter().map(HookName::as_str))
+}
+
+fn check_files(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+    let files = table.files.as_ref().map(Spanned::get_ref);
+    let mut seen = BTreeMap::new();
+    for (key, target) in files.into_iter().flat_map(FilesTable::targets) {
+        let AbsolutePath(path) = target.get_ref();
+        if let Some(first) = seen.insert(path, key) {
+            let fault = Fault::new(format!("`{key}` names the same file as `{first}`"));
+            sheet.refuse(place.of_target(key), fault.expected("a path of its own for each file"));
+        }
+    }
+    let password = files.and_then(|files| files.pkcs12_password_file.as_ref()).map(|path| &path.get_ref().0);
+    if let Some(key) = password.and_then(|path| seen.get(path)) {
+        let fault = Fault::new(format!("`{key}` would replace the file of the password"));
+        sheet.refuse(place.of_target(key), fault.expected("a path of its own for each file"));
+    }
+    check_pkcs12(table, place, sheet);
+}
+
+fn check_pkcs12(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+    let files = table.files.as_ref().map(Spanned::get_ref);
+    if files.is_some_and(|files| files.has("pkcs12_password_file")) {
+        return;
+    }
+    let fault = || Fault::new("a PKCS#12 file needs a password").expected("`pkcs12_password_file` in `files`");
+    if files.is_some_and(|files| files.pkcs12.is_some()) {
+        sheet.refuse(place.of_target("pkcs12"), fault());
+    } else if let Some(format) = formats(table).find(|format| *format.get_ref() == Format::Pkcs12) {
+        let span = if place.own.formats.is_some() { format.span() } else { place.header.clone() };
+        sheet.refuse(span, fault());
+    }
+}
+
+fn formats(table: &EntryTable) -> impl Iterator<Item = &Spanned<Format>> {
+    table.formats.iter().flat_map(Spanned::get_ref)
+}
+
+fn complete(table: EntryTable, source: Source) -> Option<Entry> {
+    let names = names(&table);
+    let formats = all_formats(&table);
+    let common_name = table.common_name.map(|name| name.into_inner().0);
+    let seat = table.seat.map(Spanned::into_inner).or_else(|| common_name.clone()).or_else(|| first(&names))?;
+    let default = Access::default();
+    Some(Entry {
+        name: table.name?.into_inner(),
+        source,
+        profile: table.profile?.into_inner(),
+        seat,
+        subject: without_empty(table.subject.map(Spanned::into_inner).unwrap_or_default()),
+        common_name,
+        names,
+        key: table.key.map(Spanned::into_inner),
+        reuse_key: table.reuse_key.is_some_and(Spanned::into_inner),
+        validity: table.validity.map(Spanned::into_inner),
+        renew_before: table.renew_before.map(|window| window.into_inner().0),
+        request_method: table.request_method.map(Spanned::into_inner).unwrap_or_default(),
+        usages: table.usages.map(|usages| unique(bare(usages.into_inner()))),
+        exact_names: table.exact_names.is_some_and(Spanned::into_inner),
+        subject_from: table.subject_from.map(Spanned::into_inner).unwrap_or_default(),
+        hooks: unique(list(table.hooks)),
+        probes: unique(table.probe.map(|probe| bare(probe.into_inner().0)).unwrap_or_default()),
+        formats,
+        access: Access {
+            owner: table.owner.map(account),
+            group: table.group.map(account),
+            key_mode: table.key_mode.map_or(default.key_mode, |mode| mode.into_inner().0),
+            mode: table.mode.map_or(default.mode, |mode| mode.into_inner().0),
+        },
+        files: table.files.map(|files| fixed_files(files.into_inner())).unwrap_or_default(),
+        tags: list(table.tags),
+        custom_attributes: list(table.custom_attributes),
+        ca_attributes: table.ca_attributes.map(Spanned::into_inner).unwrap_or_default(),
+    })
+}
+
+fn names(table: &EntryTable) -> Sans {
+    fn texts<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>, text: fn(&T) -> String) -> Vec<String> {
+        unique(list.into_iter().flat_map(Spanned::get_ref).map(|item| text(item.get_ref())).collect())
+    }
+    Sans {
+        dns_names: texts(table.dns_names.as_ref(), |name| name.0.clone()),
+        ip_addresses: unique(list(table.ip_addresses.clone())),
+        emails: texts(table.emails.as_ref(), |email| email.0.clone()),
+        uris: texts(table.uris.as_ref(), |uri| uri.0.clone()),
+    }
+}
+
+fn first(names: &Sans) -> Option<String> {
+    let address = names.ip_addresses.first().map(ToString::to_string);
+    let text = |names: &[String]| names.first().cloned();
+    text(&names.dns_names).or(address).or_else(|| text(&names.emails)).or_else(|| text(&names.uris))
+}
+
+/// The formats that are asked for, and those that a fixed file is a copy of.
+fn all_formats(table: &EntryTable) -> Vec<Format> {
+    let files = table.files.as_ref().map(Spanned::get_ref);
+    let bundle = files.is_some_and(|files| files.bundle.is_some()).then_some(Format::Bundle);
+    let pkcs12 = files.is_some_and(|files| files.pkcs12.is_some()).then_some(Format::Pkcs12);
+    let all: BTreeSet<_> = formats(table).map(|format| *format.get_ref()).chain(bundle).chain(pkcs12).collect();
+    all.into_iter().collect()
+}
+
+/// An empty list takes a default attribute back.
+fn without_empty(mut subject: Subject) -> Subject {
+    subject.retain(|_, values| !values.is_empty());
+    subject
+}
+
+fn account(account: Spanned<Account>) -> String {
+    account.into_inner().0
+}
+
+fn fixed_files(files: FilesTable) -> FixedFiles {
+    let path = |path: Option<Spanned<AbsolutePath>>| path.map(|path| path.into_inner().0);
+    FixedFiles {
+        private_key: path(files.private_key),
+        certificate: path(files.certificate),
+        chain: path(files.chain),
+        fullchain: path(files.fullchain),
+        bundle: path(files.bundle),
+        pkcs12: path(files.pkcs12),
+        pkcs12_password_file: files.pkcs12_password_file.map(|path| path.into_inner().0),
+    }
+}
+
+fn list<T>(list: Option<Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
+    list.map(|list| bare(list.into_inner())).unwrap_or_default()
+}
+
+/// Each item once, in the order of their first places.
+fn unique<T: PartialEq>(items: Vec<T>) -> Vec<T> {
+    let mut once = Vec::with_capacity(items.len());
+    for item in items {
+        if !once.contains(&item) {
+            once.push(item);
+        }
+    }
+    once
+}

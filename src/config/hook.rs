@@ -1,0 +1,154 @@
+//! `[hook.NAME]`: what it says, checked. Runs nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::duration::within;
+use super::problem::{Fault, quoted};
+use super::read::{FromText, Named, bare, listed};
+use super::sheet::Sheet;
+use super::table::{Table, table};
+use crate::core::hook::{Hook, HookRun};
+use crate::core::name::HookName;
+
+table! {
+    /// `[hook.NAME]` as it is written.
+    HookTable, "a hook";
+    unit: Unit,
+    verb: Verb,
+    command: Vec<Spanned<Argument>>,
+    timeout: Duration,
+    min_interval: Duration,
+}
+
+/// The hooks of a file.
+pub(super) fn hooks(named: Option<Spanned<Named<HookTable>>>, sheet: &mut Sheet<'_>) -> BTreeMap<HookName, Hook> {
+    let named = named.map(|named| named.into_inner().0).unwrap_or_default();
+    named.into_iter().filter_map(|(name, table)| Some((name.clone(), hook(name, table, sheet)?))).collect()
+}
+
+fn hook(name: HookName, table: Spanned<HookTable>, sheet: &mut Sheet<'_>) -> Option<Hook> {
+    let span = table.span();
+    let mut table = table.into_inner();
+    let timeout = bounded(table.timeout.take(), TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT, sheet);
+    let min_interval = bounded(table.min_interval.take(), MIN_INTERVAL, Duration::ZERO, LONGEST_INTERVAL, sheet);
+    let fault = |message: &str| Fault::new(format!("hook `{name}` {message}"));
+    let expected = "either `unit` and `verb`, or `command`";
+    let run = match (table.has("unit"), table.has("verb"), table.has("command")) {
+        (true, true, false) => HookRun::Unit { unit: table.unit?.into_inner().0, verb: table.verb?.into_inner().0 },
+        (false, false, true) => HookRun::Command(command(table.command?, sheet)?),
+        (false, false, false) => {
+            sheet.refuse(span, fault("runs nothing").expected(expected));
+            return None;
+        }
+        (_, _, true) => {
+            sheet.refuse(span, fault("has a unit and a command").expected(expected));
+            return None;
+        }
+        (true, false, false) => {
+            sheet.refuse(span, fault("has a unit and no verb").expected("`verb`, such as verb = \"reload\""));
+            return None;
+        }
+        (false, true, false) => {
+            sheet.refuse(span, fault("has a verb and no unit").expected("`unit`, such as unit = \"nginx.service\""));
+            return None;
+        }
+    };
+    Some(Hook { name, run, timeout, min_interval })
+}
+
+fn command(arguments: Spanned<Vec<Spanned<Argument>>>, sheet: &mut Sheet<'_>) -> Option<Vec<String>> {
+    let expected =
+        "the program's absolute path and its arguments, such as [\"/usr/local/bin/after-renewal\", \"--fast\"]";
+    let span = arguments.span();
+    let arguments = arguments.into_inner();
+    let Some(program) = arguments.first() else {
+        sheet.refuse(span, Fault::new("the command is empty").expected(expected));
+        return None;
+    };
+    if !program.get_ref().0.starts_with('/') {
+        let fault = Fault::new(format!("{} is not an absolute path", quoted(&program.get_ref().0))).expected(expected);
+        sheet.refuse(program.span(), fault.hint("no shell and no PATH is used"));
+        return None;
+    }
+    Some(bare(arguments).into_iter().map(|argument| argument.0).collect())
+}
+
+/// The duration, `default` if none is written; one outside of the bounds is a problem.
+pub(super) fn bounded(
+    written: Option<Spanned<Duration>>,
+    default: Duration,
+    least: Duration,
+    most: Duration,
+    sheet: &mut Sheet<'_>,
+) -> Duration {
+    let Some(written) = written else { return default };
+    if let Err(fault) = within(*written.get_ref(), least, most) {
+        sheet.refuse(written.span(), fault);
+    }
+    written.into_inner()
+}
+
+/// An argument of a command: any text without NUL.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Argument(String);
+
+impl FromText for Argument {
+    fn expected() -> String {
+        "an argument of the command".to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        if text.contains('\0') { Err(Fault::new("an argument cannot hold NUL")) } else { Ok(Self(text.to_owned())) }
+    }
+}
+
+/// The name of a unit with its suffix.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Unit(String);
+
+impl FromText for Unit {
+    fn expected() -> String {
+        "a systemd unit with its suffix, such as \"nginx.service\"".to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let inner = |c: u8| c.is_ascii_alphanumeric() || b":_.\\@-".contains(&c);
+        let has_suffix =
+            text.rsplit_once('.').is_some_and(|(stem, suffix)| !stem.is_empty() && SUFFIXES.contains(&suffix));
+        if text.len() > 255 || text.starts_with('-') || !text.bytes().all(inner) || !has_suffix {
+            return Err(Fault::new(format!("{} is no name of a unit", quoted(text))));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A verb of systemd.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Verb(String);
+
+impl FromText for Verb {
+    fn expected() -> String {
+        listed(VERBS)
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        if VERBS.contains(&text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Fault::new(format!("{} is no verb for a unit", quoted(text))).nearest(text, VERBS))
+    }
+}
+
+/// The verbs of systemctl(1) that act on one running unit.
+const VERBS: [&str; 7] =
+    ["reload", "restart", "reload-or-restart", "try-restart", "try-reload-or-restart", "start", "stop"];
+/// The types of units that a verb can be given to.
+const SUFFIXES: [&str; 9] = ["service", "socket", "target", "timer", "path", "mount", "automount", "swap", "slice"];
+const TIMEOUT: Duration = Duration::from_secs(60);
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
+const MIN_INTERVAL: Duration = Duration::from_secs(10);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(86_400);

@@ -1,0 +1,214 @@
+//! `renewd.toml` as it is written, and its way to [`Main`].
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::duration::{DurationOrOff, within};
+use super::endpoint::{ApiUrl, NoProxy, ProxyUrl};
+use super::entry_table::{EntryTable, OWN_KEYS};
+use super::hook::{HookTable, bounded, hooks};
+use super::place::{AbsolutePath, Account, SecretPath};
+use super::problem::{Fault, quoted};
+use super::read::{FromText, Named, Number, OneOrMany, bare, listed, one_of};
+use super::settings::{ApiSettings, Defaults, LogFormat, LogSettings, Main, MetricsSettings};
+use super::sheet::Sheet;
+use super::table::{Table, table};
+
+table! {
+    /// The whole file.
+    MainTable, "renewd.toml", "[api]" => ApiTable, "[metrics]" => MetricsTable, "[log]" => LogTable,
+    "[defaults]" => EntryTable;
+    inventory: AbsolutePath,
+    state_dir: AbsolutePath,
+    keep_generations: Number<1, 1000>,
+    max_submissions_per_day: Number<1, 1000>,
+    control_socket: AbsolutePath,
+    control_group: Account,
+    api: ApiTable,
+    metrics: MetricsTable,
+    log: LogTable,
+    defaults: EntryTable,
+    hook: Named<HookTable>,
+}
+
+table! {
+    /// `[api]`.
+    ApiTable, "`[api]`";
+    url: ApiUrl,
+    api_key_file: OneOrMany<SecretPath>,
+    client_identity_file: SecretPath,
+    ca_file: AbsolutePath,
+    ca_system: bool,
+    proxy: ProxyUrl,
+    proxy_credentials_file: SecretPath,
+    no_proxy: Vec<Spanned<NoProxy>>,
+    timeout: Duration,
+    max_concurrent_requests: Number<1, 1000>,
+    requests_per_minute: Number<1, 100_000>,
+    status_check_interval: DurationOrOff,
+}
+
+table! {
+    /// `[metrics]`.
+    MetricsTable, "`[metrics]`";
+    listen: SocketAddr,
+    textfile: AbsolutePath,
+}
+
+table! {
+    /// `[log]`.
+    LogTable, "`[log]`";
+    format: LogFormat,
+    level: LogLevel,
+}
+
+/// Every key of `renewd.toml` but those of `[defaults]`, by table.
+pub(super) fn main_keys() -> Vec<(&'static str, &'static [&'static str])> {
+    vec![
+        ("", MainTable::KEYS),
+        ("api", ApiTable::KEYS),
+        ("metrics", MetricsTable::KEYS),
+        ("log", LogTable::KEYS),
+        ("hook.NAME", HookTable::KEYS),
+    ]
+}
+
+/// The settings that `table` and the defaults make.
+pub(super) fn complete(table: MainTable, file: &Path, sheet: &mut Sheet<'_>) -> Main {
+    let inventory = path_or(table.inventory.as_ref(), "/etc/renewd/certs.d");
+    let state_dir = path_or(table.state_dir.as_ref(), "/var/lib/renewd");
+    let places = [&table.inventory, &table.state_dir].into_iter().flatten().next();
+    if let Some(place) = places.filter(|_| inventory.starts_with(&state_dir) || state_dir.starts_with(&inventory)) {
+        let fault = Fault::new("`inventory` and `state_dir` lie within each other");
+        sheet.refuse(place.span(), fault.expected("two separate directories"));
+    }
+    let api = api(inner(table.api), sheet);
+    let defaults = defaults(inner(table.defaults), sheet);
+    let hooks = hooks(table.hook, sheet);
+    let metrics = inner(table.metrics);
+    let log = inner(table.log);
+    let main = Main {
+        file: file.to_owned(),
+        inventory,
+        state_dir,
+        keep_generations: table.keep_generations.map_or(3, |number| number.into_inner().0),
+        max_submissions_per_day: table.max_submissions_per_day.map_or(6, |number| number.into_inner().0),
+        control_socket: table.control_socket.map(|path| path.into_inner().0),
+        control_group: table.control_group.map(|group| group.into_inner().0),
+        api,
+        metrics: MetricsSettings {
+            listen: metrics.listen.map(Spanned::into_inner),
+            textfile: metrics.textfile.map(|path| path.into_inner().0),
+        },
+        log: LogSettings {
+            format: log.format.map(Spanned::into_inner).unwrap_or_default(),
+            level: log.level.map_or_else(|| "info".to_owned(), |level| level.into_inner().0),
+        },
+        hooks,
+        defaults: Defaults(defaults),
+    };
+    main.defaults.0.check_targets(&main, sheet);
+    main
+}
+
+fn inner<T: Default>(table: Option<Spanned<T>>) -> T {
+    table.map(Spanned::into_inner).unwrap_or_default()
+}
+
+fn path_or(path: Option<&Spanned<AbsolutePath>>, default: &str) -> PathBuf {
+    path.map_or_else(|| PathBuf::from(default), |path| path.get_ref().0.clone())
+}
+
+fn api(table: ApiTable, sheet: &mut Sheet<'_>) -> ApiSettings {
+    if let Some(identity) = table.client_identity_file.as_ref().filter(|_| table.has("api_key_file")) {
+        let fault = Fault::new("`api_key_file` and `client_identity_file` are both given");
+        sheet.refuse(identity.span(), fault.expected("one of them: the client certificate stands instead of the key"));
+    }
+    let credentials = table.proxy_credentials_file.as_ref().map(Spanned::span);
+    let exceptions = table.no_proxy.as_ref().map(Spanned::span);
+    for (key, span) in [("proxy_credentials_file", credentials), ("no_proxy", exceptions)] {
+        if let Some(span) = span.filter(|_| !table.has("proxy")) {
+            let fault = Fault::new(format!("`{key}` is given without a proxy"));
+            sheet.refuse(span, fault.expected("`proxy` beside it"));
+        }
+    }
+    let timeout = bounded(table.timeout, TIMEOUT, Duration::from_secs(1), Duration::from_secs(600), sheet);
+    let status_check_interval = status_check_interval(table.status_check_interval, sheet);
+    let api_key_files = table.api_key_file.map(|files| bare(files.into_inner().0)).unwrap_or_default();
+    ApiSettings {
+        url: table.url.map_or_else(|| "https://one.digicert.com".to_owned(), |url| url.into_inner().0),
+        api_key_files: api_key_files.into_iter().map(|file| file.0).collect(),
+        client_identity_file: table.client_identity_file.map(|file| file.into_inner().0),
+        ca_file: table.ca_file.map(|file| file.into_inner().0),
+        ca_system: table.ca_system.is_some_and(Spanned::into_inner),
+        proxy: table.proxy.map(|url| url.into_inner().0),
+        proxy_credentials_file: table.proxy_credentials_file.map(|file| file.into_inner().0),
+        no_proxy: bare(inner(table.no_proxy)).into_iter().map(|host| host.0).collect(),
+        timeout,
+        max_concurrent_requests: table.max_concurrent_requests.map_or(8, |number| number.into_inner().0),
+        requests_per_minute: table.requests_per_minute.map_or(60, |number| number.into_inner().0),
+        status_check_interval,
+    }
+}
+
+fn status_check_interval(written: Option<Spanned<DurationOrOff>>, sheet: &mut Sheet<'_>) -> Option<Duration> {
+    let Some(written) = written else { return Some(STATUS_CHECK_INTERVAL) };
+    let interval = written.get_ref().0?;
+    if let Err(fault) = within(interval, Duration::from_secs(60), Duration::from_secs(365 * 86_400)) {
+        sheet.refuse(written.span(), fault);
+    }
+    Some(interval)
+}
+
+/// `[defaults]` without the keys that are each certificate's own, which are problems.
+fn defaults(table: EntryTable, sheet: &mut Sheet<'_>) -> EntryTable {
+    for (key, span) in table.own_keys() {
+        let fault = Fault::new(format!("`{key}` is each certificate's own and has no default"));
+        sheet.refuse(span, fault.expected(format!("any key of a certificate but {}", OWN_KEYS.join(", "))));
+    }
+    table
+}
+
+impl FromText for LogFormat {
+    fn expected() -> String {
+        listed(LOG_FORMATS.map(|(word, _)| word))
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        one_of(text, &LOG_FORMATS)
+    }
+}
+
+/// A filter in tracing's syntax.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LogLevel(String);
+
+impl FromText for LogLevel {
+    fn expected() -> String {
+        "a level (error, warn, info, debug or trace) or a filter such as \"info,renewd::api=debug\"".to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        match tracing_subscriber::EnvFilter::builder().parse(text) {
+            Ok(_) if !is_misspelt(text) => Ok(Self(text.to_owned())),
+            Ok(_) | Err(_) => {
+                Err(Fault::new(format!("{} is no filter for the log", quoted(text))).nearest(text, LEVELS))
+            }
+        }
+    }
+}
+
+/// A single word that is no level would be taken for the name of a module: silence in place of a log.
+fn is_misspelt(text: &str) -> bool {
+    let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(text));
+    !is_level && text.bytes().all(|c| c.is_ascii_alphabetic())
+}
+
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+const LOG_FORMATS: [(&str, LogFormat); 3] =
+    [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+const TIMEOUT: Duration = Duration::from_secs(30);
+const STATUS_CHECK_INTERVAL: Duration = Duration::from_secs(86_400);

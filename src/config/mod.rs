@@ -1,0 +1,32 @@
+//! The configuration: `renewd.toml` and the drop-in files of the inventory, from text to valid nouns of the core.
+//!
+//! Every problem of every file is told in one run, with its place. A drop-in file is taken or refused whole. Nothing
+//! here writes a file, asks the API, or knows whether a user, a unit or a target exists.
+
+mod document;
+mod duration;
+mod endpoint;
+mod entry;
+mod entry_table;
+mod excerpt;
+mod hook;
+mod host;
+mod load;
+mod main_table;
+mod permissions;
+mod place;
+mod problem;
+mod read;
+mod settings;
+mod settle;
+mod sheet;
+mod subject;
+mod table;
+mod words;
+
+pub use document::{FileContent, known_keys, parse_inventory_file, parse_main};
+pub use load::{InventoryFile, is_drop_in, load_inventory, load_main};
+pub use permissions::{ServiceUser, permission_problems};
+pub use problem::{Place, Problem};
+pub use settings::{ApiSettings, Defaults, LogFormat, LogSettings, Main, MetricsSettings};
+pub use settle::{FileState, HookKey, InForce, Inventory, settle};

@@ -1,0 +1,243 @@
+//! From TOML's values to valid values, each with its place. Reads on after a bad value, so that every defect is told;
+//! serde, which ends at the first one, is not used for this.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Fault, quoted};
+use super::sheet::Sheet;
+use crate::core::entry::Value;
+use crate::core::name::HookName;
+
+/// A type that can be read from a TOML value.
+pub(super) trait FromToml: Sized {
+    /// Reads `value`; `None` after a problem was noted.
+    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self>;
+
+    /// This value where `default` is the one of `[defaults]`: tables are joined key by key, all else replaces it.
+    fn over(self, _default: &Self) -> Self {
+        self
+    }
+}
+
+/// A type that is written as a string.
+pub(super) trait FromText: Sized {
+    /// What belongs there.
+    fn expected() -> String;
+
+    /// Reads `text`.
+    fn from_text(text: &str) -> Result<Self, Fault>;
+}
+
+impl<T: FromText> FromToml for T {
+    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+        let Some(text) = value.get_ref().as_str() else {
+            sheet.refuse(value.span(), unfit(value, T::expected()));
+            return None;
+        };
+        match T::from_text(text) {
+            Ok(read) => Some(read),
+            Err(fault) if fault.says_expected() => refused(value.span(), fault, sheet),
+            Err(fault) => refused(value.span(), fault.expected(T::expected()), sheet),
+        }
+    }
+}
+
+fn refused<T>(span: Range<usize>, fault: Fault, sheet: &mut Sheet<'_>) -> Option<T> {
+    sheet.refuse(span, fault);
+    None
+}
+
+/// A value of another type than the one that belongs there.
+pub(super) fn unfit(value: &Spanned<DeValue<'_>>, expected: impl Into<String>) -> Fault {
+    let found = match value.get_ref() {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a fraction",
+        DeValue::Boolean(_) => "a truth value",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    };
+    Fault::new(format!("{found} does not belong here")).expected(expected)
+}
+
+/// Any text but an empty one or one with control characters.
+impl FromText for String {
+    fn expected() -> String {
+        "a string".to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let fault = |message| Err(Fault::new(message).expected("some text on one line"));
+        if text.trim().is_empty() {
+            return fault("the text is empty");
+        }
+        if text.chars().any(char::is_control) {
+            return fault("the text has a line break or another control character");
+        }
+        Ok(text.to_owned())
+    }
+}
+
+impl FromToml for bool {
+    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+        let read = value.get_ref().as_bool();
+        if read.is_none() {
+            sheet.refuse(value.span(), unfit(value, "true or false"));
+        }
+        read
+    }
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Number<const MIN: u32, const MAX: u32>(pub(super) u32);
+
+impl<const MIN: u32, const MAX: u32> FromToml for Number<MIN, MAX> {
+    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+        let expected = format!("a whole number from {MIN} to {MAX}");
+        let Some(number) = value.get_ref().as_integer() else {
+            return refused(value.span(), unfit(value, expected), sheet);
+        };
+        match u32::from_str_radix(number.as_str(), number.radix()) {
+            Ok(read) if (MIN..=MAX).contains(&read) => Some(Self(read)),
+            Ok(_) | Err(_) => {
+                let fault = Fault::new(format!("{number} is out of range")).expected(expected);
+                refused(value.span(), fault, sheet)
+            }
+        }
+    }
+}
+
+impl<T: FromToml> FromToml for Vec<Spanned<T>> {
+    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+        let Some(items) = value.get_ref().as_array() else {
+            return refused(value.span(), unfit(value, "a list in brackets"), sheet);
+        };
+        let read = |item: &Spanned<DeValue<'_>>| Some(Spanned::new(item.span(), T::read(item, sheet)?));
+        let items: Vec<_> = items.iter().map(read).collect();
+        items.into_iter().collect()
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OneOrMany<T>(pub(super) Vec<Spanned<T>>);
+
+impl<T: FromToml> FromToml for OneOrMany<T> {
+    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+        if value.get_ref().is_array() {
+            return Vec::read(value, sheet).map(Self);
+        }
+        T::read(value, sheet).map(|read| Self(vec![Spanned::new(value.span(), read)]))
+    }
+}
+
+/// Tables under names that the operator chose.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Named<T>(pub(super) BTreeMap<HookName, Spanned<T>>);
+
+impl<T: FromToml> FromToml for Named<T> {
+    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+        let table = table(value, "a table for each name, such as `[hook.nginx]`", sheet)?;
+        let mut named = BTreeMap::new();
+        for (key, value) in table {
+            let read = T::read(value, sheet);
+            match key.get_ref().parse::<HookName>() {
+                Ok(name) => named.extend(read.map(|read| (name, Spanned::new(value.span(), read)))),
+                Err(invalid) => sheet.refuse(key.span(), not_a_name(key.get_ref(), &invalid.to_string())),
+            }
+        }
+        Some(Self(named))
+    }
+}
+
+/// A name that breaks the rule `rule`.
+pub(super) fn not_a_name(text: &str, rule: &str) -> Fault {
+    Fault::new(format!("{} is no valid name", quoted(text))).hint(rule)
+}
+
+/// A value that is handed through to TLM.
+impl FromToml for Value {
+    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+        match value.get_ref() {
+            DeValue::String(text) => Some(Self::String(text.clone().into_owned())),
+            DeValue::Boolean(truth) => Some(Self::Bool(*truth)),
+            DeValue::Integer(number) => {
+                let read = i64::from_str_radix(number.as_str(), number.radix()).ok();
+                read.map(Self::Integer).or_else(|| out_of_range(value, sheet))
+            }
+            DeValue::Float(number) => {
+                let read = number.as_str().parse().ok().filter(|number: &f64| number.is_finite());
+                read.map(Self::Float).or_else(|| out_of_range(value, sheet))
+            }
+            DeValue::Datetime(_) => refused(value.span(), unfit(value, "the date in quotes"), sheet),
+            DeValue::Array(_) => Vec::read(value, sheet).map(|items| Self::Array(bare(items))),
+            DeValue::Table(_) => BTreeMap::read(value, sheet).map(Self::Table),
+        }
+    }
+}
+
+fn out_of_range<T>(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<T> {
+    refused(value.span(), Fault::new("the number is out of range").expected("a number of at most 64 bits"), sheet)
+}
+
+impl FromToml for BTreeMap<String, Value> {
+    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+        let table = table(value, "a table", sheet)?;
+        let read = |(key, value): (&Spanned<_>, &_)| Some((key_text(key), Value::read(value, sheet)?));
+        let pairs: Vec<_> = table.iter().map(read).collect();
+        pairs.into_iter().collect()
+    }
+
+    fn over(mut self, default: &Self) -> Self {
+        for (key, value) in default {
+            self.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        self
+    }
+}
+
+fn key_text(key: &Spanned<std::borrow::Cow<'_, str>>) -> String {
+    key.get_ref().clone().into_owned()
+}
+
+/// The values without their places.
+pub(super) fn bare<T>(items: Vec<Spanned<T>>) -> Vec<T> {
+    items.into_iter().map(Spanned::into_inner).collect()
+}
+
+/// The table that `value` is.
+pub(super) fn table<'v, 't>(
+    value: &'v Spanned<DeValue<'t>>,
+    expected: &str,
+    sheet: &mut Sheet<'_>,
+) -> Option<&'v DeTable<'t>> {
+    let table = value.get_ref().as_table();
+    if table.is_none() {
+        sheet.refuse(value.span(), unfit(value, expected));
+    }
+    table
+}
+
+/// One of the `words`, each with what it means.
+pub(super) fn one_of<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, Fault> {
+    let found = words.iter().find(|(word, _)| *word == text);
+    let fault =
+        || Fault::new(format!("{} is not known here", quoted(text))).nearest(text, words.iter().map(|(w, _)| *w));
+    found.map(|(_, meaning)| *meaning).ok_or_else(fault)
+}
+
+/// The words as a message lists them.
+pub(super) fn listed<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    let words: Vec<_> = words.into_iter().map(|word| format!("\"{word}\"")).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,50 @@
+//! One file while it is read: its text, and the problems found so far. Nothing stops at the first problem.
+
+use std::ops::Range;
+
+use super::problem::{Fault, Problem};
+
+/// A file being read.
+pub(super) struct Sheet<'a> {
+    label: &'a str,
+    text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    problems: Vec<(usize, Problem)>,
+}
+
+impl<'a> Sheet<'a> {
+    /// The file that messages call `label`.
+    pub(super) fn new(label: &'a str, text: &'a str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { label, text, lines: std::iter::once(0).chain(ends).collect(), problems: Vec::new() }
+    }
+
+    /// What messages call the file.
+    pub(super) fn label(&self) -> &'a str {
+        self.label
+    }
+
+    /// Notes a problem at `span` (in bytes).
+    pub(super) fn refuse(&mut self, span: Range<usize>, fault: Fault) {
+        if self.problems.len() == MOST {
+            return;
+        }
+        let at = span.start;
+        self.problems.push((at, Problem::at(self.label, self.text, span, fault)));
+    }
+
+    /// The line (from 1) of a byte.
+    pub(super) fn line(&self, at: usize) -> u32 {
+        u32::try_from(self.lines.partition_point(|start| *start <= at)).unwrap_or(u32::MAX)
+    }
+
+    /// The problems in the order of the text.
+    pub(super) fn finish(mut self) -> Vec<Problem> {
+        self.problems.sort_by_key(|(at, _)| *at);
+        self.problems.into_iter().map(|(_, problem)| problem).collect()
+    }
+}
+
+/// The most problems that are told of one file: one with more is no configuration.
+const MOST: usize = 100;

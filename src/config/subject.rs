@@ -1,0 +1,101 @@
+//! The subject as an entry writes it: TLM's attribute names, each with one value or a list.
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::problem::{Fault, quoted};
+use super::read::{FromText, FromToml, OneOrMany, table};
+use super::sheet::Sheet;
+use crate::core::subject::{Subject, SubjectAttribute};
+
+/// A common name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CommonName(pub(super) String);
+
+impl FromText for CommonName {
+    fn expected() -> String {
+        "the common name, such as \"www.example.com\"".to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let name = String::from_text(text)?;
+        check_length(SubjectAttribute::CommonName, &name)?;
+        Ok(Self(name))
+    }
+}
+
+impl FromToml for Subject {
+    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+        let table = table(value, "a table, such as { organization_name = \"Example AG\" }", sheet)?;
+        let mut subject = Self::new();
+        for (key, value) in table {
+            match attribute(key.get_ref()) {
+                Ok(attribute) => {
+                    let values =
+                        OneOrMany::<String>::read(value, sheet).map(|values| checked(attribute, values, sheet));
+                    if values.as_ref().is_some_and(|values| values.len() > 1) && !attribute.is_list() {
+                        sheet.refuse(
+                            value.span(),
+                            Fault::new(format!("`{attribute}` has one value")).expected("a string"),
+                        );
+                    }
+                    subject.insert(attribute, values.unwrap_or_default());
+                }
+                Err(fault) => sheet.refuse(key.span(), fault),
+            }
+        }
+        Some(subject)
+    }
+
+    fn over(mut self, default: &Self) -> Self {
+        for (attribute, values) in default {
+            self.entry(*attribute).or_insert_with(|| values.clone());
+        }
+        self
+    }
+}
+
+fn attribute(key: &str) -> Result<SubjectAttribute, Fault> {
+    let known = || SubjectAttribute::ALL.iter().map(|attribute| attribute.key());
+    match SubjectAttribute::ALL.iter().find(|attribute| attribute.key() == key) {
+        Some(SubjectAttribute::CommonName) => {
+            Err(Fault::new("the common name has a key of its own").expected("`common_name` in the certificate itself"))
+        }
+        Some(attribute) => Ok(*attribute),
+        None => {
+            let fault = Fault::new(format!("unknown subject attribute {}", quoted(key)));
+            Err(fault.expected("one of TLM's attribute names").nearest(key, known()))
+        }
+    }
+}
+
+fn checked(attribute: SubjectAttribute, values: OneOrMany<String>, sheet: &mut Sheet<'_>) -> Vec<String> {
+    for value in &values.0 {
+        if let Err(fault) =
+            check_country(attribute, value.get_ref()).and_then(|()| check_length(attribute, value.get_ref()))
+        {
+            sheet.refuse(value.span(), fault);
+        }
+    }
+    super::read::bare(values.0)
+}
+
+fn check_length(attribute: SubjectAttribute, value: &str) -> Result<(), Fault> {
+    let length = value.chars().count();
+    match attribute.max_length() {
+        Some(most) if length > most => {
+            let fault = Fault::new(format!("`{attribute}` has {length} characters"));
+            Err(fault.expected(format!("at most {most} characters")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_country(attribute: SubjectAttribute, value: &str) -> Result<(), Fault> {
+    let is_code = value.len() == 2 && value.bytes().all(|c| c.is_ascii_alphabetic());
+    if attribute == SubjectAttribute::Country && !is_code {
+        let fault = Fault::new(format!("{} is no country code", quoted(value)));
+        return Err(fault.expected("the two letters of ISO 3166, such as \"CH\""));
+    }
+    Ok(())
+}

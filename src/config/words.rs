@@ -1,0 +1,87 @@
+//! Values that are words or identifiers of the core: read here, known there.
+
+use super::problem::{Fault, quoted};
+use super::read::{FromText, listed, not_a_name, one_of};
+use crate::core::entry::{Format, RequestMethod, StartTls, SubjectFrom, Usage};
+use crate::core::key::KeyType;
+use crate::core::name::{CertName, HookName, InvalidName, ProfileRef};
+
+/// The words of a type, each with its meaning.
+macro_rules! words {
+    ($($type:ty { $($word:literal => $meaning:expr,)* })*) => {$(
+        impl FromText for $type {
+            fn expected() -> String {
+                listed([$($word,)*])
+            }
+
+            fn from_text(text: &str) -> Result<Self, Fault> {
+                one_of(text, &[$(($word, $meaning),)*])
+            }
+        }
+    )*};
+}
+
+words! {
+    RequestMethod { "auto" => Self::Auto, "new" => Self::New, "renew" => Self::Renew, }
+    SubjectFrom { "request" => Self::Request, "ca" => Self::Ca, }
+    StartTls {
+        "smtp" => Self::Smtp,
+        "imap" => Self::Imap,
+        "pop3" => Self::Pop3,
+        "postgres" => Self::Postgres,
+        "ldap" => Self::Ldap,
+    }
+    Format { "bundle" => Self::Bundle, "pkcs12" => Self::Pkcs12, "pkcs7" => Self::Pkcs7, "der" => Self::Der, }
+}
+
+impl FromText for KeyType {
+    fn expected() -> String {
+        listed(Self::ALL.map(Self::as_str))
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        one_of(text, &Self::ALL.map(|key| (key.as_str(), key)))
+    }
+}
+
+impl FromText for Usage {
+    fn expected() -> String {
+        format!("{}, or an object identifier", Self::known_names().collect::<Vec<_>>().join(", "))
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let fault = || Fault::new(format!("{} is no extended key usage", quoted(text)));
+        Self::parse(text).ok_or_else(|| fault().nearest(text, Self::known_names()))
+    }
+}
+
+impl FromText for ProfileRef {
+    fn expected() -> String {
+        "the id of a profile, or its exact name".to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let text = String::from_text(text).map_err(|fault| fault.expected(Self::expected()))?;
+        Ok(Self::new(&text))
+    }
+}
+
+impl FromText for CertName {
+    fn expected() -> String {
+        "a name such as \"www\"".to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        text.parse().map_err(|invalid: InvalidName| not_a_name(text, &invalid.to_string()))
+    }
+}
+
+impl FromText for HookName {
+    fn expected() -> String {
+        "the name of a hook".to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        text.parse().map_err(|invalid: InvalidName| not_a_name(text, &invalid.to_string()))
+    }
+}

@@ -1,0 +1,204 @@
+//! Files as the disk has them: which are read, which are refused, and who may write to them.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use renewd::config::{InventoryFile, Main, Problem, ServiceUser, load_inventory, load_main, permission_problems};
+use tempfile::TempDir;
+
+const ENTRY: &str = "[[certificate]]\nname = \"NAME\"\nprofile = \"P\"\ncommon_name = \"x.example\"\n";
+
+/// A configuration folder with an empty inventory.
+struct Folder {
+    root: TempDir,
+    main: Main,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let inventory = root.path().join("certs.d");
+        fs::create_dir(&inventory).unwrap();
+        let file = root.path().join("renewd.toml");
+        let state = root.path().join("state");
+        fs::write(&file, format!("inventory = {inventory:?}\nstate_dir = {state:?}\n")).unwrap();
+        set_mode(&file, 0o640);
+        set_mode(&inventory, 0o750);
+        let main = load_main(&file).unwrap_or_else(|problems| panic!("{}", problems[0]));
+        Self { root, main }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join("certs.d").join(name)
+    }
+
+    fn write(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        let entry = ENTRY.replace("NAME", name.trim_start_matches('.').split('.').next().unwrap());
+        fs::write(&path, entry).unwrap();
+        set_mode(&path, 0o640);
+        path
+    }
+
+    fn load(&self) -> Vec<InventoryFile> {
+        load_inventory(&self.main, ServiceUser::of_process()).unwrap()
+    }
+
+    /// The only file's only problem.
+    #[track_caller]
+    fn problem(&self) -> String {
+        let files = self.load();
+        let [file] = &files[..] else { panic!("one file, not {}", files.len()) };
+        let problems = file.content.as_ref().unwrap_err();
+        assert_eq!(problems.len(), 1);
+        problems[0].to_string()
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn files_are_read_by_name_and_in_order() {
+    let folder = Folder::new();
+    for name in ["b.toml", "a.toml", ".hidden.toml", "c.toml~", "d.txt", "e.toml.dpkg-new"] {
+        folder.write(name);
+    }
+    symlink(folder.path("d.txt"), folder.path("z.toml")).unwrap();
+    let files = folder.load();
+    let labels: Vec<_> = files.iter().map(|file| file.label.as_str()).collect();
+    assert_eq!(labels, ["certs.d/a.toml", "certs.d/b.toml", "certs.d/z.toml"]);
+    let first = &files[0].content.as_ref().unwrap().entries[0];
+    assert_eq!(first.source.to_string(), "certs.d/a.toml line 1");
+    assert!(files.iter().all(|file| file.content.is_ok()));
+}
+
+#[test]
+fn one_bad_file_holds_back_no_other() {
+    let folder = Folder::new();
+    folder.write("a.toml");
+    fs::write(folder.path("b.toml"), "nonsense").unwrap();
+    folder.write("c.toml");
+    let taken: Vec<_> = folder.load().iter().map(|file| file.content.is_ok()).collect();
+    assert_eq!(taken, [true, false, true]);
+}
+
+#[test]
+fn what_is_no_readable_regular_file_is_refused() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("a.toml")).unwrap();
+    assert_eq!(folder.problem(), "certs.d/a.toml: the file cannot be read: it is not a regular file");
+
+    let folder = Folder::new();
+    symlink("/nonexistent/x", folder.path("a.toml")).unwrap();
+    assert!(folder.problem().starts_with("certs.d/a.toml: the file cannot be read: No such file"));
+}
+
+/// Nobody writes to the pipe: a reader that opened it plainly would wait for ever.
+#[test]
+fn a_pipe_is_refused_without_waiting() {
+    let folder = Folder::new();
+    let made = std::process::Command::new("mkfifo").arg(folder.path("a.toml")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(folder.problem(), "certs.d/a.toml: the file cannot be read: it is not a regular file");
+}
+
+#[test]
+fn size_and_encoding_are_bounded() {
+    let folder = Folder::new();
+    let path = folder.write("a.toml");
+    fs::write(&path, "#".repeat(1 << 20)).unwrap();
+    assert!(folder.load()[0].content.is_ok(), "1 MiB is not too large");
+    fs::write(&path, "#".repeat((1 << 20) + 1)).unwrap();
+    assert_eq!(folder.problem(), "certs.d/a.toml: the file is larger than 1 MiB");
+    fs::write(&path, b"a = 1\nb = \"\xff\"\n").unwrap();
+    assert_eq!(folder.problem(), "certs.d/a.toml: line 2 is not UTF-8: TOML is written in UTF-8");
+}
+
+#[test]
+fn a_missing_directory_is_an_error_of_its_own() {
+    let folder = Folder::new();
+    fs::remove_dir(folder.path("")).unwrap();
+    let problem = load_inventory(&folder.main, ServiceUser::of_process()).unwrap_err().to_string();
+    assert!(problem.contains("the inventory directory cannot be read: No such file"), "{problem}");
+    assert!(problem.ends_with("create it, or name another one as `inventory` in renewd.toml"), "{problem}");
+    assert_eq!(permission_problems(&folder.main, ServiceUser::of_process()), []);
+}
+
+#[test]
+fn a_missing_main_file_is_a_problem() {
+    let problems = load_main(Path::new("/nonexistent/renewd.toml")).unwrap_err();
+    assert!(problems[0].to_string().starts_with("/nonexistent/renewd.toml: the file cannot be read: No such file"));
+}
+
+#[test]
+fn what_everybody_may_write_to_is_refused_with_the_chmod() {
+    let folder = Folder::new();
+    let service = ServiceUser::of_process();
+    let file = folder.write("a.toml");
+    assert_eq!(permission_problems(&folder.main, service), []);
+
+    set_mode(&file, 0o646);
+    let expected = format!("{0}: everybody may write to this file: run: chmod o-w {0}", file.display());
+    assert_eq!(folder.problem(), expected);
+
+    set_mode(&folder.main.file, 0o642);
+    let expected = format!("{0}: everybody may write to this file: run: chmod o-w {0}", folder.main.file.display());
+    assert_eq!(told(&load_main(&folder.main.file).unwrap_err()), expected);
+    assert_eq!(told(&permission_problems(&folder.main, service)), expected);
+
+    set_mode(&folder.main.file, 0o640);
+    set_mode(&folder.main.inventory, 0o757);
+    let problem = load_inventory(&folder.main, service).unwrap_err();
+    assert!(problem.to_string().ends_with(&format!("run: chmod o-w {}", folder.main.inventory.display())), "{problem}");
+    assert_eq!(permission_problems(&folder.main, service), [problem]);
+}
+
+/// The group of the directory is made a foreign one: by changing it where the test may, else by another service.
+#[test]
+fn a_directory_of_a_foreign_group_is_refused() {
+    let folder = Folder::new();
+    let mut service = ServiceUser::of_process();
+    set_mode(&folder.main.inventory, 0o770);
+    assert_eq!(permission_problems(&folder.main, service), [], "the service's own group may write");
+    if service.uid == 0 {
+        chown(&folder.main.inventory, None, Some(FOREIGN)).unwrap();
+        assert_eq!(permission_problems(&folder.main, ServiceUser { gid: FOREIGN, ..service }), []);
+    } else {
+        service.gid = FOREIGN;
+    }
+    let problem = told(&permission_problems(&folder.main, service));
+    assert!(problem.ends_with(&format!("run: chmod g-w {}", folder.main.inventory.display())), "{problem}");
+    set_mode(&folder.main.inventory, 0o777);
+    let problem = told(&permission_problems(&folder.main, service));
+    assert!(problem.ends_with(&format!("run: chmod go-w {}", folder.main.inventory.display())), "{problem}");
+}
+
+#[test]
+fn a_file_of_a_foreign_owner_is_refused() {
+    let folder = Folder::new();
+    let file = folder.write("a.toml");
+    let mut service = ServiceUser::of_process();
+    if service.uid == 0 {
+        chown(&file, Some(FOREIGN), None).unwrap();
+        let files = load_inventory(&folder.main, ServiceUser { uid: FOREIGN, ..service }).unwrap();
+        assert!(files[0].content.is_ok(), "the service's own user");
+    } else {
+        service.uid = FOREIGN;
+    }
+    let files = load_inventory(&folder.main, service).unwrap();
+    let owner = fs::metadata(&file).unwrap().uid();
+    let problem = told(files[0].content.as_ref().unwrap_err());
+    let expected = format!("certs.d/a.toml: the file belongs to user {owner}, neither to root nor to the service");
+    assert!(problem.starts_with(&expected), "{problem}");
+}
+
+#[track_caller]
+fn told(problems: &[Problem]) -> String {
+    let [problem] = problems else { panic!("one problem, not {}", problems.len()) };
+    problem.to_string()
+}
+
+const FOREIGN: u32 = 54_321;

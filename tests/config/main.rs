@@ -1,0 +1,16 @@
+//! The configuration as an operator meets it: messages, shipped files, loading from the disk, and reload.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod damage;
+mod disk;
+mod messages;
+mod reload;
+mod shipped;
+mod values;

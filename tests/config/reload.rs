@@ -1,0 +1,153 @@
+//! Which files are in force, at start and after each reload, as small histories.
+
+use std::path::{Path, PathBuf};
+
+use renewd::config::{InForce, Inventory, InventoryFile, Main, parse_inventory_file, parse_main, settle};
+
+/// A history of reloads; what is in force carries over.
+struct History {
+    main: Main,
+    in_force: InForce,
+}
+
+impl History {
+    fn start() -> Self {
+        Self { main: Main::new(Path::new("/etc/renewd/renewd.toml")), in_force: InForce::new() }
+    }
+
+    /// Reloads with these files: each a name and what it holds: names, `/paths` of the name before, or `!` for a bad
+    /// file. Compares every file with `label: certificates in force, + for each problem`.
+    #[track_caller]
+    fn reload(&mut self, files: &[(&str, &str)], expected: &str) -> Inventory {
+        let files = files.iter().map(|(name, holds)| self.file(name, &text(holds))).collect();
+        self.settle(files, expected)
+    }
+
+    #[track_caller]
+    fn settle(&mut self, files: Vec<InventoryFile>, expected: &str) -> Inventory {
+        let inventory = settle(files, &self.main.hooks, &self.in_force);
+        let state = |file: &renewd::config::FileState| {
+            let content = inventory.in_force.get(&file.label);
+            let names = content.into_iter().flat_map(|content| &content.entries).map(|entry| entry.name.as_str());
+            let names: Vec<_> = names.collect();
+            assert_eq!(names.len(), file.certificates);
+            format!("{}: {}{}", file.label, names.join(" "), "+".repeat(file.problems.len()))
+        };
+        assert_eq!(inventory.files.iter().map(state).collect::<Vec<_>>().join(", "), expected);
+        let mut names: Vec<_> = inventory.entries.iter().map(|entry| entry.name.clone()).collect();
+        names.dedup();
+        assert_eq!(names.len(), inventory.entries.len(), "names are unique");
+        assert!(names.is_sorted());
+        self.in_force = inventory.in_force.clone();
+        inventory
+    }
+
+    fn file(&self, label: &str, text: &str) -> InventoryFile {
+        let content = parse_inventory_file(&self.main, label, text);
+        InventoryFile { path: PathBuf::from(label), label: label.to_owned(), content }
+    }
+}
+
+fn text(holds: &str) -> String {
+    let word = |word: &str| match word {
+        "!" => "bad\n".to_owned(),
+        path if path.starts_with('/') => format!("files.private_key = {path:?}\n"),
+        name => format!("[[certificate]]\nname = {name:?}\nprofile = \"P\"\ncommon_name = \"x\"\n"),
+    };
+    holds.split_whitespace().map(word).collect()
+}
+
+#[test]
+fn at_start_the_first_file_by_name_stays() {
+    let mut history = History::start();
+    let inventory = history.reload(&[("b", "www"), ("a", "www"), ("c", "x")], "a: www, b: +, c: x");
+    let problem = inventory.files[1].problems[0].to_string();
+    assert_eq!(problem, "b: line 1: the name `www` is taken by a line 1: remove it from one of the two files");
+}
+
+#[test]
+fn the_one_in_force_stays() {
+    let mut history = History::start();
+    history.reload(&[("b", "www")], "b: www");
+    history.reload(&[("a", "www"), ("b", "www")], "a: +, b: www");
+    history.reload(&[("a", "www y"), ("b", "x www")], "a: +, b: x www");
+    history.reload(&[("a", "www y"), ("b", "x")], "a: www y, b: x");
+}
+
+#[test]
+fn one_target_belongs_to_one_file() {
+    let mut history = History::start();
+    let inventory = history.reload(&[("a", "x /k"), ("b", "y /k"), ("c", "z /l")], "a: x, b: +, c: z");
+    let problem = inventory.files[1].problems[0].to_string();
+    assert!(problem.starts_with("b: line 1: certificate `y` writes /k, which is taken by a line 1"), "{problem}");
+    history.reload(&[("a", "x /l"), ("b", "y /k"), ("c", "z /l")], "a: x+, b: +, c: z");
+    history.reload(&[("a", "x /m"), ("b", "y /k"), ("c", "z /l")], "a: x, b: y, c: z");
+}
+
+#[test]
+fn a_bad_file_keeps_its_last_good_content() {
+    let mut history = History::start();
+    history.reload(&[("a", "!"), ("b", "y")], "a: +, b: y");
+    history.reload(&[("a", "x"), ("b", "y")], "a: x, b: y");
+    history.reload(&[("a", "!"), ("b", "y z")], "a: x+, b: y z");
+    history.reload(&[("a", "!"), ("b", "y x")], "a: x+, b: y z+");
+    history.reload(&[("a", "w"), ("b", "y x")], "a: w, b: y x");
+    history.reload(&[("b", "y x")], "b: y x");
+}
+
+#[test]
+fn an_entry_moves_between_files() {
+    let mut history = History::start();
+    history.reload(&[("a", "x y"), ("b", "z")], "a: x y, b: z");
+    history.reload(&[("a", "x"), ("b", "z y")], "a: x, b: z y");
+    history.reload(&[("a", "z y"), ("b", "x")], "a: z y, b: x");
+    history.reload(&[("c", "x y z")], "c: x y z");
+}
+
+/// The file that should give the name up is refused for another reason, and so keeps it.
+#[test]
+fn a_move_out_of_a_refused_file_waits() {
+    let mut history = History::start();
+    history.reload(&[("a", "x"), ("b", "y"), ("c", "z")], "a: x, b: y, c: z");
+    history.reload(&[("a", "w z"), ("b", "y x"), ("c", "z")], "a: x+, b: y+, c: z");
+    history.reload(&[("a", "w"), ("b", "y x"), ("c", "z")], "a: w, b: y x, c: z");
+}
+
+/// Both are new, and the loser falls back to what the winner wants to take over: nobody is left with half of a set.
+#[test]
+fn a_fall_back_refuses_who_counted_on_the_move() {
+    let mut history = History::start();
+    history.reload(&[("b", "y")], "b: y");
+    history.reload(&[("a", "n y"), ("b", "n")], "a: +, b: y+");
+}
+
+#[test]
+fn removing_a_hook_in_use_refuses_the_file_and_keeps_the_hook() {
+    let main = |text: &str| parse_main(Path::new("/etc/renewd/renewd.toml"), text).unwrap();
+    let text = "[[certificate]]\nname = \"x\"\nprofile = \"P\"\ncommon_name = \"x\"\nhooks = [\"n\"]\n";
+    let mut history = History::start();
+    history.main = main("[hook.n]\nunit = \"n.service\"\nverb = \"reload\"\n");
+    let file = history.file("a", text);
+    let inventory = history.settle(vec![file], "a: x");
+    let entry = &inventory.entries[0];
+    assert_eq!(inventory.hook(entry, &entry.hooks[0]).unwrap().0.file, None);
+
+    history.main = main("");
+    let file = history.file("a", text);
+    let inventory = history.settle(vec![file], "a: x+");
+    let entry = &inventory.entries[0];
+    let (key, hook) = inventory.hook(entry, &entry.hooks[0]).unwrap();
+    assert_eq!((key.file.as_deref(), hook.name.as_str()), (Some("a"), "n"));
+}
+
+#[test]
+fn a_hook_of_one_file_is_not_seen_by_another() {
+    let entry = |name: &str| {
+        format!("[[certificate]]\nname = {name:?}\nprofile = \"P\"\ncommon_name = \"x\"\nhooks = [\"n\"]\n")
+    };
+    let mut history = History::start();
+    let with = history.file("a", &format!("[hook.n]\ncommand = [\"/bin/a\"]\n{}", entry("x")));
+    let without = history.file("b", &entry("y"));
+    let inventory = history.settle(vec![with, without], "a: x, b: +");
+    assert_eq!(inventory.hooks.len(), 1);
+}

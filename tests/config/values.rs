@@ -1,0 +1,146 @@
+//! What good files come to.
+
+use std::path::Path;
+use std::time::Duration;
+
+use renewd::config::{FileContent, Main, parse_inventory_file, parse_main};
+use renewd::core::entry::{Format, StartTls, Validity, ValidityUnit};
+use renewd::core::hook::HookRun;
+use renewd::core::subject::SubjectAttribute;
+
+#[track_caller]
+fn main(text: &str) -> Main {
+    parse_main(Path::new("/etc/renewd/renewd.toml"), text).unwrap_or_else(|problems| panic!("{}", problems[0]))
+}
+
+#[track_caller]
+fn file(main: &Main, text: &str) -> FileContent {
+    parse_inventory_file(main, "certs.d/x.toml", text).unwrap_or_else(|problems| panic!("{}", problems[0]))
+}
+
+#[test]
+fn an_empty_file_is_every_default() {
+    assert_eq!(main(""), Main::new(Path::new("/etc/renewd/renewd.toml")));
+}
+
+#[test]
+fn a_small_entry_is_completed() {
+    let content =
+        file(&main(""), "[[certificate]]\nname = \"www\"\nprofile = \"P\"\ndns_names = [\"WWW.Example.com\"]\n");
+    let [entry] = &content.entries[..] else { panic!("one entry") };
+    assert_eq!((entry.seat.as_str(), entry.common_name.as_deref()), ("www.example.com", None));
+    assert_eq!(entry.names.dns_names, ["www.example.com"]);
+    assert_eq!(entry.source.to_string(), "certs.d/x.toml line 1");
+    assert_eq!((entry.access.key_mode, entry.access.mode), (0o600, 0o644));
+    assert_eq!((entry.key, entry.validity, entry.usages.as_deref()), (None, None, None));
+}
+
+#[test]
+fn the_seat_is_the_common_name_else_the_first_name() {
+    #[track_caller]
+    fn check(names: &str, seat: &str) {
+        let content = file(&main(""), &format!("[[certificate]]\nname = \"x\"\nprofile = \"P\"\n{names}"));
+        assert_eq!(content.entries[0].seat, seat);
+    }
+    check("common_name = \"Foo Bar\"\ndns_names = [\"a.example\"]", "Foo Bar");
+    check("ip_addresses = [\"2001:DB8::1\"]\nemails = [\"a@b.example\"]", "2001:db8::1");
+    check("emails = [\"a@b.example\"]\nuris = [\"urn:x:y\"]", "a@b.example");
+    check("uris = [\"urn:x:y\"]", "urn:x:y");
+    check("seat = \"mine\"\nuris = [\"urn:x:y\"]", "mine");
+}
+
+#[test]
+fn an_entry_wins_over_the_defaults_and_tables_are_joined() {
+    let main = main(concat!(
+        "[defaults]\nprofile = \"P\"\nkey = \"rsa-2048\"\nvalidity = \"30d\"\nhooks = [\"n\"]\nmode = \"0640\"\n",
+        "subject = { organization_name = \"Example AG\", country = \"CH\", locality = \"Bern\" }\n",
+        "files = { pkcs12_password_file = \"/etc/p12\" }\nca_attributes = { a = 1, b = 2 }\n",
+        "[hook.n]\ncommand = [\"/bin/true\"]\n",
+    ));
+    let content = file(
+        &main,
+        concat!(
+            "[[certificate]]\nname = \"one\"\ncommon_name = \"a\"\n",
+            "[[certificate]]\nname = \"two\"\ncommon_name = \"b\"\nprofile = \"Q\"\nkey = \"ecdsa-p384\"\nhooks = []\n",
+            "subject = { country = \"DE\", locality = [] }\nca_attributes = { b = 3 }\nfiles = { pkcs12 = \"/srv/b.p12\" }\n",
+        ),
+    );
+    let [one, two] = &content.entries[..] else { panic!("two entries") };
+    let subject = |entry: &renewd::core::entry::Entry| {
+        entry.subject.iter().map(|(key, values)| format!("{key}={}", values.join("+"))).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(subject(one), "organization_name=Example AG locality=Bern country=CH");
+    assert_eq!(subject(two), "organization_name=Example AG country=DE");
+    assert_eq!((one.hooks.len(), two.hooks.len()), (1, 0));
+    assert_eq!((one.access.mode, two.access.mode), (0o640, 0o640));
+    assert_eq!(one.validity, Some(Validity { unit: ValidityUnit::Days, duration: 30 }));
+    assert_eq!((one.profile.to_string(), two.profile.to_string()), ("\"P\"".to_owned(), "\"Q\"".to_owned()));
+    assert_eq!(serde_json::to_value(&two.ca_attributes).unwrap(), serde_json::json!({"a": 1, "b": 3}));
+    assert_eq!(two.files.pkcs12_password_file.as_deref(), Some(Path::new("/etc/p12")));
+    assert_eq!(two.formats, [Format::Pkcs12], "a fixed file is a copy of a file in the generation");
+    assert_eq!(content.inherited, main.hooks);
+}
+
+#[test]
+fn a_hook_of_the_file_stands_before_the_one_of_renewd_toml() {
+    let main = main("[hook.n]\nunit = \"n.service\"\nverb = \"reload\"\n");
+    let text = "[hook.n]\ncommand = [\"/bin/x\", \"\"]\ntimeout = \"5s\"\nmin_interval = \"0s\"\n\
+                [[certificate]]\nname = \"a\"\nprofile = \"P\"\ncommon_name = \"a\"\nhooks = [\"n\", \"n\"]\n";
+    let content = file(&main, text);
+    let hook = &content.hooks[&content.entries[0].hooks[0]];
+    assert_eq!(hook.run, HookRun::Command(vec!["/bin/x".into(), String::new()]));
+    assert_eq!((hook.timeout, hook.min_interval), (Duration::from_secs(5), Duration::ZERO));
+    assert_eq!(content.entries[0].hooks.len(), 1);
+    assert!(content.inherited.is_empty());
+}
+
+#[test]
+fn probes_are_written_in_three_ways() {
+    #[track_caller]
+    fn check(probe: &str, expected: &[(&str, Option<&str>, Option<StartTls>)]) {
+        let text = format!("[[certificate]]\nname = \"a\"\nprofile = \"P\"\ncommon_name = \"a\"\nprobe = {probe}\n");
+        let probes = file(&main(""), &text).entries.remove(0).probes;
+        let read: Vec<_> =
+            probes.iter().map(|probe| (probe.address.as_str(), probe.server_name.as_deref(), probe.starttls)).collect();
+        assert_eq!(read, expected);
+    }
+    check("\"[::1]:443\"", &[("[::1]:443", None, None)]);
+    check("{ address = \"mx:25\", starttls = \"smtp\" }", &[("mx:25", None, Some(StartTls::Smtp))]);
+    check(
+        "[\"a:1\", { address = \"b:2\", server_name = \"C.example\" }]",
+        &[("a:1", None, None), ("b:2", Some("c.example"), None)],
+    );
+    check("[]", &[]);
+}
+
+#[test]
+fn the_api_settings_are_read() {
+    let api = main(
+        "[api]\nurl = \"http://127.0.0.1:8080/\"\napi_key_file = [\"/a\", \"/b\"]\nstatus_check_interval = \"off\"\n\
+         proxy = \"http://proxy.example:3128\"\nno_proxy = [\"10.0.0.0/8\"]\n",
+    )
+    .api;
+    assert_eq!((api.url.as_str(), api.api_key_files.len()), ("http://127.0.0.1:8080", 2));
+    assert_eq!((api.status_check_interval, api.proxy.as_deref()), (None, Some("http://proxy.example:3128")));
+    assert_eq!(main("[api]\napi_key_file = \"/a\"\n").api.api_key_files, [Path::new("/a")]);
+}
+
+#[test]
+fn the_control_socket_lies_in_the_runtime_directory() {
+    let default = main("");
+    assert_eq!(default.control_socket(None), Path::new("/run/renewd/control.sock"));
+    assert_eq!(default.control_socket(Some(Path::new("/run/x"))), Path::new("/run/x/control.sock"));
+    let named = main("control_socket = \"/srv/s\"");
+    assert_eq!(named.control_socket(Some(Path::new("/run/x"))), Path::new("/srv/s"));
+}
+
+#[test]
+fn what_was_read_survives_being_kept() {
+    let main = main("[hook.n]\nunit = \"n.service\"\nverb = \"reload\"\n");
+    let text = "[hook.m]\ncommand = [\"/bin/x\"]\n[[certificate]]\nname = \"a\"\nprofile = \"P\"\ncommon_name = \"a\"\n\
+                hooks = [\"n\", \"m\"]\ntags = [\"x\", 1]\nsubject = { country = \"CH\" }\nrenew_before = \"90s\"\n";
+    let content = file(&main, text);
+    let kept = serde_json::to_string(&content).unwrap();
+    assert_eq!(serde_json::from_str::<FileContent>(&kept).unwrap(), content);
+    assert_eq!(content.entries[0].subject[&SubjectAttribute::Country], ["CH"]);
+}
