@@ -257,7 +257,8 @@ pub fn repair(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<(), Fai
     };
     let key = Zeroizing::new(read(KEY)?);
     let fullchain = read(FULLCHAIN)?;
-    let certificates = crate::pki::certificate::certificates(&String::from_utf8_lossy(&fullchain)).unwrap_or_default();
+    let certificates =
+        crate::pki::certificate::certificates_in_file(&String::from_utf8_lossy(&fullchain)).unwrap_or_default();
     let Some((leaf, chain)) = certificates.split_first() else { return Ok(()) };
     let files = contents(entry, leaf, chain, &Zeroizing::new(String::from_utf8_lossy(&key).into_owned()));
     let failed = |error: io::Error| disk_failure("put back the files in", &folder, &error);

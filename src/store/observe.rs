@@ -9,7 +9,7 @@ use crate::core::entry::Entry;
 use crate::core::name::Generation;
 use crate::core::observed::{Installed, Leaf, Observed, difference};
 use crate::core::text::Text;
-use crate::pki::certificate::{Certificate, certificates};
+use crate::pki::certificate::{Certificate, certificates_in_file};
 use crate::pki::digest::sha256;
 use crate::pki::key::PrivateKey;
 use crate::pki::leaf;
@@ -100,7 +100,7 @@ fn read_leaf(disk: &dyn Disk, path: &Path) -> Result<(Vec<u8>, Leaf), Obstacle> 
     let bytes = read(disk, path)?;
     let damaged = |what: String| Obstacle::Damaged(format!("{}: {what}", path.display()));
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is no PEM file".to_owned()))?;
-    let found = certificates(text).map_err(|error| damaged(error.to_string()))?;
+    let found = certificates_in_file(text).map_err(|error| damaged(error.to_string()))?;
     let first: &Certificate = found.first().ok_or_else(|| damaged("it holds no certificate".to_owned()))?;
     let leaf = leaf::read(first).map_err(|error| damaged(error.to_string()))?;
     Ok((bytes, leaf))
