@@ -1,0 +1,164 @@
+//! The certificates under management, and when each is looked at next. An event costs O(log n): nothing here passes
+//! over all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::core::admission::Urgency;
+use crate::core::decide::{Action, Decision, Surroundings, World, decide};
+use crate::core::entry::Entry;
+use crate::core::name::CertName;
+use crate::core::observed::Observed;
+use crate::core::reading::Reading;
+use crate::core::reason::Reason;
+use crate::core::record::Record;
+use crate::core::time::Timestamp;
+
+/// One certificate under management.
+#[derive(Clone, Debug)]
+pub struct Managed {
+    /// What is wanted.
+    pub entry: Arc<Entry>,
+    /// What was last seen on the disk.
+    pub observed: Observed,
+    /// What is known of its past.
+    pub record: Record,
+    /// What was decided last.
+    pub decision: Decision,
+    /// Whether something is being done for it.
+    pub busy: bool,
+    wake_at: Option<Timestamp>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    certificates: BTreeMap<CertName, Managed>,
+    /// When each is looked at next.
+    queue: BTreeSet<(Timestamp, CertName)>,
+    /// Who waits for a place among the running requests.
+    waiting: BTreeSet<Urgency>,
+}
+
+impl Managed {
+    /// A certificate that was just seen for the first time.
+    #[must_use]
+    pub fn new(entry: Arc<Entry>, observed: Observed, record: Record, now: Timestamp) -> Self {
+        let reason = Reason::Due(crate::core::reason::Cause::Absent);
+        let decision = Decision { action: Action::Wait, reason, wake_at: now, renew_at: None, emergency: false };
+        Self { entry, observed, record, decision, busy: false, wake_at: None }
+    }
+
+    /// Decides anew.
+    pub fn decide(&mut self, reading: &Reading, surroundings: &Surroundings, now: Timestamp) {
+        let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
+        self.decision = decide(&World { entry, observed, reading, record, surroundings, now });
+    }
+
+    fn urgency(&self) -> Urgency {
+        Urgency {
+            relaxed: !self.decision.emergency,
+            not_after: self.observed.installed().map_or(Timestamp::default(), |installed| installed.not_after),
+            name: self.entry.name.clone(),
+        }
+    }
+}
+
+impl Fleet {
+    /// The certificates in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Managed> {
+        self.certificates.values()
+    }
+
+    /// The certificates with their names.
+    pub fn names(&self) -> impl Iterator<Item = &CertName> {
+        self.certificates.keys()
+    }
+
+    /// One certificate.
+    #[must_use]
+    pub fn one(&self, name: &CertName) -> Option<&Managed> {
+        self.certificates.get(name)
+    }
+
+    /// One certificate, to be changed.
+    pub fn one_mut(&mut self, name: &CertName) -> Option<&mut Managed> {
+        self.certificates.get_mut(name)
+    }
+
+    /// Takes a certificate under management, to be looked at now.
+    pub fn add(&mut self, managed: Managed, now: Timestamp) {
+        let name = managed.entry.name.clone();
+        self.remove(&name);
+        self.certificates.insert(name.clone(), managed);
+        self.wake(&name, now);
+    }
+
+    /// Lets a certificate go.
+    pub fn remove(&mut self, name: &CertName) -> Option<Managed> {
+        let managed = self.certificates.remove(name)?;
+        self.waiting.remove(&managed.urgency());
+        if let Some(at) = managed.wake_at {
+            self.queue.remove(&(at, name.clone()));
+        }
+        Some(managed)
+    }
+
+    /// Looks at a certificate at `at`, and not at the time that was set before.
+    pub fn wake(&mut self, name: &CertName, at: Timestamp) {
+        let Some(managed) = self.certificates.get_mut(name) else { return };
+        if let Some(before) = managed.wake_at.replace(at) {
+            self.queue.remove(&(before, name.clone()));
+        }
+        self.queue.insert((at, name.clone()));
+    }
+
+    /// Takes the next certificate that is due to be looked at.
+    pub fn pop_due(&mut self, now: Timestamp) -> Option<CertName> {
+        if self.queue.first().is_none_or(|(at, _)| *at > now) {
+            return None;
+        }
+        let (_, name) = self.queue.pop_first()?;
+        if let Some(managed) = self.certificates.get_mut(&name) {
+            managed.wake_at = None;
+        }
+        Some(name)
+    }
+
+    /// When the next certificate is due to be looked at.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+
+    /// Lets a certificate wait for a place.
+    pub fn line_up(&mut self, name: &CertName) {
+        if let Some(managed) = self.certificates.get(name) {
+            self.waiting.insert(managed.urgency());
+        }
+    }
+
+    /// The first in the line, and whether it is in its emergency stage.
+    #[must_use]
+    pub fn first_in_line(&self) -> Option<(CertName, bool)> {
+        self.waiting.first().map(|urgency| (urgency.name.clone(), !urgency.relaxed))
+    }
+
+    /// Takes the first out of the line.
+    pub fn leave_line(&mut self) {
+        self.waiting.pop_first();
+    }
+
+    /// Takes a certificate out of the line, before its decision changes.
+    pub fn step_out(&mut self, name: &CertName) {
+        if let Some(managed) = self.certificates.get(name) {
+            self.waiting.remove(&managed.urgency());
+        }
+    }
+
+    /// Whether nobody waits for a place.
+    #[must_use]
+    pub fn line_is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}

@@ -1,0 +1,162 @@
+//! The readings of the profiles: what is known, and which are being read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::{Page, Tlm};
+use crate::core::backoff;
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::{CertName, ProfileRef};
+use crate::core::profile::Profile;
+use crate::core::reading::{FailedReading, Reading};
+use crate::core::time::Timestamp;
+
+use super::context::Context;
+use super::message::Message;
+
+/// What is known of every profile that an entry names.
+#[derive(Debug, Default)]
+pub struct Profiles {
+    readings: BTreeMap<ProfileRef, Reading>,
+    being_read: BTreeSet<ProfileRef>,
+    nothing: Reading,
+}
+
+impl Profiles {
+    /// With the readings that were kept on the disk: they serve, and are not fresh.
+    #[must_use]
+    pub fn new(kept: BTreeMap<ProfileRef, Profile>) -> Self {
+        let reading = |profile| Reading { profile: Some(profile), read_at: None, failure: None };
+        let readings = kept.into_iter().map(|(reference, profile)| (reference, reading(profile))).collect();
+        Self { readings, being_read: BTreeSet::new(), nothing: Reading::default() }
+    }
+
+    /// What is known of a profile.
+    #[must_use]
+    pub fn reading(&self, reference: &ProfileRef) -> &Reading {
+        self.readings.get(reference).unwrap_or(&self.nothing)
+    }
+
+    /// Whether the reading is a day old, or there is none of this process.
+    #[must_use]
+    pub fn is_stale(&self, reference: &ProfileRef, now: Timestamp) -> bool {
+        let reading = self.reading(reference);
+        let waits = reading.failure.as_ref().is_some_and(|failed| failed.until > now);
+        !waits && reading.read_at.is_none_or(|at| at + DAILY <= now)
+    }
+
+    /// Notes that a profile is being read; `false` if it is already.
+    pub fn begin(&mut self, reference: &ProfileRef) -> bool {
+        self.being_read.insert(reference.clone())
+    }
+
+    /// Whether anything is being read.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        !self.being_read.is_empty()
+    }
+
+    /// Notes a reading, good or failed. `true`: there is something new to keep.
+    pub fn note(&mut self, reference: &ProfileRef, result: Result<Profile, Failure>, now: Timestamp) -> bool {
+        self.being_read.remove(reference);
+        let reading = self.readings.entry(reference.clone()).or_default();
+        match result {
+            Ok(profile) => {
+                let is_new = reading.profile.as_ref() != Some(&profile);
+                *reading = Reading { profile: Some(profile), read_at: Some(now), failure: None };
+                is_new
+            }
+            Err(failure) => {
+                let count = reading.failure.as_ref().map_or(1, |failed| failed.count.saturating_add(1));
+                let until = match failure.retry {
+                    Some(hint) => backoff::hinted(hint.instant(now), now, None),
+                    None => now + ladder(reference, count),
+                };
+                reading.failure = Some(FailedReading { failure, count, until });
+                false
+            }
+        }
+    }
+
+    /// Forgets failures and freshness: the API answers again, the clock was set, or the operator changed something.
+    pub fn expire(&mut self) {
+        for reading in self.readings.values_mut() {
+            reading.read_at = None;
+            reading.failure = None;
+        }
+    }
+
+    /// The readings as they are kept on the disk.
+    #[must_use]
+    pub fn kept(&self) -> Vec<(ProfileRef, Profile)> {
+        let kept = |(reference, reading): (&ProfileRef, &Reading)| Some((reference.clone(), reading.profile.clone()?));
+        self.readings.iter().filter_map(kept).collect()
+    }
+}
+
+fn ladder(reference: &ProfileRef, count: u32) -> Duration {
+    // The ladder is spread by name; a profile's id or a stand-in of the same alphabet serves as one.
+    let name = reference.to_string().to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "0");
+    let name: Option<CertName> = name.get(..name.len().min(64)).and_then(|name| name.parse().ok());
+    name.map_or(DAILY, |name| backoff::wait(&name, count, None).min(LONGEST_WAIT))
+}
+
+/// Reads a profile: by its id, or by its name from every page of the list.
+pub async fn read<T: Tlm>(context: Arc<Context<T>>, reference: ProfileRef) {
+    let result = match &reference {
+        ProfileRef::Id(id) => {
+            context.take_turn().await;
+            context.api().profile(id).await
+        }
+        ProfileRef::Name(name) => find(&context, name).await,
+    };
+    context.tell(Message::ProfileRead(reference, Box::new(result)));
+}
+
+/// The one profile of this exact name.
+///
+/// # Errors
+///
+/// When the list cannot be read, or holds none or several of the name.
+pub async fn find<T: Tlm>(context: &Context<T>, name: &str) -> Result<Profile, Failure> {
+    let mut found: Vec<Profile> = Vec::new();
+    for profile in list(context).await? {
+        if profile.name == name && !found.iter().any(|other| other.id == profile.id) {
+            found.push(profile);
+        }
+    }
+    let failed = |message: String| Err(Failure::new(FailureClass::ProfileNotFound, message));
+    if found.len() > 1 {
+        let ids: Vec<_> = found.iter().map(|profile| profile.id.to_string()).collect();
+        return failed(format!("{} profiles are named {name:?}: name one by its id ({})", found.len(), ids.join(", ")));
+    }
+    match found.pop() {
+        Some(profile) => Ok(profile),
+        None => failed(format!("no profile that the API key may see is named {name:?}; `renewd check` shows where the name is written")),
+    }
+}
+
+/// Every profile of the account.
+///
+/// # Errors
+///
+/// When a page cannot be read.
+pub async fn list<T: Tlm>(context: &Context<T>) -> Result<Vec<Profile>, Failure> {
+    let mut page = Page::FIRST;
+    let mut all = Vec::new();
+    loop {
+        context.take_turn().await;
+        let found = context.api().profiles(page).await?;
+        let is_last = found.len() < page.limit as usize;
+        all.extend(found);
+        if is_last || page.offset >= DEEPEST {
+            return Ok(all);
+        }
+        page = page.next();
+    }
+}
+
+const DAILY: Duration = Duration::from_secs(86_400);
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const DEEPEST: u32 = 100_000;
