@@ -91,6 +91,24 @@ pub enum Action {
 }
 
 impl Action {
+    /// The word in the plan.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::ReadProfile(_) => "read-profile",
+            Self::Submit(_) => "submit",
+            Self::LookUp(_) => "look-up",
+            Self::PickUp(..) => "pick-up",
+            Self::Install { .. } => "install",
+            Self::Repair => "repair",
+            Self::RunHook(_) => "run-hook",
+            Self::CheckStatus(_) => "check-status",
+            Self::Abandon(_) => "abandon",
+            Self::ForgetKey(_) => "forget-key",
+        }
+    }
+
     /// Whether it needs the API, and so a place among the running requests.
     #[must_use]
     pub const fn needs_api(&self) -> bool {

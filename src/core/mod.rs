@@ -9,6 +9,7 @@ pub mod decide;
 pub mod entry;
 pub mod event;
 pub mod failure;
+pub mod health;
 pub mod hook;
 pub mod key;
 pub mod name;

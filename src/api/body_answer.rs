@@ -1,0 +1,145 @@
+//! The bodies of answers about certificates, read into the port's terms. A certificate is handed on as the text that
+//! came: checking it is the gate's. A PKCS#12 password, should one come, is left where it is.
+
+use crate::core::name::{RequestId, SerialNumber};
+use crate::core::text::Text;
+
+use super::body_profile::profile_id;
+use super::json::Json;
+use super::port::{Answer, CertificateStatus, Details, Formats, IssuedCertificate, Me, Page, Pickup, SearchPage};
+
+/// The answer to a request for a certificate, new or renewed.
+pub(super) fn answer(body: Json<'_>) -> Result<Answer, String> {
+    if let Some(issued) = issued(body) {
+        return Ok(Answer::Issued(issued));
+    }
+    let request = body.at("request_id").text().ok_or("neither a certificate nor a `request_id`")?;
+    Ok(Answer::Pending(RequestId(request.trim().to_owned())))
+}
+
+/// The answer to a pickup. What is said to be rejected is never a success, whatever else comes along.
+pub(super) fn pickup(body: Json<'_>) -> Result<Pickup, String> {
+    let status = body.at("status").text().unwrap_or_default().trim().to_ascii_lowercase();
+    if status == "rejected" {
+        return Ok(Pickup::Rejected(remarks(body)));
+    }
+    if is_waiting(&status) {
+        return Ok(Pickup::Pending);
+    }
+    match issued(body) {
+        Some(issued) => Ok(Pickup::Issued(issued)),
+        None if status.is_empty() => Err("neither a certificate nor a `status`".to_owned()),
+        None => Err(format!("`status` {status:?} without a certificate")),
+    }
+}
+
+/// PENDING, and the states of an enrollment that is still under way.
+fn is_waiting(status: &str) -> bool {
+    status.starts_with("pending") || matches!(status, "in_progress" | "created" | "approved")
+}
+
+fn issued(body: Json<'_>) -> Option<IssuedCertificate> {
+    let leaf = body.at("certificate").items().into_iter().filter_map(|item| pem(item, "pem"));
+    let mut certificates: Vec<_> = leaf.collect();
+    if certificates.is_empty() {
+        return None;
+    }
+    certificates.extend(body.at("ca_certs").items().into_iter().filter_map(|item| pem(item, "pem")));
+    let serial_number = SerialNumber(serial(body).unwrap_or_default());
+    Some(IssuedCertificate { serial_number, certificates })
+}
+
+/// A certificate by itself, or under `key` of an object.
+fn pem(item: Json<'_>, key: &str) -> Option<String> {
+    if item.is_object() { item.at(key).text() } else { item.text() }
+}
+
+fn serial(body: Json<'_>) -> Option<String> {
+    body.at("serial_number").text().map(|serial| serial.trim().to_owned())
+}
+
+/// The fields of a rejection that may hold its reason; which ones there are is not documented.
+fn remarks(body: Json<'_>) -> Text {
+    let telling = |key: &str| {
+        let key = key.to_ascii_lowercase();
+        ["reason", "comment", "message", "note", "description"].iter().any(|word| key.contains(word))
+    };
+    let said = body.fields().filter(|(key, _)| telling(key));
+    let said: Vec<_> = said.filter_map(|(key, value)| Some(format!("{key}: {}", value.text()?))).collect();
+    Text::new(&said.join("; "))
+}
+
+/// What TLM knows of a certificate.
+pub(super) fn details(body: Json<'_>) -> Result<Details, String> {
+    Ok(Details {
+        serial_number: SerialNumber(serial(body).ok_or("a certificate without `serial_number`")?),
+        status: status(body),
+        profile: body.at("profile").at("id").text().map(|id| profile_id(&id)),
+        certificate: body.at("certificate").text(),
+    })
+}
+
+fn status(body: Json<'_>) -> CertificateStatus {
+    match body.at("status").text().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "issued" => CertificateStatus::Issued,
+        "revoked" => CertificateStatus::Revoked,
+        "expired" => CertificateStatus::Expired,
+        "suspended" => CertificateStatus::Suspended,
+        _ => CertificateStatus::Other,
+    }
+}
+
+/// A certificate with its chain.
+pub(super) fn formats(body: Json<'_>) -> Result<Formats, String> {
+    let links = body.at("x509_cert_chain").items().into_iter();
+    let formats =
+        Formats { chain: links.filter_map(|link| pem(link, "cert_blob")).collect(), pkcs7: body.at("pkcs7").text() };
+    if formats.chain.is_empty() && formats.pkcs7.is_none() {
+        return Err("neither `x509_cert_chain` nor `pkcs7`".to_owned());
+    }
+    Ok(formats)
+}
+
+/// One page of a search. `has_more` is new; before it, `total` told, and without either a full page hints at another.
+pub(super) fn search(body: Json<'_>, page: Page) -> Result<SearchPage, String> {
+    let list = if body.is_list() { body } else { body.at("items") };
+    if !list.is_list() {
+        return Err("no `items`".to_owned());
+    }
+    let items = list.items().into_iter().map(details).collect::<Result<Vec<_>, _>>()?;
+    let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+    let by_total = || Some(page.offset.saturating_add(count) < body.at("total").number()?);
+    let has_more = body.at("has_more").flag().or_else(by_total).unwrap_or(count >= page.limit);
+    Ok(SearchPage { items, has_more: has_more && count > 0 })
+}
+
+/// The roles of the caller: every text below a key that speaks of roles or permissions, since the shape of this answer
+/// is not documented.
+pub(super) fn me(body: Json<'_>) -> Me {
+    let mut roles = Vec::new();
+    collect_roles(body, false, &mut roles);
+    roles.sort();
+    roles.dedup();
+    Me { roles }
+}
+
+fn collect_roles(place: Json<'_>, inside: bool, roles: &mut Vec<String>) {
+    if place.is_list() {
+        place.items().into_iter().for_each(|item| collect_roles(item, inside, roles));
+        return;
+    }
+    if place.is_object() {
+        for (key, value) in place.fields() {
+            let key = key.to_ascii_lowercase();
+            let inside = inside || key.contains("role") || key.contains("permission");
+            collect_roles(value, inside, roles);
+        }
+        return;
+    }
+    roles.extend(place.text().filter(|_| inside));
+}
+
+/// The version of TLM.
+pub(super) fn version(body: Json<'_>) -> Result<String, String> {
+    Ok(Text::new(&body.at("version").text().ok_or("no `version`")?).to_string())
+}

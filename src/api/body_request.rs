@@ -1,0 +1,144 @@
+//! The bodies of requests. Empty parts are absent: TLM refuses attributes that a profile does not list.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::core::entry::{Sans, Validity, Value};
+use crate::core::name::ProfileId;
+use crate::core::subject::{Subject, SubjectAttribute};
+
+use super::port::{IssueRequest, RenewRequest};
+
+/// The body of `POST /mpki/api/v1/certificate`.
+#[derive(Serialize)]
+pub(super) struct IssueBody<'a> {
+    profile: Id<'a>,
+    seat: Seat<'a>,
+    csr: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validity: Option<Validity>,
+    delivery_format: &'static str,
+    include_ca_chain: bool,
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    attributes: Attributes<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [Value],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    custom_attributes: &'a [Value],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    ca_attributes: &'a BTreeMap<String, Value>,
+}
+
+impl<'a> IssueBody<'a> {
+    /// The body that asks for `request`.
+    pub(super) fn new(request: &'a IssueRequest) -> Self {
+        Self {
+            profile: Id { id: &request.profile.0 },
+            seat: Seat { seat_id: &request.seat },
+            csr: unix_lines(&request.csr),
+            validity: request.validity,
+            delivery_format: DELIVERY_FORMAT,
+            include_ca_chain: true,
+            attributes: Attributes::new(&request.subject, &request.names),
+            tags: &request.tags,
+            custom_attributes: &request.custom_attributes,
+            ca_attributes: &request.ca_attributes,
+        }
+    }
+}
+
+/// The body of `POST /mpki/api/v1/certificate/{serial_number}/renew`.
+#[derive(Serialize)]
+pub(super) struct RenewBody {
+    csr: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validity: Option<Validity>,
+    delivery_format: &'static str,
+    include_ca_chain: bool,
+}
+
+impl RenewBody {
+    /// The body that asks for `request`.
+    pub(super) fn new(request: &RenewRequest) -> Self {
+        Self {
+            csr: unix_lines(&request.csr),
+            validity: request.validity,
+            delivery_format: DELIVERY_FORMAT,
+            include_ca_chain: true,
+        }
+    }
+}
+
+/// The body of `POST /mpki/api/v1/certificate-pickup/{request_id}`.
+#[derive(Serialize)]
+pub(super) struct PickupBody<'a> {
+    profile: Id<'a>,
+}
+
+impl<'a> PickupBody<'a> {
+    /// The body that names the profile of the request.
+    pub(super) fn new(profile: &'a ProfileId) -> Self {
+        Self { profile: Id { id: &profile.0 } }
+    }
+}
+
+#[derive(Serialize)]
+struct Id<'a> {
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Seat<'a> {
+    seat_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Attributes<'a> {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    subject: BTreeMap<&'static str, Values<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extensions: Option<Extensions<'a>>,
+}
+
+impl<'a> Attributes<'a> {
+    fn new(subject: &'a Subject, names: &'a Sans) -> Self {
+        let filled = subject.iter().filter(|(_, values)| !values.is_empty());
+        Self {
+            subject: filled.map(|(attribute, values)| (attribute.key(), Values::new(*attribute, values))).collect(),
+            extensions: (!names.is_empty()).then_some(Extensions { san: names }),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.subject.is_empty() && self.extensions.is_none()
+    }
+}
+
+#[derive(Serialize)]
+struct Extensions<'a> {
+    san: &'a Sans,
+}
+
+/// One value as text, several as a list; some keys always carry a list.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Values<'a> {
+    One(&'a str),
+    List(&'a [String]),
+}
+
+impl<'a> Values<'a> {
+    fn new(attribute: SubjectAttribute, values: &'a [String]) -> Self {
+        match values {
+            [value] if !attribute.is_list() => Self::One(value),
+            _ => Self::List(values),
+        }
+    }
+}
+
+fn unix_lines(pem: &str) -> String {
+    pem.replace("\r\n", "\n")
+}
+
+const DELIVERY_FORMAT: &str = "x509";

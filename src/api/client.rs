@@ -1,0 +1,191 @@
+//! The client: one method per endpoint, one HTTP request each. It decides neither when nor whether to ask.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::{ProfileId, RequestId, SerialNumber};
+use crate::core::profile::Profile;
+use crate::core::text::Text;
+
+use super::body_answer as answer;
+use super::body_profile;
+use super::call::Call;
+use super::credentials::{ClientIdentity, Credential, ProxyCredentials};
+use super::error::{Place, Trouble};
+use super::json::Json;
+use super::port::{
+    Answer, Details, Formats, IssueRequest, Me, Observer, Page, Pickup, RenewRequest, SearchPage, SearchQuery, Seen,
+    Tlm,
+};
+use super::reply::Reply;
+use super::settings::{ClientSettings, ProxySettings};
+use super::transport::Transport;
+
+/// A client of one TLM server.
+pub struct Client {
+    transport: Transport,
+    host: String,
+    keys: Vec<Credential>,
+    active: AtomicUsize,
+    identity: Option<ClientIdentity>,
+    proxy: Option<ProxySettings>,
+    observer: Option<Observer>,
+}
+
+impl Client {
+    /// Makes the client; nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// When there is no credential, or the URL, the roots, the identity or the proxy cannot be used.
+    pub fn new(settings: ClientSettings) -> Result<Self, Failure> {
+        let transport = Transport::new(&settings)?;
+        if settings.credentials.is_empty() && settings.client_identity.is_none() {
+            return Err(Failure::new(
+                FailureClass::ApiUnauthorised,
+                "there is neither an API key nor a client identity",
+            ));
+        }
+        Ok(Self {
+            host: transport.host(),
+            transport,
+            keys: settings.credentials,
+            active: AtomicUsize::new(0),
+            identity: settings.client_identity,
+            proxy: settings.proxy,
+            observer: settings.observer,
+        })
+    }
+
+    /// Makes the key after the active one active, the first after the last. `false`: there is no other.
+    pub fn use_next_key(&self) -> bool {
+        let has_other = self.identity.is_none() && self.keys.len() > 1;
+        if has_other {
+            self.active.fetch_add(1, Ordering::Relaxed);
+        }
+        has_other
+    }
+
+    /// The name of the credential that requests go out with.
+    #[must_use]
+    pub fn active_credential(&self) -> &str {
+        let key = || self.key().map_or("", Credential::name);
+        self.identity.as_ref().map_or_else(key, ClientIdentity::name)
+    }
+
+    /// The API key that requests carry; none where the TLS handshake shows who we are.
+    fn key(&self) -> Option<&Credential> {
+        let at = self.active.load(Ordering::Relaxed).checked_rem(self.keys.len())?;
+        self.keys.get(at).filter(|_| self.identity.is_none())
+    }
+
+    async fn ask<T>(&self, call: &Call, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Failure> {
+        let url = self.transport.address(call)?;
+        let key = self.key().filter(|_| call.authenticated);
+        let started = Instant::now();
+        let reply = self.transport.send(call, url, key).await;
+        self.tell(call, reply.as_ref().ok(), started);
+        reply.and_then(|reply| read_reply(reply, read)).map_err(|trouble| self.failure(trouble, call))
+    }
+
+    fn tell(&self, call: &Call, reply: Option<&Reply>, started: Instant) {
+        let Some(observer) = &self.observer else { return };
+        observer(Seen {
+            endpoint: call.endpoint,
+            status: reply.map(|reply| reply.status),
+            took: started.elapsed(),
+            date: reply.and_then(|reply| reply.date),
+        });
+    }
+
+    fn failure(&self, trouble: Trouble, call: &Call) -> Failure {
+        let proxy = self.proxy.as_ref().map(|proxy| proxy.url.as_str());
+        let place = Place { host: &self.host, proxy, credential: self.active_credential(), secrets: self.secrets() };
+        trouble.into_failure(call, place)
+    }
+
+    /// What may appear in no message.
+    fn secrets(&self) -> Vec<&str> {
+        let proxy = self.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()).map(ProxyCredentials::password);
+        self.keys.iter().map(Credential::key).chain(proxy).collect()
+    }
+
+    fn masked(&self, pickup: Pickup) -> Pickup {
+        match pickup {
+            Pickup::Rejected(remarks) => Pickup::Rejected(Text::masked(remarks.as_str(), self.secrets())),
+            Pickup::Issued(_) | Pickup::Pending => pickup,
+        }
+    }
+}
+
+/// Reads a success; the JSON is dropped at once.
+fn read_reply<T>(reply: Reply, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Trouble> {
+    let status = reply.status;
+    let body = reply.into_json()?;
+    read(Json::of(&body)).map_err(|what| Trouble::WrongShape { status, what })
+}
+
+impl Tlm for Client {
+    async fn profiles(&self, page: Page) -> Result<Vec<Profile>, Failure> {
+        self.ask(&Call::profiles(page), body_profile::profiles).await
+    }
+
+    async fn profile(&self, id: &ProfileId) -> Result<Profile, Failure> {
+        self.ask(&Call::profile(id), body_profile::profile).await
+    }
+
+    async fn issue(&self, request: &IssueRequest) -> Result<Answer, Failure> {
+        self.ask(&Call::issue(request)?, answer::answer).await
+    }
+
+    async fn renew(&self, request: &RenewRequest) -> Result<Answer, Failure> {
+        self.ask(&Call::renew(request)?, answer::answer).await
+    }
+
+    async fn pick_up(&self, request: &RequestId, profile: &ProfileId) -> Result<Pickup, Failure> {
+        let pickup = self.ask(&Call::pick_up(request, profile)?, answer::pickup).await?;
+        Ok(self.masked(pickup))
+    }
+
+    async fn details(&self, serial: &SerialNumber) -> Result<Details, Failure> {
+        self.ask(&Call::details(serial), answer::details).await
+    }
+
+    async fn formats(&self, serial: &SerialNumber) -> Result<Formats, Failure> {
+        self.ask(&Call::formats(serial), answer::formats).await
+    }
+
+    async fn search(&self, query: &SearchQuery, page: Page) -> Result<SearchPage, Failure> {
+        self.ask(&Call::search(query, page), |body| answer::search(body, page)).await
+    }
+
+    async fn me(&self) -> Result<Me, Failure> {
+        self.ask(&Call::me(), |body| Ok(answer::me(body))).await
+    }
+
+    async fn version(&self) -> Result<String, Failure> {
+        self.ask(&Call::version(), answer::version).await
+    }
+
+    fn use_next_key(&self) -> bool {
+        Self::use_next_key(self)
+    }
+
+    fn credential(&self) -> String {
+        self.active_credential().to_owned()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("host", &self.host)
+            .field("keys", &self.keys)
+            .field("active", &self.active_credential())
+            .field("identity", &self.identity)
+            .field("proxy", &self.proxy)
+            .finish_non_exhaustive()
+    }
+}

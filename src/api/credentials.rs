@@ -1,0 +1,310 @@
+//! The credentials that the client holds, and how they are read: a file that others can read is refused, with the
+//! command that mends it. What was read is overwritten when dropped, and never shown.
+
+use std::fmt;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use reqwest::header::HeaderValue;
+use rustix::fs::OFlags;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::core::text::Text;
+
+/// An API key.
+#[derive(Clone)]
+pub struct Credential {
+    name: String,
+    key: Zeroizing<String>,
+}
+
+impl Credential {
+    /// The API key `key`, called `name` in status and messages.
+    ///
+    /// # Errors
+    ///
+    /// When the key is empty or holds anything but visible ASCII characters.
+    pub fn new(name: impl Into<String>, key: Zeroizing<String>) -> Result<Self, CredentialRefused> {
+        let name = name.into();
+        one_word(&key).map_err(|why| CredentialRefused::new(&name, why))?;
+        Ok(Self { name, key })
+    }
+
+    /// Its name in status and messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        let mut value = HeaderValue::from_str(&self.key).unwrap_or(HeaderValue::from_static(""));
+        value.set_sensitive(true);
+        value
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Private key and certificates that the client shows in the TLS handshake.
+#[derive(Clone)]
+pub struct ClientIdentity {
+    name: String,
+    pem: Zeroizing<Vec<u8>>,
+}
+
+impl ClientIdentity {
+    /// The identity in `pem`: one private key and its certificates, the leaf first.
+    #[must_use]
+    pub fn new(name: impl Into<String>, pem: Zeroizing<Vec<u8>>) -> Self {
+        Self { name: name.into(), pem }
+    }
+
+    /// Its name in status and messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Key and certificates as PEM. Holds the private key: for reading the certificate's validity, never for showing.
+    #[must_use]
+    pub fn pem(&self) -> &[u8] {
+        &self.pem
+    }
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientIdentity").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// User and password for the proxy.
+#[derive(Clone)]
+pub struct ProxyCredentials {
+    user: String,
+    password: Zeroizing<String>,
+}
+
+impl ProxyCredentials {
+    /// User and password.
+    #[must_use]
+    pub fn new(user: impl Into<String>, password: Zeroizing<String>) -> Self {
+        Self { user: user.into(), password }
+    }
+
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(super) fn password(&self) -> &str {
+        &self.password
+    }
+}
+
+impl fmt::Debug for ProxyCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyCredentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// A credential may not be used, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialRefused(Text);
+
+impl CredentialRefused {
+    fn new(what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self(Text::new(&format!("{what}: {why}")))
+    }
+
+    /// Which one, why, and where a command mends it, the command.
+    #[must_use]
+    pub const fn message(&self) -> &Text {
+        &self.0
+    }
+}
+
+impl fmt::Display for CredentialRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for CredentialRefused {}
+
+/// Reads credentials from files, on behalf of one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialFiles {
+    /// The user that the service runs as.
+    pub user: u32,
+    /// The primary group of that user.
+    pub group: u32,
+    /// The folder of systemd's credentials.
+    pub systemd: Option<PathBuf>,
+    /// The API key's file where no other is named.
+    pub default_key: PathBuf,
+}
+
+impl CredentialFiles {
+    /// For this process: its effective user and group, and the folder that `$CREDENTIALS_DIRECTORY` names.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        Self {
+            user: rustix::process::geteuid().as_raw(),
+            group: rustix::process::getegid().as_raw(),
+            systemd: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            default_key: PathBuf::from("/etc/renewd/api-key"),
+        }
+    }
+
+    /// The API keys: from `files` where any are named, else systemd's credential `api-key`, else the default file.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing, cannot be read, can be read by others, or holds no key.
+    pub fn api_keys(&self, files: &[PathBuf]) -> Result<Vec<Credential>, CredentialRefused> {
+        if files.is_empty() {
+            let credential = self.systemd.as_ref().map(|folder| folder.join("api-key")).filter(|file| file.exists());
+            let file = credential.unwrap_or_else(|| self.default_key.clone());
+            return Ok(vec![self.api_key(&file, "api-key".to_owned())?]);
+        }
+        files.iter().map(|file| self.api_key(file, file.display().to_string())).collect()
+    }
+
+    fn api_key(&self, file: &Path, name: String) -> Result<Credential, CredentialRefused> {
+        let key = self.line(file)?;
+        one_word(&key).map_err(|why| refused(file, why))?;
+        Ok(Credential { name: Text::new(&name).to_string(), key })
+    }
+
+    /// The client identity in `file`: one private key and its certificates as PEM.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, can be read by others, or holds no private key and certificate.
+    pub fn client_identity(&self, file: &Path) -> Result<ClientIdentity, CredentialRefused> {
+        let pem = self.content(file, IDENTITY_LIMIT)?;
+        let holds = |label: &[u8]| pem.windows(label.len()).any(|part| part == label);
+        if !holds(b"PRIVATE KEY-----") || !holds(b"-----BEGIN CERTIFICATE-----") {
+            return Err(refused(file, "needs a private key and its certificates, as PEM"));
+        }
+        Ok(ClientIdentity::new(Text::new(&file.display().to_string()).to_string(), pem))
+    }
+
+    /// User and password for the proxy, from a file of one line `user:password`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, can be read by others, or holds something else.
+    pub fn proxy_credentials(&self, file: &Path) -> Result<ProxyCredentials, CredentialRefused> {
+        let line = self.line(file)?;
+        match line.split_once(':') {
+            Some((user, password)) if !user.is_empty() && !line.contains(char::is_control) => {
+                Ok(ProxyCredentials::new(user, Zeroizing::new(password.to_owned())))
+            }
+            _ => Err(refused(file, "needs one line `user:password`")),
+        }
+    }
+
+    /// The one line of a small file, without its line end.
+    fn line(&self, file: &Path) -> Result<Zeroizing<String>, CredentialRefused> {
+        let content = self.content(file, LINE_LIMIT)?;
+        let text = std::str::from_utf8(&content).map_err(|_| refused(file, "is not text"))?;
+        Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+
+    fn content(&self, file: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, CredentialRefused> {
+        let unreadable = |error: io::Error| refused(file, format_args!("cannot be read: {error}"));
+        // Without blocking, so that a pipe in place of the file does not hold the service up.
+        let no_wait = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let mut open = OpenOptions::new().read(true).custom_flags(no_wait).open(file).map_err(unreadable)?;
+        let metadata = open.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(refused(file, "is no regular file"));
+        }
+        self.check_access(file, &metadata)?;
+        read_bounded(&mut open, limit)
+            .map_err(unreadable)?
+            .ok_or_else(|| refused(file, format_args!("is larger than {limit} bytes: that is no credential")))
+    }
+
+    /// Refuses a file that more than the owner, root and the service's own group can open.
+    fn check_access(&self, file: &Path, metadata: &Metadata) -> Result<(), CredentialRefused> {
+        let mode = metadata.permissions().mode() & 0o777;
+        let foreign_group = mode & 0o070 != 0 && !self.trusts_group(file, metadata);
+        if mode & 0o007 == 0 && !foreign_group {
+            return Ok(());
+        }
+        let who = if mode & 0o007 != 0 { "everybody" } else { "a group that is not the service's own" };
+        Err(refused(file, format_args!("may be opened by {who} (mode {mode:04o}); run: {}", self.mend(file, metadata))))
+    }
+
+    /// Whether group permission is harmless: the service's own group, or a credential as systemd makes them, whose
+    /// group bits are the mask of an access list that names the service alone.
+    fn trusts_group(&self, file: &Path, metadata: &Metadata) -> bool {
+        let own = self.user != 0 && metadata.gid() == self.group;
+        let of_systemd = self.systemd.as_ref().is_some_and(|folder| file.starts_with(folder));
+        own || (of_systemd && metadata.uid() == 0 && metadata.permissions().mode() & 0o030 == 0)
+    }
+
+    /// The command that closes the file to others and leaves it to the service.
+    fn mend(&self, file: &Path, metadata: &Metadata) -> String {
+        let file = file.display();
+        if metadata.uid() == self.user {
+            return format!("chmod 0600 {file}");
+        }
+        let chmod = format!("chmod 0640 {file}");
+        if metadata.gid() == self.group { chmod } else { format!("chgrp {} {file} && {chmod}", self.group) }
+    }
+}
+
+fn refused(file: &Path, why: impl fmt::Display) -> CredentialRefused {
+    CredentialRefused::new(file.display(), why)
+}
+
+/// At most `limit` bytes; `None` when there are more. The buffer never grows, so that no copy is left behind.
+fn read_bounded(file: &mut File, limit: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut content = Zeroizing::new(vec![0; limit + 1]);
+    let mut length = 0;
+    while let Some(rest) = content.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if length > limit {
+        content.zeroize();
+        return Ok(None);
+    }
+    content.truncate(length);
+    Ok(Some(content))
+}
+
+/// A key is one run of visible ASCII characters, as a header can carry it.
+fn one_word(key: &str) -> Result<(), &'static str> {
+    if key.is_empty() {
+        return Err("is empty; it must hold the API key");
+    }
+    if key.contains(['\n', '\r']) {
+        return Err("has several lines; it must hold the API key alone");
+    }
+    if !key.bytes().all(|c| c.is_ascii_graphic()) {
+        return Err("holds blanks or characters that are not ASCII; it must hold the API key alone");
+    }
+    Ok(())
+}
+
+/// API keys have about a hundred characters.
+const LINE_LIMIT: usize = 4096;
+const IDENTITY_LIMIT: usize = 256 << 10;

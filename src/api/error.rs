@@ -1,0 +1,198 @@
+//! Trouble with a request, and the one place where it becomes a failure class: by what happens next. Says what was
+//! attempted, on what, and what happened; never when it is tried again.
+
+use crate::core::failure::{Accepted, Failure, FailureClass, RetryHint};
+use crate::core::text::Text;
+
+use super::call::Call;
+use super::date::instant_after;
+use super::error_body::ApiErrors;
+use super::port::Endpoint;
+
+/// What went wrong with a request.
+pub(super) enum Trouble {
+    /// No connection.
+    Unreachable(String),
+    /// No TLS; `by_clock`: a wrong clock of this host would explain it.
+    Tls {
+        /// What TLS says.
+        reason: String,
+        /// Whether the host's clock may be the cause.
+        by_clock: bool,
+    },
+    /// The proxy refused or failed.
+    Proxy(String),
+    /// The request was sent, and no whole answer came back.
+    NoAnswer(String),
+    /// A redirect.
+    Redirect {
+        /// The status code.
+        status: u16,
+        /// Where it points to.
+        host: Option<String>,
+    },
+    /// A page for people.
+    Html {
+        /// The status code.
+        status: u16,
+        /// Its title.
+        title: Option<String>,
+        /// `Retry-After`.
+        retry: Option<RetryHint>,
+    },
+    /// A success whose body is not the API's.
+    WrongShape {
+        /// The status code.
+        status: u16,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An error of the API.
+    Refused {
+        /// The status code.
+        status: u16,
+        /// What it says.
+        errors: ApiErrors,
+        /// `Retry-After`.
+        retry: Option<RetryHint>,
+    },
+}
+
+/// Where a request went and with what, for messages.
+pub(super) struct Place<'a> {
+    /// The host (and port) of the API.
+    pub(super) host: &'a str,
+    /// The proxy.
+    pub(super) proxy: Option<&'a str>,
+    /// The name of the credential.
+    pub(super) credential: &'a str,
+    /// What may appear in no message.
+    pub(super) secrets: Vec<&'a str>,
+}
+
+impl Trouble {
+    /// The failure of `call`.
+    pub(super) fn into_failure(self, call: &Call, place: Place<'_>) -> Failure {
+        let verdict = self.verdict(call);
+        let raw = format!("{} on {}: {}", call.name(), place.host, self.describe(&place));
+        Failure {
+            class: verdict.class,
+            message: Text::masked(&raw, place.secrets),
+            retry: verdict.retry,
+            accepted: verdict.accepted,
+        }
+    }
+
+    fn verdict(&self, call: &Call) -> Verdict {
+        let after_sending = if call.creates() { Accepted::Unknown } else { Accepted::No };
+        let unless_refused = |status: u16| if certainly_refused(status) { Accepted::No } else { after_sending };
+        let plain = |class| Verdict { class, accepted: Accepted::No, retry: None };
+        match self {
+            Self::Unreachable(_) => plain(FailureClass::ApiUnreachable),
+            Self::Tls { .. } => plain(FailureClass::ApiTls),
+            Self::Proxy(_) => plain(FailureClass::Proxy),
+            Self::Redirect { .. } => plain(FailureClass::ApiBadAnswer),
+            Self::NoAnswer(_) => Verdict { accepted: after_sending, ..plain(FailureClass::ApiNoAnswer) },
+            Self::WrongShape { .. } => Verdict { accepted: after_sending, ..plain(FailureClass::ApiBadAnswer) },
+            Self::Html { status, retry, .. } => {
+                Verdict { class: FailureClass::ApiBadAnswer, accepted: unless_refused(*status), retry: *retry }
+            }
+            Self::Refused { status, errors, retry } => {
+                let (class, at) = refusal(*status, errors, call);
+                Verdict { class, accepted: unless_refused(*status), retry: at.or(*retry) }
+            }
+        }
+    }
+
+    fn describe(&self, place: &Place<'_>) -> String {
+        match self {
+            Self::Unreachable(reason) => format!("no connection: {reason}"),
+            Self::Tls { reason, by_clock: false } => format!("TLS failed: {reason}"),
+            Self::Tls { reason, by_clock: true } => {
+                format!("TLS failed: {reason}; a wrong clock of this host is a possible cause")
+            }
+            Self::Proxy(reason) => format!("the proxy {} failed: {reason}", place.proxy.unwrap_or("on the way")),
+            Self::NoAnswer(reason) => format!("the request was sent and no whole answer came back: {reason}"),
+            Self::Redirect { status, host } => format!(
+                "answered by a redirect ({status}) to {}, which is not followed; is api.url right?",
+                host.as_deref().unwrap_or("nowhere")
+            ),
+            Self::Html { status, title, .. } => format!(
+                "answered by an HTML page ({status}{}) instead of JSON; api.url, its region, or a proxy on the way is \
+                 probably wrong",
+                title.as_ref().map(|title| format!(", {title:?}")).unwrap_or_default()
+            ),
+            Self::WrongShape { status, what } => format!("the answer ({status}) is not the API's: {what}"),
+            Self::Refused { status: 401, errors, .. } => {
+                format!("the credential {} was not accepted: {}", place.credential, said(401, errors))
+            }
+            Self::Refused { status, errors, .. } => said(*status, errors),
+        }
+    }
+}
+
+struct Verdict {
+    class: FailureClass,
+    accepted: Accepted,
+    retry: Option<RetryHint>,
+}
+
+fn said(status: u16, errors: &ApiErrors) -> String {
+    if errors.is_empty() { format!("{status}, with no error named") } else { format!("{status} {errors}") }
+}
+
+/// Whether an answer with this status says that nothing came of the request: errors of the client's side, redirects,
+/// and 503, which is given before anything is done.
+const fn certainly_refused(status: u16) -> bool {
+    matches!(status, 300..=499 | 503)
+}
+
+/// The class of an error answer.
+fn refusal(status: u16, errors: &ApiErrors, call: &Call) -> (FailureClass, Option<RetryHint>) {
+    match status {
+        401 => (FailureClass::ApiUnauthorised, None),
+        403 => (FailureClass::ApiForbidden, None),
+        429 => (FailureClass::ApiRateLimited, None),
+        408 | 425 | 500.. => (FailureClass::ApiUnavailable, None),
+        404 | 410 => by_words(errors, call).unwrap_or((call.missing, None)),
+        _ => by_words(errors, call).unwrap_or((FailureClass::RequestRefused, None)),
+    }
+}
+
+/// The class that the words of an error tell: their codes are not documented.
+fn by_words(errors: &ApiErrors, call: &Call) -> Option<(FailureClass, Option<RetryHint>)> {
+    let messages = errors.messages();
+    let says = |words: &[&str]| words.iter().all(|word| messages.contains(word));
+    let says_one = |words: &[&str]| words.iter().any(|word| messages.contains(word));
+    if call.endpoint == Endpoint::Renew {
+        if says(&["not permitted until"]) {
+            let at = instant_after(&errors.to_string(), "until ").map(RetryHint::At);
+            return Some((FailureClass::RenewalTooEarly, at));
+        }
+        if says(&["already"]) && says_one(&["renewed", "revoked"]) {
+            return Some((FailureClass::AlreadyRenewed, None));
+        }
+    }
+    if call.creates() && is_duplicate(errors) {
+        return Some((FailureClass::DuplicateRefused, None));
+    }
+    if !call.creates() && call.endpoint != Endpoint::Profile {
+        return None;
+    }
+    if says(&["profile"]) && says_one(&["suspended", "not active", "inactive"]) {
+        return Some((FailureClass::ProfileUnusable, None));
+    }
+    let gone = says(&["profile"]) && says_one(&["was deleted", "not found", "does not exist"]);
+    gone.then_some((FailureClass::ProfileNotFound, None))
+}
+
+/// Whether a second certificate was refused. Nick names of accounts clash under a code of the same name.
+fn is_duplicate(errors: &ApiErrors) -> bool {
+    let messages = errors.messages();
+    if messages.contains("nickname") {
+        return false;
+    }
+    let of_certificates = ["certificate", "enrol", "seat"].iter().any(|word| messages.contains(word));
+    let already = ["already exist", "already issued", "already has a"].iter().any(|words| messages.contains(words));
+    errors.codes().contains("duplicate") || (of_certificates && (already || messages.contains("duplicate")))
+}

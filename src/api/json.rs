@@ -1,0 +1,94 @@
+//! An answer's JSON, read leniently: a number where text was expected, a lone item where a list was, text where a
+//! truth value was. What is missing or of no use reads as missing; what is required is the caller's to say.
+
+use serde_json::Value;
+
+/// A place in an answer, which may be empty.
+#[derive(Clone, Copy)]
+pub(super) struct Json<'a>(Option<&'a Value>);
+
+impl<'a> Json<'a> {
+    /// The whole answer.
+    pub(super) const fn of(value: &'a Value) -> Self {
+        Self(Some(value))
+    }
+
+    /// The value under `key`.
+    pub(super) fn at(self, key: &str) -> Self {
+        Self(self.0.and_then(|value| value.get(key)).filter(|value| !value.is_null()))
+    }
+
+    /// The value under the first of `keys` that has one.
+    pub(super) fn first_of(self, keys: &[&str]) -> Self {
+        keys.iter().map(|key| self.at(key)).find(|found| found.0.is_some()).unwrap_or(Self(None))
+    }
+
+    /// The items of a list, and of lists in it; a lone value is a list of one.
+    pub(super) fn items(self) -> Vec<Self> {
+        match self.0 {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(items)) => items.iter().flat_map(|item| Self::of(item).items()).collect(),
+            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => vec![self],
+        }
+    }
+
+    /// The fields of an object.
+    pub(super) fn fields(self) -> impl Iterator<Item = (&'a str, Self)> {
+        self.0.and_then(Value::as_object).into_iter().flatten().map(|(key, value)| (key.as_str(), Self::of(value)))
+    }
+
+    /// Text that is not blank; a number or a truth value as it is written.
+    pub(super) fn text(self) -> Option<String> {
+        let text = match self.0? {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        (!text.trim().is_empty()).then_some(text)
+    }
+
+    /// A whole number, also as text.
+    pub(super) fn number(self) -> Option<u32> {
+        self.text()?.trim().parse().ok()
+    }
+
+    /// A truth value, also as text.
+    pub(super) fn flag(self) -> Option<bool> {
+        self.text()?.trim().to_ascii_lowercase().parse().ok()
+    }
+
+    /// Whether this is a list.
+    pub(super) fn is_list(self) -> bool {
+        self.0.is_some_and(Value::is_array)
+    }
+
+    /// Whether this is an object.
+    pub(super) fn is_object(self) -> bool {
+        self.0.is_some_and(Value::is_object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_read_in_any_spelling() {
+        let answer = serde_json::json!({
+            "number": 5, "digits": " 5 ", "flag": true, "word": "TRUE", "blank": " ", "nothing": null,
+            "nested": [[1, 2], 3, null], "lone": {"a": "b"},
+        });
+        let answer = Json::of(&answer);
+        assert_eq!(answer.at("number").number(), Some(5));
+        assert_eq!(answer.at("digits").number(), Some(5));
+        assert_eq!(answer.at("number").text().as_deref(), Some("5"));
+        assert_eq!(answer.at("flag").flag(), Some(true));
+        assert_eq!(answer.at("word").flag(), Some(true));
+        assert_eq!(answer.at("blank").text(), None);
+        assert_eq!(answer.first_of(&["nothing", "absent", "digits"]).number(), Some(5));
+        assert_eq!(answer.at("nested").items().len(), 3);
+        assert_eq!(answer.at("lone").items().len(), 1);
+        assert_eq!(answer.at("absent").at("deeper").text(), None);
+    }
+}

@@ -1,0 +1,270 @@
+//! The port: what the daemon asks of TLM, and what comes back, in the core's terms. No HTTP and no JSON here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::entry::{Sans, Validity, Value};
+use crate::core::failure::Failure;
+use crate::core::name::{ProfileId, RequestId, SerialNumber};
+use crate::core::profile::Profile;
+use crate::core::subject::Subject;
+use crate::core::time::Timestamp;
+
+/// What the daemon asks of TLM. Every method makes exactly one request, and no redirect is followed.
+pub trait Tlm: Send + Sync + 'static {
+    /// `GET /mpki/api/v2/profile`: one page of the account's profiles.
+    fn profiles(&self, page: Page) -> impl Future<Output = Result<Vec<Profile>, Failure>> + Send;
+
+    /// `GET /mpki/api/v2/profile/{id}`.
+    fn profile(&self, id: &ProfileId) -> impl Future<Output = Result<Profile, Failure>> + Send;
+
+    /// `POST /mpki/api/v1/certificate`.
+    fn issue(&self, request: &IssueRequest) -> impl Future<Output = Result<Answer, Failure>> + Send;
+
+    /// `POST /mpki/api/v1/certificate/{serial_number}/renew`.
+    fn renew(&self, request: &RenewRequest) -> impl Future<Output = Result<Answer, Failure>> + Send;
+
+    /// `POST /mpki/api/v1/certificate-pickup/{request_id}`.
+    fn pick_up(&self, request: &RequestId, profile: &ProfileId)
+    -> impl Future<Output = Result<Pickup, Failure>> + Send;
+
+    /// `GET /mpki/api/v1/certificate/{serial_number}`.
+    fn details(&self, serial: &SerialNumber) -> impl Future<Output = Result<Details, Failure>> + Send;
+
+    /// `GET /mpki/api/v1/certificate/{serial_number}/additional-formats`.
+    fn formats(&self, serial: &SerialNumber) -> impl Future<Output = Result<Formats, Failure>> + Send;
+
+    /// `GET /mpki/api/v1/certificate-search`: one page.
+    fn search(&self, query: &SearchQuery, page: Page) -> impl Future<Output = Result<SearchPage, Failure>> + Send;
+
+    /// `GET /account/api/v1/user/me`.
+    fn me(&self) -> impl Future<Output = Result<Me, Failure>> + Send;
+
+    /// Makes the next of several API keys active. `false`: there is no other.
+    fn use_next_key(&self) -> bool;
+
+    /// The name of the credential in use; never the credential.
+    fn credential(&self) -> String;
+
+    /// `GET /mpki/api/v1/version`; needs no credential.
+    fn version(&self) -> impl Future<Output = Result<String, Failure>> + Send;
+}
+
+/// A page of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The first item, from 0.
+    pub offset: u32,
+    /// How many items at most.
+    pub limit: u32,
+}
+
+impl Page {
+    /// The most items that every list of the API gives at once.
+    pub const LIMIT: u32 = 100;
+
+    /// The first page.
+    pub const FIRST: Self = Self { offset: 0, limit: Self::LIMIT };
+
+    /// The page after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self { offset: self.offset.saturating_add(self.limit), limit: self.limit }
+    }
+}
+
+/// A request for a new certificate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IssueRequest {
+    /// The profile.
+    pub profile: ProfileId,
+    /// The seat id.
+    pub seat: String,
+    /// The signing request as PEM.
+    pub csr: String,
+    /// Subject attributes, common name included.
+    pub subject: Subject,
+    /// Subject alternative names.
+    pub names: Sans,
+    /// The validity to ask for.
+    pub validity: Option<Validity>,
+    /// `tags`, as they are.
+    pub tags: Vec<Value>,
+    /// `custom_attributes`, as they are.
+    pub custom_attributes: Vec<Value>,
+    /// `ca_attributes`, as they are.
+    pub ca_attributes: BTreeMap<String, Value>,
+}
+
+/// A request to renew a certificate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RenewRequest {
+    /// The certificate to renew.
+    pub serial_number: SerialNumber,
+    /// Its fingerprint (upper-case hex), which tells two certificates with one serial number apart.
+    pub thumbprint: Option<String>,
+    /// The signing request as PEM.
+    pub csr: String,
+    /// The validity to ask for.
+    pub validity: Option<Validity>,
+}
+
+/// What a request for a certificate brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The certificate at once.
+    Issued(IssuedCertificate),
+    /// An id to pick the certificate up with.
+    Pending(RequestId),
+}
+
+/// A certificate as an answer brings it: text that nobody has checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedCertificate {
+    /// The serial number as the answer spells it; empty where it names none.
+    pub serial_number: SerialNumber,
+    /// Everything that came as certificate: PEM or base64, leaf and perhaps chain, in any order.
+    pub certificates: Vec<String>,
+}
+
+/// What a pickup brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pickup {
+    /// The certificate.
+    Issued(IssuedCertificate),
+    /// Not yet.
+    Pending,
+    /// An administrator said no; with the companion fields that came along, if any.
+    Rejected(crate::core::text::Text),
+}
+
+/// What TLM knows of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Details {
+    /// The serial number.
+    pub serial_number: SerialNumber,
+    /// Its state.
+    pub status: CertificateStatus,
+    /// Its profile, where the answer names it.
+    pub profile: Option<ProfileId>,
+    /// The certificate: PEM or base64, if it came.
+    pub certificate: Option<String>,
+}
+
+/// The state of a certificate in TLM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateStatus {
+    /// In force.
+    Issued,
+    /// Withdrawn.
+    Revoked,
+    /// Past its validity.
+    Expired,
+    /// On hold.
+    Suspended,
+    /// A word that renewd does not know.
+    Other,
+}
+
+/// A certificate and its chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Formats {
+    /// The certificates as PEM, as the answer orders them.
+    pub chain: Vec<String>,
+    /// PKCS#7 as PEM, if it came.
+    pub pkcs7: Option<String>,
+}
+
+/// What to search for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchQuery {
+    /// The profile.
+    pub profile: Option<ProfileId>,
+    /// The seat id.
+    pub seat: Option<String>,
+    /// The common name.
+    pub common_name: Option<String>,
+    /// Only issued ones whose validity starts on or after this day (UTC).
+    pub valid_from: Option<Timestamp>,
+}
+
+/// One page of a search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchPage {
+    /// The certificates.
+    pub items: Vec<Details>,
+    /// Whether another page follows.
+    pub has_more: bool,
+}
+
+/// Who the API key belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Me {
+    /// Every text in the answer that names a role or a permission.
+    pub roles: Vec<String>,
+}
+
+/// The endpoints, as metrics name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// Profiles, listed or by id.
+    Profile,
+    /// POST certificate.
+    Issue,
+    /// Pickup.
+    Pickup,
+    /// GET certificate.
+    Details,
+    /// Additional formats.
+    Formats,
+    /// Renew.
+    Renew,
+    /// Search.
+    Search,
+    /// user/me.
+    User,
+    /// version.
+    Version,
+}
+
+impl Endpoint {
+    /// The label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Issue => "issue",
+            Self::Pickup => "pickup",
+            Self::Details => "details",
+            Self::Formats => "formats",
+            Self::Renew => "renew",
+            Self::Search => "search",
+            Self::User => "user",
+            Self::Version => "version",
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One request as it went, for metrics and for the clock check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which endpoint.
+    pub endpoint: Endpoint,
+    /// The status of the answer; `None`: there was none.
+    pub status: Option<u16>,
+    /// How long it took.
+    pub took: Duration,
+    /// The `Date` header of the answer.
+    pub date: Option<Timestamp>,
+}
+
+/// Is told of every request.
+pub type Observer = Arc<dyn Fn(Seen) + Send + Sync>;

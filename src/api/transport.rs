@@ -1,0 +1,177 @@
+//! Sends one request and takes one answer, bounded in time and size. Follows no redirect, repeats nothing, reads no
+//! environment, and verifies TLS always.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Certificate, ClientBuilder, Identity, NoProxy, Proxy, Response, Url, redirect, retry};
+
+use crate::core::failure::{Failure, FailureClass};
+
+use super::call::Call;
+use super::credentials::{ClientIdentity, Credential};
+use super::date::{http_date, retry_after};
+use super::error::Trouble;
+use super::fault::{self, Limits};
+use super::reply::{End, Reply};
+use super::settings::{ClientSettings, ProxySettings, Roots};
+
+/// The way to the API.
+pub(super) struct Transport {
+    http: reqwest::Client,
+    base: Url,
+    limits: Limits,
+}
+
+impl Transport {
+    /// Opens nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the URL, the roots, the identity or the proxy cannot be used.
+    pub(super) fn new(settings: &ClientSettings) -> Result<Self, Failure> {
+        let base = base_url(&settings.url)?;
+        let limits = Limits { connect: CONNECT_TIMEOUT.min(settings.timeout / 2), total: settings.timeout };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("renewd/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(limits.connect)
+            .timeout(limits.total)
+            // A connection that went stale while idle would make the fate of a submission unknown.
+            .pool_max_idle_per_host(0);
+        builder = with_roots(builder, &settings.roots)?;
+        if let Some(identity) = &settings.client_identity {
+            builder = builder.identity(tls_identity(identity)?);
+        }
+        if let Some(settings) = settings.proxy.as_ref().filter(|_| base.scheme() == "https") {
+            builder = builder.proxy(proxy(settings)?);
+        }
+        let http = builder.build().map_err(|error| {
+            Failure::new(FailureClass::ApiTls, format!("no TLS client can be made: {}", fault::root(&error)))
+        })?;
+        Ok(Self { http, base, limits })
+    }
+
+    /// The host of the API, with the port where one is named.
+    pub(super) fn host(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// The address of `call`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Call::url`].
+    pub(super) fn address(&self, call: &Call) -> Result<Url, Failure> {
+        call.url(&self.base)
+    }
+
+    /// Sends `call` to `url`.
+    pub(super) async fn send(&self, call: &Call, url: Url, key: Option<&Credential>) -> Result<Reply, Trouble> {
+        let mut request = self.http.request(call.method.clone(), url).header(ACCEPT, JSON);
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, JSON).body(body.clone());
+        }
+        if let Some(key) = key {
+            request = request.header(API_KEY, key.header());
+        }
+        let response = request.send().await.map_err(|error| fault::trouble(&error, &self.limits))?;
+        Ok(take(response, &self.limits).await)
+    }
+}
+
+/// Takes what the API may send, and no more.
+async fn take(mut response: Response, limits: &Limits) -> Reply {
+    let headers = response.headers();
+    let mut reply = Reply {
+        status: response.status().as_u16(),
+        date: header(headers, DATE).and_then(http_date),
+        retry: header(headers, RETRY_AFTER).and_then(retry_after),
+        location: header(headers, LOCATION).and_then(|to| host_of(response.url(), to)),
+        labelled_html: header(headers, CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().contains("html")),
+        body: Vec::new(),
+        end: End::Whole,
+    };
+    loop {
+        match response.chunk().await {
+            Ok(None) => return reply,
+            Ok(Some(chunk)) if reply.body.len() + chunk.len() <= BODY_LIMIT => reply.body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Reply { end: End::Oversized, ..reply },
+            Err(error) => return Reply { end: End::Broken(fault::reason(&error, limits)), ..reply },
+        }
+    }
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn host_of(base: &Url, location: &str) -> Option<String> {
+    base.join(location).ok()?.host_str().map(str::to_owned)
+}
+
+/// The base URL. The configuration has checked it; nothing may reach the network in plain text all the same.
+fn base_url(text: &str) -> Result<Url, Failure> {
+    let refuse = |why: &str| Failure::new(FailureClass::Internal, format!("the URL of the API cannot be used: {why}"));
+    let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse("it holds a user or a password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(refuse("it has a query or a fragment"));
+    }
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    if safe { Ok(url) } else { Err(refuse("it is neither https nor http to a loopback address")) }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn with_roots(builder: ClientBuilder, roots: &Roots) -> Result<ClientBuilder, Failure> {
+    match roots {
+        Roots::System => Ok(builder),
+        Roots::Only(pem) => Ok(builder.tls_certs_only(certificates(pem)?)),
+        Roots::WithSystem(pem) => Ok(builder.tls_certs_merge(certificates(pem)?)),
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, Failure> {
+    let refuse =
+        |why: &str| Failure::new(FailureClass::ApiTls, format!("the roots of api.ca_file cannot be used: {why}"));
+    let found = Certificate::from_pem_bundle(pem).map_err(|error| refuse(&fault::root(&error)))?;
+    if found.is_empty() { Err(refuse("there is no PEM certificate in it")) } else { Ok(found) }
+}
+
+fn tls_identity(identity: &ClientIdentity) -> Result<Identity, Failure> {
+    Identity::from_pem(identity.pem()).map_err(|_| {
+        let message =
+            format!("the client identity {} needs one private key and its certificates as PEM", identity.name());
+        Failure::new(FailureClass::ApiTls, message)
+    })
+}
+
+fn proxy(settings: &ProxySettings) -> Result<Proxy, Failure> {
+    let refuse =
+        || Failure::new(FailureClass::Proxy, "the URL of the proxy cannot be used; it looks like http://host:port");
+    let url = Url::parse(&settings.url).map_err(|_| refuse())?;
+    if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse());
+    }
+    let mut proxy = Proxy::all(url).map_err(|_| refuse())?.no_proxy(NoProxy::from_string(&settings.no_proxy.join(",")));
+    if let Some(credentials) = &settings.credentials {
+        proxy = proxy.basic_auth(credentials.user(), credentials.password());
+    }
+    Ok(proxy)
+}
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_LIMIT: usize = 4 << 20;

@@ -1,0 +1,225 @@
+//! Starting: configuration, lock, journal, first look at every certificate. What fails here has an exit code.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+
+use tokio::sync::mpsc;
+
+use crate::api::credentials::CredentialFiles;
+use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots};
+use crate::config::permissions::{ServiceUser, permission_problems};
+use crate::config::settings::ApiSettings;
+use crate::config::{self, Inventory, Main, settle};
+use crate::core::admission::Pace;
+use crate::core::event;
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::CertName;
+use crate::core::record::Record;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+use crate::store::disk::Disk;
+use crate::store::fixed::Ground;
+use crate::store::journal::{self, Content, Journal};
+use crate::store::layout::Layout;
+use crate::store::lock::{Lock, LockError};
+use crate::store::real_disk::RealDisk;
+use crate::store::{readings, replace};
+
+use super::clock::{Clock, SystemClock};
+use super::context::{Connect, Context};
+use super::message::Message;
+use super::profiles::Profiles;
+use super::run::{Daemon, Mode};
+
+/// Why the daemon does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// Bad configuration or permissions.
+    Config(String),
+    /// Somebody else holds the state directory.
+    Locked(Text),
+    /// The state directory fails.
+    State(Failure),
+}
+
+impl StartError {
+    /// The exit code, from sysexits.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 78,
+            Self::Locked(_) => 75,
+            Self::State(_) => 70,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(problems) => f.write_str(problems),
+            Self::Locked(holder) => {
+                write!(f, "another renewd holds the state directory ({holder}); stop it first, or use `renewd status`")
+            }
+            Self::State(failure) => write!(f, "{failure}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Reads the main configuration and checks its permissions.
+///
+/// # Errors
+///
+/// Every problem, as text with its places.
+pub fn main_configuration(path: &Path) -> Result<Main, StartError> {
+    let main = config::load_main(path).map_err(|problems| StartError::Config(shown(&problems)))?;
+    let problems = permission_problems(&main, ServiceUser::of_process());
+    if problems.is_empty() { Ok(main) } else { Err(StartError::Config(shown(&problems))) }
+}
+
+/// Problems as text, a blank line between two.
+#[must_use]
+pub fn shown(problems: &[config::Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Makes the daemon: everything but the first look at the certificates.
+///
+/// # Errors
+///
+/// When the configuration is bad, the state directory is held by somebody else or fails.
+pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::UnboundedReceiver<Message>), StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let layout = Layout::new(&main.state_dir);
+    replace::ensure_dir(&*disk, layout.root(), 0o755)
+        .map_err(|error| StartError::State(crate::store::disk_failure("make the folder", layout.root(), &error)))?;
+    let lock = Lock::take(&layout).map_err(|error| match error {
+        LockError::Held(holder) => StartError::Locked(holder),
+        LockError::Disk(failure) => StartError::State(failure),
+    })?;
+    let now = clock.now();
+    let (journal, content) = Journal::open(Arc::clone(&disk), &layout, now).map_err(StartError::State)?;
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let connect = connector(&main, &sender);
+    let api = connect().map_err(|failure| StartError::Config(failure.message.to_string()))?;
+    let kept = readings::read(&*disk, &layout);
+    let context = Arc::new(Context {
+        api: RwLock::new(Arc::new(api)),
+        connect,
+        ground: ground(&main),
+        keep_generations: main.keep_generations,
+        journal: Mutex::new(journal),
+        pace: Mutex::new(Pace::new(main.api.requests_per_minute)),
+        config: main.file.clone(),
+        disk,
+        layout,
+        clock,
+        loop_: sender,
+    });
+    let inventory = inventory(&main, &settle::InForce::default())?;
+    let daemon = Daemon::new(context, main, inventory, records(&content), Profiles::new(kept), &content, lock, mode);
+    if let Some(remark) = journal::remark(&content) {
+        tracing::error!("{remark}");
+    }
+    Ok((daemon, receiver))
+}
+
+/// Reads the drop-in files and settles which are in force.
+///
+/// # Errors
+///
+/// When the directory cannot be read or is not to be trusted.
+pub fn inventory(main: &Main, in_force: &settle::InForce) -> Result<Inventory, StartError> {
+    let files = config::load_inventory(main, ServiceUser::of_process())
+        .map_err(|problem| StartError::Config(problem.to_string()))?;
+    Ok(config::settle(files, &main.hooks, in_force))
+}
+
+/// The journal, folded.
+#[must_use]
+pub fn records(content: &Content) -> BTreeMap<CertName, Record> {
+    let mut records: BTreeMap<CertName, Record> = BTreeMap::new();
+    for event::Entry { at, name, event } in &content.entries {
+        records.entry(name.clone()).or_default().apply(*at, event);
+    }
+    records
+}
+
+/// No time before this one can be right: the journal's last entry.
+#[must_use]
+pub fn earliest(content: &Content) -> Timestamp {
+    content.entries.last().map_or(BUILT, |entry| entry.at.max(BUILT))
+}
+
+/// Where targets may not lie, and who the service is.
+#[must_use]
+pub fn ground(main: &Main) -> Ground {
+    Ground {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        own: vec![main.state_dir.clone(), main.inventory.clone()],
+    }
+}
+
+/// Makes clients from the credentials as they are at each call.
+fn connector(main: &Main, loop_: &mpsc::UnboundedSender<Message>) -> Connect<Client> {
+    let settings = main.api.clone();
+    let loop_ = loop_.clone();
+    Box::new(move || {
+        let loop_ = loop_.clone();
+        let observer: Observer = Arc::new(move |seen| drop(loop_.send(Message::Seen(seen))));
+        client(&settings, Some(observer))
+    })
+}
+
+/// A client for the API.
+///
+/// # Errors
+///
+/// When a credential or a root is missing or refused.
+pub fn client(settings: &ApiSettings, observer: Option<Observer>) -> Result<Client, Failure> {
+    let files = CredentialFiles::of_this_process();
+    let refused = |error: &dyn fmt::Display| Failure::new(FailureClass::ApiUnauthorised, error.to_string());
+    let client_identity = match &settings.client_identity_file {
+        Some(file) => Some(files.client_identity(file).map_err(|error| refused(&error))?),
+        None => None,
+    };
+    let credentials = if client_identity.is_some() {
+        Vec::new()
+    } else {
+        files.api_keys(&settings.api_key_files).map_err(|error| refused(&error))?
+    };
+    let proxy = match &settings.proxy {
+        Some(url) => {
+            let credentials = settings.proxy_credentials_file.as_ref();
+            let credentials = credentials.map(|file| files.proxy_credentials(file)).transpose().map_err(|error| refused(&error))?;
+            Some(ProxySettings { url: url.clone(), credentials, no_proxy: settings.no_proxy.clone() })
+        }
+        None => None,
+    };
+    Client::new(ClientSettings {
+        url: settings.url.clone(),
+        credentials,
+        client_identity,
+        roots: roots(settings)?,
+        proxy,
+        timeout: settings.timeout,
+        observer,
+    })
+}
+
+fn roots(settings: &ApiSettings) -> Result<Roots, Failure> {
+    let Some(file) = &settings.ca_file else { return Ok(Roots::System) };
+    let pem = RealDisk
+        .read(file, 4 << 20)
+        .map_err(|error| Failure::new(FailureClass::ApiTls, format!("ca_file {} cannot be read: {error}", file.display())))?;
+    Ok(if settings.ca_system { Roots::WithSystem(pem) } else { Roots::Only(pem) })
+}
+
+/// The day of this release: no clock before it can be right.
+const BUILT: Timestamp = Timestamp::from_seconds(1_795_478_400);

@@ -1,0 +1,407 @@
+//! The status and the plan as the contract words them, built from the same facts by the daemon and, where none runs,
+//! by the command itself.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Main;
+use crate::config::settle::FileState;
+use crate::core::breaker::Breaker;
+use crate::core::clock::ClockCheck;
+use crate::core::decide::Action;
+use crate::core::health;
+use crate::core::reading::Reading;
+use crate::core::reason::State;
+use crate::core::record::{Record, Stage};
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+
+use super::fleet::Managed;
+
+/// `status --json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version that speaks.
+    pub version: String,
+    /// When.
+    pub at: String,
+    /// Whether nobody has to do anything.
+    pub healthy: bool,
+    /// What somebody has to look at.
+    pub problems: Vec<Problem>,
+    /// `renewd.toml`.
+    pub config: ConfigStatus,
+    /// The host's clock.
+    pub clock: ClockStatus,
+    /// The credentials for the API.
+    pub credentials: Vec<CredentialStatus>,
+    /// The drop-in files.
+    pub inventory: Vec<FileStatus>,
+    /// The API as a whole.
+    pub api: ApiStatus,
+    /// The certificates, by name.
+    pub certificates: Vec<CertificateStatus>,
+}
+
+/// Something that somebody has to look at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Its stable code.
+    pub code: String,
+    /// What it is.
+    pub message: Text,
+    /// Since when, where that is known.
+    pub since: Option<String>,
+    /// What to do.
+    pub remedy: Text,
+}
+
+/// The main configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// The file.
+    pub file: String,
+    /// `loaded` or `refused`.
+    pub state: String,
+    /// Why it is refused.
+    pub error: Option<Text>,
+}
+
+/// The clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClockStatus {
+    /// `unknown`, `ok` or `wrong`.
+    pub state: String,
+    /// How far the API is ahead.
+    pub offset_seconds: Option<i64>,
+}
+
+/// A credential.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CredentialStatus {
+    /// Its name, never itself.
+    pub name: String,
+    /// Its end, where it can be read.
+    pub not_after: Option<String>,
+}
+
+/// A drop-in file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileStatus {
+    /// The file.
+    pub file: String,
+    /// `loaded` or `refused`.
+    pub state: String,
+    /// How many certificates are in force from it.
+    pub certificates: usize,
+    /// Why it is refused.
+    pub error: Option<Text>,
+}
+
+/// The API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApiStatus {
+    /// Where it is.
+    pub url: String,
+    /// `unknown`, `ok`, `backing-off`, `unauthorised` or `unreachable`.
+    pub state: String,
+    /// When it last answered.
+    pub last_success: Option<String>,
+    /// When it is tried again.
+    pub retry_at: Option<String>,
+    /// Its last failure since.
+    pub error: Option<Text>,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: String,
+    /// Why, and what ends the wait.
+    pub reason: Text,
+    /// The profile as the entry names it.
+    pub profile: Text,
+    /// Of the installed certificate.
+    pub serial_number: Option<String>,
+    /// Of the installed certificate.
+    pub fingerprint: Option<String>,
+    /// Of the installed certificate.
+    pub not_before: Option<String>,
+    /// Of the installed certificate.
+    pub not_after: Option<String>,
+    /// The renewal time.
+    pub renew_at: Option<String>,
+    /// When something is done or looked at next.
+    pub next_action_at: Option<String>,
+    /// TLM's id of a pending request.
+    pub request_id: Option<Text>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The last of them.
+    pub last_error: Option<LastError>,
+    /// The installed generation.
+    pub generation: Option<u64>,
+    /// The fixed paths.
+    pub files: BTreeMap<String, String>,
+    /// The hooks of the installed generation.
+    pub hooks: Vec<HookStatus>,
+    /// Whether a TLS client is shown it.
+    pub served: String,
+}
+
+/// A failure as the status shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastError {
+    /// Its class.
+    pub code: String,
+    /// What happened.
+    pub message: Text,
+    /// When.
+    pub at: String,
+}
+
+/// A hook of a certificate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HookStatus {
+    /// Its name.
+    pub name: String,
+    /// `done`, `owed` or `failing`.
+    pub state: String,
+    /// Since when.
+    pub at: Option<String>,
+    /// Its last failure.
+    pub error: Option<Text>,
+}
+
+/// `plan --json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// For which instant.
+    pub at: String,
+    /// The certificates, by name.
+    pub certificates: Vec<PlannedCertificate>,
+}
+
+/// A certificate in the plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedCertificate {
+    /// Its name.
+    pub name: String,
+    /// Whether something would be done now.
+    pub due: bool,
+    /// What.
+    pub action: String,
+    /// When.
+    pub at: String,
+    /// Why.
+    pub reason: Text,
+    /// Of the installed certificate.
+    pub not_after: Option<String>,
+    /// The renewal time.
+    pub renew_at: Option<String>,
+}
+
+/// What the status is built from, beside the certificates.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The configuration in force.
+    pub main: &'a Main,
+    /// Why the configuration on the disk is not in force, if it is not.
+    pub config_error: Option<&'a Text>,
+    /// The clock.
+    pub clock: &'a ClockCheck,
+    /// The API.
+    pub breaker: &'a Breaker,
+    /// Until when a 429 holds everything back.
+    pub paused_until: Option<Timestamp>,
+    /// The names of the credentials.
+    pub credentials: Vec<String>,
+    /// The drop-in files.
+    pub files: &'a [FileState],
+    /// Problems of other kinds.
+    pub problems: Vec<Problem>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Builds the status.
+pub fn status<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>) -> Status {
+    let mut problems = facts.problems.clone();
+    problems.extend(common_problems(facts));
+    let mut certificates = Vec::new();
+    for (managed, reading) in fleet {
+        problems.extend(certificate_problem(managed, reading, facts.now));
+        certificates.push(certificate(managed, facts.now));
+    }
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at: facts.now.to_string(),
+        healthy: problems.is_empty(),
+        problems,
+        config: ConfigStatus {
+            file: facts.main.file.display().to_string(),
+            state: loaded_or_refused(facts.config_error.is_none()),
+            error: facts.config_error.cloned(),
+        },
+        clock: ClockStatus { state: facts.clock.state().as_str().to_owned(), offset_seconds: facts.clock.offset_seconds() },
+        credentials: facts.credentials.iter().map(|name| CredentialStatus { name: name.clone(), not_after: None }).collect(),
+        inventory: facts.files.iter().map(file).collect(),
+        api: ApiStatus {
+            url: facts.main.api.url.clone(),
+            state: facts.breaker.state().as_str().to_owned(),
+            last_success: facts.breaker.last_success().map(|at| at.to_string()),
+            retry_at: facts.breaker.trial_at().or(facts.paused_until).map(|at| at.to_string()),
+            error: facts.breaker.last_failure().map(|failure| failure.message.clone()),
+        },
+        certificates,
+    }
+}
+
+/// Builds the plan.
+pub fn plan<'a>(now: Timestamp, fleet: impl Iterator<Item = &'a Managed>) -> Plan {
+    let planned = |managed: &Managed| PlannedCertificate {
+        name: managed.entry.name.to_string(),
+        due: managed.decision.action != Action::Wait,
+        action: managed.decision.action.as_str().to_owned(),
+        at: next_action_at(managed, now).to_string(),
+        reason: Text::new(&managed.decision.reason.to_string()),
+        not_after: managed.observed.installed().map(|installed| installed.not_after.to_string()),
+        renew_at: managed.decision.renew_at.map(|at| at.to_string()),
+    };
+    Plan { at: now.to_string(), certificates: fleet.map(planned).collect() }
+}
+
+fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
+    let problem = |code: &str, message: String, remedy: &str| Problem {
+        code: code.to_owned(),
+        message: Text::new(&message),
+        since: None,
+        remedy: Text::new(remedy),
+    };
+    let mut problems = Vec::new();
+    if let Some(error) = facts.config_error {
+        let message = format!("{} is refused; what was loaded before stays in force: {error}", facts.main.file.display());
+        problems.push(problem("config-refused", message, "run `renewd check`, mend the file, and reload"));
+    }
+    for state in facts.files.iter().filter(|state| !state.problems.is_empty()) {
+        let first = state.problems.first().map(crate::config::Problem::summary).unwrap_or_default();
+        let message = format!("{} is refused: {first}", state.label);
+        problems.push(problem("inventory-file-refused", message, "run `renewd check`, mend the file, and reload"));
+    }
+    if facts.clock.state() == crate::core::clock::ClockState::Wrong {
+        let offset = facts.clock.offset_seconds().unwrap_or_default();
+        let message = format!("the host's clock differs from the API's by {offset} s");
+        problems.push(problem("clock-wrong", message, "set the clock right (NTP); until then nothing is submitted"));
+    }
+    if facts.breaker.state() == crate::core::breaker::ApiState::Unauthorised {
+        let why = facts.breaker.last_failure().map(ToString::to_string).unwrap_or_default();
+        problems.push(problem("api-unauthorised", why, "put a valid API key in place and reload"));
+    }
+    problems
+}
+
+fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> Option<Problem> {
+    let Managed { entry, observed, record, decision, .. } = managed;
+    let code = health::problem(entry, observed, record, reading.profile.as_ref(), decision, now)?;
+    Some(Problem {
+        code: code.to_owned(),
+        message: Text::new(&format!("{}: {}", entry.name, decision.reason)),
+        since: record.trouble.last.as_ref().map(|(_, at)| at.to_string()),
+        remedy: Text::new(&format!("see `renewd status {}`; its entry is {}", entry.name, entry.source)),
+    })
+}
+
+fn certificate(managed: &Managed, now: Timestamp) -> CertificateStatus {
+    let Managed { entry, observed, record, decision, .. } = managed;
+    let installed = observed.installed();
+    let trouble = [&record.trouble, &record.disk].into_iter().filter_map(|trouble| trouble.last.as_ref()).max_by_key(|(_, at)| *at);
+    let last = decision.reason.failure().map(|failure| (failure.clone(), now)).or_else(|| trouble.cloned());
+    CertificateStatus {
+        name: entry.name.to_string(),
+        state: decision.reason.state().as_str().to_owned(),
+        reason: Text::new(&decision.reason.to_string()),
+        profile: Text::new(profile_name(managed)),
+        serial_number: installed.map(|installed| installed.serial_number.to_string()),
+        fingerprint: installed.map(|installed| installed.fingerprint.to_string()),
+        not_before: installed.map(|installed| installed.not_before.to_string()),
+        not_after: installed.map(|installed| installed.not_after.to_string()),
+        renew_at: decision.renew_at.map(|at| at.to_string()),
+        next_action_at: Some(next_action_at(managed, now).to_string()),
+        request_id: request_id(record),
+        failures: record.trouble.count.max(record.disk.count),
+        last_error: last.map(|(failure, at)| LastError {
+            code: failure.class.code().to_owned(),
+            message: failure.message,
+            at: trouble.map_or(at, |(_, at)| *at).to_string(),
+        }),
+        generation: installed.map(|installed| installed.generation.0),
+        files: entry.files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect(),
+        hooks: hooks(managed),
+        served: "unknown".to_owned(),
+    }
+}
+
+fn profile_name(managed: &Managed) -> &str {
+    match &managed.entry.profile {
+        crate::core::name::ProfileRef::Id(id) => &id.0,
+        crate::core::name::ProfileRef::Name(name) => name,
+    }
+}
+
+fn next_action_at(managed: &Managed, now: Timestamp) -> Timestamp {
+    if managed.decision.action == Action::Wait { managed.decision.wake_at } else { now }
+}
+
+fn request_id(record: &Record) -> Option<Text> {
+    match &record.request.as_ref()?.stage {
+        Stage::Pending { request_id, .. } => Some(Text::new(&request_id.0)),
+        Stage::Prepared | Stage::Submitted { .. } | Stage::Issued { .. } | Stage::Held { .. } => None,
+    }
+}
+
+fn hooks(managed: &Managed) -> Vec<HookStatus> {
+    let status = |name: &crate::core::name::HookName| {
+        let hook = managed.record.hooks.get(name)?;
+        let failed = hook.trouble.last.as_ref();
+        let (state, at) = match (hook.done_at, failed) {
+            (Some(at), _) => ("done", at),
+            (None, Some((_, at))) => ("failing", *at),
+            (None, None) => ("owed", hook.owed_at),
+        };
+        Some(HookStatus {
+            name: name.to_string(),
+            state: state.to_owned(),
+            at: Some(at.to_string()),
+            error: failed.filter(|_| hook.done_at.is_none()).map(|(failure, _)| failure.message.clone()),
+        })
+    };
+    managed.entry.hooks.iter().filter_map(status).collect()
+}
+
+fn file(state: &FileState) -> FileStatus {
+    FileStatus {
+        file: state.label.clone(),
+        state: loaded_or_refused(state.problems.is_empty()),
+        certificates: state.certificates,
+        error: state.problems.first().map(|problem| Text::new(&problem.summary())),
+    }
+}
+
+fn loaded_or_refused(loaded: bool) -> String {
+    if loaded { "loaded" } else { "refused" }.to_owned()
+}
+
+/// One line for `systemctl status`: counts, and the nearest trouble.
+#[must_use]
+pub fn line(status: &Status) -> Text {
+    let count = |state: State| status.certificates.iter().filter(|certificate| certificate.state == state.as_str()).count();
+    let counts: Vec<String> =
+        State::ALL.into_iter().map(|state| (state, count(state))).filter(|(_, count)| *count > 0).map(|(state, count)| format!("{count} {state}")).collect();
+    let trouble = status.problems.first().map_or(String::new(), |problem| format!("; {}", problem.message));
+    let counts = if counts.is_empty() { "no certificates".to_owned() } else { counts.join(", ") };
+    Text::new(&format!("{counts}{trouble}"))
+}

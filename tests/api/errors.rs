@@ -1,0 +1,208 @@
+//! Every documented error of the API, and the class that follows from it.
+
+use std::time::Duration;
+
+use renewd::api::{Page, SearchQuery, Tlm};
+use renewd::core::failure::{Accepted, Failure, FailureClass, RetryHint};
+use renewd::core::name::RequestId;
+use renewd::core::time::Timestamp;
+use serde_json::json;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::server::{client, issue_request, profile, renew_request, serial};
+
+#[derive(Clone, Copy, Debug)]
+enum Ask {
+    Profiles,
+    Profile,
+    Issue,
+    Renew,
+    PickUp,
+    Details,
+    Formats,
+    Search,
+    Me,
+}
+
+async fn failure(ask: Ask, answer: ResponseTemplate) -> Failure {
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let tlm = client(&server.uri());
+    match ask {
+        Ask::Profiles => tlm.profiles(Page::FIRST).await.unwrap_err(),
+        Ask::Profile => tlm.profile(&profile()).await.unwrap_err(),
+        Ask::Issue => tlm.issue(&issue_request()).await.unwrap_err(),
+        Ask::Renew => tlm.renew(&renew_request()).await.unwrap_err(),
+        Ask::PickUp => tlm.pick_up(&RequestId("r1".to_owned()), &profile()).await.unwrap_err(),
+        Ask::Details => tlm.details(&serial()).await.unwrap_err(),
+        Ask::Formats => tlm.formats(&serial()).await.unwrap_err(),
+        Ask::Search => tlm.search(&SearchQuery::default(), Page::FIRST).await.unwrap_err(),
+        Ask::Me => tlm.me().await.unwrap_err(),
+    }
+}
+
+async fn check(ask: Ask, status: u16, code: &str, message: &str, expected: FailureClass) -> Failure {
+    let body = json!({"errors": [{"code": code, "message": message}]});
+    let found = failure(ask, ResponseTemplate::new(status).set_body_json(body)).await;
+    assert_eq!(found.class, expected, "{ask:?} {status} {message}: {found}");
+    assert!(found.message.as_str().contains(&format!("{status} {code}: ")), "{found}");
+    let unsure = status >= 500 && status != 503 && matches!(ask, Ask::Issue | Ask::Renew);
+    assert_eq!(found.accepted, if unsure { Accepted::Unknown } else { Accepted::No }, "{ask:?} {status}");
+    found
+}
+
+#[tokio::test]
+async fn errors_of_the_credential_and_of_the_permissions() {
+    let text = "Access to the requested resource requires a valid access token.";
+    check(Ask::Issue, 401, "invalid_api_key", text, FailureClass::ApiUnauthorised).await;
+    check(Ask::Profile, 401, "authentication_error", text, FailureClass::ApiUnauthorised).await;
+    check(Ask::Issue, 403, "access_denied", "no permission", FailureClass::ApiForbidden).await;
+    let text = "User has no access to the Business unit with id = x or such Business unit does not exist";
+    check(Ask::Profile, 403, "no_access", text, FailureClass::ApiForbidden).await;
+}
+
+#[tokio::test]
+async fn errors_of_the_request_itself() {
+    let refused = FailureClass::RequestRefused;
+    check(Ask::Issue, 400, "invalid_request", "malformed", refused).await;
+    check(Ask::Issue, 400, "invalid_input_field", "Wrong input or input format.", refused).await;
+    check(Ask::Issue, 400, "mandatory_attribute_unavailable", "\"organization_name\" is missing", refused).await;
+    check(Ask::Issue, 400, "x", "CSR key length 4096 does not match 2048", refused).await;
+    check(Ask::Search, 400, "pagination_limit_exceeded", "too deep", refused).await;
+    check(Ask::Issue, 422, "x", "not now", refused).await;
+    check(Ask::PickUp, 400, "x", "wrong profile", refused).await;
+    let text = "Collision occurred! Please specify additional parameter: thumbprint_sha256";
+    check(Ask::Renew, 400, "x", text, refused).await;
+    let text = "Could not find seat with identifier = xxx using subject.common_name as seat id mapping";
+    check(Ask::Issue, 404, "entity_not_found", text, refused).await;
+}
+
+#[tokio::test]
+async fn errors_of_the_profile() {
+    let text = "Enrollment creation and Certificate issuance/renewal for deleted or suspended Profile are not \
+                supported. Please contact system Administrator.";
+    check(Ask::Issue, 400, "x", text, FailureClass::ProfileUnusable).await;
+    check(Ask::Renew, 400, "x", text, FailureClass::ProfileUnusable).await;
+    let text = "Profile with id d6743d9a was deleted";
+    check(Ask::Issue, 410, "x", text, FailureClass::ProfileNotFound).await;
+    check(Ask::Profile, 410, "x", text, FailureClass::ProfileNotFound).await;
+    let text = "Profile not found in allowed businessUnits: x";
+    check(Ask::Issue, 400, "entity_not_found", text, FailureClass::ProfileNotFound).await;
+    check(Ask::Profile, 404, "resource_not_found", "x", FailureClass::ProfileNotFound).await;
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_not_found() {
+    for ask in [Ask::PickUp, Ask::Details, Ask::Formats, Ask::Renew] {
+        check(ask, 404, "resource_not_found", "no such thing", FailureClass::NotFound).await;
+        check(ask, 410, "x", "gone", FailureClass::NotFound).await;
+    }
+    for ask in [Ask::Profiles, Ask::Search, Ask::Me] {
+        check(ask, 404, "x", "no such path", FailureClass::ApiBadAnswer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_that_is_not_possible() {
+    let text = "Failed to renew the specified certificate: renewal is not permitted until 2021-12-07T11:56:37Z[UTC]";
+    let early = check(Ask::Renew, 400, "x", text, FailureClass::RenewalTooEarly).await;
+    assert_eq!(early.retry, Some(RetryHint::At(Timestamp::from_seconds(1_638_878_197))));
+    let already = FailureClass::AlreadyRenewed;
+    check(Ask::Renew, 400, "x", "The certificate has already been renewed", already).await;
+    check(Ask::Renew, 409, "x", "Certificate already has been revoked", already).await;
+    check(Ask::Issue, 400, "x", "Certificate already has been revoked", FailureClass::RequestRefused).await;
+}
+
+#[tokio::test]
+async fn a_duplicate_is_told_by_its_words() {
+    let duplicate = FailureClass::DuplicateRefused;
+    check(Ask::Issue, 400, "x", "Duplicate certificates are not allowed by the profile", duplicate).await;
+    check(Ask::Issue, 409, "DUPLICATE_CERTIFICATE", "no", duplicate).await;
+    check(Ask::Renew, 422, "x", "A valid certificate already exists for this seat", duplicate).await;
+    let nickname = "Nickname www already exists";
+    check(Ask::Issue, 400, "duplicate_error", nickname, FailureClass::RequestRefused).await;
+    check(Ask::Issue, 400, "x", "Duplicate value in dns_names", FailureClass::RequestRefused).await;
+    check(Ask::Details, 400, "duplicate_x", "certificate", FailureClass::RequestRefused).await;
+}
+
+#[tokio::test]
+async fn errors_of_the_server() {
+    for ask in [Ask::Issue, Ask::Renew, Ask::PickUp, Ask::Search] {
+        for status in [500, 502, 503, 504] {
+            check(ask, status, "InternalServerError", "x", FailureClass::ApiUnavailable).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_handed_on() {
+    let limited = |after: &str| ResponseTemplate::new(429).insert_header("Retry-After", after);
+    let found = failure(Ask::Issue, limited("10")).await;
+    assert_eq!(found.class, FailureClass::ApiRateLimited);
+    assert_eq!(found.retry, Some(RetryHint::After(Duration::from_secs(10))));
+    let found = failure(Ask::Issue, limited("Sun, 06 Nov 1994 08:49:37 GMT")).await;
+    assert_eq!(found.retry, Some(RetryHint::At(Timestamp::from_seconds(784_111_777))));
+    let found = failure(Ask::Issue, limited("later")).await;
+    assert_eq!(found.retry, None);
+    let found = failure(Ask::Me, ResponseTemplate::new(503).insert_header("Retry-After", "5")).await;
+    assert_eq!(
+        (found.class, found.retry),
+        (FailureClass::ApiUnavailable, Some(RetryHint::After(Duration::from_secs(5))))
+    );
+}
+
+#[tokio::test]
+async fn every_error_shape_reaches_the_message() {
+    let shapes = [
+        (r#"{"errors":[{"code":"c1","message":"m1","field":"f1"},{"message":"m2"}]}"#, "400 c1: m1 (field f1); m2"),
+        (r#"{"error":{"code":"c1","message":"m1"}}"#, "400 c1: m1"),
+        (r#"{"error":{"status":"INVALID_INPUT_FIELD","message":"m1"}}"#, "400 INVALID_INPUT_FIELD: m1"),
+        (r#"{"code":"c1","message":"m1"}"#, "400 c1: m1"),
+        ("out of order", "400 out of order"),
+        ("", "400, with no error named"),
+        ("{\"errors\":[{\"mess", "400 {\"errors\":[{\"mess"),
+    ];
+    for (body, expected) in shapes {
+        let found = failure(Ask::Issue, ResponseTemplate::new(400).set_body_raw(body, "application/json")).await;
+        assert_eq!(found.class, FailureClass::RequestRefused);
+        let message = found.message.as_str();
+        assert!(message.starts_with("POST /mpki/api/v1/certificate on 127.0.0.1:"), "{message}");
+        assert!(message.ends_with(expected), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn html_is_no_answer_of_the_api() {
+    let page = "<!DOCTYPE html><html><head><title>Sign in</title></head></html>";
+    for (status, accepted) in [
+        (200, Accepted::Unknown),
+        (400, Accepted::No),
+        (401, Accepted::No),
+        (502, Accepted::Unknown),
+        (503, Accepted::No),
+    ] {
+        let found = failure(Ask::Issue, ResponseTemplate::new(status).set_body_raw(page, "text/html")).await;
+        assert_eq!((found.class, found.accepted), (FailureClass::ApiBadAnswer, accepted), "{status}");
+        let message = found.message.as_str();
+        assert!(message.contains(&format!("HTML page ({status}, \"Sign in\")")), "{message}");
+        assert!(message.contains("api.url, its region, or a proxy"), "{message}");
+    }
+    let unlabelled = ResponseTemplate::new(200).set_body_raw(format!("\u{feff}\n{page}"), "application/json");
+    assert!(failure(Ask::Me, unlabelled).await.message.as_str().contains("HTML page"));
+    let labelled = ResponseTemplate::new(404).set_body_raw("no such page", "text/html; charset=utf-8");
+    assert_eq!(failure(Ask::Details, labelled).await.class, FailureClass::ApiBadAnswer);
+    let mislabelled = ResponseTemplate::new(404).set_body_raw(r#"{"code":"c","message":"m"}"#, "text/html");
+    assert_eq!(failure(Ask::Details, mislabelled).await.class, FailureClass::NotFound);
+}
+
+#[tokio::test]
+async fn a_success_of_another_shape_leaves_the_fate_open() {
+    for body in ["{}", "[]", "null", "\"x\"", "{\"certificate\":\"\"}", "{\"certificate\": \"-----BEG", "words", ""] {
+        let answer = || ResponseTemplate::new(201).set_body_raw(body, "application/json");
+        let found = failure(Ask::Issue, answer()).await;
+        assert_eq!((found.class, found.accepted), (FailureClass::ApiBadAnswer, Accepted::Unknown), "{body}: {found}");
+        let found = failure(Ask::PickUp, answer()).await;
+        assert_eq!((found.class, found.accepted), (FailureClass::ApiBadAnswer, Accepted::No), "{body}: {found}");
+    }
+}

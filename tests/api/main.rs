@@ -1,0 +1,11 @@
+//! The client against servers on the loopback interface: what it sends, what it makes of every answer, and what it
+//! never shows.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod answers;
+mod credentials;
+mod errors;
+mod requests;
+mod secrets;
+mod server;
+mod wire;
