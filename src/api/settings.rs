@@ -40,7 +40,7 @@ impl fmt::Debug for ClientSettings {
 }
 
 /// The roots that are trusted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub enum Roots {
     /// The system's.
     #[default]
@@ -49,6 +49,16 @@ pub enum Roots {
     Only(Vec<u8>),
     /// These (PEM), and the system's.
     WithSystem(Vec<u8>),
+}
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("System"),
+            Self::Only(pem) => write!(f, "Only({} bytes)", pem.len()),
+            Self::WithSystem(pem) => write!(f, "WithSystem({} bytes)", pem.len()),
+        }
+    }
 }
 
 /// The proxy. It is used for `https` alone: over plain `http` it would see the API key.

@@ -1,1 +1,291 @@
-//! x
+//! Every variant of an answer that the API is known to give, decoded to the same thing.
+
+use renewd::api::{Answer, CertificateStatus, Client, Page, Pickup, SearchQuery, Tlm};
+use renewd::core::entry::{Validity, ValidityUnit};
+use renewd::core::failure::Failure;
+use renewd::core::key::KeyType;
+use renewd::core::name::RequestId;
+use renewd::core::profile::{Origin, Profile};
+use serde_json::{Value, json};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::server::{KEY, PROFILE, client, issue_request, profile, renew_request, serial};
+
+async fn ask<T>(status: u16, body: Value, ask: impl AsyncFnOnce(Client) -> T) -> T {
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(status).set_body_json(body)).mount(&server).await;
+    ask(client(&server.uri())).await
+}
+
+async fn read_profile(change: Value) -> Profile {
+    let mut body = json!({"id": PROFILE, "name": "Web", "status": "Active"});
+    body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    ask(200, body, async |tlm| tlm.profile(&profile()).await).await.unwrap()
+}
+
+async fn read_keys(change: Value) -> Vec<KeyType> {
+    read_profile(change).await.keys
+}
+
+#[tokio::test]
+async fn the_full_profile_of_the_tutorial() {
+    let body: Value = serde_json::from_str(include_str!("profiles.json")).unwrap();
+    let profiles = ask(200, body, async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap();
+    let [profile] = profiles.as_slice() else { panic!("{profiles:?}") };
+    assert_eq!(profile.id.0, PROFILE);
+    assert_eq!((profile.status.as_str(), profile.enrollment_method.as_str()), ("Active", "rest_api"));
+    assert_eq!(profile.authentication_method, "third_party_app");
+    assert_eq!(profile.renewal_window_days, Some(30));
+    assert!(!profile.allows_duplicates && profile.allows_validity && profile.escrows_keys);
+    assert_eq!(profile.validity, Some(Validity { unit: ValidityUnit::Days, duration: 365 }));
+    assert_eq!(profile.keys, [KeyType::Rsa2048]);
+    assert_eq!(profile.issuers.len(), 2);
+    let subject: Vec<_> =
+        profile.subject.iter().map(|found| (found.key.as_str(), found.mandatory, found.origin.clone())).collect();
+    let street = Origin::Fixed("1 Example Street".to_owned());
+    assert_eq!(
+        subject,
+        [
+            ("common_name", true, Origin::Request),
+            ("domain_component", true, Origin::Request),
+            ("organization_name", true, Origin::Elsewhere),
+            ("street_address", true, street),
+            ("country", true, Origin::Request),
+        ]
+    );
+    let san: Vec<_> = profile.san.iter().map(|found| (found.key.as_str(), found.origin.clone())).collect();
+    assert_eq!(san, [("emails", Origin::Request), ("user_principal_names", Origin::Elsewhere)]);
+}
+
+#[tokio::test]
+async fn a_list_of_profiles_in_each_envelope() {
+    let item = json!({"id": PROFILE.to_ascii_uppercase()});
+    for list in [json!([item]), json!([[item]]), json!({"items": [item], "total": 1})] {
+        let profiles = ask(200, list, async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap();
+        assert_eq!(profiles.iter().map(|found| found.id.0.as_str()).collect::<Vec<_>>(), [PROFILE]);
+    }
+    assert!(ask(200, json!([]), async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap().is_empty());
+    for wrong in [json!({"profiles": []}), json!([{"name": "no id"}]), json!("x")] {
+        assert!(ask(200, wrong.clone(), async |tlm| tlm.profiles(Page::FIRST).await).await.is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn key_sizes_in_every_spelling() {
+    let p256 = vec![KeyType::EcdsaP256];
+    assert_eq!(read_keys(json!({"private_key_attributes": {"key_size": "P-256"}})).await, p256);
+    assert_eq!(read_keys(json!({"private_key_attributes": {"key_size": "256"}})).await, p256);
+    assert_eq!(read_keys(json!({"private_key_attributes": {"key_size": 256}})).await, p256);
+    let both = [KeyType::Rsa3072, KeyType::Rsa2048];
+    let sizes = json!({"private_key_attributes": {"key_size": "3072"}, "allowed_key_sizes": ["2048", 3072]});
+    assert_eq!(read_keys(sizes).await, both);
+    let nested = json!({"private_key_attributes": {"key_size": "3072", "allowed_key_sizes": ["2048"]}});
+    assert_eq!(read_keys(nested).await, both);
+    assert_eq!(read_keys(json!({"private_key_attributes": {"key_size": "1024"}})).await, []);
+}
+
+#[tokio::test]
+async fn the_signature_algorithm_names_the_family_where_no_size_does() {
+    let family = async |algorithm: &str| read_keys(json!({"signature_algorithm": algorithm})).await.first().copied();
+    assert_eq!(family("SHA384_WITH_ECDSA").await, Some(KeyType::EcdsaP256));
+    assert_eq!(family("sha256WithRSAPSS").await, Some(KeyType::Rsa2048));
+    assert_eq!(family("sha3_256WithRSA").await, Some(KeyType::Rsa2048));
+    assert_eq!(family("MATCH_ISSUER").await, None);
+    let issuer_signs_rsa =
+        json!({"signature_algorithm": "SHA256_WITH_RSA", "private_key_attributes": {"key_size": "P-384"}});
+    assert_eq!(read_keys(issuer_signs_rsa).await, [KeyType::EcdsaP384]);
+}
+
+#[tokio::test]
+async fn the_smaller_renewal_window_counts() {
+    let window = async |change| read_profile(change).await.renewal_window_days;
+    assert_eq!(window(json!({"renewal_window_days": 30, "renewal_period_days": 20})).await, Some(20));
+    assert_eq!(window(json!({"renewal_window_days": "15", "renewal_period_days": 20})).await, Some(15));
+    assert_eq!(window(json!({"renewal_window_days": null, "renewal_period_days": 20})).await, Some(20));
+    assert_eq!(window(json!({})).await, None);
+}
+
+#[tokio::test]
+async fn policies_under_either_name() {
+    let duplicates = async |change| read_profile(change).await.allows_duplicates;
+    assert!(duplicates(json!({"duplicate_cert_policy": true})).await);
+    assert!(duplicates(json!({"duplicate_certificate_allowed": "true"})).await);
+    assert!(!duplicates(json!({"duplicate_cert_policy": false, "duplicate_certificate_allowed": true})).await);
+    assert!(!duplicates(json!({})).await);
+    let escrow = async |enabled: bool, mode: &str| {
+        let policy = json!({"key_escrow_enabled": enabled, "key_escrow_deployment_mode": mode});
+        read_profile(json!({"key_escrow_policy": policy})).await.escrows_keys
+    };
+    assert!(escrow(true, "cloud").await && escrow(true, "CLOUD").await);
+    assert!(!escrow(false, "CLOUD").await && !escrow(true, "LOCAL").await);
+    let validity = async |unit: &str| {
+        read_profile(json!({"certificate": {"validity": {"unit": unit, "duration": "2"}}})).await.validity
+    };
+    assert_eq!(validity("YEARS").await, Some(Validity { unit: ValidityUnit::Years, duration: 2 }));
+    assert_eq!(validity("eons").await, None);
+}
+
+#[tokio::test]
+async fn sources_of_an_attribute() {
+    let origin = async |attribute: Value| {
+        let change = json!({"certificate": {"subject": {"attributes": [attribute]}}});
+        let found = read_profile(change).await.subject.remove(0);
+        (found.mandatory, found.origin)
+    };
+    for word in ["REST Request", "rest_request", "ENTERED_BY_USER_DURING_ENROLLMENT", "from_csr", "REST_REQUEST"] {
+        let attribute = json!({"type": "State", "sources": [{"mandatory": true, "source": word}]});
+        assert_eq!(origin(attribute).await, (true, Origin::Request), "{word}");
+    }
+    let fixed = Origin::Fixed("CH".to_owned());
+    for word in ["FIXED_VALUE", "fixed_value"] {
+        for key in ["source", "sources"] {
+            let attribute = json!({"type": "country", key: [{"source": word, "value": "CH"}]});
+            assert_eq!(origin(attribute).await, (false, fixed.clone()));
+        }
+    }
+    let lone = json!({"type": "country", "sources": {"source": "fixed_value", "value": "CH"}});
+    assert_eq!(origin(lone).await.1, fixed);
+    let elsewhere = json!({"type": "x", "sources": [{"mandatory": true, "source": "UPLOADED_BY_ADMIN"}]});
+    assert_eq!(origin(elsewhere).await, (false, Origin::Elsewhere));
+    let mixed = json!({"type": "x", "sources": [{"source": "AD_ATTRIBUTE"}, {"source": "from_csr"}]});
+    assert_eq!(origin(mixed).await.1, Origin::Request);
+    assert_eq!(origin(json!({"type": "x", "mandatory": "true", "sources": []})).await, (true, Origin::Request));
+}
+
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+
+async fn issued(body: Value) -> Vec<String> {
+    let Answer::Issued(issued) = ask(201, body, async |tlm| tlm.issue(&issue_request()).await).await.unwrap() else {
+        panic!("pending")
+    };
+    assert_eq!(issued.serial_number, serial());
+    issued.certificates
+}
+
+#[tokio::test]
+async fn a_certificate_in_each_delivery() {
+    let windows = PEM.replace('\n', "\r\n");
+    let chain = format!("{PEM}{PEM}");
+    for certificate in [PEM, "MIIB", &windows, &chain] {
+        assert_eq!(issued(json!({"serial_number": "0F6F55", "certificate": certificate})).await, [certificate]);
+    }
+    let beside = json!({"serial_number": "0F6F55", "certificate": PEM, "ca_certs": [{"pem": "a"}, "b", {}]});
+    assert_eq!(issued(beside).await, [PEM, "a", "b"]);
+    let with_request =
+        json!({"serial_number": "0F6F55", "certificate": PEM, "request_id": "r1", "pkcs12_password": "p"});
+    assert_eq!(issued(with_request).await, [PEM]);
+}
+
+#[tokio::test]
+async fn a_request_may_have_to_wait() {
+    let pending = Answer::Pending(RequestId("r1".to_owned()));
+    for body in [
+        json!({"request_id": "r1"}),
+        json!({"request_id": "r1", "serial_number": "", "certificate": ""}),
+        json!({"request_id": "r1", "serial_number": null, "certificate": null}),
+    ] {
+        for status in [200, 201] {
+            let answer = ask(status, body.clone(), async |tlm| tlm.issue(&issue_request()).await).await;
+            assert_eq!(answer.unwrap(), pending);
+            let answer = ask(status, body.clone(), async |tlm| tlm.renew(&renew_request()).await).await;
+            assert_eq!(answer.unwrap(), pending);
+        }
+    }
+}
+
+async fn pick_up(body: Value) -> Result<Pickup, Failure> {
+    ask(200, body, async |tlm| tlm.pick_up(&RequestId("r1".to_owned()), &profile()).await).await
+}
+
+#[tokio::test]
+async fn a_pickup_in_each_state() {
+    for body in [
+        json!({"status": "ISSUED", "serial_number": "0F6F55", "certificate": PEM}),
+        json!({"status": "issued", "serial_number": "0F6F55", "certificate": PEM}),
+        json!({"serial_number": "0F6F55", "certificate": PEM}),
+    ] {
+        assert!(matches!(pick_up(body).await.unwrap(), Pickup::Issued(_)));
+    }
+    for status in ["PENDING", "pending", "pending_second_approval", "IN_PROGRESS"] {
+        assert_eq!(pick_up(json!({"id": "r1", "status": status})).await.unwrap(), Pickup::Pending, "{status}");
+    }
+    for body in [json!({"status": "ISSUED"}), json!({"status": "locked"}), json!({"id": "r1"})] {
+        let failure = pick_up(body.clone()).await.unwrap_err();
+        assert_eq!(failure.class.code(), "api-bad-answer", "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_pickup_is_never_a_success() {
+    for status in ["REJECTED", "rejected"] {
+        let body = json!({
+            "status": status, "certificate": PEM, "pkcs12_password": "hidden", "reject_reason": format!("no {KEY}"),
+            "comments": "ask first",
+        });
+        let Pickup::Rejected(remarks) = pick_up(body).await.unwrap() else { panic!("not rejected") };
+        assert_eq!(remarks.as_str(), "comments: ask first; reject_reason: no ***");
+    }
+}
+
+#[tokio::test]
+async fn details_of_a_certificate() {
+    let body: Value = serde_json::from_str(include_str!("details.json")).unwrap();
+    let details = ask(200, body, async |tlm| tlm.details(&serial()).await).await.unwrap();
+    assert_eq!(details.serial_number.0, "0F6F55555658A989F0F463A4DA0D807F");
+    assert_eq!(details.status, CertificateStatus::Issued);
+    assert_eq!(details.profile.unwrap().0, "7f606454-e011-4cfb-af90-5a13232bbd8f");
+    assert_eq!(details.certificate.as_deref(), Some("MIIB"));
+    let status = async |word: &str| {
+        let body = json!({"serial_number": "0F6F55", "status": word});
+        ask(200, body, async |tlm| tlm.details(&serial()).await).await.unwrap().status
+    };
+    assert_eq!(status("REVOKED").await, CertificateStatus::Revoked);
+    assert_eq!(status("expired").await, CertificateStatus::Expired);
+    assert_eq!(status("Suspended").await, CertificateStatus::Suspended);
+    assert_eq!(status("pending").await, CertificateStatus::Other);
+}
+
+#[tokio::test]
+async fn formats_of_a_certificate() {
+    let read = async |body: Value| ask(200, body, async |tlm| tlm.formats(&serial()).await).await;
+    let chain = json!([{"common_name": "www", "cert_blob": "leaf"}, {"common_name": "CA", "cert_blob": "root"}]);
+    let formats = read(json!({"pkcs7": "p7", "x509_cert_chain": chain})).await.unwrap();
+    assert_eq!((formats.chain, formats.pkcs7), (vec!["leaf".to_owned(), "root".to_owned()], Some("p7".to_owned())));
+    assert!(read(json!({"pkcs7": "p7"})).await.unwrap().chain.is_empty());
+    assert!(read(json!({"x509_cert_chain": []})).await.is_err());
+}
+
+#[tokio::test]
+async fn a_search_says_whether_more_follows() {
+    let more = async |mut body: Value, limit: u32| {
+        body["items"] = json!([{"serial_number": "01", "status": "ISSUED"}, {"serial_number": "02"}]);
+        let page = Page { offset: 2, limit };
+        ask(200, body, async |tlm| tlm.search(&SearchQuery::default(), page).await).await.unwrap().has_more
+    };
+    assert!(more(json!({"has_more": true}), 10).await);
+    assert!(!more(json!({"has_more": false, "total": 9}), 2).await);
+    assert!(more(json!({"total": 5}), 10).await);
+    assert!(!more(json!({"total": "4"}), 2).await);
+    assert!(more(json!({}), 2).await);
+    assert!(!more(json!({}), 3).await);
+    let past_the_end = json!({"items": [], "total": 9, "has_more": true});
+    let page = ask(200, past_the_end, async |tlm| tlm.search(&SearchQuery::default(), Page::FIRST).await).await;
+    assert!(!page.unwrap().has_more, "an empty page is the last one");
+}
+
+#[tokio::test]
+async fn the_callers_roles_wherever_they_are() {
+    let body = json!({
+        "id": "u1", "roles": [{"id": 1, "name": "EM_EPKI_USER_&_CERT_MANAGER"}, "READER"],
+        "access": {"user_permissions": ["VIEW_EM_CERTIFICATE", "READER"]}, "name": "someone",
+    });
+    let me = ask(200, body, async |tlm| tlm.me().await).await.unwrap();
+    assert_eq!(me.roles, ["1", "EM_EPKI_USER_&_CERT_MANAGER", "READER", "VIEW_EM_CERTIFICATE"]);
+}
+
+#[tokio::test]
+async fn the_version_is_clean_text() {
+    let version = ask(200, json!({"version": "1.2893.0\u{1b}[0m"}), async |tlm| tlm.version().await).await;
+    assert_eq!(version.unwrap(), "1.2893.0[0m");
+}

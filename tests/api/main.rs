@@ -1,6 +1,6 @@
 //! The client against servers on the loopback interface: what it sends, what it makes of every answer, and what it
 //! never shows.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod answers;
 mod credentials;
@@ -8,4 +8,5 @@ mod errors;
 mod requests;
 mod secrets;
 mod server;
+mod tls;
 mod wire;
