@@ -5,5 +5,6 @@
 pub mod api;
 pub mod config;
 pub mod core;
+pub mod daemon;
 pub mod pki;
 pub mod store;

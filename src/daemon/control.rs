@@ -76,12 +76,16 @@ pub struct Access {
 
 impl Access {
     fn may_command(&self, uid: u32, gid: u32) -> bool {
-        uid == 0 || uid == self.uid || gid == self.gid || is_member(uid, Group::from_gid(Gid::from_raw(self.gid)).ok().flatten().as_ref())
+        uid == 0
+            || uid == self.uid
+            || gid == self.gid
+            || is_member(uid, Group::from_gid(Gid::from_raw(self.gid)).ok().flatten().as_ref())
     }
 
     fn may_read(&self, uid: u32, gid: u32) -> bool {
         let group = || self.control_group.as_deref().and_then(|name| Group::from_name(name).ok().flatten());
-        self.may_command(uid, gid) || group().is_some_and(|group| group.gid.as_raw() == gid || is_member(uid, Some(&group)))
+        self.may_command(uid, gid)
+            || group().is_some_and(|group| group.gid.as_raw() == gid || is_member(uid, Some(&group)))
     }
 }
 
@@ -146,7 +150,11 @@ async fn answer(stream: UnixStream, access: &Access, loop_: &mpsc::UnboundedSend
     let reply = match serde_json::from_str::<Request>(&line) {
         Err(error) => Reply::refused(&format!("not understood: {error}")),
         Ok(request) => {
-            let allowed = if request.is_read_only() { access.may_read(peer.uid(), peer.gid()) } else { access.may_command(peer.uid(), peer.gid()) };
+            let allowed = if request.is_read_only() {
+                access.may_read(peer.uid(), peer.gid())
+            } else {
+                access.may_command(peer.uid(), peer.gid())
+            };
             if allowed { ask(request, loop_).await } else { Reply::refused("permission denied") }
         }
     };

@@ -22,9 +22,9 @@ use crate::core::request::compose;
 use crate::core::time::Timestamp;
 use crate::core::{backoff, subject};
 use crate::pki::certificate::{Certificate, certificates};
+use crate::pki::csr;
 use crate::pki::gate::{self, Candidate, Demand};
 use crate::pki::key::PrivateKey;
-use crate::pki::csr;
 use crate::store::generation::{KEY, NewSet};
 use crate::store::{fixed, generation, pending};
 
@@ -125,7 +125,11 @@ impl<T: Tlm> Bench<T> {
     }
 
     /// Asks the API: waits for its turn first, and tells the loop how it went.
-    async fn call<R>(&self, function: Function, request: impl Future<Output = Result<R, Failure>>) -> Result<R, Failure> {
+    async fn call<R>(
+        &self,
+        function: Function,
+        request: impl Future<Output = Result<R, Failure>>,
+    ) -> Result<R, Failure> {
         self.context.take_turn().await;
         let result = request.await;
         let failure = result.as_ref().err().cloned();
@@ -153,8 +157,9 @@ impl<T: Tlm> Bench<T> {
                 };
                 let wish = profile.map(|profile| compose(&entry, &profile)).transpose()?;
                 let subject = wish.map_or_else(|| entry.subject.clone(), |wish| wish.subject);
-                let csr = csr::make(&key, &subject, &entry.names)
-                    .map_err(|error| Failure::new(FailureClass::EntryMismatch, format!("no signing request: {error}")))?;
+                let csr = csr::make(&key, &subject, &entry.names).map_err(|error| {
+                    Failure::new(FailureClass::EntryMismatch, format!("no signing request: {error}"))
+                })?;
                 let text = key.to_pem();
                 pending::keep_key(&*c.disk, &c.layout, &entry.name, attempt, &text, &csr)?;
                 Ok((text, csr, key.spki(), kind))
@@ -166,8 +171,11 @@ impl<T: Tlm> Bench<T> {
 
     async fn read_key(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
         let name = self.entry.name.clone();
-        let (text, csr) = self.context.blocking(move |c| pending::read_key(&*c.disk, &c.layout, &name, attempt)).await?;
-        let lost = |why: String| Failure::new(FailureClass::KeyLost, format!("the key of request {attempt} is unusable: {why}"));
+        let (text, csr) =
+            self.context.blocking(move |c| pending::read_key(&*c.disk, &c.layout, &name, attempt)).await?;
+        let lost = |why: String| {
+            Failure::new(FailureClass::KeyLost, format!("the key of request {attempt} is unusable: {why}"))
+        };
         let key = PrivateKey::from_pem(text.as_bytes()).map_err(|error| lost(error.to_string()))?;
         let kind = key.key_type().ok_or_else(|| lost("its type is none that renewd makes".to_owned()))?;
         let spki = key.spki();
@@ -287,7 +295,9 @@ impl<T: Tlm> Bench<T> {
 
     async fn pick_up(&mut self, id: RequestId) -> Result<Outcome, Failure> {
         let profile = self.request.as_ref().map(|request| request.profile.clone());
-        let Some(profile) = profile else { return Err(Failure::new(FailureClass::Internal, "a pickup without a request")) };
+        let Some(profile) = profile else {
+            return Err(Failure::new(FailureClass::Internal, "a pickup without a request"));
+        };
         let api = self.context.api();
         Ok(match self.call(Function::Main, api.pick_up(&id, &profile)).await? {
             Pickup::Issued(issued) => self.take(issued),
@@ -400,8 +410,14 @@ impl<T: Tlm> Bench<T> {
                     Some(key) => key,
                     None => pending::read_key(&*c.disk, &c.layout, &entry.name, attempt)?.0,
                 };
-                let set =
-                    NewSet { leaf: &set.leaf, facts: &set.facts, chain: &set.chain, key: &key, attempt, profile: &profile };
+                let set = NewSet {
+                    leaf: &set.leaf,
+                    facts: &set.facts,
+                    chain: &set.chain,
+                    key: &key,
+                    attempt,
+                    profile: &profile,
+                };
                 generation::install(&*c.disk, &c.layout, &entry, &set, c.keep_generations)
             })
             .await?;
@@ -410,17 +426,24 @@ impl<T: Tlm> Bench<T> {
 }
 
 fn generate(kind: KeyType) -> Result<PrivateKey, Failure> {
-    PrivateKey::generate(kind).map_err(|error| Failure::new(FailureClass::Internal, format!("cannot make a key: {error}")))
+    PrivateKey::generate(kind)
+        .map_err(|error| Failure::new(FailureClass::Internal, format!("cannot make a key: {error}")))
 }
 
 /// The installed key, for an entry that keeps it; a new one where the type has to change.
-fn installed_key<T: Tlm>(context: &Context<T>, entry: &Entry, live: Generation, kind: KeyType) -> Result<PrivateKey, Failure> {
+fn installed_key<T: Tlm>(
+    context: &Context<T>,
+    entry: &Entry,
+    live: Generation,
+    kind: KeyType,
+) -> Result<PrivateKey, Failure> {
     let path = match &entry.files.private_key {
         Some(path) if live == Generation(0) => path.clone(),
         _ => context.layout.generation(&entry.name, live).join(KEY),
     };
     let bytes = context.disk.read(&path, crate::store::observe::FILE_LIMIT);
-    let bytes = Zeroizing::new(bytes.map_err(|error| crate::store::disk_failure("read the key to keep,", &path, &error))?);
+    let bytes =
+        Zeroizing::new(bytes.map_err(|error| crate::store::disk_failure("read the key to keep,", &path, &error))?);
     match PrivateKey::from_pem(&bytes) {
         Ok(key) if key.key_type() == Some(kind) => Ok(key),
         _ => generate(kind),
@@ -429,7 +452,8 @@ fn installed_key<T: Tlm>(context: &Context<T>, entry: &Entry, live: Generation, 
 
 /// The answer as it is kept: PEM where it parses, else as it came.
 fn kept_form(answer: &[String]) -> String {
-    let parsed = |text: &String| certificates(text).map(|found| found.iter().map(Certificate::to_pem).collect::<String>());
+    let parsed =
+        |text: &String| certificates(text).map(|found| found.iter().map(Certificate::to_pem).collect::<String>());
     answer.iter().map(|text| parsed(text).unwrap_or_else(|_| text.clone())).collect()
 }
 

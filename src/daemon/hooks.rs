@@ -98,10 +98,13 @@ impl Hooks {
 /// # Errors
 ///
 /// When it cannot be started, does not exit with 0, or not in time; with the end of what it printed.
-pub async fn run(hook: &Hook, environment: Vec<(String, String)>, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
-    let mut child = command(hook, environment)
-        .spawn()
-        .map_err(|error| failed(hook, &format!("could not be started: {error}")))?;
+pub async fn run(
+    hook: &Hook,
+    environment: Vec<(String, String)>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let mut child =
+        command(hook, environment).spawn().map_err(|error| failed(hook, &format!("could not be started: {error}")))?;
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let mut output = Output::of(&mut child);
     tokio::select! {
@@ -114,16 +117,24 @@ pub async fn run(hook: &Hook, environment: Vec<(String, String)>, mut stop: watc
             end_group(group, &mut child).await;
             Err(failed(hook, &format!("did not end within {} s and was killed{}", hook.timeout.as_secs(), output.tail())))
         }
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             end_group(group, &mut child).await;
             Err(failed(hook, "was ended because renewd stops; it runs again at the next start"))
         }
     }
 }
 
+/// Waits until the daemon stops.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that the sender is gone, and with it the daemon.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
 fn command(hook: &Hook, environment: Vec<(String, String)>) -> Command {
     let argv: Vec<String> = match &hook.run {
-        HookRun::Unit { unit, verb } => ["/usr/bin/systemctl", "--no-ask-password", verb, unit].map(str::to_owned).to_vec(),
+        HookRun::Unit { unit, verb } => {
+            ["/usr/bin/systemctl", "--no-ask-password", verb, unit].map(str::to_owned).to_vec()
+        }
         HookRun::Command(argv) => argv.clone(),
     };
     let mut command = Command::new(argv.first().map_or("", String::as_str));

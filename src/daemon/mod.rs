@@ -1,6 +1,7 @@
 //! The daemon: looks at the world, lets the core decide, performs, writes down what happened, for ever. It holds no
 //! policy: *when* and *whether* are the core's.
 
+pub mod answer;
 pub mod clock;
 pub mod context;
 pub mod control;
@@ -10,6 +11,7 @@ pub mod hooks;
 pub mod message;
 pub mod notify;
 pub mod profiles;
+pub mod reload;
 pub mod run;
 pub mod setup;
 pub mod status;

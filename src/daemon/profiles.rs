@@ -133,7 +133,9 @@ pub async fn find<T: Tlm>(context: &Context<T>, name: &str) -> Result<Profile, F
     }
     match found.pop() {
         Some(profile) => Ok(profile),
-        None => failed(format!("no profile that the API key may see is named {name:?}; `renewd check` shows where the name is written")),
+        None => failed(format!(
+            "no profile that the API key may see is named {name:?}; `renewd check` shows where the name is written"
+        )),
     }
 }
 

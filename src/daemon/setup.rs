@@ -9,9 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::api::credentials::CredentialFiles;
 use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots};
-use crate::config::permissions::{ServiceUser, permission_problems};
-use crate::config::settings::ApiSettings;
-use crate::config::{self, Inventory, Main, settle};
+use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, permission_problems};
 use crate::core::admission::Pace;
 use crate::core::event;
 use crate::core::failure::{Failure, FailureClass};
@@ -121,7 +119,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         clock,
         loop_: sender,
     });
-    let inventory = inventory(&main, &settle::InForce::default())?;
+    let inventory = inventory(&main, &InForce::default())?;
     let daemon = Daemon::new(context, main, inventory, records(&content), Profiles::new(kept), &content, lock, mode);
     if let Some(remark) = journal::remark(&content) {
         tracing::error!("{remark}");
@@ -134,7 +132,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
 /// # Errors
 ///
 /// When the directory cannot be read or is not to be trusted.
-pub fn inventory(main: &Main, in_force: &settle::InForce) -> Result<Inventory, StartError> {
+pub fn inventory(main: &Main, in_force: &InForce) -> Result<Inventory, StartError> {
     let files = config::load_inventory(main, ServiceUser::of_process())
         .map_err(|problem| StartError::Config(problem.to_string()))?;
     Ok(config::settle(files, &main.hooks, in_force))
@@ -197,7 +195,8 @@ pub fn client(settings: &ApiSettings, observer: Option<Observer>) -> Result<Clie
     let proxy = match &settings.proxy {
         Some(url) => {
             let credentials = settings.proxy_credentials_file.as_ref();
-            let credentials = credentials.map(|file| files.proxy_credentials(file)).transpose().map_err(|error| refused(&error))?;
+            let credentials =
+                credentials.map(|file| files.proxy_credentials(file)).transpose().map_err(|error| refused(&error))?;
             Some(ProxySettings { url: url.clone(), credentials, no_proxy: settings.no_proxy.clone() })
         }
         None => None,
@@ -215,9 +214,9 @@ pub fn client(settings: &ApiSettings, observer: Option<Observer>) -> Result<Clie
 
 fn roots(settings: &ApiSettings) -> Result<Roots, Failure> {
     let Some(file) = &settings.ca_file else { return Ok(Roots::System) };
-    let pem = RealDisk
-        .read(file, 4 << 20)
-        .map_err(|error| Failure::new(FailureClass::ApiTls, format!("ca_file {} cannot be read: {error}", file.display())))?;
+    let pem = RealDisk.read(file, 4 << 20).map_err(|error| {
+        Failure::new(FailureClass::ApiTls, format!("ca_file {} cannot be read: {error}", file.display()))
+    })?;
     Ok(if settings.ca_system { Roots::WithSystem(pem) } else { Roots::Only(pem) })
 }
 

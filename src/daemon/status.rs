@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Main;
-use crate::config::settle::FileState;
+use crate::config::{FileState, Main};
 use crate::core::breaker::Breaker;
 use crate::core::clock::ClockCheck;
 use crate::core::decide::Action;
@@ -247,8 +246,15 @@ pub fn status<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &
             state: loaded_or_refused(facts.config_error.is_none()),
             error: facts.config_error.cloned(),
         },
-        clock: ClockStatus { state: facts.clock.state().as_str().to_owned(), offset_seconds: facts.clock.offset_seconds() },
-        credentials: facts.credentials.iter().map(|name| CredentialStatus { name: name.clone(), not_after: None }).collect(),
+        clock: ClockStatus {
+            state: facts.clock.state().as_str().to_owned(),
+            offset_seconds: facts.clock.offset_seconds(),
+        },
+        credentials: facts
+            .credentials
+            .iter()
+            .map(|name| CredentialStatus { name: name.clone(), not_after: None })
+            .collect(),
         inventory: facts.files.iter().map(file).collect(),
         api: ApiStatus {
             url: facts.main.api.url.clone(),
@@ -284,7 +290,8 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
     };
     let mut problems = Vec::new();
     if let Some(error) = facts.config_error {
-        let message = format!("{} is refused; what was loaded before stays in force: {error}", facts.main.file.display());
+        let message =
+            format!("{} is refused; what was loaded before stays in force: {error}", facts.main.file.display());
         problems.push(problem("config-refused", message, "run `renewd check`, mend the file, and reload"));
     }
     for state in facts.files.iter().filter(|state| !state.problems.is_empty()) {
@@ -318,7 +325,10 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
 fn certificate(managed: &Managed, now: Timestamp) -> CertificateStatus {
     let Managed { entry, observed, record, decision, .. } = managed;
     let installed = observed.installed();
-    let trouble = [&record.trouble, &record.disk].into_iter().filter_map(|trouble| trouble.last.as_ref()).max_by_key(|(_, at)| *at);
+    let trouble = [&record.trouble, &record.disk]
+        .into_iter()
+        .filter_map(|trouble| trouble.last.as_ref())
+        .max_by_key(|(_, at)| *at);
     let last = decision.reason.failure().map(|failure| (failure.clone(), now)).or_else(|| trouble.cloned());
     CertificateStatus {
         name: entry.name.to_string(),
@@ -398,9 +408,14 @@ fn loaded_or_refused(loaded: bool) -> String {
 /// One line for `systemctl status`: counts, and the nearest trouble.
 #[must_use]
 pub fn line(status: &Status) -> Text {
-    let count = |state: State| status.certificates.iter().filter(|certificate| certificate.state == state.as_str()).count();
-    let counts: Vec<String> =
-        State::ALL.into_iter().map(|state| (state, count(state))).filter(|(_, count)| *count > 0).map(|(state, count)| format!("{count} {state}")).collect();
+    let count =
+        |state: State| status.certificates.iter().filter(|certificate| certificate.state == state.as_str()).count();
+    let counts: Vec<String> = State::ALL
+        .into_iter()
+        .map(|state| (state, count(state)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
     let trouble = status.problems.first().map_or(String::new(), |problem| format!("; {}", problem.message));
     let counts = if counts.is_empty() { "no certificates".to_owned() } else { counts.join(", ") };
     Text::new(&format!("{counts}{trouble}"))

@@ -1,0 +1,33 @@
+//! Answers to what is asked at the control socket.
+
+use crate::api::Tlm;
+use crate::core::event::{self, Event};
+use crate::core::name::CertName;
+
+use super::control::{Reply, Request};
+use super::run::Daemon;
+
+/// Answers, after doing what is asked.
+pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request) -> String {
+    match request {
+        Request::Status => {
+            serde_json::to_string(&daemon.status()).unwrap_or_else(|error| Reply::refused(&error.to_string()))
+        }
+        Request::Renew { names } => renew(daemon, names),
+    }
+}
+
+fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName]) -> String {
+    let unknown: Vec<&str> =
+        names.iter().filter(|name| daemon.fleet.one(name).is_none()).map(CertName::as_str).collect();
+    if !unknown.is_empty() {
+        return Reply::refused(&format!("no such certificate in the inventory: {}", unknown.join(", ")));
+    }
+    let all: Vec<CertName> = if names.is_empty() { daemon.fleet.names().cloned().collect() } else { names.to_vec() };
+    let now = daemon.context.clock.now();
+    for name in &all {
+        daemon.note(event::Entry { at: now, name: name.clone(), event: Event::RenewalAsked });
+        daemon.settle(name);
+    }
+    Reply::done(&format!("{} to be replaced now; see `renewd status`", all.len()))
+}
