@@ -3,6 +3,7 @@
 //! The rooms, and the one rule of who may use whom: `core` ← `pki` ← {`config`, `api`, `store`} ← `daemon` ← `cli`.
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod core;
 pub mod daemon;

@@ -17,6 +17,15 @@ impl FromText for Duration {
     }
 }
 
+/// A duration on a command line.
+///
+/// # Errors
+///
+/// When it is none, with what is expected.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    Duration::from_text(text).map_err(|_| format!("expected {}", Duration::expected()))
+}
+
 /// A duration, or "off".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DurationOrOff(pub(super) Option<Duration>);

@@ -25,6 +25,7 @@ mod table;
 mod words;
 
 pub use document::{FileContent, known_keys, parse_inventory_file, parse_main};
+pub use duration::duration;
 pub use load::{InventoryFile, is_drop_in, load_inventory, load_main};
 pub use permissions::{ServiceUser, permission_problems};
 pub use problem::{Place, Problem};

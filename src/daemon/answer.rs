@@ -1,7 +1,6 @@
 //! Answers to what is asked at the control socket.
 
 use crate::api::Tlm;
-use crate::core::event::{self, Event};
 use crate::core::name::CertName;
 
 use super::control::{Reply, Request};
@@ -24,10 +23,6 @@ fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName]) -> String {
         return Reply::refused(&format!("no such certificate in the inventory: {}", unknown.join(", ")));
     }
     let all: Vec<CertName> = if names.is_empty() { daemon.fleet.names().cloned().collect() } else { names.to_vec() };
-    let now = daemon.context.clock.now();
-    for name in &all {
-        daemon.note(event::Entry { at: now, name: name.clone(), event: Event::RenewalAsked });
-        daemon.settle(name);
-    }
+    daemon.ask_renewal(&all);
     Reply::done(&format!("{} to be replaced now; see `renewd status`", all.len()))
 }

@@ -155,9 +155,8 @@ fn command(hook: &Hook, environment: Vec<(String, String)>) -> Command {
 
 /// Ends the hook and everything that it started.
 async fn end_group(group: Option<Pid>, child: &mut Child) {
-    if let Some(group) = group {
-        // Whoever ended between is none that has to be killed.
-        drop(kill_process_group(group, Signal::KILL));
+    if let Some(Err(error)) = group.map(|group| kill_process_group(group, Signal::KILL)) {
+        tracing::debug!("the hook's group had ended: {error}");
     }
     drop(child.wait().await);
 }

@@ -79,6 +79,13 @@ impl Profiles {
         }
     }
 
+    /// Takes the readings of the disk as if they were read at `now`: for whoever only looks, and asks nobody.
+    pub fn trust(&mut self, now: Timestamp) {
+        for reading in self.readings.values_mut() {
+            reading.read_at = Some(now);
+        }
+    }
+
     /// Forgets failures and freshness: the API answers again, the clock was set, or the operator changed something.
     pub fn expire(&mut self) {
         for reading in self.readings.values_mut() {

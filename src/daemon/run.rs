@@ -65,6 +65,7 @@ pub struct Daemon<T: Tlm> {
     pub(super) records: BTreeMap<CertName, Record>,
     pub(super) profiles: Profiles,
     pub(super) config_error: Option<Text>,
+    problems: Vec<status::Problem>,
     pub(super) breaker: Breaker,
     pub(super) surroundings: Surroundings,
     hooks: Hooks,
@@ -93,16 +94,7 @@ impl<T: Tlm> Daemon<T> {
         mode: Mode,
     ) -> Self {
         let now = context.clock.now();
-        let surroundings = Surroundings {
-            submissions_per_day: main.max_submissions_per_day,
-            status_check_interval: main.api.status_check_interval,
-            first_poll: if mode == Mode::Forever { FIRST_POLL } else { FIRST_POLL_ONCE },
-            clock_wrong: None,
-            journal_too_new: content.too_new,
-            can_search: true,
-            can_check: true,
-            api_recovered_at: None,
-        };
+        let surroundings = setup::surroundings(&main, mode, content);
         Self {
             last_tick: (now, context.clock.steady()),
             clock: ClockCheck::new(setup::earliest(content), now),
@@ -114,6 +106,7 @@ impl<T: Tlm> Daemon<T> {
             records,
             profiles,
             config_error: None,
+            problems: Vec::new(),
             breaker: Breaker::default(),
             surroundings,
             hooks: Hooks::default(),
@@ -122,6 +115,27 @@ impl<T: Tlm> Daemon<T> {
             mode,
             stop_hooks: watch::Sender::new(false),
             _lock: lock,
+        }
+    }
+
+    /// Where the loop is told things.
+    #[must_use]
+    pub fn ears(&self) -> mpsc::UnboundedSender<Message> {
+        self.context.loop_.clone()
+    }
+
+    /// Notes something that somebody has to look at, for as long as the daemon runs.
+    pub fn report(&mut self, problem: status::Problem) {
+        tracing::error!(code = %problem.code, "{}; {}", problem.message, problem.remedy);
+        self.problems.push(problem);
+    }
+
+    /// Lets these certificates be replaced now, as the operator asks.
+    pub fn ask_renewal(&mut self, names: &[CertName]) {
+        let now = self.context.clock.now();
+        for name in names {
+            self.note(event::Entry { at: now, name: name.clone(), event: Event::RenewalAsked });
+            self.settle(name);
         }
     }
 
@@ -278,8 +292,12 @@ impl<T: Tlm> Daemon<T> {
             Action::Wait => {}
             Action::ReadProfile(profile) => self.want_profile(name, &profile),
             Action::RunHook(hook) => self.owe_hook(&entry, &hook),
-            action if action.needs_api() => self.queue_up(name),
-            action => self.execute(name, action, false),
+            Action::Submit(_)
+            | Action::LookUp(_)
+            | Action::PickUp(..)
+            | Action::Install { .. }
+            | Action::CheckStatus(_) => self.queue_up(name),
+            action @ (Action::Repair | Action::Abandon(_) | Action::ForgetKey(_)) => self.execute(name, action, false),
         }
         self.log_change(name, &before);
     }
@@ -587,16 +605,7 @@ impl<T: Tlm> Daemon<T> {
             return false;
         }
         let now = self.context.clock.now();
-        let soon = |managed: &Managed| match &managed.decision.reason {
-            Reason::Pending { next, .. } | Reason::AnswerLost { next, .. } => *next <= give_up,
-            Reason::HookOwed { failure: None, .. }
-            | Reason::Due(_)
-            | Reason::Installing
-            | Reason::ReadingProfile(_) => true,
-            Reason::NotYetValid(until) => *until <= give_up,
-            _ => managed.decision.action != Action::Wait || managed.decision.wake_at <= now,
-        };
-        !self.fleet.iter().any(soon)
+        !self.fleet.iter().any(|managed| is_worth_waiting(managed, give_up, now))
     }
 
     /// Ends: installs that run are finished, hooks are ended and stay owed, everything else is in the journal.
@@ -629,7 +638,7 @@ impl<T: Tlm> Daemon<T> {
             paused_until: self.context.pace.lock().unwrap_or_else(std::sync::PoisonError::into_inner).paused_until(now),
             credentials: vec![self.context.api().credential()],
             files: &self.inventory.files,
-            problems: Vec::new(),
+            problems: self.problems.clone(),
             now,
         };
         status::status(
@@ -660,6 +669,19 @@ impl<T: Tlm> Daemon<T> {
     }
 }
 
+/// Whether something happens for a certificate at once, or soon enough for one pass.
+fn is_worth_waiting(managed: &Managed, give_up: Timestamp, now: Timestamp) -> bool {
+    let reason = &managed.decision.reason;
+    if let Reason::Pending { next, .. } | Reason::AnswerLost { next, .. } | Reason::NotYetValid(next) = reason {
+        return *next <= give_up;
+    }
+    let at_once = matches!(
+        reason,
+        Reason::HookOwed { failure: None, .. } | Reason::Due(_) | Reason::Installing | Reason::ReadingProfile(_)
+    );
+    at_once || managed.decision.action != Action::Wait || managed.decision.wake_at <= now
+}
+
 /// Whether an action, once begun, is worth finishing before the end: what it needs is here.
 fn is_local(action: &Action) -> bool {
     matches!(action, Action::Install { .. } | Action::Repair | Action::Abandon(_) | Action::ForgetKey(_))
@@ -688,7 +710,23 @@ fn log_event(entry: &event::Entry) {
         Event::HookFailed { hook, failure, .. } => {
             tracing::error!(%name, %hook, code = failure.class.code(), "{failure}")
         }
-        other => tracing::debug!(%name, "{other:?}"),
+        Event::Submitting { .. }
+        | Event::NotAccepted { .. }
+        | Event::AnswerLost { .. }
+        | Event::LookedUp { .. }
+        | Event::Polled { .. }
+        | Event::PickupUnknown { .. }
+        | Event::Issued { .. }
+        | Event::Held { .. }
+        | Event::Waits { .. }
+        | Event::Abandoned { .. }
+        | Event::KeyForgotten { .. }
+        | Event::Failed { .. }
+        | Event::StatusChecked { .. }
+        | Event::StatusUnread
+        | Event::RenewalAsked
+        | Event::LetGo
+        | Event::Unknown => tracing::debug!(%name, "{:?}", entry.event),
     }
 }
 
@@ -697,6 +735,4 @@ const SHORTEST_NAP: Duration = Duration::from_millis(20);
 const LOOK_AGAIN: Duration = Duration::from_secs(6 * 3600);
 const STEP: Duration = Duration::from_secs(60);
 const STOP_PATIENCE: Duration = Duration::from_secs(4);
-const FIRST_POLL: Duration = Duration::from_secs(30);
-const FIRST_POLL_ONCE: Duration = Duration::from_secs(5);
 const MOST_KEYS: usize = 8;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -11,6 +12,7 @@ use crate::api::credentials::CredentialFiles;
 use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots};
 use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, permission_problems};
 use crate::core::admission::Pace;
+use crate::core::decide::Surroundings;
 use crate::core::event;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
@@ -154,6 +156,21 @@ pub fn earliest(content: &Content) -> Timestamp {
     content.entries.last().map_or(BUILT, |entry| entry.at.max(BUILT))
 }
 
+/// What holds for all certificates at the start.
+#[must_use]
+pub fn surroundings(main: &Main, mode: Mode, content: &Content) -> Surroundings {
+    Surroundings {
+        submissions_per_day: main.max_submissions_per_day,
+        status_check_interval: main.api.status_check_interval,
+        first_poll: if mode == Mode::Forever { FIRST_POLL } else { FIRST_POLL_ONCE },
+        clock_wrong: None,
+        journal_too_new: content.too_new,
+        can_search: true,
+        can_check: true,
+        api_recovered_at: None,
+    }
+}
+
 /// Where targets may not lie, and who the service is.
 #[must_use]
 pub fn ground(main: &Main) -> Ground {
@@ -220,5 +237,7 @@ fn roots(settings: &ApiSettings) -> Result<Roots, Failure> {
     Ok(if settings.ca_system { Roots::WithSystem(pem) } else { Roots::Only(pem) })
 }
 
+const FIRST_POLL: Duration = Duration::from_secs(30);
+const FIRST_POLL_ONCE: Duration = Duration::from_secs(5);
 /// The day of this release: no clock before it can be right.
 const BUILT: Timestamp = Timestamp::from_seconds(1_795_478_400);

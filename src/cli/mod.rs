@@ -1,0 +1,104 @@
+//! The commands: one file each. They read arguments, ask the daemon or do the work themselves, and print.
+
+mod check;
+mod control;
+mod log;
+mod offline;
+mod once;
+mod output;
+mod plan;
+mod renew;
+mod run;
+mod start;
+mod status;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::core::name::CertName;
+
+/// Keeps a host's TLS certificates renewed through DigiCert Trust Lifecycle Manager.
+#[derive(Debug, Parser)]
+#[command(name = "renewd", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// The main configuration.
+    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/renewd/renewd.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs as a daemon, until SIGTERM; SIGHUP reloads.
+    Run,
+    /// Does everything that is due now, and ends. For cron and containers.
+    Once {
+        /// How long to wait for requests that TLM approves later, such as 90s or 10m.
+        #[arg(long, value_name = "TIME", default_value = "0s", value_parser = crate::config::duration)]
+        wait: Duration,
+    },
+    /// Validates every file of the configuration, and asks nobody.
+    Check,
+    /// Prints what would be done, when and why. Changes nothing.
+    Plan {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+        /// Plans for this instant (2027-01-31T12:00:00Z) instead of now.
+        #[arg(long, value_name = "TIME", value_parser = output::instant)]
+        at: Option<crate::core::time::Timestamp>,
+    },
+    /// Prints the state of each certificate, and what comes next. Works with the daemon down.
+    Status {
+        /// This certificate alone, with everything that is known of it.
+        name: Option<CertName>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Replaces certificates now, whatever their age.
+    Renew {
+        /// Which.
+        #[arg(required_unless_present = "all")]
+        names: Vec<CertName>,
+        /// All of the inventory.
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
+    },
+}
+
+/// Runs the command of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = arguments.config;
+    match arguments.command {
+        Command::Run => run::run(&config),
+        Command::Once { wait } => once::run(&config, wait),
+        Command::Check => check::run(&config),
+        Command::Plan { json, at } => plan::run(&config, json, at),
+        Command::Status { name, json } => status::run(&config, name.as_ref(), json),
+        Command::Renew { names, all: _ } => renew::run(&config, &names),
+    }
+}
+
+/// What an exit code means, from sysexits where it has a number.
+mod exit {
+    /// All is well.
+    pub(super) const OK: u8 = 0;
+    /// Something is not.
+    pub(super) const UNWELL: u8 = 1;
+    /// The state could not be read.
+    pub(super) const UNREADABLE: u8 = 3;
+    /// A fault of the program itself, or of the state directory.
+    pub(super) const INTERNAL: u8 = 70;
+    /// Not for this user.
+    pub(super) const NOT_PERMITTED: u8 = 77;
+    /// Bad configuration or permissions.
+    pub(super) const CONFIG: u8 = 78;
+}

@@ -1,0 +1,96 @@
+//! What the files tell, with no daemon: readers take no lock, create nothing, and tolerate a journal that is being
+//! written.
+
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use crate::config::{self, Inventory, Main, ServiceUser};
+use crate::core::breaker::Breaker;
+use crate::core::clock::ClockCheck;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+use crate::daemon::clock::{Clock, SystemClock};
+use crate::daemon::fleet::Managed;
+use crate::daemon::profiles::Profiles;
+use crate::daemon::run::Mode;
+use crate::daemon::setup;
+use crate::daemon::status::{self, Facts, Plan, Status};
+use crate::store::journal::Journal;
+use crate::store::layout::Layout;
+use crate::store::lock::Lock;
+use crate::store::real_disk::RealDisk;
+use crate::store::{observe, readings};
+
+/// Everything as it was found and decided.
+pub(super) struct Look {
+    main: Main,
+    layout: Layout,
+    inventory: Inventory,
+    fleet: Vec<Managed>,
+    profiles: Profiles,
+    clock: ClockCheck,
+    /// The instant that was decided for.
+    pub(super) now: Timestamp,
+}
+
+/// The user whom the files have to be safe from others for: the owner of the state directory.
+pub(super) fn service_user(main: &Main) -> ServiceUser {
+    std::fs::metadata(&main.state_dir)
+        .map_or_else(|_| ServiceUser::of_process(), |metadata| ServiceUser { uid: metadata.uid(), gid: metadata.gid() })
+}
+
+/// Looks, and decides for `at`, or for now.
+///
+/// # Errors
+///
+/// When the inventory or the state directory cannot be read.
+pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
+    let now = at.unwrap_or_else(|| SystemClock::default().now());
+    let files = config::load_inventory(&main, service_user(&main)).map_err(|problem| problem.to_string())?;
+    let inventory = config::settle(files, &main.hooks, &config::InForce::default());
+    let layout = Layout::new(&main.state_dir);
+    let content = Journal::read(&RealDisk, &layout).map_err(|failure| failure.to_string())?;
+    let mut records = setup::records(&content);
+    let mut profiles = Profiles::new(readings::read(&RealDisk, &layout));
+    profiles.trust(now);
+    let surroundings = setup::surroundings(&main, Mode::Forever, &content);
+    let decided = |entry: &crate::core::entry::Entry| {
+        let observed = observe::observe(&RealDisk, &layout, entry);
+        let record = records.remove(&entry.name).unwrap_or_default();
+        let mut managed = Managed::new(Arc::new(entry.clone()), observed, record, now);
+        managed.decide(profiles.reading(&entry.profile), &surroundings, now);
+        managed
+    };
+    let fleet = inventory.entries.iter().map(decided).collect();
+    let clock = ClockCheck::new(setup::earliest(&content), now);
+    Ok(Look { main, layout, inventory, fleet, profiles, clock, now })
+}
+
+impl Look {
+    /// The status.
+    pub(super) fn status(&self) -> Status {
+        let facts = Facts {
+            main: &self.main,
+            config_error: None,
+            clock: &self.clock,
+            breaker: &Breaker::default(),
+            paused_until: None,
+            credentials: Vec::new(),
+            files: &self.inventory.files,
+            problems: Vec::new(),
+            now: self.now,
+        };
+        let fleet = self.fleet.iter().map(|managed| (managed, self.profiles.reading(&managed.entry.profile)));
+        status::status(&facts, fleet)
+    }
+
+    /// The plan.
+    pub(super) fn plan(&self) -> Plan {
+        status::plan(self.now, self.fleet.iter())
+    }
+
+    /// Who holds the state directory, if somebody does.
+    pub(super) fn holder(&self) -> Option<Text> {
+        Lock::holder(&self.layout)
+    }
+}

@@ -1,0 +1,53 @@
+//! `renewd once`: one pass.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::core::name::CertName;
+use crate::core::reason::State;
+use crate::daemon::run::Mode;
+use crate::daemon::status::Status;
+
+use super::start::{self, Started};
+use super::{exit, output};
+
+/// Does everything that is due, and tells what is left.
+pub(super) fn run(config: &Path, wait: Duration) -> ExitCode {
+    match start::configuration(config).and_then(|main| pass(main, wait, &[])) {
+        Ok(status) if is_done(&status) => exit::OK.into(),
+        Ok(status) => {
+            left_over(&status);
+            exit::UNWELL.into()
+        }
+        Err(code) => code.into(),
+    }
+}
+
+/// One pass; these certificates are replaced whether they are due or not.
+pub(super) fn pass(main: crate::config::Main, wait: Duration, replace: &[CertName]) -> Result<Status, u8> {
+    let Started { runtime, mut daemon, messages, orders } = start::daemon(main, Mode::Once { wait })?;
+    let status = runtime.block_on(async {
+        daemon.ask_renewal(replace);
+        daemon.run(messages, orders).await
+    });
+    runtime.shutdown_background();
+    Ok(status)
+}
+
+/// Whether nothing failed, is pending, or is open.
+fn is_done(status: &Status) -> bool {
+    status.healthy && status.certificates.iter().all(|certificate| certificate.state == State::Valid.as_str())
+}
+
+fn left_over(status: &Status) {
+    for problem in &status.problems {
+        output::complain(&format!("{}; {}", problem.message, problem.remedy));
+    }
+    let told = |name: &str| status.problems.iter().any(|problem| problem.message.as_str().starts_with(name));
+    for certificate in &status.certificates {
+        if certificate.state != State::Valid.as_str() && !told(&format!("{}:", certificate.name)) {
+            output::complain(&format!("{}: {}: {}", certificate.name, certificate.state, certificate.reason));
+        }
+    }
+}

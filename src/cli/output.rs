@@ -1,0 +1,60 @@
+//! Printing: the one place that writes to standard output and standard error.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::core::time::{Span, Timestamp};
+
+/// Prints to standard output. Whoever closed it wants no more.
+pub(super) fn print(text: &str) {
+    drop(writeln!(io::stdout().lock(), "{text}"));
+}
+
+/// Prints to standard error.
+pub(super) fn complain(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+/// Prints a value as JSON.
+pub(super) fn print_json<T: serde::Serialize>(value: &T) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&text),
+        Err(error) => complain(&error.to_string()),
+    }
+}
+
+/// A table without lines: on a terminal the last column is folded to its width.
+pub(super) fn table<R: IntoIterator<Item = Vec<String>>>(head: &[&str], rows: R) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(head.to_vec());
+    if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(size.ws_col.max(60));
+    }
+    for row in rows {
+        table.add_row(row);
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// An instant with its distance, as in `in 3 h 40 min`.
+pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
+    if at > now { format!("in {}", Span(at.since(now))) } else { format!("{} ago", Span(now.since(at))) }
+}
+
+/// The distance of an instant that a status writes; what it writes otherwise, as it is.
+pub(super) fn told(at: Option<&str>, now: Timestamp) -> String {
+    match at {
+        None => "-".to_owned(),
+        Some(text) => instant(text).map_or_else(|_| text.to_owned(), |at| distance(at, now)),
+    }
+}
+
+/// Reads an instant in RFC 3339.
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
+    let parsed: Result<jiff::Timestamp, _> = text.parse();
+    parsed
+        .map(|at| Timestamp::from_millis(at.as_millisecond()))
+        .map_err(|_| format!("{text:?} is no instant; write it as 2027-01-31T12:00:00Z"))
+}

@@ -1,0 +1,42 @@
+//! `renewd plan`: what would be done, when and why.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::core::time::Timestamp;
+use crate::daemon::status::Plan;
+
+use super::{exit, offline, output};
+
+/// Looks, decides, prints, and changes nothing.
+pub(super) fn run(config: &Path, json: bool, at: Option<Timestamp>) -> ExitCode {
+    let main = crate::config::load_main(config).map_err(|problems| crate::daemon::setup::shown(&problems));
+    let look = match main.and_then(|main| offline::look(main, at)) {
+        Ok(look) => look,
+        Err(why) => {
+            output::complain(&why);
+            return exit::CONFIG.into();
+        }
+    };
+    let plan = look.plan();
+    if json {
+        output::print_json(&plan)
+    } else {
+        output::print(&text(&plan, look.now))
+    }
+    exit::OK.into()
+}
+
+fn text(plan: &Plan, now: Timestamp) -> String {
+    let rows = plan.certificates.iter().map(|one| {
+        let at = if one.due { "now".to_owned() } else { output::told(Some(&one.at), now) };
+        vec![
+            one.name.clone(),
+            one.action.clone(),
+            at,
+            output::told(one.not_after.as_deref(), now),
+            one.reason.to_string(),
+        ]
+    });
+    output::table(&["CERTIFICATE", "NEXT STEP", "WHEN", "EXPIRES", "REASON"], rows)
+}

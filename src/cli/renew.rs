@@ -1,0 +1,76 @@
+//! `renewd renew`: the operator's word. Through the daemon where it runs, by one pass of its own where not.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::core::name::CertName;
+use crate::core::reason::State;
+use crate::daemon::control::{Reply, Request};
+use crate::daemon::setup;
+
+use super::{control, exit, once, output, start, user};
+
+/// Replaces these certificates now; all, where none is named.
+pub(super) fn run(config: &Path, names: &[CertName]) -> ExitCode {
+    let main = match setup::main_configuration(config) {
+        Ok(main) => main,
+        Err(error) => {
+            output::complain(&error.to_string());
+            return error.exit_code().into();
+        }
+    };
+    if let Err(why) = user::become_owner(&main.state_dir) {
+        output::complain(&why);
+        return exit::NOT_PERMITTED.into();
+    }
+    match control::ask(&control::path(&main), &Request::Renew { names: names.to_vec() }) {
+        Ok(answer) => told(&answer),
+        Err(_) => by_itself(config, names),
+    }
+}
+
+fn told(answer: &str) -> ExitCode {
+    match serde_json::from_str::<Reply>(answer) {
+        Ok(Reply { done: Some(done), .. }) => {
+            output::print(&done);
+            exit::OK.into()
+        }
+        Ok(Reply { error: Some(why), .. }) => {
+            output::complain(&why);
+            exit::UNWELL.into()
+        }
+        Ok(Reply { .. }) | Err(_) => {
+            output::complain("the daemon's answer was not understood; is it of another version?");
+            exit::UNWELL.into()
+        }
+    }
+}
+
+fn by_itself(config: &Path, names: &[CertName]) -> ExitCode {
+    let passed = start::configuration(config).and_then(|main| {
+        let known = setup::inventory(&main, &crate::config::InForce::default()).map_err(|error| {
+            output::complain(&error.to_string());
+            error.exit_code()
+        })?;
+        let known: Vec<CertName> = known.entries.into_iter().map(|entry| entry.name).collect();
+        let unknown: Vec<&str> = names.iter().filter(|name| !known.contains(name)).map(CertName::as_str).collect();
+        if !unknown.is_empty() {
+            output::complain(&format!("no such certificate in the inventory: {}", unknown.join(", ")));
+            return Err(exit::UNWELL);
+        }
+        let asked = if names.is_empty() { known } else { names.to_vec() };
+        Ok((once::pass(main, Duration::ZERO, &asked)?, asked))
+    });
+    let (status, asked) = match passed {
+        Ok(passed) => passed,
+        Err(code) => return code.into(),
+    };
+    let of_asked = |name: &str| asked.iter().any(|asked| asked.as_str() == name);
+    let mut all_valid = true;
+    for certificate in status.certificates.iter().filter(|certificate| of_asked(&certificate.name)) {
+        all_valid &= certificate.state == State::Valid.as_str();
+        output::print(&format!("{}: {}: {}", certificate.name, certificate.state, certificate.reason));
+    }
+    if all_valid { exit::OK.into() } else { exit::UNWELL.into() }
+}

@@ -1,0 +1,49 @@
+//! `renewd run`: the daemon.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::core::text::Text;
+use crate::daemon::control::{self, Access};
+use crate::daemon::run::Mode;
+use crate::daemon::status::Problem;
+
+use super::start::{self, Started};
+use super::{control as client, exit};
+
+/// Runs until it is told to stop.
+pub(super) fn run(config: &Path) -> ExitCode {
+    let main = match start::configuration(config) {
+        Ok(main) => main,
+        Err(code) => return code.into(),
+    };
+    let path = client::path(&main);
+    let access = Access {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        control_group: main.control_group.clone(),
+    };
+    let Started { runtime, mut daemon, messages, orders } = match start::daemon(main, Mode::Forever) {
+        Ok(started) => started,
+        Err(code) => return code.into(),
+    };
+    runtime.block_on(async {
+        match control::open(&path) {
+            Ok(socket) => drop(tokio::spawn(control::serve(socket, access, daemon.ears()))),
+            Err(error) => daemon.report(no_socket(&path, &error)),
+        }
+        daemon.run(messages, orders).await;
+    });
+    // What still runs (a request under way, a name being resolved) is in the journal; it is not waited for.
+    runtime.shutdown_background();
+    exit::OK.into()
+}
+
+fn no_socket(path: &Path, error: &std::io::Error) -> Problem {
+    Problem {
+        code: "control-socket-failed".to_owned(),
+        message: Text::new(&format!("the control socket {} cannot be opened: {error}", path.display())),
+        since: None,
+        remedy: Text::new("create its folder for the service's user, or set `control_socket`, and restart"),
+    }
+}
