@@ -34,7 +34,9 @@ pub(super) fn table<R: IntoIterator<Item = Vec<String>>>(head: &[&str], rows: R)
     for row in rows {
         table.add_row(row);
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    // The style without lines leaves a blank before the first column.
+    let lines: Vec<String> =
+        table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
     lines.join("\n")
 }
 

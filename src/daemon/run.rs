@@ -198,6 +198,9 @@ impl<T: Tlm> Daemon<T> {
         let now = self.context.clock.now();
         let record = self.records.remove(&entry.name).unwrap_or_default();
         self.forget_orphans(&entry.name, &record);
+        if !entry.probes.is_empty() {
+            tracing::warn!(name = %entry.name, "this version does not look at `probe`: see for yourself what is served");
+        }
         let observed = observe::observe(&*self.context.disk, &self.context.layout, &entry);
         let name = entry.name.clone();
         self.fleet.add(Managed::new(entry, observed, record, now), now);
