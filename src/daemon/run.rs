@@ -18,7 +18,7 @@ use crate::core::event::{self, Event};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::observed::Observed;
-use crate::core::reason::{Cause, Reason, State};
+use crate::core::reason::{Reason, State};
 use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -658,7 +658,9 @@ impl<T: Tlm> Daemon<T> {
     fn log_change(&self, name: &CertName, before: &Reason) {
         let Some(managed) = self.fleet.one(name) else { return };
         let reason = &managed.decision.reason;
-        if reason == before || matches!(reason, Reason::Due(Cause::Absent) if matches!(before, Reason::Due(_))) {
+        // A new time for the same wait is no news.
+        let is_same = std::mem::discriminant(reason) == std::mem::discriminant(before);
+        if is_same && reason.failure() == before.failure() && reason.state() == before.state() {
             return;
         }
         let code = reason.failure().map_or("", |failure| failure.class.code());

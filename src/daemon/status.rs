@@ -296,7 +296,7 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
     }
     for state in facts.files.iter().filter(|state| !state.problems.is_empty()) {
         let first = state.problems.first().map(crate::config::Problem::summary).unwrap_or_default();
-        let message = format!("{} is refused: {first}", state.label);
+        let message = format!("refused: {first}");
         problems.push(problem("inventory-file-refused", message, "run `renewd check`, mend the file, and reload"));
     }
     if facts.clock.state() == crate::core::clock::ClockState::Wrong {
