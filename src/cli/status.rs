@@ -134,8 +134,11 @@ fn details(certificate: &CertificateStatus, now: Timestamp) -> String {
     if let Some(error) = &certificate.last_error {
         line(
             "last error",
-            format!("{} ({}), {} in a row: {}", error.code, error.at, certificate.failures, error.message),
+            format!("{} ({}, {} in a row): {}", error.code, error.at, certificate.failures, error.message),
         );
+    }
+    if let Some(remedy) = &certificate.remedy {
+        line("what to do", remedy.to_string());
     }
     if let Some(generation) = certificate.generation {
         line("generation", generation.to_string());

@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod reading;
 pub mod reason;
 pub mod record;
+pub mod remedy;
 pub mod request;
 pub mod schedule;
 pub mod subject;

@@ -12,7 +12,7 @@ use crate::core::decide::Action;
 use crate::core::health;
 use crate::core::reading::Reading;
 use crate::core::reason::State;
-use crate::core::record::{Record, Stage};
+use crate::core::record::{Record, Stage, Trouble};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
@@ -142,6 +142,8 @@ pub struct CertificateStatus {
     pub failures: u32,
     /// The last of them.
     pub last_error: Option<LastError>,
+    /// What the operator does about it, where something is wrong.
+    pub remedy: Option<Text>,
     /// The installed generation.
     pub generation: Option<u64>,
     /// The fixed paths.
@@ -317,19 +319,17 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
     Some(Problem {
         code: code.to_owned(),
         message: Text::new(&format!("{}: {}", entry.name, decision.reason)),
-        since: record.trouble.last.as_ref().map(|(_, at)| at.to_string()),
-        remedy: Text::new(&format!("see `renewd status {}`; its entry is {}", entry.name, entry.source)),
+        since: last_trouble(managed).and_then(|trouble| trouble.last.as_ref()).map(|(_, at)| at.to_string()),
+        remedy: Text::new(&format!("{} (its entry: {})", remedy(managed, code), entry.source)),
     })
 }
 
 fn certificate(managed: &Managed, now: Timestamp) -> CertificateStatus {
     let Managed { entry, observed, record, decision, .. } = managed;
     let installed = observed.installed();
-    let trouble = [&record.trouble, &record.disk]
-        .into_iter()
-        .filter_map(|trouble| trouble.last.as_ref())
-        .max_by_key(|(_, at)| *at);
-    let last = decision.reason.failure().map(|failure| (failure.clone(), now)).or_else(|| trouble.cloned());
+    let trouble = last_trouble(managed);
+    let failure = decision.reason.failure().or_else(|| Some(&trouble?.last.as_ref()?.0));
+    let failed_at = trouble.and_then(|trouble| trouble.last.as_ref()).map_or(now, |(_, at)| *at);
     CertificateStatus {
         name: entry.name.to_string(),
         state: decision.reason.state().as_str().to_owned(),
@@ -342,16 +342,44 @@ fn certificate(managed: &Managed, now: Timestamp) -> CertificateStatus {
         renew_at: decision.renew_at.map(|at| at.to_string()),
         next_action_at: Some(next_action_at(managed, now).to_string()),
         request_id: request_id(record),
-        failures: record.trouble.count.max(record.disk.count),
-        last_error: last.map(|(failure, at)| LastError {
+        failures: trouble.map_or(0, |trouble| trouble.count),
+        last_error: failure.map(|failure| LastError {
             code: failure.class.code().to_owned(),
-            message: failure.message,
-            at: trouble.map_or(at, |(_, at)| *at).to_string(),
+            message: failure.message.clone(),
+            at: failed_at.to_string(),
         }),
+        remedy: decision.reason.failure().map(|failure| Text::new(failure.class.remedy())),
         generation: installed.map(|installed| installed.generation.0),
         files: entry.files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect(),
         hooks: hooks(managed),
         served: "unknown".to_owned(),
+    }
+}
+
+/// The trouble behind the reason, else the latest.
+fn last_trouble(managed: &Managed) -> Option<&Trouble> {
+    let record = &managed.record;
+    let hooks = record.hooks.values().filter(|hook| hook.done_at.is_none()).map(|hook| &hook.trouble);
+    let troubles = || [&record.trouble, &record.disk].into_iter().chain(hooks.clone());
+    let failure = managed.decision.reason.failure();
+    let is_behind = |trouble: &&Trouble| trouble.last.as_ref().map(|(last, _)| last) == failure;
+    let latest = || {
+        troubles()
+            .filter(|trouble| trouble.last.is_some())
+            .max_by_key(|trouble| trouble.last.as_ref().map(|(_, at)| *at))
+    };
+    failure.and_then(|_| troubles().find(is_behind)).or_else(latest)
+}
+
+/// What to do about a certificate's problem.
+fn remedy(managed: &Managed, code: &str) -> &'static str {
+    if let Some(failure) = managed.decision.reason.failure() {
+        return failure.class.remedy();
+    }
+    match code {
+        "certificate-staged" => "accept it by the entry's `usages`, or change the profile",
+        "first-issuance-overdue" => "approve or reject the request in TLM",
+        _ => "see `renewd status NAME` for what it waits for",
     }
 }
 

@@ -1,0 +1,60 @@
+//! What the operator does about each class of failure, in a sentence. renewd itself goes on by its own rules.
+
+use super::failure::FailureClass;
+
+impl FailureClass {
+    /// What to do; where nothing is needed, what ends the trouble.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::ApiUnreachable => "check `api.url`, DNS, firewall and proxy from this host",
+            Self::ApiTls => "check `api.ca_file` and the host's clock, or, with a client certificate, its validity",
+            Self::ApiNoAnswer => "nothing, unless it lasts: then check the network, or raise `api.timeout`",
+            Self::ApiUnavailable => "nothing, unless it lasts: then ask DigiCert",
+            Self::ApiBadAnswer => {
+                "check that `api.url` names TLM itself, and that no proxy or portal answers in its place"
+            }
+            Self::ApiRateLimited => {
+                "nothing; if it recurs, lower `api.requests_per_minute`, or give this host a key of its own"
+            }
+            Self::ApiUnauthorised => "put a valid API key into the key file, and reload",
+            Self::ApiForbidden => "let the API key's user use this profile in TLM",
+            Self::Proxy => "check `api.proxy` and its credentials with the proxy's administrator",
+            Self::RequestRefused => "mend the entry or the profile as the message says",
+            Self::RenewalTooEarly => "nothing; or lower `renew_before` to the profile's window",
+            Self::AlreadyRenewed => {
+                "let the profile allow duplicates, or revoke the old certificate in TLM; then `renewd renew NAME`"
+            }
+            Self::DuplicateRefused => {
+                "let the profile allow duplicates, or revoke the certificate that TLM still holds; then `renewd renew NAME`"
+            }
+            Self::NotFound => "nothing; it is asked for again",
+            Self::RequestRejected => "settle it with who rejected it in TLM; then `renewd renew NAME`",
+            Self::ProfileNotFound => "write the profile's id as TLM shows it, or let the API key's user see it",
+            Self::ProfileUnusable => "change the profile in TLM as the message says, or name another",
+            Self::EntryMismatch => "change the entry as the message says, and reload",
+            Self::GateRefused => "show the message to whoever runs the profile; the installed certificate stays",
+            Self::DiskFull => "make room",
+            Self::DiskReadOnly => "mount the file system for writing, or let the service write there",
+            Self::DiskPermission => "give the service's user the permission",
+            Self::Disk => "check the file system",
+            Self::TargetRefused => "name another target, or mend what the message says of its folders",
+            Self::HookFailed => "mend what the hook printed; it runs again by itself",
+            Self::KeyLost => "nothing; a new request is made within the budget",
+            Self::Internal => "report it as a defect of renewd, with the log",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_remedy_fits_a_line() {
+        for class in FailureClass::ALL {
+            let remedy = class.remedy();
+            assert!((5..=120).contains(&remedy.len()) && !remedy.ends_with('.'), "{class}: {remedy}");
+        }
+    }
+}
