@@ -19,6 +19,10 @@ pub fn reload<T: Tlm>(daemon: &mut Daemon<T>) {
     reload_credentials(daemon);
     daemon.config_error = check_main(daemon).err().inspect(|error| tracing::error!("{error}"));
     reload_inventory(daemon);
+    daemon.profiles.expire();
+    let now = daemon.context.clock.now();
+    let names: Vec<CertName> = daemon.fleet.names().cloned().collect();
+    names.iter().for_each(|name| daemon.fleet.wake(name, now));
     daemon.surroundings.can_search = true;
     daemon.surroundings.can_check = true;
     daemon.tell_systemd();

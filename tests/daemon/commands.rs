@@ -1,0 +1,163 @@
+//! Exit codes and words of the commands, with the daemon up and down.
+
+use serde_json::Value;
+
+use crate::host::Host;
+
+#[test]
+fn check_tells_every_mistake_of_every_file() {
+    let host = Host::with_www();
+    let good = host.says(&["check"]);
+    assert_eq!(good.code, 0);
+    assert!(good.out.contains("1 certificate in 1 file"), "{}", good.out);
+    host.entry("a", "seet = \"x\"\n");
+    host.entry("b", "key = \"dsa\"\n");
+    let bad = host.says(&["check"]);
+    assert_eq!(bad.code, 78);
+    for part in ["certs.d/a.toml:6:1", "`seat`", "certs.d/b.toml:6:7", "rsa-2048", "2 problems", "^"] {
+        assert!(bad.err.contains(part), "{part}: {}", bad.err);
+    }
+    assert!(!host.path("state").exists(), "check writes nothing");
+}
+
+#[test]
+fn a_bad_main_file_stops_every_command_that_needs_it() {
+    let host = Host::with_www();
+    host.configure("keep_generation = 3\n", "");
+    for (command, code) in [("run", 78), ("once", 78), ("check", 78), ("plan", 78), ("status", 3)] {
+        let said = host.says(&[command]);
+        assert_eq!(said.code, code, "{command}: {}", said.err);
+        assert!(said.err.contains("keep_generations"), "{command}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_second_daemon_is_refused_by_name() {
+    let mut host = Host::with_www();
+    host.start();
+    host.wait_state("www", "valid");
+    for command in ["run", "once"] {
+        let said = host.says(&[command]);
+        assert_eq!(said.code, 75, "{command}");
+        assert!(said.err.contains(&format!("pid {}", host.pid())), "{}", said.err);
+    }
+}
+
+#[test]
+fn a_refused_file_leaves_out_its_own_certificates_alone_and_is_unhealthy() {
+    let host = Host::with_www();
+    host.entry("bad", "seet = \"x\"\n");
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("certs.d/bad.toml"), "{}", said.err);
+    host.live_serial("www");
+    let status = host.status();
+    assert_eq!(
+        (status["healthy"].as_bool(), status["problems"][0]["code"].as_str()),
+        (Some(false), Some("inventory-file-refused"))
+    );
+    let states: Vec<_> = status["inventory"].as_array().unwrap().iter().map(|file| file["state"].clone()).collect();
+    assert_eq!(states, ["refused", "loaded"]);
+}
+
+#[test]
+fn plan_says_what_when_and_why_and_changes_nothing() {
+    let host = Host::with_www();
+    assert_eq!(host.says(&["plan"]).code, 0);
+    assert!(!host.path("state").exists());
+    assert_eq!(host.says(&["once"]).code, 0);
+    let plan = |arguments: &[&str]| -> Value { serde_json::from_str(&host.says(arguments).out).unwrap() };
+    let now = plan(&["plan", "--json"]);
+    let www = &now["certificates"][0];
+    assert_eq!((www["name"].as_str(), www["due"].as_bool()), (Some("www"), Some(false)));
+    let renew_at = www["renew_at"].as_str().unwrap();
+    let then = plan(&["plan", "--json", "--at", renew_at]);
+    let www = &then["certificates"][0];
+    assert_eq!((www["due"].as_bool(), www["action"].as_str()), (Some(true), Some("submit")));
+    assert_eq!(host.submissions(), 1);
+}
+
+#[test]
+fn status_is_the_same_with_the_daemon_up_and_down() {
+    let mut host = Host::with_www();
+    host.start();
+    let up = host.wait_state("www", "valid");
+    host.end(rustix::process::Signal::TERM);
+    let said = host.says(&["status", "--json"]);
+    assert_eq!(said.code, 0);
+    let mut down: Value = serde_json::from_str(&said.out).unwrap();
+    let mut down = down["certificates"][0].take();
+    down["next_action_at"] = up["next_action_at"].clone();
+    assert_eq!(down, up);
+    assert!(host.says(&["status"]).err.contains("does not run"));
+    assert_eq!(host.says(&["status", "nobody"]).code, 3);
+}
+
+#[test]
+fn the_status_of_a_failing_certificate_answers_four_questions() {
+    let host = Host::with_www();
+    host.entry("www", "subject = { country = \"CH\", organization_units = [\"a\", \"b\"] }\nkey = \"rsa-4096\"\n");
+    host.says(&["once"]);
+    let said = host.says(&["status", "www"]);
+    assert_eq!(said.code, 1);
+    for part in ["entry-mismatch", "certs.d/www.toml", "no rsa-4096", "what to do", "change the entry", "read again at"]
+    {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert_eq!(host.submissions(), 0, "nothing is sent");
+}
+
+#[test]
+fn other_users_are_refused_by_the_commands_that_write() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can try this as another user");
+        return;
+    }
+    let host = Host::with_www();
+    assert_eq!(host.says(&["once"]).code, 0);
+    let folder = host.path("");
+    std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for name in ["renewd.toml", "api-key", "certs.d/www.toml"] {
+        std::fs::set_permissions(folder.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    }
+    let binary = folder.join("renewd");
+    std::fs::copy(env!("CARGO_BIN_EXE_renewd"), &binary).unwrap();
+    let run = |command: &str| {
+        std::process::Command::new("setpriv")
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(&binary)
+            .arg("--config")
+            .arg(folder.join("renewd.toml"))
+            .arg(command)
+            .output()
+            .unwrap()
+    };
+    for command in ["run", "once"] {
+        let output = run(command);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(77), "{command}: {said}");
+        assert!(said.contains("run this as root"), "{said}");
+    }
+    assert_eq!(run("check").status.code(), Some(0), "readers may read");
+}
+
+#[test]
+fn root_becomes_the_owner_of_the_state_directory() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can become somebody else");
+        return;
+    }
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    let host = Host::with_www();
+    let folder = host.path("");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::create_dir(folder.join("state")).unwrap();
+    for name in ["state", "api-key", "renewd.toml", "certs.d", "certs.d/www.toml"] {
+        chown(folder.join(name), Some(65534), Some(65534)).unwrap();
+    }
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    for name in ["state/journal", "state/certs/www/1/privkey.pem"] {
+        assert_eq!(std::fs::metadata(folder.join(name)).unwrap().uid(), 65534, "{name}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Where the files go: fixed paths, formats, modes, drift, and what is refused before anything is spent.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::host::Host;
+
+/// A folder for targets of which every ancestor is safe, which the usual temporary folder is not.
+struct Targets(TempDir);
+
+impl Targets {
+    fn new() -> Self {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        Self(tempfile::Builder::new().prefix("targets-").tempdir_in(base).unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn entry(&self) -> String {
+        let path = |name: &str| self.path(name).display().to_string();
+        format!(
+            "key_mode = \"0640\"\nformats = [\"bundle\"]\n[certificate.files]\nprivate_key = {:?}\ncertificate = {:?}\n\
+             chain = {:?}\nfullchain = {:?}\nbundle = {:?}\n",
+            path("key.pem"),
+            path("cert.pem"),
+            path("chain.pem"),
+            path("fullchain.pem"),
+            path("bundle.pem")
+        )
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn fixed_paths_hold_copies_of_the_live_set() {
+    let (host, targets) = (Host::with_www(), Targets::new());
+    host.entry("www", &targets.entry());
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    host.live_serial("www");
+    let live = |name: &str| host.read(&host.live("www").join(name));
+    let pairs =
+        [("key", "privkey"), ("cert", "cert"), ("chain", "chain"), ("fullchain", "fullchain"), ("bundle", "bundle")];
+    for (target, source) in pairs {
+        assert_eq!(host.read(&targets.path(&format!("{target}.pem"))), live(&format!("{source}.pem")), "{target}");
+    }
+    assert_eq!(live("bundle.pem"), format!("{}{}", live("privkey.pem"), live("fullchain.pem")));
+    assert_eq!(["key.pem", "bundle.pem", "cert.pem"].map(|name| mode(&targets.path(name))), [0o640, 0o640, 0o644]);
+    let names: Vec<_> = fs::read_dir(targets.path("")).unwrap().map(|found| found.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 5, "nothing staged is left: {names:?}");
+}
+
+#[test]
+fn drift_is_mended_without_a_request() {
+    let (host, targets) = (Host::with_www(), Targets::new());
+    host.entry("www", &targets.entry());
+    assert_eq!(host.says(&["once"]).code, 0);
+    let good = host.read(&targets.path("fullchain.pem"));
+    fs::write(targets.path("fullchain.pem"), "somebody's edit").unwrap();
+    fs::set_permissions(targets.path("key.pem"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::remove_file(targets.path("bundle.pem")).unwrap();
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(host.read(&targets.path("fullchain.pem")), good);
+    assert_eq!(mode(&targets.path("key.pem")), 0o640);
+    assert!(targets.path("bundle.pem").exists());
+    assert_eq!(host.submissions(), 1);
+}
+
+#[test]
+fn a_target_that_may_not_be_written_is_found_before_anything_is_asked_for() {
+    let (host, targets) = (Host::with_www(), Targets::new());
+    host.entry("www", &targets.entry());
+    let elsewhere = targets.path("elsewhere");
+    fs::write(&elsewhere, "mine").unwrap();
+    symlink(&elsewhere, targets.path("key.pem")).unwrap();
+    assert_eq!(host.says(&["once"]).code, 1);
+    let www = host.certificate("www");
+    assert_eq!(www["last_error"]["code"], "target-refused");
+    assert!(www["reason"].as_str().unwrap().contains("key.pem"), "{www}");
+    assert_eq!((host.submissions(), host.read(&elsewhere)), (0, "mine".to_owned()));
+    fs::remove_file(targets.path("key.pem")).unwrap();
+    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    host.live_serial("www");
+}
+
+#[test]
+fn old_generations_are_removed_and_the_newest_kept() {
+    let host = Host::with_www();
+    host.configure("keep_generations = 2\n", "");
+    for _ in 0..4 {
+        assert_eq!(host.says(&["renew", "www"]).code, 0);
+    }
+    let mut left: Vec<_> = fs::read_dir(host.path("state/certs/www"))
+        .unwrap()
+        .map(|found| found.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["3", "4", "live"]);
+    assert_eq!(fs::read_link(host.live("www")).unwrap(), Path::new("4"));
+}
+
+#[test]
+fn a_damaged_certificate_is_replaced() {
+    let host = Host::with_www();
+    assert_eq!(host.says(&["once"]).code, 0);
+    let old = host.live_serial("www");
+    fs::remove_dir_all(host.path("state/certs/www/1")).unwrap();
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_ne!(host.live_serial("www"), old);
+}

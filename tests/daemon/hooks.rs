@@ -1,0 +1,56 @@
+//! Promise 6 with the real binary: hooks run once per install, are repeated until they succeed, and never cost a
+//! certificate.
+
+use crate::host::Host;
+
+fn with_hook(host: &Host, script: &str) {
+    let file = host.path("ran");
+    let script = script.replace("RAN", &file.display().to_string());
+    host.entry(
+        "www",
+        &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\ntimeout = \"2s\"\n"),
+    );
+}
+
+#[test]
+fn a_hook_runs_once_per_install_and_knows_for_which() {
+    let host = Host::with_www();
+    with_hook(&host, "echo $RENEWD_NAME $RENEWD_LIVE_DIR ${HOME-none} >> RAN");
+    for expected in 1..=2 {
+        let said = host.says(&["renew", "www"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert_eq!(host.says(&["once"]).code, 0);
+        let ran = host.read(&host.path("ran"));
+        let line = format!("www {} none\n", host.live("www").display());
+        assert_eq!(ran, line.repeat(expected));
+    }
+    assert_eq!(host.certificate("www")["hooks"][0]["state"], "done");
+}
+
+#[test]
+fn a_failing_hook_is_loud_and_costs_no_certificate() {
+    let host = Host::with_www();
+    with_hook(&host, "echo the server is missing >&2; exit 7");
+    assert_eq!(host.says(&["once"]).code, 1);
+    host.live_serial("www");
+    let www = host.certificate("www");
+    assert_eq!((www["state"].as_str(), www["hooks"][0]["state"].as_str()), (Some("failing"), Some("failing")));
+    assert!(www["reason"].as_str().unwrap().contains("the server is missing"), "{www}");
+    assert_eq!(host.says(&["status"]).code, 1);
+    host.says(&["once"]);
+    assert_eq!(host.submissions(), 1);
+}
+
+#[test]
+fn a_hook_that_hangs_is_ended_with_all_that_it_started() {
+    let host = Host::with_www();
+    with_hook(&host, "sleep 321 & echo $! > RAN; wait");
+    assert_eq!(host.says(&["once"]).code, 1);
+    let pid = host.read(&host.path("ran"));
+    let gone = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    };
+    host.until("the hook's child is gone", gone);
+    assert!(host.certificate("www")["reason"].as_str().unwrap().contains("did not end within 2 s"));
+}

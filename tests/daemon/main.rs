@@ -1,0 +1,23 @@
+//! The real binary against the simulator: what the operator is promised, seen from outside.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod api_faults;
+mod commands;
+mod files;
+mod gate;
+mod hooks;
+mod host;
+mod issue;
+mod pending;
+mod profiles;
+mod reload;
+mod renew;
+#[path = "../simulator/mod.rs"]
+mod simulator;
