@@ -70,6 +70,13 @@ pub(super) struct Place<'a> {
     pub(super) secrets: Vec<&'a str>,
 }
 
+impl Place<'_> {
+    /// Which proxy stands in the way, if one does.
+    fn through(&self) -> String {
+        self.proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
+    }
+}
+
 impl Trouble {
     /// The failure of `call`.
     pub(super) fn into_failure(self, call: &Call, place: Place<'_>) -> Failure {
@@ -94,6 +101,10 @@ impl Trouble {
             Self::Redirect { .. } => plain(FailureClass::ApiBadAnswer),
             Self::NoAnswer(_) => Verdict { accepted: after_sending, ..plain(FailureClass::ApiNoAnswer) },
             Self::WrongShape { .. } => Verdict { accepted: after_sending, ..plain(FailureClass::ApiBadAnswer) },
+            // A gateway's page: the API behind it is down.
+            Self::Html { status: 500.., retry, .. } => {
+                Verdict { class: FailureClass::ApiUnavailable, accepted: after_sending, retry: *retry }
+            }
             Self::Html { status, retry, .. } => {
                 Verdict { class: FailureClass::ApiBadAnswer, accepted: unless_refused(*status), retry: *retry }
             }
@@ -106,8 +117,8 @@ impl Trouble {
 
     fn describe(&self, place: &Place<'_>) -> String {
         match self {
-            Self::Unreachable(reason) => format!("no connection: {reason}"),
-            Self::Tls { reason, by_clock: false } => format!("TLS failed: {reason}"),
+            Self::Unreachable(reason) => format!("no connection{}: {reason}", place.through()),
+            Self::Tls { reason, by_clock: false } => format!("TLS failed{}: {reason}", place.through()),
             Self::Tls { reason, by_clock: true } => {
                 format!("TLS failed: {reason}; a wrong clock of this host is a possible cause")
             }

@@ -215,7 +215,8 @@ impl<'a> World<'a> {
     }
 
     fn expired_key(&self) -> Option<Attempt> {
-        let over = |(attempt, at): (&Attempt, &Timestamp)| (*at + KEEP_ABANDONED <= self.now).then_some(*attempt);
+        let over =
+            |(attempt, at): (&Attempt, &Timestamp)| (self.after(*at, KEEP_ABANDONED) <= self.now).then_some(*attempt);
         self.record.abandoned.iter().find_map(over)
     }
 
@@ -290,13 +291,13 @@ impl<'a> World<'a> {
         looked_at: Option<Timestamp>,
         schedule: Option<&Schedule>,
     ) -> Choice {
-        let give_up = request.since + LOOK_UP_SPAN;
+        let give_up = self.after(request.since, LOOK_UP_SPAN);
         if self.now >= give_up {
             return self.submit_again(request, schedule);
         }
         let due = match looked_at {
-            None => request.since + FIRST_LOOK,
-            Some(at) => at + backoff::wait(&self.entry.name, looks, self.left()),
+            None => self.after(request.since, FIRST_LOOK),
+            Some(at) => self.after(at, backoff::wait(&self.entry.name, looks, self.left())),
         };
         let next = if self.surroundings.can_search { due.min(give_up) } else { give_up };
         let reason = Reason::AnswerLost { since: request.since, next };
@@ -308,7 +309,7 @@ impl<'a> World<'a> {
 
     fn pick_up(&self, request: &Request, id: &RequestId, polls: u32, polled_at: Option<Timestamp>) -> Choice {
         let interval = backoff::poll(self.surroundings.first_poll, polls);
-        let due = polled_at.unwrap_or(request.since) + interval;
+        let due = self.after(polled_at.unwrap_or(request.since), interval);
         let failed = self.record.trouble.last.as_ref().filter(|(_, at)| *at >= request.since);
         let retry = failed.and_then(|_| self.retry_at(&self.record.trouble)).unwrap_or(due);
         let next = due.max(retry);
@@ -405,7 +406,7 @@ impl<'a> World<'a> {
         }
         let class = stop.failure.class;
         let until = if class == FailureClass::GateRefused {
-            Some(stop.at + AFTER_GATE)
+            Some(self.after(stop.at, AFTER_GATE))
         } else if class == FailureClass::RequestRejected {
             None
         } else {
@@ -453,9 +454,11 @@ impl<'a> World<'a> {
         let left = self.left_at(*at);
         Some(match (failure.retry, failure.class) {
             (Some(RetryHint::At(instant)), FailureClass::RenewalTooEarly) => instant,
-            (None, FailureClass::RenewalTooEarly) => self.window_of_profile().unwrap_or(*at + AFTER_GATE),
-            (Some(hint), _) => backoff::hinted(hint.instant(*at), *at, left),
-            (None, _) => *at + backoff::wait(&self.entry.name, trouble.count, left),
+            (None, FailureClass::RenewalTooEarly) => {
+                self.window_of_profile().unwrap_or_else(|| self.after(*at, AFTER_GATE))
+            }
+            (Some(hint), _) => self.after(*at, backoff::hinted(hint.instant(*at), *at, left).since(*at)),
+            (None, _) => self.after(*at, backoff::wait(&self.entry.name, trouble.count, left)),
         })
     }
 
@@ -466,7 +469,9 @@ impl<'a> World<'a> {
     }
 
     fn budget(&self) -> Option<Choice> {
-        if self.record.renewal_asked.is_some() {
+        // The operator's word comes on top, once.
+        let is_unspent = |asked: Timestamp| self.record.submissions.iter().all(|at| *at < asked);
+        if self.record.renewal_asked.is_some_and(is_unspent) {
             return None;
         }
         let limit = self.budget_limit();
@@ -475,7 +480,7 @@ impl<'a> World<'a> {
             return None;
         }
         let frees = self.record.submissions.iter().rev().nth((limit as usize).saturating_sub(1));
-        let until = frees.map_or(self.now, |at| *at) + BUDGET_SPAN;
+        let until = frees.map_or(self.now, |at| (*at).min(self.now)) + BUDGET_SPAN;
         Some(self.wait(Reason::BudgetSpent { limit, until }, until))
     }
 
@@ -484,8 +489,8 @@ impl<'a> World<'a> {
         let Some(installed) = self.observed.installed() else { return self.surroundings.submissions_per_day };
         let window = super::schedule::window(self.entry, self.reading.profile.as_ref(), installed.lifetime());
         let interval = installed.lifetime().saturating_sub(window).as_millis().max(1);
-        let needed = u32::try_from(BUDGET_SPAN.as_millis().div_ceil(interval)).unwrap_or(u32::MAX);
-        self.surroundings.submissions_per_day.max(needed.saturating_mul(3))
+        let thrice_needed = u32::try_from((BUDGET_SPAN.as_millis() * 3).div_ceil(interval)).unwrap_or(u32::MAX);
+        self.surroundings.submissions_per_day.max(thrice_needed)
     }
 
     /// The profile, if its reading is fresh enough to submit by. While the API does not give a newer one, the last
@@ -561,8 +566,12 @@ impl<'a> World<'a> {
                 .trouble
                 .last
                 .as_ref()
-                .map(|(_, at)| *at + backoff::wait(&self.entry.name, hook.trouble.count, None));
-            Some((retry.unwrap_or(hook.owed_at + GATHER_INSTALLS), name.clone(), hook.trouble.last.clone()))
+                .map(|(_, at)| self.after(*at, backoff::wait(&self.entry.name, hook.trouble.count, None)));
+            Some((
+                retry.unwrap_or_else(|| self.after(hook.owed_at, GATHER_INSTALLS)),
+                name.clone(),
+                hook.trouble.last.clone(),
+            ))
         };
         let (at, hook, failed) = self.entry.hooks.iter().filter(owed).filter_map(due).min_by_key(|(at, ..)| *at)?;
         let reason = Reason::HookOwed { hook: hook.clone(), failure: failed.map(|(failure, _)| failure), at };
@@ -577,8 +586,14 @@ impl<'a> World<'a> {
             self.record.checked.as_ref().filter(|checked| checked.serial_number.same(&installed.serial_number));
         let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
         let spread = Duration::from_millis(installed.fingerprint.prefix() % millis);
-        let due = checked.map_or(installed.not_before + spread, |checked| checked.at + interval);
-        Some(self.record.status_unread_at.map_or(due, |at| due.max(at + STATUS_RETRY)))
+        let due = checked.map_or(installed.not_before + spread, |checked| self.after(checked.at, interval));
+        Some(self.record.status_unread_at.map_or(due, |at| due.max(self.after(at, STATUS_RETRY))))
+    }
+
+    /// The end of a wait that began at `at`. An instant that lies ahead is from before the clock was set back: the
+    /// wait is over, or it would last until the clock has caught up (promise 12).
+    fn after(&self, at: Timestamp, wait: Duration) -> Timestamp {
+        if at > self.now + SMALL_STEP { self.now } else { at + wait }
     }
 
     fn left(&self) -> Option<Duration> {
@@ -604,6 +619,7 @@ impl<'a> World<'a> {
     }
 }
 
+const SMALL_STEP: Duration = Duration::from_secs(60);
 const RECHECK: Duration = Duration::from_secs(60);
 const GATHER_INSTALLS: Duration = Duration::from_secs(3);
 const FIRST_LOOK: Duration = Duration::from_secs(5);

@@ -250,6 +250,8 @@ impl Protocol {
             Phase::Chain { emergency } => self.fetched(outcome, emergency),
             Phase::Judged { fetched, emergency } => self.judged(outcome, fetched, emergency),
             Phase::Live => self.live(outcome),
+            // While the end of the request is not on the disk, a crash would bring it back: the key stays.
+            Phase::Recorded { forget: true } if matches!(outcome, Outcome::Failed(_)) => Next::End,
             Phase::Recorded { forget: true } => {
                 self.go(Phase::Forgotten { record: true }, Effect::Forget { attempt: self.attempt })
             }
@@ -329,7 +331,10 @@ impl Protocol {
         match outcome {
             Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
             Outcome::Pending(_) => self.finish(Event::Polled { attempt }),
-            Outcome::Rejected(why) => self.conclude(Event::Rejected { attempt, why }),
+            Outcome::Rejected(why) => {
+                let why = if why.as_str().is_empty() { Text::new(NO_REASON) } else { why };
+                self.conclude(Event::Rejected { attempt, why })
+            }
             Outcome::Failed(failure)
                 if matches!(failure.class, FailureClass::NotFound | FailureClass::RequestRefused) =>
             {
@@ -395,6 +400,7 @@ impl Phase {
                 | Self::Searched { .. }
                 | Self::PickedUp
                 | Self::Kept(_)
+                | Self::Issued(_)
                 | Self::Chain { .. }
                 | Self::Checked(_)
                 | Self::Recorded { .. }
@@ -413,3 +419,6 @@ fn with_remedy(failure: Failure) -> Failure {
         format!("{}; allow duplicate certificates in the profile, or revoke the old certificate", failure.message);
     Failure { message: Text::new(&message), ..failure }
 }
+
+/// What stands for the administrator's comment where TLM tells none.
+const NO_REASON: &str = "TLM tells no reason";

@@ -15,12 +15,12 @@ pub struct Reading {
     #[serde(skip)]
     pub read_at: Option<Timestamp>,
     /// Why the last try failed.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailedReading>,
 }
 
 /// A reading that failed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FailedReading {
     /// Why.
     pub failure: Failure,

@@ -167,6 +167,11 @@ pub struct HookRecord {
 const UNKNOWN_TIMES: u32 = 3;
 const UNKNOWN_SPAN: Duration = Duration::from_secs(3600);
 
+/// Whether a submission counts at `now`. One from far ahead, as a clock that was set back leaves it, does not.
+fn counts(at: Timestamp, now: Timestamp) -> bool {
+    at + BUDGET_SPAN > now && at < now + BUDGET_SPAN
+}
+
 /// How long submissions count.
 pub const BUDGET_SPAN: Duration = Duration::from_secs(86_400);
 
@@ -178,7 +183,6 @@ impl Record {
             Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring } => {
                 self.attempts = self.attempts.max(attempt.0);
                 self.count_submission(at);
-                self.renewal_asked = None;
                 self.stopped = None;
                 self.request = Some(Request {
                     attempt: *attempt,
@@ -215,6 +219,7 @@ impl Record {
                 self.renewal_asked = Some(at);
                 self.stopped = None;
                 self.trouble = Trouble::default();
+                self.disk = Trouble::default();
             }
             Event::KeyForgotten { attempt } => {
                 self.abandoned.remove(attempt);
@@ -263,7 +268,8 @@ impl Record {
                 self.stop(Failure::new(FailureClass::GateRefused, why.join("; ")), at);
             }
             Event::Rejected { why, .. } => {
-                self.stop(Failure::new(FailureClass::RequestRejected, why.as_str()), at);
+                let message = format!("an administrator rejected the request: {why}");
+                self.stop(Failure::new(FailureClass::RequestRejected, message), at);
             }
             Event::Abandoned { attempt } => {
                 self.request = None;
@@ -289,7 +295,7 @@ impl Record {
     /// How many submissions count at `now`.
     #[must_use]
     pub fn submissions_in_a_day(&self, now: Timestamp) -> usize {
-        self.submissions.iter().filter(|at| **at + BUDGET_SPAN > now).count()
+        self.submissions.iter().filter(|at| counts(**at, now)).count()
     }
 
     /// The attempt that a new request gets.
@@ -306,11 +312,17 @@ impl Record {
     }
 
     fn count_submission(&mut self, at: Timestamp) {
-        self.submissions.retain(|earlier| *earlier + BUDGET_SPAN > at);
+        self.submissions.retain(|earlier| counts(*earlier, at));
         self.submissions.push(at);
     }
 
     fn fail(&mut self, failure: &Failure, at: Timestamp) {
+        // Without its key nothing that TLM issues can be used: the request is let go, and made anew.
+        if failure.class == FailureClass::KeyLost
+            && let Some(request) = self.request.take()
+        {
+            self.abandoned.insert(request.attempt, at);
+        }
         if matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused) {
             return self.stop(failure.clone(), at);
         }
@@ -357,6 +369,7 @@ impl Record {
 
     fn installed(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         self.request = None;
+        self.renewal_asked = None;
         self.trouble = Trouble::default();
         self.disk = Trouble::default();
         self.generation = Some(generation);

@@ -201,9 +201,10 @@ impl<T: Tlm> Bench<T> {
                     })
                 })
                 .await;
-            if let Err(failure) = append
-                && must
-            {
+            if let Err(failure) = append {
+                if !must {
+                    self.context.tell(Message::Happened(entry));
+                }
                 return Err(failure);
             }
         }

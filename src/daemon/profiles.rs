@@ -26,9 +26,7 @@ pub struct Profiles {
 impl Profiles {
     /// With the readings that were kept on the disk: they serve, and are not fresh.
     #[must_use]
-    pub fn new(kept: BTreeMap<ProfileRef, Profile>) -> Self {
-        let reading = |profile| Reading { profile: Some(profile), read_at: None, failure: None };
-        let readings = kept.into_iter().map(|(reference, profile)| (reference, reading(profile))).collect();
+    pub fn new(readings: BTreeMap<ProfileRef, Reading>) -> Self {
         Self { readings, being_read: BTreeSet::new(), nothing: Reading::default() }
     }
 
@@ -63,7 +61,7 @@ impl Profiles {
         let reading = self.readings.entry(reference.clone()).or_default();
         match result {
             Ok(profile) => {
-                let is_new = reading.profile.as_ref() != Some(&profile);
+                let is_new = reading.failure.is_some() || reading.profile.as_ref() != Some(&profile);
                 *reading = Reading { profile: Some(profile), read_at: Some(now), failure: None };
                 is_new
             }
@@ -74,14 +72,14 @@ impl Profiles {
                     None => now + ladder(reference, count),
                 };
                 reading.failure = Some(FailedReading { failure, count, until });
-                false
+                true
             }
         }
     }
 
     /// Takes the readings of the disk as if they were read at `now`: for whoever only looks, and asks nobody.
     pub fn trust(&mut self, now: Timestamp) {
-        for reading in self.readings.values_mut() {
+        for reading in self.readings.values_mut().filter(|reading| reading.failure.is_none()) {
             reading.read_at = Some(now);
         }
     }
@@ -96,9 +94,8 @@ impl Profiles {
 
     /// The readings as they are kept on the disk.
     #[must_use]
-    pub fn kept(&self) -> Vec<(ProfileRef, Profile)> {
-        let kept = |(reference, reading): (&ProfileRef, &Reading)| Some((reference.clone(), reading.profile.clone()?));
-        self.readings.iter().filter_map(kept).collect()
+    pub fn kept(&self) -> Vec<(ProfileRef, Reading)> {
+        self.readings.iter().map(|(reference, reading)| (reference.clone(), reading.clone())).collect()
     }
 }
 

@@ -72,6 +72,7 @@ pub struct Daemon<T: Tlm> {
     places: Places,
     clock: ClockCheck,
     trying: bool,
+    keeping: Option<tokio::task::JoinHandle<()>>,
     keys_tried: usize,
     last_tick: (Timestamp, Duration),
     mode: Mode,
@@ -111,6 +112,7 @@ impl<T: Tlm> Daemon<T> {
             surroundings,
             hooks: Hooks::default(),
             trying: false,
+            keeping: None,
             keys_tried: 0,
             mode,
             stop_hooks: watch::Sender::new(false),
@@ -250,6 +252,11 @@ impl<T: Tlm> Daemon<T> {
             names.iter().for_each(|name| self.fleet.wake(name, now));
         }
         self.clock.tick(now);
+        self.judge_clock();
+    }
+
+    /// Whether anything may be submitted by this clock: before the next decision, not at the next tick.
+    fn judge_clock(&mut self) {
         let wrong = (self.clock.state() == ClockState::Wrong).then(|| self.clock.offset_seconds());
         if wrong.is_some() && self.surroundings.clock_wrong.is_none() {
             tracing::error!("the host's clock is wrong: nothing is submitted until it is set right");
@@ -389,6 +396,7 @@ impl<T: Tlm> Daemon<T> {
             Message::Seen(seen) => {
                 if let Some(date) = seen.date {
                     self.clock.compare(date, now);
+                    self.judge_clock();
                 }
             }
             Message::HookEnded { hook, served, failure } => self.hook_ended(&hook, served, failure, now),
@@ -532,15 +540,26 @@ impl<T: Tlm> Daemon<T> {
             }
         }
         if self.profiles.note(profile, result, now) {
-            let context = Arc::clone(&self.context);
-            let kept = self.profiles.kept();
-            tokio::task::spawn_blocking(move || {
-                if let Err(failure) = readings::write(&*context.disk, &context.layout, &kept) {
-                    tracing::warn!("{failure}");
-                }
-            });
+            self.keep_readings();
         }
         users.iter().for_each(|name| self.settle(name));
+    }
+
+    /// Writes the readings beside the loop, one time after the other.
+    fn keep_readings(&mut self) {
+        let context = Arc::clone(&self.context);
+        let kept = self.profiles.kept();
+        let before = self.keeping.take();
+        self.keeping = Some(tokio::spawn(async move {
+            if let Some(before) = before {
+                // A writing that panicked has said so.
+                drop(before.await);
+            }
+            let written = context.blocking(move |c| readings::write(&*c.disk, &c.layout, &kept)).await;
+            if let Err(failure) = written {
+                tracing::warn!("{failure}");
+            }
+        }));
     }
 
     fn owe_hook(&mut self, entry: &Entry, hook: &crate::core::name::HookName) {
@@ -626,6 +645,9 @@ impl<T: Tlm> Daemon<T> {
         }
         while let Ok(message) = messages.try_recv() {
             self.take(message);
+        }
+        if let Some(keeping) = self.keeping.take() {
+            drop(tokio::time::timeout(STOP_PATIENCE, keeping).await);
         }
         tracing::info!("stopped");
     }

@@ -107,7 +107,9 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     let (sender, receiver) = mpsc::unbounded_channel();
     let connect = connector(&main, &sender);
     let api = connect().map_err(|failure| StartError::Config(failure.message.to_string()))?;
-    let kept = readings::read(&*disk, &layout);
+    // What failed before is tried anew at every start.
+    let mut profiles = Profiles::new(readings::read(&*disk, &layout));
+    profiles.expire();
     let context = Arc::new(Context {
         api: RwLock::new(Arc::new(api)),
         connect,
@@ -122,7 +124,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         loop_: sender,
     });
     let inventory = inventory(&main, &InForce::default())?;
-    let daemon = Daemon::new(context, main, inventory, records(&content), Profiles::new(kept), &content, lock, mode);
+    let daemon = Daemon::new(context, main, inventory, records(&content), profiles, &content, lock, mode);
     if let Some(remark) = journal::remark(&content) {
         tracing::error!("{remark}");
     }

@@ -129,7 +129,7 @@ pub enum CertificateError {
     Malformed(&'static str),
 }
 
-/// The certificates of an answer: one or several as PEM, with or without line breaks, or one as bare base64.
+/// The certificates of an answer: one or several as PEM, with or without line breaks, or as bare base64.
 /// Nothing else may stand beside them.
 ///
 /// # Errors
@@ -138,7 +138,7 @@ pub enum CertificateError {
 pub fn certificates(text: &str) -> Result<Vec<Certificate>, CertificateError> {
     let text = plausible(text)?;
     if !text.contains("-----") {
-        return Ok(vec![Certificate::from_der(&pem::decode(text)?)?]);
+        return bare(text);
     }
     let certificate = |part: &Part<'_>| match part {
         Part::Text(text) => Err(CertificateError::OtherText(Text::new(text))),
@@ -146,6 +146,17 @@ pub fn certificates(text: &str) -> Result<Vec<Certificate>, CertificateError> {
         Part::Block(block) => Certificate::from_der(&pem::decode(block.body)?),
     };
     bounded(&pem::parts(text)?)?.iter().map(certificate).collect()
+}
+
+/// Base64 without armour: one certificate, whatever its lines, or one on each line.
+fn bare(text: &str) -> Result<Vec<Certificate>, CertificateError> {
+    let whole = pem::decode(text).map_err(CertificateError::from).and_then(|der| Certificate::from_der(&der));
+    let each = || text.lines().map(|line| Certificate::from_der(&pem::decode(line)?)).collect::<Result<Vec<_>, _>>();
+    match whole {
+        Ok(certificate) => Ok(vec![certificate]),
+        Err(error) if text.lines().count() <= MAX_PARTS => each().map_err(|_| error),
+        Err(error) => Err(error),
+    }
 }
 
 /// The certificates of a PEM file that others may have written: comments and other blocks, such as a private key, are

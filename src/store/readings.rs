@@ -5,7 +5,7 @@ use std::io;
 
 use crate::core::failure::Failure;
 use crate::core::name::ProfileRef;
-use crate::core::profile::Profile;
+use crate::core::reading::Reading;
 
 use super::disk::{Disk, Perms};
 use super::layout::Layout;
@@ -13,8 +13,8 @@ use super::{disk_failure, replace};
 
 /// Reads them. A file that is missing or of another form counts as empty: it is only a copy of what TLM says.
 #[must_use]
-pub fn read(disk: &dyn Disk, layout: &Layout) -> BTreeMap<ProfileRef, Profile> {
-    let kept: Vec<(ProfileRef, Profile)> = match disk.read(&layout.profiles(), LIMIT) {
+pub fn read(disk: &dyn Disk, layout: &Layout) -> BTreeMap<ProfileRef, Reading> {
+    let kept: Vec<(ProfileRef, Reading)> = match disk.read(&layout.profiles(), LIMIT) {
         Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
         Err(_) => Vec::new(),
     };
@@ -26,7 +26,7 @@ pub fn read(disk: &dyn Disk, layout: &Layout) -> BTreeMap<ProfileRef, Profile> {
 /// # Errors
 ///
 /// When the file operation fails.
-pub fn write(disk: &dyn Disk, layout: &Layout, readings: &[(ProfileRef, Profile)]) -> Result<(), Failure> {
+pub fn write(disk: &dyn Disk, layout: &Layout, readings: &[(ProfileRef, Reading)]) -> Result<(), Failure> {
     let path = layout.profiles();
     serde_json::to_vec(readings)
         .map_err(io::Error::from)

@@ -30,7 +30,7 @@ fn each_defect_is_refused_with_its_own_message() {
     refuses(FaultKind::Expired, "expired");
     refuses(FaultKind::BadSignature, "signature");
     refuses(FaultKind::HtmlCertificate, "HTML");
-    refuses(FaultKind::ForeignChain, "issuer");
+    refuses(FaultKind::TrailingData, "other text");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn what_is_only_unusual_is_taken() {
         FaultKind::MissingChain,
         FaultKind::BareBase64,
         FaultKind::Crlf,
-        FaultKind::TrailingData,
+        FaultKind::ForeignChain,
         FaultKind::ExtraName,
     ];
     for kind in unusual {

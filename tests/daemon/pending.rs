@@ -54,6 +54,7 @@ fn once_ends_with_1_while_a_request_is_pending_and_waits_if_told_to() {
 #[test]
 fn a_rejected_request_stops_until_the_operator_says_so() {
     let mut host = waiting();
+    host.simulator.change_variants(|variants| variants.pickup_has_companions = true);
     host.says(&["once"]);
     let id = host.simulator.pending().pop().unwrap();
     assert!(host.simulator.reject(&id, "wrong department"));

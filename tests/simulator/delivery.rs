@@ -89,7 +89,7 @@ fn leaf_text(certificates: &[&[u8]], faults: &[FaultKind]) -> String {
 /// One certificate as PEM, or as a fault has it.
 pub fn text(der: &[u8], faults: &[FaultKind]) -> String {
     if faults.contains(&FaultKind::BareBase64) {
-        return certificate::base64(der);
+        return certificate::base64(der) + "\n";
     }
     let pem = certificate::pem(der);
     if faults.contains(&FaultKind::Crlf) { pem.replace('\n', "\r\n") } else { pem }
