@@ -102,8 +102,8 @@ impl Trouble {
             Self::NoAnswer(_) => Verdict { accepted: after_sending, ..plain(FailureClass::ApiNoAnswer) },
             Self::WrongShape { .. } => Verdict { accepted: after_sending, ..plain(FailureClass::ApiBadAnswer) },
             // A gateway's page: the API behind it is down.
-            Self::Html { status: 500.., retry, .. } => {
-                Verdict { class: FailureClass::ApiUnavailable, accepted: after_sending, retry: *retry }
+            Self::Html { status: status @ 500.., retry, .. } => {
+                Verdict { class: FailureClass::ApiUnavailable, accepted: unless_refused(*status), retry: *retry }
             }
             Self::Html { status, retry, .. } => {
                 Verdict { class: FailureClass::ApiBadAnswer, accepted: unless_refused(*status), retry: *retry }

@@ -619,6 +619,9 @@ impl<'a> World<'a> {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 const SMALL_STEP: Duration = Duration::from_secs(60);
 const RECHECK: Duration = Duration::from_secs(60);
 const GATHER_INSTALLS: Duration = Duration::from_secs(3);

@@ -56,3 +56,6 @@ fn is_overdue(record: &Record, now: Timestamp) -> bool {
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests;

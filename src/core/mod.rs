@@ -25,3 +25,6 @@ pub mod schedule;
 pub mod subject;
 pub mod text;
 pub mod time;
+
+#[cfg(test)]
+mod example;

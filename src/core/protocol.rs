@@ -422,3 +422,6 @@ fn with_remedy(failure: Failure) -> Failure {
 
 /// What stands for the administrator's comment where TLM tells none.
 const NO_REASON: &str = "TLM tells no reason";
+
+#[cfg(test)]
+mod tests;

@@ -409,3 +409,6 @@ impl Request {
         !matches!(self.stage, Stage::Prepared)
     }
 }
+
+#[cfg(test)]
+mod tests;

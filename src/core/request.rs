@@ -150,3 +150,6 @@ fn is_required(attribute: &ProfileAttribute) -> bool {
 fn is_fixed(attributes: &[ProfileAttribute], key: &str) -> bool {
     listed(attributes, key).is_some_and(|attribute| matches!(attribute.origin, Origin::Fixed(_)))
 }
+
+#[cfg(test)]
+mod tests;

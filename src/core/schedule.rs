@@ -53,3 +53,6 @@ fn spread(window: Duration, fingerprint: &Digest) -> Duration {
     let chosen = (tenth * u128::from(fingerprint.prefix())) >> 64;
     Duration::from_millis(u64::try_from(chosen).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,15 +175,15 @@ async fn every_error_shape_reaches_the_message() {
 #[tokio::test]
 async fn html_is_no_answer_of_the_api() {
     let page = "<!DOCTYPE html><html><head><title>Sign in</title></head></html>";
-    for (status, accepted) in [
-        (200, Accepted::Unknown),
-        (400, Accepted::No),
-        (401, Accepted::No),
-        (502, Accepted::Unknown),
-        (503, Accepted::No),
+    for (status, class, accepted) in [
+        (200, FailureClass::ApiBadAnswer, Accepted::Unknown),
+        (400, FailureClass::ApiBadAnswer, Accepted::No),
+        (401, FailureClass::ApiBadAnswer, Accepted::No),
+        (502, FailureClass::ApiUnavailable, Accepted::Unknown),
+        (503, FailureClass::ApiUnavailable, Accepted::No),
     ] {
         let found = failure(Ask::Issue, ResponseTemplate::new(status).set_body_raw(page, "text/html")).await;
-        assert_eq!((found.class, found.accepted), (FailureClass::ApiBadAnswer, accepted), "{status}");
+        assert_eq!((found.class, found.accepted), (class, accepted), "{status}");
         let message = found.message.as_str();
         assert!(message.contains(&format!("HTML page ({status}, \"Sign in\")")), "{message}");
         assert!(message.contains("api.url, its region, or a proxy"), "{message}");

@@ -1,0 +1,403 @@
+//! Decisions at the second before, at and after each bound; each reason by at least one case.
+
+use super::super::event::Event;
+use super::super::example::{
+    DAY, HOUR, MINUTE, SECOND, START, entry, failure, installed, live, profile, read, record, submitting, surroundings,
+};
+use super::super::failure::Failure;
+use super::super::name::Digest;
+use super::super::reading::FailedReading;
+use super::super::record::Checked;
+use super::super::text::Text;
+use super::*;
+
+/// A world in which nothing is due: each case changes one thing.
+struct Case {
+    entry: Entry,
+    observed: Observed,
+    reading: Reading,
+    record: Record,
+    surroundings: Surroundings,
+    now: Timestamp,
+}
+
+impl Case {
+    /// The ordinary certificate, this long after its start, the profile just read.
+    fn after(offset: Duration) -> Self {
+        let now = START + offset;
+        Self {
+            entry: entry(),
+            observed: live(90 * DAY),
+            reading: read(profile(), now),
+            record: Record::default(),
+            surroundings: surroundings(),
+            now,
+        }
+    }
+
+    /// Nothing is installed.
+    fn bare() -> Self {
+        Self { observed: Observed::Absent, ..Self::after(DAY) }
+    }
+
+    fn events(mut self, events: &[(Timestamp, Event)]) -> Self {
+        self.record = record(events);
+        self
+    }
+
+    fn decide(&self) -> Decision {
+        let Self { entry, observed, reading, record, surroundings, now } = self;
+        decide(&World { entry, observed, reading, record, surroundings, now: *now })
+    }
+
+    /// What is done and said.
+    fn told(&self) -> (String, String) {
+        let decision = self.decide();
+        (decision.action.as_str().to_owned(), decision.reason.to_string())
+    }
+}
+
+#[track_caller]
+fn check(case: &Case, action: &str, part: &str) {
+    let (found, reason) = case.told();
+    assert_eq!(found, action, "{reason}");
+    assert!(reason.contains(part), "{part:?} is not in {reason:?}");
+}
+
+fn method(case: &Case) -> Method {
+    match case.decide().action {
+        Action::Submit(submission) => submission.method,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn fail(class: FailureClass, retry: Option<RetryHint>) -> Event {
+    Event::Failed { failure: Failure { retry, ..failure(class) } }
+}
+
+fn pending(at: Timestamp) -> Vec<(Timestamp, Event)> {
+    let request_id = RequestId("r-1".to_owned());
+    vec![(at, submitting(1)), (at, Event::Pending { attempt: Attempt(1), request_id })]
+}
+
+#[test]
+fn renewal_begins_at_its_instant_and_not_a_second_before() {
+    check(&Case::after(60 * DAY - SECOND), "wait", "not due until");
+    check(&Case::after(60 * DAY), "submit", "due: ");
+    check(&Case::after(90 * DAY), "submit", "due: ");
+    check(&Case::after(90 * DAY + SECOND), "submit", "due: ");
+    let decision = Case::after(DAY).decide();
+    assert_eq!(decision.renew_at, Some(START + 60 * DAY));
+    assert!(decision.wake_at <= START + DAY + 6 * HOUR, "it looks again now and then");
+}
+
+#[test]
+fn short_and_long_lives_are_renewed_in_their_last_third() {
+    for lifetime in [HOUR, 47 * DAY, 3650 * DAY] {
+        let mut case = Case::after(lifetime * 2 / 3 - SECOND);
+        case.observed = live(lifetime);
+        case.reading = read(Profile { renewal_window_days: None, ..profile() }, case.now);
+        check(&case, "wait", "not due until");
+        case.now = case.now + 2 * SECOND;
+        check(&case, "submit", "due: ");
+    }
+}
+
+#[test]
+fn what_is_due_at_once_is() {
+    check(&Case::bare(), "submit", "nothing is installed");
+    let change = |change: &dyn Fn(&mut Case)| {
+        let mut case = Case::after(DAY);
+        change(&mut case);
+        case
+    };
+    let differing = |differs| Observed::Installed(Box::new(Installed { differs, ..installed(90 * DAY) }));
+    check(&change(&|case| case.observed = Observed::Damaged(Text::new("no PEM"))), "submit", "no PEM");
+    check(&change(&|case| case.observed = differing(Some(Text::new("names added: x")))), "submit", "names added: x");
+    check(&change(&|case| case.reading.profile.as_mut().unwrap().id.0 = "q".to_owned()), "submit", "profile");
+    let revoked = Checked { serial_number: SerialNumber("0A".to_owned()), revoked: true, at: START };
+    check(&change(&|case| case.record.checked = Some(revoked.clone())), "submit", "revoked");
+    check(&change(&|case| case.record.renewal_asked = Some(START)), "submit", "asked");
+}
+
+#[test]
+fn what_cannot_be_read_is_never_a_reason_to_submit() {
+    let case = Case { observed: Observed::Unreadable(Text::new("EIO")), ..Case::after(89 * DAY) };
+    check(&case, "wait", "EIO");
+    let drifted = Installed { drift: vec![Text::new("key.pem has mode 0644")], ..installed(90 * DAY) };
+    check(&Case { observed: Observed::Installed(Box::new(drifted)), ..Case::after(DAY) }, "repair", "mode 0644");
+}
+
+#[test]
+fn a_profile_is_read_before_a_submission_if_the_last_reading_is_over_an_hour_old() {
+    let mut case = Case::bare();
+    case.reading.read_at = Some(case.now - HOUR + SECOND);
+    check(&case, "submit", "nothing is installed");
+    case.reading.read_at = Some(case.now - HOUR);
+    check(&case, "read-profile", "is being read");
+    let until = case.now + MINUTE;
+    let failed = FailedReading { failure: failure(FailureClass::ApiUnreachable), count: 1, until };
+    case.reading.failure = Some(failed);
+    case.observed = live(90 * DAY);
+    case.now = START + 70 * DAY;
+    case.reading.failure.as_mut().unwrap().until = case.now + MINUTE;
+    check(&case, "wait", "could not be read");
+    case.now = START + 82 * DAY;
+    case.reading.failure.as_mut().unwrap().until = case.now + MINUTE;
+    check(&case, "submit", "due: ");
+}
+
+#[test]
+fn a_misfit_is_told_and_nothing_is_sent() {
+    let mut case = Case::bare();
+    case.reading.profile.as_mut().unwrap().status = "Suspended".to_owned();
+    check(&case, "wait", "not Active");
+    check(&case, "wait", "nothing is sent until the entry or the profile changes");
+}
+
+#[test]
+fn the_method_follows_duplicates_and_the_entry() {
+    let case = |wanted, allows_duplicates, observed: Observed| {
+        let mut case = Case { observed, ..Case::after(70 * DAY) };
+        case.entry.request_method = wanted;
+        case.reading.profile.as_mut().unwrap().allows_duplicates = allows_duplicates;
+        case
+    };
+    let renew = Method::Renew { serial_number: SerialNumber("0A".to_owned()), fingerprint: Digest([0; 32]) };
+    assert_eq!(method(&case(RequestMethod::Auto, true, live(90 * DAY))), Method::New);
+    assert_eq!(method(&case(RequestMethod::Auto, false, live(90 * DAY))), renew);
+    assert_eq!(method(&case(RequestMethod::New, false, live(90 * DAY))), Method::New);
+    assert_eq!(method(&case(RequestMethod::Renew, true, live(90 * DAY))), renew);
+    assert_eq!(method(&case(RequestMethod::Auto, false, Observed::Absent)), Method::New);
+    assert_eq!(method(&case(RequestMethod::Auto, false, live(60 * DAY))), Method::New, "an expired one is not renewed");
+}
+
+#[test]
+fn a_pending_request_is_polled_on_its_own_ladder() {
+    let since = START + 60 * DAY;
+    let case = |offset| Case { now: since + offset, ..Case::after(60 * DAY) }.events(&pending(since));
+    check(&case(29 * SECOND), "wait", "request r-1 is pending");
+    check(&case(30 * SECOND), "pick-up", "request r-1 is pending");
+    check(&case(80 * DAY), "pick-up", "pending");
+    let mut busy = case(30 * SECOND);
+    busy.surroundings.clock_wrong = Some(Some(3600));
+    check(&busy, "pick-up", "pending");
+}
+
+#[test]
+fn an_entry_that_changes_abandons_its_request() {
+    let mut case = Case { now: START + 61 * DAY, ..Case::after(0 * DAY) }.events(&pending(START + 60 * DAY));
+    case.entry.names.dns_names.push("new.example.com".to_owned());
+    check(&case, "abandon", "given up");
+}
+
+#[test]
+fn an_abandoned_key_is_kept_for_ninety_days() {
+    let abandoned = |offset| {
+        let mut case = Case::after(offset);
+        case.record.abandoned.insert(Attempt(1), START);
+        case.record.stopped = None;
+        case.observed = live(3650 * DAY);
+        case
+    };
+    check(&abandoned(90 * DAY - SECOND), "wait", "not due");
+    check(&abandoned(90 * DAY), "forget-key", "removed");
+}
+
+#[test]
+fn a_lost_answer_is_looked_up_and_after_ten_minutes_submitted_again_with_the_same_key() {
+    let since = START + 60 * DAY;
+    let lost = Event::AnswerLost { attempt: Attempt(1), failure: failure(FailureClass::ApiNoAnswer) };
+    let case = |offset| {
+        let now = since + offset;
+        Case { now, reading: read(profile(), now), ..Case::after(0 * DAY) }
+            .events(&[(since, submitting(1)), (since, lost.clone())])
+    };
+    check(&case(4 * SECOND), "wait", "was lost");
+    check(&case(5 * SECOND), "look-up", "was lost");
+    let again = case(10 * MINUTE);
+    let Action::Submit(submission) = again.decide().action else { panic!("{:?}", again.told()) };
+    assert!(submission.prepared && submission.attempt == Attempt(1), "the same key and CSR");
+    let mut blind = case(MINUTE);
+    blind.surroundings.can_search = false;
+    check(&blind, "wait", "was lost");
+}
+
+#[test]
+fn failures_wait_on_the_ladder_and_never_longer_than_a_tenth_of_what_is_left() {
+    let at = START + 70 * DAY;
+    let case = |offset, count: u32, class| {
+        let now = at + offset;
+        let events: Vec<_> = (0..count).map(|_| (at, fail(class, None))).collect();
+        Case { now, reading: read(profile(), now), ..Case::after(0 * DAY) }.events(&events)
+    };
+    check(&case(47 * SECOND, 1, FailureClass::RequestRefused), "wait", "failed 1 time, last: it said no");
+    check(&case(73 * SECOND, 1, FailureClass::RequestRefused), "submit", "due: ");
+    check(&case(4 * HOUR, 12, FailureClass::RequestRefused), "wait", "failed 12 times");
+    check(&case(8 * HOUR, 12, FailureClass::RequestRefused), "submit", "due: ");
+    let end = START + 90 * DAY;
+    let late = Case { now: end - 9 * HOUR, reading: read(profile(), end - 9 * HOUR), ..Case::after(0 * DAY) };
+    let late =
+        late.events(&(0..12).map(|_| (end - 10 * HOUR, fail(FailureClass::RequestRefused, None))).collect::<Vec<_>>());
+    check(&late, "submit", "due: ");
+}
+
+#[test]
+fn a_hint_wins_and_an_outage_that_ended_ends_the_wait() {
+    let at = START + 70 * DAY;
+    let hint = RetryHint::After(2 * HOUR);
+    let mut case = Case { now: at + HOUR, reading: read(profile(), at + HOUR), ..Case::after(0 * DAY) }
+        .events(&[(at, fail(FailureClass::ApiUnavailable, Some(hint)))]);
+    check(&case, "wait", "tried again at");
+    case.surroundings.api_recovered_at = Some(at + MINUTE);
+    check(&case, "submit", "due: ");
+    let early = START + 75 * DAY;
+    let case = Case::after(70 * DAY)
+        .events(&[(START + 70 * DAY, fail(FailureClass::RenewalTooEarly, Some(RetryHint::At(early))))]);
+    check(&case, "wait", "TLM lets it be renewed from");
+    assert_eq!(case.decide().wake_at, early);
+}
+
+#[test]
+fn refusals_stop_until_something_changes() {
+    let at = START + 70 * DAY;
+    let stopped = |event: Event, offset| {
+        let now = at + offset;
+        Case { now, reading: read(profile(), now), ..Case::after(0 * DAY) }.events(&[(at, submitting(1)), (at, event)])
+    };
+    let attempt = Attempt(1);
+    let gate = || Event::GateRefused { attempt, why: vec![Text::new("wrong key")] };
+    check(&stopped(gate(), DAY - SECOND), "wait", "wrong key");
+    check(&stopped(gate(), DAY), "submit", "due: ");
+    let rejected = || Event::Rejected { attempt, why: Text::new("no") };
+    check(&stopped(rejected(), 15 * DAY), "wait", "rejected the request: no");
+    let mut changed = stopped(rejected(), HOUR);
+    changed.entry.names.dns_names.push("new.example.com".to_owned());
+    check(&changed, "submit", "due: ");
+    let mut changed = stopped(rejected(), HOUR);
+    changed.reading.profile.as_mut().unwrap().renewal_window_days = Some(31);
+    check(&changed, "submit", "due: ");
+    let duplicate = Event::NotAccepted { attempt, failure: failure(FailureClass::DuplicateRefused) };
+    check(&stopped(duplicate.clone(), 10 * DAY), "wait", "duplicate-refused");
+    check(&stopped(duplicate, 21 * DAY), "submit", "due: ");
+}
+
+#[test]
+fn the_budget_holds_back_what_is_beyond_it_but_not_the_operators_word() {
+    let now = START + 70 * DAY;
+    let spent = |count: u64| {
+        let mut case = Case { now, reading: read(profile(), now), ..Case::after(0 * DAY) };
+        case.record.submissions = (0..count).map(|n| now - HOUR - MINUTE * u32::try_from(n).unwrap()).rev().collect();
+        case
+    };
+    check(&spent(5), "submit", "due: ");
+    check(&spent(6), "wait", "all 6 submissions of a day are spent");
+    assert_eq!(spent(6).decide().wake_at, now - HOUR - 5 * MINUTE + DAY);
+    let mut asked = spent(6);
+    asked.record.renewal_asked = Some(now);
+    check(&asked, "submit", "due: ");
+    asked.record.submissions.push(now);
+    check(&asked, "wait", "are spent");
+}
+
+#[test]
+fn short_lives_get_three_times_the_submissions_that_they_need() {
+    // Lives an hour, is renewed every 40 minutes, so 36 times a day.
+    let now = START + 50 * MINUTE;
+    let mut case = Case { now, observed: live(HOUR), reading: read(profile(), now), ..Case::after(0 * DAY) };
+    case.record.submissions = (0..107).map(|n| now - DAY + SECOND * (n + 1)).collect();
+    check(&case, "submit", "due: ");
+    case.record.submissions.push(now - SECOND);
+    check(&case, "wait", "all 108 submissions");
+}
+
+#[test]
+fn what_forbids_submissions_says_so_and_installs_go_on() {
+    let mut case = Case::bare();
+    case.surroundings.clock_wrong = Some(Some(3600));
+    check(&case, "wait", "the host's clock is 1 h behind");
+    case.surroundings.clock_wrong = None;
+    case.surroundings.journal_too_new = true;
+    check(&case, "wait", "newer renewd");
+    let issued = Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0B".to_owned()) };
+    let case = case.events(&[(START, submitting(1)), (START, issued)]);
+    check(&case, "install", "issued");
+}
+
+#[test]
+fn what_lacks_a_usage_is_held_until_accepted_or_the_emergency_stage() {
+    let held = |offset| {
+        let why = Text::new("it lacks client_auth");
+        let events = [
+            (START + 60 * DAY, submitting(1)),
+            (START + 60 * DAY, Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0B".to_owned()) }),
+            (START + 60 * DAY, Event::Held { attempt: Attempt(1), why, usages: None }),
+        ];
+        Case::after(offset).events(&events)
+    };
+    check(&held(81 * DAY - SECOND), "wait", "it lacks client_auth");
+    check(&held(81 * DAY), "install", "issued");
+    let mut accepted = held(61 * DAY);
+    accepted.entry.usages = Some(Vec::new());
+    check(&accepted, "install", "issued");
+    check(&Case { observed: Observed::Absent, ..held(61 * DAY) }, "install", "issued");
+}
+
+#[test]
+fn a_hook_is_owed_a_few_seconds_after_the_install_and_repeated_on_its_ladder() {
+    let hook: HookName = "nginx".parse().unwrap();
+    let generation = super::super::name::Generation(1);
+    let done = Event::Installed {
+        attempt: Attempt(1),
+        generation,
+        serial_number: SerialNumber("0A".to_owned()),
+        fingerprint: Digest([0; 32]),
+        not_after: START + 90 * DAY,
+        hooks: vec![hook.clone()],
+    };
+    let failed = Event::HookFailed { hook: hook.clone(), generation, failure: failure(FailureClass::HookFailed) };
+    let case = |offset, events: &[(Timestamp, Event)]| {
+        let mut case = Case::after(offset).events(events);
+        case.entry.hooks = vec![hook.clone()];
+        case
+    };
+    check(&case(2 * SECOND, &[(START, done.clone())]), "wait", "hook nginx is owed");
+    check(&case(3 * SECOND, &[(START, done.clone())]), "run-hook", "hook nginx is owed");
+    let events = [(START, done), (START + 3 * SECOND, failed)];
+    check(&case(40 * SECOND, &events), "wait", "it said no");
+    check(&case(90 * SECOND, &events), "run-hook", "it said no");
+}
+
+#[test]
+fn the_state_at_tlm_is_looked_at_once_in_the_interval() {
+    let mut case = Case::after(DAY);
+    case.surroundings.status_check_interval = Some(DAY);
+    check(&case, "check-status", "not due until");
+    case.record.checked =
+        Some(Checked { serial_number: SerialNumber("0A".to_owned()), revoked: false, at: case.now - DAY + SECOND });
+    check(&case, "wait", "not due until");
+    case.surroundings.can_check = false;
+    case.record.checked = None;
+    check(&case, "wait", "not due until");
+}
+
+/// Promise 12: a clock that was set back stalls nothing for longer than the wait itself, and reissues nothing.
+#[test]
+fn a_clock_that_was_set_back_stalls_nothing() {
+    let year = 365 * DAY;
+    let ahead = START + 70 * DAY + year;
+    let now = START + 70 * DAY;
+    let case = |events: &[(Timestamp, Event)]| {
+        Case { now, reading: read(profile(), now), ..Case::after(0 * DAY) }.events(events)
+    };
+    check(&case(&[(ahead, fail(FailureClass::RequestRefused, None))]), "submit", "due: ");
+    check(&case(&[(ahead, fail(FailureClass::ApiRateLimited, Some(RetryHint::After(HOUR))))]), "submit", "due: ");
+    check(&case(&pending(ahead)), "pick-up", "pending");
+    let lost = Event::AnswerLost { attempt: Attempt(1), failure: failure(FailureClass::ApiNoAnswer) };
+    check(&case(&[(ahead, submitting(1)), (ahead, lost)]), "submit", "due: ");
+    check(&case(&[(ahead, fail(FailureClass::DiskFull, None))]), "submit", "due: ");
+    let mut idle = case(&[]);
+    idle.now = START + DAY;
+    idle.record.submissions = vec![ahead; 6];
+    check(&idle, "wait", "not due until");
+}

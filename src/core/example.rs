@@ -1,0 +1,136 @@
+//! An ordinary certificate for the core's tests: 90 days from the epoch's noon, under a profile with 30 days' window.
+
+use std::time::Duration;
+
+use super::decide::Surroundings;
+use super::entry::{Access, Entry, FixedFiles, RequestMethod, Sans, Source, SubjectFrom};
+use super::event::{Event, Method};
+use super::failure::{Failure, FailureClass};
+use super::key::KeyType;
+use super::name::{Attempt, Digest, Generation, ProfileId, ProfileRef, SerialNumber};
+use super::observed::{Installed, Observed};
+use super::profile::{Origin, Profile, ProfileAttribute};
+use super::reading::Reading;
+use super::record::Record;
+use super::time::Timestamp;
+
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// The start of the ordinary certificate.
+pub(super) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+pub(super) fn entry() -> Entry {
+    Entry {
+        name: "www".parse().unwrap(),
+        source: Source { file: "certs.d/www.toml".to_owned(), line: 1 },
+        profile: ProfileRef::Id(ProfileId("p".to_owned())),
+        seat: "www.example.com".to_owned(),
+        subject: std::collections::BTreeMap::new(),
+        common_name: Some("www.example.com".to_owned()),
+        names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
+        key: None,
+        reuse_key: false,
+        validity: None,
+        renew_before: None,
+        request_method: RequestMethod::Auto,
+        usages: None,
+        exact_names: false,
+        subject_from: SubjectFrom::Request,
+        hooks: Vec::new(),
+        probes: Vec::new(),
+        formats: Vec::new(),
+        access: Access::default(),
+        files: FixedFiles::default(),
+        tags: Vec::new(),
+        custom_attributes: Vec::new(),
+        ca_attributes: std::collections::BTreeMap::new(),
+    }
+}
+
+pub(super) fn attribute(key: &str) -> ProfileAttribute {
+    ProfileAttribute { key: key.to_owned(), mandatory: false, multiple: false, origin: Origin::Request }
+}
+
+pub(super) fn profile() -> Profile {
+    Profile {
+        id: ProfileId("p".to_owned()),
+        name: "Web".to_owned(),
+        status: "Active".to_owned(),
+        enrollment_method: "rest_api".to_owned(),
+        authentication_method: "third_party_app".to_owned(),
+        renewal_window_days: Some(30),
+        allows_duplicates: true,
+        allows_validity: false,
+        validity: None,
+        keys: vec![KeyType::EcdsaP256, KeyType::EcdsaP384],
+        escrows_keys: false,
+        subject: vec![attribute("common_name"), attribute("country")],
+        san: vec![ProfileAttribute { multiple: true, ..attribute("dns_names") }],
+        issuers: Vec::new(),
+    }
+}
+
+/// A certificate that lives so long from [`START`] on, its renewal time at the very start of the window.
+pub(super) fn installed(lifetime: Duration) -> Installed {
+    Installed {
+        generation: Generation(1),
+        serial_number: SerialNumber("0A".to_owned()),
+        fingerprint: Digest([0; 32]),
+        spki: Digest([1; 32]),
+        not_before: START,
+        not_after: START + lifetime,
+        usages: Vec::new(),
+        profile: Some(ProfileId("p".to_owned())),
+        differs: None,
+        drift: Vec::new(),
+    }
+}
+
+pub(super) fn live(lifetime: Duration) -> Observed {
+    Observed::Installed(Box::new(installed(lifetime)))
+}
+
+/// The profile, read at this instant.
+pub(super) fn read(profile: Profile, at: Timestamp) -> Reading {
+    Reading { profile: Some(profile), read_at: Some(at), failure: None }
+}
+
+pub(super) fn surroundings() -> Surroundings {
+    Surroundings {
+        submissions_per_day: 6,
+        status_check_interval: None,
+        first_poll: Duration::from_secs(30),
+        clock_wrong: None,
+        journal_too_new: false,
+        can_search: true,
+        can_check: true,
+        api_recovered_at: None,
+    }
+}
+
+pub(super) fn failure(class: FailureClass) -> Failure {
+    Failure::new(class, "it said no")
+}
+
+pub(super) fn submitting(attempt: u64) -> Event {
+    Event::Submitting {
+        attempt: Attempt(attempt),
+        method: Method::New,
+        asked: entry().asked(),
+        profile: ProfileId("p".to_owned()),
+        profile_version: profile().version(),
+        key: KeyType::EcdsaP256,
+        spki: Digest([2; 32]),
+        expiring: true,
+    }
+}
+
+/// A record of these events.
+pub(super) fn record(events: &[(Timestamp, Event)]) -> Record {
+    let mut record = Record::default();
+    events.iter().for_each(|(at, event)| record.apply(*at, event));
+    record
+}

@@ -1,0 +1,72 @@
+//! When `status` exits with 1, condition by condition.
+
+use super::super::decide::{Surroundings, World, decide};
+use super::super::event::Event;
+use super::super::example::{
+    DAY, HOUR, SECOND, START, entry, failure, live, profile, read, record, submitting, surroundings,
+};
+use super::super::failure::FailureClass;
+use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
+use super::super::text::Text;
+use super::*;
+
+#[track_caller]
+fn check(observed: &Observed, events: &[(Timestamp, Event)], now: Timestamp, expected: Option<&str>) {
+    let mut entry = entry();
+    entry.hooks = vec!["nginx".parse().unwrap()];
+    let (reading, record, surroundings): (_, _, Surroundings) = (read(profile(), now), record(events), surroundings());
+    let decision = decide(&World {
+        entry: &entry,
+        observed,
+        reading: &reading,
+        record: &record,
+        surroundings: &surroundings,
+        now,
+    });
+    let found = problem(&entry, observed, &record, reading.profile.as_ref(), &decision, now);
+    assert_eq!(found, expected, "{}", decision.reason);
+}
+
+#[test]
+fn each_condition_has_its_code() {
+    let live = live(90 * DAY);
+    check(&live, &[], START + DAY, None);
+    check(&live, &[], START + 74 * DAY, None);
+    check(&live, &[], START + 75 * DAY, Some("renewal-overdue"));
+    check(&live, &[], START + 90 * DAY, Some("renewal-overdue"));
+    check(&live, &[], START + 90 * DAY + SECOND, Some("certificate-expired"));
+    let refused = Event::Failed { failure: failure(FailureClass::RequestRefused) };
+    check(&live, &[(START + 61 * DAY, refused)], START + 61 * DAY, Some("certificate-failing"));
+    let rejected = Event::Rejected { attempt: Attempt(1), why: Text::new("no") };
+    let at = START + 61 * DAY;
+    check(&live, &[(at, submitting(1)), (at, rejected)], at, Some("certificate-rejected"));
+    let issued = Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0B".to_owned()) };
+    let held = Event::Held { attempt: Attempt(1), why: Text::new("no usage"), usages: None };
+    check(&live, &[(at, submitting(1)), (at, issued), (at, held)], at, Some("certificate-staged"));
+}
+
+#[test]
+fn pending_is_healthy_until_a_day_without_a_certificate() {
+    let request_id = RequestId("r".to_owned());
+    let events = [(START, submitting(1)), (START, Event::Pending { attempt: Attempt(1), request_id })];
+    check(&Observed::Absent, &events, START + DAY - SECOND, None);
+    check(&Observed::Absent, &events, START + DAY, Some("first-issuance-overdue"));
+    check(&live(90 * DAY), &events, START + 70 * DAY, None);
+}
+
+#[test]
+fn a_hook_may_be_owed_for_an_hour_and_may_not_fail() {
+    let installed = Event::Installed {
+        attempt: Attempt(1),
+        generation: Generation(1),
+        serial_number: SerialNumber("0A".to_owned()),
+        fingerprint: Digest([0; 32]),
+        not_after: START + 90 * DAY,
+        hooks: vec!["nginx".parse().unwrap()],
+    };
+    check(&live(90 * DAY), &[(START, installed.clone())], START + HOUR - SECOND, None);
+    check(&live(90 * DAY), &[(START, installed.clone())], START + HOUR, Some("hook-overdue"));
+    let hook = "nginx".parse().unwrap();
+    let failed = Event::HookFailed { hook, generation: Generation(1), failure: failure(FailureClass::HookFailed) };
+    check(&live(90 * DAY), &[(START, installed), (START, failed)], START + SECOND, Some("certificate-failing"));
+}

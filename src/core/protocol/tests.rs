@@ -1,0 +1,175 @@
+//! The write-ahead order, and what follows each outcome.
+
+use super::super::decide::Submission;
+use super::super::example::{START, entry, failure, profile};
+use super::*;
+
+fn submission(prepared: bool) -> Action {
+    Action::Submit(Submission {
+        attempt: Attempt(1),
+        prepared,
+        method: Method::New,
+        key: KeyType::EcdsaP256,
+        expiring: true,
+    })
+}
+
+/// Runs an action, each effect answered by the table; the names of the effects in their order.
+fn run(action: &Action, answer: impl Fn(&Effect) -> Outcome) -> Vec<String> {
+    let profile = profile();
+    let started = Protocol::start(&entry(), (profile.id.clone(), profile.version()), action);
+    let (mut protocol, mut effect) = started.unwrap();
+    let mut seen = Vec::new();
+    loop {
+        assert!(seen.len() < 20, "{seen:?}");
+        seen.push(name(&effect));
+        match protocol.step(answer(&effect)) {
+            Next::Perform(next) => effect = next,
+            Next::End => return seen,
+        }
+    }
+}
+
+fn name(effect: &Effect) -> String {
+    let text = match effect {
+        Effect::Record(event) => format!("record {event:?}"),
+        other => format!("{other:?}"),
+    };
+    text.split([' ', '(', '{'])
+        .filter(|word| !word.is_empty())
+        .take(if text.starts_with("record") { 2 } else { 1 })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Everything goes well.
+fn well(effect: &Effect) -> Outcome {
+    match effect {
+        Effect::MakeKey { key, .. } => Outcome::Key { spki: Digest([2; 32]), key: *key },
+        Effect::ReadKey { .. } => Outcome::Key { spki: Digest([2; 32]), key: KeyType::EcdsaP256 },
+        Effect::Send(_) | Effect::PickUp(_) => Outcome::Issued(SerialNumber("0A".to_owned())),
+        Effect::LookUp => Outcome::NotFound,
+        Effect::Judge { .. } => Outcome::Judged(Verdict::Accepted),
+        Effect::Install { .. } => Outcome::Installed { generation: Generation(1), leaf: Box::new(leaf()) },
+        Effect::CheckStatus(_) => Outcome::Status { revoked: false },
+        Effect::CheckRoom
+        | Effect::Record(_)
+        | Effect::KeepAnswer { .. }
+        | Effect::ReadAnswer { .. }
+        | Effect::FetchChain(_)
+        | Effect::Forget { .. }
+        | Effect::Repair => Outcome::Done,
+    }
+}
+
+fn leaf() -> Leaf {
+    Leaf {
+        serial_number: SerialNumber("0A".to_owned()),
+        fingerprint: Digest([0; 32]),
+        spki: Digest([2; 32]),
+        not_before: START,
+        not_after: START,
+        key: None,
+        common_name: None,
+        subject: std::collections::BTreeMap::new(),
+        names: super::super::entry::Sans::default(),
+        usages: Vec::new(),
+    }
+}
+
+#[test]
+fn key_and_intent_are_on_the_disk_before_the_request_leaves() {
+    let order = run(&submission(false), well);
+    let expected = [
+        "CheckRoom",
+        "MakeKey",
+        "record Submitting",
+        "Send",
+        "KeepAnswer",
+        "record Issued",
+        "Judge",
+        "Install",
+        "record Installed",
+        "Forget",
+        "record KeyForgotten",
+    ];
+    assert_eq!(order, expected);
+    assert_eq!(run(&submission(true), well).get(1).map(String::as_str), Some("ReadKey"), "the same key again");
+}
+
+/// When an effect fails, this comes after it, and nothing is sent.
+#[test]
+fn what_fails_before_the_request_sends_nothing() {
+    for failing in ["CheckRoom", "MakeKey", "record Submitting"] {
+        let order = run(&submission(false), |effect| {
+            if name(effect) == failing { Outcome::Failed(failure(FailureClass::DiskFull)) } else { well(effect) }
+        });
+        assert_eq!(order.last().map(String::as_str), Some("record Failed"), "{failing}");
+        assert!(!order.contains(&"Send".to_owned()), "{failing}: {order:?}");
+    }
+}
+
+#[test]
+fn each_answer_is_recorded_as_what_it_is() {
+    #[track_caller]
+    fn check(outcome: &Outcome, expected: &[&str]) {
+        let order = run(&submission(false), |effect| match effect {
+            Effect::Send(_) => outcome.clone(),
+            other => well(other),
+        });
+        let after: Vec<&str> = order.iter().map(String::as_str).skip_while(|name| *name != "Send").skip(1).collect();
+        assert_eq!(after, expected, "{outcome:?}");
+    }
+    let failed = |class, accepted| Outcome::Failed(Failure { accepted, ..failure(class) });
+    check(&Outcome::Pending(Some(RequestId("r".to_owned()))), &["record Pending"]);
+    check(&failed(FailureClass::ApiNoAnswer, Accepted::Unknown), &["record AnswerLost"]);
+    check(&failed(FailureClass::RequestRefused, Accepted::No), &["record NotAccepted"]);
+    check(&failed(FailureClass::DuplicateRefused, Accepted::No), &["record NotAccepted"]);
+    check(&failed(FailureClass::AlreadyRenewed, Accepted::No), &["LookUp", "record NotAccepted"]);
+}
+
+#[test]
+fn the_gate_decides_what_becomes_of_an_answer() {
+    #[track_caller]
+    fn check(verdict: &Verdict, expected: &[&str]) {
+        let pick_up = Action::PickUp(Attempt(1), RequestId("r".to_owned()));
+        let order = run(&pick_up, |effect| match effect {
+            Effect::Judge { .. } => Outcome::Judged(verdict.clone()),
+            other => well(other),
+        });
+        let after: Vec<&str> =
+            order.iter().map(String::as_str).skip_while(|name| *name != "record Issued").skip(1).collect();
+        assert_eq!(after, expected, "{verdict:?}");
+    }
+    let accepted = ["Judge", "Install", "record Installed", "Forget", "record KeyForgotten"];
+    check(&Verdict::Accepted, &accepted);
+    check(&Verdict::Held(Text::new("no client_auth")), &["Judge", "record Held"]);
+    check(&Verdict::NotYetValid(START), &["Judge", "record Waits"]);
+    let refused = ["Judge", "FetchChain", "Judge", "record GateRefused", "Forget", "record KeyForgotten"];
+    check(&Verdict::Refused(vec![Text::new("wrong key")]), &refused);
+}
+
+#[test]
+fn the_key_stays_while_the_end_of_its_request_is_not_recorded() {
+    let order = run(&submission(false), |effect| match name(effect).as_str() {
+        "record Installed" => Outcome::Failed(failure(FailureClass::DiskFull)),
+        _ => well(effect),
+    });
+    assert_eq!(order.last().map(String::as_str), Some("record Installed"), "{order:?}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_kept_is_installed_all_the_same() {
+    for failing in ["KeepAnswer", "record Issued"] {
+        let order = run(&submission(false), |effect| {
+            if name(effect) == failing { Outcome::Failed(failure(FailureClass::DiskFull)) } else { well(effect) }
+        });
+        assert!(order.contains(&"record Installed".to_owned()), "{failing}: {order:?}");
+    }
+}
+
+#[test]
+fn what_only_waits_has_no_protocol() {
+    let started = Protocol::start(&entry(), (profile().id, 0), &Action::Wait);
+    assert!(started.is_none());
+}

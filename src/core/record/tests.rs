@@ -1,0 +1,107 @@
+//! The fold: what each event leaves behind.
+
+use super::super::example::{DAY, HOUR, SECOND, START, failure, record, submitting};
+use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
+use super::*;
+
+fn pending(attempt: u64) -> Event {
+    Event::Pending { attempt: Attempt(attempt), request_id: RequestId("r".to_owned()) }
+}
+
+fn installed(attempt: u64) -> Event {
+    Event::Installed {
+        attempt: Attempt(attempt),
+        generation: Generation(7),
+        serial_number: SerialNumber("0A".to_owned()),
+        fingerprint: Digest([0; 32]),
+        not_after: START + 90 * DAY,
+        hooks: vec!["nginx".parse().unwrap()],
+    }
+}
+
+#[test]
+fn a_request_goes_through_its_stages_and_an_install_ends_it() {
+    let mut record = record(&[(START, submitting(1))]);
+    let stage = |record: &Record| record.request.as_ref().map(|request| request.stage.clone());
+    assert_eq!(stage(&record), Some(Stage::Submitted { looks: 0, looked_at: None }));
+    record.apply(START + SECOND, &pending(1));
+    assert!(matches!(stage(&record), Some(Stage::Pending { polls: 0, .. })));
+    record.apply(START + HOUR, &Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0A".to_owned()) });
+    assert!(matches!(stage(&record), Some(Stage::Issued { waits_until: None, .. })));
+    record.apply(START + HOUR, &installed(1));
+    assert_eq!((stage(&record), record.generation), (None, Some(Generation(7))));
+    assert!(record.hooks.values().all(|hook| hook.done_at.is_none()) && record.hooks.len() == 1, "the hook is owed");
+    assert_eq!(record.next_attempt(), Attempt(2));
+}
+
+#[test]
+fn what_was_certainly_refused_does_not_count_and_keeps_its_key() {
+    let refused = Event::NotAccepted { attempt: Attempt(1), failure: failure(FailureClass::RequestRefused) };
+    let record = record(&[(START, submitting(1)), (START, refused)]);
+    assert_eq!(record.submissions_in_a_day(START), 0);
+    assert_eq!(record.request.map(|request| request.stage), Some(Stage::Prepared));
+    assert_eq!(record.trouble.count, 1);
+}
+
+#[test]
+fn a_submission_counts_for_a_day_and_one_from_a_wrong_clock_does_not() {
+    let lost = |attempt| Event::AnswerLost { attempt: Attempt(attempt), failure: failure(FailureClass::ApiNoAnswer) };
+    let record = record(&[(START, submitting(1)), (START, lost(1))]);
+    assert_eq!(record.submissions_in_a_day(START + DAY - SECOND), 1);
+    assert_eq!(record.submissions_in_a_day(START + DAY), 0);
+    assert_eq!(record.submissions_in_a_day(START - HOUR), 1, "a small step back frees nothing");
+    assert_eq!(record.submissions_in_a_day(START - 2 * DAY), 0, "a large one does not stall for ever");
+}
+
+#[test]
+fn a_lost_key_lets_its_request_go() {
+    let lost = Event::Failed { failure: failure(FailureClass::KeyLost) };
+    let record = record(&[(START, submitting(1)), (START, pending(1)), (START + HOUR, lost)]);
+    assert_eq!(record.request, None);
+    assert!(record.abandoned.contains_key(&Attempt(1)), "its other files are still to be removed");
+    assert_eq!((record.trouble.count, record.submissions_in_a_day(START + HOUR)), (1, 1));
+}
+
+#[test]
+fn a_refusal_of_the_gate_stays_in_view_until_the_operator_or_an_install() {
+    let asked = (START, Event::RenewalAsked);
+    let refused = Event::GateRefused { attempt: Attempt(1), why: vec![Text::new("wrong key")] };
+    let mut record = record(&[asked, (START + SECOND, submitting(1)), (START + SECOND, refused)]);
+    assert_eq!(record.stopped.as_ref().map(|stop| stop.failure.class), Some(FailureClass::GateRefused));
+    assert_eq!(record.renewal_asked, Some(START), "what was asked for has not come");
+    record.apply(START + HOUR, &submitting(2));
+    record.apply(START + HOUR, &installed(2));
+    assert_eq!((record.stopped, record.renewal_asked), (None, None));
+}
+
+#[test]
+fn the_operators_word_ends_every_wait() {
+    let full = Event::Failed { failure: failure(FailureClass::DiskFull) };
+    let mut record =
+        record(&[(START, full), (START, Event::Failed { failure: failure(FailureClass::ApiUnreachable) })]);
+    assert_eq!((record.disk.count, record.trouble.count), (1, 1));
+    record.apply(START + SECOND, &Event::RenewalAsked);
+    assert_eq!((record.disk.count, record.trouble.count), (0, 0));
+}
+
+#[test]
+fn a_pickup_that_is_unknown_three_times_over_an_hour_is_lost() {
+    let unknown = || Event::PickupUnknown { attempt: Attempt(1), failure: failure(FailureClass::NotFound) };
+    let at = |offset: Duration| (START + offset, unknown());
+    let begun = [(START, submitting(1)), (START, pending(1))];
+    let is_lost = |times: &[Duration]| {
+        let events: Vec<_> = begun.iter().cloned().chain(times.iter().map(|offset| at(*offset))).collect();
+        matches!(record(&events).request.unwrap().stage, Stage::Submitted { .. })
+    };
+    assert!(!is_lost(&[Duration::ZERO, HOUR]));
+    assert!(!is_lost(&[Duration::ZERO, SECOND, HOUR - SECOND]));
+    assert!(is_lost(&[Duration::ZERO, SECOND, HOUR]));
+}
+
+#[test]
+fn an_unknown_event_changes_nothing() {
+    let mut record = record(&[(START, submitting(1)), (START, pending(1))]);
+    let before = record.clone();
+    record.apply(START + HOUR, &Event::Unknown);
+    assert_eq!(record, before);
+}

@@ -1,0 +1,82 @@
+//! Every misfit of entry and profile, by its own words, before anything is sent.
+
+use super::super::example::{attribute, entry, profile};
+use super::super::failure::FailureClass::{EntryMismatch, ProfileUnusable};
+use super::*;
+
+#[track_caller]
+fn refuses(class: FailureClass, parts: &[&str], change: impl FnOnce(&mut Entry, &mut Profile)) {
+    let (mut entry, mut profile) = (entry(), profile());
+    change(&mut entry, &mut profile);
+    let failure = compose(&entry, &profile).unwrap_err();
+    assert_eq!(failure.class, class);
+    for part in parts.iter().chain(&["certs.d/www.toml line 1", "\"Web\""]) {
+        assert!(failure.message.as_str().contains(part), "{part}: {failure}");
+    }
+}
+
+#[test]
+fn an_unusable_profile_says_why() {
+    refuses(ProfileUnusable, &["\"Suspended\", not Active"], |_, profile| profile.status = "Suspended".into());
+    refuses(ProfileUnusable, &["\"scep\", not rest_api"], |_, profile| profile.enrollment_method = "scep".into());
+    refuses(ProfileUnusable, &["\"csr\", not third_party_app"], |_, profile| {
+        profile.authentication_method = "csr".into();
+    });
+    refuses(ProfileUnusable, &["key escrow"], |_, profile| profile.escrows_keys = true);
+}
+
+#[test]
+fn an_entry_that_does_not_fit_says_what_to_change() {
+    let country = |entry: &mut Entry, values: &[&str]| {
+        entry.subject.insert(SubjectAttribute::Country, values.iter().map(|&value| value.to_owned()).collect());
+    };
+    refuses(EntryMismatch, &["no rsa-2048", "ecdsa-p256, ecdsa-p384"], |entry, _| entry.key = Some(KeyType::Rsa2048));
+    refuses(EntryMismatch, &["remove `validity`"], |entry, _| {
+        entry.validity = Some(Validity { unit: super::super::entry::ValidityUnit::Days, duration: 30 });
+    });
+    refuses(
+        EntryMismatch,
+        &["does not list subject attribute country", "remove `subject.country`"],
+        |entry, profile| {
+            country(entry, &["CH"]);
+            profile.subject.pop();
+        },
+    );
+    refuses(EntryMismatch, &["one value of country", "names 2"], |entry, _| country(entry, &["CH", "DE"]));
+    refuses(EntryMismatch, &["requires subject attribute state", "add `subject.state`"], |_, profile| {
+        profile.subject.push(ProfileAttribute { mandatory: true, ..attribute("state") });
+    });
+    refuses(EntryMismatch, &["add `common_name`"], |entry, profile| {
+        entry.common_name = None;
+        profile.subject[0].mandatory = true;
+    });
+    refuses(EntryMismatch, &["kind dns_names", "remove `dns_names`"], |_, profile| profile.san.clear());
+    refuses(EntryMismatch, &["one of dns_names", "names 2"], |entry, profile| {
+        entry.names.dns_names.push("b.example.com".into());
+        profile.san[0].multiple = false;
+    });
+    refuses(EntryMismatch, &["requires emails: add `emails`"], |_, profile| {
+        profile.san.push(ProfileAttribute { mandatory: true, ..attribute("emails") });
+    });
+    refuses(EntryMismatch, &["no PKCS#12"], |entry, _| entry.formats.push(Format::Pkcs12));
+}
+
+#[test]
+fn all_misfits_are_told_at_once() {
+    refuses(EntryMismatch, &["no rsa-4096", "remove `dns_names`"], |entry, profile| {
+        entry.key = Some(KeyType::Rsa4096);
+        profile.san.clear();
+    });
+}
+
+#[test]
+fn what_the_profile_fixes_is_never_sent_nor_required() {
+    let mut profile = profile();
+    let origin = Origin::Fixed("Example AG".to_owned());
+    profile.subject.push(ProfileAttribute { mandatory: true, origin, ..attribute("organization_name") });
+    let mut entry = entry();
+    entry.subject.insert(SubjectAttribute::OrganizationName, vec!["Other".to_owned()]);
+    let wish = compose(&entry, &profile).unwrap();
+    assert_eq!(wish.subject.keys().map(|attribute| attribute.key()).collect::<Vec<_>>(), ["common_name"]);
+    assert_eq!(wish.key, KeyType::EcdsaP256, "the first that the profile takes");
+}
