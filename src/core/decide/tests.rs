@@ -65,10 +65,9 @@ fn check(case: &Case, action: &str, part: &str) {
 }
 
 fn method(case: &Case) -> Method {
-    match case.decide().action {
-        Action::Submit(submission) => submission.method,
-        other => panic!("{other:?}"),
-    }
+    let decision = case.decide();
+    let Action::Submit(submission) = decision.action else { panic!("{decision:?}") };
+    submission.method
 }
 
 fn fail(class: FailureClass, retry: Option<RetryHint>) -> Event {
@@ -186,7 +185,7 @@ fn a_pending_request_is_polled_on_its_own_ladder() {
 
 #[test]
 fn an_entry_that_changes_abandons_its_request() {
-    let mut case = Case { now: START + 61 * DAY, ..Case::after(0 * DAY) }.events(&pending(START + 60 * DAY));
+    let mut case = Case { now: START + 61 * DAY, ..Case::after(Duration::ZERO) }.events(&pending(START + 60 * DAY));
     case.entry.names.dns_names.push("new.example.com".to_owned());
     check(&case, "abandon", "given up");
 }
@@ -210,7 +209,7 @@ fn a_lost_answer_is_looked_up_and_after_ten_minutes_submitted_again_with_the_sam
     let lost = Event::AnswerLost { attempt: Attempt(1), failure: failure(FailureClass::ApiNoAnswer) };
     let case = |offset| {
         let now = since + offset;
-        Case { now, reading: read(profile(), now), ..Case::after(0 * DAY) }
+        Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }
             .events(&[(since, submitting(1)), (since, lost.clone())])
     };
     check(&case(4 * SECOND), "wait", "was lost");
@@ -229,14 +228,14 @@ fn failures_wait_on_the_ladder_and_never_longer_than_a_tenth_of_what_is_left() {
     let case = |offset, count: u32, class| {
         let now = at + offset;
         let events: Vec<_> = (0..count).map(|_| (at, fail(class, None))).collect();
-        Case { now, reading: read(profile(), now), ..Case::after(0 * DAY) }.events(&events)
+        Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(&events)
     };
     check(&case(47 * SECOND, 1, FailureClass::RequestRefused), "wait", "failed 1 time, last: it said no");
     check(&case(73 * SECOND, 1, FailureClass::RequestRefused), "submit", "due: ");
     check(&case(4 * HOUR, 12, FailureClass::RequestRefused), "wait", "failed 12 times");
     check(&case(8 * HOUR, 12, FailureClass::RequestRefused), "submit", "due: ");
     let end = START + 90 * DAY;
-    let late = Case { now: end - 9 * HOUR, reading: read(profile(), end - 9 * HOUR), ..Case::after(0 * DAY) };
+    let late = Case { now: end - 9 * HOUR, reading: read(profile(), end - 9 * HOUR), ..Case::after(Duration::ZERO) };
     let late =
         late.events(&(0..12).map(|_| (end - 10 * HOUR, fail(FailureClass::RequestRefused, None))).collect::<Vec<_>>());
     check(&late, "submit", "due: ");
@@ -246,7 +245,7 @@ fn failures_wait_on_the_ladder_and_never_longer_than_a_tenth_of_what_is_left() {
 fn a_hint_wins_and_an_outage_that_ended_ends_the_wait() {
     let at = START + 70 * DAY;
     let hint = RetryHint::After(2 * HOUR);
-    let mut case = Case { now: at + HOUR, reading: read(profile(), at + HOUR), ..Case::after(0 * DAY) }
+    let mut case = Case { now: at + HOUR, reading: read(profile(), at + HOUR), ..Case::after(Duration::ZERO) }
         .events(&[(at, fail(FailureClass::ApiUnavailable, Some(hint)))]);
     check(&case, "wait", "tried again at");
     case.surroundings.api_recovered_at = Some(at + MINUTE);
@@ -263,7 +262,8 @@ fn refusals_stop_until_something_changes() {
     let at = START + 70 * DAY;
     let stopped = |event: Event, offset| {
         let now = at + offset;
-        Case { now, reading: read(profile(), now), ..Case::after(0 * DAY) }.events(&[(at, submitting(1)), (at, event)])
+        Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }
+            .events(&[(at, submitting(1)), (at, event)])
     };
     let attempt = Attempt(1);
     let gate = || Event::GateRefused { attempt, why: vec![Text::new("wrong key")] };
@@ -286,7 +286,7 @@ fn refusals_stop_until_something_changes() {
 fn the_budget_holds_back_what_is_beyond_it_but_not_the_operators_word() {
     let now = START + 70 * DAY;
     let spent = |count: u64| {
-        let mut case = Case { now, reading: read(profile(), now), ..Case::after(0 * DAY) };
+        let mut case = Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) };
         case.record.submissions = (0..count).map(|n| now - HOUR - MINUTE * u32::try_from(n).unwrap()).rev().collect();
         case
     };
@@ -304,7 +304,7 @@ fn the_budget_holds_back_what_is_beyond_it_but_not_the_operators_word() {
 fn short_lives_get_three_times_the_submissions_that_they_need() {
     // Lives an hour, is renewed every 40 minutes, so 36 times a day.
     let now = START + 50 * MINUTE;
-    let mut case = Case { now, observed: live(HOUR), reading: read(profile(), now), ..Case::after(0 * DAY) };
+    let mut case = Case { now, observed: live(HOUR), reading: read(profile(), now), ..Case::after(Duration::ZERO) };
     case.record.submissions = (0..107).map(|n| now - DAY + SECOND * (n + 1)).collect();
     check(&case, "submit", "due: ");
     case.record.submissions.push(now - SECOND);
@@ -388,7 +388,7 @@ fn a_clock_that_was_set_back_stalls_nothing() {
     let ahead = START + 70 * DAY + year;
     let now = START + 70 * DAY;
     let case = |events: &[(Timestamp, Event)]| {
-        Case { now, reading: read(profile(), now), ..Case::after(0 * DAY) }.events(events)
+        Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(events)
     };
     check(&case(&[(ahead, fail(FailureClass::RequestRefused, None))]), "submit", "due: ");
     check(&case(&[(ahead, fail(FailureClass::ApiRateLimited, Some(RetryHint::After(HOUR))))]), "submit", "due: ");

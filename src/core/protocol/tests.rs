@@ -31,10 +31,7 @@ fn run(action: &Action, answer: impl Fn(&Effect) -> Outcome) -> Vec<String> {
 }
 
 fn name(effect: &Effect) -> String {
-    let text = match effect {
-        Effect::Record(event) => format!("record {event:?}"),
-        other => format!("{other:?}"),
-    };
+    let text = if let Effect::Record(event) = effect { format!("record {event:?}") } else { format!("{effect:?}") };
     text.split([' ', '(', '{'])
         .filter(|word| !word.is_empty())
         .take(if text.starts_with("record") { 2 } else { 1 })
@@ -113,10 +110,13 @@ fn what_fails_before_the_request_sends_nothing() {
 fn each_answer_is_recorded_as_what_it_is() {
     #[track_caller]
     fn check(outcome: &Outcome, expected: &[&str]) {
-        let order = run(&submission(false), |effect| match effect {
-            Effect::Send(_) => outcome.clone(),
-            other => well(other),
-        });
+        let order =
+            run(
+                &submission(false),
+                |effect| {
+                    if matches!(effect, Effect::Send(_)) { outcome.clone() } else { well(effect) }
+                },
+            );
         let after: Vec<&str> = order.iter().map(String::as_str).skip_while(|name| *name != "Send").skip(1).collect();
         assert_eq!(after, expected, "{outcome:?}");
     }
@@ -133,9 +133,8 @@ fn the_gate_decides_what_becomes_of_an_answer() {
     #[track_caller]
     fn check(verdict: &Verdict, expected: &[&str]) {
         let pick_up = Action::PickUp(Attempt(1), RequestId("r".to_owned()));
-        let order = run(&pick_up, |effect| match effect {
-            Effect::Judge { .. } => Outcome::Judged(verdict.clone()),
-            other => well(other),
+        let order = run(&pick_up, |effect| {
+            if matches!(effect, Effect::Judge { .. }) { Outcome::Judged(verdict.clone()) } else { well(effect) }
         });
         let after: Vec<&str> =
             order.iter().map(String::as_str).skip_while(|name| *name != "record Issued").skip(1).collect();
