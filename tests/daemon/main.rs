@@ -16,9 +16,11 @@ mod gate;
 mod hooks;
 mod host;
 mod issue;
+mod notify;
 mod pending;
 mod profiles;
 mod reload;
 mod renew;
 #[path = "../simulator/mod.rs"]
 mod simulator;
+mod watch;
