@@ -183,6 +183,7 @@ impl<T: Tlm> Daemon<T> {
 
     pub(super) fn happened(&mut self, entry: &event::Entry) {
         log_event(entry);
+        self.metrics.happened(&entry.event);
         match self.fleet.one_mut(&entry.name) {
             Some(managed) => managed.record.apply(entry.at, &entry.event),
             None => self.records.entry(entry.name.clone()).or_default().apply(entry.at, &entry.event),

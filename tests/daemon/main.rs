@@ -16,6 +16,7 @@ mod gate;
 mod hooks;
 mod host;
 mod issue;
+mod metrics;
 mod notify;
 mod pending;
 mod profiles;
