@@ -38,17 +38,15 @@ impl<T: Tlm> Daemon<T> {
         self.settle(&name);
     }
 
-    /// Removes the keys of requests that were never submitted: the journal does not know them.
+    /// Removes the keys of requests that were never submitted: the journal does not know them. One that is too new may
+    /// know them in words of its own.
     fn forget_orphans(&self, name: &CertName, record: &Record) {
-        let known = |attempt| {
-            record.request.as_ref().is_some_and(|request| request.attempt == attempt)
-                || record.abandoned.contains_key(&attempt)
-        };
+        if self.surroundings.journal_too_new {
+            return;
+        }
         let context = &self.context;
-        for attempt in pending::attempts(&*context.disk, &context.layout, name) {
-            if !known(attempt)
-                && let Err(failure) = pending::forget(&*context.disk, &context.layout, name, attempt)
-            {
+        for attempt in pending::orphans(&*context.disk, &context.layout, name, record) {
+            if let Err(failure) = pending::forget(&*context.disk, &context.layout, name, attempt) {
                 tracing::warn!(%name, "{failure}");
             }
         }

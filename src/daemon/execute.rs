@@ -114,7 +114,7 @@ impl<T: Tlm> Bench<T> {
                 Ok(Outcome::Done)
             }
             Effect::Repair => {
-                self.context.blocking(move |c| generation::repair(&*c.disk, &c.layout, &entry)).await?;
+                self.context.blocking(move |c| generation::repair(&*c.disk, &c.layout, &c.ground, &entry)).await?;
                 Ok(Outcome::Done)
             }
             Effect::CheckStatus(serial) => {
@@ -419,7 +419,7 @@ impl<T: Tlm> Bench<T> {
                     attempt,
                     profile: &profile,
                 };
-                generation::install(&*c.disk, &c.layout, &entry, &set, c.keep_generations)
+                generation::install(&*c.disk, &c.layout, &c.ground, &entry, &set, c.keep_generations)
             })
             .await?;
         Ok(Outcome::Installed { generation, leaf: facts })
