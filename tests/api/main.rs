@@ -14,5 +14,7 @@ mod errors;
 mod requests;
 mod secrets;
 mod server;
+#[path = "../simulator/mod.rs"]
+mod simulator;
 mod tls;
 mod wire;
