@@ -598,6 +598,10 @@ impl<T: Tlm> Daemon<T> {
         now: Timestamp,
     ) {
         self.hooks.ended(key);
+        // Ended by this daemon's own end: not failed, but owed as before, and run at the next start.
+        if failure.is_some() && *self.stop_hooks.borrow() {
+            return;
+        }
         for (name, hook, generation) in served {
             let event = match &failure {
                 None => Event::HookDone { hook, generation },
