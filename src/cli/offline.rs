@@ -11,6 +11,7 @@ use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::fleet::Managed;
+use crate::daemon::kept;
 use crate::daemon::profiles::Profiles;
 use crate::daemon::run::Mode;
 use crate::daemon::setup;
@@ -43,12 +44,15 @@ pub(super) fn service_user(main: &Main) -> ServiceUser {
 ///
 /// # Errors
 ///
-/// When the inventory or the state directory cannot be read.
+/// When the state directory cannot be read.
 pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
     let now = at.unwrap_or_else(|| SystemClock::default().now());
-    let files = config::load_inventory(&main, service_user(&main)).map_err(|problem| problem.to_string())?;
-    let inventory = config::settle(files, &main.hooks, &config::InForce::default());
     let layout = Layout::new(&main.state_dir);
+    let in_force = kept::read(&RealDisk, &layout);
+    let inventory = match config::load_inventory(&main, service_user(&main)) {
+        Ok(files) => config::settle(files, &main.hooks, &in_force),
+        Err(problem) => config::hold(&main, problem, &in_force),
+    };
     let content = Journal::read(&RealDisk, &layout).map_err(|failure| failure.to_string())?;
     let mut records = setup::records(&content);
     let mut profiles = Profiles::new(readings::read(&RealDisk, &layout));

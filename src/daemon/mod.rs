@@ -8,6 +8,7 @@ pub mod control;
 pub mod execute;
 pub mod fleet;
 pub mod hooks;
+pub mod kept;
 pub mod message;
 pub mod notify;
 pub mod profiles;

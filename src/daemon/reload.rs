@@ -12,6 +12,7 @@ use crate::core::name::CertName;
 use crate::core::text::Text;
 
 use super::run::Daemon;
+use super::setup;
 
 /// Reads everything anew.
 pub fn reload<T: Tlm>(daemon: &mut Daemon<T>) {
@@ -60,14 +61,15 @@ fn check_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<(), Text> {
 }
 
 fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>) {
-    let files = match config::load_inventory(&daemon.main, ServiceUser::of_process()) {
-        Ok(files) => files,
-        Err(problem) => return tracing::error!("nothing of the inventory changes: {problem}"),
+    let in_force = &daemon.inventory.in_force;
+    let inventory = match config::load_inventory(&daemon.main, ServiceUser::of_process()) {
+        Ok(files) => config::settle(files, &daemon.main.hooks, in_force),
+        Err(problem) => config::hold(&daemon.main, problem, in_force),
     };
-    let inventory = config::settle(files, &daemon.main.hooks, &daemon.inventory.in_force);
+    setup::keep(&daemon.context, &inventory.in_force);
     for state in inventory.files.iter().filter(|state| !state.problems.is_empty()) {
         for problem in &state.problems {
-            tracing::error!(file = %state.label, "refused, its last good content stays in force: {}", problem.summary());
+            tracing::error!(file = %state.label, "refused, what was in force stays: {}", problem.summary());
         }
     }
     let wanted: BTreeMap<CertName, Entry> =

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::api::credentials::CredentialFiles;
-use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots};
+use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots, Tlm};
 use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, permission_problems};
 use crate::core::admission::Pace;
 use crate::core::decide::Surroundings;
@@ -29,6 +29,7 @@ use crate::store::{readings, replace};
 
 use super::clock::{Clock, SystemClock};
 use super::context::{Connect, Context};
+use super::kept;
 use super::message::Message;
 use super::profiles::Profiles;
 use super::run::{Daemon, Mode};
@@ -123,7 +124,8 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         clock,
         loop_: sender,
     });
-    let inventory = inventory(&main, &InForce::default())?;
+    let inventory = inventory(&main, &kept::read(&*context.disk, &context.layout))?;
+    keep(&context, &inventory.in_force);
     let daemon = Daemon::new(context, main, inventory, records(&content), profiles, &content, lock, mode);
     if let Some(remark) = journal::remark(&content) {
         tracing::error!("{remark}");
@@ -131,15 +133,26 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     Ok((daemon, receiver))
 }
 
-/// Reads the drop-in files and settles which are in force.
+/// Reads the drop-in files and settles which are in force. A directory that is missing or cannot be read lets go of
+/// nothing.
 ///
 /// # Errors
 ///
-/// When the directory cannot be read or is not to be trusted.
+/// When the directory is not to be trusted.
 pub fn inventory(main: &Main, in_force: &InForce) -> Result<Inventory, StartError> {
-    let files = config::load_inventory(main, ServiceUser::of_process())
-        .map_err(|problem| StartError::Config(problem.to_string()))?;
-    Ok(config::settle(files, &main.hooks, in_force))
+    let service = ServiceUser::of_process();
+    match config::load_inventory(main, service) {
+        Ok(files) => Ok(config::settle(files, &main.hooks, in_force)),
+        Err(problem) if permission_problems(main, service).is_empty() => Ok(config::hold(main, problem, in_force)),
+        Err(problem) => Err(StartError::Config(problem.to_string())),
+    }
+}
+
+/// Keeps what is in force for the next start. Where that fails the daemon goes on without.
+pub fn keep<T: Tlm>(context: &Context<T>, in_force: &InForce) {
+    if let Err(failure) = kept::write(&*context.disk, &context.layout, in_force) {
+        tracing::error!("what is in force is not kept for the next start: {failure}");
+    }
 }
 
 /// The journal, folded.
