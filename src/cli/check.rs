@@ -8,13 +8,13 @@ use crate::daemon::{kept, setup};
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
-use super::{exit, offline, output};
+use super::{exit, output, user};
 
 /// Reads everything and changes nothing.
 pub(super) fn run(file: &Path) -> ExitCode {
-    let (main, mut problems) = config::examine_main(file);
+    let (main, mut problems) = examine(file);
     let inventory = main.map(|main| {
-        let service = offline::service_user(&main);
+        let service = setup::service_user(&main);
         add(&mut problems, config::permission_problems(&main, service));
         inventory(&main, service)
     });
@@ -30,6 +30,16 @@ pub(super) fn run(file: &Path) -> ExitCode {
     let count = problems.len();
     output::complain(&format!("\n{count} problem{}", if count == 1 { "" } else { "s" }));
     exit::CONFIG.into()
+}
+
+/// Reads `renewd.toml` as the service does: what root can read tells nothing of what the service can.
+fn examine(file: &Path) -> (Option<Main>, Vec<Problem>) {
+    let (main, problems) = config::examine_main(file);
+    match &main {
+        // Any user may check; one who is not root does so with the rights that he has.
+        Some(main) if user::become_owner(&main.state_dir).is_ok() => config::examine_main(file),
+        Some(_) | None => (main, problems),
+    }
 }
 
 /// The drop-in files, those of a directory that others may write to as well.

@@ -1,10 +1,9 @@
 //! What the files tell, with no daemon: readers take no lock, create nothing, and tolerate a journal that is being
 //! written.
 
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use crate::config::{self, Inventory, Main, ServiceUser};
+use crate::config::{self, Inventory, Main};
 use crate::core::breaker::Breaker;
 use crate::core::clock::ClockCheck;
 use crate::core::text::Text;
@@ -34,12 +33,6 @@ pub(super) struct Look {
     pub(super) now: Timestamp,
 }
 
-/// The user whom the files have to be safe from others for: the owner of the state directory.
-pub(super) fn service_user(main: &Main) -> ServiceUser {
-    std::fs::metadata(&main.state_dir)
-        .map_or_else(|_| ServiceUser::of_process(), |metadata| ServiceUser { uid: metadata.uid(), gid: metadata.gid() })
-}
-
 /// Looks, and decides for `at`, or for now.
 ///
 /// # Errors
@@ -49,7 +42,7 @@ pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
     let now = at.unwrap_or_else(|| SystemClock::default().now());
     let layout = Layout::new(&main.state_dir);
     let in_force = kept::read(&RealDisk, &layout);
-    let inventory = match config::load_inventory(&main, service_user(&main)) {
+    let inventory = match config::load_inventory(&main, setup::service_user(&main)) {
         Ok(files) => config::settle(files, &main.hooks, &in_force),
         Err(problem) => config::hold(&main, problem, &in_force),
     };

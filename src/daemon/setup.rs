@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -78,8 +79,16 @@ impl std::error::Error for StartError {}
 /// Every problem, as text with its places.
 pub fn main_configuration(path: &Path) -> Result<Main, StartError> {
     let main = config::load_main(path).map_err(|problems| StartError::Config(shown(&problems)))?;
-    let problems = permission_problems(&main, ServiceUser::of_process());
+    let problems = permission_problems(&main, service_user(&main));
     if problems.is_empty() { Ok(main) } else { Err(StartError::Config(shown(&problems))) }
+}
+
+/// The user whom the files have to be safe from others for: the owner of the state directory, whom commands become that
+/// are started as root.
+#[must_use]
+pub fn service_user(main: &Main) -> ServiceUser {
+    std::fs::metadata(&main.state_dir)
+        .map_or_else(|_| ServiceUser::of_process(), |metadata| ServiceUser { uid: metadata.uid(), gid: metadata.gid() })
 }
 
 /// Problems as text, a blank line between two.

@@ -114,3 +114,24 @@ fn check_tells_all_in_one_run() {
         assert!(said.err.contains(part), "{part}: {}", said.err);
     }
 }
+
+/// Root can read every file; the service cannot read one that root wrote for itself alone.
+#[test]
+fn check_by_root_sees_with_the_eyes_of_the_service() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can become somebody else");
+        return;
+    }
+    let host = Host::with_www();
+    fs::set_permissions(host.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(host.path("state")).unwrap();
+    for name in ["state", "renewd.toml", "certs.d"] {
+        chown(host.path(name), Some(65534), Some(65534)).unwrap();
+    }
+    let said = host.says(&["check"]);
+    assert_eq!(said.code, 78);
+    let file = host.path("certs.d/www.toml");
+    let remedy = format!("run: chgrp 65534 {0} && chmod g+r {0}", file.display());
+    assert!(said.err.contains(&remedy), "{}", said.err);
+}
