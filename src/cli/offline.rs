@@ -1,10 +1,9 @@
 //! What the files tell, with no daemon: readers take no lock, create nothing, and tolerate a journal that is being
 //! written.
 
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use crate::config::{self, Inventory, Main, ServiceUser};
+use crate::config::{self, Inventory, Main};
 use crate::core::breaker::Breaker;
 use crate::core::clock::ClockCheck;
 use crate::core::text::Text;
@@ -12,6 +11,7 @@ use crate::core::time::Timestamp;
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::fleet::Managed;
 use crate::daemon::hooks::Hooks;
+use crate::daemon::kept;
 use crate::daemon::profiles::Profiles;
 use crate::daemon::run::Mode;
 use crate::daemon::setup;
@@ -34,22 +34,19 @@ pub(super) struct Look {
     pub(super) now: Timestamp,
 }
 
-/// The user whom the files have to be safe from others for: the owner of the state directory.
-pub(super) fn service_user(main: &Main) -> ServiceUser {
-    std::fs::metadata(&main.state_dir)
-        .map_or_else(|_| ServiceUser::of_process(), |metadata| ServiceUser { uid: metadata.uid(), gid: metadata.gid() })
-}
-
 /// Looks, and decides for `at`, or for now.
 ///
 /// # Errors
 ///
-/// When the inventory or the state directory cannot be read.
+/// When the state directory cannot be read.
 pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
     let now = at.unwrap_or_else(|| SystemClock::default().now());
-    let files = config::load_inventory(&main, service_user(&main)).map_err(|problem| problem.to_string())?;
-    let inventory = config::settle(files, &main.hooks, &config::InForce::default());
     let layout = Layout::new(&main.state_dir);
+    let in_force = kept::read(&RealDisk, &layout);
+    let inventory = match config::load_inventory(&main, setup::service_user(&main)) {
+        Ok(files) => config::settle(files, &main.hooks, &in_force),
+        Err(problem) => config::hold(&main, problem, &in_force),
+    };
     let content = Journal::read(&RealDisk, &layout).map_err(|failure| failure.to_string())?;
     let mut records = setup::records(&content);
     let mut profiles = Profiles::new(readings::read(&RealDisk, &layout));

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::core::name::CertName;
 use crate::core::reason::State;
 use crate::daemon::control::{Reply, Request};
-use crate::daemon::setup;
+use crate::daemon::{kept, setup};
+use crate::store::layout::Layout;
+use crate::store::real_disk::RealDisk;
 
 use super::{control, exit, once, output, start, user};
 
@@ -49,7 +51,8 @@ fn told(answer: &str) -> ExitCode {
 
 fn by_itself(config: &Path, names: &[CertName]) -> ExitCode {
     let passed = start::configuration(config).and_then(|main| {
-        let known = setup::inventory(&main, &crate::config::InForce::default()).map_err(|error| {
+        let in_force = kept::read(&RealDisk, &Layout::new(&main.state_dir));
+        let known = setup::inventory(&main, &in_force).map_err(|error| {
             output::complain(&error.to_string());
             error.exit_code()
         })?;

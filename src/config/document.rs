@@ -1,15 +1,17 @@
 //! Whole files as text: `renewd.toml` and the drop-in files. Pure: what is read from the disk comes from `load`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::claim::{Claim, Claimed};
 use super::entry::{Surroundings, entry, unknown_hook};
 use super::entry_table::{EntryTable, FilesTable, ProbeTable};
-use super::hook::{HookTable, hooks};
+use super::hook::{HookTable, hook_names, hooks};
 use super::main_table::{MainTable, complete, main_keys};
 use super::problem::{Fault, Problem};
 use super::read::{FromToml, Named, unfit};
@@ -18,7 +20,7 @@ use super::sheet::Sheet;
 use super::table::{Table, read_table, table};
 use crate::core::entry::Entry;
 use crate::core::hook::Hook;
-use crate::core::name::HookName;
+use crate::core::name::{CertName, HookName};
 
 /// What a drop-in file holds, checked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +32,8 @@ pub struct FileContent {
     /// The hooks of `renewd.toml` that its certificates use, as they were when the file was read: a file that stays in
     /// force after it was refused keeps them.
     pub inherited: BTreeMap<HookName, Hook>,
+    /// What its certificates have for themselves alone.
+    pub(super) claimed: Vec<Claimed>,
 }
 
 table! {
@@ -67,18 +71,29 @@ impl Main {
 ///
 /// Every problem of the text, in its order.
 pub fn parse_main(file: &Path, text: &str) -> Result<Main, Vec<Problem>> {
+    match examine_main_text(file, text) {
+        (Some(main), problems) if problems.is_empty() => Ok(main),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// The settings as far as they can be told, and every problem of the text. `None`: the text is no TOML, or it does not
+/// tell where the drop-in files are.
+pub(super) fn examine_main_text(file: &Path, text: &str) -> (Option<Main>, Vec<Problem>) {
     let label = file.display().to_string();
     let mut sheet = Sheet::new(&label, text);
-    let main = document::<MainTable>(text, &mut sheet).map(|table| {
+    let main = document::<MainTable>(text, &mut sheet).and_then(|table| {
+        let tells_inventory = table.inventory.is_some() || !table.has("inventory");
         let known = hook_names(table.hook.as_ref());
         for hook in table.defaults.iter().filter_map(|defaults| defaults.get_ref().hooks.as_ref()) {
             for hook in hook.get_ref().iter().filter(|hook| !known.contains(hook.get_ref())) {
                 sheet.refuse(hook.span(), unknown_hook(hook.get_ref(), &known));
             }
         }
-        complete(table, file, &mut sheet)
+        let main = complete(table, file, &mut sheet);
+        tells_inventory.then_some(main)
     });
-    outcome(main, sheet)
+    (main, sheet.finish())
 }
 
 /// Reads the text of a drop-in file, which messages and entries call `label`.
@@ -94,55 +109,62 @@ pub fn parse_inventory_file(main: &Main, label: &str, text: &str) -> Result<File
 
 fn content(table: FileTable, main: &Main, sheet: &mut Sheet<'_>) -> FileContent {
     let mut known = hook_names(table.hook.as_ref());
-    known.extend(main.hooks.keys().cloned());
+    known.extend(main.hook_names.iter().cloned());
     let hooks = hooks(table.hook, sheet);
     let around = Surroundings { main, hooks: &known };
     let tables = table.certificate.map(|tables| tables.into_inner().0).unwrap_or_default();
     let mut entries = Vec::with_capacity(tables.len());
-    let mut claimed = Claimed::default();
+    let mut taken = Taken::default();
     for table in &tables {
         let Some(entry) = entry(table, &around, sheet) else { continue };
-        claimed.claim(&entry, table, sheet);
+        taken.take(&entry, table, sheet);
         entries.push(entry);
     }
     let inherited = inherited(&entries, &hooks, main);
-    FileContent { entries, hooks, inherited }
+    FileContent { entries, hooks, inherited, claimed: taken.claimed }
 }
 
 /// What the entries of one file have taken so far: a second claim is a problem.
 #[derive(Default)]
-struct Claimed {
-    names: BTreeMap<String, u32>,
-    targets: BTreeMap<PathBuf, String>,
+struct Taken {
+    /// Each claim, with the name and the line of the entry that has it.
+    holders: BTreeMap<Claim, (CertName, u32)>,
+    claimed: Vec<Claimed>,
 }
 
-impl Claimed {
-    fn claim(&mut self, entry: &Entry, table: &Spanned<EntryTable>, sheet: &mut Sheet<'_>) {
-        if let Some(line) = self.names.insert(entry.name.as_str().to_owned(), entry.source.line) {
-            let span = table.get_ref().name.as_ref().map_or_else(|| table.span(), Spanned::span);
-            let fault = Fault::new(format!("the certificate of line {line} is named `{}` as well", entry.name));
-            sheet.refuse(span, fault.expected("a name that is unique in the inventory"));
-        }
-        let own = table.get_ref().files.as_ref().map(Spanned::get_ref);
-        for (key, path) in entry.files.targets() {
-            let Some(owner) = self.targets.insert(path.clone(), entry.name.to_string()) else { continue };
-            if owner == entry.name.as_str() {
-                continue;
-            }
-            let span = own.and_then(|files| files.targets().find(|(own, _)| *own == key).map(|(_, path)| path.span()));
-            let fault = Fault::new(format!("certificate `{owner}` writes the same file"));
-            sheet.refuse(span.unwrap_or_else(|| table.span()), fault.expected("a path of its own for each file"));
+impl Taken {
+    fn take(&mut self, entry: &Entry, table: &Spanned<EntryTable>, sheet: &mut Sheet<'_>) {
+        for (claim, span) in claims(entry, table) {
+            self.claimed.push(Claimed { claim: claim.clone(), place: sheet.place(span.clone()) });
+            let holder = self.holders.insert(claim.clone(), (entry.name.clone(), entry.source.line));
+            let Some((name, line)) = holder else { continue };
+            let fault = match claim {
+                Claim::Name(name) => Fault::new(format!("the certificate of line {line} is named `{name}` as well"))
+                    .expected("a name that is unique in the inventory"),
+                // Within one entry it was noted when its files were compared.
+                Claim::Target(_) if name == entry.name => continue,
+                Claim::Target(_) => Fault::new(format!("certificate `{name}` of line {line} writes the same file"))
+                    .expected("a path of its own for each file"),
+            };
+            sheet.refuse(span, fault);
         }
     }
+}
+
+/// What an entry claims, each with its place in the text: the header's where it comes from `[defaults]`.
+fn claims(entry: &Entry, table: &Spanned<EntryTable>) -> Vec<(Claim, Range<usize>)> {
+    let own = table.get_ref();
+    let name = own.name.as_ref().map_or_else(|| table.span(), Spanned::span);
+    let files = own.files.as_ref().map(Spanned::get_ref);
+    let target = |key: &str| files.and_then(|files| files.targets().find(|(own, _)| *own == key));
+    let place = |key: &str| target(key).map_or_else(|| table.span(), |(_, path)| path.span());
+    let targets = entry.files.targets().map(|(key, path)| (Claim::Target(path.clone()), place(key)));
+    std::iter::once((Claim::Name(entry.name.clone()), name)).chain(targets).collect()
 }
 
 fn inherited(entries: &[Entry], own: &BTreeMap<HookName, Hook>, main: &Main) -> BTreeMap<HookName, Hook> {
     let used = entries.iter().flat_map(|entry| &entry.hooks).filter(|name| !own.contains_key(*name));
     used.filter_map(|name| Some((name.clone(), main.hooks.get(name)?.clone()))).collect()
-}
-
-fn hook_names(hooks: Option<&Spanned<Named<HookTable>>>) -> BTreeSet<HookName> {
-    hooks.into_iter().flat_map(|hooks| hooks.get_ref().0.keys().cloned()).collect()
 }
 
 /// Every key of the configuration, by the table that it belongs to; the tables of drop-in files come last.
@@ -155,20 +177,29 @@ pub fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
     tables
 }
 
-/// The table of a text; `None` where it is no TOML.
+/// The table of a text; `None` where it is no TOML. Of such a text the lines that can be understood are checked as well.
 fn document<T: Table>(text: &str, sheet: &mut Sheet<'_>) -> Option<T> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         return Some(read_table(table.get_ref(), sheet));
     }
     for error in errors {
-        let fault = match error.message().split_once(", expected ") {
-            Some((message, expected)) => Fault::new(message).expected(expected),
-            None => Fault::new(error.message()),
-        };
-        sheet.refuse(error.span().unwrap_or_default(), fault);
+        sheet.refuse(error.span().unwrap_or_default(), syntax(error.message()));
     }
+    sheet.on_clean_lines(|sheet| drop(read_table::<T>(table.get_ref(), sheet)));
     None
+}
+
+/// What the parser says, and what to do about it.
+fn syntax(said: &str) -> Fault {
+    let (message, expected) = said.split_once(", expected ").map_or((said, None), |(said, rest)| (said, Some(rest)));
+    let fault = Fault::new(message);
+    match (message, expected) {
+        ("unexpected leading zero", _) => fault.expected("a mode in quotes, such as \"0640\""),
+        ("duplicate key", _) => fault.expected("each key and each [table] once"),
+        (_, Some(expected)) if expected != "nothing" => fault.expected(expected),
+        (_, _) => fault,
+    }
 }
 
 /// The value, unless there was a problem.

@@ -83,6 +83,8 @@ impl EntryTable {
                 sheet.refuse(target.span(), fault.hint("the files there are renewd's own; link to `live` instead"));
             } else if main.folders().any(|folder| path.starts_with(folder)) {
                 sheet.refuse(target.span(), fault("below the configuration"));
+            } else if main.own_files().any(|file| path == file) {
+                sheet.refuse(target.span(), fault("where renewd.toml names another file"));
             }
         }
     }

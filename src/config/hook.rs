@@ -1,6 +1,6 @@
 //! `[hook.NAME]`: what it says, checked. Runs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use toml::Spanned;
@@ -27,6 +27,11 @@ table! {
 pub(super) fn hooks(named: Option<Spanned<Named<HookTable>>>, sheet: &mut Sheet<'_>) -> BTreeMap<HookName, Hook> {
     let named = named.map(|named| named.into_inner().0).unwrap_or_default();
     named.into_iter().filter_map(|(name, table)| Some((name.clone(), hook(name, table, sheet)?))).collect()
+}
+
+/// The names of the hooks of a file, those with a problem as well.
+pub(super) fn hook_names(hooks: Option<&Spanned<Named<HookTable>>>) -> BTreeSet<HookName> {
+    hooks.into_iter().flat_map(|hooks| hooks.get_ref().0.keys().cloned()).collect()
 }
 
 fn hook(name: HookName, table: Spanned<HookTable>, sheet: &mut Sheet<'_>) -> Option<Hook> {

@@ -1,22 +1,20 @@
 //! Reading the configuration from the disk: bounded, each file by one descriptor, never waiting for a pipe.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::document::{FileContent, parse_inventory_file, parse_main};
-use super::permissions::{ServiceUser, directory_problem, file_problem};
-use super::problem::Problem;
+use super::document::{FileContent, examine_main_text, parse_inventory_file};
+use super::permissions::{ServiceUser, directory_problem, file_problem, let_read, shell_word, world_problem};
+use super::problem::{Fault, Problem};
 use super::settings::Main;
 
 /// One drop-in file as it was found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InventoryFile {
-    /// Where it stands.
-    pub path: PathBuf,
     /// What messages call it: the directory's name and its own (`certs.d/www.toml`).
     pub label: String,
     /// What it holds, or every reason why it is refused.
@@ -27,15 +25,28 @@ pub struct InventoryFile {
 ///
 /// # Errors
 ///
-/// Every problem of the file; one alone if it cannot be read, or if everybody may write to it.
+/// Every problem of the file; one alone if it cannot be read.
 pub fn load_main(path: &Path) -> Result<Main, Vec<Problem>> {
-    let label = path.display().to_string();
-    let (file, metadata) = open(path).map_err(|error| vec![unreadable(&label, &error)])?;
-    if let Some(problem) = file_problem(path, &metadata) {
-        return Err(vec![problem]);
+    match examine_main(path) {
+        (Some(main), problems) if problems.is_empty() => Ok(main),
+        (_, problems) => Err(problems),
     }
-    let text = text(file, &label).map_err(|problem| vec![problem])?;
-    parse_main(path, &text)
+}
+
+/// Reads `renewd.toml` to tell every problem of it. The settings, as far as they can be told, are for finding the
+/// problems of other files alone; `None`: not even those.
+#[must_use]
+pub fn examine_main(path: &Path) -> (Option<Main>, Vec<Problem>) {
+    let label = path.display().to_string();
+    let read = |(file, metadata): (File, fs::Metadata)| Ok((world_problem(path, &metadata), text(file, &label)?));
+    let opened = open(path).map_err(|error| unreadable(path, &label, &error, ServiceUser::of_process()));
+    match opened.and_then(read) {
+        Ok((open_to_all, text)) => {
+            let (main, problems) = examine_main_text(path, &text);
+            (main, open_to_all.into_iter().chain(problems).collect())
+        }
+        Err(problem) => (None, vec![problem]),
+    }
 }
 
 /// Reads every drop-in file, sorted by name. A file that cannot be read or is not to be trusted is refused by itself.
@@ -45,30 +56,53 @@ pub fn load_main(path: &Path) -> Result<Main, Vec<Problem>> {
 /// When the directory is missing, cannot be read, or others may write to it: what is in force stays in force.
 pub fn load_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
     let directory = &main.inventory;
-    let label = directory.display().to_string();
-    let failed = |error: io::Error| {
-        Problem::of_file(&label, &format!("the inventory directory cannot be read: {error}")).with_hint(remedy(&error))
-    };
-    let metadata = fs::metadata(directory).map_err(failed)?;
-    if let Some(problem) = directory_problem(directory, &metadata, service) {
-        return Err(problem);
+    let metadata = fs::metadata(directory).map_err(|error| unlisted(directory, &error, service))?;
+    match directory_problem(directory, &metadata, service) {
+        Some(problem) => Err(problem),
+        None => examine_inventory(main, service),
     }
+}
+
+/// Reads every drop-in file as [`load_inventory`] does, whoever may write to the directory: to tell every problem.
+///
+/// # Errors
+///
+/// When the directory is missing or cannot be read.
+pub fn examine_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
+    let failed = |error: io::Error| unlisted(&main.inventory, &error, service);
     let mut paths = Vec::new();
-    for found in fs::read_dir(directory).map_err(failed)? {
+    for found in fs::read_dir(&main.inventory).map_err(failed)? {
         let found = found.map_err(failed)?;
         if is_drop_in(&found.file_name().to_string_lossy()) {
             paths.push(found.path());
         }
     }
     paths.sort();
-    Ok(paths.into_iter().filter_map(|path| inventory_file(path, main, service)).collect())
+    Ok(paths.iter().filter_map(|path| inventory_file(path, main, service)).collect())
 }
 
-fn remedy(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::NotFound {
-        "create it, or name another one as `inventory` in renewd.toml"
-    } else {
-        "let the service's user read it"
+/// The problem of a directory that cannot be listed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other kind has no remedy of its own")]
+fn unlisted(directory: &Path, error: &io::Error, service: ServiceUser) -> Problem {
+    let word = shell_word(&directory.display().to_string());
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => {
+            let create = format!("create it (run: install -d -g {} -m 0750 {word})", service.gid);
+            format!("{create}, or name another one as `inventory` in renewd.toml")
+        }
+        io::ErrorKind::NotADirectory => "name a directory as `inventory` in renewd.toml".to_owned(),
+        io::ErrorKind::PermissionDenied => let_read(directory, service),
+        _ => "see the system's log for the device".to_owned(),
+    };
+    let message = format!("the inventory directory cannot be read: {error}{}", lost_link(directory, error));
+    Problem::of_file(&directory.display().to_string(), &message).with_hint(&remedy)
+}
+
+/// Names what a symlink that leads nowhere points at.
+fn lost_link(path: &Path, error: &io::Error) -> String {
+    match fs::read_link(path) {
+        Ok(target) if error.kind() == io::ErrorKind::NotFound => format!(" (a symlink to {})", target.display()),
+        Ok(_) | Err(_) => String::new(),
     }
 }
 
@@ -79,19 +113,19 @@ pub fn is_drop_in(name: &str) -> bool {
 }
 
 /// The file at `path`; `None` if it went away since the directory was read.
-fn inventory_file(path: PathBuf, main: &Main, service: ServiceUser) -> Option<InventoryFile> {
-    let name = |path: Option<&std::ffi::OsStr>| path.unwrap_or_default().to_string_lossy().into_owned();
+fn inventory_file(path: &Path, main: &Main, service: ServiceUser) -> Option<InventoryFile> {
+    let name = |path: Option<&OsStr>| path.unwrap_or_default().to_string_lossy().into_owned();
     let label = format!("{}/{}", name(main.inventory.file_name()), name(path.file_name()));
-    let opened = match open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(&path).is_err() => return None,
+    let opened = match open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => return None,
         opened => opened,
     };
     let content = opened
-        .map_err(|error| unreadable(&label, &error))
-        .and_then(|(file, metadata)| trusted_text(file, &metadata, &path, &label, service))
+        .map_err(|error| unreadable(path, &label, &error, service))
+        .and_then(|(file, metadata)| trusted_text(file, &metadata, path, &label, service))
         .map_err(|problem| vec![problem])
         .and_then(|text| parse_inventory_file(main, &label, &text));
-    Some(InventoryFile { path, label, content })
+    Some(InventoryFile { label, content })
 }
 
 fn trusted_text(
@@ -101,14 +135,18 @@ fn trusted_text(
     label: &str,
     service: ServiceUser,
 ) -> Result<String, Problem> {
-    if !service.trusts(metadata) {
-        let message = format!("the file belongs to user {}, neither to root nor to the service", metadata.uid());
-        return Err(Problem::of_file(label, &message).with_hint("run chown root on it, if you trust what it says"));
+    if !path.file_name().unwrap_or_default().to_string_lossy().chars().all(is_plain) {
+        return Err(Problem::of_file(label, "the name of the file is not plain text").with_hint("rename it"));
     }
-    if let Some(problem) = file_problem(path, metadata) {
-        return Err(problem);
+    match file_problem(path, metadata, service) {
+        Some(problem) => Err(problem),
+        None => text(file, label),
     }
-    text(file, label)
+}
+
+/// Whether a character may be part of a file's name: names with others would look alike in every message.
+fn is_plain(c: char) -> bool {
+    !c.is_control() && c != char::REPLACEMENT_CHARACTER
 }
 
 /// Opens a regular file, or what a symlink to one names, and nothing else.
@@ -121,19 +159,24 @@ fn open(path: &Path) -> io::Result<(File, fs::Metadata)> {
 
 fn text(file: File, label: &str) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| unreadable(label, &error))?;
+    let unreadable = |error: io::Error| Problem::of_file(label, &format!("the file cannot be read: {error}"));
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LIMIT {
         return Err(Problem::of_file(label, "the file is larger than 1 MiB"));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let line =
-            error.as_bytes().iter().take(error.utf8_error().valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
-        Problem::of_file(label, &format!("line {line} is not UTF-8")).with_hint("TOML is written in UTF-8")
+        let at = error.utf8_error().valid_up_to();
+        let fault = Fault::new("this is not UTF-8").expected("TOML, which is written in UTF-8");
+        Problem::at(label, &String::from_utf8_lossy(error.as_bytes()), at..at + 1, fault)
     })
 }
 
-fn unreadable(label: &str, error: &io::Error) -> Problem {
-    Problem::of_file(label, &format!("the file cannot be read: {error}"))
+fn unreadable(path: &Path, label: &str, error: &io::Error, service: ServiceUser) -> Problem {
+    let problem = Problem::of_file(label, &format!("the file cannot be read: {error}{}", lost_link(path, error)));
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return problem.with_hint(&let_read(path, service));
+    }
+    problem
 }
 
 /// The largest file that is read, in bytes.

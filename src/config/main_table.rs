@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::duration::{DurationOrOff, within};
 use super::endpoint::{ApiUrl, NoProxy, ProxyUrl};
 use super::entry_table::{EntryTable, OWN_KEYS};
-use super::hook::{HookTable, bounded, hooks};
+use super::hook::{HookTable, bounded, hook_names, hooks};
 use super::place::{AbsolutePath, Account, SecretPath};
 use super::problem::{Fault, quoted};
 use super::read::{FromText, Named, Number, OneOrMany, bare, listed, one_of};
@@ -87,6 +87,7 @@ pub(super) fn complete(table: MainTable, file: &Path, sheet: &mut Sheet<'_>) -> 
     }
     let api = api(inner(table.api), sheet);
     let defaults = defaults(inner(table.defaults), sheet);
+    let hook_names = hook_names(table.hook.as_ref());
     let hooks = hooks(table.hook, sheet);
     let metrics = inner(table.metrics);
     let log = inner(table.log);
@@ -108,6 +109,7 @@ pub(super) fn complete(table: MainTable, file: &Path, sheet: &mut Sheet<'_>) -> 
             level: log.level.map_or_else(|| "info".to_owned(), |level| level.into_inner().0),
         },
         hooks,
+        hook_names,
         defaults: Defaults(defaults),
     };
     main.defaults.0.check_targets(&main, sheet);

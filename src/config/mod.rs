@@ -3,6 +3,7 @@
 //! Every problem of every file is told in one run, with its place. A drop-in file is taken or refused whole. Nothing
 //! here writes a file, asks the API, or knows whether a user, a unit or a target exists.
 
+mod claim;
 mod document;
 mod duration;
 mod endpoint;
@@ -27,9 +28,9 @@ mod words;
 
 pub use document::{FileContent, known_keys, parse_inventory_file, parse_main};
 pub use duration::duration;
-pub use load::{InventoryFile, is_drop_in, load_inventory, load_main};
+pub use load::{InventoryFile, examine_inventory, examine_main, is_drop_in, load_inventory, load_main};
 pub use permissions::{ServiceUser, permission_problems};
 pub use problem::{Place, Problem};
 pub use settings::{ApiSettings, Defaults, LogFormat, LogSettings, Main, MetricsSettings};
-pub use settle::{FileState, HookKey, InForce, Inventory, settle};
+pub use settle::{FileState, HookKey, InForce, Inventory, hold, settle, settle_watched};
 pub use snapshot::Snapshot;

@@ -2,7 +2,6 @@
 //! write to is refused, with the command that mends it. Changes nothing by itself.
 
 use std::fs::{self, Metadata};
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -24,52 +23,80 @@ impl ServiceUser {
     pub fn of_process() -> Self {
         Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
     }
-
-    /// Whether root or the service owns the file.
-    pub(super) fn trusts(self, metadata: &Metadata) -> bool {
-        metadata.uid() == ROOT || metadata.uid() == self.uid
-    }
 }
 
 /// What is wrong with who may write to `renewd.toml` and the inventory directory. What does not exist is no problem here.
 #[must_use]
 pub fn permission_problems(main: &Main, service: ServiceUser) -> Vec<Problem> {
-    let file = present(fs::metadata(&main.file)).and_then(|found| file_problem(&main.file, &found));
-    let directory = present(fs::metadata(&main.inventory));
-    let directory = directory.and_then(|found| directory_problem(&main.inventory, &found, service));
+    let found = |path: &Path| fs::metadata(path).ok();
+    let file = found(&main.file).and_then(|found| file_problem(&main.file, &found, service));
+    let directory = found(&main.inventory).and_then(|found| directory_problem(&main.inventory, &found, service));
     file.into_iter().chain(directory).collect()
 }
 
-fn present(found: io::Result<Metadata>) -> Option<Metadata> {
-    found.ok()
+/// A file that others than root and the service may write to.
+pub(super) fn file_problem(path: &Path, metadata: &Metadata, service: ServiceUser) -> Option<Problem> {
+    foreign_owner(path, "file", metadata, service).or_else(|| open_to_others(path, "file", "", metadata, service))
 }
 
-/// A file that everybody may write to.
-pub(super) fn file_problem(path: &Path, metadata: &Metadata) -> Option<Problem> {
-    let is_open = metadata.mode() & WORLD_WRITABLE != 0;
-    is_open.then(|| refused(path, "everybody may write to this file", "o-w"))
+/// A file that everybody may write to, before it is known who the service is.
+pub(super) fn world_problem(path: &Path, metadata: &Metadata) -> Option<Problem> {
+    let owner = ServiceUser { uid: metadata.uid(), gid: metadata.gid() };
+    open_to_others(path, "file", "", metadata, owner)
 }
 
 /// A directory that others than root and the service may write to.
 pub(super) fn directory_problem(path: &Path, metadata: &Metadata, service: ServiceUser) -> Option<Problem> {
+    let power = ", and so obtain every certificate";
+    let owner = foreign_owner(path, "directory", metadata, service);
+    owner.or_else(|| open_to_others(path, "directory", power, metadata, service))
+}
+
+fn foreign_owner(path: &Path, kind: &str, metadata: &Metadata, service: ServiceUser) -> Option<Problem> {
+    let owner = metadata.uid();
+    let message = format!("this {kind} belongs to user {owner}, who is neither root nor the service's");
+    (![ROOT, service.uid].contains(&owner))
+        .then(|| refused(path, &message, &format!("if you trust what is in it, run: chown {ROOT}")))
+}
+
+fn open_to_others(path: &Path, kind: &str, power: &str, metadata: &Metadata, service: ServiceUser) -> Option<Problem> {
     let others = metadata.mode() & WORLD_WRITABLE != 0;
     let group = metadata.mode() & GROUP_WRITABLE != 0 && ![ROOT, service.gid].contains(&metadata.gid());
     let (who, change) = match (others, group) {
         (false, false) => return None,
-        (true, false) => ("everybody", "o-w"),
-        (false, true) => ("the group of this directory, which is neither root's nor the service's,", "g-w"),
-        (true, true) => ("everybody", "go-w"),
+        (true, false) => ("everybody".to_owned(), "o-w"),
+        (false, true) => (format!("group {}, which is neither root's nor the service's,", metadata.gid()), "g-w"),
+        (true, true) => ("everybody".to_owned(), "go-w"),
     };
-    Some(refused(path, &format!("{who} may write to this directory, and so obtain every certificate"), change))
+    Some(refused(path, &format!("{who} may write to this {kind}{power}"), &format!("run: chmod {change}")))
 }
 
-fn refused(path: &Path, message: &str, change: &str) -> Problem {
+fn refused(path: &Path, message: &str, command: &str) -> Problem {
     let path = path.display().to_string();
-    Problem::of_file(&path, message).with_hint(&format!("run: chmod {change} {}", shell_word(&path)))
+    Problem::of_file(&path, message).with_hint(&format!("{command} {}", shell_word(&path)))
+}
+
+/// The command that lets the service read what is at `path`, as far as that can be told.
+pub(super) fn let_read(path: &Path, service: ServiceUser) -> String {
+    let Ok(metadata) = fs::metadata(path) else {
+        return format!(
+            "let the service (user {}, group {}) search every directory above it",
+            service.uid, service.gid
+        );
+    };
+    let rights = if metadata.is_dir() { "rx" } else { "r" };
+    let word = shell_word(&path.display().to_string());
+    if metadata.uid() == service.uid {
+        return format!("run: chmod u+{rights} {word}");
+    }
+    if metadata.gid() == service.gid {
+        return format!("run: chmod g+{rights} {word}");
+    }
+    format!("run: chgrp {} {word} && chmod g+{rights} {word}", service.gid)
 }
 
 /// The path as one word of a shell.
-fn shell_word(path: &str) -> String {
+pub(super) fn shell_word(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);
     if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

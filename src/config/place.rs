@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::problem::{Fault, quoted};
 use super::read::FromText;
 
-/// An absolute path without `.`, `..` and doubled slashes.
+/// An absolute path without `.`, `..` and doubled slashes. What is written is not quoted: it may be a key itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AbsolutePath(pub(super) PathBuf);
 
@@ -15,11 +15,11 @@ impl FromText for AbsolutePath {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        absolute(text).map(Self).map_err(|why| Fault::new(format!("{} {why}", quoted(text))))
+        absolute(text).map(Self).map_err(Fault::new)
     }
 }
 
-/// The absolute path of a file that holds a secret. What is written is not quoted: it may be the secret itself.
+/// The absolute path of a file that holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SecretPath(pub(super) PathBuf);
 
@@ -29,23 +29,23 @@ impl FromText for SecretPath {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        absolute(text).map(Self).map_err(|why| Fault::new(format!("this {why}")))
+        absolute(text).map(Self).map_err(Fault::new)
     }
 }
 
 fn absolute(text: &str) -> Result<PathBuf, &'static str> {
     let path = Path::new(text);
     if !path.is_absolute() {
-        return Err("is not an absolute path");
+        return Err("this is not an absolute path");
     }
     if text.chars().any(char::is_control) {
-        return Err("has a control character");
+        return Err("this has a control character");
     }
     if text.split('/').any(|part| part == "." || part == "..") {
-        return Err("has a `.` or `..` in it");
+        return Err("this has a `.` or `..` in it");
     }
     if text.len() > 1 && text.ends_with('/') {
-        return Err("ends with a slash");
+        return Err("this ends with a slash");
     }
     Ok(path.components().filter(|part| !matches!(part, Component::CurDir)).collect())
 }
@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_secret_in_place_of_its_path_is_not_repeated() {
-        let fault = SecretPath::from_text("01_f00dcafe").unwrap_err();
-        assert!(!format!("{fault:?}").contains("f00dcafe"));
+        let secret = SecretPath::from_text("01_f00dcafe").unwrap_err();
+        let key = AbsolutePath::from_text("MIIEf00dcafe").unwrap_err();
+        assert!(!format!("{secret:?}{key:?}").contains("f00dcafe"));
     }
 }

@@ -53,9 +53,14 @@ impl Problem {
 
     /// A defect at `span` (in bytes) of `text`.
     pub(super) fn at(file: &str, text: &str, span: Range<usize>, fault: Fault) -> Self {
+        Self::at_place(file, Place::of(text, span), fault)
+    }
+
+    /// A defect at a place.
+    pub(super) fn at_place(file: &str, place: Place, fault: Fault) -> Self {
         Self {
             file: Text::new(file),
-            place: Some(Box::new(Place::of(text, span))),
+            place: Some(Box::new(place)),
             message: Text::new(&fault.message),
             expected: fault.expected.as_deref().map(Text::new),
             hint: fault.hint.as_deref().map(Text::new),
@@ -103,7 +108,8 @@ impl fmt::Display for Problem {
 }
 
 impl Place {
-    fn of(text: &str, span: Range<usize>) -> Self {
+    /// Of `span` (in bytes) in `text`.
+    pub(super) fn of(text: &str, span: Range<usize>) -> Self {
         let start = floor(text, span.start);
         let (before, rest) = text.split_at(start);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);

@@ -1,6 +1,6 @@
 //! `renewd.toml`, checked and complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub struct Main {
     pub log: LogSettings,
     /// `[hook.NAME]`.
     pub hooks: BTreeMap<HookName, Hook>,
+    /// The names of all hooks that the file has, those with a problem as well: who uses one is not at fault.
+    pub hook_names: BTreeSet<HookName>,
     /// `[defaults]`.
     pub defaults: Defaults,
 }
@@ -44,6 +46,14 @@ impl Main {
     pub fn control_socket(&self, runtime_directory: Option<&Path>) -> PathBuf {
         let default = || runtime_directory.unwrap_or(Path::new("/run/renewd")).join("control.sock");
         self.control_socket.clone().unwrap_or_else(default)
+    }
+
+    /// Files that renewd or its operator keeps for another purpose: no certificate may replace them.
+    pub(super) fn own_files(&self) -> impl Iterator<Item = &PathBuf> {
+        let Self { file, control_socket, api, metrics, .. } = self;
+        let single =
+            [&api.client_identity_file, &api.ca_file, &api.proxy_credentials_file, control_socket, &metrics.textfile];
+        std::iter::once(file).chain(&api.api_key_files).chain(single.into_iter().flatten())
     }
 
     /// The folders that hold the configuration: that of `renewd.toml`, unless programs share it, and the inventory.

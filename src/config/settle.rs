@@ -1,13 +1,15 @@
 //! The files together: which of them are in force. Pure, and the same at start and at reload.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::claim::{Claim, Claimed};
 use super::document::FileContent;
 use super::load::InventoryFile;
-use super::problem::Problem;
+use super::problem::{Fault, Problem};
+use super::settings::Main;
 use crate::core::entry::Entry;
 use crate::core::hook::Hook;
+use crate::core::let_go::{Trigger, may_go};
 use crate::core::name::{CertName, HookName};
 
 /// What is in force, by the label of the file that brought it: the last good content of each file.
@@ -70,6 +72,55 @@ pub fn settle(mut files: Vec<InventoryFile>, hooks: &BTreeMap<HookName, Hook>, i
     gather(standing, hooks)
 }
 
+/// Decides as [`settle`] does where nobody asked for it. What is not let go without a word ([`may_go`]) stays in force,
+/// and each file that would have brought it about counts as refused.
+#[must_use]
+pub fn settle_watched(
+    mut files: Vec<InventoryFile>,
+    hooks: &BTreeMap<HookName, Hook>,
+    in_force: &InForce,
+) -> Inventory {
+    let inventory = settle(files.clone(), hooks, in_force);
+    let (before, wanted) = (names(in_force), names(&inventory.in_force));
+    let gone: BTreeSet<CertName> = before.difference(&wanted).cloned().collect();
+    if may_go(&before, &wanted, Trigger::Watch) == gone {
+        return inventory;
+    }
+    for (label, content) in in_force {
+        let lost = content.entries.iter().filter(|entry| gone.contains(&entry.name)).count();
+        if lost > 0 {
+            files.retain(|file| file.label != *label);
+            files
+                .push(InventoryFile { label: label.clone(), content: Err(vec![unconfirmed(label, lost, gone.len())]) });
+        }
+    }
+    settle(files, hooks, in_force)
+}
+
+/// What stays in force where the directory itself cannot be read or is not to be trusted, for the reason `problem`:
+/// everything. The directory counts as a refused file.
+#[must_use]
+pub fn hold(main: &Main, problem: Problem, in_force: &InForce) -> Inventory {
+    let kept = |(label, content): (&String, &FileContent)| InventoryFile {
+        label: label.clone(),
+        content: Ok(content.clone()),
+    };
+    let mut inventory = settle(in_force.iter().map(kept).collect(), &main.hooks, in_force);
+    let label = main.inventory.display().to_string();
+    inventory.files.insert(0, FileState { label, certificates: 0, problems: vec![problem] });
+    inventory
+}
+
+fn names(in_force: &InForce) -> BTreeSet<CertName> {
+    in_force.values().flat_map(|content| &content.entries).map(|entry| entry.name.clone()).collect()
+}
+
+fn unconfirmed(label: &str, lost: usize, all: usize) -> Problem {
+    let s = |count: usize| if count == 1 { "" } else { "s" };
+    let message = format!("{lost} certificate{} of this file would go, {all} in all: too many to go unasked", s(lost));
+    Problem::of_file(label, &message).with_hint("put them back, or confirm it: systemctl reload renewd (SIGHUP)")
+}
+
 /// A file and what of it is in force as things stand.
 struct Standing<'a> {
     label: String,
@@ -90,36 +141,28 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// Falls back to the content of before; from there, to nothing.
-    fn refuse(&mut self, problem: Problem) {
-        self.problems.push(problem);
+    /// Falls back to the content of before, from there to nothing; false: there is no reason to.
+    fn refuse(&mut self, problems: Vec<Problem>) -> bool {
+        if problems.is_empty() {
+            return false;
+        }
+        self.problems.extend(problems);
         self.content = if self.is_new { self.before.cloned() } else { None };
         self.is_new = false;
+        true
     }
 
-    fn claims(&self) -> impl Iterator<Item = (Claim, &Entry)> {
-        self.content.iter().flat_map(|content| &content.entries).flat_map(claims)
+    fn claimed(&self) -> impl Iterator<Item = &Claimed> {
+        self.content.iter().flat_map(|content| &content.claimed)
     }
-}
-
-/// Something that only one entry may have.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Claim {
-    Name(CertName),
-    Target(PathBuf),
-}
-
-fn claims(entry: &Entry) -> impl Iterator<Item = (Claim, &Entry)> {
-    let targets = entry.files.targets().map(|(_, path)| Claim::Target(path.clone()));
-    std::iter::once(Claim::Name(entry.name.clone())).chain(targets).map(move |claim| (claim, entry))
 }
 
 /// Who had each claim before; the first by label, if the past was in conflict with itself.
 fn holders(in_force: &InForce) -> BTreeMap<Claim, String> {
     let mut holders = BTreeMap::new();
     for (label, content) in in_force {
-        for (claim, _) in content.entries.iter().flat_map(claims) {
-            holders.entry(claim).or_insert_with(|| label.clone());
+        for Claimed { claim, .. } in &content.claimed {
+            holders.entry(claim.clone()).or_insert_with(|| label.clone());
         }
     }
     holders
@@ -130,20 +173,18 @@ fn holders(in_force: &InForce) -> BTreeMap<Claim, String> {
 fn refuse_against_holders(standing: &mut [Standing<'_>], holders: &BTreeMap<Claim, String>) -> bool {
     let still: BTreeMap<Claim, u32> = standing
         .iter()
-        .flat_map(|file| file.claims().filter(|(claim, _)| holders.get(claim) == Some(&file.label)))
-        .map(|(claim, entry)| (claim, entry.source.line))
+        .flat_map(|file| file.claimed().filter(|claimed| holders.get(&claimed.claim) == Some(&file.label)))
+        .map(|claimed| (claimed.claim.clone(), claimed.place.line))
         .collect();
     let mut changed = false;
     for file in standing {
-        let conflict = file.claims().find_map(|(claim, entry)| {
-            let line = still.get(&claim)?;
-            let holder = holders.get(&claim).filter(|holder| **holder != file.label)?;
-            Some(conflict(&file.label, entry, &claim, holder, *line))
-        });
-        if let Some(problem) = conflict {
-            file.refuse(problem);
-            changed = true;
-        }
+        let conflict = |claimed: &Claimed| {
+            let line = still.get(&claimed.claim)?;
+            let holder = holders.get(&claimed.claim).filter(|holder| **holder != file.label)?;
+            Some(conflict(&file.label, claimed, holder, *line))
+        };
+        let conflicts = file.claimed().filter_map(conflict).collect();
+        changed |= file.refuse(conflicts);
     }
     changed
 }
@@ -152,27 +193,28 @@ fn refuse_against_holders(standing: &mut [Standing<'_>], holders: &BTreeMap<Clai
 fn refuse_latecomer(standing: &mut [Standing<'_>]) -> bool {
     let mut taken: BTreeMap<Claim, (String, u32)> = BTreeMap::new();
     for file in standing {
-        let conflict = file.claims().find_map(|(claim, entry)| {
-            let (label, line) = taken.get(&claim)?;
-            (*label != file.label).then(|| conflict(&file.label, entry, &claim, label, *line))
-        });
-        if let Some(problem) = conflict {
-            file.refuse(problem);
+        let conflict = |claimed: &Claimed| {
+            let (label, line) = taken.get(&claimed.claim)?;
+            Some(conflict(&file.label, claimed, label, *line))
+        };
+        let conflicts = file.claimed().filter_map(conflict).collect();
+        if file.refuse(conflicts) {
             return true;
         }
-        let claims: Vec<_> = file.claims().map(|(claim, entry)| (claim, entry.source.line)).collect();
-        taken.extend(claims.into_iter().map(|(claim, line)| (claim, (file.label.clone(), line))));
+        let claims = file.claimed().map(|claimed| (claimed.claim.clone(), (file.label.clone(), claimed.place.line)));
+        taken.extend(claims);
     }
     false
 }
 
-fn conflict(label: &str, entry: &Entry, claim: &Claim, holder: &str, line: u32) -> Problem {
-    let what = match claim {
-        Claim::Name(name) => format!("the name `{name}` is taken"),
-        Claim::Target(path) => format!("certificate `{}` writes {}, which is taken", entry.name, path.display()),
+fn conflict(label: &str, claimed: &Claimed, holder: &str, line: u32) -> Problem {
+    let fault = match &claimed.claim {
+        Claim::Name(name) => Fault::new(format!("the name `{name}` is taken by {holder} line {line}"))
+            .expected("a name that is unique in the inventory"),
+        Claim::Target(path) => Fault::new(format!("{} is written by {holder} line {line} as well", path.display()))
+            .expected("a path of its own for each file"),
     };
-    let message = format!("line {}: {what} by {holder} line {line}", entry.source.line);
-    Problem::of_file(label, &message).with_hint("remove it from one of the two files")
+    Problem::at_place(label, claimed.place.clone(), fault.hint("remove it from one of the two files"))
 }
 
 fn gather(standing: Vec<Standing<'_>>, hooks: &BTreeMap<HookName, Hook>) -> Inventory {

@@ -1,8 +1,9 @@
 //! One file while it is read: its text, and the problems found so far. Nothing stops at the first problem.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::problem::{Fault, Problem};
+use super::problem::{Fault, Place, Problem};
 
 /// A file being read.
 pub(super) struct Sheet<'a> {
@@ -32,6 +33,21 @@ impl<'a> Sheet<'a> {
         }
         let at = span.start;
         self.problems.push((at, Problem::at(self.label, self.text, span, fault)));
+    }
+
+    /// Notes what `read` finds, but for the lines that have a problem already: what follows from it is no news.
+    pub(super) fn on_clean_lines(&mut self, read: impl FnOnce(&mut Self)) {
+        let before = self.problems.len();
+        let lines: BTreeSet<u32> = self.problems.iter().map(|(at, _)| self.line(*at)).collect();
+        read(self);
+        let found = self.problems.split_off(before);
+        let news: Vec<_> = found.into_iter().filter(|(at, _)| !lines.contains(&self.line(*at))).collect();
+        self.problems.extend(news);
+    }
+
+    /// The place of `span` (in bytes).
+    pub(super) fn place(&self, span: Range<usize>) -> Place {
+        Place::of(self.text, span)
     }
 
     /// The line (from 1) of a byte.

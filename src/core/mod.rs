@@ -12,6 +12,7 @@ pub mod failure;
 pub mod health;
 pub mod hook;
 pub mod key;
+pub mod let_go;
 pub mod name;
 pub mod observed;
 pub mod profile;

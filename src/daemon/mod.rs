@@ -11,6 +11,7 @@ pub mod execute;
 pub mod exporter;
 pub mod fleet;
 pub mod hooks;
+pub mod kept;
 pub mod lookout;
 pub mod message;
 pub mod metrics;

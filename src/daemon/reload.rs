@@ -9,12 +9,13 @@ use crate::api::credentials::CredentialFiles;
 use crate::config::{self, FileState, Problem, ServiceUser, permission_problems};
 use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
+use crate::core::let_go::Trigger;
 use crate::core::name::CertName;
 use crate::core::text::Text;
 
 use super::lookout::Look;
 use super::run::Daemon;
-use super::{notify, status};
+use super::{notify, setup, status};
 
 /// Reads everything anew, at the operator's word.
 pub fn reload<T: Tlm>(daemon: &mut Daemon<T>) {
@@ -26,7 +27,7 @@ pub fn reload<T: Tlm>(daemon: &mut Daemon<T>) {
     if let Some(lookout) = &mut daemon.lookout {
         lookout.reading(now, steady);
     }
-    reload_inventory(daemon);
+    reload_inventory(daemon, Trigger::Signal);
     daemon.profiles.expire();
     let names: Vec<CertName> = daemon.fleet.names().cloned().collect();
     names.iter().for_each(|name| daemon.fleet.wake(name, now));
@@ -41,7 +42,7 @@ pub(super) fn look<T: Tlm>(daemon: &mut Daemon<T>) {
     let (now, steady) = (daemon.context.clock.now(), daemon.context.clock.steady());
     if daemon.lookout.as_mut().is_some_and(|lookout| lookout.look(now, steady) == Look::News) {
         tracing::debug!("the inventory directory may have changed");
-        reload_inventory(daemon);
+        reload_inventory(daemon, Trigger::Watch);
     }
 }
 
@@ -95,12 +96,14 @@ fn check_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<(), Text> {
     Ok(())
 }
 
-fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>) {
-    let files = match config::load_inventory(&daemon.main, ServiceUser::of_process()) {
-        Ok(files) => files,
-        Err(problem) => return tracing::error!("nothing of the inventory changes: {problem}"),
+fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
+    let in_force = &daemon.inventory.in_force;
+    let inventory = match (config::load_inventory(&daemon.main, ServiceUser::of_process()), trigger) {
+        (Ok(files), Trigger::Signal) => config::settle(files, &daemon.main.hooks, in_force),
+        (Ok(files), Trigger::Watch) => config::settle_watched(files, &daemon.main.hooks, in_force),
+        (Err(problem), _) => config::hold(&daemon.main, problem, in_force),
     };
-    let inventory = config::settle(files, &daemon.main.hooks, &daemon.inventory.in_force);
+    setup::keep(&daemon.context, &inventory.in_force);
     log_changes(&daemon.inventory.files, &inventory.files);
     let wanted: BTreeMap<CertName, Entry> =
         inventory.entries.iter().map(|entry| (entry.name.clone(), entry.clone())).collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::api::credentials::CredentialFiles;
-use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots};
+use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots, Tlm};
 use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, permission_problems};
 use crate::core::admission::Pace;
 use crate::core::decide::Surroundings;
@@ -29,6 +30,7 @@ use crate::store::{readings, replace};
 
 use super::clock::{Clock, SystemClock};
 use super::context::{Connect, Context};
+use super::kept;
 use super::message::Message;
 use super::profiles::Profiles;
 use super::run::{Daemon, Mode};
@@ -77,8 +79,16 @@ impl std::error::Error for StartError {}
 /// Every problem, as text with its places.
 pub fn main_configuration(path: &Path) -> Result<Main, StartError> {
     let main = config::load_main(path).map_err(|problems| StartError::Config(shown(&problems)))?;
-    let problems = permission_problems(&main, ServiceUser::of_process());
+    let problems = permission_problems(&main, service_user(&main));
     if problems.is_empty() { Ok(main) } else { Err(StartError::Config(shown(&problems))) }
+}
+
+/// The user whom the files have to be safe from others for: the owner of the state directory, whom commands become that
+/// are started as root.
+#[must_use]
+pub fn service_user(main: &Main) -> ServiceUser {
+    std::fs::metadata(&main.state_dir)
+        .map_or_else(|_| ServiceUser::of_process(), |metadata| ServiceUser { uid: metadata.uid(), gid: metadata.gid() })
 }
 
 /// Problems as text, a blank line between two.
@@ -123,7 +133,8 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         clock,
         loop_: sender,
     });
-    let inventory = inventory(&main, &InForce::default())?;
+    let inventory = inventory(&main, &kept::read(&*context.disk, &context.layout))?;
+    keep(&context, &inventory.in_force);
     let daemon = Daemon::new(context, main, inventory, records(&content), profiles, &content, lock, mode);
     if let Some(remark) = journal::remark(&content) {
         tracing::error!("{remark}");
@@ -131,15 +142,26 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     Ok((daemon, receiver))
 }
 
-/// Reads the drop-in files and settles which are in force.
+/// Reads the drop-in files and settles which are in force. A directory that is missing or cannot be read lets go of
+/// nothing.
 ///
 /// # Errors
 ///
-/// When the directory cannot be read or is not to be trusted.
+/// When the directory is not to be trusted.
 pub fn inventory(main: &Main, in_force: &InForce) -> Result<Inventory, StartError> {
-    let files = config::load_inventory(main, ServiceUser::of_process())
-        .map_err(|problem| StartError::Config(problem.to_string()))?;
-    Ok(config::settle(files, &main.hooks, in_force))
+    let service = ServiceUser::of_process();
+    match config::load_inventory(main, service) {
+        Ok(files) => Ok(config::settle(files, &main.hooks, in_force)),
+        Err(problem) if permission_problems(main, service).is_empty() => Ok(config::hold(main, problem, in_force)),
+        Err(problem) => Err(StartError::Config(problem.to_string())),
+    }
+}
+
+/// Keeps what is in force for the next start. Where that fails the daemon goes on without.
+pub fn keep<T: Tlm>(context: &Context<T>, in_force: &InForce) {
+    if let Err(failure) = kept::write(&*context.disk, &context.layout, in_force) {
+        tracing::error!("what is in force is not kept for the next start: {failure}");
+    }
 }
 
 /// The journal, folded.

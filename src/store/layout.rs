@@ -69,6 +69,12 @@ impl Layout {
         self.pending_of(name).join(attempt.to_string())
     }
 
+    /// `inventory.json`: the last good content of each drop-in file.
+    #[must_use]
+    pub fn inventory(&self) -> PathBuf {
+        self.0.join("inventory.json")
+    }
+
     /// `profiles.json`.
     #[must_use]
     pub fn profiles(&self) -> PathBuf {

@@ -4,7 +4,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use renewd::config::{InventoryFile, Main, Problem, ServiceUser, load_inventory, load_main, permission_problems};
+use renewd::config::{
+    InventoryFile, Main, Problem, ServiceUser, examine_inventory, examine_main, load_inventory, load_main,
+    permission_problems,
+};
 use tempfile::TempDir;
 
 const ENTRY: &str = "[[certificate]]\nname = \"NAME\"\nprofile = \"P\"\ncommon_name = \"x.example\"\n";
@@ -93,7 +96,9 @@ fn what_is_no_readable_regular_file_is_refused() {
 
     let folder = Folder::new();
     symlink("/nonexistent/x", folder.path("a.toml")).unwrap();
-    assert!(folder.problem().starts_with("certs.d/a.toml: the file cannot be read: No such file"));
+    let problem = folder.problem();
+    assert!(problem.starts_with("certs.d/a.toml: the file cannot be read: No such file"), "{problem}");
+    assert!(problem.ends_with("(a symlink to /nonexistent/x)"), "{problem}");
 }
 
 /// Nobody writes to the pipe: a reader that opened it plainly would wait for ever.
@@ -114,7 +119,8 @@ fn size_and_encoding_are_bounded() {
     fs::write(&path, "#".repeat((1 << 20) + 1)).unwrap();
     assert_eq!(folder.problem(), "certs.d/a.toml: the file is larger than 1 MiB");
     fs::write(&path, b"a = 1\nb = \"\xff\"\n").unwrap();
-    assert_eq!(folder.problem(), "certs.d/a.toml: line 2 is not UTF-8: TOML is written in UTF-8");
+    let expected = "certs.d/a.toml:2:6: this is not UTF-8\n  |\n2 | b = \"\u{fffd}\"\n  |      ^ expected TOML, which is written in UTF-8";
+    assert_eq!(folder.problem(), expected);
 }
 
 #[test]
@@ -123,7 +129,9 @@ fn a_missing_directory_is_an_error_of_its_own() {
     fs::remove_dir(folder.path("")).unwrap();
     let problem = load_inventory(&folder.main, ServiceUser::of_process()).unwrap_err().to_string();
     assert!(problem.contains("the inventory directory cannot be read: No such file"), "{problem}");
-    assert!(problem.ends_with("create it, or name another one as `inventory` in renewd.toml"), "{problem}");
+    let group = ServiceUser::of_process().gid;
+    let remedy = format!("create it (run: install -d -g {group} -m 0750 {}),", folder.main.inventory.display());
+    assert!(problem.contains(&remedy), "{problem}");
     assert_eq!(permission_problems(&folder.main, ServiceUser::of_process()), []);
 }
 
@@ -191,8 +199,102 @@ fn a_file_of_a_foreign_owner_is_refused() {
     let files = load_inventory(&folder.main, service).unwrap();
     let owner = fs::metadata(&file).unwrap().uid();
     let problem = told(files[0].content.as_ref().unwrap_err());
-    let expected = format!("certs.d/a.toml: the file belongs to user {owner}, neither to root nor to the service");
+    let shown = file.display();
+    let expected = format!("{shown}: this file belongs to user {owner}, who is neither root nor the service's: ");
     assert!(problem.starts_with(&expected), "{problem}");
+    assert!(problem.ends_with(&format!("run: chown 0 {shown}")), "{problem}");
+}
+
+/// A foreign owner or group may write to a file as well as everybody may.
+#[test]
+fn what_foreigners_may_write_to_is_refused() {
+    let folder = Folder::new();
+    let file = folder.write("a.toml");
+    let own = ServiceUser::of_process();
+    set_mode(&file, 0o660);
+    assert!(folder.load()[0].content.is_ok(), "the service's own group may write");
+    let (user, group) = if own.uid == 0 {
+        chown(&file, None, Some(FOREIGN)).unwrap();
+        chown(&folder.main.inventory, Some(FOREIGN), None).unwrap();
+        chown(&folder.main.file, Some(FOREIGN), None).unwrap();
+        (own, own)
+    } else {
+        (ServiceUser { uid: FOREIGN, ..own }, ServiceUser { gid: FOREIGN, ..own })
+    };
+    let files = examine_inventory(&folder.main, group).unwrap();
+    let problem = told(files[0].content.as_ref().unwrap_err());
+    assert!(problem.ends_with(&format!("may write to this file: run: chmod g-w {}", file.display())), "{problem}");
+
+    let expected = [&folder.main.file, &folder.main.inventory].map(|path| format!("run: chown 0 {}", path.display()));
+    let problems = permission_problems(&folder.main, user);
+    assert_eq!(problems.len(), 2);
+    for (problem, expected) in problems.iter().zip(&expected) {
+        assert!(problem.to_string().ends_with(expected), "{problem}");
+    }
+    assert_eq!(load_inventory(&folder.main, user).unwrap_err(), problems[1]);
+}
+
+/// The directory may be a symlink: what it leads to counts, and it may lead elsewhere at any time.
+#[test]
+fn the_directory_may_be_a_symlink() {
+    let folder = Folder::new();
+    folder.write("a.toml");
+    let real = folder.root.path().join("release-1");
+    fs::rename(&folder.main.inventory, &real).unwrap();
+    symlink("release-1", &folder.main.inventory).unwrap();
+    assert_eq!(folder.load()[0].label, "certs.d/a.toml");
+
+    let next = folder.root.path().join("release-2");
+    fs::create_dir(&next).unwrap();
+    symlink("release-2", folder.root.path().join("new")).unwrap();
+    fs::rename(folder.root.path().join("new"), &folder.main.inventory).unwrap();
+    assert_eq!(folder.load().len(), 0);
+
+    set_mode(&next, 0o777);
+    assert!(load_inventory(&folder.main, ServiceUser::of_process()).is_err(), "who may write is asked of the target");
+    fs::remove_dir(&next).unwrap();
+    let problem = load_inventory(&folder.main, ServiceUser::of_process()).unwrap_err().to_string();
+    assert!(problem.contains("(a symlink to release-2)"), "{problem}");
+    fs::write(&next, "").unwrap();
+    let problem = load_inventory(&folder.main, ServiceUser::of_process()).unwrap_err().to_string();
+    assert!(problem.ends_with("name a directory as `inventory` in renewd.toml"), "{problem}");
+}
+
+/// Two names that every message would show alike cannot both be told from each other.
+#[test]
+fn a_name_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    for name in [&b"a\xff.toml"[..], b"a\nb.toml"] {
+        let folder = Folder::new();
+        let plain = folder.write("a.toml");
+        fs::rename(plain, folder.path("").join(std::ffi::OsStr::from_bytes(name))).unwrap();
+        assert!(
+            folder.problem().ends_with("the name of the file is not plain text: rename it"),
+            "{}",
+            folder.problem()
+        );
+    }
+}
+
+/// A bad `renewd.toml` hides no problem of the drop-in files, and makes none up.
+#[test]
+fn every_file_is_examined_beside_a_bad_main_file() {
+    let folder = Folder::new();
+    let inventory = &folder.main.inventory;
+    let text = format!(
+        "inventory = {inventory:?}\nkeep_generations = 0\n[hook.n]\nunit = \"n.service\"\n[defaults]\nprofil = \"P\"\n"
+    );
+    fs::write(&folder.main.file, text).unwrap();
+    fs::write(folder.path("a.toml"), "[[certificate]]\nname = \"a\"\ncommon_name = \"a\"\nhooks = [\"n\"]\nkee = 1\n")
+        .unwrap();
+    let (main, problems) = examine_main(&folder.main.file);
+    assert_eq!(problems.len(), 3);
+    let files = examine_inventory(&main.unwrap(), ServiceUser::of_process()).unwrap();
+    let problem = told(files[0].content.as_ref().unwrap_err());
+    assert!(problem.contains("unknown key `kee`"), "{problem}");
+
+    fs::write(&folder.main.file, "inventory = \"certs.d\"\n").unwrap();
+    assert_eq!(examine_main(&folder.main.file).0, None, "nobody knows which directory is meant");
 }
 
 #[track_caller]

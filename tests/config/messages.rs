@@ -64,4 +64,6 @@ fn no_message_repeats_a_secret() {
     check("[api]\nproxy = \"socks5://me:hunter2@proxy\" # x\n");
     check("[api]\nproxy_credentials_file = \"me:hunter2\"\n");
     check("[defaults.files]\npkcs12_password_file = \"hunter2\"\n");
+    check("[defaults.files]\nprivate_key = \"hunter2\"\n");
+    check("[api]\napi_key = \"hunter2\"\ntimeout = 030\n");
 }

@@ -1,8 +1,10 @@
 //! Which files are in force, at start and after each reload, as small histories.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use renewd::config::{InForce, Inventory, InventoryFile, Main, parse_inventory_file, parse_main, settle};
+use renewd::config::{
+    InForce, Inventory, InventoryFile, Main, Problem, hold, parse_inventory_file, parse_main, settle, settle_watched,
+};
 
 /// A history of reloads; what is in force carries over.
 struct History {
@@ -23,9 +25,26 @@ impl History {
         self.settle(files, expected)
     }
 
+    /// The same, where the watch alone is what made the files be read.
+    #[track_caller]
+    fn watch(&mut self, files: &[(&str, &str)], expected: &str) -> Inventory {
+        let files = files.iter().map(|(name, holds)| self.file(name, &text(holds))).collect();
+        let inventory = settle_watched(files, &self.main.hooks, &self.in_force);
+        self.compare(inventory, expected)
+    }
+
+    fn restart(&mut self) {
+        self.in_force = serde_json::from_str(&serde_json::to_string(&self.in_force).unwrap()).unwrap();
+    }
+
     #[track_caller]
     fn settle(&mut self, files: Vec<InventoryFile>, expected: &str) -> Inventory {
         let inventory = settle(files, &self.main.hooks, &self.in_force);
+        self.compare(inventory, expected)
+    }
+
+    #[track_caller]
+    fn compare(&mut self, inventory: Inventory, expected: &str) -> Inventory {
         let state = |file: &renewd::config::FileState| {
             let content = inventory.in_force.get(&file.label);
             let names = content.into_iter().flat_map(|content| &content.entries).map(|entry| entry.name.as_str());
@@ -44,7 +63,7 @@ impl History {
 
     fn file(&self, label: &str, text: &str) -> InventoryFile {
         let content = parse_inventory_file(&self.main, label, text);
-        InventoryFile { path: PathBuf::from(label), label: label.to_owned(), content }
+        InventoryFile { label: label.to_owned(), content }
     }
 }
 
@@ -62,7 +81,9 @@ fn at_start_the_first_file_by_name_stays() {
     let mut history = History::start();
     let inventory = history.reload(&[("b", "www"), ("a", "www"), ("c", "x")], "a: www, b: +, c: x");
     let problem = inventory.files[1].problems[0].to_string();
-    assert_eq!(problem, "b: line 1: the name `www` is taken by a line 1: remove it from one of the two files");
+    let expected = "b:2:8: the name `www` is taken by a line 2\n  |\n2 | name = \"www\"\n  |        ^^^^^ \
+                    expected a name that is unique in the inventory; remove it from one of the two files";
+    assert_eq!(problem, expected);
 }
 
 #[test]
@@ -79,7 +100,7 @@ fn one_target_belongs_to_one_file() {
     let mut history = History::start();
     let inventory = history.reload(&[("a", "x /k"), ("b", "y /k"), ("c", "z /l")], "a: x, b: +, c: z");
     let problem = inventory.files[1].problems[0].to_string();
-    assert!(problem.starts_with("b: line 1: certificate `y` writes /k, which is taken by a line 1"), "{problem}");
+    assert!(problem.starts_with("b:5:21: /k is written by a line 5 as well\n"), "{problem}");
     history.reload(&[("a", "x /l"), ("b", "y /k"), ("c", "z /l")], "a: x+, b: +, c: z");
     history.reload(&[("a", "x /m"), ("b", "y /k"), ("c", "z /l")], "a: x, b: y, c: z");
 }
@@ -93,6 +114,74 @@ fn a_bad_file_keeps_its_last_good_content() {
     history.reload(&[("a", "!"), ("b", "y x")], "a: x+, b: y z+");
     history.reload(&[("a", "w"), ("b", "y x")], "a: w, b: y x");
     history.reload(&[("b", "y x")], "b: y x");
+}
+
+/// Every claim of the file is told, not the first alone.
+#[test]
+fn each_conflict_of_a_file_is_told() {
+    let mut history = History::start();
+    history.reload(&[("a", "x y /k"), ("b", "x y z /k")], "a: x y, b: +++");
+    history.reload(&[("a", "x y"), ("b", "z")], "a: x y, b: z");
+    history.reload(&[("a", "x y"), ("b", "z"), ("c", "v x z")], "a: x y, b: z, c: ++");
+}
+
+/// What was in force is kept as text between two runs of the daemon.
+#[test]
+fn what_is_in_force_outlives_a_restart() {
+    let mut history = History::start();
+    history.reload(&[("a", "x /k"), ("b", "y")], "a: x, b: y");
+    history.restart();
+    history.reload(&[("a", "!"), ("b", "y x /k")], "a: x+, b: y++");
+    history.restart();
+    history.reload(&[("a", "!"), ("b", "y")], "a: x+, b: y");
+    history.reload(&[("b", "y")], "b: y");
+    history.restart();
+    history.reload(&[("a", "!"), ("b", "y x")], "a: +, b: y x");
+}
+
+/// At the first start the first file by name stays; at the next one the file that had the name.
+#[test]
+fn the_name_stays_with_its_file_across_a_restart() {
+    let mut history = History::start();
+    history.reload(&[("b", "x")], "b: x");
+    history.restart();
+    history.reload(&[("a", "x"), ("b", "x")], "a: +, b: x");
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_lets_go_of_nothing() {
+    let mut history = History::start();
+    history.reload(&[("a", "x /k"), ("b", "y")], "a: x, b: y");
+    let problem = Problem::of_file("/etc/renewd/certs.d", "gone");
+    let inventory = hold(&history.main, problem.clone(), &history.in_force);
+    assert_eq!(inventory.in_force, history.in_force);
+    assert_eq!(inventory.entries.len(), 2);
+    let [directory, a, b] = &inventory.files[..] else { panic!("the directory and two files") };
+    assert_eq!((directory.label.as_str(), &directory.problems[..]), ("/etc/renewd/certs.d", &[problem][..]));
+    assert!([a, b].iter().all(|file| file.certificates == 1 && file.problems.is_empty()));
+}
+
+#[test]
+fn the_watch_alone_does_not_empty_the_inventory() {
+    let mut history = History::start();
+    history.reload(&[("a", "x y"), ("b", "z")], "a: x y, b: z");
+    let inventory = history.watch(&[], "a: x y+, b: z+");
+    let problem = inventory.files[0].problems[0].to_string();
+    assert!(problem.starts_with("a: 2 certificates of this file would go, 3 in all"), "{problem}");
+    assert!(problem.ends_with("confirm it: systemctl reload renewd (SIGHUP)"), "{problem}");
+    history.watch(&[("a", ""), ("b", "")], "a: x y+, b: z+");
+    history.watch(&[("b", "z")], "b: z");
+    history.watch(&[("b", "n")], "b: n");
+    history.reload(&[], "");
+}
+
+#[test]
+fn the_watch_alone_does_not_let_more_than_half_of_ten_go() {
+    let mut history = History::start();
+    let many = "a b c d e f g h i";
+    history.reload(&[("m", many), ("n", "j"), ("o", "k")], &format!("m: {many}, n: j, o: k"));
+    history.watch(&[("m", "a b c"), ("n", "j"), ("p", "l")], &format!("m: {many}+, n: j, o: k+, p: l"));
+    history.watch(&[("m", "a b c d"), ("n", "j"), ("p", "l")], "m: a b c d, n: j, p: l");
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn uncommented(text: &str) -> String {
 fn what_is_active_in_the_shipped_file_is_the_default() {
     let mut shipped = main(&shipped("renewd.toml"));
     let hooks = std::mem::take(&mut shipped.hooks);
+    shipped.hook_names.clear();
     assert_eq!(shipped, Main::new(Path::new(FILE)));
     let bare = main("[hook.nginx]\nunit = \"nginx.service\"\nverb = \"reload\"\n");
     assert_eq!(hooks, bare.hooks, "timeout and min_interval are the defaults");
@@ -69,25 +70,54 @@ fn the_defaults_shown_for_entries_are_those_of_the_code() {
 }
 
 #[test]
-fn every_key_is_shown() {
-    let text = uncommented(&shipped("renewd.toml"));
-    let examples: String = drop_ins().iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+fn every_key_is_shown_in_its_own_table() {
+    let main: toml::Table = uncommented(&shipped("renewd.toml")).parse().unwrap();
+    let texts: Vec<String> = drop_ins().iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let files: Vec<toml::Table> = texts.iter().map(|text| text.parse().unwrap()).collect();
+    let certificates: Vec<_> = files.iter().flat_map(|file| below(file, "certificate")).collect();
     for (table, keys) in known_keys() {
-        let in_main = !table.starts_with("certificate");
+        let examples: Vec<&toml::Table> = match table.split_once('.') {
+            None if table.is_empty() => vec![&main],
+            None if table == "certificate" => certificates.clone(),
+            None => below(&main, table),
+            Some(("hook", _)) => main["hook"].as_table().unwrap().values().filter_map(|hook| hook.as_table()).collect(),
+            Some((_, part)) => certificates.iter().flat_map(|certificate| below(certificate, part)).collect(),
+        };
         for key in keys {
-            let shows = |text: &str| {
-                let assigned =
-                    [format!("\n{key} = "), format!("{{ {key} = "), format!(", {key} = "), format!("[{key}")];
-                assigned.iter().any(|form| text.contains(form)) || text.contains(&format!("[certificate.{key}]"))
-            };
+            assert!(examples.iter().any(|table| table.contains_key(*key)), "`{key}` of `{table}` is shown nowhere");
             let own = ["name", "common_name", "dns_names", "ip_addresses", "emails", "uris"].contains(key);
-            let shown = match table {
-                "certificate" if own => shows(&examples),
-                "certificate" => shows(&text),
-                _ if in_main => shows(&text),
-                _ => shows(&examples),
-            };
-            assert!(shown, "`{key}` of `{table}` is shown nowhere");
+            let default = main["defaults"].as_table().unwrap().contains_key(*key);
+            assert!(table != "certificate" || own != default, "`{key}` in `[defaults]`");
+        }
+    }
+}
+
+/// The tables under a key: one, or a list of them.
+fn below<'t>(table: &'t toml::Table, key: &str) -> Vec<&'t toml::Table> {
+    match table.get(key) {
+        Some(toml::Value::Table(table)) => vec![table],
+        Some(toml::Value::Array(items)) => items.iter().filter_map(|item| item.as_table()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Each key has a comment: right above it, or one of its paragraph that names it.
+#[test]
+fn every_key_of_the_main_file_is_explained() {
+    let text = shipped("renewd.toml");
+    for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.contains("[defaults]")) {
+        let mut comments = String::new();
+        let mut is_above = false;
+        for line in paragraph.lines() {
+            let active = uncommented(line);
+            let key = active.split_once(" = ").map(|(key, _)| key).filter(|key| !key.starts_with('#'));
+            if let Some(key) = key {
+                assert!(is_above || comments.contains(key), "no comment on: {line}");
+            }
+            is_above = line.starts_with("# ");
+            if is_above {
+                comments += line;
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod files;
 mod gate;
 mod hooks;
 mod host;
+mod inventory;
 mod issue;
 mod metrics;
 mod notify;

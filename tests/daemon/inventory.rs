@@ -1,0 +1,137 @@
+//! The inventory when its files or its directory are not as they should be: what was in force stays so, over restarts.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::host::Host;
+
+#[test]
+fn a_refused_file_stays_in_force_across_restarts_and_a_removed_one_does_not() {
+    let mut host = Host::with_www();
+    assert_eq!(host.says(&["once"]).code, 0);
+    host.write("certs.d/www.toml", "nonsense");
+    host.start();
+    assert_eq!(host.certificate("www")["state"], "valid");
+    let status = host.status();
+    assert_eq!(status["inventory"][0]["state"], "refused");
+    assert_eq!(status["inventory"][0]["certificates"], 1);
+    host.end(Signal::TERM);
+    assert_eq!(host.certificate("www")["state"], "valid", "with the daemon down as well");
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("certs.d/www.toml"), "{}", said.err);
+    assert_eq!(host.says(&["renew", "www"]).code, 0, "it is managed as ever");
+    assert_eq!(host.submissions(), 2);
+
+    fs::remove_file(host.path("certs.d/www.toml")).unwrap();
+    assert_eq!(host.says(&["once"]).code, 0);
+    host.write("certs.d/www.toml", "nonsense");
+    assert_eq!(host.says(&["once"]).code, 1);
+    assert!(host.certificate("www").is_null(), "it was let go in between");
+}
+
+#[test]
+fn a_name_stays_with_its_file_across_restarts() {
+    let host = Host::with_www();
+    assert_eq!(host.says(&["once"]).code, 0);
+    let text = host.read(&host.path("certs.d/www.toml"));
+    host.write("certs.d/a.toml", &text);
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 1);
+    assert!(
+        said.err.contains("certs.d/a.toml:2:8: the name `www` is taken by certs.d/www.toml line 2"),
+        "{}",
+        said.err
+    );
+    let check = host.says(&["check"]);
+    assert!(check.err.contains("certs.d/a.toml:2:8"), "check tells what the daemon does: {}", check.err);
+}
+
+#[test]
+fn a_kept_copy_that_is_damaged_stops_nothing() {
+    let host = Host::with_www();
+    assert_eq!(host.says(&["once"]).code, 0);
+    for damage in ["", "{", "[]", "{\"certs.d/www.toml\": {\"entries\": 1}}"] {
+        host.write("state/inventory.json", damage);
+        assert_eq!(host.says(&["once"]).code, 0, "{damage}");
+        assert!(host.read(&host.path("state/inventory.json")).contains("\"www\""), "it is written anew");
+    }
+}
+
+#[test]
+fn a_missing_directory_at_the_first_start_is_loud_and_stops_nothing() {
+    let mut host = Host::with_www();
+    fs::rename(host.path("certs.d"), host.path("away")).unwrap();
+    host.start();
+    let status = host.status();
+    assert_eq!(status["healthy"], false);
+    let message = status["problems"][0]["message"].as_str().unwrap();
+    assert!(message.contains("the inventory directory cannot be read"), "{message}");
+    assert!(message.contains("install -d"), "{message}");
+    host.until("the log says so", || {
+        host.log().contains("ERROR refused: ").then(|| assert!(host.log().contains("directory cannot be read")))
+    });
+    assert_eq!(host.says(&["check"]).code, 78);
+    fs::rename(host.path("away"), host.path("certs.d")).unwrap();
+    host.signal(Signal::HUP);
+    host.wait_state("www", "valid");
+    assert_eq!(host.status()["healthy"], true);
+}
+
+#[test]
+fn a_directory_that_goes_away_lets_go_of_nothing() {
+    let mut host = Host::with_www();
+    host.start();
+    host.wait_state("www", "valid");
+    fs::rename(host.path("certs.d"), host.path("away")).unwrap();
+    host.signal(Signal::HUP);
+    host.until("it is a problem", || (host.status()["healthy"] == false).then_some(()));
+    assert_eq!(host.certificate("www")["state"], "valid");
+    host.end(Signal::TERM);
+    host.start();
+    assert_eq!(host.certificate("www")["state"], "valid", "across a restart");
+    assert_eq!(host.status()["healthy"], false);
+    std::os::unix::fs::symlink("away", host.path("certs.d")).unwrap();
+    host.signal(Signal::HUP);
+    host.until("a symlink will do", || (host.status()["healthy"] == true).then_some(()));
+    assert_eq!(host.certificate("www")["state"], "valid");
+    assert_eq!(host.submissions(), 1);
+}
+
+/// One run tells what is wrong with every file, the main one and those of an open directory as well.
+#[test]
+fn check_tells_all_in_one_run() {
+    use std::os::unix::fs::PermissionsExt;
+    let host = Host::with_www();
+    host.configure("keep_generations = 0\n", "");
+    host.entry("a", "seet = \"x\"\n");
+    fs::set_permissions(host.path("certs.d"), fs::Permissions::from_mode(0o777)).unwrap();
+    let said = host.says(&["check"]);
+    assert_eq!(said.code, 78);
+    let chmod = format!("run: chmod o-w {}", host.path("certs.d").display());
+    for part in ["keep_generations = 0", "certs.d/a.toml:6:1", &chmod, "3 problems"] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
+}
+
+/// Root can read every file; the service cannot read one that root wrote for itself alone.
+#[test]
+fn check_by_root_sees_with_the_eyes_of_the_service() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can become somebody else");
+        return;
+    }
+    let host = Host::with_www();
+    fs::set_permissions(host.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(host.path("state")).unwrap();
+    for name in ["state", "renewd.toml", "certs.d"] {
+        chown(host.path(name), Some(65534), Some(65534)).unwrap();
+    }
+    let said = host.says(&["check"]);
+    assert_eq!(said.code, 78);
+    let file = host.path("certs.d/www.toml");
+    let remedy = format!("run: chgrp 65534 {0} && chmod g+r {0}", file.display());
+    assert!(said.err.contains(&remedy), "{}", said.err);
+}
