@@ -29,11 +29,10 @@ pub(super) fn run(config: &Path, json: bool, at: Option<Timestamp>) -> ExitCode 
 
 fn text(plan: &Plan, now: Timestamp) -> String {
     let rows = plan.certificates.iter().map(|one| {
-        let at = if one.due { "now".to_owned() } else { output::told(Some(&one.at), now) };
         vec![
             one.name.clone(),
             one.action.clone(),
-            at,
+            output::next(Some(&one.at), now),
             output::told(one.not_after.as_deref(), now),
             one.reason.to_string(),
         ]

@@ -74,7 +74,7 @@ fn text(status: &Status, in_full: bool) -> String {
         return status.certificates.iter().map(|certificate| details(certificate, now)).collect::<Vec<_>>().join("\n");
     }
     let rows = status.certificates.iter().map(|one| {
-        let next = output::told(one.next_action_at.as_deref(), now);
+        let next = output::next(one.next_action_at.as_deref(), now);
         let expires = output::told(one.not_after.as_deref(), now);
         vec![one.name.clone(), one.state.clone(), expires, next, one.reason.to_string()]
     });

@@ -310,7 +310,7 @@ impl fmt::Display for Reason {
             Self::Due(cause) => write!(f, "due: {cause}"),
             Self::Queued(cause) => write!(f, "due: {cause}; starts as soon as one of the running requests ends"),
             Self::ApiDown { why, until } => write!(f, "due; the API cannot be used: {why}; tried again at {until}"),
-            Self::ReadingProfile(profile) => write!(f, "profile {profile} is being read"),
+            Self::ReadingProfile(profile) => write!(f, "the profile has to be read first: {profile}"),
             Self::ProfileUnread { profile, failure, until } => {
                 write!(f, "profile {profile} could not be read: {failure}; tried again at {until}")
             }

@@ -7,6 +7,7 @@ pub mod context;
 pub mod control;
 pub mod execute;
 pub mod fleet;
+pub mod heal;
 pub mod hooks;
 pub mod message;
 pub mod notify;

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::{FileState, Main};
 use crate::core::breaker::Breaker;
 use crate::core::clock::ClockCheck;
-use crate::core::decide::Action;
+use crate::core::decide::{Action, Decision};
 use crate::core::health;
 use crate::core::reading::Reading;
-use crate::core::reason::State;
+use crate::core::reason::{Reason, State};
 use crate::core::record::{Record, Stage, Trouble};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -390,8 +390,13 @@ fn profile_name(managed: &Managed) -> &str {
     }
 }
 
+/// When something is done: for what is not due that is the renewal, not the next look at the files.
 fn next_action_at(managed: &Managed, now: Timestamp) -> Timestamp {
-    if managed.decision.action == Action::Wait { managed.decision.wake_at } else { now }
+    let Decision { action, reason, wake_at, .. } = &managed.decision;
+    if *action != Action::Wait {
+        return now;
+    }
+    if let Reason::NotDue { renew_at, .. } = reason { *renew_at } else { *wake_at }
 }
 
 fn request_id(record: &Record) -> Option<Text> {

@@ -133,7 +133,7 @@ fn a_profile_is_read_before_a_submission_if_the_last_reading_is_over_an_hour_old
     case.reading.read_at = Some(case.now - HOUR + SECOND);
     check(&case, "submit", "nothing is installed");
     case.reading.read_at = Some(case.now - HOUR);
-    check(&case, "read-profile", "is being read");
+    check(&case, "read-profile", "has to be read first");
     let until = case.now + MINUTE;
     let failed = FailedReading { failure: failure(FailureClass::ApiUnreachable), count: 1, until };
     case.reading.failure = Some(failed);
