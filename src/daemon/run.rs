@@ -685,9 +685,13 @@ impl<T: Tlm> Daemon<T> {
         if is_same && reason.failure() == before.failure() && reason.state() == before.state() {
             return;
         }
-        let code = reason.failure().map_or("", |failure| failure.class.code());
+        let class = reason.failure().map(|failure| failure.class);
+        let code = class.map_or("", FailureClass::code);
+        let remedy = class.map_or(String::new(), |class| format!("; what to do: {}", class.remedy()));
         match reason.state() {
-            State::Failing | State::Rejected => tracing::warn!(%name, state = %reason.state(), code, "{reason}"),
+            State::Failing | State::Rejected => {
+                tracing::warn!(%name, state = %reason.state(), code, "{reason}{remedy}");
+            }
             State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {
                 tracing::info!(%name, state = %reason.state(), "{reason}");
             }
@@ -737,9 +741,11 @@ fn log_event(entry: &event::Entry) {
         Event::HookFailed { hook, failure, .. } => {
             tracing::error!(%name, %hook, code = failure.class.code(), "{failure}")
         }
+        Event::AnswerLost { failure, .. } => {
+            tracing::warn!(%name, code = failure.class.code(), "the request left and its answer is lost: {failure}; what to do: {}", failure.class.remedy());
+        }
         Event::Submitting { .. }
         | Event::NotAccepted { .. }
-        | Event::AnswerLost { .. }
         | Event::LookedUp { .. }
         | Event::Polled { .. }
         | Event::PickupUnknown { .. }

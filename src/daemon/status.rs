@@ -302,9 +302,8 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
         problems.push(problem("inventory-file-refused", message, "run `renewd check`, mend the file, and reload"));
     }
     if facts.clock.state() == crate::core::clock::ClockState::Wrong {
-        let offset = facts.clock.offset_seconds().unwrap_or_default();
-        let message = format!("the host's clock differs from the API's by {offset} s");
-        problems.push(problem("clock-wrong", message, "set the clock right (NTP); until then nothing is submitted"));
+        let message = Reason::ClockWrong { offset: facts.clock.offset_seconds() }.to_string();
+        problems.push(problem("clock-wrong", message, "set the clock right (NTP), and see that it stays so"));
     }
     if facts.breaker.state() == crate::core::breaker::ApiState::Unauthorised {
         let why = facts.breaker.last_failure().map(ToString::to_string).unwrap_or_default();
