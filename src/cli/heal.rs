@@ -29,10 +29,7 @@ pub(super) fn run(config: &Path) -> ExitCode {
             output::print(&format!("renewd runs ({holder}) and heals by itself; nothing was done here"));
             exit::OK.into()
         }
-        Err(error @ StartError::Config(_)) => {
-            output::complain(&error.to_string());
-            error.exit_code().into()
-        }
+        Err(error @ StartError::Config(_)) => start::told(&error).into(),
         Err(StartError::State(failure)) => {
             output::complain(&format!("nothing was healed: {failure}"));
             exit::UNWELL.into()

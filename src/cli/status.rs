@@ -11,7 +11,7 @@ use crate::daemon::control::{Reply, Request};
 use crate::daemon::setup;
 use crate::daemon::status::{CertificateStatus, Status};
 
-use super::{control, exit, offline, output};
+use super::{control, exit, offline, output, user};
 
 /// Prints the status of all, or all about one.
 pub(super) fn run(file: &Path, name: Option<&CertName>, json: bool) -> ExitCode {
@@ -49,6 +49,7 @@ fn status(file: &Path) -> Result<(Status, Option<String>), String> {
         Ok(line) => return Ok((parsed(&line)?, None)),
         Err(error) => error,
     };
+    user::may_read(file)?;
     let main = main.map_err(|problems| setup::shown(&problems))?;
     let look = offline::look(main, None)?;
     let remark = match (look.holder(), error.kind()) {

@@ -62,7 +62,7 @@ fn check_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<(), Text> {
 fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>) {
     let files = match config::load_inventory(&daemon.main, ServiceUser::of_process()) {
         Ok(files) => files,
-        Err(problem) => return tracing::error!("nothing of the inventory changes: {problem}"),
+        Err(problem) => return tracing::error!("nothing of the inventory changes: {}", problem.summary()),
     };
     let inventory = config::settle(files, &daemon.main.hooks, &daemon.inventory.in_force);
     for state in inventory.files.iter().filter(|state| !state.problems.is_empty()) {

@@ -687,10 +687,10 @@ impl<T: Tlm> Daemon<T> {
         }
         let class = reason.failure().map(|failure| failure.class);
         let code = class.map_or("", FailureClass::code);
-        let remedy = class.map_or(String::new(), |class| format!("; what to do: {}", class.remedy()));
+        let remedy = class.map_or("see `renewd status`", FailureClass::remedy);
         match reason.state() {
             State::Failing | State::Rejected => {
-                tracing::warn!(%name, state = %reason.state(), code, "{reason}{remedy}");
+                tracing::warn!(%name, state = %reason.state(), code, remedy, "{reason}");
             }
             State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {
                 tracing::info!(%name, state = %reason.state(), "{reason}");
@@ -742,7 +742,8 @@ fn log_event(entry: &event::Entry) {
             tracing::error!(%name, %hook, code = failure.class.code(), "{failure}")
         }
         Event::AnswerLost { failure, .. } => {
-            tracing::warn!(%name, code = failure.class.code(), "the request left and its answer is lost: {failure}; what to do: {}", failure.class.remedy());
+            let (code, remedy) = (failure.class.code(), failure.class.remedy());
+            tracing::warn!(%name, code, remedy, "the request left, and its answer is lost: {}", failure.message);
         }
         Event::Submitting { .. }
         | Event::NotAccepted { .. }

@@ -116,8 +116,15 @@ impl Host {
 
     /// Starts the daemon, and waits until it answers.
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_with(&mut self, environment: &[(&str, &Path)]) {
         let log = OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
-        let child = self.command().arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut command = self.command();
+        command.arg("run").envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().unwrap();
         self.daemon = Some(child);
         // A socket that a killed daemon left behind answers nobody.
         self.until("the daemon answers", || self.says(&["status", "--json"]).err.is_empty().then_some(()));

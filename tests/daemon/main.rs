@@ -16,6 +16,7 @@ mod gate;
 mod heal;
 mod hooks;
 mod host;
+mod hostile;
 mod issue;
 mod pending;
 mod profiles;
