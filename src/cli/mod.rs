@@ -65,9 +65,10 @@ enum Command {
         json: bool,
     },
     /// Replaces certificates now, whatever their age.
+    #[command(override_usage = "renewd renew <NAME>...\n       renewd renew --all")]
     Renew {
         /// Which.
-        #[arg(required_unless_present = "all")]
+        #[arg(required_unless_present = "all", value_name = "NAME")]
         names: Vec<CertName>,
         /// All of the inventory.
         #[arg(long, conflicts_with = "names")]

@@ -13,6 +13,7 @@ mod api_faults;
 mod commands;
 mod files;
 mod gate;
+mod golden;
 mod heal;
 mod hooks;
 mod host;
