@@ -9,6 +9,7 @@ use crate::api::Tlm;
 use crate::core::decide::Action;
 use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
+use crate::core::failure::FailureClass;
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::reason::{Reason, State};
@@ -220,9 +221,11 @@ impl<T: Tlm> Daemon<T> {
             return;
         }
         let _span = span(name).entered();
-        let code = reason.failure().map_or("", |failure| failure.class.code());
+        let class = reason.failure().map(|failure| failure.class);
+        let code = class.map_or("", FailureClass::code);
+        let remedy = class.map_or("see `renewd status`", FailureClass::remedy);
         match reason.state() {
-            State::Failing | State::Rejected => tracing::warn!(state = %reason.state(), code, "{reason}"),
+            State::Failing | State::Rejected => tracing::warn!(state = %reason.state(), code, remedy, "{reason}"),
             State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {
                 tracing::info!(state = %reason.state(), "{reason}");
             }
@@ -258,9 +261,12 @@ fn log_event(entry: &event::Entry) {
         Event::HookFailed { hook, failure, .. } => {
             tracing::error!(%hook, code = failure.class.code(), "{failure}")
         }
+        Event::AnswerLost { failure, .. } => {
+            let (code, remedy) = (failure.class.code(), failure.class.remedy());
+            tracing::warn!(code, remedy, "the request left, and its answer is lost: {}", failure.message);
+        }
         Event::Submitting { .. }
         | Event::NotAccepted { .. }
-        | Event::AnswerLost { .. }
         | Event::LookedUp { .. }
         | Event::Polled { .. }
         | Event::PickupUnknown { .. }

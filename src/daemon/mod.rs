@@ -10,6 +10,7 @@ mod deploy;
 pub mod execute;
 pub mod exporter;
 pub mod fleet;
+pub mod heal;
 pub mod hooks;
 pub mod kept;
 pub mod lookout;
