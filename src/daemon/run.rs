@@ -498,7 +498,7 @@ impl<T: Tlm> Daemon<T> {
         match failure {
             None => self.api_answers(now),
             // A profile that is not there is an answer, too.
-            Some(failure) if failure.class.scope() == crate::core::failure::Scope::Certificate => self.api_answers(now),
+            Some(failure) if self.breaker.is_answer(failure) => self.api_answers(now),
             Some(failure) => {
                 self.breaker.trial_failed(failure, now);
                 if failure.class == FailureClass::ApiUnauthorised {
