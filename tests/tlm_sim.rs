@@ -5,8 +5,10 @@ mod simulator;
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +16,11 @@ use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use simulator::{Fault, Issuance, Options, ProfileSpec, Recorded, Simulator, clock};
+use simulator::server::Log;
+use simulator::{
+    Access, AttributeSpec, Endpoint, Fault, Issuance, Options, ProfileSpec, Recorded, Simulator, Variants, clock,
+    faults, settings, subject,
+};
 
 /// A simulated Trust Lifecycle Manager with one profile.
 #[derive(Debug, Parser)]
@@ -35,23 +41,65 @@ struct Arguments {
     /// The profile allows no second certificate while one is valid.
     #[arg(long)]
     no_duplicates: bool,
+    /// Requests are rejected in place of approved; needs --pending.
+    #[arg(long, requires = "pending")]
+    reject: bool,
+    /// The request may say how long the certificate lives.
+    #[arg(long)]
+    validity_override: bool,
+    /// An attribute of the subject that every request must bring, such as organization_name; may be repeated.
+    #[arg(long, value_name = "ATTRIBUTE", value_parser = subject_attribute)]
+    mandatory: Vec<String>,
+    /// Callers show a client certificate in place of an API key.
+    #[arg(long)]
+    client_certificate: bool,
     /// A misbehaviour: NAME[=VALUE][:ENDPOINT][:TIMES], such as status=429+10:issue:3; may be repeated.
     #[arg(long, value_name = "FAULT")]
     fault: Vec<Fault>,
-    /// Where root.pem, api-key, renewd.toml and certs.d/example.toml are written; default: they are printed alone.
+    /// Another reading of a point on which the sources of the API disagree, such as error-shape=single; may be repeated.
+    #[arg(long, value_name = "VARIANT", value_parser = variant)]
+    variant: Vec<String>,
+    /// Shows the names of all faults and variants, and ends.
+    #[arg(long)]
+    list: bool,
+    /// Where the files to run renewd with are written: renewd.toml, certs.d/example.toml, root.pem and the credential;
+    /// default: they are printed.
     #[arg(long)]
     dir: Option<PathBuf>,
 }
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let done = if arguments.list { list() } else { simulate(&arguments) };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads the output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(io::stderr(), "tlm-sim: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn simulate(arguments: &Arguments) -> io::Result<()> {
+    if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)) {
+        let text = format!("port {} of 127.0.0.1 cannot be taken: {error}; --port 0 takes a free one", arguments.port);
+        return Err(io::Error::new(error.kind(), text));
+    }
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let simulator = Simulator::start(Options { port: arguments.port, log: Some(Arc::new(log)), ..Options::default() });
-    let profile = simulator.add_profile(profile(&arguments));
+    let mut variants = Variants::default();
+    arguments.variant.iter().try_for_each(|name| variants.set(name)).map_err(io::Error::other)?;
+    let access = arguments.client_certificate.then_some(Access::ClientCertificate);
+    let log: Log = Arc::new(log);
+    let simulator = Simulator::start(Options { port: arguments.port, variants, access, log: Some(log) });
+    let profile = simulator.add_profile(profile(arguments));
     arguments.fault.iter().cloned().for_each(|fault| simulator.fault(fault));
+    let credential = if arguments.client_certificate { Credential::Identity } else { Credential::Key };
+    let files = Files { simulator: &simulator, profile: &profile, credential, arguments };
     match &arguments.dir {
-        Some(dir) => write_all(&simulator, &profile, &std::path::absolute(dir)?)?,
-        None => print_all(&simulator, &profile)?,
+        Some(dir) => files.write(&std::path::absolute(dir)?)?,
+        None => files.print()?,
     }
     signals.forever().next();
     Ok(())
@@ -62,6 +110,9 @@ fn profile(arguments: &Arguments) -> ProfileSpec {
     let issuance =
         arguments.pending.map_or(Issuance::Immediate, |after| Issuance::Pending { approve_after: Some(after) });
     let days = u32::try_from(window.as_secs() / 86_400).ok().filter(|days| *days > 0);
+    let mut defaults = ProfileSpec::default();
+    defaults.subject.retain(|listed| !arguments.mandatory.contains(&listed.key));
+    defaults.subject.extend(arguments.mandatory.iter().map(|key| AttributeSpec::mandatory(key)));
     ProfileSpec {
         name: "Example".to_owned(),
         lifetime: arguments.lifetime,
@@ -71,38 +122,117 @@ fn profile(arguments: &Arguments) -> ProfileSpec {
         allows_duplicates: !arguments.no_duplicates,
         key_sizes: ["256", "384", "521", "2048", "3072", "4096"].map(str::to_owned).to_vec(),
         issuance,
-        ..ProfileSpec::default()
+        rejects: arguments.reject,
+        allows_validity_override: arguments.validity_override,
+        ..defaults
     }
 }
 
-fn main_file(simulator: &Simulator, dir: &Path) -> String {
-    let dir = dir.display();
-    format!(
-        "inventory = \"{dir}/certs.d\"\nstate_dir = \"{dir}/state\"\ncontrol_socket = \"{dir}/control.sock\"\n\n\
-         [api]\nurl = \"{url}\"\nca_file = \"{dir}/root.pem\"\napi_key_file = \"{dir}/api-key\"\n",
-        url = simulator.url()
-    )
+/// How renewd shows who it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Credential {
+    Key,
+    Identity,
 }
 
-fn inventory_file(profile: &str) -> String {
-    format!(
-        "[[certificate]]\nname = \"example\"\nprofile = \"{profile}\"\ncommon_name = \"www.example.com\"\n\
-         dns_names = [\"www.example.com\", \"example.com\"]\n"
-    )
+/// What renewd needs to run against the simulator.
+struct Files<'a> {
+    simulator: &'a Simulator,
+    profile: &'a str,
+    credential: Credential,
+    arguments: &'a Arguments,
 }
 
-fn write_all(simulator: &Simulator, profile: &str, dir: &Path) -> io::Result<()> {
-    fs::create_dir_all(dir.join("certs.d"))?;
-    fs::create_dir_all(dir.join("state"))?;
-    write(&dir.join("root.pem"), &simulator.ca_pem(), 0o644)?;
-    write(&dir.join("issuing-root.pem"), &simulator.issuing_root_pem(), 0o644)?;
-    write(&dir.join("api-key"), &simulator.api_key(), 0o600)?;
-    write(&dir.join("renewd.toml"), &main_file(simulator, dir), 0o640)?;
-    write(&dir.join("certs.d/example.toml"), &inventory_file(profile), 0o640)?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "# {}\n{}", dir.join("renewd.toml").display(), main_file(simulator, dir))?;
-    writeln!(out, "# {}\n{}", dir.join("certs.d/example.toml").display(), inventory_file(profile))?;
-    writeln!(out, "# listening at {}; Ctrl-C ends it", simulator.url())
+impl Files<'_> {
+    /// Name, content and mode of each, in `dir`; `places` are the keys of renewd.toml that say where its own files go.
+    fn all(&self, dir: &Path, places: &str) -> Vec<(&'static str, String, u32)> {
+        let credential = match self.credential {
+            Credential::Key => ("api-key", format!("{}\n", self.simulator.api_key()), 0o600),
+            Credential::Identity => ("client.pem", self.simulator.client_identity_pem(), 0o600),
+        };
+        vec![
+            ("root.pem", self.simulator.ca_pem(), 0o644),
+            ("issuing-root.pem", self.simulator.issuing_root_pem(), 0o644),
+            credential,
+            ("renewd.toml", self.main_file(dir, places), 0o640),
+            ("certs.d/example.toml", self.inventory_file(), 0o640),
+        ]
+    }
+
+    fn main_file(&self, dir: &Path, places: &str) -> String {
+        let (dir, url) = (dir.display(), self.simulator.url());
+        let credential = match self.credential {
+            Credential::Key => format!("api_key_file = \"{dir}/api-key\""),
+            Credential::Identity => format!("client_identity_file = \"{dir}/client.pem\""),
+        };
+        format!(
+            "inventory = \"{dir}/certs.d\"\n{places}\n[api]\nurl = \"{url}\"\nca_file = \"{dir}/root.pem\"\n\
+             {credential}\n"
+        )
+    }
+
+    fn inventory_file(&self) -> String {
+        let mandatory: Vec<_> =
+            self.arguments.mandatory.iter().filter(|key| *key != "common_name").map(|key| example_of(key)).collect();
+        let subject =
+            if mandatory.is_empty() { String::new() } else { format!("subject = {{ {} }}\n", mandatory.join(", ")) };
+        format!(
+            "[[certificate]]\nname = \"example\"\nprofile = \"{}\"\ncommon_name = \"www.example.com\"\n\
+             dns_names = [\"www.example.com\", \"example.com\"]\n{subject}",
+            self.profile
+        )
+    }
+
+    fn write(&self, dir: &Path) -> io::Result<()> {
+        for folder in ["certs.d", "state"] {
+            fs::create_dir_all(dir.join(folder))?;
+        }
+        let shown = dir.display();
+        let places = format!("state_dir = \"{shown}/state\"\ncontrol_socket = \"{shown}/control.sock\"\n");
+        let mut out = io::stdout().lock();
+        for (name, content, mode) in self.all(dir, &places) {
+            write(&dir.join(name), &content, mode)?;
+            if name.ends_with(".toml") {
+                writeln!(out, "# {}\n{content}", dir.join(name).display())?;
+            }
+        }
+        self.say_how_to_go_on(&mut out, dir)
+    }
+
+    fn print(&self) -> io::Result<()> {
+        let dir = Path::new("/etc/renewd");
+        let mut out = io::stdout().lock();
+        writeln!(out, "# Paste these into files of the names given, or let --dir DIR write them.\n")?;
+        for (name, content, mode) in self.all(dir, "") {
+            writeln!(out, "# {} (mode {mode:04o})\n{}\n", dir.join(name).display(), content.trim_end())?;
+        }
+        self.say_how_to_go_on(&mut out, dir)
+    }
+
+    fn say_how_to_go_on(&self, out: &mut impl io::Write, dir: &Path) -> io::Result<()> {
+        writeln!(
+            out,
+            "# The API trusts root.pem; what it issues leads to issuing-root.pem. Both are new at every start."
+        )?;
+        writeln!(out, "# Now, in another terminal: renewd once --config {}/renewd.toml", dir.display())?;
+        writeln!(out, "# Listening at {}; each request is a line below; Ctrl-C ends it.", self.simulator.url())
+    }
+}
+
+/// An attribute with a value that the API takes.
+fn example_of(key: &str) -> String {
+    let is_list = subject::attribute(key).is_some_and(|attribute| attribute.many);
+    let value = if key == "country" { "CH" } else { "Example" };
+    if is_list { format!("{key} = [\"{value}\"]") } else { format!("{key} = \"{value}\"") }
+}
+
+fn subject_attribute(key: &str) -> Result<String, String> {
+    let known = || subject::ATTRIBUTES.iter().map(|attribute| attribute.key).collect::<Vec<_>>().join(", ");
+    subject::attribute(key).map(|_| key.to_owned()).ok_or_else(|| format!("the attributes are {}", known()))
+}
+
+fn variant(name: &str) -> Result<String, String> {
+    Variants::default().set(name).map(|()| name.to_owned())
 }
 
 /// Removes what was there, so that the mode holds for an old file too.
@@ -114,13 +244,20 @@ fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn print_all(simulator: &Simulator, profile: &str) -> io::Result<()> {
+fn list() -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "# root.pem\n{}", simulator.ca_pem())?;
-    writeln!(out, "# api-key\n{}\n", simulator.api_key())?;
-    writeln!(out, "# renewd.toml\n{}", main_file(simulator, Path::new("/etc/renewd")))?;
-    writeln!(out, "# certs.d/example.toml\n{}", inventory_file(profile))?;
-    writeln!(out, "# listening at {}; Ctrl-C ends it", simulator.url())
+    writeln!(out, "--fault NAME[=VALUE][:ENDPOINT][:TIMES]")?;
+    for (form, what) in &faults::FORMS {
+        writeln!(out, "  {form:32} {what}")?;
+    }
+    faults::PLAIN.iter().try_for_each(|(name, _)| writeln!(out, "  {name}"))?;
+    writeln!(out, "  Endpoints: {}\n\n--variant NAME", Endpoint::names())?;
+    settings::SWITCHES.iter().try_for_each(|(name, _)| writeln!(out, "  {name}"))?;
+    for (form, example) in &settings::VALUES {
+        writeln!(out, "  {form:32} such as {example}")?;
+    }
+    let refusals: Vec<_> = settings::REFUSALS.iter().map(|(what, _)| *what).collect();
+    writeln!(out, "  WHAT is refused: {}", refusals.join(", "))
 }
 
 /// One line a request; a closed standard output is no reason to end.

@@ -14,7 +14,11 @@ pub(super) fn answer(body: Json<'_>) -> Result<Answer, String> {
         return Ok(Answer::Issued(issued));
     }
     let request = body.at("request_id").text().ok_or("neither a certificate nor a `request_id`")?;
-    Ok(Answer::Pending(RequestId(request.trim().to_owned())))
+    let request = request.trim();
+    if request.len() > LONGEST_ID || !request.bytes().all(|c| c.is_ascii_graphic()) {
+        return Err(format!("`request_id` {request:?}"));
+    }
+    Ok(Answer::Pending(RequestId(request.to_owned())))
 }
 
 /// The answer to a pickup. What is said to be rejected is never a success, whatever else comes along.
@@ -54,8 +58,10 @@ fn pem(item: Json<'_>, key: &str) -> Option<String> {
     if item.is_object() { item.at(key).text() } else { item.text() }
 }
 
+/// The serial number as it is spelt, if it is one: it goes into paths, messages and the journal.
 fn serial(body: Json<'_>) -> Option<String> {
-    body.at("serial_number").text().map(|serial| serial.trim().to_owned())
+    let serial = body.at("serial_number").text()?.trim().to_owned();
+    (serial.len() <= LONGEST_ID && serial.bytes().all(|c| c.is_ascii_hexdigit())).then_some(serial)
 }
 
 /// The fields of a rejection that may hold its reason; which ones there are is not documented.
@@ -146,10 +152,13 @@ fn collect_roles(place: Json<'_>, inside: bool, roles: &mut Vec<String>) {
         }
         return;
     }
-    roles.extend(place.text().filter(|_| inside));
+    roles.extend(place.text().filter(|_| inside).map(|role| Text::new(&role).to_string()));
 }
 
 /// The version of TLM.
 pub(super) fn version(body: Json<'_>) -> Result<String, String> {
     Ok(Text::new(&body.at("version").text().ok_or("no `version`")?).to_string())
 }
+
+/// Serial numbers have up to 40 digits, request ids 36 characters.
+const LONGEST_ID: usize = 128;

@@ -82,7 +82,7 @@ impl Call {
             .asking("seat_id", query.seat.clone())
             .asking("common_name", query.common_name.clone())
             .asking("status", Some("issued".to_owned()))
-            .asking("valid_from", query.valid_from.map(|day| days_from(day)))
+            .asking("valid_from", query.valid_from.map(days_from))
             .paged(page)
     }
 

@@ -104,7 +104,13 @@ impl Client {
 
     fn failure(&self, trouble: Trouble, call: &Call, credential: &str) -> Failure {
         let proxy = self.proxy.as_ref().filter(|_| self.transport.is_proxied()).map(|proxy| proxy.url.as_str());
-        let place = Place { host: &self.host, proxy, credential, secrets: self.secrets() };
+        let place = Place {
+            host: &self.host,
+            proxy,
+            credential,
+            by_certificate: self.identity.is_some(),
+            secrets: self.secrets(),
+        };
         trouble.into_failure(call, place)
     }
 

@@ -66,6 +66,8 @@ pub(super) struct Place<'a> {
     pub(super) proxy: Option<&'a str>,
     /// The name of the credential.
     pub(super) credential: &'a str,
+    /// Whether that is a client certificate.
+    pub(super) by_certificate: bool,
     /// What may appear in no message.
     pub(super) secrets: Vec<&'a str>,
 }
@@ -74,6 +76,12 @@ impl Place<'_> {
     /// Which proxy stands in the way, if one does.
     fn through(&self) -> String {
         self.proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
+    }
+
+    /// What to look at where a client certificate was shown to a host that may not ask for one.
+    fn prefix_hint(&self) -> &'static str {
+        let is_odd = self.by_certificate && !self.host.starts_with("clientauth.");
+        if is_odd { "; with a client certificate, the host of api.url usually begins with \"clientauth.\"" } else { "" }
     }
 }
 
@@ -135,7 +143,8 @@ impl Trouble {
             ),
             Self::WrongShape { status, what } => format!("the answer ({status}) is not the API's: {what}"),
             Self::Refused { status: 401, errors, .. } => {
-                format!("the credential {} was not accepted: {}", place.credential, said(401, errors))
+                let said = said(401, errors);
+                format!("the credential {} was not accepted: {said}{}", place.credential, place.prefix_hint())
             }
             Self::Refused { status, errors, .. } => said(*status, errors),
         }

@@ -106,6 +106,18 @@ impl Breaker {
         self.outage = Some(Outage { failure: failure.clone(), trial_at: now + TRIAL_INTERVAL });
     }
 
+    /// Whether a trial that failed so shows all the same that the API answers and takes the key: what it says is about
+    /// one certificate or one profile, and that was not what stopped everything.
+    #[must_use]
+    pub fn is_answer(&self, failure: &Failure) -> bool {
+        let cause = self.outage.as_ref().map(|outage| outage.failure.class);
+        match failure.class.scope() {
+            Scope::Certificate => true,
+            Scope::Profile => failure.class != FailureClass::ApiForbidden || cause != Some(FailureClass::ApiForbidden),
+            Scope::Key | Scope::Outage | Scope::Disk => false,
+        }
+    }
+
     /// Makes the next trial due now: there is another key, or the operator changed something.
     pub fn try_now(&mut self, now: Timestamp) {
         if let Some(outage) = &mut self.outage {
@@ -165,3 +177,32 @@ impl Breaker {
 }
 
 const TRIAL_INTERVAL: Duration = Duration::from_secs(30 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::{START, failure};
+    use super::*;
+
+    /// After several certificates failed so, a trial that fails so.
+    fn is_answer(outage: FailureClass, trial: FailureClass) -> bool {
+        let mut breaker = Breaker::default();
+        for name in ["one", "two"] {
+            breaker.failed(&name.parse().unwrap(), &ProfileRef::new(name), &failure(outage), START);
+        }
+        assert!(breaker.closed().is_some());
+        breaker.is_answer(&failure(trial))
+    }
+
+    #[test]
+    fn a_trial_that_is_refused_for_its_own_profile_ends_an_outage() {
+        use FailureClass::{ApiForbidden, ApiUnauthorised, ApiUnreachable, ProfileNotFound, ProfileUnusable};
+        for outage in [ApiUnreachable, ApiUnauthorised] {
+            for trial in [ApiForbidden, ProfileNotFound, ProfileUnusable, FailureClass::RequestRefused] {
+                assert!(is_answer(outage, trial), "{outage}: {trial}");
+            }
+            assert!(!is_answer(outage, outage));
+        }
+        assert!(!is_answer(ApiForbidden, ApiForbidden), "several profiles are forbidden, and this one still is");
+        assert!(is_answer(ApiForbidden, ProfileNotFound));
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::{Page, Tlm};
-use crate::core::failure::{Failure, FailureClass, Scope};
+use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::profile::Profile;
 use crate::core::time::Timestamp;
@@ -89,7 +89,7 @@ impl<T: Tlm> Daemon<T> {
         match failure {
             None => self.api_answers(now),
             // A profile that is not there is an answer, too.
-            Some(failure) if failure.class.scope() == Scope::Certificate => self.api_answers(now),
+            Some(failure) if self.breaker.is_answer(failure) => self.api_answers(now),
             Some(failure) => {
                 self.breaker.trial_failed(failure, now);
                 if failure.class == FailureClass::ApiUnauthorised {

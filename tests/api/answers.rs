@@ -2,7 +2,7 @@
 
 use renewd::api::{Answer, CertificateStatus, Client, Page, Pickup, SearchQuery, Tlm};
 use renewd::core::entry::{Validity, ValidityUnit};
-use renewd::core::failure::{Failure, FailureClass};
+use renewd::core::failure::{Accepted, Failure, FailureClass};
 use renewd::core::key::KeyType;
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
 use renewd::core::profile::{Origin, Profile};
@@ -201,6 +201,21 @@ async fn a_request_may_have_to_wait() {
             let answer = ask(status, body.clone(), async |tlm| tlm.renew(&renew_request()).await).await;
             assert_eq!(answer.unwrap(), pending);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_serial_number_or_request_id_goes_no_further() {
+    for wrong in ["../renew", "0F\u{1b}[31m", "no hex", &"F".repeat(129)] {
+        let body = json!({"serial_number": wrong, "certificate": PEM});
+        let answer = ask(201, body, async |tlm| tlm.issue(&issue_request()).await).await.unwrap();
+        let Answer::Issued(issued) = answer else { panic!("{answer:?}") };
+        assert_eq!((issued.serial_number.0.as_str(), issued.certificates.len()), ("", 1), "the certificate counts");
+    }
+    for wrong in ["a b", "r\u{1b}[31m", &"r".repeat(129)] {
+        let failure =
+            ask(201, json!({"request_id": wrong}), async |tlm| tlm.issue(&issue_request()).await).await.unwrap_err();
+        assert_eq!((failure.class, failure.accepted), (FailureClass::ApiBadAnswer, Accepted::Unknown), "{failure}");
     }
 }
 

@@ -354,7 +354,9 @@ async fn an_identity_an_exchanged_key_and_a_rate_limit() {
     let with_identity = Client::new(known).unwrap();
     assert!(with_identity.profile(&world.profile).await.is_ok(), "the key stays at home");
     world.simulator.require(Access::Key);
-    assert_eq!(with_identity.profile(&world.profile).await.unwrap_err().class, FailureClass::ApiUnauthorised);
+    let failure = with_identity.profile(&world.profile).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::ApiUnauthorised);
+    assert!(failure.message.as_str().ends_with("usually begins with \"clientauth.\""), "{failure}");
     let mut two = settings_for(&world.simulator);
     two.credentials.push(credential("second", &second));
     let tlm = Client::new(two).unwrap();

@@ -180,7 +180,12 @@ impl FromStr for Fault {
             if let Ok(times) = part.parse() {
                 fault.times = Some(times);
             } else {
-                fault.endpoint = Some(Endpoint::named(part).ok_or_else(|| format!("no endpoint {part:?}"))?);
+                fault.endpoint = Some(Endpoint::named(part).ok_or_else(|| {
+                    format!(
+                        "{part:?} is neither an endpoint nor a number of times; the endpoints are {}",
+                        Endpoint::names()
+                    )
+                })?);
             }
         }
         Ok(fault)
@@ -203,7 +208,7 @@ fn kind(name: &str, value: Option<&str>) -> Result<FaultKind, String> {
         "shape" => FaultKind::Shape(shape(value.unwrap_or_default())?),
         _ => {
             let found = PLAIN.iter().find(|(known, _)| *known == name);
-            found.map(|(_, kind)| kind.clone()).ok_or_else(|| format!("no fault {name:?}"))?
+            found.map(|(_, kind)| kind.clone()).ok_or_else(|| format!("no fault {name:?}; `--list` shows them all"))?
         }
     };
     Ok(plain)
@@ -233,6 +238,18 @@ fn shape(value: &str) -> Result<ErrorShape, String> {
         _ => Err("shape wants list, single, status or bare".to_owned()),
     }
 }
+
+/// The forms of the faults with a value.
+pub static FORMS: [(&str, &str); 8] = [
+    ("latency=MILLISECONDS", "the request waits before anything is done with it"),
+    ("late-reply=MILLISECONDS", "the request is carried out, and its answer waits"),
+    ("drip=MILLISECONDS", "the body comes byte by byte, with this pause between two"),
+    ("oversized=MEBIBYTES", "the answer is followed by so many blanks"),
+    ("not-yet-valid=SECONDS", "the certificate begins so much later"),
+    ("date-shifted=SECONDS", "the Date header is off by so much"),
+    ("status=CODE[+SECONDS|@SECONDS]", "this status; +: Retry-After in seconds, @: as a date"),
+    ("shape=list|single|status|bare", "errors have this shape"),
+];
 
 /// The faults without a value, by name.
 pub static PLAIN: [(&str, FaultKind); 24] = [

@@ -47,6 +47,11 @@ impl Endpoint {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, endpoint)| *endpoint)
     }
 
+    /// The names of all, for messages.
+    pub fn names() -> String {
+        NAMES.map(|(name, _)| name).join(", ")
+    }
+
     pub fn name(self) -> &'static str {
         NAMES.iter().find(|(_, endpoint)| *endpoint == self).map_or("unknown", |(name, _)| *name)
     }
