@@ -14,11 +14,12 @@ use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use simulator::faults::PLAIN;
 use simulator::{Fault, Issuance, Options, ProfileSpec, Recorded, Simulator, clock};
 
 /// A simulated Trust Lifecycle Manager with one profile.
 #[derive(Debug, Parser)]
-#[command(name = "tlm-sim")]
+#[command(name = "tlm-sim", after_help = misbehaviours())]
 struct Arguments {
     /// The port on the loopback address; 0 for any.
     #[arg(long, default_value_t = 0)]
@@ -41,6 +42,16 @@ struct Arguments {
     /// Where root.pem, api-key, renewd.toml and certs.d/example.toml are written; default: they are printed alone.
     #[arg(long)]
     dir: Option<PathBuf>,
+}
+
+/// The names that `--fault` takes.
+fn misbehaviours() -> String {
+    let plain: Vec<&str> = PLAIN.iter().map(|(name, _)| *name).collect();
+    format!(
+        "Misbehaviours:\n  {}\n  latency=MS late-reply=MS drip=MS oversized=BYTES not-yet-valid=SECONDS \
+         date-shifted=SECONDS\n  status=CODE[+SECONDS|@SECONDS] shape=list|single|status|bare",
+        plain.chunks(8).map(|names| names.join(" ")).collect::<Vec<_>>().join("\n  ")
+    )
 }
 
 fn main() -> io::Result<()> {

@@ -60,9 +60,7 @@ impl Lock {
             if !matches!(error, nix::Error::EAGAIN | nix::Error::EACCES) {
                 return Err(failed(error.into()));
             }
-            let mut holder = String::new();
-            file.read_to_string(&mut holder).map_err(failed)?;
-            return Err(LockError::Held(Text::new(&holder)));
+            return Err(LockError::Held(written(&mut file).map_err(failed)?));
         }
         let text =
             format!("pid {}{}\n", std::process::id(), unit().map_or(String::new(), |unit| format!(", unit {unit}")));
@@ -82,10 +80,15 @@ impl Lock {
         if i32::from(found.l_type) == libc::F_UNLCK {
             return None;
         }
-        let mut holder = String::new();
-        file.read_to_string(&mut holder).ok()?;
-        Some(Text::new(&holder))
+        written(&mut file).ok()
     }
+}
+
+/// What the holder says of itself: nothing for the moment between its lock and its writing.
+fn written(file: &mut File) -> std::io::Result<Text> {
+    let mut holder = String::new();
+    file.read_to_string(&mut holder)?;
+    Ok(Text::new(if holder.is_empty() { "it is just starting" } else { &holder }))
 }
 
 /// The whole file. Of an open file description, so that it lasts as long as the holder, and that a reader can ask who
@@ -121,7 +124,7 @@ mod tests {
         let is_over = std::sync::atomic::AtomicBool::new(false);
         let ask = || {
             while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
-                Lock::holder(&layout);
+                drop(Lock::holder(&layout));
             }
         };
         std::thread::scope(|scope| {

@@ -126,8 +126,8 @@ impl Host {
         command.arg("run").envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().unwrap();
         self.daemon = Some(child);
-        // A socket that a killed daemon left behind answers nobody.
-        self.until("the daemon answers", || self.says(&["status", "--json"]).err.is_empty().then_some(()));
+        // Who reads the files instead says so; as JSON it would not.
+        self.until("the daemon answers", || self.says(&["status"]).err.is_empty().then_some(()));
     }
 
     pub(crate) fn pid(&self) -> u32 {
