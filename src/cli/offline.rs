@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::{self, Inventory, Main};
 use crate::core::breaker::Breaker;
 use crate::core::clock::ClockCheck;
+use crate::core::failure::{Failure, FailureClass};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::daemon::clock::{Clock, SystemClock};
@@ -47,7 +48,7 @@ pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
         Ok(files) => config::settle(files, &main.hooks, &in_force),
         Err(problem) => config::hold(&main, problem, &in_force),
     };
-    let content = Journal::read(&RealDisk, &layout).map_err(|failure| failure.to_string())?;
+    let content = Journal::read(&RealDisk, &layout).map_err(|failure| unread(&layout, &failure))?;
     let mut records = setup::records(&content);
     let mut profiles = Profiles::new(readings::read(&RealDisk, &layout));
     profiles.trust(now);
@@ -62,6 +63,15 @@ pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
     let fleet = inventory.entries.iter().map(decided).collect();
     let clock = ClockCheck::new(setup::earliest(&content), now);
     Ok(Look { main, layout, inventory, fleet, profiles, clock, now })
+}
+
+/// What may not be read is no matter of the service's, whom the failure speaks of, but of who reads here.
+fn unread(layout: &Layout, failure: &Failure) -> String {
+    if failure.class != FailureClass::DiskPermission {
+        return failure.to_string();
+    }
+    let journal = layout.journal();
+    format!("{} may not be read by this user: run this as root or as the service's user", journal.display())
 }
 
 impl Look {

@@ -155,7 +155,7 @@ async fn answer(stream: UnixStream, access: &Access, loop_: &mpsc::UnboundedSend
             } else {
                 access.may_command(peer.uid(), peer.gid())
             };
-            if allowed { ask(request, loop_).await } else { Reply::refused("permission denied") }
+            if allowed { ask(request, loop_).await } else { Reply::refused(NOT_ALLOWED) }
         }
     };
     stream.write_all(reply.as_bytes()).await?;
@@ -170,5 +170,6 @@ async fn ask(request: Request, loop_: &mpsc::UnboundedSender<Message>) -> String
     receiver.await.unwrap_or_else(|_| Reply::refused("renewd is stopping"))
 }
 
+const NOT_ALLOWED: &str = "this user may not ask that: root, the service's user and the members of its group may, and to read also those of `control_group`";
 const LONGEST_LINE: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);

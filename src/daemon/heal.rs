@@ -109,23 +109,28 @@ impl Healer {
         for _ in 0..MOST_STEPS {
             let Some(action) = self.next(&mut managed) else { break };
             match self.perform(&mut managed, action).await {
-                Ok(what) => done.push(what),
+                Ok(Some(what)) => done.push(what),
+                // It waits: for its validity to begin, or for the entry to accept it.
+                Ok(None) => break,
                 Err(failure) => {
                     let remedy = failure.class.remedy();
-                    return told(&entry, false, format!("not healed: {failure}; the daemon tries again; {remedy}"));
+                    let line = format!("not healed: {failure}; the daemon tries again; what to do: {remedy}");
+                    return Some(told(&entry, false, line));
                 }
             }
             managed.observed = self.observe(&entry);
         }
         match &managed.observed {
             Observed::Damaged(what) => {
-                told(&entry, false, format!("cannot be healed here: {what}; the daemon asks TLM for a new one"))
+                let line = format!("cannot be healed from the disk: {what}; the daemon asks TLM for a new one");
+                Some(told(&entry, false, line))
             }
             Observed::Unreadable(what) => {
-                told(&entry, false, format!("cannot be read: {what}; let the service's user read it"))
+                let line = format!("cannot be read: {what}; what to do: let the service's user read it");
+                Some(told(&entry, false, line))
             }
             Observed::Absent | Observed::Installed(_) if done.is_empty() => None,
-            Observed::Absent | Observed::Installed(_) => told(&entry, true, done.join("; ")),
+            Observed::Absent | Observed::Installed(_) => Some(told(&entry, true, done.join("; "))),
         }
     }
 
@@ -146,8 +151,8 @@ impl Healer {
         drift.then_some(Action::Repair)
     }
 
-    /// Performs it as the daemon does, journal and all; in a few words what was done.
-    async fn perform(&mut self, managed: &mut Managed, action: Action) -> Result<String, Failure> {
+    /// Performs it as the daemon does, journal and all; in a few words what was done, if anything.
+    async fn perform(&mut self, managed: &mut Managed, action: Action) -> Result<Option<String>, Failure> {
         let profile = self.profiles.reading(&managed.entry.profile).profile.clone().map(Arc::new);
         let drift = managed.observed.installed().and_then(|installed| installed.drift.first().cloned());
         let bench = Bench::new(
@@ -159,17 +164,17 @@ impl Healer {
             false,
         );
         bench.run(action).await;
-        let mut done = "left as it is".to_owned();
+        let mut done = None;
         while let Ok(message) = self.messages.try_recv() {
             let Message::Happened(entry) = message else { continue };
             if let Event::Failed { failure } = &entry.event {
                 return Err(failure.clone());
             }
             if let Event::Installed { generation, not_after, .. } = &entry.event {
-                done = format!("installed as generation {generation}, valid until {not_after}");
+                done = Some(format!("installed as generation {generation}, valid until {not_after}"));
             }
             if entry.event == Event::Repaired {
-                done = drift.iter().fold("put back".to_owned(), |done, what| format!("{done}: {what}"));
+                done = drift.as_ref().map(|what| format!("put back: {what}"));
             }
             managed.record.apply(entry.at, &entry.event);
         }
@@ -177,9 +182,8 @@ impl Healer {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it stands where there may be nothing to tell")]
-fn told(entry: &Entry, is_whole: bool, what: impl fmt::Display) -> Option<Healed> {
-    Some(Healed { line: Text::new(&format!("{}: {what}", entry.name)), is_whole })
+fn told(entry: &Entry, is_whole: bool, what: impl fmt::Display) -> Healed {
+    Healed { line: Text::new(&format!("{}: {what}", entry.name)), is_whole }
 }
 
 const MOST_STEPS: usize = 3;

@@ -177,7 +177,7 @@ impl Journal {
 pub fn remark(content: &Content) -> Option<Text> {
     (content.damaged > 0).then(|| {
         Text::new(&format!(
-            "{} lines of the journal were damaged; a copy is kept beside it as journal.damaged-…, and requests that only those lines knew of may be asked for again",
+            "damaged lines of the journal: {}; a copy is kept beside it as journal.damaged-…, and requests that only those lines knew of may be asked for again",
             content.damaged
         ))
     })

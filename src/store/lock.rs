@@ -4,7 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use rustix::fs::FlockOperation;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 
 use crate::core::failure::Failure;
 use crate::core::text::Text;
@@ -55,13 +56,11 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(failed)?;
-        if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            if error != rustix::io::Errno::WOULDBLOCK {
+        if let Err(error) = fcntl(&file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {
+            if !matches!(error, nix::Error::EAGAIN | nix::Error::EACCES) {
                 return Err(failed(error.into()));
             }
-            let mut holder = String::new();
-            file.read_to_string(&mut holder).map_err(failed)?;
-            return Err(LockError::Held(Text::new(&holder)));
+            return Err(LockError::Held(written(&mut file).map_err(failed)?));
         }
         let text =
             format!("pid {}{}\n", std::process::id(), unit().map_or(String::new(), |unit| format!(", unit {unit}")));
@@ -76,12 +75,32 @@ impl Lock {
     #[must_use]
     pub fn holder(layout: &Layout) -> Option<Text> {
         let mut file = File::open(layout.lock()).ok()?;
-        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+        let mut found = whole(libc::F_RDLCK);
+        fcntl(&file, FcntlArg::F_OFD_GETLK(&mut found)).ok()?;
+        if i32::from(found.l_type) == libc::F_UNLCK {
             return None;
         }
-        let mut holder = String::new();
-        file.read_to_string(&mut holder).ok()?;
-        Some(Text::new(&holder))
+        written(&mut file).ok()
+    }
+}
+
+/// What the holder says of itself: nothing for the moment between its lock and its writing.
+fn written(file: &mut File) -> std::io::Result<Text> {
+    let mut holder = String::new();
+    file.read_to_string(&mut holder)?;
+    Ok(Text::new(if holder.is_empty() { "it is just starting" } else { &holder }))
+}
+
+/// The whole file. Of an open file description, so that it lasts as long as the holder, and that a reader can ask who
+/// holds it: a reader that took it for a moment would keep a daemon from starting.
+#[expect(clippy::cast_possible_truncation, reason = "the system's constants, in the system's narrower field")]
+const fn whole(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
     }
 }
 
@@ -90,4 +109,43 @@ fn unit() -> Option<String> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let unit = groups.lines().filter_map(|line| line.rsplit('/').next()).find(|name| name.ends_with(".service"))?;
     Some(unit.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_never_keeps_a_writer_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        assert!(Lock::holder(&layout).is_none() && std::fs::read_dir(folder.path()).unwrap().next().is_none());
+        drop(Lock::take(&layout).unwrap());
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let ask = || {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                drop(Lock::holder(&layout));
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(ask);
+            scope.spawn(ask);
+            let refused = (0..2000).find_map(|_| Lock::take(&layout).err());
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(refused.is_none(), "nobody else writes: {refused:?}");
+        });
+    }
+
+    #[test]
+    fn the_holder_is_named_until_it_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let lock = Lock::take(&layout).unwrap();
+        let own = format!("pid {}", std::process::id());
+        assert!(Lock::holder(&layout).unwrap().as_str().starts_with(&own));
+        assert!(matches!(Lock::take(&layout), Err(LockError::Held(holder)) if holder.as_str().starts_with(&own)));
+        drop(lock);
+        assert!(Lock::holder(&layout).is_none());
+        Lock::take(&layout).unwrap();
+    }
 }

@@ -95,6 +95,43 @@ fn status_is_the_same_with_the_daemon_up_and_down() {
     assert_eq!(host.says(&["status", "nobody"]).code, 3);
 }
 
+/// Every path below a folder with when it was last changed.
+fn tree(folder: &std::path::Path) -> Vec<(std::path::PathBuf, i64, i64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = std::fs::symlink_metadata(&path).unwrap();
+        found.push((path.clone(), metadata.ctime(), metadata.ctime_nsec()));
+        if metadata.is_dir() {
+            found.extend(tree(&path));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn readers_create_and_change_nothing() {
+    let host = Host::with_www();
+    for command in [&["status"][..], &["status", "--json"], &["plan"], &["check"]] {
+        assert_eq!(host.says(command).code, 0, "{command:?}");
+        assert!(!host.path("state").exists(), "{command:?}");
+    }
+    assert_eq!(host.says(&["once"]).code, 0);
+    // A line that is being written, and drift that the daemon would put back.
+    let mut journal = std::fs::read(host.path("state/journal")).unwrap();
+    journal.extend(b"0badc0de {\"at\":");
+    std::fs::write(host.path("state/journal"), journal).unwrap();
+    std::fs::set_permissions(host.live("www").join("cert.pem"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
+    let before = tree(&host.path("state"));
+    for command in [&["status"][..], &["status", "www"], &["status", "--json"], &["plan"], &["check"]] {
+        assert_eq!(host.says(command).code, 0, "{command:?}");
+        assert_eq!(tree(&host.path("state")), before, "{command:?}");
+    }
+}
+
 #[test]
 fn the_status_of_a_failing_certificate_answers_four_questions() {
     let host = Host::with_www();
@@ -125,22 +162,29 @@ fn other_users_are_refused_by_the_commands_that_write() {
     let binary = folder.join("renewd");
     std::fs::copy(env!("CARGO_BIN_EXE_renewd"), &binary).unwrap();
     let run = |command: &str| {
+        let arguments: &[&str] = if command == "renew" { &["renew", "www"] } else { &[command] };
         std::process::Command::new("setpriv")
             .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
             .arg(&binary)
             .arg("--config")
             .arg(folder.join("renewd.toml"))
-            .arg(command)
+            .args(arguments)
             .output()
             .unwrap()
     };
-    for command in ["run", "once"] {
+    let check = |command: &str, code: i32| {
         let output = run(command);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(77), "{command}: {said}");
-        assert!(said.contains("run this as root"), "{said}");
-    }
+        assert_eq!(output.status.code(), Some(code), "{command}: {said}");
+        assert!(said.contains("run this as root or as "), "{command}: {said}");
+    };
+    let writers = ["run", "once", "heal", "renew"];
+    writers.iter().for_each(|command| check(command, 77));
     assert_eq!(run("check").status.code(), Some(0), "readers may read");
+    check("status", 3);
+    std::fs::set_permissions(folder.join("renewd.toml"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    writers.iter().for_each(|command| check(command, 77));
+    check("status", 3);
 }
 
 #[test]

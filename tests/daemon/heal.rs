@@ -164,7 +164,11 @@ fn heal_puts_back_what_was_lost_and_tells_of_what_cannot_be() {
     fs::write(host.live("api").join("fullchain.pem"), "no certificate").unwrap();
     let said = host.says(&["heal"]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("api: cannot be healed here: ") && said.err.contains("fullchain.pem"), "{}", said.err);
+    assert!(
+        said.err.contains("api: cannot be healed from the disk: ") && said.err.contains("fullchain.pem"),
+        "{}",
+        said.err
+    );
     assert!(targets.path("key.pem").exists(), "one holds back no other");
     assert_eq!(host.simulator.requests().len(), asked, "heal asks nobody");
 

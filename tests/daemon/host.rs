@@ -120,8 +120,8 @@ impl Host {
     /// Starts the daemon, and waits until it answers.
     pub(crate) fn start(&mut self) {
         self.start_unanswered();
-        // A socket that a killed daemon left behind answers nobody.
-        self.until("the daemon answers", || self.says(&["status", "--json"]).err.is_empty().then_some(()));
+        // Who reads the files instead says so; as JSON it would not.
+        self.until("the daemon answers", || self.says(&["status"]).err.is_empty().then_some(()));
     }
 
     /// Starts the daemon.
