@@ -248,6 +248,7 @@ impl<T: Tlm> Daemon<T> {
             tracing::warn!("the clock was set, or the machine slept: {before} is followed by {now}");
             self.clock.stepped(now);
             self.profiles.expire();
+            self.breaker.try_now(now);
             let names: Vec<CertName> = self.fleet.names().cloned().collect();
             names.iter().for_each(|name| self.fleet.wake(name, now));
         }
@@ -476,7 +477,7 @@ impl<T: Tlm> Daemon<T> {
 
     /// One trial request while the API as a whole is not usable.
     fn try_api(&mut self, now: Timestamp) {
-        if self.trying || !self.breaker.trial_due(now) {
+        if self.trying || !self.breaker.take_trial(now) {
             return;
         }
         self.trying = true;
