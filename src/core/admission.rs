@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::backoff::LONGEST_HINT;
 use super::name::CertName;
 use super::time::Timestamp;
 
@@ -73,8 +74,8 @@ impl Pace {
     ///
     /// The instant to ask again, if there is none now.
     pub fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
-        if self.paused_until > now {
-            return Err(self.paused_until);
+        if let Some(until) = self.paused_until(now) {
+            return Err(until);
         }
         // A clock that went back must not stall the pace: no bucket is emptier than empty.
         let full_at = self.full_at.max(now).min(now + self.interval * BURST);
@@ -96,7 +97,8 @@ impl Pace {
     /// Until when a 429 holds everything back, if it does.
     #[must_use]
     pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
-        Some(self.paused_until).filter(|until| *until > now)
+        // A longer pause than any answer can ask for is from before the clock was set back.
+        Some(self.paused_until).filter(|until| *until > now && *until <= now + LONGEST_HINT)
     }
 }
 

@@ -18,11 +18,13 @@ pub fn wait(name: &CertName, failures: u32, left: Option<Duration>) -> Duration 
     left.map_or(wait, |left| wait.min(left / 10)).max(MINUTE)
 }
 
-/// The instant that an answer asked to come back at, no later than six hours or a tenth of what is left.
+/// The instant that an answer asked to come back at, no later than six hours or a tenth of what is left. From the
+/// second failure in a row on no sooner than in a minute, whatever the answer says.
 #[must_use]
-pub fn hinted(instant: Timestamp, now: Timestamp, left: Option<Duration>) -> Timestamp {
+pub fn hinted(instant: Timestamp, now: Timestamp, failures: u32, left: Option<Duration>) -> Timestamp {
     let cap = left.map_or(LONGEST_HINT, |left| LONGEST_HINT.min(left / 10)).max(MINUTE);
-    instant.min(now + cap).max(now)
+    let floor = if failures > 1 { MINUTE } else { Duration::ZERO };
+    instant.min(now + cap).max(now + floor)
 }
 
 /// How long to wait before the next pickup of a request that is pending since `age`: growing with its age from
@@ -41,7 +43,8 @@ pub(super) fn mix(name: &str, count: u32) -> u64 {
 
 const MINUTE: Duration = Duration::from_secs(60);
 const LADDER_MINUTES: [u64; 9] = [1, 2, 5, 10, 30, 60, 120, 240, 360];
-const LONGEST_HINT: Duration = Duration::from_secs(6 * 3600);
+/// The longest that a hint can hold anything back.
+pub const LONGEST_HINT: Duration = Duration::from_secs(6 * 3600);
 const LONGEST_POLL: Duration = Duration::from_secs(15 * 60);
 
 #[cfg(test)]
@@ -79,9 +82,10 @@ mod tests {
     #[test]
     fn a_hint_wins_within_its_cap() {
         let now = Timestamp::from_seconds(1000);
-        assert_eq!(hinted(now + Duration::from_secs(7), now, None), now + Duration::from_secs(7));
-        assert_eq!(hinted(now + Duration::from_secs(90_000), now, None), now + Duration::from_secs(21_600));
-        assert_eq!(hinted(now - Duration::from_secs(90), now, None), now);
+        assert_eq!(hinted(now + Duration::from_secs(7), now, 1, None), now + Duration::from_secs(7));
+        assert_eq!(hinted(now + Duration::from_secs(90_000), now, 1, None), now + Duration::from_secs(21_600));
+        assert_eq!(hinted(now - Duration::from_secs(90), now, 1, None), now);
+        assert_eq!(hinted(now, now, 2, None), now + MINUTE);
     }
 
     #[test]

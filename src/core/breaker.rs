@@ -131,10 +131,10 @@ impl Breaker {
         self.outage.as_ref().map(|outage| (Text::new(&outage.failure.to_string()), outage.trial_at))
     }
 
-    /// Whether a trial is due.
-    #[must_use]
-    pub fn trial_due(&self, now: Timestamp) -> bool {
-        self.outage.as_ref().is_some_and(|outage| outage.trial_at <= now)
+    /// Takes the trial that is due, if one is; the next one is not due before this one can have ended.
+    pub fn take_trial(&mut self, now: Timestamp) -> bool {
+        let due = self.outage.as_mut().filter(|outage| outage.trial_at <= now);
+        due.map(|outage| outage.trial_at = now + TRIAL_INTERVAL).is_some()
     }
 
     /// When the next trial goes out.

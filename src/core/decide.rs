@@ -131,6 +131,8 @@ pub struct Submission {
     pub attempt: Attempt,
     /// Whether key and CSR are there from an earlier try.
     pub prepared: bool,
+    /// Whether TLM may have accepted that try, so that it is looked up once more before it is repeated (promise 3).
+    pub look_up: bool,
     /// How to ask.
     pub method: Method,
     /// The type of key to make.
@@ -276,6 +278,7 @@ impl<'a> World<'a> {
                     Action::Submit(Submission {
                         attempt: request.attempt,
                         prepared: true,
+                        look_up: request.may_be_accepted() && self.surroundings.can_search,
                         method: self.method(profile),
                         key: request.key,
                         expiring: cause.is_expiry(),
@@ -391,6 +394,7 @@ impl<'a> World<'a> {
         let submission = Submission {
             attempt: self.record.next_attempt(),
             prepared: false,
+            look_up: false,
             method: self.method(profile),
             key: wish.key,
             expiring: cause.is_expiry(),
@@ -451,7 +455,8 @@ impl<'a> World<'a> {
     fn retry_at(&self, trouble: &Trouble) -> Option<Timestamp> {
         let (failure, at) = trouble.last.as_ref()?;
         let by_outage = matches!(failure.class.scope(), Scope::Outage | Scope::Key);
-        if by_outage && self.surroundings.api_recovered_at.is_some_and(|recovered| recovered > *at) {
+        let recovered = self.surroundings.api_recovered_at.filter(|recovered| *recovered <= self.now + SMALL_STEP);
+        if by_outage && recovered.is_some_and(|recovered| recovered > *at) {
             return None;
         }
         let left = self.left_at(*at);
@@ -460,8 +465,12 @@ impl<'a> World<'a> {
             (None, FailureClass::RenewalTooEarly) => {
                 self.window_of_profile().unwrap_or_else(|| self.after(*at, AFTER_GATE))
             }
-            (Some(hint), _) => self.after(*at, backoff::hinted(hint.instant(*at), *at, left).since(*at)),
-            (None, _) => self.after(*at, backoff::wait(&self.entry.name, trouble.count, left)),
+            (Some(hint), _) => self.after(*at, backoff::hinted(hint.instant(*at), *at, trouble.count, left).since(*at)),
+            (None, _) => {
+                // Whatever the API did before, two hours in which it answers are enough (promise 5).
+                let count = if by_outage { trouble.count.min(OUTAGE_STEPS) } else { trouble.count };
+                self.after(*at, backoff::wait(&self.entry.name, count, left))
+            }
         })
     }
 
@@ -503,7 +512,11 @@ impl<'a> World<'a> {
         let fresh = reading.read_at.is_some_and(|at| at + PROFILE_FRESH > self.now && at <= self.now);
         match (&reading.profile, &reading.failure) {
             (Some(profile), _) if fresh => Ok(profile),
-            (Some(profile), Some(_)) if self.left().is_none_or(|left| left < self.lifetime() / 10) => Ok(profile),
+            (Some(profile), Some(failed))
+                if failed.until > self.now && self.left().is_none_or(|left| left < self.lifetime() / 10) =>
+            {
+                Ok(profile)
+            }
             (_, Some(failed)) if failed.until > self.now => {
                 let (failure, until) = (failed.failure.clone(), failed.until);
                 let profile = self.entry.profile.clone();
@@ -517,7 +530,9 @@ impl<'a> World<'a> {
     }
 
     fn unfit(&self, failure: Failure) -> Choice {
-        let until = self.reading.read_at.unwrap_or(self.now) + PROFILE_FRESH;
+        let fresh_until = self.reading.read_at.map(|at| self.after(at, PROFILE_FRESH));
+        let retry_at = self.reading.failure.as_ref().map(|failed| failed.until);
+        let until = fresh_until.max(retry_at).unwrap_or(self.now).max(self.now + RECHECK);
         self.wait(Reason::Unfit { failure, until }, until)
     }
 
@@ -633,3 +648,5 @@ const PROFILE_FRESH: Duration = Duration::from_secs(3600);
 const STATUS_RETRY: Duration = Duration::from_secs(3600);
 const AFTER_GATE: Duration = Duration::from_secs(86_400);
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);
+/// The step of the ladder that waits for an hour.
+const OUTAGE_STEPS: u32 = 6;

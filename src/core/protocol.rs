@@ -8,7 +8,7 @@
 use super::decide::{Action, Submission};
 use super::entry::Entry;
 use super::event::{Event, Method};
-use super::failure::{Accepted, Failure, FailureClass};
+use super::failure::{Accepted, Failure, FailureClass, Scope};
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, RequestId, SerialNumber};
 use super::observed::Leaf;
@@ -158,8 +158,9 @@ struct Job {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
-    Room { prepared: bool, key: KeyType },
-    Key,
+    Room { prepared: bool, look_up: bool, key: KeyType },
+    Key { look_up: bool },
+    LookedUp { spki: Digest, key: KeyType },
     Intent,
     Answer,
     Searched { refusal: Option<Failure> },
@@ -184,8 +185,9 @@ impl Protocol {
     #[must_use]
     pub fn start(entry: &Entry, profile: (ProfileId, u64), action: &Action) -> Option<(Self, Effect)> {
         let (attempt, phase, effect) = match action {
-            Action::Submit(Submission { attempt, prepared, key, .. }) => {
-                (*attempt, Phase::Room { prepared: *prepared, key: *key }, Effect::CheckRoom)
+            Action::Submit(Submission { attempt, prepared, look_up, key, .. }) => {
+                let phase = Phase::Room { prepared: *prepared, look_up: *look_up, key: *key };
+                (*attempt, phase, Effect::CheckRoom)
             }
             Action::LookUp(attempt) => (*attempt, Phase::Searched { refusal: None }, Effect::LookUp),
             Action::PickUp(attempt, id) => (*attempt, Phase::PickedUp, Effect::PickUp(id.clone())),
@@ -230,9 +232,14 @@ impl Protocol {
             return self.finish(Event::Failed { failure: failure.clone() });
         }
         match phase {
-            Phase::Room { prepared: false, key } => self.go(Phase::Key, Effect::MakeKey { attempt: self.attempt, key }),
-            Phase::Room { prepared: true, .. } => self.go(Phase::Key, Effect::ReadKey { attempt: self.attempt }),
-            Phase::Key => self.intend(outcome),
+            Phase::Room { prepared: false, key, .. } => {
+                self.go(Phase::Key { look_up: false }, Effect::MakeKey { attempt: self.attempt, key })
+            }
+            Phase::Room { prepared: true, look_up, .. } => {
+                self.go(Phase::Key { look_up }, Effect::ReadKey { attempt: self.attempt })
+            }
+            Phase::Key { look_up } => self.key_is_there(outcome, look_up),
+            Phase::LookedUp { spki, key } => self.looked_up(outcome, spki, key),
             Phase::Intent => self.go(Phase::Answer, Effect::Send(self.job.method.clone())),
             Phase::Answer => self.answered(outcome),
             Phase::Searched { refusal } => self.searched(outcome, refusal),
@@ -281,9 +288,33 @@ impl Protocol {
         self.finish(Event::Failed { failure: Failure::new(FailureClass::Internal, format!("no such outcome of {at}")) })
     }
 
-    /// Key and CSR are on the disk: the intent follows, and only then the request.
-    fn intend(&mut self, outcome: Outcome) -> Next {
-        let Outcome::Key { spki, key } = outcome else { return self.unexpected("making a key") };
+    /// Key and CSR are on the disk: what TLM may have accepted is looked up before it is asked for again.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
+    fn key_is_there(&mut self, outcome: Outcome, look_up: bool) -> Next {
+        match outcome {
+            Outcome::Key { spki, key } if look_up => self.go(Phase::LookedUp { spki, key }, Effect::LookUp),
+            Outcome::Key { spki, key } => self.intend(spki, key),
+            _ => self.unexpected("making a key"),
+        }
+    }
+
+    /// A search that is refused can show nothing; one that failed is done again before anything is asked for.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
+    fn looked_up(&mut self, outcome: Outcome, spki: Digest, key: KeyType) -> Next {
+        match outcome {
+            Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt: self.attempt }),
+            Outcome::Failed(failure)
+                if !matches!(failure.class.scope(), Scope::Certificate | Scope::Profile | Scope::Disk) =>
+            {
+                self.finish(Event::Failed { failure })
+            }
+            Outcome::NotFound | Outcome::Failed(_) => self.intend(spki, key),
+            _ => self.unexpected("a look-up"),
+        }
+    }
+
+    /// The intent follows, and only then the request.
+    fn intend(&mut self, spki: Digest, key: KeyType) -> Next {
         let event = Event::Submitting {
             attempt: self.attempt,
             method: self.job.method.clone(),
@@ -398,6 +429,7 @@ impl Phase {
             self,
             Self::Answer
                 | Self::Searched { .. }
+                | Self::LookedUp { .. }
                 | Self::PickedUp
                 | Self::Kept(_)
                 | Self::Issued(_)

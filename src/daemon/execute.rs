@@ -138,7 +138,7 @@ impl<T: Tlm> Bench<T> {
         let failure = result.as_ref().err().cloned();
         if let Some(Failure { class: FailureClass::ApiRateLimited, retry, .. }) = &failure {
             let now = self.context.clock.now();
-            let until = retry.map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, None));
+            let until = retry.map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, 1, None));
             self.context.pause(until);
         }
         let (name, profile) = (self.entry.name.clone(), self.entry.profile.clone());

@@ -67,7 +67,7 @@ impl<T: Tlm> Daemon<T> {
 
     /// One trial request while the API as a whole is not usable.
     pub(super) fn try_api(&mut self, now: Timestamp) {
-        if self.trying || !self.breaker.trial_due(now) {
+        if self.trying || !self.breaker.take_trial(now) {
             return;
         }
         self.trying = true;

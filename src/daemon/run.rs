@@ -291,6 +291,7 @@ impl<T: Tlm> Daemon<T> {
             tracing::warn!("the clock was set, or the machine slept: {before} is followed by {now}");
             self.clock.stepped(now);
             self.profiles.expire();
+            self.breaker.try_now(now);
             let names: Vec<CertName> = self.fleet.names().cloned().collect();
             names.iter().for_each(|name| self.fleet.wake(name, now));
         }
