@@ -16,9 +16,12 @@ mod gate;
 mod hooks;
 mod host;
 mod issue;
+mod metrics;
+mod notify;
 mod pending;
 mod profiles;
 mod reload;
 mod renew;
 #[path = "../simulator/mod.rs"]
 mod simulator;
+mod watch;
