@@ -9,7 +9,7 @@ fn a_process_that_hangs_is_killed_by_the_watchdog_and_started_anew() {
         return;
     }
     let host = Host::new();
-    host.drop_in("WatchdogSec=40s\nRestartSec=1s");
+    host.drop_in("WatchdogSec=6s\nRestartSec=1s");
     host.entry("www", "");
     host.start();
     host.wait_state("www", "valid");

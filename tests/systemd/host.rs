@@ -29,21 +29,26 @@ impl Deref for Host {
 impl Host {
     /// A host without certificates.
     pub(crate) fn new() -> Self {
-        let files = [("sysusers.d/renewd.conf", "/usr/lib"), ("tmpfiles.d/renewd.conf", "/usr/lib")];
+        let files = ["sysusers.d/renewd.conf", "tmpfiles.d/renewd.conf"];
         let mut binds: Vec<(PathBuf, String)> =
-            files.into_iter().map(|(file, inside)| (shipped(file), format!("{inside}/{file}"))).collect();
+            files.into_iter().map(|file| (shipped(file), format!("/usr/lib/{file}"))).collect();
         binds.extend(UNITS.map(|unit| (shipped(unit), format!("/usr/lib/systemd/system/{unit}"))));
-        binds.push((shipped("polkit/60-renewd.rules"), "/usr/share/renewd/60-renewd.rules".to_owned()));
         binds.push((PathBuf::from(env!("CARGO_BIN_EXE_renewd")), "/usr/bin/renewd".to_owned()));
+        let host = Self::without_renewd(binds);
+        host.sh("systemd-sysusers && systemd-tmpfiles --create renewd.conf");
+        host.sh("install -m 0644 /srv/sim/root.pem /etc/renewd/ && install -m 0600 /srv/sim/api-key /etc/renewd/");
+        host.configure("");
+        host
+    }
+
+    /// A host with the simulator alone, and these files.
+    pub(crate) fn without_renewd(mut binds: Vec<(PathBuf, String)>) -> Self {
         binds.push((simulator().to_owned(), "/usr/bin/tlm-sim".to_owned()));
         let binds: Vec<(&Path, &str)> = binds.iter().map(|(file, inside)| (file.as_path(), inside.as_str())).collect();
         let host = Self(Machine::boot(&binds));
         host.write("/etc/hosts", 0o644, "127.0.0.1 localhost\n");
-        host.sh("systemd-sysusers && systemd-tmpfiles --create renewd.conf");
         host.sh("systemd-run --quiet --unit=tlm-sim /usr/bin/tlm-sim --port 8443 --dir /srv/sim");
         host.until("the simulator listens", |host| host.log("tlm-sim").contains("listening").then_some(()));
-        host.sh("install -m 0644 /srv/sim/root.pem /etc/renewd/ && install -m 0600 /srv/sim/api-key /etc/renewd/");
-        host.configure("");
         host
     }
 

@@ -3,7 +3,6 @@
 use crate::host::{Host, RENEWD};
 use crate::machine;
 
-/// Reloads, and waits until systemd heard that it is over.
 fn reload(host: &Host) {
     host.sh("systemctl reload renewd");
 }
@@ -44,4 +43,56 @@ fn a_bad_main_file_changes_nothing_and_is_shown() {
     host.configure("");
     reload(&host);
     host.until("the trouble is over", |_| (host.status_text() == "1 valid").then_some(()));
+}
+
+/// systemd's own record of what it was told.
+#[test]
+fn systemd_is_told_when_a_reload_begins_and_when_it_is_over() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    host.sh("systemctl log-level debug");
+    reload(&host);
+    let told = host.until("the reload is over", |host| {
+        let journal = host.journal();
+        let begin = journal.find("RELOADING=1")?;
+        journal[begin..].contains("READY=1").then(|| journal[begin..].to_owned())
+    });
+    assert!(told.lines().next().unwrap().contains("MONOTONIC_USEC="), "{told}");
+    host.until("it is active again", |host| (host.property(RENEWD, "ActiveState") == "active").then_some(()));
+}
+
+/// Nothing but the file: the directory is watched from inside the sandbox.
+#[test]
+fn a_file_that_is_dropped_takes_effect_by_itself_good_or_bad() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    host.entry("mail", "");
+    host.wait_state("mail", "valid");
+    host.write("/etc/renewd/certs.d/mail.toml", 0o644, "[[certificate]\n");
+    host.until("systemd shows the trouble", |_| host.status_text().contains("mail.toml").then_some(()));
+    assert_eq!(host.certificate("mail")["state"], "valid", "what the file said before stays in force");
+    host.sh("rm /etc/renewd/certs.d/mail.toml");
+    host.until("the entry is let go", |_| (host.status_text() == "1 valid").then_some(()));
+    host.sh("test -e /var/lib/renewd/certs/mail/live/privkey.pem");
+}
+
+/// systemd made its copy at the start: only a restart brings the new key.
+#[test]
+fn a_changed_credential_needs_a_restart_and_reload_says_so() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    host.sh("cp -p /etc/renewd/api-key /srv/good && echo other-key > /etc/renewd/api-key");
+    reload(&host);
+    host.until("systemd shows the trouble", |_| host.status_text().contains("api-key").then_some(()));
+    assert!(host.run(&["renewd", "status"]).out.contains("systemctl restart renewd"));
+    host.entry("mail", "");
+    host.wait_state("mail", "valid");
+    host.sh("cp -p /srv/good /etc/renewd/api-key && systemctl restart renewd");
+    host.until("the trouble is over", |_| (host.status_text() == "2 valid").then_some(()));
 }
