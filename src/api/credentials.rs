@@ -180,6 +180,25 @@ impl CredentialFiles {
         files.iter().map(|file| self.api_key(file, file.display().to_string())).collect()
     }
 
+    /// Why the key in use may be an old one: it is systemd's copy, made at the start, and the file that it is a copy of
+    /// was written since. `None` where another file is used, which is read anew at each reload.
+    #[must_use]
+    pub fn outdated_copy(&self, files: &[PathBuf]) -> Option<Text> {
+        let copy = self.systemd.as_ref().filter(|_| files.is_empty())?.join("api-key");
+        let written = |file: &Path| std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
+        let source = &self.default_key;
+        if written(source)? <= written(&copy)? {
+            return None;
+        }
+        // A source that the service may not read counts as changed.
+        let same = matches!((self.line(source), self.line(&copy)), (Ok(one), Ok(other)) if one == other);
+        let message = format!(
+            "{} was written after renewd was started; the API key in use is the copy that systemd made then",
+            source.display()
+        );
+        (!same).then(|| Text::new(&message))
+    }
+
     fn api_key(&self, file: &Path, name: String) -> Result<Credential, CredentialRefused> {
         let key = self.line(file)?;
         one_word(&key).map_err(|why| refused(file, why))?;

@@ -10,6 +10,7 @@ use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::fleet::Managed;
+use crate::daemon::hooks::Hooks;
 use crate::daemon::kept;
 use crate::daemon::profiles::Profiles;
 use crate::daemon::run::Mode;
@@ -74,6 +75,7 @@ impl Look {
             paused_until: None,
             credentials: Vec::new(),
             files: &self.inventory.files,
+            hooks: &Hooks::default(),
             problems: Vec::new(),
             now: self.now,
         };

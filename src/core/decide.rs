@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::backoff;
 use super::entry::{Entry, RequestMethod};
 use super::event::Method;
-use super::failure::{FailureClass, RetryHint, Scope};
+use super::failure::{Failure, FailureClass, RetryHint, Scope};
 use super::key::KeyType;
 use super::name::{Attempt, HookName, ProfileRef, RequestId, SerialNumber};
 use super::observed::{Installed, Observed};
 use super::profile::Profile;
 use super::reading::Reading;
 use super::reason::{Cause, Reason, State};
-use super::record::{BUDGET_SPAN, Record, Request, Stage, Trouble};
+use super::record::{BUDGET_SPAN, KEEP_KEYS, Record, Request, Stage, Trouble};
 use super::request::compose;
 use super::schedule::Schedule;
 use super::time::Timestamp;
@@ -153,6 +153,8 @@ pub struct Decision {
     pub renew_at: Option<Timestamp>,
     /// Whether less than a tenth of the validity is left, or nothing valid is there.
     pub emergency: bool,
+    /// The hook that the installed generation owes next, and from when on it runs, whatever else is done.
+    pub hook: Option<(HookName, Timestamp)>,
 }
 
 /// Decides.
@@ -160,7 +162,9 @@ pub fn decide(world: &World<'_>) -> Decision {
     let schedule = world.schedule();
     let (action, reason, wake_at) = *world.choose(schedule.as_ref());
     let emergency = schedule.as_ref().is_none_or(|schedule| world.now >= schedule.emergency_at);
-    Decision { action, reason, wake_at, renew_at: schedule.map(|schedule| schedule.renew_at), emergency }
+    let renew_at = schedule.map(|schedule| schedule.renew_at);
+    let hook = world.owed_hook().map(|(at, hook, _)| (hook, at));
+    Decision { action, reason, wake_at, renew_at, emergency, hook }
 }
 
 type Choice = Box<(Action, Reason, Timestamp)>;
@@ -215,8 +219,7 @@ impl<'a> World<'a> {
     }
 
     fn expired_key(&self) -> Option<Attempt> {
-        let over =
-            |(attempt, at): (&Attempt, &Timestamp)| (self.after(*at, KEEP_ABANDONED) <= self.now).then_some(*attempt);
+        let over = |(attempt, at): (&Attempt, &Timestamp)| (self.after(*at, KEEP_KEYS) <= self.now).then_some(*attempt);
         self.record.abandoned.iter().find_map(over)
     }
 
@@ -513,7 +516,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn unfit(&self, failure: super::failure::Failure) -> Choice {
+    fn unfit(&self, failure: Failure) -> Choice {
         let until = self.reading.read_at.unwrap_or(self.now) + PROFILE_FRESH;
         self.wait(Reason::Unfit { failure, until }, until)
     }
@@ -556,26 +559,25 @@ impl<'a> World<'a> {
         self.wait(not_due, wake_at)
     }
 
+    fn hook(&self) -> Option<Choice> {
+        let (at, hook, failure) = self.owed_hook()?;
+        let reason = Reason::HookOwed { hook: hook.clone(), failure, at };
+        Some(if at > self.now { self.wait(reason, at) } else { self.act(Action::RunHook(hook), reason) })
+    }
+
     /// The first hook that the installed generation owes: due a few seconds after the install, so that certificates
     /// installed together cause one run, and after a failure on its own ladder.
-    fn hook(&self) -> Option<Choice> {
+    fn owed_hook(&self) -> Option<(Timestamp, HookName, Option<Failure>)> {
         let owed = |name: &&HookName| self.record.hooks.get(*name).is_some_and(|hook| hook.done_at.is_none());
         let due = |name: &HookName| {
             let hook = self.record.hooks.get(name)?;
-            let retry = hook
-                .trouble
-                .last
-                .as_ref()
-                .map(|(_, at)| self.after(*at, backoff::wait(&self.entry.name, hook.trouble.count, None)));
-            Some((
-                retry.unwrap_or_else(|| self.after(hook.owed_at, GATHER_INSTALLS)),
-                name.clone(),
-                hook.trouble.last.clone(),
-            ))
+            let at = match &hook.trouble.last {
+                Some((_, at)) => self.after(*at, backoff::wait(&self.entry.name, hook.trouble.count, None)),
+                None => self.after(hook.owed_at, GATHER_INSTALLS),
+            };
+            Some((at, name.clone(), hook.trouble.last.as_ref().map(|(failure, _)| failure.clone())))
         };
-        let (at, hook, failed) = self.entry.hooks.iter().filter(owed).filter_map(due).min_by_key(|(at, ..)| *at)?;
-        let reason = Reason::HookOwed { hook: hook.clone(), failure: failed.map(|(failure, _)| failure), at };
-        Some(if at > self.now { self.wait(reason, at) } else { self.act(Action::RunHook(hook), reason) })
+        self.entry.hooks.iter().filter(owed).filter_map(due).min_by_key(|(at, ..)| *at)
     }
 
     /// When the state at TLM is looked at next: spread over the interval by the fingerprint, from the start of the
@@ -630,5 +632,4 @@ const LOOK_UP_SPAN: Duration = Duration::from_secs(600);
 const PROFILE_FRESH: Duration = Duration::from_secs(3600);
 const STATUS_RETRY: Duration = Duration::from_secs(3600);
 const AFTER_GATE: Duration = Duration::from_secs(86_400);
-const KEEP_ABANDONED: Duration = Duration::from_secs(90 * 86_400);
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);

@@ -172,6 +172,8 @@ fn counts(at: Timestamp, now: Timestamp) -> bool {
     at + BUDGET_SPAN > now && at < now + BUDGET_SPAN
 }
 
+/// How long the key of a request is kept that was given up: so long it may still end.
+pub const KEEP_KEYS: Duration = Duration::from_secs(90 * 86_400);
 /// How long submissions count.
 pub const BUDGET_SPAN: Duration = Duration::from_secs(86_400);
 
@@ -223,6 +225,7 @@ impl Record {
             }
             Event::KeyForgotten { attempt } => {
                 self.abandoned.remove(attempt);
+                self.request.take_if(|request| request.attempt == *attempt);
             }
             Event::LookedUp { .. }
             | Event::Pending { .. }
@@ -290,6 +293,14 @@ impl Record {
             | Event::LetGo
             | Event::Unknown => {}
         }
+    }
+
+    /// The requests whose keys nobody needs any more at `now`, for an entry that left the inventory: given up, or left
+    /// in flight, for [`KEEP_KEYS`].
+    pub fn expired_keys(&self, now: Timestamp) -> impl Iterator<Item = Attempt> {
+        let in_flight = self.request.as_ref().map(|request| (request.attempt, request.since));
+        let given_up = self.abandoned.iter().map(|(attempt, at)| (*attempt, *at));
+        given_up.chain(in_flight).filter(move |(_, at)| *at + KEEP_KEYS <= now).map(|(attempt, _)| attempt)
     }
 
     /// How many submissions count at `now`.

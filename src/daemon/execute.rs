@@ -349,7 +349,7 @@ impl<T: Tlm> Bench<T> {
         Ok(Outcome::Judged(match verdict {
             gate::Verdict::Accepted(set) => self.accept(set),
             gate::Verdict::Held { why, set } if emergency => {
-                tracing::warn!(name = %self.entry.name, "installed all the same, the old certificate is about to end: {why}");
+                tracing::warn!("installed all the same, the old certificate is about to end: {why}");
                 self.accept(set)
             }
             gate::Verdict::Held { why, .. } => Verdict::Held(why),
@@ -388,7 +388,7 @@ impl<T: Tlm> Bench<T> {
 
     fn accept(&mut self, set: Box<gate::Set>) -> Verdict {
         for remark in &set.remarks {
-            tracing::info!(name = %self.entry.name, "{remark}");
+            tracing::info!("{remark}");
         }
         self.set = Some(set);
         Verdict::Accepted

@@ -45,7 +45,8 @@ impl Managed {
     #[must_use]
     pub fn new(entry: Arc<Entry>, observed: Observed, record: Record, now: Timestamp) -> Self {
         let reason = Reason::Due(crate::core::reason::Cause::Absent);
-        let decision = Decision { action: Action::Wait, reason, wake_at: now, renew_at: None, emergency: false };
+        let decision =
+            Decision { action: Action::Wait, reason, wake_at: now, renew_at: None, emergency: false, hook: None };
         Self { entry, observed, record, decision, busy: false, wake_at: None }
     }
 

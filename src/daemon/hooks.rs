@@ -1,7 +1,7 @@
 //! Running hooks: one run of one hook at a time, for every certificate that owes it when it starts. When a hook is due
 //! is the core's; here is the process: a clean environment, a group of its own, a time-out that ends the whole group.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,66 +11,99 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
+use crate::config::HookKey;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::hook::{Hook, HookRun};
 use crate::core::name::{CertName, Generation, HookName};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
-/// A hook among those of all files: its file (`None`: `renewd.toml`) and its name there.
-pub type Key = (Option<String>, HookName);
-
 /// The hooks that are owed and running.
 #[derive(Debug, Default)]
 pub struct Hooks {
-    owed: BTreeMap<Key, BTreeSet<Debt>>,
-    running: BTreeSet<Key>,
-    started: BTreeMap<Key, Timestamp>,
+    /// Who owes a hook, under which name and for which generation, and from when on.
+    owed: BTreeMap<HookKey, BTreeMap<CertName, (HookName, Generation, Timestamp)>>,
+    running: BTreeMap<HookKey, Vec<Debt>>,
+    started: BTreeMap<HookKey, Timestamp>,
 }
 
-/// A certificate that owes a hook, under the name that its entry uses.
-type Debt = (CertName, HookName, Generation);
+/// A certificate that a hook runs for, the name that its entry uses for the hook, and the generation.
+pub type Debt = (CertName, HookName, Generation);
 
 /// A run that may start now.
 #[derive(Debug)]
 pub struct Run {
     /// Which hook.
-    pub key: Key,
+    pub key: HookKey,
     /// For whom.
     pub serves: Vec<Debt>,
 }
 
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// With exit status 0.
+    Done,
+    /// In any other way, or not in time.
+    Failed(Failure),
+    /// It was ended because renewd stops: nothing is known of it, and it stays owed.
+    Stopped,
+}
+
 impl Hooks {
-    /// Notes that a certificate owes a hook now.
-    pub fn owe(&mut self, key: Key, name: CertName, hook: HookName, generation: Generation) {
-        self.owed.entry(key).or_default().insert((name, hook, generation));
+    /// Notes that a certificate owes a hook, from `due` on. A run under way that serves this generation is enough.
+    pub fn owe(&mut self, key: HookKey, debt: Debt, due: Timestamp) {
+        if self.running.get(&key).is_some_and(|serves| serves.contains(&debt)) {
+            return;
+        }
+        let (name, hook, generation) = debt;
+        self.owed.entry(key).or_default().insert(name, (hook, generation, due));
     }
 
-    /// Forgets what a certificate owes: its entry changed, or a newer generation is there.
-    pub fn drop_debts_of(&mut self, name: &CertName) {
-        self.owed.values_mut().for_each(|debts| debts.retain(|(debtor, ..)| debtor != name));
+    /// Forgets what a certificate owes: it owes nothing now, or something else.
+    pub fn forget(&mut self, name: &CertName) {
+        for debts in self.owed.values_mut() {
+            debts.remove(name);
+        }
         self.owed.retain(|_, debts| !debts.is_empty());
     }
 
-    /// Takes the runs that may start: not running already, and not within the hook's minimal interval.
-    pub fn take_runnable(&mut self, now: Timestamp, interval: impl Fn(&Key) -> Duration) -> Vec<Run> {
-        let may_start = |key: &&Key| {
-            let rested = self.started.get(*key).is_none_or(|at| *at + interval(key) <= now || *at > now);
-            rested && !self.running.contains(*key)
-        };
-        let keys: Vec<Key> = self.owed.keys().filter(may_start).cloned().collect();
+    /// Takes the runs that may start: due for one certificate at least, not running already, and not within the hook's
+    /// minimal interval. A run serves everybody who owes the hook.
+    pub fn take_runnable(&mut self, now: Timestamp, interval: impl Fn(&HookKey) -> Duration) -> Vec<Run> {
+        let may_start = |key: &&HookKey| self.start_of(key, now, &interval).is_some_and(|at| at <= now);
+        let keys: Vec<HookKey> = self.owed.keys().filter(may_start).cloned().collect();
         let mut runs = Vec::new();
         for key in keys {
             let Some(debts) = self.owed.remove(&key) else { continue };
-            self.running.insert(key.clone());
+            let serves: Vec<Debt> =
+                debts.into_iter().map(|(name, (hook, generation, _))| (name, hook, generation)).collect();
+            self.running.insert(key.clone(), serves.clone());
             self.started.insert(key.clone(), now);
-            runs.push(Run { key, serves: debts.into_iter().collect() });
+            runs.push(Run { key, serves });
         }
         runs
     }
 
+    /// When the next run may start.
+    #[must_use]
+    pub fn next(&self, now: Timestamp, interval: impl Fn(&HookKey) -> Duration) -> Option<Timestamp> {
+        self.owed.keys().filter_map(|key| self.start_of(key, now, &interval)).min()
+    }
+
+    /// When a hook may start that is owed and not running.
+    fn start_of(&self, key: &HookKey, now: Timestamp, interval: &impl Fn(&HookKey) -> Duration) -> Option<Timestamp> {
+        if self.running.contains_key(key) {
+            return None;
+        }
+        let due = self.owed.get(key)?.values().map(|(.., due)| *due).min()?;
+        // A start that lies ahead is from before the clock was set back.
+        let started = self.started.get(key).filter(|at| **at <= now);
+        Some(started.map_or(due, |at| due.max(*at + interval(key))))
+    }
+
     /// Notes that a run ended.
-    pub fn ended(&mut self, key: &Key) {
+    pub fn ended(&mut self, key: &HookKey) {
         self.running.remove(key);
     }
 
@@ -80,46 +113,35 @@ impl Hooks {
         !self.running.is_empty()
     }
 
-    /// Whether a certificate's hook is owed here or running, so that it need not be asked for again.
-    #[must_use]
-    pub fn has(&self, key: &Key) -> bool {
-        self.owed.contains_key(key) || self.running.contains(key)
-    }
-
-    /// Whether anything is owed that could not start yet.
-    #[must_use]
-    pub fn is_owed(&self) -> bool {
-        !self.owed.is_empty()
+    /// Whom the running hooks serve.
+    pub fn served_now(&self) -> impl Iterator<Item = (&CertName, &HookName)> {
+        self.running.values().flatten().map(|(name, hook, _)| (name, hook))
     }
 }
 
-/// Runs a hook to its end, or until `stop` says so; then its group is ended and the hook stays owed.
-///
-/// # Errors
-///
-/// When it cannot be started, does not exit with 0, or not in time; with the end of what it printed.
-pub async fn run(
-    hook: &Hook,
-    environment: Vec<(String, String)>,
-    mut stop: watch::Receiver<bool>,
-) -> Result<(), Failure> {
-    let mut child =
-        command(hook, environment).spawn().map_err(|error| failed(hook, &format!("could not be started: {error}")))?;
+/// Runs a hook to its end, or until `stop` says so; then its group is ended and the hook stays owed. A failure holds
+/// the end of what the hook printed.
+pub async fn run(hook: &Hook, environment: Vec<(String, String)>, mut stop: watch::Receiver<bool>) -> Ended {
+    let failed = |what: &str| Ended::Failed(failed(hook, what));
+    let mut child = match command(hook, environment).spawn() {
+        Ok(child) => child,
+        Err(error) => return failed(&format!("could not be started: {error}")),
+    };
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let mut output = Output::of(&mut child);
     tokio::select! {
         status = output.until_exit(&mut child) => match status {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(failed(hook, &format!("ended with {status}{}", output.tail()))),
-            Err(error) => Err(failed(hook, &format!("was lost: {error}"))),
+            Ok(status) if status.success() => Ended::Done,
+            Ok(status) => failed(&format!("ended with {status}{}", output.tail())),
+            Err(error) => failed(&format!("was lost: {error}")),
         },
         () = tokio::time::sleep(hook.timeout) => {
             end_group(group, &mut child).await;
-            Err(failed(hook, &format!("did not end within {} s and was killed{}", hook.timeout.as_secs(), output.tail())))
+            failed(&format!("did not end within {} s and was killed{}", hook.timeout.as_secs(), output.tail()))
         }
         () = stopped(&mut stop) => {
             end_group(group, &mut child).await;
-            Err(failed(hook, "was ended because renewd stops; it runs again at the next start"))
+            Ended::Stopped
         }
     }
 }
@@ -226,3 +248,6 @@ async fn read<R: AsyncReadExt + Unpin>(source: Option<&mut R>, buffer: &mut [u8]
 }
 
 const KEPT_OUTPUT: usize = 400;
+
+#[cfg(test)]
+mod tests;

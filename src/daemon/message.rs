@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use crate::api::Seen;
 use crate::core::event;
 use crate::core::failure::Failure;
-use crate::core::name::{CertName, Generation, HookName, ProfileRef};
+use crate::core::name::{CertName, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::profile::Profile;
 
@@ -43,11 +43,11 @@ pub enum Message {
     /// A hook ended.
     HookEnded {
         /// Which, as the inventory keys it.
-        hook: super::hooks::Key,
+        hook: crate::config::HookKey,
         /// For which certificates and generations, under the name that their entries use.
-        served: Vec<(CertName, HookName, Generation)>,
-        /// How it failed, if it did.
-        failure: Option<Failure>,
+        served: Vec<super::hooks::Debt>,
+        /// How it ended.
+        ended: super::hooks::Ended,
     },
     /// Somebody at the control socket asks.
     Asked(super::control::Request, oneshot::Sender<String>),

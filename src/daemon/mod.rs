@@ -2,17 +2,22 @@
 //! policy: *when* and *whether* are the core's.
 
 pub mod answer;
+mod attend;
 pub mod clock;
 pub mod context;
 pub mod control;
+mod deploy;
 pub mod execute;
 pub mod fleet;
 pub mod hooks;
 pub mod kept;
+pub mod lookout;
 pub mod message;
 pub mod notify;
+mod outage;
 pub mod profiles;
 pub mod reload;
 pub mod run;
 pub mod setup;
 pub mod status;
+mod watch;

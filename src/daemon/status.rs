@@ -1,7 +1,7 @@
 //! The status and the plan as the contract words them, built from the same facts by the daemon and, where none runs,
 //! by the command itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::core::breaker::Breaker;
 use crate::core::clock::ClockCheck;
 use crate::core::decide::Action;
 use crate::core::health;
+use crate::core::name::{CertName, HookName};
 use crate::core::reading::Reading;
 use crate::core::reason::State;
 use crate::core::record::{Record, Stage, Trouble};
@@ -17,6 +18,7 @@ use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
 use super::fleet::Managed;
+use super::hooks::Hooks;
 
 /// `status --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -170,7 +172,7 @@ pub struct LastError {
 pub struct HookStatus {
     /// Its name.
     pub name: String,
-    /// `done`, `owed` or `failing`.
+    /// `done`, `owed`, `running` or `failing`.
     pub state: String,
     /// Since when.
     pub at: Option<String>,
@@ -223,6 +225,8 @@ pub struct Facts<'a> {
     pub credentials: Vec<String>,
     /// The drop-in files.
     pub files: &'a [FileState],
+    /// The hooks, for those that run.
+    pub hooks: &'a Hooks,
     /// Problems of other kinds.
     pub problems: Vec<Problem>,
     /// Now.
@@ -234,9 +238,10 @@ pub fn status<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &
     let mut problems = facts.problems.clone();
     problems.extend(common_problems(facts));
     let mut certificates = Vec::new();
+    let running: BTreeSet<_> = facts.hooks.served_now().collect();
     for (managed, reading) in fleet {
         problems.extend(certificate_problem(managed, reading, facts.now));
-        certificates.push(certificate(managed, facts.now));
+        certificates.push(certificate(managed, &running, facts.now));
     }
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -324,7 +329,10 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
     })
 }
 
-fn certificate(managed: &Managed, now: Timestamp) -> CertificateStatus {
+/// Hooks that run now, each for a certificate.
+type Running<'a> = BTreeSet<(&'a CertName, &'a HookName)>;
+
+fn certificate(managed: &Managed, running: &Running<'_>, now: Timestamp) -> CertificateStatus {
     let Managed { entry, observed, record, decision, .. } = managed;
     let installed = observed.installed();
     let trouble = last_trouble(managed);
@@ -351,7 +359,7 @@ fn certificate(managed: &Managed, now: Timestamp) -> CertificateStatus {
         remedy: decision.reason.failure().map(|failure| Text::new(failure.class.remedy())),
         generation: installed.map(|installed| installed.generation.0),
         files: entry.files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect(),
-        hooks: hooks(managed),
+        hooks: hooks(managed, running),
         served: "unknown".to_owned(),
     }
 }
@@ -401,12 +409,13 @@ fn request_id(record: &Record) -> Option<Text> {
     }
 }
 
-fn hooks(managed: &Managed) -> Vec<HookStatus> {
-    let status = |name: &crate::core::name::HookName| {
+fn hooks(managed: &Managed, running: &Running<'_>) -> Vec<HookStatus> {
+    let status = |name: &HookName| {
         let hook = managed.record.hooks.get(name)?;
         let failed = hook.trouble.last.as_ref();
         let (state, at) = match (hook.done_at, failed) {
             (Some(at), _) => ("done", at),
+            (None, _) if running.contains(&(&managed.entry.name, name)) => ("running", hook.owed_at),
             (None, Some((_, at))) => ("failing", *at),
             (None, None) => ("owed", hook.owed_at),
         };
@@ -435,16 +444,15 @@ fn loaded_or_refused(loaded: bool) -> String {
 
 /// One line for `systemctl status`: counts, and the nearest trouble.
 #[must_use]
-pub fn line(status: &Status) -> Text {
-    let count =
-        |state: State| status.certificates.iter().filter(|certificate| certificate.state == state.as_str()).count();
-    let counts: Vec<String> = State::ALL
-        .into_iter()
-        .map(|state| (state, count(state)))
-        .filter(|(_, count)| *count > 0)
-        .map(|(state, count)| format!("{count} {state}"))
-        .collect();
-    let trouble = status.problems.first().map_or(String::new(), |problem| format!("; {}", problem.message));
+pub fn headline<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>) -> Text {
+    let mut trouble = facts.problems.iter().cloned().chain(common_problems(facts)).next();
+    let mut counts: BTreeMap<State, usize> = BTreeMap::new();
+    for (managed, reading) in fleet {
+        *counts.entry(managed.decision.reason.state()).or_default() += 1;
+        trouble = trouble.or_else(|| certificate_problem(managed, reading, facts.now));
+    }
+    let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let counts = if counts.is_empty() { "no certificates".to_owned() } else { counts.join(", ") };
+    let trouble = trouble.map_or(String::new(), |problem| format!("; {}", problem.message));
     Text::new(&format!("{counts}{trouble}"))
 }

@@ -32,6 +32,26 @@ fn an_outage_in_the_middle_is_recovered_from_by_itself() {
     assert_eq!(host.simulator.count("POST", ISSUE), 3);
 }
 
+#[test]
+fn an_outage_costs_a_few_requests_however_many_are_due() {
+    let mut host = Host::with_www();
+    host.simulator.fault(Fault::new(FaultKind::Status(503, RetryAfter::Absent)).at(Endpoint::Issue));
+    for number in 0..30 {
+        host.entry(&format!("site-{number}"), "");
+    }
+    host.start();
+    host.until("everybody knows", || {
+        let status = host.status();
+        let told = |found: &&serde_json::Value| found["reason"].as_str().is_some_and(|why| why.contains("503"));
+        let count = status["certificates"].as_array()?.iter().filter(told).count();
+        (count == 31).then_some(())
+    });
+    let status = host.status();
+    assert_eq!(status["api"]["state"], "unreachable", "{status:#}");
+    let sent = host.submissions();
+    assert!((2..=8).contains(&sent), "{sent} submissions for 31 certificates: those under way when it showed");
+}
+
 /// What the API answers to the submission, the code under which it is told, and what the message names.
 #[test]
 fn each_failure_is_told_by_its_class_and_nothing_is_installed() {

@@ -9,15 +9,15 @@ use tempfile::TempDir;
 use crate::host::Host;
 
 /// A folder for targets of which every ancestor is safe, which the usual temporary folder is not.
-struct Targets(TempDir);
+pub(crate) struct Targets(TempDir);
 
 impl Targets {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
         Self(tempfile::Builder::new().prefix("targets-").tempdir_in(base).unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 

@@ -1,7 +1,16 @@
 //! Promise 6 with the real binary: hooks run once per install, are repeated until they succeed, and never cost a
 //! certificate.
 
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
 use crate::host::Host;
+
+/// A hook of `renewd.toml`, named `tell`.
+fn with_shared_hook(host: &Host, script: &str) {
+    host.configure(&format!("[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\ntimeout = \"60s\"\n"), "");
+}
 
 fn with_hook(host: &Host, script: &str) {
     let file = host.path("ran");
@@ -53,4 +62,38 @@ fn a_hook_that_hangs_is_ended_with_all_that_it_started() {
     };
     host.until("the hook's child is gone", gone);
     assert!(host.certificate("www")["reason"].as_str().unwrap().contains("did not end within 2 s"));
+}
+
+#[test]
+fn a_hook_that_is_ended_by_the_stop_stays_owed_and_runs_at_the_next_start() {
+    let mut host = Host::with_www();
+    let ran = host.path("ran").display().to_string();
+    with_shared_hook(&host, &format!("echo run >> {ran}; [ $(wc -l < {ran}) -gt 1 ] || sleep 321"));
+    host.entry("www", "hooks = [\"tell\"]\n");
+    host.start();
+    host.until("the hook runs", || host.path("ran").exists().then_some(()));
+    assert_eq!(host.certificate("www")["hooks"][0]["state"], "running");
+    let begun = Instant::now();
+    assert_eq!(host.end(Signal::TERM), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let www = host.certificate("www");
+    assert_eq!((www["state"].as_str(), www["hooks"][0]["state"].as_str()), (Some("deploying"), Some("owed")));
+    host.start();
+    host.wait_state("www", "valid");
+    assert_eq!(host.read(&host.path("ran")), "run\nrun\n");
+    assert_eq!(host.submissions(), 1);
+}
+
+#[test]
+fn certificates_that_are_installed_together_share_one_run() {
+    let mut host = Host::with_www();
+    with_shared_hook(&host, &format!("echo $RENEWD_NAMES >> {}", host.path("ran").display()));
+    for name in ["www", "mail", "web"] {
+        host.entry(name, "hooks = [\"tell\"]\n");
+    }
+    host.start();
+    for name in ["www", "mail", "web"] {
+        host.wait_state(name, "valid");
+    }
+    assert_eq!(host.read(&host.path("ran")), "mail web www\n");
 }

@@ -24,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) simulator: Simulator,
     /// The profile that the test began with.
     pub(crate) profile: String,
+    /// Variables that the daemon is started with.
+    pub(crate) environment: Vec<(String, String)>,
     daemon: Option<Child>,
 }
 
@@ -40,7 +42,8 @@ impl Host {
     pub(crate) fn new(profile: ProfileSpec) -> Self {
         let simulator = Simulator::start(Options::default());
         let profile = simulator.add_profile(profile);
-        let host = Self { folder: tempfile::tempdir().unwrap(), simulator, profile, daemon: None };
+        let host =
+            Self { folder: tempfile::tempdir().unwrap(), simulator, profile, environment: Vec::new(), daemon: None };
         fs::create_dir(host.path("certs.d")).unwrap();
         host.write("root.pem", &host.simulator.ca_pem());
         host.write("api-key", &host.simulator.api_key());
@@ -116,11 +119,17 @@ impl Host {
 
     /// Starts the daemon, and waits until it answers.
     pub(crate) fn start(&mut self) {
-        let log = OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
-        let child = self.command().arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        self.daemon = Some(child);
+        self.start_unanswered();
         // A socket that a killed daemon left behind answers nobody.
         self.until("the daemon answers", || self.says(&["status", "--json"]).err.is_empty().then_some(()));
+    }
+
+    /// Starts the daemon.
+    pub(crate) fn start_unanswered(&mut self) {
+        let log = OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
+        let mut command = self.command();
+        command.arg("run").envs(self.environment.clone()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.daemon = Some(command.spawn().unwrap());
     }
 
     pub(crate) fn pid(&self) -> u32 {

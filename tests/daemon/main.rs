@@ -17,9 +17,11 @@ mod hooks;
 mod host;
 mod inventory;
 mod issue;
+mod notify;
 mod pending;
 mod profiles;
 mod reload;
 mod renew;
 #[path = "../simulator/mod.rs"]
 mod simulator;
+mod watch;

@@ -1,0 +1,282 @@
+//! The loop's part in one certificate: it is looked at, decided for, queued and given a place, and what came of it is
+//! noted. The core decides; here is only who is next.
+
+use std::sync::Arc;
+
+use tracing::Instrument as _;
+
+use crate::api::Tlm;
+use crate::core::decide::Action;
+use crate::core::entry::Entry;
+use crate::core::event::{self, Event};
+use crate::core::name::{CertName, ProfileRef};
+use crate::core::observed::Observed;
+use crate::core::reason::{Reason, State};
+use crate::core::record::Record;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+use crate::store::{observe, pending};
+
+use super::execute::Bench;
+use super::fleet::Managed;
+use super::message::Message;
+use super::profiles;
+use super::run::{Daemon, SHORTEST_NAP};
+
+impl<T: Tlm> Daemon<T> {
+    /// Takes an entry under management.
+    pub(super) fn adopt(&mut self, entry: Arc<Entry>) {
+        let now = self.context.clock.now();
+        let record = self.records.remove(&entry.name).unwrap_or_default();
+        self.forget_orphans(&entry.name, &record);
+        if !entry.probes.is_empty() {
+            tracing::warn!(name = %entry.name, "this version does not look at `probe`: see for yourself what is served");
+        }
+        let observed = observe::observe(&*self.context.disk, &self.context.layout, &entry);
+        let name = entry.name.clone();
+        self.fleet.add(Managed::new(entry, observed, record, now), now);
+        self.settle(&name);
+    }
+
+    /// Removes the keys of requests that were never submitted: the journal does not know them.
+    fn forget_orphans(&self, name: &CertName, record: &Record) {
+        let known = |attempt| {
+            record.request.as_ref().is_some_and(|request| request.attempt == attempt)
+                || record.abandoned.contains_key(&attempt)
+        };
+        let context = &self.context;
+        for attempt in pending::attempts(&*context.disk, &context.layout, name) {
+            if !known(attempt)
+                && let Err(failure) = pending::forget(&*context.disk, &context.layout, name, attempt)
+            {
+                tracing::warn!(%name, "{failure}");
+            }
+        }
+    }
+
+    /// Observes a certificate beside the loop; the decision follows when that is done.
+    pub(super) fn look(&mut self, name: &CertName) {
+        let Some(managed) = self.fleet.one(name).filter(|managed| !managed.busy) else { return };
+        let (entry, context) = (Arc::clone(&managed.entry), Arc::clone(&self.context));
+        tokio::task::spawn_blocking(move || {
+            let observed = observe::observe(&*context.disk, &context.layout, &entry);
+            context.tell(Message::Observed(entry.name.clone(), observed));
+        });
+    }
+
+    /// Decides for one certificate, and sets in motion what was decided.
+    pub(super) fn settle(&mut self, name: &CertName) {
+        let now = self.context.clock.now();
+        self.fleet.step_out(name);
+        self.surroundings.api_recovered_at = self.breaker.recovered_at();
+        let Some(managed) = self.fleet.one_mut(name).filter(|managed| !managed.busy) else { return };
+        let reading = self.profiles.reading(&managed.entry.profile);
+        let before = managed.decision.reason.clone();
+        managed.decide(reading, &self.surroundings, now);
+        let action = managed.decision.action.clone();
+        let entry = Arc::clone(&managed.entry);
+        let wake_at = managed.decision.wake_at.max(now + SHORTEST_NAP).min(now + LOOK_AGAIN);
+        if self.profiles.is_stale(&entry.profile, now) && self.breaker.closed().is_none() {
+            self.read_profile(&entry.profile);
+        }
+        self.fleet.wake(name, wake_at);
+        self.owe_hook(name);
+        match action {
+            Action::Wait | Action::RunHook(_) => {}
+            Action::ReadProfile(profile) => self.want_profile(name, &profile),
+            // What it needs is here, as a rule: an outage holds no install back.
+            Action::Install { .. } => self.fleet.line_up(name),
+            Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::CheckStatus(_) => self.queue_up(name),
+            action @ (Action::Repair | Action::Abandon(_) | Action::ForgetKey(_)) => self.execute(name, action, false),
+        }
+        self.log_change(name, &before);
+    }
+
+    fn want_profile(&mut self, name: &CertName, profile: &ProfileRef) {
+        if let Some((why, until)) = self.breaker.closed() {
+            return self.hold_back(name, why, until);
+        }
+        self.read_profile(profile);
+    }
+
+    fn read_profile(&mut self, profile: &ProfileRef) {
+        if self.profiles.begin(profile) {
+            tokio::spawn(profiles::read(Arc::clone(&self.context), profile.clone()));
+        }
+    }
+
+    /// A due certificate waits for a place; while the API as a whole is down, for that.
+    fn queue_up(&mut self, name: &CertName) {
+        if let Some((why, until)) = self.breaker.closed() {
+            return self.hold_back(name, why, until);
+        }
+        self.fleet.line_up(name);
+    }
+
+    fn hold_back(&mut self, name: &CertName, why: Text, until: Timestamp) {
+        let Some(managed) = self.fleet.one_mut(name) else { return };
+        // A pending request keeps its own reason: it is no less pending.
+        if managed.decision.reason.state() != State::Pending {
+            managed.decision.reason = Reason::ApiDown { why, until };
+        }
+        managed.decision.action = Action::Wait;
+        managed.decision.wake_at = until;
+        self.fleet.wake(name, until.max(self.context.clock.now() + SHORTEST_NAP));
+    }
+
+    /// Holds a certificate back whose turn came after the API as a whole went down.
+    fn is_held_back(&mut self, name: &CertName, action: &Action) -> bool {
+        let Some((why, until)) = self.breaker.closed() else { return false };
+        if matches!(action, Action::Install { .. }) {
+            return false;
+        }
+        self.hold_back(name, why, until);
+        true
+    }
+
+    /// Gives places to those who wait first in line.
+    pub(super) fn admit(&mut self) {
+        while let Some((name, emergency)) = self.fleet.first_in_line() {
+            if !self.places.take(emergency) {
+                self.mark_queued(&name);
+                return;
+            }
+            self.fleet.leave_line();
+            match self.fleet.one(&name).map(|managed| managed.decision.action.clone()) {
+                Some(action) if action.needs_api() && !self.is_held_back(&name, &action) => {
+                    self.execute(&name, action, true);
+                }
+                _ => self.places.give_back(),
+            }
+        }
+    }
+
+    fn mark_queued(&mut self, name: &CertName) {
+        if let Some(managed) = self.fleet.one_mut(name)
+            && let Reason::Due(cause) = &managed.decision.reason
+        {
+            managed.decision.reason = Reason::Queued(cause.clone());
+        }
+    }
+
+    fn execute(&mut self, name: &CertName, action: Action, has_place: bool) {
+        let Some(managed) = self.fleet.one_mut(name) else { return };
+        managed.busy = true;
+        let profile = self.profiles.reading(&managed.entry.profile).profile.clone().map(Arc::new);
+        let bench = Bench::new(
+            Arc::clone(&self.context),
+            Arc::clone(&managed.entry),
+            profile,
+            managed.observed.installed().cloned(),
+            managed.record.request.clone(),
+            has_place,
+        );
+        tokio::spawn(bench.run(action).instrument(span(name)));
+    }
+
+    pub(super) fn observed(&mut self, name: &CertName, observed: Observed) {
+        if let Some(managed) = self.fleet.one_mut(name).filter(|managed| !managed.busy) {
+            managed.observed = observed;
+            self.settle(name);
+        }
+    }
+
+    pub(super) fn happened(&mut self, entry: &event::Entry) {
+        log_event(entry);
+        match self.fleet.one_mut(&entry.name) {
+            Some(managed) => managed.record.apply(entry.at, &entry.event),
+            None => self.records.entry(entry.name.clone()).or_default().apply(entry.at, &entry.event),
+        }
+    }
+
+    pub(super) fn finished(&mut self, name: &CertName, had_place: bool) {
+        if had_place {
+            self.places.give_back();
+        }
+        if let Some(managed) = self.fleet.one_mut(name) {
+            managed.busy = false;
+        }
+        self.look(name);
+    }
+
+    /// Records an event of the loop's own: kept for later where the disk does not take it.
+    pub(super) fn note(&mut self, entry: event::Entry) {
+        {
+            let mut journal = self.context.journal();
+            if let Err(failure) = journal.append(std::slice::from_ref(&entry)) {
+                journal.keep_for_later(&entry);
+                tracing::error!("{failure}");
+            }
+        }
+        self.happened(&entry);
+    }
+
+    /// A reason is logged when it changes, not at each look.
+    fn log_change(&mut self, name: &CertName, before: &Reason) {
+        let Some(managed) = self.fleet.one(name) else { return };
+        let reason = &managed.decision.reason;
+        // A new time for the same wait is no news.
+        let is_same = std::mem::discriminant(reason) == std::mem::discriminant(before);
+        if is_same && reason.failure() == before.failure() && reason.state() == before.state() {
+            return;
+        }
+        let _span = span(name).entered();
+        let code = reason.failure().map_or("", |failure| failure.class.code());
+        match reason.state() {
+            State::Failing | State::Rejected => tracing::warn!(state = %reason.state(), code, "{reason}"),
+            State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {
+                tracing::info!(state = %reason.state(), "{reason}");
+            }
+        }
+        self.headline_is_old = true;
+    }
+}
+
+/// The span of a certificate: everything that is logged in it names the certificate, at every level.
+fn span(name: &CertName) -> tracing::Span {
+    tracing::error_span!("certificate", %name)
+}
+
+fn log_event(entry: &event::Entry) {
+    let _span = span(&entry.name).entered();
+    match &entry.event {
+        Event::Installed { generation, serial_number, not_after, .. } => {
+            tracing::info!(%generation, %serial_number, "installed; valid until {not_after}");
+        }
+        Event::Pending { request_id, .. } => tracing::info!(%request_id, "TLM will issue later"),
+        Event::GateRefused { why, .. } => {
+            why.iter()
+                .for_each(|why| tracing::error!(code = "gate-refused", "what TLM issued is not installed: {why}"));
+        }
+        Event::Rejected { why, .. } => {
+            tracing::error!(code = "request-rejected", "rejected by an administrator: {why}")
+        }
+        Event::Repaired => tracing::info!("files put back as they should be"),
+        Event::StatusChecked { revoked: true, .. } => {
+            tracing::error!("TLM says that the certificate is revoked")
+        }
+        Event::HookDone { hook, .. } => tracing::info!(%hook, "the hook ran"),
+        Event::HookFailed { hook, failure, .. } => {
+            tracing::error!(%hook, code = failure.class.code(), "{failure}")
+        }
+        Event::Submitting { .. }
+        | Event::NotAccepted { .. }
+        | Event::AnswerLost { .. }
+        | Event::LookedUp { .. }
+        | Event::Polled { .. }
+        | Event::PickupUnknown { .. }
+        | Event::Issued { .. }
+        | Event::Held { .. }
+        | Event::Waits { .. }
+        | Event::Abandoned { .. }
+        | Event::KeyForgotten { .. }
+        | Event::Failed { .. }
+        | Event::StatusChecked { .. }
+        | Event::StatusUnread
+        | Event::RenewalAsked
+        | Event::LetGo
+        | Event::Unknown => tracing::debug!("{:?}", entry.event),
+    }
+}
+
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(6 * 3600);

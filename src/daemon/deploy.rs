@@ -1,0 +1,71 @@
+//! The loop's part in hooks: who owes one, which runs start now, and what came of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::Tlm;
+use crate::config::{HookKey, Inventory};
+use crate::core::event::{self, Event};
+use crate::core::name::CertName;
+use crate::core::time::Timestamp;
+
+use super::hooks::{self, Debt, Ended};
+use super::message::Message;
+use super::run::Daemon;
+
+impl<T: Tlm> Daemon<T> {
+    /// Notes which hook a certificate owes, by its last decision.
+    pub(super) fn owe_hook(&mut self, name: &CertName) {
+        let Some(managed) = self.fleet.one(name) else { return };
+        let Some(generation) = managed.record.generation else { return };
+        let Some((hook, due)) = managed.decision.hook.clone() else { return self.hooks.forget(name) };
+        let Some((key, _)) = self.inventory.hook(&managed.entry, &hook) else { return };
+        self.hooks.owe(key.clone(), (name.clone(), hook, generation), due);
+    }
+
+    /// Starts the runs that are due.
+    pub(super) fn start_hooks(&mut self, now: Timestamp) {
+        let inventory = &self.inventory;
+        let runs = self.hooks.take_runnable(now, |key| min_interval(inventory, key));
+        for run in runs {
+            let Some(hook) = inventory.hooks.get(&run.key).cloned() else {
+                self.hooks.ended(&run.key);
+                continue;
+            };
+            let lives: Vec<_> =
+                run.serves.iter().map(|(name, ..)| (name.clone(), self.context.layout.live(name))).collect();
+            let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());
+            tracing::info!(hook = %hook.name, certificates = run.serves.len(), "running the hook");
+            tokio::spawn(async move {
+                let ended = hooks::run(&hook, hooks::environment(&lives), stop).await;
+                context.tell(Message::HookEnded { hook: run.key, served: run.serves, ended });
+            });
+        }
+    }
+
+    /// When the next run starts.
+    pub(super) fn next_hook(&self, now: Timestamp) -> Option<Timestamp> {
+        self.hooks.next(now, |key| min_interval(&self.inventory, key))
+    }
+
+    /// Records what came of a run. One that was ended because renewd stops is no failure: it stays owed as it was.
+    pub(super) fn hook_ended(&mut self, key: &HookKey, served: Vec<Debt>, ended: &Ended, now: Timestamp) {
+        self.hooks.ended(key);
+        for (name, hook, generation) in served {
+            let event = match ended {
+                Ended::Done => Event::HookDone { hook, generation },
+                Ended::Failed(failure) => Event::HookFailed { hook, generation, failure: failure.clone() },
+                Ended::Stopped => {
+                    tracing::info!(%name, %hook, "the hook was ended because renewd stops; it runs at the next start");
+                    continue;
+                }
+            };
+            self.note(event::Entry { at: now, name: name.clone(), event });
+            self.look(&name);
+        }
+    }
+}
+
+fn min_interval(inventory: &Inventory, key: &HookKey) -> Duration {
+    inventory.hooks.get(key).map_or(Duration::ZERO, |hook| hook.min_interval)
+}

@@ -1,0 +1,142 @@
+//! The loop's part in the API as a whole: failures and answers, other keys, trials, profiles.
+
+use std::sync::Arc;
+
+use crate::api::{Page, Tlm};
+use crate::core::failure::{Failure, FailureClass, Scope};
+use crate::core::name::{CertName, ProfileRef};
+use crate::core::profile::Profile;
+use crate::core::time::Timestamp;
+use crate::store::readings;
+
+use super::message::{Function, Message};
+use super::run::Daemon;
+
+impl<T: Tlm> Daemon<T> {
+    pub(super) fn answered(
+        &mut self,
+        name: &CertName,
+        profile: &ProfileRef,
+        function: Function,
+        failure: Option<&Failure>,
+        now: Timestamp,
+    ) {
+        let Some(failure) = failure else { return self.api_answers(now) };
+        if failure.class == FailureClass::ApiForbidden && function != Function::Main {
+            self.disable(function, failure);
+            return;
+        }
+        self.breaker.failed(name, profile, failure, now);
+        if failure.class == FailureClass::ApiUnauthorised {
+            self.next_key(now);
+        }
+    }
+
+    fn disable(&mut self, function: Function, failure: &Failure) {
+        let switch = match function {
+            Function::Search => &mut self.surroundings.can_search,
+            Function::Details => &mut self.surroundings.can_check,
+            Function::Main => return,
+        };
+        if std::mem::replace(switch, false) {
+            tracing::warn!("the API key may not use this function; it is not used again before a reload: {failure}");
+        }
+    }
+
+    /// After an outage, everything that waited for the API is looked at again.
+    pub(super) fn api_answers(&mut self, now: Timestamp) {
+        let was_down = self.breaker.closed().is_some();
+        self.breaker.succeeded(now);
+        self.keys_tried = 0;
+        if was_down {
+            tracing::info!("the API answers again");
+            self.profiles.expire();
+            let names: Vec<CertName> = self.fleet.names().cloned().collect();
+            names.iter().for_each(|name| self.fleet.wake(name, now));
+        }
+    }
+
+    /// Fails over to the next API key: each is tried once at once, then one at each trial.
+    fn next_key(&mut self, now: Timestamp) {
+        self.keys_tried += 1;
+        if self.context.api().use_next_key() && self.keys_tried < MOST_KEYS {
+            tracing::warn!("trying the next API key: {}", self.context.api().credential());
+            self.breaker.try_now(now);
+        }
+    }
+
+    /// One trial request while the API as a whole is not usable.
+    pub(super) fn try_api(&mut self, now: Timestamp) {
+        if self.trying || !self.breaker.trial_due(now) {
+            return;
+        }
+        self.trying = true;
+        let context = Arc::clone(&self.context);
+        let profile = self.fleet.iter().next().map(|managed| managed.entry.profile.clone());
+        tokio::spawn(async move {
+            context.take_turn().await;
+            let api = context.api();
+            let result = match profile {
+                Some(ProfileRef::Id(id)) => api.profile(&id).await.map(drop),
+                _ => api.profiles(Page::FIRST).await.map(drop),
+            };
+            context.tell(Message::Tried(result.err()));
+        });
+    }
+
+    pub(super) fn tried(&mut self, failure: Option<&Failure>, now: Timestamp) {
+        self.trying = false;
+        match failure {
+            None => self.api_answers(now),
+            // A profile that is not there is an answer, too.
+            Some(failure) if failure.class.scope() == Scope::Certificate => self.api_answers(now),
+            Some(failure) => {
+                self.breaker.trial_failed(failure, now);
+                if failure.class == FailureClass::ApiUnauthorised {
+                    self.next_key(now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn profile_read(&mut self, profile: &ProfileRef, result: Result<Profile, Failure>, now: Timestamp) {
+        let users: Vec<CertName> = self
+            .fleet
+            .iter()
+            .filter(|managed| managed.entry.profile == *profile)
+            .map(|managed| managed.entry.name.clone())
+            .collect();
+        match &result {
+            Ok(_) => self.api_answers(now),
+            Err(failure) => {
+                tracing::warn!(%profile, "the profile could not be read: {failure}");
+                for name in users.iter().take(2) {
+                    self.answered(name, profile, Function::Main, Some(failure), now);
+                }
+            }
+        }
+        if self.profiles.note(profile, result, now) {
+            self.keep_readings();
+        }
+        users.iter().for_each(|name| self.settle(name));
+    }
+
+    /// Writes the readings beside the loop, one time after the other.
+    fn keep_readings(&mut self) {
+        let context = Arc::clone(&self.context);
+        let kept = self.profiles.kept();
+        let before = self.keeping.take();
+        self.keeping = Some(tokio::spawn(async move {
+            if let Some(before) = before {
+                // A writing that panicked has said so.
+                drop(before.await);
+            }
+            let written = context.blocking(move |c| readings::write(&*c.disk, &c.layout, &kept)).await;
+            if let Err(failure) = written {
+                tracing::warn!("{failure}");
+            }
+        }));
+    }
+}
+
+const MOST_KEYS: usize = 8;
