@@ -19,6 +19,8 @@ mod flow;
 mod handle;
 #[path = "simulator_selftest/proxy.rs"]
 mod proxy;
+#[path = "simulator_selftest/settings.rs"]
+mod settings;
 #[path = "simulator/mod.rs"]
 mod simulator;
 #[path = "simulator_selftest/strictness.rs"]

@@ -69,11 +69,21 @@ fn remarks(body: Json<'_>) -> Text {
     Text::new(&said.join("; "))
 }
 
+/// What TLM knows of the certificate `asked` for.
+pub(super) fn details_of(asked: &SerialNumber, body: Json<'_>) -> Result<Details, String> {
+    let details = details(body)?;
+    if details.serial_number.same(asked) {
+        return Ok(details);
+    }
+    Err(format!("it is about the certificate {}", details.serial_number))
+}
+
 /// What TLM knows of a certificate.
-pub(super) fn details(body: Json<'_>) -> Result<Details, String> {
+fn details(body: Json<'_>) -> Result<Details, String> {
     Ok(Details {
         serial_number: SerialNumber(serial(body).ok_or("a certificate without `serial_number`")?),
         status: status(body),
+        thumbprint: body.at("thumbprint").text().map(|thumbprint| thumbprint.trim().to_owned()),
         profile: body.at("profile").at("id").text().map(|id| profile_id(&id)),
         certificate: body.at("certificate").text(),
     })

@@ -17,8 +17,17 @@ pub(super) fn profiles(answer: Json<'_>) -> Result<Vec<Profile>, String> {
     list.items().into_iter().map(profile).collect()
 }
 
+/// The profile `asked` for.
+pub(super) fn profile_of(asked: &ProfileId, answer: Json<'_>) -> Result<Profile, String> {
+    let profile = profile(answer)?;
+    if profile.id.0.eq_ignore_ascii_case(&asked.0) {
+        return Ok(profile);
+    }
+    Err(format!("it is about the profile {}", profile.id))
+}
+
 /// One profile.
-pub(super) fn profile(answer: Json<'_>) -> Result<Profile, String> {
+fn profile(answer: Json<'_>) -> Result<Profile, String> {
     let id = answer.at("id").text().ok_or("a profile without `id`")?;
     let text = |key| answer.at(key).text().unwrap_or_default();
     let certificate = answer.at("certificate");

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
+use crate::core::time::Timestamp;
 
 use super::body_request::{IssueBody, PickupBody, RenewBody};
 use super::port::{Endpoint, IssueRequest, Page, RenewRequest, SearchQuery};
@@ -60,14 +61,18 @@ impl Call {
     }
 
     /// `GET /mpki/api/v1/certificate/{serial_number}`.
-    pub(super) fn details(serial: &SerialNumber) -> Self {
-        Self::to(Endpoint::Details, CERTIFICATE, FailureClass::NotFound).below(&serial.0.to_ascii_uppercase())
+    pub(super) fn details(serial: &SerialNumber, thumbprint: Option<&str>) -> Self {
+        Self::to(Endpoint::Details, CERTIFICATE, FailureClass::NotFound)
+            .below(&serial.0.to_ascii_uppercase())
+            .asking("thumbprint_sha256", thumbprint.map(str::to_owned))
     }
 
     /// `GET /mpki/api/v1/certificate/{serial_number}/additional-formats`.
-    pub(super) fn formats(serial: &SerialNumber) -> Self {
-        let call = Self::to(Endpoint::Formats, CERTIFICATE, FailureClass::NotFound);
-        call.below(&serial.0.to_ascii_uppercase()).below("additional-formats")
+    pub(super) fn formats(serial: &SerialNumber, thumbprint: Option<&str>) -> Self {
+        Self::to(Endpoint::Formats, CERTIFICATE, FailureClass::NotFound)
+            .below(&serial.0.to_ascii_uppercase())
+            .below("additional-formats")
+            .asking("thumbprint_sha256", thumbprint.map(str::to_owned))
     }
 
     /// `GET /mpki/api/v1/certificate-search`.
@@ -77,7 +82,7 @@ impl Call {
             .asking("seat_id", query.seat.clone())
             .asking("common_name", query.common_name.clone())
             .asking("status", Some("issued".to_owned()))
-            .asking("valid_from", query.valid_from.map(|day| format!("{:.10}_", day.to_string())))
+            .asking("valid_from", query.valid_from.map(|day| days_from(day)))
             .paged(page)
     }
 
@@ -161,6 +166,11 @@ impl Call {
         self.body = Some(body);
         Ok(self)
     }
+}
+
+/// The days from `day` on. Only `valid_to` is known to take a range without an end.
+fn days_from(day: Timestamp) -> String {
+    format!("{:.10}_9999-12-31", day.to_string())
 }
 
 const CERTIFICATE: &str = "mpki/api/v1/certificate";

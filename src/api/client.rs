@@ -83,12 +83,13 @@ impl Client {
 
     async fn ask<T>(&self, call: &Call, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Failure> {
         let url = self.transport.address(call)?;
+        let credential = self.active_credential();
         let key = self.key().filter(|_| call.authenticated);
         #[expect(clippy::disallowed_methods, reason = "how long a request took is measured, nothing is decided by it")]
         let started = Instant::now();
         let reply = self.transport.send(call, url, key).await;
         self.tell(call, reply.as_ref().ok(), started);
-        reply.and_then(|reply| read_reply(reply, read)).map_err(|trouble| self.failure(trouble, call))
+        reply.and_then(|reply| read_reply(reply, read)).map_err(|trouble| self.failure(trouble, call, credential))
     }
 
     fn tell(&self, call: &Call, reply: Option<&Reply>, started: Instant) {
@@ -101,9 +102,9 @@ impl Client {
         });
     }
 
-    fn failure(&self, trouble: Trouble, call: &Call) -> Failure {
-        let proxy = self.proxy.as_ref().map(|proxy| proxy.url.as_str());
-        let place = Place { host: &self.host, proxy, credential: self.active_credential(), secrets: self.secrets() };
+    fn failure(&self, trouble: Trouble, call: &Call, credential: &str) -> Failure {
+        let proxy = self.proxy.as_ref().filter(|_| self.transport.is_proxied()).map(|proxy| proxy.url.as_str());
+        let place = Place { host: &self.host, proxy, credential, secrets: self.secrets() };
         trouble.into_failure(call, place)
     }
 
@@ -134,7 +135,7 @@ impl Tlm for Client {
     }
 
     async fn profile(&self, id: &ProfileId) -> Result<Profile, Failure> {
-        self.ask(&Call::profile(id), body_profile::profile).await
+        self.ask(&Call::profile(id), |body| body_profile::profile_of(id, body)).await
     }
 
     async fn issue(&self, request: &IssueRequest) -> Result<Answer, Failure> {
@@ -150,12 +151,12 @@ impl Tlm for Client {
         Ok(self.masked(pickup))
     }
 
-    async fn details(&self, serial: &SerialNumber) -> Result<Details, Failure> {
-        self.ask(&Call::details(serial), answer::details).await
+    async fn details(&self, serial: &SerialNumber, thumbprint: Option<&str>) -> Result<Details, Failure> {
+        self.ask(&Call::details(serial, thumbprint), |body| answer::details_of(serial, body)).await
     }
 
-    async fn formats(&self, serial: &SerialNumber) -> Result<Formats, Failure> {
-        self.ask(&Call::formats(serial), answer::formats).await
+    async fn formats(&self, serial: &SerialNumber, thumbprint: Option<&str>) -> Result<Formats, Failure> {
+        self.ask(&Call::formats(serial, thumbprint), answer::formats).await
     }
 
     async fn search(&self, query: &SearchQuery, page: Page) -> Result<SearchPage, Failure> {

@@ -120,7 +120,7 @@ impl Trouble {
             Self::Unreachable(reason) => format!("no connection{}: {reason}", place.through()),
             Self::Tls { reason, by_clock: false } => format!("TLS failed{}: {reason}", place.through()),
             Self::Tls { reason, by_clock: true } => {
-                format!("TLS failed: {reason}; a wrong clock of this host is a possible cause")
+                format!("TLS failed{}: {reason}; a wrong clock of this host is a possible cause", place.through())
             }
             Self::Proxy(reason) => format!("the proxy {} failed: {reason}", place.proxy.unwrap_or("on the way")),
             Self::NoAnswer(reason) => format!("the request was sent and no whole answer came back: {reason}"),
@@ -180,8 +180,14 @@ fn by_words(errors: &ApiErrors, call: &Call) -> Option<(FailureClass, Option<Ret
             let at = instant_after(&errors.to_string(), "until ").map(RetryHint::At);
             return Some((FailureClass::RenewalTooEarly, at));
         }
-        if says(&["already"]) && says_one(&["renewed", "revoked"]) {
+        if says(&["too early"]) || says(&["renewal window"]) || says(&["renewal period"]) {
+            return Some((FailureClass::RenewalTooEarly, None));
+        }
+        if says_one(&["already renewed", "been renewed", "was renewed", "is renewed"]) {
             return Some((FailureClass::AlreadyRenewed, None));
+        }
+        if says(&["revoked"]) {
+            return Some((FailureClass::CertificateRevoked, None));
         }
     }
     if call.creates() && is_duplicate(errors) {

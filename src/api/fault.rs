@@ -8,30 +8,41 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::error::Trouble;
 
-/// The time that a request may take.
-pub(super) struct Limits {
-    /// Until there is a connection.
+/// How requests travel.
+pub(super) struct Way {
+    /// The time until there is a connection.
     pub(super) connect: Duration,
-    /// In all.
+    /// The time in all.
     pub(super) total: Duration,
+    /// Whether a proxy carries them.
+    pub(super) proxied: bool,
 }
 
 /// What a failed exchange comes down to.
-pub(super) fn trouble(error: &reqwest::Error, limits: &Limits) -> Trouble {
+pub(super) fn trouble(error: &reqwest::Error, way: &Way) -> Trouble {
     if let Some(reason) = proxy_reason(error) {
         return Trouble::Proxy(reason);
     }
-    match causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+    let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
+    if way.proxied && error.is_connect() && !error.is_timeout() && tls.is_none_or(is_no_tls) {
+        return Trouble::Proxy(format!("what came through its tunnel is no TLS: {}", root(error)));
+    }
+    match tls {
         Some(tls) if error.is_connect() || refuses_us(tls) => tls_trouble(tls),
-        _ if error.is_connect() => Trouble::Unreachable(reason(error, limits)),
-        _ => Trouble::NoAnswer(reason(error, limits)),
+        _ if error.is_connect() => Trouble::Unreachable(reason(error, way)),
+        _ => Trouble::NoAnswer(reason(error, way)),
     }
 }
 
+/// Whether the other side does not speak TLS at all.
+fn is_no_tls(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidMessage(_))
+}
+
 /// Why an exchange broke off.
-pub(super) fn reason(error: &reqwest::Error, limits: &Limits) -> String {
+pub(super) fn reason(error: &reqwest::Error, way: &Way) -> String {
     if error.is_timeout() {
-        let limit = if error.is_connect() { limits.connect } else { limits.total };
+        let limit = if error.is_connect() { way.connect } else { way.total };
         return format!("timed out; the limit is {limit:?}");
     }
     if error.is_dns() { format!("the name cannot be resolved: {}", root(error)) } else { root(error) }

@@ -30,11 +30,20 @@ pub trait Tlm: Send + Sync + 'static {
     fn pick_up(&self, request: &RequestId, profile: &ProfileId)
     -> impl Future<Output = Result<Pickup, Failure>> + Send;
 
-    /// `GET /mpki/api/v1/certificate/{serial_number}`.
-    fn details(&self, serial: &SerialNumber) -> impl Future<Output = Result<Details, Failure>> + Send;
+    /// `GET /mpki/api/v1/certificate/{serial_number}`; the thumbprint (upper-case hex) tells two certificates with one
+    /// serial number apart.
+    fn details(
+        &self,
+        serial: &SerialNumber,
+        thumbprint: Option<&str>,
+    ) -> impl Future<Output = Result<Details, Failure>> + Send;
 
-    /// `GET /mpki/api/v1/certificate/{serial_number}/additional-formats`.
-    fn formats(&self, serial: &SerialNumber) -> impl Future<Output = Result<Formats, Failure>> + Send;
+    /// `GET /mpki/api/v1/certificate/{serial_number}/additional-formats`; the thumbprint as for the details.
+    fn formats(
+        &self,
+        serial: &SerialNumber,
+        thumbprint: Option<&str>,
+    ) -> impl Future<Output = Result<Formats, Failure>> + Send;
 
     /// `GET /mpki/api/v1/certificate-search`: one page.
     fn search(&self, query: &SearchQuery, page: Page) -> impl Future<Output = Result<SearchPage, Failure>> + Send;
@@ -147,6 +156,8 @@ pub struct Details {
     pub serial_number: SerialNumber,
     /// Its state.
     pub status: CertificateStatus,
+    /// The SHA-256 of the certificate, where the answer names it.
+    pub thumbprint: Option<String>,
     /// Its profile, where the answer names it.
     pub profile: Option<ProfileId>,
     /// The certificate: PEM or base64, if it came.
@@ -186,7 +197,7 @@ pub struct SearchQuery {
     pub seat: Option<String>,
     /// The common name.
     pub common_name: Option<String>,
-    /// Only issued ones whose validity starts on or after this day (UTC).
+    /// Only those whose validity starts on or after this day (UTC).
     pub valid_from: Option<Timestamp>,
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Reply {
     pub(super) location: Option<String>,
     /// Whether `Content-Type` says HTML.
     pub(super) labelled_html: bool,
+    /// `Content-Encoding`: none is asked for, and none is undone.
+    pub(super) encoding: Option<String>,
     /// The body.
     pub(super) body: Vec<u8>,
     /// Whether that is all of it.
@@ -51,6 +53,10 @@ impl Reply {
         }
         if !(200..300).contains(&status) {
             return Err(Trouble::Refused { status, errors: ApiErrors::read(&self.body), retry: self.retry });
+        }
+        if let Some(encoding) = self.encoding {
+            let what = format!("a body encoded as {encoding:?}, which was not asked for");
+            return Err(Trouble::WrongShape { status, what });
         }
         match self.end {
             End::Whole => serde_json::from_slice(&self.body)

@@ -4,8 +4,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, ClientBuilder, Identity, NoProxy, Proxy, Response, Url, redirect, retry};
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::header::{
+    ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
+use reqwest::{Certificate, ClientBuilder, Identity, Proxy, Response, Url, redirect, retry};
 
 use crate::core::failure::{Failure, FailureClass};
 
@@ -13,7 +16,7 @@ use super::call::Call;
 use super::credentials::{ClientIdentity, Credential};
 use super::date::{http_date, retry_after};
 use super::error::Trouble;
-use super::fault::{self, Limits};
+use super::fault::{self, Way};
 use super::reply::{End, Reply};
 use super::settings::{ClientSettings, ProxySettings, Roots};
 
@@ -21,7 +24,7 @@ use super::settings::{ClientSettings, ProxySettings, Roots};
 pub(super) struct Transport {
     http: reqwest::Client,
     base: Url,
-    limits: Limits,
+    way: Way,
 }
 
 impl Transport {
@@ -32,34 +35,46 @@ impl Transport {
     /// When the URL, the roots, the identity or the proxy cannot be used.
     pub(super) fn new(settings: &ClientSettings) -> Result<Self, Failure> {
         let base = base_url(&settings.url)?;
-        let limits = Limits { connect: CONNECT_TIMEOUT.min(settings.timeout / 2), total: settings.timeout };
+        let proxy = settings.proxy.as_ref().filter(|_| base.scheme() == "https");
+        let proxy = proxy.map(|settings| Ok::<_, Failure>((settings, proxy_of(settings)?))).transpose()?;
+        let proxy = proxy.filter(|(settings, _)| carries(settings, &base));
+        let way = Way {
+            connect: CONNECT_TIMEOUT.min(settings.timeout / 2),
+            total: settings.timeout,
+            proxied: proxy.is_some(),
+        };
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("renewd/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
             .no_proxy()
-            .connect_timeout(limits.connect)
-            .timeout(limits.total)
+            .connect_timeout(way.connect)
+            .timeout(way.total)
             // A connection that went stale while idle would make the fate of a submission unknown.
             .pool_max_idle_per_host(0);
         builder = with_roots(builder, &settings.roots)?;
         if let Some(identity) = &settings.client_identity {
             builder = builder.identity(tls_identity(identity)?);
         }
-        if let Some(settings) = settings.proxy.as_ref().filter(|_| base.scheme() == "https") {
-            builder = builder.proxy(proxy(settings)?);
+        if let Some((_, proxy)) = proxy {
+            builder = builder.proxy(proxy);
         }
         let http = builder.build().map_err(|error| {
             Failure::new(FailureClass::ApiTls, format!("no TLS client can be made: {}", fault::root(&error)))
         })?;
-        Ok(Self { http, base, limits })
+        Ok(Self { http, base, way })
     }
 
     /// The host of the API, with the port where one is named.
     pub(super) fn host(&self) -> String {
         let host = self.base.host_str().unwrap_or_default();
         self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Whether the proxy carries the requests.
+    pub(super) const fn is_proxied(&self) -> bool {
+        self.way.proxied
     }
 
     /// The address of `call`.
@@ -80,13 +95,13 @@ impl Transport {
         if let Some(key) = key {
             request = request.header(API_KEY, key.header());
         }
-        let response = request.send().await.map_err(|error| fault::trouble(&error, &self.limits))?;
-        Ok(take(response, &self.limits).await)
+        let response = request.send().await.map_err(|error| fault::trouble(&error, &self.way))?;
+        Ok(take(response, &self.way).await)
     }
 }
 
 /// Takes what the API may send, and no more.
-async fn take(mut response: Response, limits: &Limits) -> Reply {
+async fn take(mut response: Response, way: &Way) -> Reply {
     let headers = response.headers();
     let mut reply = Reply {
         status: response.status().as_u16(),
@@ -94,6 +109,7 @@ async fn take(mut response: Response, limits: &Limits) -> Reply {
         retry: header(headers, RETRY_AFTER).and_then(retry_after),
         location: header(headers, LOCATION).and_then(|to| host_of(response.url(), to)),
         labelled_html: header(headers, CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().contains("html")),
+        encoding: header(headers, CONTENT_ENCODING).filter(|name| *name != "identity").map(str::to_owned),
         body: Vec::new(),
         end: End::Whole,
     };
@@ -102,7 +118,7 @@ async fn take(mut response: Response, limits: &Limits) -> Reply {
             Ok(None) => return reply,
             Ok(Some(chunk)) if reply.body.len() + chunk.len() <= BODY_LIMIT => reply.body.extend_from_slice(&chunk),
             Ok(Some(_)) => return Reply { end: End::Oversized, ..reply },
-            Err(error) => return Reply { end: End::Broken(fault::reason(&error, limits)), ..reply },
+            Err(error) => return Reply { end: End::Broken(fault::reason(&error, way)), ..reply },
         }
     }
 }
@@ -157,14 +173,20 @@ fn tls_identity(identity: &ClientIdentity) -> Result<Identity, Failure> {
     })
 }
 
-fn proxy(settings: &ProxySettings) -> Result<Proxy, Failure> {
+/// Whether `no_proxy` leaves this host to the proxy.
+fn carries(proxy: &ProxySettings, base: &Url) -> bool {
+    let matcher = Matcher::builder().all(proxy.url.as_str()).no(proxy.no_proxy.join(",")).build();
+    base.as_str().parse().is_ok_and(|address| matcher.intercept(&address).is_some())
+}
+
+fn proxy_of(settings: &ProxySettings) -> Result<Proxy, Failure> {
     let refuse =
         || Failure::new(FailureClass::Proxy, "the URL of the proxy cannot be used; it looks like http://host:port");
     let url = Url::parse(&settings.url).map_err(|_| refuse())?;
     if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
         return Err(refuse());
     }
-    let mut proxy = Proxy::all(url).map_err(|_| refuse())?.no_proxy(NoProxy::from_string(&settings.no_proxy.join(",")));
+    let mut proxy = Proxy::all(url).map_err(|_| refuse())?;
     if let Some(credentials) = &settings.credentials {
         proxy = proxy.basic_auth(credentials.user(), credentials.password());
     }

@@ -4,13 +4,16 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 
+use tracing::field::Field;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::{DefaultFields, Format, Full, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent};
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Format, Full, Writer, debug_fn};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogFormat, LogSettings};
+use crate::core::text::Text;
 
 /// Opens the log.
 ///
@@ -25,12 +28,21 @@ pub(super) fn open(settings: &LogSettings) -> Result<(), String> {
     };
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("{place} is no filter: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let clean = debug_fn(clean).delimited(" ");
     let opened = match settings.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Auto if is_journal() => builder.with_ansi(false).event_format(Priorities::default()).try_init(),
-        LogFormat::Auto | LogFormat::Text => builder.with_ansi(has_colours()).try_init(),
+        LogFormat::Auto if is_journal() => {
+            builder.with_ansi(false).fmt_fields(clean).event_format(Priorities::default()).try_init()
+        }
+        LogFormat::Auto | LogFormat::Text => builder.with_ansi(has_colours()).fmt_fields(clean).try_init(),
     };
     opened.map_err(|error| error.to_string())
+}
+
+/// Whatever an event says is one clean line, wherever its words come from: other libraries log, too.
+fn clean(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let text = Text::new(&format!("{value:?}"));
+    if field.name() == "message" { write!(writer, "{text}") } else { write!(writer, "{field}={text}") }
 }
 
 fn has_colours() -> bool {
@@ -54,16 +66,12 @@ impl Default for Priorities {
     }
 }
 
-impl<S> FormatEvent<S, DefaultFields> for Priorities
+impl<S, N> FormatEvent<S, N> for Priorities
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, DefaultFields>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let priority = match *event.metadata().level() {
             Level::ERROR => 3,
             Level::WARN => 4,
@@ -72,5 +80,42 @@ where
         };
         write!(writer, "<{priority}>")?;
         self.0.format_event(context, writer, event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_clean_line_with_its_priority() {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .fmt_fields(debug_fn(clean).delimited(" "))
+            .event_format(Priorities::default())
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(name = %"a\nb\u{202e}", code = "c\u{1b}[0m", "x\n<0>forged {}", "\u{7}y\rz");
+        });
+        let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text, "<4>x <0>forged y z name=a b code=\"c\\u{1b}[0m\"\n");
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod control;
+mod heal;
 mod log;
 mod offline;
 mod once;
@@ -42,6 +43,8 @@ enum Command {
         #[arg(long, value_name = "TIME", default_value = "0s", value_parser = crate::config::duration)]
         wait: Duration,
     },
+    /// Finishes installs that were cut off, from the disk alone. For the start of the machine, before the services.
+    Heal,
     /// Validates every file of the configuration, and asks nobody.
     Check,
     /// Prints what would be done, when and why. Changes nothing.
@@ -62,9 +65,10 @@ enum Command {
         json: bool,
     },
     /// Replaces certificates now, whatever their age.
+    #[command(override_usage = "renewd renew <NAME>...\n       renewd renew --all")]
     Renew {
         /// Which.
-        #[arg(required_unless_present = "all")]
+        #[arg(required_unless_present = "all", value_name = "NAME")]
         names: Vec<CertName>,
         /// All of the inventory.
         #[arg(long, conflicts_with = "names")]
@@ -80,6 +84,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Run => run::run(&config),
         Command::Once { wait } => once::run(&config, wait),
+        Command::Heal => heal::run(&config),
         Command::Check => check::run(&config),
         Command::Plan { json, at } => plan::run(&config, json, at),
         Command::Status { name, json } => status::run(&config, name.as_ref(), json),

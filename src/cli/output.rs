@@ -45,6 +45,14 @@ pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
     if at > now { format!("in {}", Span(at.since(now))) } else { format!("{} ago", Span(now.since(at))) }
 }
 
+/// When something is done, as a status writes it: what is past waits for nothing.
+pub(super) fn next(at: Option<&str>, now: Timestamp) -> String {
+    match at.map(instant) {
+        Some(Ok(at)) if at <= now => "now".to_owned(),
+        _ => told(at, now),
+    }
+}
+
 /// The distance of an instant that a status writes; what it writes otherwise, as it is.
 pub(super) fn told(at: Option<&str>, now: Timestamp) -> String {
     match at {

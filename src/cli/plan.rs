@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use crate::core::time::Timestamp;
 use crate::daemon::status::Plan;
 
-use super::{exit, offline, output};
+use super::{exit, offline, output, user};
 
 /// Looks, decides, prints, and changes nothing.
 pub(super) fn run(config: &Path, json: bool, at: Option<Timestamp>) -> ExitCode {
-    let main = crate::config::load_main(config).map_err(|problems| crate::daemon::setup::shown(&problems));
-    let look = match main.and_then(|main| offline::look(main, at)) {
+    let main = || crate::config::load_main(config).map_err(|problems| crate::daemon::setup::shown(&problems));
+    let look = match user::may_read(config).and_then(|()| main()).and_then(|main| offline::look(main, at)) {
         Ok(look) => look,
         Err(why) => {
             output::complain(&why);
@@ -29,11 +29,10 @@ pub(super) fn run(config: &Path, json: bool, at: Option<Timestamp>) -> ExitCode 
 
 fn text(plan: &Plan, now: Timestamp) -> String {
     let rows = plan.certificates.iter().map(|one| {
-        let at = if one.due { "now".to_owned() } else { output::told(Some(&one.at), now) };
         vec![
             one.name.clone(),
             one.action.clone(),
-            at,
+            output::next(Some(&one.at), now),
             output::told(one.not_after.as_deref(), now),
             one.reason.to_string(),
         ]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::core::name::CertName;
 use crate::core::reason::State;
 use crate::daemon::control::{Reply, Request};
-use crate::daemon::{kept, setup};
+use crate::daemon::kept;
+use crate::daemon::setup::{self, StartError};
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
@@ -15,17 +16,15 @@ use super::{control, exit, once, output, start, user};
 
 /// Replaces these certificates now; all, where none is named.
 pub(super) fn run(config: &Path, names: &[CertName]) -> ExitCode {
-    let main = match setup::main_configuration(config) {
-        Ok(main) => main,
-        Err(error) => {
-            output::complain(&error.to_string());
-            return error.exit_code().into();
-        }
-    };
-    if let Err(why) = user::become_owner(&main.state_dir) {
+    if let Err(why) = user::may_read(config) {
         output::complain(&why);
         return exit::NOT_PERMITTED.into();
     }
+    let main = match crate::config::load_main(config) {
+        Ok(main) => main,
+        Err(problems) => return start::told(&StartError::Config(setup::shown(&problems))).into(),
+    };
+    // The daemon knows who may command it; only without one does this process write.
     match control::ask(&control::path(&main), &Request::Renew { names: names.to_vec() }) {
         Ok(answer) => told(&answer),
         Err(_) => by_itself(config, names),
@@ -43,7 +42,7 @@ fn told(answer: &str) -> ExitCode {
             exit::UNWELL.into()
         }
         Ok(Reply { .. }) | Err(_) => {
-            output::complain("the daemon's answer was not understood; is it of another version?");
+            output::complain("the daemon's answer was not understood: is it of another version? restart it");
             exit::UNWELL.into()
         }
     }
@@ -52,10 +51,7 @@ fn told(answer: &str) -> ExitCode {
 fn by_itself(config: &Path, names: &[CertName]) -> ExitCode {
     let passed = start::configuration(config).and_then(|main| {
         let in_force = kept::read(&RealDisk, &Layout::new(&main.state_dir));
-        let known = setup::inventory(&main, &in_force).map_err(|error| {
-            output::complain(&error.to_string());
-            error.exit_code()
-        })?;
+        let known = setup::inventory(&main, &in_force).map_err(|error| start::told(&error))?;
         let known: Vec<CertName> = known.entries.into_iter().map(|entry| entry.name).collect();
         let unknown: Vec<&str> = names.iter().filter(|name| !known.contains(name)).map(CertName::as_str).collect();
         if !unknown.is_empty() {

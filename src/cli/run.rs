@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::core::text::Text;
 use crate::daemon::control::{self, Access};
+use crate::daemon::exporter;
 use crate::daemon::run::Mode;
 use crate::daemon::status::Problem;
 
@@ -18,6 +19,7 @@ pub(super) fn run(config: &Path) -> ExitCode {
         Err(code) => return code.into(),
     };
     let path = client::path(&main);
+    let metrics = main.metrics.listen;
     let access = Access {
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
@@ -31,6 +33,9 @@ pub(super) fn run(config: &Path) -> ExitCode {
         match control::open(&path) {
             Ok(socket) => drop(tokio::spawn(control::serve(socket, access, daemon.ears()))),
             Err(error) => daemon.report(no_socket(&path, &error)),
+        }
+        if let Some(address) = metrics {
+            drop(tokio::spawn(exporter::serve(address, daemon.ears())));
         }
         daemon.run(messages, orders).await;
     });

@@ -11,7 +11,7 @@ use crate::api::Client;
 use crate::config::Main;
 use crate::daemon::message::Message;
 use crate::daemon::run::{Daemon, Mode, Order};
-use crate::daemon::setup;
+use crate::daemon::setup::{self, StartError};
 
 use super::{exit, log, output, user};
 
@@ -29,6 +29,10 @@ pub(super) struct Started {
 ///
 /// The exit code; the reason has been told.
 pub(super) fn configuration(config: &Path) -> Result<Main, u8> {
+    user::may_read(config).map_err(|why| {
+        output::complain(&why);
+        exit::NOT_PERMITTED
+    })?;
     let main = setup::main_configuration(config).map_err(|error| told(&error))?;
     user::become_owner(&main.state_dir).map_err(|why| {
         output::complain(&why);
@@ -61,9 +65,16 @@ pub(super) fn daemon(main: Main, mode: Mode) -> Result<Started, u8> {
     Ok(Started { runtime, daemon, messages, orders })
 }
 
-/// Tells why there is no daemon.
-fn told(error: &setup::StartError) -> u8 {
+/// Tells why there is no daemon, and what to do.
+pub(super) fn told(error: &StartError) -> u8 {
     output::complain(&error.to_string());
+    match error {
+        StartError::Config(_) => {
+            output::complain("\nnothing was started; mend that, see `renewd check`, and start again")
+        }
+        StartError::State(_) => output::complain("nothing was started; mend that, and start again"),
+        StartError::Locked(_) => {}
+    }
     error.exit_code()
 }
 

@@ -11,7 +11,7 @@ use crate::daemon::control::{Reply, Request};
 use crate::daemon::setup;
 use crate::daemon::status::{CertificateStatus, Status};
 
-use super::{control, exit, offline, output};
+use super::{control, exit, offline, output, user};
 
 /// Prints the status of all, or all about one.
 pub(super) fn run(file: &Path, name: Option<&CertName>, json: bool) -> ExitCode {
@@ -49,6 +49,7 @@ fn status(file: &Path) -> Result<(Status, Option<String>), String> {
         Ok(line) => return Ok((parsed(&line)?, None)),
         Err(error) => error,
     };
+    user::may_read(file)?;
     let main = main.map_err(|problems| setup::shown(&problems))?;
     let look = offline::look(main, None)?;
     let remark = match (look.holder(), error.kind()) {
@@ -71,10 +72,10 @@ fn parsed(line: &str) -> Result<Status, String> {
 fn text(status: &Status, in_full: bool) -> String {
     let now = output::instant(&status.at).unwrap_or_default();
     if in_full {
-        return status.certificates.iter().map(|certificate| details(certificate, now)).collect::<Vec<_>>().join("\n");
+        return status.certificates.iter().map(|certificate| details(certificate, status, now)).collect();
     }
     let rows = status.certificates.iter().map(|one| {
-        let next = output::told(one.next_action_at.as_deref(), now);
+        let next = output::next(one.next_action_at.as_deref(), now);
         let expires = output::told(one.not_after.as_deref(), now);
         vec![one.name.clone(), one.state.clone(), expires, next, one.reason.to_string()]
     });
@@ -111,7 +112,7 @@ fn api(status: &Status, now: Timestamp) -> String {
 }
 
 /// Everything about one certificate, a line a fact.
-fn details(certificate: &CertificateStatus, now: Timestamp) -> String {
+fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> String {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: String| lines.push(format!("{name:<14} {value}"));
     let instant = |at: &Option<String>| {
@@ -132,10 +133,8 @@ fn details(certificate: &CertificateStatus, now: Timestamp) -> String {
         line("request", id.to_string());
     }
     if let Some(error) = &certificate.last_error {
-        line(
-            "last error",
-            format!("{} ({}, {} in a row): {}", error.code, error.at, certificate.failures, error.message),
-        );
+        let row = if certificate.failures > 1 { format!(", {} in a row", certificate.failures) } else { String::new() };
+        line("last error", format!("{} ({}{row}): {}", error.code, error.at, error.message));
     }
     if let Some(remedy) = &certificate.remedy {
         line("what to do", remedy.to_string());
@@ -151,6 +150,11 @@ fn details(certificate: &CertificateStatus, now: Timestamp) -> String {
         line("hook", format!("{}: {} {}{error}", hook.name, hook.state, instant(&hook.at)));
     }
     line("served", certificate.served.clone());
-    lines.push(String::new());
+    let own = format!("{}:", certificate.name);
+    match status.problems.iter().filter(|problem| !problem.message.as_str().starts_with(&own)).count() {
+        0 => {}
+        1 => line("elsewhere", "1 problem; see `renewd status`".to_owned()),
+        others => line("elsewhere", format!("{others} problems; see `renewd status`")),
+    }
     lines.join("\n")
 }

@@ -6,6 +6,20 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid};
 
+/// Whether this user may read the configuration: who may not is somebody else than root and the service.
+///
+/// # Errors
+///
+/// When it is there and may not be read, with what to do.
+pub(super) fn may_read(config: &Path) -> Result<(), String> {
+    match std::fs::File::open(config) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(format!("{} may not be read by this user: run this as root or as the service's user", config.display()))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Becomes the owner of `state_dir`, where this process is root's and the folder is not.
 ///
 /// # Errors

@@ -148,18 +148,42 @@ impl Sans {
     /// The names of `self` that `other` lacks, as text.
     #[must_use]
     pub fn missing_in(&self, other: &Self) -> Vec<String> {
-        let ip = |addresses: &[IpAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let pairs = [
-            (self.dns_names.clone(), other.dns_names.clone()),
-            (ip(&self.ip_addresses), ip(&other.ip_addresses)),
-            (self.emails.clone(), other.emails.clone()),
-            (self.uris.clone(), other.uris.clone()),
-        ];
-        let missing = |(wanted, there): (Vec<String>, Vec<String>)| {
-            wanted.into_iter().filter(move |name| !there.iter().any(|other| other.eq_ignore_ascii_case(name)))
-        };
-        pairs.into_iter().flat_map(missing).collect()
+        let same_dns = |one: &String, other: &String| one.eq_ignore_ascii_case(other);
+        missing(&self.dns_names, &other.dns_names, same_dns)
+            .chain(missing(&self.ip_addresses, &other.ip_addresses, IpAddr::eq))
+            .chain(missing(&self.emails, &other.emails, |one, other| same_text(one, other, email_domain)))
+            .chain(missing(&self.uris, &other.uris, |one, other| same_text(one, other, uri_path)))
+            .collect()
     }
+}
+
+fn missing<T: fmt::Display>(wanted: &[T], there: &[T], same: impl Fn(&T, &T) -> bool) -> impl Iterator<Item = String> {
+    wanted.iter().filter(move |name| !there.iter().any(|other| same(name, other))).map(ToString::to_string)
+}
+
+/// Compares two names of which only a part is without regard to case (RFC 5280 sections 7.4 and 7.5).
+fn same_text(one: &str, other: &str, split: fn(&str) -> Parts<'_>) -> bool {
+    let (one, other) = (split(one), split(other));
+    one.folded.eq_ignore_ascii_case(other.folded) && one.exact == other.exact
+}
+
+/// A name, split into the part that is compared without regard to case and the part that is not.
+struct Parts<'a> {
+    folded: &'a str,
+    exact: &'a str,
+}
+
+fn email_domain(email: &str) -> Parts<'_> {
+    let (exact, folded) = email.rsplit_once('@').unwrap_or((email, ""));
+    Parts { folded, exact }
+}
+
+/// Scheme and host stand before the path, which starts at the first slash behind them.
+fn uri_path(uri: &str) -> Parts<'_> {
+    let path_in = |(at, rest): (usize, &str)| rest.find(['/', '?', '#']).map_or(uri.len(), |path| at + 3 + path);
+    let host = uri.split_once("://").map(|(scheme, rest)| path_in((scheme.len(), rest)));
+    let (folded, exact) = uri.split_at(host.or_else(|| uri.find(':')).unwrap_or(0));
+    Parts { folded, exact }
 }
 
 /// A validity to ask for, in TLM's units.
@@ -388,4 +412,36 @@ pub enum Value {
     Array(Vec<Value>),
     /// A table.
     Table(BTreeMap<String, Value>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_compare_as_rfc_5280_says() {
+        let missing = |kind: fn(&mut Sans) -> &mut Vec<String>, wanted: &str, there: &str| {
+            let (mut one, mut other) = (Sans::default(), Sans::default());
+            kind(&mut one).push(wanted.to_owned());
+            kind(&mut other).push(there.to_owned());
+            !one.missing_in(&other).is_empty()
+        };
+        for (wanted, there, is_missing) in [
+            ("a@example.com", "a@EXAMPLE.com", false),
+            ("a@example.com", "A@example.com", true),
+            ("a@b@example.com", "a@B@example.com", true),
+        ] {
+            assert_eq!(missing(|sans| &mut sans.emails, wanted, there), is_missing, "{wanted} {there}");
+        }
+        for (wanted, there, is_missing) in [
+            ("https://example.com/a", "HTTPS://Example.com/a", false),
+            ("https://example.com/a", "https://example.com/A", true),
+            ("https://example.com?a", "https://example.com?A", true),
+            ("urn:uuid:1", "URN:uuid:1", false),
+            ("urn:uuid:1", "urn:UUID:1", true),
+        ] {
+            assert_eq!(missing(|sans| &mut sans.uris, wanted, there), is_missing, "{wanted} {there}");
+        }
+        assert!(!missing(|sans| &mut sans.dns_names, "a.example.com", "A.Example.com"));
+    }
 }

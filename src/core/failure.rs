@@ -121,8 +121,10 @@ classes! {
     RequestRefused = "request-refused", Certificate;
     /// The certificate is not yet inside the profile's renewal window.
     RenewalTooEarly = "renewal-too-early", Certificate;
-    /// TLM renewed this certificate already, or it is revoked: it cannot be renewed again.
+    /// TLM renewed this certificate already: it cannot be renewed again.
     AlreadyRenewed = "already-renewed", Certificate;
+    /// The certificate is revoked: it cannot be renewed, and a new one is asked for.
+    CertificateRevoked = "certificate-revoked", Certificate;
     /// The profile allows no second certificate while one is valid.
     DuplicateRefused = "duplicate-refused", Certificate;
     /// TLM does not know the object that was asked for.

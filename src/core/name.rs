@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::text::Text;
+
 /// The name of a certificate in the inventory: `[a-z0-9][a-z0-9._-]{0,63}`. Safe as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -151,7 +153,20 @@ macro_rules! shown {
     )*};
 }
 
-shown!(ProfileId, RequestId, Attempt, Generation, SerialNumber);
+shown!(Attempt, Generation);
+
+/// What TLM wrote is shown as any text from outside.
+macro_rules! shown_as_text {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Text::new(&self.0).fmt(f)
+            }
+        }
+    )*};
+}
+
+shown_as_text!(ProfileId, RequestId, SerialNumber);
 
 /// A SHA-256 digest: of a certificate's DER (its fingerprint), of its SPKI, or of a file. Shown as upper-case hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -225,6 +240,15 @@ mod tests {
         for bad in ["", ".", "..", "-a", "A", "a/b", "a b", "ä", too_long.as_str()] {
             assert_eq!(bad.parse::<CertName>(), Err(InvalidName), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_tlm_names_is_shown_as_text_from_outside() {
+        let raw = "a\nMAINPID=1\u{1b}[31m\u{202e}b".to_owned();
+        let clean = "a MAINPID=1[31mb";
+        assert_eq!(RequestId(raw.clone()).to_string(), clean);
+        assert_eq!(SerialNumber(raw.clone()).to_string(), clean);
+        assert_eq!(ProfileId(raw).to_string(), clean);
     }
 
     #[test]

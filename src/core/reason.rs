@@ -310,17 +310,17 @@ impl fmt::Display for Reason {
             Self::Due(cause) => write!(f, "due: {cause}"),
             Self::Queued(cause) => write!(f, "due: {cause}; starts as soon as one of the running requests ends"),
             Self::ApiDown { why, until } => write!(f, "due; the API cannot be used: {why}; tried again at {until}"),
-            Self::ReadingProfile(profile) => write!(f, "profile {profile} is being read"),
+            Self::ReadingProfile(profile) => write!(f, "the profile has to be read first: {profile}"),
             Self::ProfileUnread { profile, failure, until } => {
                 write!(f, "profile {profile} could not be read: {failure}; tried again at {until}")
             }
             Self::Unfit { failure, until } => {
                 write!(f, "{failure}; nothing is sent until the entry or the profile changes (read again at {until})")
             }
-            Self::BackOff { failure, failures, until } => {
-                let times = if *failures == 1 { "" } else { "s" };
-                write!(f, "failed {failures} time{times}, last: {failure}; tried again at {until}")
-            }
+            Self::BackOff { failure, failures, until } => match failures {
+                0 | 1 => write!(f, "failed: {failure}; tried again at {until}"),
+                _ => write!(f, "failed {failures} times in a row, last: {failure}; tried again at {until}"),
+            },
             Self::TooEarly { until } => write!(f, "TLM lets it be renewed from {until}"),
             Self::BudgetSpent { limit, until } => {
                 write!(f, "all {limit} submissions of a day are spent; the next at {until}, or by `renewd renew`")

@@ -202,6 +202,7 @@ impl Record {
             Event::NotAccepted { failure, .. } => {
                 self.submissions.pop();
                 self.enter(at, Stage::Prepared);
+                self.heed_revocation(failure, at);
                 self.fail(failure, at);
             }
             Event::AnswerLost { failure, .. } => {
@@ -340,6 +341,14 @@ impl Record {
         match failure.class.scope() {
             Scope::Disk => self.disk.add(failure.clone(), at),
             Scope::Certificate | Scope::Profile | Scope::Key | Scope::Outage => self.trouble.add(failure.clone(), at),
+        }
+    }
+
+    /// A renewal that is refused because the certificate is revoked tells what a status check would.
+    fn heed_revocation(&mut self, failure: &Failure, at: Timestamp) {
+        let method = self.request.as_ref().map(|request| &request.method);
+        if let (FailureClass::CertificateRevoked, Some(Method::Renew { serial_number, .. })) = (failure.class, method) {
+            self.checked = Some(Checked { serial_number: serial_number.clone(), revoked: true, at });
         }
     }
 

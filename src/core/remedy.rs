@@ -25,6 +25,7 @@ impl FailureClass {
             Self::AlreadyRenewed => {
                 "let the profile allow duplicates, or revoke the old certificate in TLM; then `renewd renew NAME`"
             }
+            Self::CertificateRevoked => "nothing; a new certificate is asked for",
             Self::DuplicateRefused => {
                 "let the profile allow duplicates, or revoke the certificate that TLM still holds; then `renewd renew NAME`"
             }

@@ -9,6 +9,7 @@ use crate::api::Tlm;
 use crate::core::decide::Action;
 use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
+use crate::core::failure::FailureClass;
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::reason::{Reason, State};
@@ -38,17 +39,15 @@ impl<T: Tlm> Daemon<T> {
         self.settle(&name);
     }
 
-    /// Removes the keys of requests that were never submitted: the journal does not know them.
+    /// Removes the keys of requests that were never submitted: the journal does not know them. One that is too new may
+    /// know them in words of its own.
     fn forget_orphans(&self, name: &CertName, record: &Record) {
-        let known = |attempt| {
-            record.request.as_ref().is_some_and(|request| request.attempt == attempt)
-                || record.abandoned.contains_key(&attempt)
-        };
+        if self.surroundings.journal_too_new {
+            return;
+        }
         let context = &self.context;
-        for attempt in pending::attempts(&*context.disk, &context.layout, name) {
-            if !known(attempt)
-                && let Err(failure) = pending::forget(&*context.disk, &context.layout, name, attempt)
-            {
+        for attempt in pending::orphans(&*context.disk, &context.layout, name, record) {
+            if let Err(failure) = pending::forget(&*context.disk, &context.layout, name, attempt) {
                 tracing::warn!(%name, "{failure}");
             }
         }
@@ -183,6 +182,7 @@ impl<T: Tlm> Daemon<T> {
 
     pub(super) fn happened(&mut self, entry: &event::Entry) {
         log_event(entry);
+        self.metrics.happened(&entry.event);
         match self.fleet.one_mut(&entry.name) {
             Some(managed) => managed.record.apply(entry.at, &entry.event),
             None => self.records.entry(entry.name.clone()).or_default().apply(entry.at, &entry.event),
@@ -221,9 +221,11 @@ impl<T: Tlm> Daemon<T> {
             return;
         }
         let _span = span(name).entered();
-        let code = reason.failure().map_or("", |failure| failure.class.code());
+        let class = reason.failure().map(|failure| failure.class);
+        let code = class.map_or("", FailureClass::code);
+        let remedy = class.map_or("see `renewd status`", FailureClass::remedy);
         match reason.state() {
-            State::Failing | State::Rejected => tracing::warn!(state = %reason.state(), code, "{reason}"),
+            State::Failing | State::Rejected => tracing::warn!(state = %reason.state(), code, remedy, "{reason}"),
             State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {
                 tracing::info!(state = %reason.state(), "{reason}");
             }
@@ -259,9 +261,12 @@ fn log_event(entry: &event::Entry) {
         Event::HookFailed { hook, failure, .. } => {
             tracing::error!(%hook, code = failure.class.code(), "{failure}")
         }
+        Event::AnswerLost { failure, .. } => {
+            let (code, remedy) = (failure.class.code(), failure.class.remedy());
+            tracing::warn!(code, remedy, "the request left, and its answer is lost: {}", failure.message);
+        }
         Event::Submitting { .. }
         | Event::NotAccepted { .. }
-        | Event::AnswerLost { .. }
         | Event::LookedUp { .. }
         | Event::Polled { .. }
         | Event::PickupUnknown { .. }

@@ -51,10 +51,13 @@ impl<T: Tlm> Daemon<T> {
     /// Records what came of a run. One that was ended because renewd stops is no failure: it stays owed as it was.
     pub(super) fn hook_ended(&mut self, key: &HookKey, served: Vec<Debt>, ended: &Ended, now: Timestamp) {
         self.hooks.ended(key);
+        self.metrics.hook_ended(&key.name, ended);
         for (name, hook, generation) in served {
             let event = match ended {
                 Ended::Done => Event::HookDone { hook, generation },
-                Ended::Failed(failure) => Event::HookFailed { hook, generation, failure: failure.clone() },
+                Ended::Failed(failure) | Ended::TimedOut(failure) => {
+                    Event::HookFailed { hook, generation, failure: failure.clone() }
+                }
                 Ended::Stopped => {
                     tracing::info!(%name, %hook, "the hook was ended because renewd stops; it runs at the next start");
                     continue;

@@ -114,11 +114,14 @@ impl<T: Tlm> Bench<T> {
                 Ok(Outcome::Done)
             }
             Effect::Repair => {
-                self.context.blocking(move |c| generation::repair(&*c.disk, &c.layout, &entry)).await?;
+                self.context.blocking(move |c| generation::repair(&*c.disk, &c.layout, &c.ground, &entry)).await?;
                 Ok(Outcome::Done)
             }
             Effect::CheckStatus(serial) => {
-                let details = self.call(Function::Details, self.context.api().details(&serial)).await?;
+                let installed = self.installed.as_ref().filter(|installed| installed.serial_number.same(&serial));
+                let thumbprint = installed.map(|installed| installed.fingerprint.to_string());
+                let api = self.context.api();
+                let details = self.call(Function::Details, api.details(&serial, thumbprint.as_deref())).await?;
                 Ok(Outcome::Status { revoked: details.status == CertificateStatus::Revoked })
             }
         }
@@ -285,9 +288,10 @@ impl<T: Tlm> Bench<T> {
 
     /// Whether a certificate that was found has our key; one that came without its content is fetched.
     async fn compare(&mut self, item: Details, wanted: Digest) -> Result<Option<Outcome>, Failure> {
+        let (serial, thumbprint) = (&item.serial_number, item.thumbprint.as_deref());
         let text = match item.certificate {
             Some(text) => Some(text),
-            None => self.call(Function::Details, self.context.api().details(&item.serial_number)).await?.certificate,
+            None => self.call(Function::Details, self.context.api().details(serial, thumbprint)).await?.certificate,
         };
         let Some(text) = text else { return Ok(None) };
         let ours = certificates(&text).is_ok_and(|found| found.iter().any(|certificate| certificate.spki() == wanted));
@@ -320,7 +324,7 @@ impl<T: Tlm> Bench<T> {
         match kept {
             Some(text) => self.answer = vec![text],
             None => {
-                let details = self.call(Function::Details, self.context.api().details(&serial)).await?;
+                let details = self.call(Function::Details, self.context.api().details(&serial, None)).await?;
                 self.answer = details.certificate.into_iter().collect();
             }
         }
@@ -328,9 +332,17 @@ impl<T: Tlm> Bench<T> {
     }
 
     async fn fetch_chain(&mut self, serial: SerialNumber) -> Result<Outcome, Failure> {
-        let formats = self.call(Function::Details, self.context.api().formats(&serial)).await?;
+        let thumbprint = self.thumbprint_of_leaf();
+        let api = self.context.api();
+        let formats = self.call(Function::Details, api.formats(&serial, thumbprint.as_deref())).await?;
         self.answer.extend(formats.chain);
         Ok(Outcome::Done)
+    }
+
+    /// The SHA-256 of the certificate with our key, where the answer holds it.
+    fn thumbprint_of_leaf(&self) -> Option<String> {
+        let mut all = self.answer.iter().filter_map(|text| certificates(text).ok()).flatten();
+        all.find(|found| Some(found.spki()) == self.spki).map(|leaf| leaf.fingerprint().to_string())
     }
 
     async fn judge(&mut self, emergency: bool) -> Result<Outcome, Failure> {
@@ -419,7 +431,7 @@ impl<T: Tlm> Bench<T> {
                     attempt,
                     profile: &profile,
                 };
-                generation::install(&*c.disk, &c.layout, &entry, &set, c.keep_generations)
+                generation::install(&*c.disk, &c.layout, &c.ground, &entry, &set, c.keep_generations)
             })
             .await?;
         Ok(Outcome::Installed { generation, leaf: facts })

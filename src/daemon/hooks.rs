@@ -44,8 +44,10 @@ pub struct Run {
 pub enum Ended {
     /// With exit status 0.
     Done,
-    /// In any other way, or not in time.
+    /// In any other way.
     Failed(Failure),
+    /// It did not end in time, and was killed.
+    TimedOut(Failure),
     /// It was ended because renewd stops: nothing is known of it, and it stays owed.
     Stopped,
 }
@@ -137,7 +139,8 @@ pub async fn run(hook: &Hook, environment: Vec<(String, String)>, mut stop: watc
         },
         () = tokio::time::sleep(hook.timeout) => {
             end_group(group, &mut child).await;
-            failed(&format!("did not end within {} s and was killed{}", hook.timeout.as_secs(), output.tail()))
+            let what = format!("did not end within {} s and was killed{}", hook.timeout.as_secs(), output.tail());
+            Ended::TimedOut(self::failed(hook, &what))
         }
         () = stopped(&mut stop) => {
             end_group(group, &mut child).await;

@@ -49,6 +49,10 @@ pub enum Message {
         /// How it ended.
         ended: super::hooks::Ended,
     },
+    /// Something beside the certificates is amiss, or, without a problem, is well again.
+    Trouble(&'static str, Option<super::status::Problem>),
+    /// Somebody wants the metrics.
+    Measured(oneshot::Sender<String>),
     /// Somebody at the control socket asks.
     Asked(super::control::Request, oneshot::Sender<String>),
 }

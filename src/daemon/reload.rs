@@ -98,12 +98,10 @@ fn check_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<(), Text> {
 
 fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
     let in_force = &daemon.inventory.in_force;
-    let inventory = match config::load_inventory(&daemon.main, ServiceUser::of_process()) {
-        Ok(files) => match trigger {
-            Trigger::Watch => config::settle_watched(files, &daemon.main.hooks, in_force),
-            Trigger::Signal => config::settle(files, &daemon.main.hooks, in_force),
-        },
-        Err(problem) => config::hold(&daemon.main, problem, in_force),
+    let inventory = match (config::load_inventory(&daemon.main, ServiceUser::of_process()), trigger) {
+        (Ok(files), Trigger::Signal) => config::settle(files, &daemon.main.hooks, in_force),
+        (Ok(files), Trigger::Watch) => config::settle_watched(files, &daemon.main.hooks, in_force),
+        (Err(problem), _) => config::hold(&daemon.main, problem, in_force),
     };
     setup::keep(&daemon.context, &inventory.in_force);
     log_changes(&daemon.inventory.files, &inventory.files);

@@ -29,6 +29,7 @@ use super::fleet::{Fleet, Managed};
 use super::hooks::Hooks;
 use super::lookout::Lookout;
 use super::message::Message;
+use super::metrics::Metrics;
 use super::profiles::Profiles;
 use super::status::{self, Facts, Status};
 use super::{notify, reload, setup};
@@ -68,6 +69,7 @@ pub struct Daemon<T: Tlm> {
     pub(super) breaker: Breaker,
     pub(super) surroundings: Surroundings,
     pub(super) hooks: Hooks,
+    pub(super) metrics: Metrics,
     pub(super) places: Places,
     pub(super) clock: ClockCheck,
     pub(super) trying: bool,
@@ -79,8 +81,9 @@ pub struct Daemon<T: Tlm> {
     /// Whether what systemd was told last is out of date, and when it was told.
     pub(super) headline_is_old: bool,
     told_at: Option<Duration>,
+    pub(super) textfile_due: Duration,
     last_tick: (Timestamp, Duration),
-    mode: Mode,
+    pub(super) mode: Mode,
     pub(super) stop_hooks: watch::Sender<bool>,
     _lock: Lock,
 }
@@ -116,6 +119,8 @@ impl<T: Tlm> Daemon<T> {
             breaker: Breaker::default(),
             surroundings,
             hooks: Hooks::default(),
+            metrics: Metrics::default(),
+            textfile_due: Duration::ZERO,
             trying: false,
             keeping: None,
             keys_tried: 0,
@@ -266,6 +271,7 @@ impl<T: Tlm> Daemon<T> {
         self.start_hooks(now);
         self.admit();
         self.tell_systemd();
+        self.write_textfile();
     }
 
     fn watch_inventory(&mut self) {
@@ -326,12 +332,19 @@ impl<T: Tlm> Daemon<T> {
             Message::ProfileRead(profile, result) => self.profile_read(&profile, *result, now),
             Message::Tried(failure) => self.tried(failure.as_ref(), now),
             Message::Seen(seen) => {
+                self.metrics.seen(&seen);
                 if let Some(date) = seen.date {
                     self.clock.compare(date, now);
                     self.judge_clock();
                 }
             }
             Message::HookEnded { hook, served, ended } => self.hook_ended(&hook, served, &ended, now),
+            Message::Trouble(_, Some(problem)) => self.report(problem),
+            Message::Trouble(code, None) => self.mended(code),
+            Message::Measured(answer) => {
+                // Whoever asked may have gone.
+                drop(answer.send(self.measured()));
+            }
             Message::Asked(request, answer) => {
                 // Whoever asked may have gone.
                 drop(answer.send(super::answer::answer(self, &request)));
@@ -386,7 +399,7 @@ impl<T: Tlm> Daemon<T> {
         self.fleet.iter().map(|managed| (managed, self.profiles.reading(&managed.entry.profile)))
     }
 
-    fn facts(&self) -> Facts<'_> {
+    pub(super) fn facts(&self) -> Facts<'_> {
         let now = self.context.clock.now();
         Facts {
             main: &self.main,

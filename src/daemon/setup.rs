@@ -202,11 +202,10 @@ pub fn surroundings(main: &Main, mode: Mode, content: &Content) -> Surroundings 
 /// Where targets may not lie, and who the service is.
 #[must_use]
 pub fn ground(main: &Main) -> Ground {
-    Ground {
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        own: vec![main.state_dir.clone(), main.inventory.clone()],
-    }
+    let own = [&main.state_dir, &main.inventory, &main.file];
+    // Where one is reached through a symlink, the place that it leads to is meant as well.
+    let own = own.into_iter().flat_map(|path| [Some(path.clone()), path.canonicalize().ok()]).flatten().collect();
+    Ground { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw(), own }
 }
 
 /// Makes clients from the credentials as they are at each call.

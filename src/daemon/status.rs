@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::{FileState, Main};
 use crate::core::breaker::Breaker;
 use crate::core::clock::ClockCheck;
-use crate::core::decide::Action;
+use crate::core::decide::{Action, Decision};
 use crate::core::health;
 use crate::core::name::{CertName, HookName};
 use crate::core::reading::Reading;
-use crate::core::reason::State;
+use crate::core::reason::{Reason, State};
 use crate::core::record::{Record, Stage, Trouble};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -307,9 +307,8 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
         problems.push(problem("inventory-file-refused", message, "run `renewd check`, mend the file, and reload"));
     }
     if facts.clock.state() == crate::core::clock::ClockState::Wrong {
-        let offset = facts.clock.offset_seconds().unwrap_or_default();
-        let message = format!("the host's clock differs from the API's by {offset} s");
-        problems.push(problem("clock-wrong", message, "set the clock right (NTP); until then nothing is submitted"));
+        let message = Reason::ClockWrong { offset: facts.clock.offset_seconds() }.to_string();
+        problems.push(problem("clock-wrong", message, "set the clock right (NTP), and see that it stays so"));
     }
     if facts.breaker.state() == crate::core::breaker::ApiState::Unauthorised {
         let why = facts.breaker.last_failure().map(ToString::to_string).unwrap_or_default();
@@ -398,8 +397,13 @@ fn profile_name(managed: &Managed) -> &str {
     }
 }
 
+/// When something is done: for what is not due that is the renewal, not the next look at the files.
 fn next_action_at(managed: &Managed, now: Timestamp) -> Timestamp {
-    if managed.decision.action == Action::Wait { managed.decision.wake_at } else { now }
+    let Decision { action, reason, wake_at, .. } = &managed.decision;
+    if *action != Action::Wait {
+        return now;
+    }
+    if let Reason::NotDue { renew_at, .. } = reason { *renew_at } else { *wake_at }
 }
 
 fn request_id(record: &Record) -> Option<Text> {

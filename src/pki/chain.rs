@@ -120,8 +120,7 @@ struct Link<'c> {
 impl Link<'_> {
     /// Two certificates of one CA: a chain needs it only once.
     fn is_same_ca(&self, other: &X509Certificate<'_>) -> bool {
-        self.parsed.subject().as_raw() == other.subject().as_raw()
-            && self.parsed.public_key().raw == other.public_key().raw
+        name::same(self.parsed.subject(), other.subject()) && self.parsed.public_key().raw == other.public_key().raw
     }
 }
 
@@ -154,7 +153,7 @@ impl Climb<'_, '_> {
     /// Tries every issuer of `child`, which ends `path`.
     fn above(&mut self, child: &X509Certificate<'_>, path: &Path) {
         let links = self.links;
-        let by_name = |link: &&Link<'_>| link.parsed.subject().as_raw() == child.issuer().as_raw();
+        let by_name = |link: &&Link<'_>| name::same(link.parsed.subject(), child.issuer());
         let mut is_missing = true;
         for (index, link) in links.iter().enumerate().filter(|(_, link)| by_name(link)) {
             if link.is_same_ca(child)
@@ -233,14 +232,14 @@ impl Climb<'_, '_> {
 
     /// How many CAs count for a pathLenConstraint: those that are not self-issued (RFC 5280 section 4.2.1.9).
     fn cas_in(&self, path: &Path) -> usize {
-        let counts = |link: &&Link<'_>| link.parsed.subject().as_raw() != link.parsed.issuer().as_raw();
+        let counts = |link: &&Link<'_>| !name::same(link.parsed.subject(), link.parsed.issuer());
         path.links.iter().filter_map(|index| self.links.get(*index)).filter(counts).count()
     }
 }
 
 fn no_issuer(child: &X509Certificate<'_>) -> Obstacle {
     let (issuer, label) = (name::label(child.issuer()), name::holder(child));
-    if child.issuer().as_raw() == child.subject().as_raw() {
+    if name::same(child.issuer(), child.subject()) {
         return Obstacle::SelfSigned(label);
     }
     Obstacle::Missing { issuer, child: label }
@@ -287,7 +286,7 @@ fn links<'c>(
 /// A root's signature on itself proves nothing, so that one which cannot be judged (SHA-1 on old roots) does not count
 /// against it; one that is evidently wrong does.
 fn is_root(certificate: &X509Certificate<'_>) -> bool {
-    certificate.subject().as_raw() == certificate.issuer().as_raw()
+    name::same(certificate.subject(), certificate.issuer())
         && judge(certificate, certificate.public_key()) != Judgement::Invalid
 }
 

@@ -202,9 +202,12 @@ impl Read {
     /// As the common name, or as a subject alternative name where it is a host's. A CA that writes the subject need
     /// not take any other.
     fn has_common_name(&self, wanted: &str, subject_from: SubjectFrom) -> bool {
-        let there = self.facts.common_name.as_ref().is_some_and(|there| same_value(wanted, there));
+        let found = self.facts.common_name.as_deref();
+        let there = found.is_some_and(|there| same_value(wanted, there));
         match as_host(wanted) {
-            Some(host) => there || host.missing_in(&self.facts.names).is_empty(),
+            Some(host) => {
+                there || host.missing_in(&self.facts.names).is_empty() || found.and_then(as_host) == Some(host)
+            }
             None => there || subject_from == SubjectFrom::Ca,
         }
     }
@@ -288,16 +291,24 @@ fn missing_usages(facts: &Leaf, wanted: &[Usage]) -> Option<String> {
     (!missing.is_empty()).then(|| format!("usages are missing: {}; it has {}", missing.join(", "), there.join(", ")))
 }
 
-/// A common name that is an address or a DNS name with a dot, as a subject alternative name.
+/// A common name that is an address or a DNS name with a dot, as a subject alternative name: in A-label form.
 fn as_host(name: &str) -> Option<Sans> {
     if let Ok(address) = name.parse::<IpAddr>() {
         return Some(Sans { ip_addresses: vec![address], ..Sans::default() });
     }
     let is_label =
         |label: &str| !label.is_empty() && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
-    let host = name.strip_prefix("*.").unwrap_or(name);
+    let (wildcard, host) = name.strip_prefix("*.").map_or(("", name), |host| ("*.", host));
+    let host = if host.is_ascii() { host.to_ascii_lowercase() } else { a_labels(host)? };
     let is_host = host.contains('.') && host.split('.').all(is_label);
-    is_host.then(|| Sans { dns_names: vec![name.to_ascii_lowercase()], ..Sans::default() })
+    is_host.then(|| Sans { dns_names: vec![format!("{wildcard}{host}")], ..Sans::default() })
+}
+
+fn a_labels(name: &str) -> Option<String> {
+    match url::Host::parse(name).ok()? {
+        url::Host::Domain(name) => Some(name),
+        url::Host::Ipv4(_) | url::Host::Ipv6(_) => None,
+    }
 }
 
 #[cfg(test)]

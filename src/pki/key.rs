@@ -1,7 +1,5 @@
 //! Private keys: made, read, written. Key material is zeroised when dropped and shown by nothing.
 
-use std::fmt;
-
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
@@ -19,7 +17,7 @@ use super::spki;
 use crate::core::key::KeyType;
 use crate::core::name::Digest;
 
-/// A private key, held as PKCS#8 beside its public key (SPKI).
+/// A private key, held as PKCS#8 beside its public key (SPKI). It has no Debug, so that nothing that holds it has one.
 pub struct PrivateKey {
     pkcs8: Zeroizing<Vec<u8>>,
     public: Vec<u8>,
@@ -135,15 +133,6 @@ impl PrivateKey {
 
     fn of_pair(pair: &KeyPair) -> Self {
         Self { pkcs8: Zeroizing::new(pair.serialized_der().to_vec()), public: pair.subject_public_key_info() }
-    }
-}
-
-impl fmt::Debug for PrivateKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.key_type() {
-            Some(kind) => write!(f, "PrivateKey({kind})"),
-            None => f.write_str("PrivateKey(other)"),
-        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use x509_parser::asn1_rs::{Any, Tag};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::x509::{AttributeTypeAndValue, X509Name};
+use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Name};
 
 use super::extension;
 use crate::core::entry::Sans;
-use crate::core::subject::SubjectAttribute;
+use crate::core::subject::{SubjectAttribute, same_value};
 use crate::core::text::Text;
 
 /// Whom a certificate is for, for messages: its subject, or where that is empty the first of its names.
@@ -28,6 +28,24 @@ pub(super) fn label(name: &X509Name<'_>) -> Text {
 /// The attributes of a name in order, with their values as text; `None` for an attribute that TLM does not know.
 pub(super) fn values(name: &X509Name<'_>) -> impl Iterator<Item = (Option<SubjectAttribute>, String)> {
     name.iter_attributes().map(|attribute| (kind(attribute), text(attribute.attr_value())))
+}
+
+/// Whether two names are the same, whatever string types they are written in (RFC 5280 section 7.1).
+pub(super) fn same(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
+    one.as_raw() == other.as_raw()
+        || (one.iter().count() == other.iter().count()
+            && one.iter().zip(other.iter()).all(|(one, other)| same_part(one, other)))
+}
+
+/// The attributes of one relative name are a set: their order says nothing.
+fn same_part(one: &RelativeDistinguishedName<'_>, other: &RelativeDistinguishedName<'_>) -> bool {
+    let is_in = |wanted: &AttributeTypeAndValue<'_>, there: &RelativeDistinguishedName<'_>| {
+        let same = |found: &AttributeTypeAndValue<'_>| {
+            found.attr_type() == wanted.attr_type() && same_value(&text(found.attr_value()), &text(wanted.attr_value()))
+        };
+        there.iter().any(same)
+    };
+    one.iter().all(|wanted| is_in(wanted, other)) && other.iter().all(|wanted| is_in(wanted, one))
 }
 
 fn kind(attribute: &AttributeTypeAndValue<'_>) -> Option<SubjectAttribute> {

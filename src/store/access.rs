@@ -10,14 +10,14 @@ use super::disk::{Perms, Stat};
 /// Owner, group and modes as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ids {
-    uid: Option<u32>,
-    gid: Option<u32>,
+    uid: u32,
+    gid: u32,
     key_mode: u32,
     mode: u32,
 }
 
 impl Ids {
-    /// Looks the names of an entry up.
+    /// Looks the names of an entry up; where it names none, they are the service's own.
     ///
     /// # Errors
     ///
@@ -25,26 +25,28 @@ impl Ids {
     pub fn of(access: &Access) -> Result<Self, Failure> {
         let uid = access.owner.as_deref().map(user).transpose()?;
         let gid = access.group.as_deref().map(group).transpose()?;
+        let uid = uid.unwrap_or_else(|| rustix::process::geteuid().as_raw());
+        let gid = gid.unwrap_or_else(|| rustix::process::getegid().as_raw());
         Ok(Self { uid, gid, key_mode: access.key_mode, mode: access.mode })
     }
 
     /// For a file that holds the key, or for another.
     #[must_use]
     pub const fn perms(&self, holds_key: bool) -> Perms {
-        Perms { uid: self.uid, gid: self.gid, mode: if holds_key { self.key_mode } else { self.mode } }
+        Perms { uid: Some(self.uid), gid: Some(self.gid), mode: if holds_key { self.key_mode } else { self.mode } }
     }
 
     /// How a file's owner, group or mode differ from what they should be.
     #[must_use]
     pub fn difference(&self, holds_key: bool, stat: &Stat) -> Option<String> {
-        let wanted = self.perms(holds_key);
-        if stat.mode != wanted.mode {
-            return Some(format!("its mode is {:04o}, not {:04o}", stat.mode, wanted.mode));
+        let mode = self.perms(holds_key).mode;
+        if stat.mode != mode {
+            return Some(format!("its mode is {:04o}, not {mode:04o}", stat.mode));
         }
-        if let Some(uid) = wanted.uid.filter(|uid| *uid != stat.uid) {
-            return Some(format!("its owner is {}, not {uid}", stat.uid));
+        if stat.uid != self.uid {
+            return Some(format!("its owner is {}, not {}", stat.uid, self.uid));
         }
-        wanted.gid.filter(|gid| *gid != stat.gid).map(|gid| format!("its group is {}, not {gid}", stat.gid))
+        (stat.gid != self.gid).then(|| format!("its group is {}, not {}", stat.gid, self.gid))
     }
 }
 

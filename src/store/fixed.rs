@@ -1,11 +1,13 @@
 //! Copies at fixed paths, for programs that cannot follow symlinks: which targets are refused, whether there is room,
 //! and the copying itself.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::core::entry::{Entry, FixedFiles};
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::CertName;
 
 use super::access::Ids;
 use super::disk::{Disk, Kind, Perms, Stat};
@@ -44,37 +46,50 @@ fn source(key: &str) -> Option<&'static str> {
 ///
 /// # Errors
 ///
-/// When a file operation fails; a copy that was cut off shows as drift and is finished then.
-pub fn copy(disk: &dyn Disk, entry: &Entry, files: &[Content], ids: &Ids) -> Result<(), Failure> {
+/// When a target is refused, or a file operation fails; a copy that was cut off shows as drift and is finished then.
+pub fn copy(disk: &dyn Disk, ground: &Ground, entry: &Entry, files: &[Content], ids: &Ids) -> Result<(), Failure> {
     let mut staged = Vec::new();
+    let switched = stage_all(disk, ground, entry, files, ids, &mut staged).and_then(|()| {
+        while !staged.is_empty() {
+            let (target, file): (&PathBuf, replace::Staged) = staged.remove(0);
+            file.switch(disk).map_err(|error| disk_failure("replace", target, &error))?;
+        }
+        Ok(())
+    });
+    staged.iter().for_each(|(_, file)| file.discard(disk));
+    switched?;
+    // Those that are as wanted too: an earlier try may have been cut off before it synced.
+    let folders: BTreeSet<_> = targets(&entry.files).map(|(target, _)| replace::folder(target)).collect();
+    for folder in folders {
+        disk.sync_dir(folder).map_err(|error| disk_failure("sync", folder, &error))?;
+    }
+    Ok(())
+}
+
+fn stage_all<'e>(
+    disk: &dyn Disk,
+    ground: &Ground,
+    entry: &'e Entry,
+    files: &[Content],
+    ids: &Ids,
+    staged: &mut Vec<(&'e PathBuf, replace::Staged)>,
+) -> Result<(), Failure> {
     for (target, source) in targets(&entry.files) {
         let Some(content) = files.iter().find(|content| content.name == source) else { continue };
+        check_target(disk, ground, target)?;
         if is_as_wanted(disk, target, content, ids) {
             continue;
         }
-        match replace::stage(disk, target, &content.bytes, ids.perms(content.holds_key)) {
-            Ok(file) => staged.push((target, file)),
-            Err(error) => {
-                staged.iter().for_each(|(_, file): &(_, replace::Staged)| file.discard(disk));
-                return Err(disk_failure("write", target, &error));
-            }
-        }
-    }
-    let renamed: Vec<_> = staged.iter().map(|(target, _)| replace::folder(target).to_owned()).collect();
-    for (target, file) in staged {
-        file.switch(disk).map_err(|error| disk_failure("replace", target, &error))?;
-    }
-    for folder in renamed {
-        disk.sync_dir(&folder).map_err(|error| disk_failure("sync", &folder, &error))?;
+        let file = replace::stage(disk, target, &content.bytes, ids.perms(content.holds_key))
+            .map_err(|error| disk_failure("write", target, &error))?;
+        staged.push((target, file));
     }
     Ok(())
 }
 
 fn is_as_wanted(disk: &dyn Disk, target: &Path, content: &Content, ids: &Ids) -> bool {
     let Ok(stat) = disk.stat(target) else { return false };
-    stat.kind == Kind::File
-        && ids.difference(content.holds_key, &stat).is_none()
-        && disk.read(target, content.bytes.len() as u64).is_ok_and(|bytes| bytes == *content.bytes)
+    stat.kind == Kind::File && ids.difference(content.holds_key, &stat).is_none() && content.is_at(disk, target)
 }
 
 /// Proves that every folder that an install writes to takes a file of a set's size with the wanted owner: written,
@@ -90,18 +105,21 @@ pub fn check_room(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Ent
     for (folder, mode) in [(&home, 0o755), (&layout.pending(), 0o700), (&pending, 0o700)] {
         replace::ensure_dir(disk, folder, mode).map_err(|error| disk_failure("make the folder", folder, &error))?;
     }
-    take_room(disk, layout.root(), Perms::PRIVATE)?;
-    take_room(disk, &pending, Perms::PRIVATE)?;
-    take_room(disk, &home, ids.perms(true))?;
+    take_room(disk, &entry.name, layout.root(), Perms::PRIVATE)?;
+    take_room(disk, &entry.name, &pending, Perms::PRIVATE)?;
+    take_room(disk, &entry.name, &home, ids.perms(true))?;
     for (target, _) in targets(&entry.files) {
         check_target(disk, ground, target)?;
-        take_room(disk, replace::folder(target), ids.perms(true))?;
+        take_room(disk, &entry.name, replace::folder(target), ids.perms(true))?;
     }
     Ok(())
 }
 
-fn take_room(disk: &dyn Disk, folder: &Path, perms: Perms) -> Result<(), Failure> {
-    let named = replace::beside(&folder.join("room"));
+/// The names are the certificate's own, so that what a crash leaves is taken away by the next try.
+fn take_room(disk: &dyn Disk, name: &CertName, folder: &Path, perms: Perms) -> Result<(), Failure> {
+    let room = folder.join(format!("room-{name}"));
+    replace::sweep(disk, &room);
+    let named = replace::beside(&room);
     let bytes = vec![0; ROOM];
     replace::stage(disk, &named, &bytes, perms)
         .and_then(|staged| staged.switch(disk))
@@ -134,18 +152,18 @@ pub fn check_target(disk: &dyn Disk, ground: &Ground, target: &Path) -> Result<(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(disk_failure("look at", target, &error)),
         Ok(_) | Err(_) => {}
     }
-    for (distance, folder) in target.ancestors().skip(1).enumerate() {
+    for folder in target.ancestors().skip(1) {
         let stat = disk.stat(folder).map_err(|error| disk_failure("look at", folder, &error))?;
-        if let Some(why) = untrusted(ground, folder, &stat, distance == 0) {
+        if let Some(why) = untrusted(ground, folder, &stat) {
             return refuse(why);
         }
     }
     Ok(())
 }
 
-/// Why a folder above a target cannot be trusted. A sticky folder lets nobody replace what belongs to others, so that
-/// one further up (such as /tmp) is harmless.
-fn untrusted(ground: &Ground, folder: &Path, stat: &Stat, is_parent: bool) -> Option<String> {
+/// Why a folder above a target cannot be trusted. A sticky one, such as /tmp, is no exception: whoever may write there
+/// may take a name that is free for a moment.
+fn untrusted(ground: &Ground, folder: &Path, stat: &Stat) -> Option<String> {
     let shown = folder.display();
     if stat.kind == Kind::Symlink {
         return Some(format!("{shown} above it is a symlink; write the path that it points at"));
@@ -156,14 +174,16 @@ fn untrusted(ground: &Ground, folder: &Path, stat: &Stat, is_parent: bool) -> Op
             stat.uid
         ));
     }
-    let sticky = stat.mode & 0o1000 != 0 && !is_parent;
-    if stat.mode & 0o002 != 0 && !sticky {
+    if stat.mode & 0o1002 == 0o1002 {
+        return Some(format!("everybody may write to {shown} above it; choose a path elsewhere"));
+    }
+    if stat.mode & 0o002 != 0 {
         return Some(format!("everybody may write to {shown} above it; chmod o-w {shown}"));
     }
     let own_group = stat.gid == 0 || stat.gid == ground.gid;
-    (stat.mode & 0o020 != 0 && !own_group && !sticky)
+    (stat.mode & 0o020 != 0 && !own_group)
         .then(|| format!("group {} may write to {shown} above it; chmod g-w {shown}", stat.gid))
 }
 
-/// At least as much as the largest file of a set.
-const ROOM: usize = 32 << 10;
+/// At least as much as a set: its files hold leaf and chain three times and the key twice.
+const ROOM: usize = 64 << 10;

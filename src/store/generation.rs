@@ -10,13 +10,15 @@ use crate::core::entry::{Entry, Format};
 use crate::core::failure::Failure;
 use crate::core::name::{Attempt, CertName, Generation, ProfileId};
 use crate::core::observed::Leaf;
-use crate::pki::certificate::Certificate;
+use crate::pki::certificate::{Certificate, certificates_in_file};
 use crate::pki::digest::sha256;
 
 use super::access::Ids;
-use super::disk::{Disk, Kind, Perms};
+use super::disk::{Disk, Perms};
+use super::fixed::Ground;
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
+use super::observe::FILE_LIMIT;
 use super::{disk_failure, fixed, replace};
 
 /// A set that passed the gate, to be installed.
@@ -45,31 +47,43 @@ pub struct Content {
     pub bytes: Zeroizing<Vec<u8>>,
 }
 
+impl Content {
+    /// Whether a file has this content.
+    #[must_use]
+    pub fn is_at(&self, disk: &dyn Disk, path: &Path) -> bool {
+        disk.read(path, FILE_LIMIT).is_ok_and(|bytes| *Zeroizing::new(bytes) == *self.bytes)
+    }
+}
+
+/// The names of the files that an entry wants in a generation.
+pub fn names(entry: &Entry) -> impl Iterator<Item = &'static str> {
+    let bundle = (entry.formats.contains(&Format::Bundle) || entry.files.bundle.is_some()).then_some(BUNDLE);
+    let der = entry.formats.contains(&Format::Der).then_some(DER);
+    [KEY, FULLCHAIN, CERT, CHAIN].into_iter().chain(bundle).chain(der)
+}
+
 /// The files of a generation from its parts: leaf and chain as PEM, the key as PEM.
 #[must_use]
 pub fn contents(entry: &Entry, leaf: &Certificate, chain: &[Certificate], key: &str) -> Vec<Content> {
     let leaf_pem = leaf.to_pem();
     let chain_pem: String = chain.iter().map(Certificate::to_pem).collect();
     let fullchain = format!("{leaf_pem}{chain_pem}");
-    let content =
-        |name, holds_key, text: &str| Content { name, holds_key, bytes: Zeroizing::new(text.as_bytes().to_vec()) };
-    let mut files = vec![
-        content(KEY, true, key),
-        content(FULLCHAIN, false, &fullchain),
-        content(CERT, false, &leaf_pem),
-        content(CHAIN, false, &chain_pem),
-    ];
-    if entry.formats.contains(&Format::Bundle) || entry.files.bundle.is_some() {
-        files.push(Content {
-            name: BUNDLE,
-            holds_key: true,
-            bytes: Zeroizing::new([key.as_bytes(), fullchain.as_bytes()].concat()),
-        });
-    }
-    if entry.formats.contains(&Format::Der) {
-        files.push(Content { name: DER, holds_key: false, bytes: Zeroizing::new(leaf.der().to_vec()) });
-    }
-    files
+    let bytes = |name| match name {
+        KEY => key.as_bytes().to_vec(),
+        BUNDLE => [key.as_bytes(), fullchain.as_bytes()].concat(),
+        FULLCHAIN => fullchain.clone().into_bytes(),
+        CERT => leaf_pem.clone().into_bytes(),
+        CHAIN => chain_pem.clone().into_bytes(),
+        _ => leaf.der().to_vec(),
+    };
+    let content = |name| Content { name, holds_key: holds_key(name), bytes: Zeroizing::new(bytes(name)) };
+    names(entry).map(content).collect()
+}
+
+/// Whether a file of a generation holds the private key.
+#[must_use]
+pub fn holds_key(name: &str) -> bool {
+    matches!(name, KEY | BUNDLE)
 }
 
 /// Writes the set as a new generation, switches `live` to it, copies it to the fixed paths, and removes generations
@@ -81,6 +95,7 @@ pub fn contents(entry: &Entry, leaf: &Certificate, chain: &[Certificate], key: &
 pub fn install(
     disk: &dyn Disk,
     layout: &Layout,
+    ground: &Ground,
     entry: &Entry,
     set: &NewSet<'_>,
     keep: u32,
@@ -88,14 +103,19 @@ pub fn install(
     let ids = Ids::of(&entry.access)?;
     let files = contents(entry, set.leaf, set.chain, set.key);
     let generation = match live_generation(disk, layout, &entry.name)? {
-        Some(live) if is_this_set(disk, layout, entry, live, set) => live,
+        Some(live) if is_this_set(disk, layout, entry, live, set) => {
+            // The try that switched may have been cut off before it synced.
+            let home = layout.certificate(&entry.name);
+            disk.sync_dir(&home).map_err(|error| disk_failure("sync", &home, &error))?;
+            live
+        }
         _ => {
             let generation = write(disk, layout, entry, set, &files, &ids)?;
             switch(disk, layout, &entry.name, generation)?;
             generation
         }
     };
-    fixed::copy(disk, entry, &files, &ids)?;
+    fixed::copy(disk, ground, entry, &files, &ids)?;
     prune(disk, layout, &entry.name, generation, keep);
     Ok(generation)
 }
@@ -123,7 +143,8 @@ fn write(
     };
     replace::ensure_dir(disk, &home, 0o755).map_err(failed("make the folder", &home))?;
     let generation = next_generation(disk, &home)?;
-    let staged = replace::beside(&home.join("live"));
+    replace::sweep(disk, &layout.live(&entry.name));
+    let staged = replace::beside(&layout.live(&entry.name));
     let written = disk.make_dir(&staged, 0o755).and_then(|()| fill(disk, &staged, entry, set, files, ids));
     if let Err(error) = written {
         drop(replace::remove_tree(disk, &staged));
@@ -216,16 +237,16 @@ fn prune(disk: &dyn Disk, layout: &Layout, name: &CertName, live: Generation, ke
     let home = layout.certificate(name);
     let Ok(names) = disk.list(&home) else { return };
     for leftover in names.iter().filter(|name| name.to_str().is_some_and(replace::is_leftover)) {
-        let path = home.join(leftover);
-        match disk.stat(&path) {
-            Ok(stat) if stat.kind == Kind::Dir => drop(replace::remove_tree(disk, &path)),
-            _ => drop(disk.remove_file(&path)),
-        }
+        replace::remove(disk, &home.join(leftover));
     }
     let Ok(numbers) = numbered(disk, &home) else { return };
     let surplus = numbers.len().saturating_sub(usize::try_from(keep.max(1)).unwrap_or(usize::MAX));
     for old in numbers.into_iter().take(surplus).filter(|old| *old != live) {
-        drop(replace::remove_tree(disk, &layout.generation(name, old)));
+        // It loses its number at once: no reader of it finds half a set.
+        let gone = replace::beside(&layout.live(name));
+        if disk.rename(&layout.generation(name, old), &gone).is_ok() {
+            replace::remove(disk, &gone);
+        }
     }
 }
 
@@ -242,34 +263,28 @@ pub fn read_manifest(disk: &dyn Disk, folder: &Path) -> io::Result<Option<Manife
     }
 }
 
-/// Puts the files of the live generation and of the fixed paths back as they should be, from key and fullchain.
+/// Puts the files of the live generation and of the fixed paths back as they should be.
 ///
 /// # Errors
 ///
-/// When key or fullchain cannot be read, or a file cannot be written.
-pub fn repair(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<(), Failure> {
+/// When key or fullchain cannot be read, a target is refused, or a file cannot be written.
+pub fn repair(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry) -> Result<(), Failure> {
     let Some(generation) = live_generation(disk, layout, &entry.name)? else { return Ok(()) };
     let ids = Ids::of(&entry.access)?;
     let folder = layout.generation(&entry.name, generation);
-    let read = |name: &str| {
-        let path = folder.join(name);
-        disk.read(&path, super::observe::FILE_LIMIT).map_err(|error| disk_failure("read", &path, &error))
-    };
-    let key = Zeroizing::new(read(KEY)?);
-    let fullchain = read(FULLCHAIN)?;
-    let certificates =
-        crate::pki::certificate::certificates_in_file(&String::from_utf8_lossy(&fullchain)).unwrap_or_default();
-    let Some((leaf, chain)) = certificates.split_first() else { return Ok(()) };
-    let files = contents(entry, leaf, chain, &Zeroizing::new(String::from_utf8_lossy(&key).into_owned()));
     let failed = |error: io::Error| disk_failure("put back the files in", &folder, &error);
     let mut manifest = read_manifest(disk, &folder).map_err(failed)?;
+    let key_file = folder.join(KEY);
+    let key = disk.read(&key_file, FILE_LIMIT).map_err(|error| disk_failure("read", &key_file, &error))?;
+    let key = String::from_utf8(key).map_err(|_| failed(io::Error::other("the key is no text")))?;
+    let certificates = recorded(disk, &folder, manifest.as_ref())?;
+    let Some((leaf, chain)) = certificates.split_first() else { return Ok(()) };
+    let files = contents(entry, leaf, chain, &Zeroizing::new(key));
     for content in &files {
         let path = folder.join(content.name);
         let stat = disk.stat(&path).ok();
         let same_access = stat.is_some_and(|stat| ids.difference(content.holds_key, &stat).is_none());
-        if !same_access
-            || disk.read(&path, super::observe::FILE_LIMIT).ok().as_deref() != Some(content.bytes.as_slice())
-        {
+        if !same_access || !content.is_at(disk, &path) {
             replace::replace(disk, &path, &content.bytes, ids.perms(content.holds_key)).map_err(failed)?;
         }
         let record = file_record(disk, &path, &content.bytes).map_err(failed)?;
@@ -282,7 +297,28 @@ pub fn repair(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<(), Fai
         let perms = Perms { mode: 0o644, uid: None, gid: None };
         replace::replace(disk, &folder.join(Manifest::NAME), &bytes, perms).map_err(failed)?;
     }
-    fixed::copy(disk, entry, &files, &ids)
+    fixed::copy(disk, ground, entry, &files, &ids)
+}
+
+/// Leaf and chain: of fullchain as it is, but where that has the manifest's leaf and is not as recorded, of those
+/// files that are.
+fn recorded(disk: &dyn Disk, folder: &Path, manifest: Option<&Manifest>) -> Result<Vec<Certificate>, Failure> {
+    let path = folder.join(FULLCHAIN);
+    let there = disk.read(&path, FILE_LIMIT).map_err(|error| disk_failure("read", &path, &error))?;
+    let parsed = |bytes: &[u8]| certificates_in_file(&String::from_utf8_lossy(bytes)).unwrap_or_default();
+    let found = parsed(&there);
+    let Some(manifest) = manifest else { return Ok(found) };
+    let is_recorded =
+        |name: &str, bytes: &[u8]| manifest.files.get(name).is_some_and(|record| record.sha256 == sha256(bytes));
+    let is_other = found.first().is_none_or(|leaf| leaf.fingerprint() != manifest.fingerprint);
+    if is_other || is_recorded(FULLCHAIN, &there) {
+        return Ok(found);
+    }
+    let read = |name: &str| disk.read(&folder.join(name), FILE_LIMIT).ok().filter(|bytes| is_recorded(name, bytes));
+    Ok(match (read(CERT), read(CHAIN)) {
+        (Some(leaf), Some(chain)) => parsed(&[leaf, chain].concat()),
+        _ => found,
+    })
 }
 
 /// The private key alone.

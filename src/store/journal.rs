@@ -2,14 +2,17 @@
 //!
 //! The first line names the format; every other is a checksum and one event: `1a2b3c4d {"at":…,"name":…,"event":…}`.
 //! A tail that a crash cut off was never acknowledged and is dropped; damage further up is set aside, never deleted;
-//! a journal of a newer format is left alone.
+//! a journal of a newer format is left alone. One that has grown large is compacted at the start.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::core::event::Entry;
+use crate::core::event::{Entry, Event};
 use crate::core::failure::Failure;
+use crate::core::name::CertName;
+use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
@@ -50,12 +53,29 @@ impl Journal {
     ///
     /// When a file operation fails.
     pub fn open(disk: Arc<dyn Disk>, layout: &Layout, now: Timestamp) -> Result<(Self, Content), Failure> {
+        Self::open_compacting(disk, layout, now, COMPACT_FROM)
+    }
+
+    /// As [`Self::open`]; a journal of more than `bound` bytes is first compacted.
+    ///
+    /// # Errors
+    ///
+    /// When a file operation fails.
+    pub fn open_compacting(
+        disk: Arc<dyn Disk>,
+        layout: &Layout,
+        now: Timestamp,
+        bound: u64,
+    ) -> Result<(Self, Content), Failure> {
         let path = layout.journal();
         let failed = |error: io::Error| disk_failure("open the journal", &path, &error);
         if disk.stat(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             replace::replace(&*disk, &path, HEADER.as_bytes(), Perms::PRIVATE).map_err(failed)?;
         }
-        let bytes = disk.read(&path, LIMIT).map_err(failed)?;
+        let mut bytes = disk.read(&path, LIMIT).map_err(failed)?;
+        if bytes.len() as u64 > bound && compact(&*disk, &path, &bytes) {
+            bytes = disk.read(&path, LIMIT).map_err(failed)?;
+        }
         let mut content = parse(&bytes);
         let mut journal = Self {
             disk,
@@ -74,8 +94,10 @@ impl Journal {
         content.length = journal.length;
         let mut file = journal.disk.append(&path).map_err(failed)?;
         if content.torn > 0 {
-            file.cut(journal.length).and_then(|()| file.sync()).map_err(failed)?;
+            file.cut(journal.length).map_err(failed)?;
         }
+        // A run that was killed may have written and not synced what is acted on from here.
+        file.sync().and_then(|()| journal.disk.sync_dir(replace::folder(&path))).map_err(failed)?;
         journal.file = Some(file);
         Ok((journal, content))
     }
@@ -167,8 +189,7 @@ fn parse(bytes: &[u8]) -> Content {
     match lines.next() {
         Some(first) if first == HEADER.as_bytes() => content.length = first.len() as u64,
         Some(first) if format_number(first).is_some_and(|number| number > FORMAT) => content.too_new = true,
-        Some(first) => content.damaged += usize::from(first.ends_with(b"\n") || decode(first).is_none()),
-        None => content.damaged += 1,
+        Some(_) | None => content.damaged += 1,
     }
     let mut bad_since = None;
     let mut position = bytes.split_inclusive(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len) as u64;
@@ -200,6 +221,63 @@ fn parse(bytes: &[u8]) -> Content {
     content
 }
 
+/// Writes the journal anew without what neither the fold nor the history needs. Whether it was tried: where the disk
+/// did not take it, the old one is still in force.
+fn compact(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> bool {
+    let content = parse(bytes);
+    let kept = needed(bytes);
+    let is_worth_it = kept.len() < bytes.len() / 4 * 3;
+    if content.too_new || content.damaged > 0 || !is_worth_it {
+        return false;
+    }
+    drop(replace::replace(disk, path, &kept, Perms::PRIVATE));
+    true
+}
+
+/// The newest events of each certificate, and as many before them as the fold needs to come out the same; of kinds that
+/// this version does not know, all.
+fn needed(bytes: &[u8]) -> Vec<u8> {
+    let lines: Vec<(Entry, &[u8])> =
+        bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|raw| Some((decode(raw)?, raw))).collect();
+    let mut by_name: BTreeMap<&CertName, Vec<&Entry>> = BTreeMap::new();
+    for (entry, _) in &lines {
+        by_name.entry(&entry.name).or_default().push(entry);
+    }
+    let mut surplus: BTreeMap<&CertName, usize> =
+        by_name.into_iter().map(|(name, events)| (name, events.len() - needed_of(&events))).collect();
+    let mut kept = HEADER.as_bytes().to_vec();
+    for (entry, raw) in &lines {
+        let left = surplus.get_mut(&entry.name).filter(|left| **left > 0);
+        let is_surplus = left.is_some_and(|left| {
+            *left -= 1;
+            entry.event != Event::Unknown
+        });
+        if !is_surplus {
+            kept.extend(*raw);
+        }
+    }
+    kept
+}
+
+/// How many of the last events make the same record as all.
+fn needed_of(events: &[&Entry]) -> usize {
+    let whole = folded(events);
+    let mut count = HISTORY;
+    loop {
+        match events.len().checked_sub(count).and_then(|from| events.get(from..)) {
+            None => return events.len(),
+            Some(last) if folded(last) == whole => return count,
+            Some(_) => count *= 2,
+        }
+    }
+}
+
+fn folded(events: &[&Entry]) -> Record {
+    let mut record = Record::default();
+    events.iter().for_each(|entry| record.apply(entry.at, &entry.event));
+    record
+}
+
 fn format_number(first: &[u8]) -> Option<u32> {
     std::str::from_utf8(first).ok()?.strip_prefix(MAGIC)?.trim().parse().ok()
 }
@@ -223,3 +301,7 @@ const MAGIC: &str = "renewd journal ";
 const FORMAT: u32 = 1;
 const HEADER: &str = "renewd journal 1\n";
 const LIMIT: u64 = 4 << 30;
+/// A journal of this size is compacted at the next start.
+const COMPACT_FROM: u64 = 16 << 20;
+/// So many events of each certificate stay when a journal is compacted.
+const HISTORY: usize = 500;

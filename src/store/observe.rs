@@ -17,7 +17,7 @@ use crate::pki::leaf;
 use super::access::Ids;
 use super::disk::{Disk, Kind};
 use super::fixed;
-use super::generation::{FULLCHAIN, KEY, live_generation, read_manifest};
+use super::generation::{self, FULLCHAIN, KEY, holds_key, live_generation, read_manifest};
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
 
@@ -65,10 +65,9 @@ fn is_recorded(manifest: &Manifest, fullchain: &[u8]) -> bool {
 /// Files that were at the fixed paths before renewd came: judged by their content until the first renewal.
 fn in_place(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obstacle> {
     let files = &entry.files;
-    let (Some(certificate), Some(key)) = (files.fullchain.as_ref().or(files.certificate.as_ref()), &files.private_key)
-    else {
-        return Err(Obstacle::Absent);
-    };
+    let certificate = files.fullchain.as_ref().or(files.certificate.as_ref()).or(files.bundle.as_ref());
+    let key = files.private_key.as_ref().or(files.bundle.as_ref());
+    let (Some(certificate), Some(key)) = (certificate, key) else { return Err(Obstacle::Absent) };
     let (_, leaf) = read_leaf(disk, certificate)?;
     check_key(disk, key, &leaf, None)?;
     Ok(installed(entry, Generation(0), leaf, None, Vec::new()))
@@ -96,8 +95,8 @@ fn installed(
     }
 }
 
-fn read_leaf(disk: &dyn Disk, path: &Path) -> Result<(Vec<u8>, Leaf), Obstacle> {
-    let bytes = read(disk, path)?;
+fn read_leaf(disk: &dyn Disk, path: &Path) -> Result<(Zeroizing<Vec<u8>>, Leaf), Obstacle> {
+    let bytes = Zeroizing::new(read(disk, path)?);
     let damaged = |what: String| Obstacle::Damaged(format!("{}: {what}", path.display()));
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is no PEM file".to_owned()))?;
     let found = certificates_in_file(text).map_err(|error| damaged(error.to_string()))?;
@@ -136,15 +135,16 @@ fn drift(disk: &dyn Disk, entry: &Entry, folder: &Path, manifest: Option<&Manife
     let Ok(ids) = Ids::of(&entry.access) else { return Vec::new() };
     let Some(manifest) = manifest else { return Vec::new() };
     let mut found = Vec::new();
-    for (name, record) in &manifest.files {
+    for name in generation::names(entry) {
         let path = folder.join(name);
-        found.extend(differs(disk, &path, record, &ids, holds_key(name), true));
+        match manifest.files.get(name) {
+            Some(record) => found.extend(differs(disk, &path, record, &ids, holds_key(name), true)),
+            None => found.push(Text::new(&format!("{} is not written yet", path.display()))),
+        }
     }
     for (target, source) in fixed::targets(&entry.files) {
-        match manifest.files.get(source) {
-            Some(record) => found.extend(differs(disk, target, record, &ids, holds_key(source), false)),
-            None => found.push(Text::new(&format!("{} is not written yet", target.display()))),
-        }
+        let record = manifest.files.get(source);
+        found.extend(record.and_then(|record| differs(disk, target, record, &ids, holds_key(source), false)));
     }
     found
 }
@@ -164,6 +164,9 @@ fn differs(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return say("it is missing".to_owned()),
         Err(_) => return None,
     };
+    if stat.kind != Kind::File {
+        return say("it is no regular file".to_owned());
+    }
     if let Some(how) = ids.difference(holds_key, &stat) {
         return say(how);
     }
@@ -175,10 +178,6 @@ fn differs(
     }
     let bytes = Zeroizing::new(disk.read(path, FILE_LIMIT).ok()?);
     (sha256(&bytes) != record.sha256).then(|| say("its content changed".to_owned())).flatten()
-}
-
-fn holds_key(name: &str) -> bool {
-    matches!(name, KEY | super::generation::BUNDLE)
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Obstacle> {

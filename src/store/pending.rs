@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{Attempt, CertName};
+use crate::core::record::Record;
 
 use super::disk::{Disk, Perms};
 use super::layout::Layout;
@@ -111,11 +112,16 @@ pub fn forget(disk: &dyn Disk, layout: &Layout, name: &CertName, attempt: Attemp
     replace::remove_tree(disk, &folder).map_err(|error| disk_failure("remove", &folder, &error))
 }
 
-/// The requests of a certificate that have files.
+/// The requests of a certificate that have files and were never submitted: its record does not know them.
 #[must_use]
-pub fn attempts(disk: &dyn Disk, layout: &Layout, name: &CertName) -> Vec<Attempt> {
+pub fn orphans(disk: &dyn Disk, layout: &Layout, name: &CertName, record: &Record) -> Vec<Attempt> {
+    let is_known = |attempt: &Attempt| {
+        record.request.as_ref().is_some_and(|request| request.attempt == *attempt)
+            || record.abandoned.contains_key(attempt)
+    };
     let names = disk.list(&layout.pending_of(name)).unwrap_or_default();
-    names.iter().filter_map(|name| name.to_str()?.parse().ok().map(Attempt)).collect()
+    let attempts = names.iter().filter_map(|name| name.to_str()?.parse().ok().map(Attempt));
+    attempts.filter(|attempt| !is_known(attempt)).collect()
 }
 
 const KEY: &str = "privkey.pem";

@@ -127,12 +127,13 @@ impl Disk for RealDisk {
     }
 }
 
-/// Owner first: a change of owner clears bits of the mode.
+/// Mode first: with `CAP_CHOWN` alone, as the unit has it, a file that was given away cannot be changed any more.
 fn prepare(file: &File, perms: Perms) -> io::Result<()> {
+    file.set_permissions(std::fs::Permissions::from_mode(perms.mode))?;
     if perms.uid.is_some() || perms.gid.is_some() {
         std::os::unix::fs::fchown(file, perms.uid, perms.gid)?;
     }
-    file.set_permissions(std::fs::Permissions::from_mode(perms.mode))
+    Ok(())
 }
 
 struct RealFile(File);

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, Kind, Perms};
+use crate::pki::digest::sha256;
 
 /// A file that is written and durable under a random name beside its target.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct Staged {
 ///
 /// Those of the system; nothing is left behind then.
 pub fn stage(disk: &dyn Disk, target: &Path, bytes: &[u8], perms: Perms) -> io::Result<Staged> {
+    sweep(disk, target);
     let staged = beside(target);
     let mut file = disk.create(&staged, perms)?;
     let written = file
@@ -47,7 +49,7 @@ impl Staged {
 
     /// Removes it.
     pub fn discard(&self, disk: &dyn Disk) {
-        // It holds nothing that is needed; what cannot be removed is removed by the next clean-up.
+        // It holds nothing that is needed; what cannot be removed is swept when the target is staged again.
         drop(disk.remove_file(&self.staged));
     }
 }
@@ -68,6 +70,7 @@ pub fn replace(disk: &dyn Disk, target: &Path, bytes: &[u8], perms: Perms) -> io
 ///
 /// Those of the system.
 pub fn relink(disk: &dyn Disk, link: &Path, destination: &Path) -> io::Result<()> {
+    sweep(disk, link);
     let staged = beside(link);
     disk.symlink(destination, &staged)?;
     disk.rename(&staged, link).inspect_err(|_| drop(disk.remove_file(&staged)))?;
@@ -81,7 +84,11 @@ pub fn relink(disk: &dyn Disk, link: &Path, destination: &Path) -> io::Result<()
 /// Those of the system.
 pub fn ensure_dir(disk: &dyn Disk, path: &Path, mode: u32) -> io::Result<()> {
     match disk.stat(path) {
-        Ok(stat) if stat.kind == Kind::Dir => return Ok(()),
+        Ok(stat) if stat.kind == Kind::Dir => {
+            // A run that was killed may have made it and not synced. Not every folder above may be opened.
+            drop(disk.sync_dir(folder(path)));
+            return Ok(());
+        }
         Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder")),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Err(_) => {}
@@ -129,7 +136,31 @@ pub fn beside(target: &Path) -> PathBuf {
     // Only a broken random source fails here; O_EXCL still keeps a name from being taken twice.
     let _filled = aws_lc_rs::rand::fill(&mut random);
     let suffix: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    folder(target).join(format!("{PREFIX}{suffix}"))
+    folder(target).join(format!("{}{suffix}", prefix(target)))
+}
+
+/// What all names beside one target start with: others may stage in the same folder at the same time.
+fn prefix(target: &Path) -> String {
+    let name = target.file_name().unwrap_or_default().as_encoded_bytes();
+    format!("{PREFIX}{:016x}-", sha256(name).prefix())
+}
+
+/// Removes what an earlier try that was cut off left beside a target.
+pub fn sweep(disk: &dyn Disk, target: &Path) {
+    let prefix = prefix(target);
+    for name in disk.list(folder(target)).unwrap_or_default() {
+        if name.to_str().is_some_and(|name| name.starts_with(&prefix)) {
+            remove(disk, &folder(target).join(name));
+        }
+    }
+}
+
+/// Removes a left-over, whatever it is. What cannot be removed now is removed the next time.
+pub fn remove(disk: &dyn Disk, path: &Path) {
+    match disk.stat(path) {
+        Ok(stat) if stat.kind == Kind::Dir => drop(remove_tree(disk, path)),
+        _ => drop(disk.remove_file(path)),
+    }
 }
 
 /// Whether a name is one that [`beside`] makes.

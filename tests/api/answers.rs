@@ -2,9 +2,9 @@
 
 use renewd::api::{Answer, CertificateStatus, Client, Page, Pickup, SearchQuery, Tlm};
 use renewd::core::entry::{Validity, ValidityUnit};
-use renewd::core::failure::Failure;
+use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::key::KeyType;
-use renewd::core::name::RequestId;
+use renewd::core::name::{ProfileId, RequestId, SerialNumber};
 use renewd::core::profile::{Origin, Profile};
 use serde_json::{Value, json};
 use wiremock::matchers::any;
@@ -22,6 +22,16 @@ async fn read_profile(change: Value) -> Profile {
     let mut body = json!({"id": PROFILE, "name": "Web", "status": "Active"});
     body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     ask(200, body, async |tlm| tlm.profile(&profile()).await).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_about_another_profile_is_none() {
+    let body = json!({"id": PROFILE.to_ascii_uppercase(), "name": "Web"});
+    assert!(ask(200, body.clone(), async |tlm| tlm.profile(&profile()).await).await.is_ok());
+    let another = ProfileId("7f606454-e011-4cfb-af90-5a13232bbd8f".to_owned());
+    let failure = ask(200, body, async |tlm| tlm.profile(&another).await).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::ApiBadAnswer);
+    assert!(failure.message.as_str().ends_with(&format!("it is about the profile {PROFILE}")), "{failure}");
 }
 
 async fn read_keys(change: Value) -> Vec<KeyType> {
@@ -231,14 +241,22 @@ async fn a_rejected_pickup_is_never_a_success() {
 #[tokio::test]
 async fn details_of_a_certificate() {
     let body: Value = serde_json::from_str(include_str!("details.json")).unwrap();
-    let details = ask(200, body, async |tlm| tlm.details(&serial()).await).await.unwrap();
+    let asked = SerialNumber("f6F55555658A989F0F463A4DA0D807F".to_owned());
+    let details = ask(200, body.clone(), async |tlm| tlm.details(&asked, None).await).await.unwrap();
+    let other = ask(200, body, async |tlm| tlm.details(&serial(), None).await).await.unwrap_err();
+    assert_eq!(other.class, FailureClass::ApiBadAnswer);
+    assert!(
+        other.message.as_str().ends_with("it is about the certificate 0F6F55555658A989F0F463A4DA0D807F"),
+        "{other}"
+    );
     assert_eq!(details.serial_number.0, "0F6F55555658A989F0F463A4DA0D807F");
     assert_eq!(details.status, CertificateStatus::Issued);
     assert_eq!(details.profile.unwrap().0, "7f606454-e011-4cfb-af90-5a13232bbd8f");
     assert_eq!(details.certificate.as_deref(), Some("MIIB"));
+    assert_eq!(details.thumbprint.as_deref(), Some("FE0EFDC64AA55565556152850D2B84B46EF433444A28970F6A2A7F510A7A8880"));
     let status = async |word: &str| {
         let body = json!({"serial_number": "0F6F55", "status": word});
-        ask(200, body, async |tlm| tlm.details(&serial()).await).await.unwrap().status
+        ask(200, body, async |tlm| tlm.details(&serial(), None).await).await.unwrap().status
     };
     assert_eq!(status("REVOKED").await, CertificateStatus::Revoked);
     assert_eq!(status("expired").await, CertificateStatus::Expired);
@@ -248,7 +266,7 @@ async fn details_of_a_certificate() {
 
 #[tokio::test]
 async fn formats_of_a_certificate() {
-    let read = async |body: Value| ask(200, body, async |tlm| tlm.formats(&serial()).await).await;
+    let read = async |body: Value| ask(200, body, async |tlm| tlm.formats(&serial(), None).await).await;
     let chain = json!([{"common_name": "www", "cert_blob": "leaf"}, {"common_name": "CA", "cert_blob": "root"}]);
     let formats = read(json!({"pkcs7": "p7", "x509_cert_chain": chain})).await.unwrap();
     assert_eq!((formats.chain, formats.pkcs7), (vec!["leaf".to_owned(), "root".to_owned()], Some("p7".to_owned())));

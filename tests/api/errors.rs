@@ -35,8 +35,8 @@ async fn failure(ask: Ask, answer: ResponseTemplate) -> Failure {
         Ask::Issue => tlm.issue(&issue_request()).await.unwrap_err(),
         Ask::Renew => tlm.renew(&renew_request()).await.unwrap_err(),
         Ask::PickUp => tlm.pick_up(&RequestId("r1".to_owned()), &profile()).await.unwrap_err(),
-        Ask::Details => tlm.details(&serial()).await.unwrap_err(),
-        Ask::Formats => tlm.formats(&serial()).await.unwrap_err(),
+        Ask::Details => tlm.details(&serial(), None).await.unwrap_err(),
+        Ask::Formats => tlm.formats(&serial(), None).await.unwrap_err(),
         Ask::Search => tlm.search(&SearchQuery::default(), Page::FIRST).await.unwrap_err(),
         Ask::Me => tlm.me().await.unwrap_err(),
     }
@@ -108,9 +108,16 @@ async fn a_renewal_that_is_not_possible() {
     let text = "Failed to renew the specified certificate: renewal is not permitted until 2021-12-07T11:56:37Z[UTC]";
     let early = check(Ask::Renew, 400, "x", text, FailureClass::RenewalTooEarly).await;
     assert_eq!(early.retry, Some(RetryHint::At(Timestamp::from_seconds(1_638_878_197))));
+    for text in ["renewal is too early", "The certificate is not within its renewal window", "outside renewal period"] {
+        let early = check(Ask::Renew, 400, "x", text, FailureClass::RenewalTooEarly).await;
+        assert_eq!(early.retry, None);
+    }
     let already = FailureClass::AlreadyRenewed;
     check(Ask::Renew, 400, "x", "The certificate has already been renewed", already).await;
-    check(Ask::Renew, 409, "x", "Certificate already has been revoked", already).await;
+    check(Ask::Renew, 400, "x", "certificate is already renewed or revoked", already).await;
+    let revoked = FailureClass::CertificateRevoked;
+    check(Ask::Renew, 409, "x", "Certificate already has been revoked", revoked).await;
+    check(Ask::Renew, 400, "x", "a revoked certificate cannot be renewed", revoked).await;
     check(Ask::Issue, 400, "x", "Certificate already has been revoked", FailureClass::RequestRefused).await;
 }
 

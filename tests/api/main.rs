@@ -11,8 +11,12 @@
 mod answers;
 mod credentials;
 mod errors;
+mod faults;
 mod requests;
 mod secrets;
 mod server;
+#[path = "../simulator/mod.rs"]
+mod simulator;
 mod tls;
+mod variants;
 mod wire;

@@ -1,5 +1,8 @@
 //! No credential is shown by Debug, in a failure, or to the environment's proxies.
 
+use std::io;
+use std::sync::{Arc, Mutex};
+
 use renewd::api::{Client, ClientIdentity, ProxyCredentials, ProxySettings, Tlm};
 use renewd::core::name::RequestId;
 use serde_json::json;
@@ -8,6 +11,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use zeroize::Zeroizing;
 
 use crate::server::{KEY, client, profile, settings};
+use crate::simulator::ConnectProxy;
 use crate::tls::{Certificate, tls_server};
 
 #[test]
@@ -39,6 +43,50 @@ async fn an_echoed_key_is_masked() {
     assert!(failure.message.as_str().ends_with("401 ***: key *** is unknown"), "{failure}");
     let failure = client(&server.uri()).pick_up(&RequestId(KEY.to_owned()), &profile()).await.unwrap_err();
     assert!(!format!("{failure:?}").contains(KEY), "{failure}");
+}
+
+/// What the libraries underneath log at their most talkative, with a key, a proxy's password and an identity in use.
+#[tokio::test]
+async fn nothing_secret_is_logged_at_any_level() {
+    let log = Log::default();
+    let lines = log.clone();
+    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || lines.clone()).init();
+    let server = tls_server(Certificate::good(), None).await;
+    let mut full = server.settings();
+    let proxy = ConnectProxy::start(Some(("user", "the-password")));
+    full.proxy = Some(ProxySettings {
+        url: proxy.url(),
+        credentials: Some(ProxyCredentials::new("user", Zeroizing::new("the-password".to_owned()))),
+        no_proxy: vec![],
+    });
+    let tlm = Client::new(full).unwrap();
+    tlm.profile(&profile()).await.unwrap_err();
+    assert_eq!((tlm.version().await.unwrap().as_str(), proxy.tunnels()), ("1", 2));
+    let said = log.text();
+    assert!(said.contains("TRACE"), "the libraries say something at all: {said}");
+    for secret in [KEY, "the-password", "dXNlcjp0aGUtcGFzc3dvcmQ"] {
+        assert!(!said.contains(secret), "{secret} in {said}");
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Runs the test below in a process of its own, whose environment names a proxy that does not exist.

@@ -79,6 +79,60 @@ async fn an_answer_that_is_too_large_or_no_http() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_too_large() {
+    let head = format!("HTTP/1.1 200 OK\r\nX-Filler: {}", "x".repeat(1 << 20));
+    let failure = issue(settings(&raw_server(answer(&head, b"{}")).await.0)).await;
+    check(
+        &failure,
+        FailureClass::ApiNoAnswer,
+        Accepted::Unknown,
+        "no whole answer came back: message head is too large",
+    );
+    let many = format!("HTTP/1.1 200 OK{}", "\r\nX-Filler: x".repeat(1000));
+    let failure = issue(settings(&raw_server(answer(&many, b"{}")).await.0)).await;
+    check(
+        &failure,
+        FailureClass::ApiNoAnswer,
+        Accepted::Unknown,
+        "no whole answer came back: message head is too large",
+    );
+}
+
+/// Nothing is asked for compressed, and what comes compressed all the same is never blown up.
+#[tokio::test]
+async fn an_answer_is_never_decompressed() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip";
+    let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xae\x05\x00\x43\xbf\xa6\xa3\x02\x00\x00\x00";
+    let failure = issue(settings(&raw_server(answer(head, gzip)).await.0)).await;
+    check(
+        &failure,
+        FailureClass::ApiBadAnswer,
+        Accepted::Unknown,
+        "a body encoded as \"gzip\", which was not asked for",
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_drips_has_the_whole_time_and_no_more() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert_ne!(stream.read(&mut vec![0; 65_536]).await.unwrap(), 0);
+        let head = b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n";
+        let mut going = stream.write_all(head).await;
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        while going.is_ok() {
+            tick.tick().await;
+            going = stream.write_all(b" ").await;
+        }
+    });
+    let failure = issue(ClientSettings { timeout: Duration::from_millis(400), ..settings(&url) }).await;
+    let words = "the answer (201) broke off: timed out; the limit is 400ms";
+    check(&failure, FailureClass::ApiNoAnswer, Accepted::Unknown, words);
+}
+
+#[tokio::test]
 async fn a_server_that_never_answers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -177,11 +231,34 @@ async fn a_proxy_that_fails_is_named() {
         assert!(request.starts_with("CONNECT one.example.test:443 "), "{request}");
         assert!(request.contains("Basic dXNlcjp0aGUtcGFzc3dvcmQ=") && !request.contains(KEY), "{request}");
     }
+    // A page in place of a tunnel, as of a portal that wants a login.
+    let (proxy, _) = raw_server(answer("HTTP/1.1 200 OK\r\nContent-Type: text/html", b"<html>Log in</html>")).await;
+    let failure = issue(through(&proxy, "https://one.example.test")).await;
+    check(
+        &failure,
+        FailureClass::Proxy,
+        Accepted::No,
+        &format!("the proxy {proxy} failed: what came through its tunnel"),
+    );
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", silent.local_addr().unwrap());
+    let hurried = ClientSettings { timeout: Duration::from_millis(400), ..through(&proxy, "https://one.example.test") };
+    let words = format!("no connection through the proxy {proxy}: timed out; the limit is 200ms");
+    check(&issue(hurried).await, FailureClass::ApiUnreachable, Accepted::No, &words);
     let (proxy, _) = raw_server(Vec::new()).await;
     let failure = issue(through(&proxy, "https://one.example.test")).await;
     check(&failure, FailureClass::Proxy, Accepted::No, "without an answer");
     let failure = issue(through(&format!("http://{}", nobody().await), "https://one.example.test")).await;
     check(&failure, FailureClass::Proxy, Accepted::No, "Connection refused");
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_not_left_out() {
+    for url in ["proxy.example", "socks5://127.0.0.1:1080", "http://user:secret@127.0.0.1:3128"] {
+        let failure = Client::new(through(url, "https://one.example.test")).unwrap_err();
+        check(&failure, FailureClass::Proxy, Accepted::No, "the URL of the proxy cannot be used");
+        assert!(!failure.message.as_str().contains("secret"), "{failure}");
+    }
 }
 
 /// A proxy that opens one tunnel.
@@ -208,7 +285,9 @@ async fn a_proxy_carries_tls_and_nothing_else() {
     assert_eq!(Client::new(settings).unwrap().version().await.unwrap(), "1");
     let mut direct = ClientSettings { roots, ..through(&format!("http://{}", nobody().await), &server.url()) };
     direct.proxy.as_mut().unwrap().no_proxy = vec!["127.0.0.0/8".to_owned(), "example.org".to_owned()];
-    assert_eq!(Client::new(direct).unwrap().version().await.unwrap(), "1");
+    assert_eq!(Client::new(direct.clone()).unwrap().version().await.unwrap(), "1");
+    let failure = issue(ClientSettings { url: format!("https://{}", nobody().await), ..direct }).await;
+    check(&failure, FailureClass::ApiUnreachable, Accepted::No, "no connection: Connection refused");
     let plain = MockServer::start().await;
     let version = ResponseTemplate::new(200).set_body_json(json!({"version": "1"}));
     Mock::given(any()).respond_with(version).mount(&plain).await;

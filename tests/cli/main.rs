@@ -1,6 +1,6 @@
 //! The program, its help and the README agree.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and write files")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -51,6 +51,25 @@ fn the_readme_and_the_help_show_the_same_commands_and_options() {
 }
 
 #[test]
+fn the_readme_lists_the_exit_code_of_a_missing_configuration() {
+    let readme = file("README.md");
+    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `renewd ")).collect();
+    assert!(rows.len() >= 7);
+    for row in rows {
+        let command = row.split(['`', ' ']).nth(3).unwrap();
+        let codes = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
+        let listed: Vec<i32> =
+            codes.split(';').filter_map(|code| code.trim().split(' ').next()?.parse().ok()).collect();
+        let mut call = vec!["--config", "/nonexistent/renewd.toml", command];
+        call.extend((command == "renew").then_some("www"));
+        let output = renewd(&call);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(listed.contains(&output.status.code().unwrap()), "{row}\n{:?} {said}", output.status);
+        assert!(said.starts_with("/nonexistent/renewd.toml: the file cannot be read: "), "{command}: {said}");
+    }
+}
+
+#[test]
 fn what_the_readme_writes_in_toml_is_accepted() {
     let main = parse_main(Path::new("/etc/renewd/renewd.toml"), &file("config/renewd.toml")).unwrap();
     let readme = file("README.md");
@@ -75,4 +94,51 @@ fn the_first_screen_of_the_readme_holds_the_two_commands() {
 fn the_version_is_the_crates() {
     let output = renewd(&["--version"]);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("renewd {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// After a change that is meant, `UPDATE_GOLDEN=1 cargo test --test cli` writes the files anew, to be read in the diff.
+#[track_caller]
+fn check(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(&path).unwrap_or_default(), "{name}");
+}
+
+#[test]
+fn the_help_of_every_command_is_as_it_was() {
+    let help = renewd(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    let mut text = String::from_utf8(help.stdout).unwrap();
+    for (command, _) in commands_of_help() {
+        text.push_str(&format!("\n$ renewd {command} --help\n"));
+        text.push_str(&String::from_utf8(renewd(&[&command, "--help"]).stdout).unwrap());
+    }
+    check("help.txt", &text);
+}
+
+#[test]
+fn bad_usage_says_what_is_wrong_and_how_to_go_on() {
+    let calls: [&[&str]; 11] = [
+        &[],
+        &["frobnicate"],
+        &["staus"],
+        &["run", "now"],
+        &["once", "--wait", "soon"],
+        &["plan", "--at", "tomorrow"],
+        &["status", "--jsn"],
+        &["status", "../etc"],
+        &["renew"],
+        &["renew", "www", "--all"],
+        &["heal", "--config"],
+    ];
+    let mut text = String::new();
+    for call in calls {
+        let output = renewd(call);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{call:?}");
+        text.push_str(&format!("$ renewd {}\n{}\n", call.join(" "), String::from_utf8(output.stderr).unwrap()));
+    }
+    assert!(!text.contains('\u{1b}'), "no colours where it is piped");
+    check("usage.txt", &text);
 }

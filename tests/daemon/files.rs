@@ -21,7 +21,7 @@ impl Targets {
         self.0.path().join(name)
     }
 
-    fn entry(&self) -> String {
+    pub(crate) fn entry(&self) -> String {
         let path = |name: &str| self.path(name).display().to_string();
         format!(
             "key_mode = \"0640\"\nformats = [\"bundle\"]\n[certificate.files]\nprivate_key = {:?}\ncertificate = {:?}\n\

@@ -13,7 +13,7 @@ use super::stage::{self, NAMES, Stage};
 pub(crate) fn defects(status: &Status, stage: &Stage) -> Vec<String> {
     let mut defects = Vec::new();
     for name in NAMES {
-        match installed(name, stage) {
+        match installed(name, stage, &status.at) {
             Ok(end) => println!("{name:<5} key and certificate belong together, the chain is whole, valid until {end}"),
             Err(defect) => defects.push(format!("{name}: {defect}")),
         }
@@ -32,8 +32,8 @@ pub(crate) fn defects(status: &Status, stage: &Stage) -> Vec<String> {
     defects
 }
 
-/// Checks a live set; its end.
-fn installed(name: &str, stage: &Stage) -> Result<String, String> {
+/// Checks a live set as it is at `now`; its end.
+fn installed(name: &str, stage: &Stage, now: &str) -> Result<String, String> {
     let read =
         |file: &str| fs::read(stage.live(name).join(file)).map_err(|error| format!("{file} cannot be read: {error}"));
     let key = PrivateKey::from_pem(&read("privkey.pem")?).map_err(|error| error.to_string())?;
@@ -46,5 +46,7 @@ fn installed(name: &str, stage: &Stage) -> Result<String, String> {
     let root = certificates_in_file(&stage.issuing_root()).map_err(|error| error.to_string())?;
     let facts = renewd::pki::leaf::read(leaf).map_err(|error| error.to_string())?;
     chain::build(leaf, &set, &root, facts.not_before).map_err(|obstacles| format!("no chain: {obstacles:?}"))?;
-    Ok(facts.not_after.to_string())
+    let end = facts.not_after.to_string();
+    // Both are written in one form, in UTC and to the second, so that the order of the texts is that of the times.
+    if end.as_str() <= now { Err(format!("it expired at {end}")) } else { Ok(end) }
 }

@@ -84,15 +84,19 @@ impl Stage {
 
     /// What a newcomer reads first.
     pub(crate) fn introduction(&self) -> String {
+        let folder = self.folder.path().display();
         format!(
-            "A simulated Trust Lifecycle Manager listens at {}; the daemon keeps four certificates renewed in\n{}\n\n\
+            "A simulated Trust Lifecycle Manager listens at {}; the daemon keeps four certificates renewed in\n{folder}\n\n\
              \x20 www    is issued at once\n\
              \x20 mail   waits for an administrator's approval\n\
              \x20 edge   lives for {} s, and is renewed again and again\n\
-             \x20 shop   is refused at first: TLM still holds a certificate that this host has lost\n",
+             \x20 shop   is refused at first: TLM still holds a certificate that this host has lost\n\n\
+             While it runs, look at it from another terminal:\n\
+             \x20 cargo run -- --config {folder}/renewd.toml status\n\
+             \x20 tail -f {folder}/renewd.log\n\x20 {}\n",
             self.simulator.url(),
-            self.folder.path().display(),
             SHORT.as_secs(),
+            self.verify_command(),
         )
     }
 
@@ -101,11 +105,15 @@ impl Stage {
         let path = self.folder.path().display();
         match &self.folder {
             Folder::Temporary(_) => "The files are removed; --keep DIR leaves them to look at.".to_owned(),
-            Folder::Kept(_) => format!(
-                "The files are in {path}; look at one with\n  openssl verify -CAfile {path}/issuing-root.pem -untrusted \
-                 {path}/state/certs/www/live/chain.pem {path}/state/certs/www/live/cert.pem"
-            ),
+            Folder::Kept(_) => format!("The files are in {path}; look at one with\n  {}", self.verify_command()),
         }
+    }
+
+    /// For whoever trusts OpenSSL more.
+    fn verify_command(&self) -> String {
+        let path = self.folder.path().display();
+        let live = format!("{path}/state/certs/www/live");
+        format!("openssl verify -CAfile {path}/issuing-root.pem -untrusted {live}/chain.pem {live}/cert.pem")
     }
 
     /// What administrators do by now; told in a sentence.

@@ -60,21 +60,17 @@ impl View {
         }
     }
 
+    /// Draws over what was drawn before; never more than the screen holds, or the next drawing would miss its place.
     fn draw(&mut self, status: &Status) {
-        let width = rustix::termios::tcgetwinsize(io::stdout()).map_or(100, |size| size.ws_col.max(60));
-        let mut table = Table::new();
-        table
-            .load_style(presets::UTF8_HORIZONTAL_ONLY)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width)
-            .set_header(["CERTIFICATE", "STATE", "EXPIRES", "NEXT STEP", "REASON"]);
-        for certificate in &status.certificates {
-            table.add_row(row(certificate, status));
-        }
-        let mut lines: Vec<String> = table.lines().collect();
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
+        let (width, height) = size.map_or((100, 30), |size| (usize::from(size.ws_col), usize::from(size.ws_row)));
+        let mut lines = if width >= WIDE { table(status, width) } else { stack(status, width) };
+        let room = height.saturating_sub(2);
+        lines.truncate(room);
+        let news = NEWS.min(room.saturating_sub(lines.len() + 1));
         lines.push(String::new());
-        let fit = |line: &String| line.chars().take(usize::from(width) - 1).collect();
-        lines.extend(self.news.iter().rev().take(NEWS).rev().map(fit));
+        let fit = |line: &String| line.chars().take(width - 1).collect();
+        lines.extend(self.news.iter().rev().take(news).rev().map(fit));
         let mut out = io::stdout().lock();
         let back = if self.drawn > 0 { format!("\x1b[{}F\x1b[J", self.drawn) } else { String::new() };
         writeln!(out, "{back}{}", lines.join("\n")).unwrap();
@@ -90,8 +86,55 @@ impl View {
     }
 }
 
-fn row(certificate: &CertificateStatus, status: &Status) -> Vec<String> {
-    vec![
+fn table(status: &Status, width: usize) -> Vec<String> {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(width).unwrap_or(u16::MAX))
+        .set_header(["CERTIFICATE", "STATE", "EXPIRES", "NEXT STEP", "REASON"]);
+    for certificate in &status.certificates {
+        table.add_row(row(certificate, status));
+    }
+    table.lines().collect()
+}
+
+/// For a narrow terminal: the reason below the rest.
+fn stack(status: &Status, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for certificate in &status.certificates {
+        let [name, state, expires, next, reason] = row(certificate, status);
+        lines.extend(fold(&format!("{name}: {state}; expires {expires}; next step {next}"), width - 1));
+        lines.extend(fold(&reason, width.saturating_sub(4)).into_iter().map(|line| format!("   {line}")));
+    }
+    lines
+}
+
+/// Breaks a text between words, and words that are too long anywhere.
+fn fold(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut rest: Vec<char> = word.chars().collect();
+        while !rest.is_empty() {
+            let line = lines.last_mut().unwrap();
+            let used = if line.is_empty() { 0 } else { line.chars().count() + 1 };
+            let fits = used + rest.len() <= width;
+            if !fits && used > 0 {
+                lines.push(String::new());
+                continue;
+            }
+            let taken = rest.len().min(width.max(1));
+            if used > 0 {
+                line.push(' ');
+            }
+            line.extend(rest.drain(..taken));
+        }
+    }
+    lines
+}
+
+fn row(certificate: &CertificateStatus, status: &Status) -> [String; 5] {
+    [
         certificate.name.clone(),
         certificate.state.clone(),
         until(certificate.not_after.as_deref(), status),
@@ -112,5 +155,7 @@ fn until(at: Option<&str>, status: &Status) -> String {
 }
 
 const NEWS: usize = 8;
+/// From this width on a table is easier to read.
+const WIDE: usize = 110;
 const HIDE_CURSOR: &str = "\x1b[?25l";
 const SHOW_CURSOR: &str = "\x1b[?25h";

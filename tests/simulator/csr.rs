@@ -1,12 +1,16 @@
 //! Reads a certificate signing request in the three spellings that clients send, and checks its own signature.
 
+use std::net::IpAddr;
+
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 
+use super::certificate::AltName;
 use super::reply::ApiError;
 use super::subject::{self, Subject};
 
@@ -14,6 +18,7 @@ use super::subject::{self, Subject};
 #[derive(Clone, Debug)]
 pub struct Csr {
     pub subject: Subject,
+    pub names: Vec<AltName>,
     pub spki: Vec<u8>,
     /// Bits of the modulus or of the field.
     pub key_bits: usize,
@@ -30,7 +35,13 @@ pub fn parse(text: &str) -> Result<Csr, ApiError> {
     verify(&request).map_err(unreadable)?;
     let info = &request.certification_request_info;
     let (key_bits, is_rsa) = key_length(&request).ok_or_else(|| unreadable("unsupported key"))?;
-    Ok(Csr { subject: names(&request), spki: info.subject_pki.raw.to_vec(), key_bits, is_rsa })
+    Ok(Csr {
+        subject: subject_of(&request),
+        names: names_of(&request)?,
+        spki: info.subject_pki.raw.to_vec(),
+        key_bits,
+        is_rsa,
+    })
 }
 
 fn unreadable(why: &str) -> ApiError {
@@ -47,7 +58,34 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(bare).ok()
 }
 
-fn names(request: &X509CertificationRequest<'_>) -> Subject {
+/// The subject alternative names that the request asks for.
+fn names_of(request: &X509CertificationRequest<'_>) -> Result<Vec<AltName>, ApiError> {
+    let mut names = Vec::new();
+    for extension in request.requested_extensions().into_iter().flatten() {
+        if let ParsedExtension::SubjectAlternativeName(san) = extension {
+            for name in &san.general_names {
+                names.push(alt_name(name).ok_or_else(|| unreadable("unsupported subject alternative name"))?);
+            }
+        }
+    }
+    Ok(names)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds of names are not issued here")]
+fn alt_name(name: &GeneralName<'_>) -> Option<AltName> {
+    match name {
+        GeneralName::DNSName(text) => Some(AltName::Dns((*text).to_owned())),
+        GeneralName::RFC822Name(text) => Some(AltName::Email((*text).to_owned())),
+        GeneralName::URI(text) => Some(AltName::Uri((*text).to_owned())),
+        GeneralName::IPAddress(octets) => {
+            let v4 = <[u8; 4]>::try_from(*octets).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(*octets).map(IpAddr::from)).ok().map(AltName::Ip)
+        }
+        _ => None,
+    }
+}
+
+fn subject_of(request: &X509CertificationRequest<'_>) -> Subject {
     let attributes = request.certification_request_info.subject.iter_attributes();
     attributes
         .map(|attribute| {

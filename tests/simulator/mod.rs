@@ -30,6 +30,7 @@ pub mod profile;
 pub mod reply;
 pub mod routes;
 pub mod server;
+pub mod settings;
 pub mod state;
 pub mod subject;
 pub mod tls;

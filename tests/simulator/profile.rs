@@ -34,6 +34,8 @@ pub struct ProfileSpec {
     pub subject: Vec<AttributeSpec>,
     pub san: Vec<AttributeSpec>,
     pub issuance: Issuance,
+    /// Whether an administrator rejects what would otherwise approve itself.
+    pub rejects: bool,
     pub usages: Vec<Usage>,
     /// Whether DigiCert makes and keeps the keys: then no CSR is needed.
     pub escrow: bool,
@@ -154,6 +156,7 @@ impl Default for ProfileSpec {
             subject,
             san: san.to_vec(),
             issuance: Issuance::Immediate,
+            rejects: false,
             usages: vec![Usage::ServerAuth, Usage::ClientAuth],
             escrow: false,
             bound_keys: Vec::new(),

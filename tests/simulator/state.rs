@@ -201,11 +201,20 @@ impl State {
         let waiting = self.pending.iter().filter(|request| request.decision == Decision::Waiting);
         let ripe: Vec<String> = waiting.filter(|request| is_ripe(request)).map(|request| request.id.clone()).collect();
         for id in ripe {
-            self.approve(&id);
+            if self.is_rejecting(&id) {
+                self.reject(&id, "rejected by the administrator");
+            } else {
+                self.approve(&id);
+            }
         }
         if let Some(lifetime) = self.variants.request_lifetime {
             self.pending.retain(|request| request.since.elapsed() < lifetime);
         }
+    }
+
+    fn is_rejecting(&self, id: &str) -> bool {
+        let request = self.pending.iter().find(|request| request.id == id);
+        request.and_then(|request| self.profile(&request.wanted.profile_id)).is_some_and(|profile| profile.rejects)
     }
 
     /// Issues what was asked for; whether there was such a request in waiting.

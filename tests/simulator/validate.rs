@@ -95,6 +95,10 @@ pub fn seat(state: &State, body: &Map<String, Value>, common_name: &str) -> Resu
         Seats::Automatic => true,
         Seats::Only(known) => known.iter().any(|known| known == id),
         Seats::EqualCommonName => id == common_name,
+        Seats::OneName => {
+            let valid = state.issued.iter().filter(|record| record.seat == id && record.status_word() == "issued");
+            valid.into_iter().all(|record| record.common_name == common_name)
+        }
     };
     if fits {
         Ok(id.to_owned())
@@ -238,6 +242,46 @@ pub fn signing_request(profile: &ProfileSpec, csr: &Value) -> Result<Csr, ApiErr
     let allowed = profile.key_sizes.join(", ");
     Err(ApiError::new(400, "invalid_request", format!("CSR key length {bits} does not match {allowed}")))
 }
+
+/// Refuses a signing request with other names than those that count; one without names leaves them to the body.
+pub fn same_names(state: &State, csr: &Csr, names: &[AltName]) -> Result<(), ApiError> {
+    let is_same = csr.names.len() == names.len() && names.iter().all(|name| csr.names.contains(name));
+    if csr.names.is_empty() || is_same || !state.variants.csr_names_must_match {
+        return Ok(());
+    }
+    let message = "The subject alternative names of the CSR do not match the request";
+    Err(ApiError::new(400, "invalid_request", message).field("csr"))
+}
+
+/// The forms of what the request may bring beside the certificate's contents.
+pub fn extras(body: &Map<String, Value>) -> Result<(), ApiError> {
+    for key in ["tags", "cert_owner_ids"] {
+        let value = member(body, key);
+        if !value.is_null() {
+            strings(value, key)?;
+        }
+    }
+    let custom = member(body, "custom_attributes");
+    if !custom.is_null() && !custom.is_array() {
+        return Err(wrong("custom_attributes"));
+    }
+    let known = ["ct_log_option", "dcv_method", "renewal_of_order_id", "skip_domain_validation"];
+    let of_ca = object(member(body, "ca_attributes"), "ca_attributes", &known)?;
+    for (key, value) in of_ca {
+        let fits = match key.as_str() {
+            "dcv_method" => value.as_str().is_some_and(|method| DCV_METHODS.contains(&method)),
+            "renewal_of_order_id" => value.is_i64(),
+            "skip_domain_validation" => value.is_boolean(),
+            _ => value.is_string(),
+        };
+        if !fits {
+            return Err(wrong(key));
+        }
+    }
+    Ok(())
+}
+
+const DCV_METHODS: [&str; 3] = ["dns-cname-token", "dns-txt-token", "http-token"];
 
 /// The subject that counts, of the body's and the signing request's.
 pub fn reconciled(rule: SubjectRule, body: Subject, csr: &Csr, profile: &ProfileSpec) -> Result<Subject, ApiError> {

@@ -9,12 +9,16 @@ pub struct Variants {
     pub refusals: Refusals,
     pub unknown_path: UnknownPath,
     pub profile_list: ProfileList,
+    /// The most profiles that a page may have.
+    pub profile_limit: usize,
     pub profile_spelling: ProfileSpelling,
     /// What becomes of `validity` where the profile forbids the override.
     pub forbidden_validity: Excess,
     /// What becomes of a validity that outlives the issuing CA.
     pub overlong_validity: Excess,
     pub subject_rule: SubjectRule,
+    /// Whether the names in a signing request, where it holds any, must be those of the body or of the old certificate.
+    pub csr_names_must_match: bool,
     pub seats: Seats,
     /// The status of a successful POST certificate.
     pub issue_status: u16,
@@ -23,6 +27,8 @@ pub struct Variants {
     /// Whether a renew of a profile that needs approval answers with a request id; otherwise it issues at once.
     pub renew_may_pend: bool,
     pub renewed_expiry: RenewedExpiry,
+    /// Whether the refusal of an early renewal says until when.
+    pub too_early_names_date: bool,
     /// Whether a pending answer carries empty `serial_number` and `certificate`.
     pub pending_has_empty_fields: bool,
     /// Whether PENDING and REJECTED come with more than the status.
@@ -45,6 +51,8 @@ pub struct Variants {
     pub dates: DateStyle,
     /// Whether search answers hold `has_more`.
     pub has_more: bool,
+    /// Whether `valid_from` may have no last day, as `valid_to` may.
+    pub open_valid_from: bool,
     /// Whether search takes and shows its status words in upper case.
     pub upper_case_status: bool,
     pub me: MeShape,
@@ -54,6 +62,10 @@ pub struct Variants {
     pub old_hello: bool,
     /// Whether a request without `User-Agent` is refused.
     pub requires_user_agent: bool,
+    /// Whether a body without `Content-Length` is refused.
+    pub requires_content_length: bool,
+    /// Whether a key may come beside a client certificate.
+    pub key_beside_certificate: bool,
     /// So many requests of one key in this time; one more is answered by 429.
     pub rate_limit: Option<(usize, Duration)>,
 }
@@ -65,15 +77,18 @@ impl Default for Variants {
             refusals: Refusals::default(),
             unknown_path: UnknownPath::Page200,
             profile_list: ProfileList::Bare,
+            profile_limit: 100,
             profile_spelling: ProfileSpelling::default(),
             forbidden_validity: Excess::Refused,
             overlong_validity: Excess::Ignored,
             subject_rule: SubjectRule::MustMatch,
+            csr_names_must_match: true,
             seats: Seats::Automatic,
             issue_status: 201,
             renew_status: 200,
             renew_may_pend: true,
             renewed_expiry: RenewedExpiry::Added,
+            too_early_names_date: true,
             pending_has_empty_fields: false,
             pickup_has_companions: false,
             request_lifetime: None,
@@ -86,11 +101,14 @@ impl Default for Variants {
             details_in_pem: false,
             dates: DateStyle::Zulu,
             has_more: true,
+            open_valid_from: false,
             upper_case_status: false,
             me: MeShape::RoleNames,
             hello_checks_key: true,
             old_hello: false,
             requires_user_agent: false,
+            requires_content_length: false,
+            key_beside_certificate: false,
             rate_limit: None,
         }
     }
@@ -115,6 +133,11 @@ pub struct Refusals {
     pub duplicate: Refusal,
     pub too_early: Refusal,
     pub already_renewed: Refusal,
+    /// A renewal of what is revoked or suspended.
+    pub revoked: Refusal,
+    /// A renewal of what has ended.
+    pub expired: Refusal,
+    /// A revocation of what is revoked.
     pub already_revoked: Refusal,
     pub collision: Refusal,
     pub unknown_serial: Refusal,
@@ -132,6 +155,8 @@ impl Default for Refusals {
             duplicate: Refusal::of(400, "duplicate_error"),
             too_early: Refusal::of(400, "invalid_request"),
             already_renewed: Refusal::of(400, "invalid_request"),
+            revoked: Refusal::of(400, "invalid_request"),
+            expired: Refusal::of(400, "invalid_request"),
             already_revoked: Refusal::of(400, "invalid_request"),
             collision: Refusal::of(400, "invalid_request"),
             unknown_serial: Refusal::of(404, "entity_not_found"),
@@ -231,6 +256,8 @@ pub enum Seats {
     Only(Vec<String>),
     /// The seat id must equal the common name.
     EqualCommonName,
+    /// Made at issuance; all valid certificates of a seat have one common name.
+    OneName,
 }
 
 /// When a renewed certificate ends.
@@ -274,4 +301,6 @@ pub enum MeShape {
     RoleObjects,
     /// `{"user": {"permissions": ["…"]}}`
     Nested,
+    /// Without a word on roles.
+    NoRoles,
 }

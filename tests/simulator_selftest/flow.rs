@@ -239,16 +239,17 @@ fn search_filters_and_pages() {
     let search = |query: &str| caller.get(&format!("/mpki/api/v1/certificate-search?{query}")).json;
     let today = clock::day(clock::now() - 60);
     let profile = format!("profile_id={}", caller.profile);
-    let cases: [(&str, u64); 9] = [
+    let cases: [(&str, u64); 10] = [
         ("", 3),
         ("status=issued", 2),
         ("status=revoked", 1),
         ("seat_id=www.example.com&common_name=www.example.com", 3),
         ("seat_id=other", 0),
         (&profile, 3),
-        (&format!("valid_from={today}_"), 3),
+        (&format!("valid_from={today}_9999-12-31"), 3),
+        (&format!("valid_to={today}_"), 3),
         (&format!("valid_from={today}_{today}"), 3),
-        ("valid_from=_2020-01-01", 0),
+        ("valid_to=_2020-01-01", 0),
     ];
     for (query, total) in cases {
         assert_eq!(search(query)["total"], json!(total), "{query}");

@@ -1,11 +1,13 @@
 //! Each wrong request gets the error that the API would give.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::caller::{self, Caller, ISSUE, csr, key_of, p256};
-use crate::simulator::{AttributeSpec, ProfileSpec, Source};
+use crate::simulator::{Access, AttributeSpec, CertificateStatus, ProfileSpec, Source};
 
 #[track_caller]
 fn refused(caller: &Caller, body: &Value, status: u16, code: &str, part_of_message: &str) {
@@ -66,6 +68,13 @@ fn a_body_of_the_wrong_shape_is_refused() {
         (&format!("{san}/ip_addresses"), json!(["192.0.2.256"]), 400, input, "not valid for 'ip_addresses'"),
         (&format!("{san}/emails"), json!(["nobody"]), 400, input, "not valid for 'emails'"),
         (&format!("{san}/uris"), json!(["nothing"]), 400, input, "not valid for 'uris'"),
+        ("/tags", json!("web"), 400, input, "Wrong input"),
+        ("/tags", json!([{"name": "web"}]), 400, input, "Wrong input"),
+        ("/custom_attributes", json!({"id": 7}), 400, input, "Wrong input"),
+        ("/ca_attributes", json!({"order": 7}), 400, input, "Unrecognized field 'order'"),
+        ("/ca_attributes", json!({"renewal_of_order_id": "7"}), 400, input, "Wrong input"),
+        ("/ca_attributes", json!({"skip_domain_validation": "true"}), 400, input, "Wrong input"),
+        ("/ca_attributes", json!({"dcv_method": "e-mail"}), 400, input, "Wrong input"),
         (&format!("{san}/user_principal_names"), json!(["x@y"]), 400, "invalid_request", "not configured"),
     ];
     for (pointer, value, status, code, message) in cases {
@@ -85,6 +94,73 @@ fn a_signing_request_must_be_signed_by_its_own_key() {
     der.push(0);
     let body = with(&caller.body(), "/csr", json!(STANDARD.encode(&der)));
     refused(&caller, &body, 400, "mandatory_attribute_unavailable", "trailing data");
+}
+
+/// A signing request that names these hosts.
+fn csr_with_names(names: &[&str]) -> String {
+    let mut params =
+        rcgen::CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "www.example.com");
+    params.serialize_request(&p256()).unwrap().pem().unwrap()
+}
+
+#[test]
+fn the_names_of_a_signing_request_agree_with_those_that_count() {
+    let caller = Caller::new(ProfileSpec::default());
+    let all = ["www.example.com", "example.com", "192.0.2.1"];
+    let less = csr_with_names(&all[..2]);
+    let more = csr_with_names(&[&all[..], &["other.example.com"]].concat());
+    for wrong in [&less, &more] {
+        refused(&caller, &with(&caller.body(), "/csr", json!(wrong)), 400, "invalid_request", "alternative names");
+    }
+    let body = with(&caller.body(), "/csr", json!(csr_with_names(&["192.0.2.1", "example.com", "www.example.com"])));
+    let issued = caller.post(ISSUE, &body);
+    assert_eq!(issued.status, 201, "in any order: {}", issued.text);
+    let window = Some(Duration::from_secs(365 * 86_400));
+    caller.simulator.change_profile(&caller.profile, |profile| profile.renewal_window_override = window);
+    let path = format!("{ISSUE}/{}/renew", issued.str("serial_number"));
+    let answer = caller.post(&path, &json!({"csr": less}));
+    assert_eq!((answer.status, answer.json["errors"][0]["field"].as_str()), (400, Some("csr")), "{}", answer.text);
+    caller.simulator.change_variants(|variants| variants.csr_names_must_match = false);
+    assert_eq!(caller.post(&path, &json!({"csr": less})).status, 200);
+}
+
+#[test]
+fn only_what_is_in_force_is_renewed() {
+    let caller = Caller::new(ProfileSpec::default());
+    let serial = caller.issued();
+    caller.simulator.change(|state| state.issued[0].not_after = 1_000_000_000);
+    assert!(caller.renew(&serial).message().ends_with("certificate is expired"));
+    let serial = caller.issued();
+    assert!(caller.renew(&serial).message().contains("renewal is not permitted until 20"));
+    caller.simulator.change_variants(|variants| variants.too_early_names_date = false);
+    assert!(caller.renew(&serial).message().ends_with("certificate is not within its renewal window"));
+    assert!(caller.simulator.revoke(&serial));
+    assert!(caller.renew(&serial).message().ends_with("certificate is revoked"));
+    caller.simulator.change(|state| state.issued[1].status = CertificateStatus::Suspended);
+    assert!(caller.renew(&serial).message().ends_with("certificate is suspended"));
+}
+
+#[test]
+fn a_client_certificate_comes_without_a_key() {
+    let caller = Caller::new(ProfileSpec::default()).identified();
+    caller.simulator.require(Access::ClientCertificate);
+    let list = "/mpki/api/v2/profile";
+    assert_eq!(caller.send(caller.bare("GET", list)).unwrap().status, 200);
+    assert_eq!(caller.get(list).status, 401, "a key beside it");
+    caller.simulator.change_variants(|variants| variants.key_beside_certificate = true);
+    assert_eq!(caller.get(list).status, 200);
+}
+
+#[test]
+fn a_body_has_a_length_where_that_is_required() {
+    let caller = Caller::new(ProfileSpec::default());
+    caller.simulator.change_variants(|variants| variants.requires_content_length = true);
+    assert_eq!(caller.issue().status, 201);
+    let chunked = caller.request("POST", ISSUE, &caller.body()).header("transfer-encoding", "chunked");
+    let answer = caller.send(chunked).unwrap();
+    assert_eq!(answer.status, 411, "{}", answer.text);
 }
 
 #[test]
@@ -214,8 +290,16 @@ fn lists_have_bounds() {
             assert_eq!((answer.status, answer.code()), (400, code), "{path}{query}");
         }
     }
+    for path in [format!("/mpki/api/v2/profile/{}?limit=1", caller.profile), "/account/api/v1/user/me?x=1".to_owned()] {
+        assert_eq!(caller.get(&path).code(), "invalid_input_field", "{path}");
+    }
+    caller.simulator.change_variants(|variants| variants.profile_limit = 10);
+    assert_eq!(caller.get("/mpki/api/v2/profile?limit=11").json["errors"][0]["max_limit"], json!(10));
+    assert_eq!(caller.get("/mpki/api/v2/profile?limit=10").json.as_array().unwrap().len(), 10);
     let search = "/mpki/api/v1/certificate-search";
-    for query in ["?status=ISSUED", "?valid_from=2026-11-24", "?valid_from=_", "?valid_to=yesterday_"] {
+    for query in
+        ["?status=ISSUED", "?valid_from=2026-11-24", "?valid_from=_", "?valid_from=2026-11-24_", "?valid_to=yesterday_"]
+    {
         assert_eq!(caller.get(&format!("{search}{query}")).code(), "invalid_input_field", "{query}");
     }
 }

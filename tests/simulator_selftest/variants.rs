@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::caller::{Caller, ISSUE, csr, p256};
+use crate::caller::{self, Caller, ISSUE, csr, p256};
 use crate::simulator::{
     AttributeSpec, ChainOrder, DateStyle, Excess, Issuance, MeShape, ProfileList, ProfileSpec, Refusal, RenewedExpiry,
     Seats, SubjectRule, UnknownPath, Variants,
@@ -95,10 +95,19 @@ fn subjects_and_seats() {
         (Seats::Only(vec!["other".to_owned()]), 404),
         (Seats::Only(vec!["www.example.com".to_owned()]), 201),
         (Seats::EqualCommonName, 201),
+        (Seats::OneName, 201),
     ];
     for (seats, status) in seats {
         assert_eq!(caller_with(|variants| variants.seats = seats).issue().status, status);
     }
+    let caller = caller_with(|variants| variants.seats = Seats::OneName);
+    caller.issued();
+    caller.issued();
+    let mut body = caller::body(&caller.profile, &csr(&p256(), &[("common_name", "other.example.com")]));
+    body["attributes"]["subject"]["common_name"] = json!("other.example.com");
+    assert_eq!(caller.post(ISSUE, &body).status, 404);
+    body["seat"]["seat_id"] = json!("other.example.com");
+    assert_eq!(caller.post(ISSUE, &body).status, 201);
 }
 
 #[test]
@@ -197,6 +206,7 @@ fn who_calls_and_hello() {
     let me = |shape: MeShape| caller_with(|variants| variants.me = shape).get("/account/api/v1/user/me").json;
     let role = Value::from("EM_EPKI_USER_&_CERT_MANAGER");
     assert_eq!(me(MeShape::RoleObjects)["roles"][0]["name"], role);
+    assert_eq!(me(MeShape::NoRoles).get("roles"), None);
     assert_eq!(me(MeShape::Nested)["user"]["permissions"][0], role);
     let caller = caller_with(|variants| {
         variants.hello_checks_key = false;
@@ -218,4 +228,11 @@ fn rates_and_the_life_of_a_request() {
     caller.simulator.change_profile(&caller.profile, |profile| profile.issuance = issuance);
     let id = caller.issue().str("request_id").to_owned();
     assert_eq!(caller.pick_up(&id).status, 404);
+    caller.simulator.change_variants(|variants| variants.request_lifetime = None);
+    caller.simulator.change_profile(&caller.profile, |profile| {
+        profile.issuance = Issuance::Pending { approve_after: Some(Duration::ZERO) };
+        profile.rejects = true;
+    });
+    let id = caller.issue().str("request_id").to_owned();
+    assert_eq!(caller.pick_up(&id).str("status"), "REJECTED");
 }

@@ -133,7 +133,7 @@ fn a_profile_is_read_before_a_submission_if_the_last_reading_is_over_an_hour_old
     case.reading.read_at = Some(case.now - HOUR + SECOND);
     check(&case, "submit", "nothing is installed");
     case.reading.read_at = Some(case.now - HOUR);
-    check(&case, "read-profile", "is being read");
+    check(&case, "read-profile", "has to be read first");
     let until = case.now + MINUTE;
     let failed = FailedReading { failure: failure(FailureClass::ApiUnreachable), count: 1, until };
     case.reading.failure = Some(failed);
@@ -230,7 +230,7 @@ fn failures_wait_on_the_ladder_and_never_longer_than_a_tenth_of_what_is_left() {
         let events: Vec<_> = (0..count).map(|_| (at, fail(class, None))).collect();
         Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(&events)
     };
-    check(&case(47 * SECOND, 1, FailureClass::RequestRefused), "wait", "failed 1 time, last: it said no");
+    check(&case(47 * SECOND, 1, FailureClass::RequestRefused), "wait", "failed: it said no");
     check(&case(73 * SECOND, 1, FailureClass::RequestRefused), "submit", "due: ");
     check(&case(4 * HOUR, 12, FailureClass::RequestRefused), "wait", "failed 12 times");
     check(&case(8 * HOUR, 12, FailureClass::RequestRefused), "submit", "due: ");

@@ -181,6 +181,66 @@ fn every_algorithm_of_the_cas_is_judged() {
     }
 }
 
+/// The certificate, signed anew by RSASSA-PSS.
+fn pss(certificate: &Certificate, by: &Ca) -> Certificate {
+    use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
+    let id = |writer: yasna::DERWriter<'_>| {
+        writer.write_sequence(|id| id.next().write_der(rustls_pki_types::alg_id::RSA_PSS_SHA256.as_ref()));
+    };
+    let parsed = certificate.parsed().unwrap();
+    let parts =
+        yasna::parse_der(parsed.tbs_certificate.as_ref(), |tbs| tbs.collect_sequence_of(|part| part.read_der()));
+    let signed = yasna::construct_der(|writer| {
+        writer.write_sequence(|tbs| {
+            for (at, part) in parts.unwrap().iter().enumerate() {
+                if at == 2 { id(tbs.next()) } else { tbs.next().write_der(part) }
+            }
+        });
+    });
+    let key = RsaKeyPair::from_pkcs8(&by.key.serialize_der()).unwrap();
+    let mut signature = vec![0; key.public_modulus_len()];
+    key.sign(&RSA_PSS_SHA256, &aws_lc_rs::rand::SystemRandom::new(), &signed, &mut signature).unwrap();
+    let der = yasna::construct_der(|writer| {
+        writer.write_sequence(|parts| {
+            parts.next().write_der(&signed);
+            id(parts.next());
+            parts.next().write_bitvec_bytes(&signature, signature.len() * 8);
+        });
+    });
+    Certificate::from_der(&der).unwrap()
+}
+
+#[test]
+fn rsassa_pss_is_judged() {
+    let rsa = || KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let root = Ca::root_with("Root", rsa(), |_| {});
+    let (issuing, other) = (root.below_with("Issuing", rsa(), |_| {}), root.below_with("Issuing", rsa(), |_| {}));
+    let leaf = pss(&leaf_of(&issuing), &issuing);
+    check(&leaf, &[&pss(&issuing.certificate, &root), &root.certificate], &[], "Issuing < Root");
+    let forged = pss(&leaf_of(&issuing), &other);
+    check(&forged, &[&issuing.certificate, &root.certificate], &[], &flawed("the signature does not verify"));
+}
+
+#[test]
+fn a_name_in_another_string_type_is_the_same_name() {
+    let root = Ca::root("Root  CA");
+    let named = |name: &str| {
+        let mut params = root.params.clone();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let name = rcgen::DnValue::PrintableString(name.try_into().unwrap());
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = KeyPair::from_pem(&root.key.serialize_pem()).unwrap();
+        leaf_of(&Ca { params, key, certificate: root.certificate.clone() })
+    };
+    check(&named("root ca"), &[&root.certificate], &[], " < Root CA");
+    check(
+        &named("Root CB"),
+        &[&root.certificate],
+        &[],
+        "the certificate of \"Root CB\", which issued \"leaf.example\", did not come and the profile does not show it",
+    );
+}
+
 #[test]
 fn what_cannot_be_judged_is_told_and_avoided() {
     let root = Ca::root("Root");

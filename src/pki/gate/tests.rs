@@ -169,6 +169,42 @@ fn the_common_name_is_a_name() {
 }
 
 #[test]
+fn the_common_name_may_be_written_in_either_form() {
+    let named = |case: &mut Case, wanted, dns: &[&str], common_name: &str| {
+        case.common_name = Some(wanted);
+        case.names = Sans::default();
+        case.leaf.subject_alt_names = dns.iter().map(|name| SanType::DnsName((*name).try_into().unwrap())).collect();
+        case.leaf.distinguished_name.push(DnType::CommonName, common_name);
+    };
+    check(|case| named(case, "bücher.example", &["xn--bcher-kva.example"], "x"), "accepted");
+    check(|case| named(case, "bücher.example", &[], "xn--bcher-kva.example"), "accepted");
+    check(|case| named(case, "xn--bcher-kva.example", &[], "Bücher.example"), "accepted");
+    check(|case| named(case, "*.bücher.example", &["*.xn--bcher-kva.example"], "x"), "accepted");
+    check(|case| named(case, "2001:DB8:0::1", &[], "2001:db8::1"), "accepted");
+    check(
+        |case| named(case, "bücher.example", &["xn--bcher-kva.example.com"], "bucher.example"),
+        "refused: names are missing: bücher.example (the common name); it has bucher.example (the common name), \
+         xn--bcher-kva.example.com | it has names that were not asked for, which exact_names refuses: \
+         xn--bcher-kva.example.com",
+    );
+}
+
+#[test]
+fn the_local_part_of_an_address_has_its_case() {
+    let add = |case: &mut Case, wanted: &str, there: &str| {
+        case.names.emails.push(wanted.to_owned());
+        case.leaf.subject_alt_names.push(SanType::Rfc822Name(there.try_into().unwrap()));
+        case.exact_names = false;
+    };
+    check(|case| add(case, "a@example.com", "a@EXAMPLE.COM"), "accepted");
+    check(
+        |case| add(case, "a@example.com", "A@example.com"),
+        "refused: names are missing: a@example.com; it has www.example.com (the common name), www.example.com, \
+         192.0.2.1, A@example.com",
+    );
+}
+
+#[test]
 fn extra_names_are_told_or_refused() {
     let add = |case: &mut Case| case.leaf.subject_alt_names.push(SanType::DnsName("x.example.com".try_into().unwrap()));
     check(

@@ -82,7 +82,7 @@ fn with_curve(sec1: &[u8], curve: &[u8]) -> Vec<u8> {
 fn what_is_no_key_is_told_apart() {
     #[track_caller]
     fn check(text: &str, expected: KeyError) {
-        assert_eq!(PrivateKey::from_pem(text.as_bytes()).unwrap_err(), expected);
+        assert_eq!(PrivateKey::from_pem(text.as_bytes()).err(), Some(expected));
     }
     let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
     let pem = key.to_pem().to_string();
@@ -99,17 +99,26 @@ fn what_is_no_key_is_told_apart() {
     check(&pem::armour("PRIVATE KEY", b"x"), KeyError::Unusable);
     check(&pem[..pem.len() / 2], KeyError::Pem(PemError::CutOff));
     check("-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----", KeyError::Pem(PemError::Base64));
-    assert_eq!(PrivateKey::from_pem(b"\xff").unwrap_err(), KeyError::NoKey);
+    assert_eq!(PrivateKey::from_pem(b"\xff").err(), Some(KeyError::NoKey));
+}
+
+/// Whether a type has a Debug: the inherent constant, where there is one, hides the trait's.
+struct Shown<T>(std::marker::PhantomData<T>);
+
+trait NotShown {
+    const IS_SHOWN: bool = false;
+}
+
+impl<T> NotShown for Shown<T> {}
+
+impl<T: std::fmt::Debug> Shown<T> {
+    const IS_SHOWN: bool = true;
 }
 
 #[test]
 fn a_key_shows_nothing_of_itself() {
-    let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
-    assert_eq!(format!("{key:?}"), "PrivateKey(ecdsa-p256)");
-    assert_eq!(format!("{:#?}", Some(&key)), "Some(\n    PrivateKey(ecdsa-p256),\n)");
-    let other = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-    let other = PrivateKey::of_pair(&other);
-    assert_eq!(format!("{other:?}"), "PrivateKey(other)");
+    assert!(Shown::<KeyError>::IS_SHOWN);
+    assert!(!Shown::<PrivateKey>::IS_SHOWN);
 }
 
 proptest! {

@@ -14,6 +14,7 @@ pub fn me(state: &State) -> Reply {
             let objects: Vec<_> = roles.iter().map(|role| json!({"id": role, "name": role})).collect();
             json!({"id": "u-1", "service_user": true, "roles": objects})
         }
+        MeShape::NoRoles => json!({"id": "u-1", "email": "renewd@example.com"}),
         MeShape::Nested => json!({"user": {"id": "u-1", "permissions": roles}}),
     };
     Reply::json(200, &body)

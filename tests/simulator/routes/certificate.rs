@@ -44,6 +44,8 @@ fn wanted(state: &State, call: &Call<'_>, profile: &ProfileSpec) -> Result<Wante
     let asked = validate::subject(state, profile, validate::member(attributes, "subject"))?;
     let names = validate::names(state, profile, validate::member(attributes, "extensions"))?;
     let csr = validate::signing_request(profile, part("csr"))?;
+    validate::same_names(state, &csr, &names)?;
+    validate::extras(body)?;
     let subject = validate::reconciled(state.variants.subject_rule, asked, &csr, profile)?;
     let common_name = subject::first(&subject, "common_name");
     let seat = validate::seat(state, body, &common_name)?;

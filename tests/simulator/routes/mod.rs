@@ -9,7 +9,7 @@ mod revoke;
 mod search;
 
 use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use serde_json::Value;
 
 use super::faults::FaultKind;
@@ -146,7 +146,7 @@ impl Call<'_> {
     }
 
     /// `offset` and `limit`, in bounds.
-    fn page(&self) -> Result<(usize, usize), ApiError> {
+    fn page(&self, most: usize) -> Result<(usize, usize), ApiError> {
         let (offset, limit) = (self.number("offset", 0)?, self.number("limit", 20)?);
         if offset < 0 {
             return Err(ApiError::input("offset", "Wrong input or input format."));
@@ -154,9 +154,9 @@ impl Call<'_> {
         if limit < 1 {
             return Err(ApiError::input("limit", "Wrong input or input format."));
         }
-        if limit > 100 || offset + limit > 10_000 {
+        if limit > i64::try_from(most).unwrap() || offset + limit > 10_000 {
             let error = ApiError::new(400, "pagination_limit_exceeded", "The page is too large or too deep");
-            return Err(error.with("max_limit", 100.into()).with("max_result_window", 10_000.into()));
+            return Err(error.with("max_limit", most.into()).with("max_result_window", 10_000.into()));
         }
         Ok((usize::try_from(offset).unwrap(), usize::try_from(limit).unwrap()))
     }
@@ -177,6 +177,10 @@ pub fn answer(state: &mut State, incoming: &Incoming<'_>) -> Result<Reply, ApiEr
     acceptable(incoming.headers)?;
     if state.variants.requires_user_agent && !incoming.headers.contains_key(USER_AGENT) {
         return Err(ApiError::new(400, "invalid_request", "The header User-Agent is required"));
+    }
+    let has_body = matches!(incoming.method, "POST" | "PUT");
+    if state.variants.requires_content_length && has_body && !incoming.headers.contains_key(CONTENT_LENGTH) {
+        return Err(ApiError::new(411, "invalid_request", "The header Content-Length is required"));
     }
     let call = Call {
         method: incoming.method,
@@ -202,7 +206,7 @@ fn dispatch(state: &mut State, endpoint: Endpoint, call: &Call<'_>) -> Result<Re
         Endpoint::Renew => renew::renew(state, call),
         Endpoint::Revoke => revoke::revoke_or_resume(state, call),
         Endpoint::Search => search::search(state, call),
-        Endpoint::User => Ok(account::me(state)),
+        Endpoint::User => call.knows_query(&[]).map(|()| account::me(state)),
         Endpoint::Version => Ok(account::version()),
         Endpoint::Hello => Ok(account::hello(state)),
         Endpoint::Unknown => Ok(unknown_path(state.variants.unknown_path)),
@@ -226,7 +230,8 @@ fn authenticate(state: &mut State, incoming: &Incoming<'_>) -> Result<Option<usi
         ApiError::new(401, "invalid_api_key", message)
     };
     if state.access == Access::ClientCertificate {
-        return if incoming.has_client_certificate { Ok(None) } else { Err(refused()) };
+        let is_alone = state.variants.key_beside_certificate || !incoming.headers.contains_key("x-api-key");
+        return if incoming.has_client_certificate && is_alone { Ok(None) } else { Err(refused()) };
     }
     let secret = incoming.headers.get("x-api-key").and_then(|value| value.to_str().ok()).ok_or_else(refused)?;
     let index = state.keys.iter().position(|key| key.secret == secret && !key.revoked).ok_or_else(refused)?;

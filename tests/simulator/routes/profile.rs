@@ -11,7 +11,7 @@ use super::Call;
 
 pub fn list(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
     call.knows_query(&["offset", "limit", "sort", "api_token_id"])?;
-    let (offset, limit) = call.page()?;
+    let (offset, limit) = call.page(state.variants.profile_limit)?;
     let page = state.profiles.iter().skip(offset).take(limit);
     let profiles: Vec<Value> = page.map(|profile| render(state, call, profile)).collect();
     let body = match state.variants.profile_list {
@@ -23,6 +23,7 @@ pub fn list(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
 }
 
 pub fn single(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
+    call.knows_query(&[])?;
     let refusal = &state.variants.refusals.unknown_profile;
     let unknown = || refusal.error(format!("User has no access to the profile with id = {}", call.id));
     let profile = state.profile(call.id).ok_or_else(unknown)?;

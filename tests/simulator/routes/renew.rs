@@ -29,14 +29,21 @@ fn is_renewable(state: &State, old: &IssuedRecord, profile: &ProfileSpec) -> Res
     let refusals = &state.variants.refusals;
     let failed = |why: String| format!("Failed to renew the specified certificate: {why}");
     if old.status != CertificateStatus::Issued {
-        return Err(refusals.already_renewed.error(failed("certificate is revoked".to_owned())));
+        return Err(refusals.revoked.error(failed(format!("certificate is {}", old.status_word()))));
     }
     if old.renewed {
         return Err(refusals.already_renewed.error(failed("certificate is already renewed".to_owned())));
     }
+    if old.not_after < clock::now() {
+        return Err(refusals.expired.error(failed("certificate is expired".to_owned())));
+    }
     let opens = old.not_after - i64::try_from(profile.renewal_window().as_secs()).unwrap();
     if clock::now() < opens {
-        let why = format!("renewal is not permitted until {}[UTC]", clock::zulu(opens));
+        let why = if state.variants.too_early_names_date {
+            format!("renewal is not permitted until {}[UTC]", clock::zulu(opens))
+        } else {
+            "certificate is not within its renewal window".to_owned()
+        };
         return Err(refusals.too_early.error(failed(why)));
     }
     Ok(())
@@ -59,6 +66,7 @@ fn wanted(
             "Failed to renew the specified certificate: the subject DN of the CSR differs from the certificate's";
         return Err(ApiError::new(400, "invalid_request", message).field("csr"));
     }
+    validate::same_names(state, &csr, &old.names)?;
     Ok(Wanted {
         profile_id: profile.id.clone(),
         seat: old.seat.clone(),

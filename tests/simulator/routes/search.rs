@@ -28,8 +28,12 @@ const PARAMETERS: [&str; 14] = [
 
 pub fn search(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
     call.knows_query(&PARAMETERS)?;
-    let (offset, limit) = call.page()?;
+    let (offset, limit) = call.page(100)?;
     let (started, ended) = (range(call, "valid_from")?, range(call, "valid_to")?);
+    let is_closed = started.as_ref().is_none_or(|days| days.from.is_some() && days.to.is_some());
+    if !is_closed && !state.variants.open_valid_from {
+        return Err(ApiError::input("valid_from", "Wrong input or input format."));
+    }
     check_status(state, call)?;
     let fits = |record: &&IssuedRecord| {
         matches(call, record)

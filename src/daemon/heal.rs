@@ -1,0 +1,245 @@
+//! Healing without the loop and without the API: finishes, for one certificate after the other, what an install left
+//! half done. What is done and in which order is the executor's; here it is only kept from asking anybody.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, RwLock};
+
+use tokio::sync::mpsc;
+
+use crate::api::{
+    Answer, Details, Formats, IssueRequest, Me, Page, Pickup, RenewRequest, SearchPage, SearchQuery, Tlm,
+};
+use crate::config::Main;
+use crate::core::admission::Pace;
+use crate::core::decide::{Action, Surroundings};
+use crate::core::entry::Entry;
+use crate::core::event::Event;
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::{ProfileId, RequestId, SerialNumber};
+use crate::core::observed::Observed;
+use crate::core::profile::Profile;
+use crate::core::record::Record;
+use crate::core::text::Text;
+use crate::store::disk::Disk;
+use crate::store::journal::{self, Journal};
+use crate::store::layout::Layout;
+use crate::store::lock::{Lock, LockError};
+use crate::store::real_disk::RealDisk;
+use crate::store::{observe, pending, readings};
+
+use super::clock::{Clock, SystemClock};
+use super::context::Context;
+use super::execute::Bench;
+use super::fleet::Managed;
+use super::kept;
+use super::message::Message;
+use super::profiles::Profiles;
+use super::run::Mode;
+use super::setup::{self, StartError};
+
+/// What became of one certificate that was not as it should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Healed {
+    /// The certificate, what was done, or why it could not be.
+    pub line: Text,
+    /// Whether it is whole now.
+    pub is_whole: bool,
+}
+
+/// Heals every certificate of the inventory; those that were whole before are not told of.
+///
+/// # Errors
+///
+/// When somebody else holds the state directory, or it or the inventory cannot be read.
+pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let layout = Layout::new(&main.state_dir);
+    // Before the first start of all there is nothing to heal, and nothing to create.
+    if disk.stat(layout.root()).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Ok(Vec::new());
+    }
+    let _lock = Lock::take(&layout).map_err(|error| match error {
+        LockError::Held(holder) => StartError::Locked(holder),
+        LockError::Disk(failure) => StartError::State(failure),
+    })?;
+    let inventory = setup::inventory(main, &kept::read(&*disk, &layout))?;
+    let (journal, content) = Journal::open(Arc::clone(&disk), &layout, clock.now()).map_err(StartError::State)?;
+    if let Some(remark) = journal::remark(&content) {
+        tracing::error!("{remark}");
+    }
+    let (sender, messages) = mpsc::unbounded_channel();
+    let context = Arc::new(Context {
+        api: RwLock::new(Arc::new(Nobody)),
+        connect: Box::new(|| Ok(Nobody)),
+        ground: setup::ground(main),
+        keep_generations: main.keep_generations,
+        journal: Mutex::new(journal),
+        pace: Mutex::new(Pace::new(main.api.requests_per_minute)),
+        config: main.file.clone(),
+        disk,
+        layout,
+        clock,
+        loop_: sender,
+    });
+    let profiles = Profiles::new(readings::read(&*context.disk, &context.layout));
+    let surroundings = setup::surroundings(main, Mode::Forever, &content);
+    let mut records = setup::records(&content);
+    let mut healer = Healer { context, profiles, surroundings, messages };
+    let mut healed = Vec::new();
+    for entry in inventory.entries {
+        let record = records.remove(&entry.name).unwrap_or_default();
+        healed.extend(healer.treat(Arc::new(entry), record).await);
+    }
+    Ok(healed)
+}
+
+struct Healer {
+    context: Arc<Context<Nobody>>,
+    profiles: Profiles,
+    surroundings: Surroundings,
+    messages: mpsc::UnboundedReceiver<Message>,
+}
+
+impl Healer {
+    async fn treat(&mut self, entry: Arc<Entry>, record: Record) -> Option<Healed> {
+        let mut managed = Managed::new(Arc::clone(&entry), self.observe(&entry), record, self.context.clock.now());
+        let mut done = Vec::new();
+        // An install may leave drift to put back, never more.
+        for _ in 0..MOST_STEPS {
+            let Some(action) = self.next(&mut managed) else { break };
+            match self.perform(&mut managed, action).await {
+                Ok(what) => done.push(what),
+                Err(failure) => {
+                    let remedy = failure.class.remedy();
+                    return told(&entry, false, format!("not healed: {failure}; the daemon tries again; {remedy}"));
+                }
+            }
+            managed.observed = self.observe(&entry);
+        }
+        match &managed.observed {
+            Observed::Damaged(what) => {
+                told(&entry, false, format!("cannot be healed here: {what}; the daemon asks TLM for a new one"))
+            }
+            Observed::Unreadable(what) => {
+                told(&entry, false, format!("cannot be read: {what}; let the service's user read it"))
+            }
+            Observed::Absent | Observed::Installed(_) if done.is_empty() => None,
+            Observed::Absent | Observed::Installed(_) => told(&entry, true, done.join("; ")),
+        }
+    }
+
+    fn observe(&self, entry: &Entry) -> Observed {
+        observe::observe(&*self.context.disk, &self.context.layout, entry)
+    }
+
+    /// The next local step: what was issued and is not live yet, then files that are not as they should be.
+    fn next(&self, managed: &mut Managed) -> Option<Action> {
+        managed.decide(self.profiles.reading(&managed.entry.profile), &self.surroundings, self.context.clock.now());
+        let (disk, layout) = (&*self.context.disk, &self.context.layout);
+        if let Action::Install { attempt, .. } = &managed.decision.action
+            && matches!(pending::read_answer(disk, layout, &managed.entry.name, *attempt), Ok(Some(_)))
+        {
+            return Some(managed.decision.action.clone());
+        }
+        let drift = managed.observed.installed().is_some_and(|installed| !installed.drift.is_empty());
+        drift.then_some(Action::Repair)
+    }
+
+    /// Performs it as the daemon does, journal and all; in a few words what was done.
+    async fn perform(&mut self, managed: &mut Managed, action: Action) -> Result<String, Failure> {
+        let profile = self.profiles.reading(&managed.entry.profile).profile.clone().map(Arc::new);
+        let drift = managed.observed.installed().and_then(|installed| installed.drift.first().cloned());
+        let bench = Bench::new(
+            Arc::clone(&self.context),
+            Arc::clone(&managed.entry),
+            profile,
+            managed.observed.installed().cloned(),
+            managed.record.request.clone(),
+            false,
+        );
+        bench.run(action).await;
+        let mut done = "left as it is".to_owned();
+        while let Ok(message) = self.messages.try_recv() {
+            let Message::Happened(entry) = message else { continue };
+            if let Event::Failed { failure } = &entry.event {
+                return Err(failure.clone());
+            }
+            if let Event::Installed { generation, not_after, .. } = &entry.event {
+                done = format!("installed as generation {generation}, valid until {not_after}");
+            }
+            if entry.event == Event::Repaired {
+                done = drift.iter().fold("put back".to_owned(), |done, what| format!("{done}: {what}"));
+            }
+            managed.record.apply(entry.at, &entry.event);
+        }
+        Ok(done)
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands where there may be nothing to tell")]
+fn told(entry: &Entry, is_whole: bool, what: impl fmt::Display) -> Option<Healed> {
+    Some(Healed { line: Text::new(&format!("{}: {what}", entry.name)), is_whole })
+}
+
+const MOST_STEPS: usize = 3;
+
+/// Stands where the API would: healing asks nobody.
+struct Nobody;
+
+fn nobody<R>() -> Result<R, Failure> {
+    Err(Failure::new(
+        FailureClass::ApiUnreachable,
+        "the rest has to be fetched from TLM, and `renewd heal` asks nobody",
+    ))
+}
+
+impl Tlm for Nobody {
+    async fn profiles(&self, _: Page) -> Result<Vec<Profile>, Failure> {
+        nobody()
+    }
+
+    async fn profile(&self, _: &ProfileId) -> Result<Profile, Failure> {
+        nobody()
+    }
+
+    async fn issue(&self, _: &IssueRequest) -> Result<Answer, Failure> {
+        nobody()
+    }
+
+    async fn renew(&self, _: &RenewRequest) -> Result<Answer, Failure> {
+        nobody()
+    }
+
+    async fn pick_up(&self, _: &RequestId, _: &ProfileId) -> Result<Pickup, Failure> {
+        nobody()
+    }
+
+    async fn details(&self, _: &SerialNumber, _: Option<&str>) -> Result<Details, Failure> {
+        nobody()
+    }
+
+    async fn formats(&self, _: &SerialNumber, _: Option<&str>) -> Result<Formats, Failure> {
+        nobody()
+    }
+
+    async fn search(&self, _: &SearchQuery, _: Page) -> Result<SearchPage, Failure> {
+        nobody()
+    }
+
+    async fn me(&self) -> Result<Me, Failure> {
+        nobody()
+    }
+
+    fn use_next_key(&self) -> bool {
+        false
+    }
+
+    fn credential(&self) -> String {
+        "none".to_owned()
+    }
+
+    async fn version(&self) -> Result<String, Failure> {
+        nobody()
+    }
+}

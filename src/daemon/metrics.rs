@@ -1,0 +1,200 @@
+//! The metrics: counted as things happen, and measured from the status when somebody asks. OpenMetrics text.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::api::Seen;
+use crate::core::breaker::ApiState;
+use crate::core::event::Event;
+use crate::core::name::HookName;
+use crate::core::reason::State;
+use crate::core::time::Timestamp;
+
+use super::fleet::Managed;
+use super::hooks::Ended;
+use super::status::Facts;
+
+/// Labels in their order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Labels<const N: usize>([(&'static str, String); N]);
+
+impl<const N: usize> EncodeLabelSet for Labels<N> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.iter().try_for_each(|label| (label.0, label.1.as_str()).encode(encoder.encode_label()))
+    }
+}
+
+type Counters<const N: usize> = Family<Labels<N>, Counter>;
+type Durations = Family<Labels<1>, Histogram, fn() -> Histogram>;
+
+/// What is counted over the life of the daemon.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    submissions: Counters<1>,
+    hook_runs: Counters<2>,
+    requests: Counters<2>,
+    durations: Durations,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let submissions = Counters::default();
+        for result in SUBMISSION_RESULTS {
+            // A rate needs its zero: what has not happened yet is 0, not absent.
+            drop(submissions.get_or_create(&Labels([("result", (*result).to_owned())])));
+        }
+        Self {
+            submissions,
+            hook_runs: Counters::default(),
+            requests: Counters::default(),
+            durations: Durations::new_with_constructor(histogram),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts what came of a submission.
+    pub fn happened(&self, event: &Event) {
+        let result = match event {
+            Event::Issued { .. } => "issued",
+            Event::Pending { .. } => "pending",
+            Event::NotAccepted { .. } | Event::AnswerLost { .. } => "failed",
+            Event::Rejected { .. } => "rejected",
+            Event::Submitting { .. }
+            | Event::LookedUp { .. }
+            | Event::Polled { .. }
+            | Event::PickupUnknown { .. }
+            | Event::Held { .. }
+            | Event::Waits { .. }
+            | Event::GateRefused { .. }
+            | Event::Abandoned { .. }
+            | Event::KeyForgotten { .. }
+            | Event::Installed { .. }
+            | Event::Repaired
+            | Event::HookDone { .. }
+            | Event::HookFailed { .. }
+            | Event::Failed { .. }
+            | Event::StatusChecked { .. }
+            | Event::StatusUnread
+            | Event::RenewalAsked
+            | Event::LetGo
+            | Event::Unknown => return,
+        };
+        self.submissions.get_or_create(&Labels([("result", result.to_owned())])).inc();
+    }
+
+    /// Counts a run of a hook.
+    pub fn hook_ended(&self, hook: &HookName, ended: &Ended) {
+        let result = match ended {
+            Ended::Done => "ok",
+            Ended::Failed(_) => "failed",
+            Ended::TimedOut(_) => "timeout",
+            Ended::Stopped => return,
+        };
+        self.hook_runs.get_or_create(&Labels([("hook", hook.to_string()), ("result", result.to_owned())])).inc();
+    }
+
+    /// Counts a request to the API.
+    pub fn seen(&self, seen: &Seen) {
+        let endpoint = ("endpoint", seen.endpoint.to_string());
+        let status = seen.status.map_or_else(|| "error".to_owned(), |status| status.to_string());
+        self.requests.get_or_create(&Labels([endpoint.clone(), ("status", status)])).inc();
+        self.durations.get_or_create(&Labels([endpoint])).observe(seen.took.as_secs_f64());
+    }
+
+    /// Everything as OpenMetrics text.
+    ///
+    /// # Errors
+    ///
+    /// None that is known: the text is written to memory.
+    pub fn text<'a>(
+        &self,
+        facts: &Facts<'_>,
+        fleet: impl Iterator<Item = &'a Managed>,
+    ) -> Result<String, std::fmt::Error> {
+        let mut registry = Registry::with_prefix("renewd");
+        registry.register("submissions", "What came of requests to TLM for a certificate", self.submissions.clone());
+        registry.register("hook_runs", "Runs of hooks, by how they ended", self.hook_runs.clone());
+        registry.register("api_requests", "Requests to the API, by status or error", self.requests.clone());
+        registry.register("api_request_duration_seconds", "How long requests to the API took", self.durations.clone());
+        measure_certificates(&mut registry, fleet);
+        measure_whole(&mut registry, facts);
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
+
+fn measure_certificates<'a>(registry: &mut Registry, fleet: impl Iterator<Item = &'a Managed>) {
+    let [not_after, not_before, renew_at, failures] = std::array::from_fn(|_| Family::<Labels<1>, Gauge>::default());
+    let state = Family::<Labels<2>, Gauge>::default();
+    let count: Gauge = Gauge::default();
+    for managed in fleet {
+        count.inc();
+        let name = || ("name", managed.entry.name.to_string());
+        let set = |family: &Family<Labels<1>, Gauge>, at: Option<Timestamp>| {
+            if let Some(at) = at {
+                family.get_or_create(&Labels([name()])).set(at.seconds());
+            }
+        };
+        let installed = managed.observed.installed();
+        set(&not_after, installed.map(|installed| installed.not_after));
+        set(&not_before, installed.map(|installed| installed.not_before));
+        set(&renew_at, managed.decision.renew_at);
+        failures.get_or_create(&Labels([name()])).set(managed.record.trouble.count.into());
+        let own = managed.decision.reason.state();
+        for one in State::ALL {
+            state.get_or_create(&Labels([name(), ("state", one.to_string())])).set((one == own).into());
+        }
+    }
+    let help = "End of the validity of the installed certificate";
+    registry.register("certificate_not_after_timestamp_seconds", help, not_after);
+    let help = "Start of the validity of the installed certificate";
+    registry.register("certificate_not_before_timestamp_seconds", help, not_before);
+    registry.register("certificate_renew_at_timestamp_seconds", "When the certificate is renewed", renew_at);
+    registry.register("certificate_failures", "Failures in a row", failures);
+    registry.register("certificate_state", "1 for the state of the certificate, 0 for the others", state);
+    registry.register("inventory_certificates", "Certificates in the inventory", count);
+}
+
+fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {
+    let one = |value: i64| {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(value);
+        gauge
+    };
+    let api = Family::<Labels<1>, Gauge>::default();
+    let own = facts.breaker.state();
+    for state in ApiState::ALL {
+        api.get_or_create(&Labels([("state", state.as_str().to_owned())])).set((state == own).into());
+    }
+    registry.register("api_state", "1 for the state of the API, 0 for the others", api);
+    let files = Family::<Labels<1>, Gauge>::default();
+    for (state, loaded) in [("loaded", true), ("refused", false)] {
+        let count = facts.files.iter().filter(|file| file.problems.is_empty() == loaded).count();
+        files.get_or_create(&Labels([("state", state.to_owned())])).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    registry.register("inventory_files", "Drop-in files, by what became of them", files);
+    let loaded = facts.config_error.is_none();
+    registry.register("config_loaded", "Whether renewd.toml as it is on the disk is in force", one(loaded.into()));
+    if let Some(offset) = facts.clock.offset_seconds() {
+        registry.register("clock_offset_seconds", "How far the API's clock is ahead of the host's", one(offset));
+    }
+    let help = "When the loop last looked whether anything is due";
+    registry.register("last_pass_timestamp_seconds", help, one(facts.now.seconds()));
+    let info = Family::<Labels<1>, Gauge>::default();
+    info.get_or_create(&Labels([("version", env!("CARGO_PKG_VERSION").to_owned())])).set(1);
+    registry.register("build_info", "Always 1; the version is the label", info);
+}
+
+/// From a kept connection on the same site to the time-out.
+fn histogram() -> Histogram {
+    Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+const SUBMISSION_RESULTS: &[&str] = &["issued", "pending", "failed", "rejected"];

@@ -1,0 +1,119 @@
+//! The metrics by listener and text file: every one that the contract names, and what happens when they cannot be shown.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use crate::files::Targets;
+use crate::host::Host;
+
+fn ask(address: SocketAddr, request: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn scrape(address: SocketAddr) -> Option<String> {
+    ask(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").filter(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// The metrics with the names of their labels, sorted.
+fn names(text: &str) -> BTreeSet<String> {
+    let name = |line: &str| {
+        let (name, labels) = line.split_once(['{', ' ']).unwrap();
+        let labels = if line.contains('{') { labels.split_once('}').unwrap().0 } else { "" };
+        let keys: Vec<&str> = labels.split(',').filter_map(|label| label.split_once('=')).map(|(key, _)| key).collect();
+        format!("{name}{{{}}}", keys.join(","))
+    };
+    text.lines().filter(|line| line.starts_with("renewd_")).map(name).collect()
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
+    let mut host = Host::with_www();
+    let address = free_address();
+    host.configure(&format!("[metrics]\nlisten = \"{address}\"\n[hook.tell]\ncommand = [\"/bin/true\"]\n"), "");
+    host.entry("www", "hooks = [\"tell\"]\n");
+    host.start();
+    host.wait_state("www", "valid");
+    let answer = host.until("a scrape", || scrape(address));
+    assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
+    assert!(answer.ends_with("# EOF\n"), "{answer}");
+    let wanted = [
+        "renewd_api_request_duration_seconds_bucket{le,endpoint}",
+        "renewd_api_request_duration_seconds_count{endpoint}",
+        "renewd_api_request_duration_seconds_sum{endpoint}",
+        "renewd_api_requests_total{endpoint,status}",
+        "renewd_api_state{state}",
+        "renewd_build_info{version}",
+        "renewd_certificate_failures{name}",
+        "renewd_certificate_not_after_timestamp_seconds{name}",
+        "renewd_certificate_not_before_timestamp_seconds{name}",
+        "renewd_certificate_renew_at_timestamp_seconds{name}",
+        "renewd_certificate_state{name,state}",
+        "renewd_clock_offset_seconds{}",
+        "renewd_config_loaded{}",
+        "renewd_hook_runs_total{hook,result}",
+        "renewd_inventory_certificates{}",
+        "renewd_inventory_files{state}",
+        "renewd_last_pass_timestamp_seconds{}",
+        "renewd_submissions_total{result}",
+    ];
+    assert_eq!(names(&answer), wanted.map(str::to_owned).into());
+    for line in [
+        "renewd_certificate_state{name=\"www\",state=\"valid\"} 1",
+        "renewd_certificate_state{name=\"www\",state=\"failing\"} 0",
+        "renewd_submissions_total{result=\"issued\"} 1",
+        "renewd_submissions_total{result=\"rejected\"} 0",
+        "renewd_hook_runs_total{hook=\"tell\",result=\"ok\"} 1",
+        "renewd_api_requests_total{endpoint=\"issue\",status=\"201\"} 1",
+        "renewd_api_state{state=\"ok\"} 1",
+        "renewd_inventory_files{state=\"loaded\"} 1",
+        "renewd_config_loaded 1",
+    ] {
+        assert!(answer.contains(&format!("{line}\n")), "{line}\n{answer}");
+    }
+    host.write("certs.d/bad.toml", "nonsense");
+    host.until("the refused file is counted", || {
+        scrape(address)?.contains("renewd_inventory_files{state=\"refused\"} 1\n").then_some(())
+    });
+    assert!(ask(address, "GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().starts_with("HTTP/1.1 404"));
+    assert!(ask(address, "POST /metrics HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().starts_with("HTTP/1.1 405"));
+}
+
+#[test]
+fn a_busy_port_is_a_problem_and_holds_nothing_back() {
+    let mut host = Host::with_www();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    host.configure(&format!("[metrics]\nlisten = \"{}\"\n", taken.local_addr().unwrap()), "");
+    host.start();
+    host.wait_state("www", "valid");
+    let problem = host.until("the problem", || host.status()["problems"].as_array()?.first().cloned());
+    assert_eq!(problem["code"], "metrics-listener-failed", "{problem}");
+    assert!(problem["message"].as_str().unwrap().contains("in use"), "{problem}");
+}
+
+#[test]
+fn the_text_file_is_written_and_a_folder_that_takes_none_is_a_problem() {
+    let (mut host, targets) = (Host::with_www(), Targets::new());
+    let file = targets.path("renewd.prom");
+    host.configure(&format!("[metrics]\ntextfile = {:?}\n", file.display().to_string()), "");
+    host.start();
+    let text = host.until("the text file", || fs::read_to_string(&file).ok());
+    assert!(text.contains("renewd_build_info{version="), "{text}");
+    host.end(rustix::process::Signal::TERM);
+    let missing = targets.path("missing").join("renewd.prom");
+    host.configure(&format!("[metrics]\ntextfile = {:?}\n", missing.display().to_string()), "");
+    host.start();
+    host.wait_state("www", "valid");
+    let problem = host.until("the problem", || host.status()["problems"].as_array()?.first().cloned());
+    assert_eq!(problem["code"], "metrics-textfile-failed", "{problem}");
+}

@@ -1,0 +1,104 @@
+//! Starting, issuing, the status line, stopping, and a second daemon.
+
+use std::time::{Duration, Instant};
+
+use crate::host::{Host, RENEWD};
+use crate::machine;
+
+#[test]
+fn the_service_starts_issues_and_tells_how_things_stand() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    host.until("systemd shows the count", |_| (host.status_text() == "1 valid").then_some(()));
+    let shown = host.run(&["systemctl", "status", "--no-pager", "renewd"]).out;
+    assert!(shown.contains("Status: \"1 valid\""), "{shown}");
+    assert_eq!(host.property(RENEWD, "WatchdogUSec"), "1min 30s");
+    let files = host.sh("cd /var/lib/renewd/certs/www/live && stat -Lc '%n %U:%G %a' * | grep pem");
+    assert_eq!(
+        files,
+        "cert.pem renewd:renewd 644\nchain.pem renewd:renewd 644\nfullchain.pem renewd:renewd 644\n\
+         privkey.pem renewd:renewd 600\n"
+    );
+}
+
+/// The key's file is root's alone: what the service used can only be systemd's copy.
+#[test]
+fn the_api_key_comes_as_a_credential() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    assert_eq!(host.sh("stat -c '%U:%G %a' /etc/renewd/api-key"), "root:root 600\n");
+    assert_ne!(host.as_renewd(&["cat", "/etc/renewd/api-key"]).code, 0);
+    let key = host.sh("cat /etc/renewd/api-key");
+    let pid = host.main_pid();
+    let environment = host.sh(&format!("tr '\\0' '\\n' < /proc/{pid}/environ"));
+    assert!(environment.contains("CREDENTIALS_DIRECTORY=/run/credentials/renewd.service"), "{environment}");
+    let everywhere = format!("{environment}{}{}", host.sh(&format!("cat /proc/{pid}/cmdline")), host.journal());
+    assert!(!everywhere.contains(key.trim()), "the key is shown");
+}
+
+#[test]
+fn without_a_key_the_start_fails_and_says_why() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::new();
+    host.sh("rm /etc/renewd/api-key");
+    assert_ne!(host.run(&["systemctl", "start", "renewd"]).code, 0);
+    let log = host.log(RENEWD);
+    assert!(log.contains("api-key: is empty; it must hold the API key"), "{log}");
+    assert_eq!(host.property(RENEWD, "ExecMainStatus"), "78");
+}
+
+/// A hook that hangs is ended within the time, and owed afterwards.
+#[test]
+fn it_stops_within_five_seconds_and_a_running_hook_stays_owed() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::new();
+    host.configure("[hook.slow]\ncommand = [\"/usr/bin/sleep\", \"600\"]\ntimeout = \"10min\"\n");
+    host.entry("www", "hooks = [\"slow\"]");
+    host.start();
+    let hook = || host.run(&["pgrep", "--full", "sleep 600"]).out;
+    host.until("the hook runs", |_| (!hook().is_empty()).then_some(()));
+    let begun = Instant::now();
+    host.sh("systemctl stop renewd");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(hook(), "");
+    assert_eq!(host.property(RENEWD, "Result"), "success");
+    assert_eq!(host.certificate("www")["state"], "deploying");
+    host.start();
+    host.until("the hook runs again", |_| (!hook().is_empty()).then_some(()));
+    assert_eq!(host.submissions(), 1);
+}
+
+#[test]
+fn a_second_daemon_is_refused_by_the_name_of_the_first() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    host.sh("install -o renewd -m 0600 /etc/renewd/api-key /srv/api-key");
+    let second = host.as_renewd(&["env", "CREDENTIALS_DIRECTORY=/srv", "renewd", "run"]);
+    assert_eq!(second.code, 75, "{second:?}");
+    let first = format!("pid {}, unit renewd.service", host.main_pid());
+    assert!(second.err.contains(&first), "{second:?}");
+}
+
+/// Bad configuration: no restart can mend it.
+#[test]
+fn bad_configuration_at_the_start_is_not_tried_again() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::new();
+    host.configure("nonsense = 1\n");
+    assert_ne!(host.run(&["systemctl", "start", "renewd"]).code, 0);
+    let shown = ["ActiveState", "ExecMainStatus", "NRestarts"].map(|property| host.property(RENEWD, property));
+    assert_eq!(shown, ["failed", "78", "0"]);
+    assert!(host.log(RENEWD).contains("unknown key"), "{}", host.log(RENEWD));
+}
