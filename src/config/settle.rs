@@ -49,6 +49,12 @@ pub struct FileState {
 }
 
 impl Inventory {
+    /// The certificates that were in force before and are so no more.
+    #[must_use]
+    pub fn gone_since(&self, before: &InForce) -> BTreeSet<CertName> {
+        names(before).difference(&names(&self.in_force)).cloned().collect()
+    }
+
     /// The hook that `entry` means by `name`: its own file's before that of `renewd.toml`.
     #[must_use]
     pub fn hook(&self, entry: &Entry, name: &HookName) -> Option<(&HookKey, &Hook)> {
@@ -81,9 +87,8 @@ pub fn settle_watched(
     in_force: &InForce,
 ) -> Inventory {
     let inventory = settle(files.clone(), hooks, in_force);
-    let (before, wanted) = (names(in_force), names(&inventory.in_force));
-    let gone: BTreeSet<CertName> = before.difference(&wanted).cloned().collect();
-    if may_go(&before, &wanted, Trigger::Watch) == gone {
+    let gone = inventory.gone_since(in_force);
+    if may_go(&names(in_force), &names(&inventory.in_force), Trigger::Watch) == gone {
         return inventory;
     }
     for (label, content) in in_force {
@@ -107,7 +112,8 @@ pub fn hold(main: &Main, problem: Problem, in_force: &InForce) -> Inventory {
     };
     let mut inventory = settle(in_force.iter().map(kept).collect(), &main.hooks, in_force);
     let label = main.inventory.display().to_string();
-    inventory.files.insert(0, FileState { label, certificates: 0, problems: vec![problem] });
+    let certificates = inventory.entries.len();
+    inventory.files.insert(0, FileState { label, certificates, problems: vec![problem] });
     inventory
 }
 

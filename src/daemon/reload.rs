@@ -149,7 +149,8 @@ fn log_changes(before: &[FileState], now: &[FileState]) {
     }
 }
 
-fn let_go<T: Tlm>(daemon: &mut Daemon<T>, name: &CertName) {
+/// Lets a certificate go that the inventory no longer names.
+pub(super) fn let_go<T: Tlm>(daemon: &mut Daemon<T>, name: &CertName) {
     tracing::warn!(%name, "no longer in the inventory; its files stay");
     let now = daemon.context.clock.now();
     daemon.note(event::Entry { at: now, name: name.clone(), event: Event::LetGo });

@@ -33,6 +33,7 @@ use super::context::{Connect, Context};
 use super::kept;
 use super::message::Message;
 use super::profiles::Profiles;
+use super::reload;
 use super::run::{Daemon, Mode};
 
 /// Why the daemon does not start.
@@ -133,9 +134,12 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         clock,
         loop_: sender,
     });
-    let inventory = inventory(&main, &kept::read(&*context.disk, &context.layout))?;
+    let before = kept::read(&*context.disk, &context.layout);
+    let inventory = inventory(&main, &before)?;
     keep(&context, &inventory.in_force);
-    let daemon = Daemon::new(context, main, inventory, records(&content), profiles, &content, lock, mode);
+    let gone = inventory.gone_since(&before);
+    let mut daemon = Daemon::new(context, main, inventory, records(&content), profiles, &content, lock, mode);
+    gone.iter().for_each(|name| reload::let_go(&mut daemon, name));
     if let Some(remark) = journal::remark(&content) {
         tracing::error!("{remark}");
     }

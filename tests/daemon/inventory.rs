@@ -26,8 +26,11 @@ fn a_refused_file_stays_in_force_across_restarts_and_a_removed_one_does_not() {
 
     fs::remove_file(host.path("certs.d/www.toml")).unwrap();
     assert_eq!(host.says(&["once"]).code, 0);
+    let let_go = || host.read(&host.path("state/journal")).matches("let-go").count();
+    assert_eq!(let_go(), 1, "the journal tells that it was let go while the daemon was down");
     host.write("certs.d/www.toml", "nonsense");
     assert_eq!(host.says(&["once"]).code, 1);
+    assert_eq!(let_go(), 1);
     assert!(host.certificate("www").is_null(), "it was let go in between");
 }
 

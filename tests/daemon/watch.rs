@@ -84,3 +84,19 @@ fn many_changes_at_once_are_read_together() {
     assert!((1..=6).contains(&read), "{read} readings for 40 files");
     assert_eq!(host.end(Signal::TERM), Some(0));
 }
+
+/// A directory that loses its last file is more often a mistake than a wish: SIGHUP confirms it.
+#[test]
+fn the_watch_alone_does_not_let_the_last_certificate_go() {
+    let mut host = Host::with_www();
+    host.start();
+    host.wait_state("www", "valid");
+    fs::remove_file(host.path("certs.d/www.toml")).unwrap();
+    let status =
+        host.until("the loss is a problem", || Some(host.status()).filter(|status| status["healthy"] == false));
+    assert!(status["problems"][0]["message"].as_str().unwrap().contains("systemctl reload"), "{status}");
+    assert_eq!(host.certificate("www")["state"], "valid");
+    host.signal(Signal::HUP);
+    host.until("it is let go", || host.certificate("www").is_null().then_some(()));
+    host.until("all is well", || (host.status()["healthy"] == true).then_some(()));
+}
