@@ -12,7 +12,7 @@ use renewd::store::observe::observe;
 use renewd::store::{fixed, generation, replace};
 
 use crate::daemon::{Daemon, ground, layout};
-use crate::disk::{Ignored, Machine, Point};
+use crate::disk::{Ignored, Machine, Point, Sync};
 use crate::material::{entry, sets, with_copies};
 use crate::points::require;
 
@@ -243,8 +243,8 @@ fn a_full_disk_is_found_in_every_folder_before_anything_is_asked_for() {
         room().unwrap();
         assert_eq!(machine.all(), before, "nothing is left");
     }
-    let number = machine.syncs().len();
     machine.fill(Some(Path::new("/var/lib/renewd")));
-    machine.ignore(Some(Ignored::Nth(number)));
+    let sync = Sync { what: "file var/lib/renewd/staged".to_owned(), of_earlier_life: false };
+    machine.ignore(Some(Ignored::Like(sync)));
     assert!(room().is_ok(), "without the sync it is not found");
 }
