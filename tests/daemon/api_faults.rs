@@ -49,7 +49,8 @@ fn an_outage_costs_a_few_requests_however_many_are_due() {
     let status = host.status();
     assert_eq!(status["api"]["state"], "unreachable", "{status:#}");
     let sent = host.submissions();
-    assert!((2..=8).contains(&sent), "{sent} submissions for 31 certificates: those under way when it showed");
+    // Eight places, and who got one of a first failure before the second showed that it is the API.
+    assert!((2..=12).contains(&sent), "{sent} submissions for 31 certificates: those under way when it showed");
 }
 
 /// What the API answers to the submission, the code under which it is told, and what the message names.
