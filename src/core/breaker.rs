@@ -15,8 +15,10 @@ pub struct Breaker {
     outage: Option<Outage>,
     /// Certificates that saw a transient failure since the last answer.
     failing: BTreeSet<CertName>,
-    /// Profiles that got a 403 since the last success.
+    /// Profiles whose last answer was a 403.
     forbidden: BTreeSet<ProfileRef>,
+    /// Profiles whose last answer was none: while there is one, the key is not refused as a whole.
+    allowed: BTreeSet<ProfileRef>,
     last_success: Option<Timestamp>,
     recovered_at: Option<Timestamp>,
     last_failure: Option<Failure>,
@@ -61,13 +63,16 @@ impl ApiState {
 }
 
 impl Breaker {
-    /// Notes an answer that shows the API and the key to be in order.
-    pub fn succeeded(&mut self, now: Timestamp) {
+    /// Notes an answer, for a profile, that shows the API and the key to be in order.
+    pub fn succeeded(&mut self, profile: Option<&ProfileRef>, now: Timestamp) {
         if self.outage.take().is_some() {
             self.recovered_at = Some(now);
         }
         self.failing.clear();
-        self.forbidden.clear();
+        if let Some(profile) = profile {
+            self.forbidden.remove(profile);
+            self.allowed.insert(profile.clone());
+        }
         self.last_failure = None;
         self.last_success = Some(now);
     }
@@ -83,12 +88,13 @@ impl Breaker {
             Scope::Profile => {
                 if failure.class == FailureClass::ApiForbidden {
                     self.forbidden.insert(profile.clone());
+                    self.allowed.remove(profile);
                 }
-                self.forbidden.len() > 1
+                self.forbidden.len() > 1 && self.allowed.is_empty()
             }
             // The API answered: it is there.
             Scope::Certificate => {
-                self.succeeded(now);
+                self.succeeded(Some(profile), now);
                 return;
             }
             Scope::Disk => return,
@@ -129,6 +135,13 @@ impl Breaker {
     #[must_use]
     pub fn closed(&self) -> Option<(Text, Timestamp)> {
         self.outage.as_ref().map(|outage| (Text::new(&outage.failure.to_string()), outage.trial_at))
+    }
+
+    /// The profile to try: one that was not refused, if there is one, so that those who may not use theirs hold back
+    /// nobody else.
+    #[must_use]
+    pub fn to_try<'a>(&self, profiles: impl Iterator<Item = &'a ProfileRef> + Clone) -> Option<&'a ProfileRef> {
+        profiles.clone().find(|profile| !self.forbidden.contains(*profile)).or_else(|| profiles.clone().next())
     }
 
     /// Takes the trial that is due, if one is; the next one is not due before this one can have ended.

@@ -205,11 +205,14 @@ impl<'a> World<'a> {
         if let Some(what) = drift.filter(|_| !matches!(waiting.1, Reason::DiskTrouble { .. })) {
             return self.act(Action::Repair, Reason::Drifted(what.clone()));
         }
-        match self.hook() {
-            Some(hook) if hook.0 != Action::Wait || waiting.1.state() == State::Valid => hook,
-            Some(hook) => Box::new((waiting.0, waiting.1, waiting.2.min(hook.2))),
-            None => waiting,
+        let Some(hook) = self.hook() else { return waiting };
+        if hook.0 != Action::Wait {
+            return hook;
         }
+        // A hook that waits for its ladder keeps nothing else waiting.
+        let next = waiting.2.min(hook.2);
+        let reason = if waiting.1.state() == State::Valid { hook.1 } else { waiting.1 };
+        self.wait(reason, next)
     }
 
     /// A disk that failed is tried again on its own ladder before anything is spent.
@@ -461,7 +464,10 @@ impl<'a> World<'a> {
         }
         let left = self.left_at(*at);
         Some(match (failure.retry, failure.class) {
-            (Some(RetryHint::At(instant)), FailureClass::RenewalTooEarly) => instant,
+            // An instant that is over by our clock, and not by TLM's: the ladder bridges the difference.
+            (Some(RetryHint::At(instant)), FailureClass::RenewalTooEarly) => {
+                instant.max(self.after(*at, backoff::wait(&self.entry.name, trouble.count, left)))
+            }
             (None, FailureClass::RenewalTooEarly) => {
                 self.window_of_profile().unwrap_or_else(|| self.after(*at, AFTER_GATE))
             }

@@ -77,6 +77,7 @@ pub(super) fn profile() -> Profile {
 pub(super) fn installed(lifetime: Duration) -> Installed {
     Installed {
         generation: Generation(1),
+        attempt: None,
         serial_number: SerialNumber("0A".to_owned()),
         fingerprint: Digest([0; 32]),
         spki: Digest([1; 32]),

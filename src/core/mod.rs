@@ -11,6 +11,7 @@ pub mod event;
 pub mod failure;
 pub mod health;
 pub mod hook;
+pub mod invariant;
 pub mod key;
 pub mod let_go;
 pub mod name;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Asked, Entry, Sans, SubjectFrom, Usage};
 use super::key::KeyType;
-use super::name::{Digest, Generation, ProfileId, SerialNumber};
+use super::name::{Attempt, Digest, Generation, ProfileId, SerialNumber};
 use super::subject::{Subject, SubjectAttribute, same_value};
 use super::text::Text;
 use super::time::Timestamp;
@@ -63,6 +63,8 @@ impl Observed {
 pub struct Installed {
     /// The generation that `live` names.
     pub generation: Generation,
+    /// The request that brought it, where the manifest says so.
+    pub attempt: Option<Attempt>,
     /// Upper-case hex.
     pub serial_number: SerialNumber,
     /// SHA-256 of the DER.
@@ -88,6 +90,13 @@ impl Installed {
     #[must_use]
     pub fn lifetime(&self) -> std::time::Duration {
         self.not_after.since(self.not_before)
+    }
+
+    /// What the certificate of a request that renews this one has to outlive; nothing where this one is what the
+    /// request brought, and only the end of the install was not recorded.
+    #[must_use]
+    pub fn to_outlive(&self, attempt: Attempt) -> Option<Timestamp> {
+        (self.attempt != Some(attempt)).then_some(self.not_after)
     }
 }
 

@@ -57,6 +57,10 @@ pub enum Effect {
     FetchChain(SerialNumber),
     /// Put what came before the gate.
     Judge {
+        /// Of this request.
+        attempt: Attempt,
+        /// Whether the end of the installed certificate is the reason; `None`: as the record of the request says.
+        expiring: Option<bool>,
         /// Whether a missing usage counts for nothing.
         emergency: bool,
     },
@@ -153,7 +157,8 @@ struct Job {
     profile: ProfileId,
     profile_version: u64,
     method: Method,
-    expiring: bool,
+    /// `None` where the action goes on with a request that is on record.
+    expiring: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -208,7 +213,7 @@ impl Protocol {
             Action::Wait | Action::ReadProfile(_) | Action::RunHook(_) => return None,
         };
         let (method, expiring) = match action {
-            Action::Submit(submission) => (submission.method.clone(), submission.expiring),
+            Action::Submit(submission) => (submission.method.clone(), Some(submission.expiring)),
             Action::Wait
             | Action::ReadProfile(_)
             | Action::LookUp(_)
@@ -218,7 +223,7 @@ impl Protocol {
             | Action::RunHook(_)
             | Action::CheckStatus(_)
             | Action::Abandon(_)
-            | Action::ForgetKey(_) => (Method::New, false),
+            | Action::ForgetKey(_) => (Method::New, None),
         };
         let (profile, profile_version) = profile;
         let job = Job { entry: entry.clone(), profile, profile_version, method, expiring };
@@ -248,12 +253,8 @@ impl Protocol {
                 let event = Event::Issued { attempt: self.attempt, serial_number: serial_number.clone() };
                 self.go(Phase::Issued(serial_number), Effect::Record(event))
             }
-            Phase::Issued(serial) => {
-                self.go(Phase::Judged { fetched: Some(serial), emergency: false }, Effect::Judge { emergency: false })
-            }
-            Phase::AnswerRead { serial_number, emergency } => {
-                self.go(Phase::Judged { fetched: Some(serial_number), emergency }, Effect::Judge { emergency })
-            }
+            Phase::Issued(serial) => self.judge(Some(serial), false),
+            Phase::AnswerRead { serial_number, emergency } => self.judge(Some(serial_number), emergency),
             Phase::Chain { emergency } => self.fetched(outcome, emergency),
             Phase::Judged { fetched, emergency } => self.judged(outcome, fetched, emergency),
             Phase::Live => self.live(outcome),
@@ -323,7 +324,7 @@ impl Protocol {
             profile_version: self.job.profile_version,
             key,
             spki,
-            expiring: self.job.expiring,
+            expiring: self.job.expiring.unwrap_or_default(),
         };
         self.go(Phase::Intent, Effect::Record(event))
     }
@@ -376,6 +377,11 @@ impl Protocol {
         }
     }
 
+    fn judge(&mut self, fetched: Option<SerialNumber>, emergency: bool) -> Next {
+        let effect = Effect::Judge { attempt: self.attempt, expiring: self.job.expiring, emergency };
+        self.go(Phase::Judged { fetched, emergency }, effect)
+    }
+
     /// A refusal before the chain was fetched may only mean that the answer came without it.
     fn judged(&mut self, outcome: Outcome, fetched: Option<SerialNumber>, emergency: bool) -> Next {
         let attempt = self.attempt;
@@ -398,7 +404,7 @@ impl Protocol {
             {
                 self.finish(Event::Failed { failure })
             }
-            _ => self.go(Phase::Judged { fetched: None, emergency }, Effect::Judge { emergency }),
+            _ => self.judge(None, emergency),
         }
     }
 

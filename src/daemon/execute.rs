@@ -106,7 +106,7 @@ impl<T: Tlm> Bench<T> {
             Effect::KeepAnswer { attempt } => self.keep_answer(attempt).await,
             Effect::ReadAnswer { attempt, serial_number } => self.read_answer(attempt, serial_number).await,
             Effect::FetchChain(serial) => self.fetch_chain(serial).await,
-            Effect::Judge { emergency } => self.judge(emergency).await,
+            Effect::Judge { attempt, expiring, emergency } => self.judge(attempt, expiring, emergency).await,
             Effect::Install { attempt } => self.install(attempt).await,
             Effect::Forget { attempt } => {
                 let name = entry.name.clone();
@@ -345,7 +345,7 @@ impl<T: Tlm> Bench<T> {
         all.find(|found| Some(found.spki()) == self.spki).map(|leaf| leaf.fingerprint().to_string())
     }
 
-    async fn judge(&mut self, emergency: bool) -> Result<Outcome, Failure> {
+    async fn judge(&mut self, attempt: Attempt, expiring: Option<bool>, emergency: bool) -> Result<Outcome, Failure> {
         let Some(key) = self.spki else { return Err(Failure::new(FailureClass::Internal, "nothing to judge by")) };
         let mut pool = Vec::new();
         for text in &self.answer {
@@ -357,7 +357,10 @@ impl<T: Tlm> Bench<T> {
                 }
             }
         }
-        let verdict = self.verdict(&pool, key, self.context.clock.now());
+        let of_record = self.request.as_ref().is_some_and(|request| request.expiring);
+        let renewed = self.installed.as_ref().filter(|_| expiring.unwrap_or(of_record));
+        let must_outlive = renewed.and_then(|installed| installed.to_outlive(attempt));
+        let verdict = self.verdict(&pool, key, must_outlive, self.context.clock.now());
         Ok(Outcome::Judged(match verdict {
             gate::Verdict::Accepted(set) => self.accept(set),
             gate::Verdict::Held { why, set } if emergency => {
@@ -370,7 +373,13 @@ impl<T: Tlm> Bench<T> {
         }))
     }
 
-    fn verdict(&self, pool: &[Certificate], key: Digest, now: Timestamp) -> gate::Verdict {
+    fn verdict(
+        &self,
+        pool: &[Certificate],
+        key: Digest,
+        must_outlive: Option<Timestamp>,
+        now: Timestamp,
+    ) -> gate::Verdict {
         let issuers: Vec<Certificate> = self
             .profile
             .iter()
@@ -383,7 +392,6 @@ impl<T: Tlm> Bench<T> {
         subject.remove(&subject::SubjectAttribute::CommonName);
         let of_installed = || self.installed.as_ref().map_or_else(Vec::new, |installed| installed.usages.clone());
         let usages: Vec<Usage> = self.entry.usages.clone().unwrap_or_else(of_installed);
-        let expiring = self.request.as_ref().is_some_and(|request| request.expiring);
         let demand = Demand {
             common_name: self.entry.common_name.as_deref(),
             names: &self.entry.names,
@@ -392,7 +400,7 @@ impl<T: Tlm> Bench<T> {
             exact_names: self.entry.exact_names,
             usages: &usages,
             issuers: &issuers,
-            must_outlive: self.installed.as_ref().filter(|_| expiring).map(|installed| installed.not_after),
+            must_outlive,
             now,
         };
         gate::judge(&Candidate { certificates: pool, key }, &demand)

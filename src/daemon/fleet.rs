@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::core::admission::Urgency;
 use crate::core::decide::{Action, Decision, Surroundings, World, decide};
 use crate::core::entry::Entry;
-use crate::core::name::CertName;
+use crate::core::name::{CertName, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::reading::Reading;
 use crate::core::reason::Reason;
@@ -74,6 +74,11 @@ impl Fleet {
     /// The certificates with their names.
     pub fn names(&self) -> impl Iterator<Item = &CertName> {
         self.certificates.keys()
+    }
+
+    /// The profiles that the certificates name.
+    pub fn profiles(&self) -> impl Iterator<Item = &ProfileRef> + Clone {
+        self.certificates.values().map(|managed| &managed.entry.profile)
     }
 
     /// One certificate.

@@ -36,8 +36,8 @@ pub enum Message {
     },
     /// A profile was read, or not.
     ProfileRead(ProfileRef, Box<Result<Profile, Failure>>),
-    /// The trial request after an outage.
-    Tried(Option<Failure>),
+    /// The trial request after an outage, for a profile.
+    Tried(Option<ProfileRef>, Option<Failure>),
     /// Any request, for clock and metrics.
     Seen(Seen),
     /// A hook ended.

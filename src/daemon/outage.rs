@@ -21,7 +21,7 @@ impl<T: Tlm> Daemon<T> {
         failure: Option<&Failure>,
         now: Timestamp,
     ) {
-        let Some(failure) = failure else { return self.api_answers(now) };
+        let Some(failure) = failure else { return self.api_answers(Some(profile), now) };
         if failure.class == FailureClass::ApiForbidden && function != Function::Main {
             self.disable(function, failure);
             return;
@@ -44,9 +44,9 @@ impl<T: Tlm> Daemon<T> {
     }
 
     /// After an outage, everything that waited for the API is looked at again.
-    pub(super) fn api_answers(&mut self, now: Timestamp) {
+    pub(super) fn api_answers(&mut self, profile: Option<&ProfileRef>, now: Timestamp) {
         let was_down = self.breaker.closed().is_some();
-        self.breaker.succeeded(now);
+        self.breaker.succeeded(profile, now);
         self.keys_tried = 0;
         if was_down {
             tracing::info!("the API answers again");
@@ -72,24 +72,24 @@ impl<T: Tlm> Daemon<T> {
         }
         self.trying = true;
         let context = Arc::clone(&self.context);
-        let profile = self.fleet.iter().next().map(|managed| managed.entry.profile.clone());
+        let profile = self.breaker.to_try(self.fleet.profiles()).cloned();
         tokio::spawn(async move {
             context.take_turn().await;
             let api = context.api();
-            let result = match profile {
-                Some(ProfileRef::Id(id)) => api.profile(&id).await.map(drop),
+            let result = match &profile {
+                Some(ProfileRef::Id(id)) => api.profile(id).await.map(drop),
                 _ => api.profiles(Page::FIRST).await.map(drop),
             };
-            context.tell(Message::Tried(result.err()));
+            context.tell(Message::Tried(profile, result.err()));
         });
     }
 
-    pub(super) fn tried(&mut self, failure: Option<&Failure>, now: Timestamp) {
+    pub(super) fn tried(&mut self, profile: Option<&ProfileRef>, failure: Option<&Failure>, now: Timestamp) {
         self.trying = false;
         match failure {
-            None => self.api_answers(now),
+            None => self.api_answers(profile, now),
             // A profile that is not there is an answer, too.
-            Some(failure) if self.breaker.is_answer(failure) => self.api_answers(now),
+            Some(failure) if self.breaker.is_answer(failure) => self.api_answers(profile, now),
             Some(failure) => {
                 self.breaker.trial_failed(failure, now);
                 if failure.class == FailureClass::ApiUnauthorised {
@@ -107,7 +107,7 @@ impl<T: Tlm> Daemon<T> {
             .map(|managed| managed.entry.name.clone())
             .collect();
         match &result {
-            Ok(_) => self.api_answers(now),
+            Ok(_) => self.api_answers(Some(profile), now),
             Err(failure) => {
                 tracing::warn!(%profile, "the profile could not be read: {failure}");
                 for name in users.iter().take(2) {

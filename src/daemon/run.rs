@@ -331,7 +331,7 @@ impl<T: Tlm> Daemon<T> {
             }
             Message::Finished { name, had_place } => self.finished(&name, had_place),
             Message::ProfileRead(profile, result) => self.profile_read(&profile, *result, now),
-            Message::Tried(failure) => self.tried(failure.as_ref(), now),
+            Message::Tried(profile, failure) => self.tried(profile.as_ref(), failure.as_ref(), now),
             Message::Seen(seen) => {
                 self.metrics.seen(&seen);
                 if let Some(date) = seen.date {

@@ -83,6 +83,7 @@ fn installed(
     let differs = difference(entry, manifest.map(|manifest| &manifest.asked), &leaf);
     Installed {
         generation,
+        attempt: manifest.map(|manifest| manifest.attempt),
         differs,
         drift,
         profile: manifest.map(|manifest| manifest.profile.clone()),

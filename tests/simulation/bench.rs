@@ -1,0 +1,367 @@
+//! Performing the protocol's effects on the simulated disk and TLM, as `src/daemon/execute.rs` does on the real ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use renewd::core::backoff;
+use renewd::core::decide::Action;
+use renewd::core::entry::Entry;
+use renewd::core::event::{self, Event, Method};
+use renewd::core::failure::{Failure, FailureClass};
+use renewd::core::name::{Attempt, CertName, Digest, ProfileId, RequestId, SerialNumber};
+use renewd::core::observed::Installed;
+use renewd::core::profile::Profile;
+use renewd::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
+use renewd::core::record::Request;
+use renewd::core::text::Text;
+use renewd::core::time::Timestamp;
+use renewd::daemon::fleet::Managed;
+
+use crate::daemon::Function;
+use crate::disk::Pending;
+use crate::tlm::{Answer, Certificate, Defect, Order, Pickup, digest, server_auth};
+use crate::world::{Task, World};
+
+/// One action on its way.
+pub(crate) struct Bench {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) effect: Effect,
+    protocol: Protocol,
+    profile: Option<Profile>,
+    installed: Option<Installed>,
+    request: Option<Request>,
+    had_place: bool,
+    spki: Option<Digest>,
+    /// What TLM answered, and whether with its chain.
+    answer: Option<(Arc<Certificate>, bool)>,
+    set: Option<Arc<Certificate>>,
+}
+
+impl Bench {
+    /// `None` for an action that the protocol has no part in.
+    pub(crate) fn new(managed: &Managed, profile: Option<Profile>, action: &Action, had_place: bool) -> Option<Self> {
+        let request = managed.record.request.clone();
+        let of_request = request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
+        let of_profile = profile.as_ref().map(|profile| (profile.id.clone(), profile.version()));
+        let of_action = of_profile.or(of_request).unwrap_or_else(|| (ProfileId(String::new()), 0));
+        let (protocol, effect) = Protocol::start(&managed.entry, of_action, action)?;
+        Some(Self {
+            entry: Arc::clone(&managed.entry),
+            effect,
+            protocol,
+            profile,
+            installed: managed.observed.installed().cloned(),
+            spki: request.as_ref().map(|request| request.spki),
+            request,
+            had_place,
+            answer: None,
+            set: None,
+        })
+    }
+
+    fn name(&self) -> &CertName {
+        &self.entry.name
+    }
+}
+
+impl World {
+    /// Begins an effect; one that asks the API waits for its turn first.
+    pub(crate) fn begin_effect(&mut self, bench: Box<Bench>) {
+        if self.crashes() {
+            return self.later(Duration::ZERO, Task::Effect(bench));
+        }
+        let takes = if self.asks_api(&bench) {
+            let now = self.wall();
+            if let Err(until) = self.d().pace.take(now) {
+                return self.later(until.since(now), Task::Turn(bench));
+            }
+            self.check_call(bench.name());
+            if let Effect::Send(method) = &bench.effect {
+                let spki = bench.spki;
+                self.check_send(bench.name(), spki, method);
+            }
+            self.tlm.latency()
+        } else {
+            Duration::from_millis(if matches!(bench.effect, Effect::MakeKey { .. }) { 100 } else { 10 })
+        };
+        self.later(takes, Task::Effect(bench));
+    }
+
+    fn asks_api(&self, bench: &Bench) -> bool {
+        match &bench.effect {
+            Effect::Send(_) | Effect::LookUp | Effect::PickUp(_) | Effect::FetchChain(_) | Effect::CheckStatus(_) => {
+                true
+            }
+            Effect::ReadAnswer { attempt, .. } => {
+                self.disk.pending.get(&(bench.name().clone(), *attempt)).is_none_or(|pending| pending.answer.is_none())
+            }
+            Effect::CheckRoom
+            | Effect::MakeKey { .. }
+            | Effect::ReadKey { .. }
+            | Effect::Record(_)
+            | Effect::KeepAnswer { .. }
+            | Effect::Judge { .. }
+            | Effect::Install { .. }
+            | Effect::Forget { .. }
+            | Effect::Repair => false,
+        }
+    }
+
+    /// The end of an effect, and what follows.
+    pub(crate) fn effect_ends(&mut self, mut bench: Box<Bench>) {
+        if self.crashes() {
+            return self.later(Duration::ZERO, Task::Effect(bench));
+        }
+        let effect = bench.effect.clone();
+        let outcome = self.perform(&mut bench).unwrap_or_else(Outcome::Failed);
+        if self.crash_after.as_deref().is_some_and(|mark| mark == mark_of(&effect)) {
+            self.crash_after = None;
+            self.dying = true;
+            return;
+        }
+        match bench.protocol.step(outcome) {
+            Next::Perform(effect) => {
+                bench.effect = effect;
+                self.begin_effect(bench);
+            }
+            Next::End => self.finished(&bench.entry.name.clone(), bench.had_place),
+        }
+    }
+
+    /// The process ended in the middle of an effect, which took place all the same, or not.
+    pub(crate) fn cut_off(&mut self, mut bench: Box<Bench>) {
+        if self.random.percent(50) {
+            drop(self.perform(&mut bench));
+        }
+    }
+
+    fn perform(&mut self, bench: &mut Bench) -> Result<Outcome, Failure> {
+        let name = bench.name().clone();
+        match bench.effect.clone() {
+            Effect::CheckRoom => self.disk.write().map(|()| Outcome::Done),
+            Effect::MakeKey { attempt, key } => {
+                self.disk.write()?;
+                let spki = match &bench.installed {
+                    Some(installed) if bench.entry.reuse_key => installed.spki,
+                    _ => digest(self.random.next()),
+                };
+                self.disk.pending.insert((name, attempt), Pending { spki, key, answer: None });
+                bench.spki = Some(spki);
+                Ok(Outcome::Key { spki, key })
+            }
+            Effect::ReadKey { attempt } => {
+                let pending = self.read_key(&name, attempt)?;
+                bench.spki = Some(pending.spki);
+                Ok(Outcome::Key { spki: pending.spki, key: pending.key })
+            }
+            Effect::Record(event) => self.record(&name, event),
+            Effect::Send(method) => self.send(bench, method),
+            Effect::LookUp => self.look_up(bench),
+            Effect::PickUp(id) => self.pick_up(bench, &id),
+            Effect::KeepAnswer { attempt } => {
+                self.disk.write()?;
+                let pending = self.disk.pending.get_mut(&(name, attempt));
+                if let Some(pending) = pending {
+                    pending.answer.clone_from(&bench.answer);
+                }
+                Ok(Outcome::Done)
+            }
+            Effect::ReadAnswer { attempt, serial_number } => self.read_answer(bench, attempt, &serial_number),
+            Effect::FetchChain(serial) => {
+                let found = self.tlm.details(&serial);
+                self.call(bench, Function::Details, found)?;
+                if let Some((_, chain)) = &mut bench.answer {
+                    *chain = true;
+                }
+                Ok(Outcome::Done)
+            }
+            Effect::Judge { attempt, expiring, emergency } => {
+                let of_record = bench.request.as_ref().is_some_and(|request| request.expiring);
+                let renewed = bench.installed.as_ref().filter(|_| expiring.unwrap_or(of_record));
+                let must_outlive = renewed.and_then(|installed| installed.to_outlive(attempt));
+                Ok(Outcome::Judged(self.judge(bench, must_outlive, emergency)))
+            }
+            Effect::Install { attempt } => self.install(bench, attempt),
+            Effect::Forget { attempt } => {
+                self.disk.write()?;
+                self.disk.pending.remove(&(name, attempt));
+                Ok(Outcome::Done)
+            }
+            Effect::Repair => {
+                self.disk.write()?;
+                if let Some(live) = self.disk.live.get_mut(&name) {
+                    live.drifted = false;
+                }
+                Ok(Outcome::Done)
+            }
+            Effect::CheckStatus(serial) => {
+                let found = self.tlm.details(&serial);
+                let (_, revoked) = self.call(bench, Function::Details, found)?;
+                Ok(Outcome::Status { revoked })
+            }
+        }
+    }
+
+    /// Tells the loop how a call went.
+    fn call<R>(&mut self, bench: &Bench, function: Function, result: Result<R, Failure>) -> Result<R, Failure> {
+        let failure = result.as_ref().err();
+        if let Some(Failure { class: FailureClass::ApiRateLimited, retry, .. }) = failure {
+            let now = self.wall();
+            let until = retry.map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, 1, None));
+            self.d().pace.pause(until);
+        }
+        self.answered(&bench.entry.name, &bench.entry.profile, function, failure);
+        result
+    }
+
+    /// Only the intent to submit must be durable before anything follows.
+    fn record(&mut self, name: &CertName, event: Event) -> Result<Outcome, Failure> {
+        let entry = event::Entry { at: self.wall(), name: name.clone(), event };
+        if entry.event.is_durable() {
+            let must = matches!(entry.event, Event::Submitting { .. });
+            let daemon = self.daemon.as_mut().expect("the daemon runs");
+            if let Err(failure) = self.disk.append(&mut daemon.backlog, &entry) {
+                if !must {
+                    daemon.backlog.push(entry.clone());
+                    self.happened(&entry);
+                }
+                return Err(failure);
+            }
+        }
+        self.happened(&entry);
+        Ok(Outcome::Done)
+    }
+
+    fn send_order(&mut self, bench: &Bench, method: Method) -> Result<Answer, Failure> {
+        let profile = bench.profile.as_ref().map(|profile| profile.id.clone());
+        let order = Order {
+            name: bench.name().clone(),
+            spki: bench.spki.unwrap_or(Digest([0; 32])),
+            asked: bench.entry.asked(),
+            profile: profile.unwrap_or(ProfileId(String::new())),
+            method,
+        };
+        self.tlm.create(&order, self.now)
+    }
+
+    fn send(&mut self, bench: &mut Bench, method: Method) -> Result<Outcome, Failure> {
+        let sent = self.send_order(bench, method);
+        self.check_sent(bench.name(), sent.as_ref().err());
+        Ok(match self.call(bench, Function::Main, sent)? {
+            Answer::Issued(certificate) => take(bench, certificate),
+            Answer::Pending(id) => Outcome::Pending(Some(id)),
+        })
+    }
+
+    fn look_up(&mut self, bench: &mut Bench) -> Result<Outcome, Failure> {
+        let Some(wanted) = bench.spki else { return Ok(Outcome::NotFound) };
+        let found = self.tlm.search(wanted, self.now);
+        self.ledger.looked(bench.name(), found.is_err());
+        let found = self.call(bench, Function::Search, found)?;
+        Ok(found.map_or(Outcome::NotFound, |certificate| take(bench, certificate)))
+    }
+
+    fn pick_up(&mut self, bench: &mut Bench, id: &RequestId) -> Result<Outcome, Failure> {
+        let answer = self.tlm.pick_up(id, self.now);
+        Ok(match self.call(bench, Function::Main, answer)? {
+            Pickup::Issued(certificate) => take(bench, certificate),
+            Pickup::Pending => Outcome::Pending(None),
+            Pickup::Rejected => Outcome::Rejected(Text::new("not on my watch")),
+        })
+    }
+
+    fn read_key(&self, name: &CertName, attempt: Attempt) -> Result<Pending, Failure> {
+        let lost = || Failure::new(FailureClass::KeyLost, format!("the key of request {attempt} is gone"));
+        self.disk.pending.get(&(name.clone(), attempt)).cloned().ok_or_else(lost)
+    }
+
+    fn read_answer(&mut self, bench: &mut Bench, attempt: Attempt, serial: &SerialNumber) -> Result<Outcome, Failure> {
+        let kept = self.disk.pending.get(&(bench.name().clone(), attempt)).and_then(|pending| pending.answer.clone());
+        bench.answer = match kept {
+            Some(answer) => Some(answer),
+            None => {
+                let found = self.tlm.details(serial);
+                let (certificate, _) = self.call(bench, Function::Details, found)?;
+                Some((certificate, false))
+            }
+        };
+        Ok(Outcome::Done)
+    }
+
+    fn judge(&self, bench: &mut Bench, must_outlive: Option<Timestamp>, emergency: bool) -> Verdict {
+        let refused = |why: &str| Verdict::Refused(vec![Text::new(why)]);
+        let (Some((found, chain)), Some(spki)) = (&bench.answer, bench.spki) else { return refused("nothing came") };
+        let now = self.wall();
+        if found.defect == Some(Defect::Html) {
+            return refused("what TLM sent is no certificate");
+        }
+        if found.spki != spki {
+            return refused("its public key is not ours");
+        }
+        if !bench.entry.names.missing_in(&found.asked.names).is_empty() {
+            return refused("it lacks a name");
+        }
+        if !chain {
+            return refused("its chain is missing");
+        }
+        if found.not_after < now || found.not_before > now + TOLERANCE {
+            return refused("its validity does not contain now");
+        }
+        if must_outlive.is_some_and(|end| found.not_after <= end) {
+            return refused("it ends no later than the installed one");
+        }
+        if found.not_before > now {
+            return Verdict::NotYetValid(found.not_before);
+        }
+        let wanted = bench.entry.usages.clone().unwrap_or_else(server_auth);
+        if !emergency && wanted.iter().any(|usage| !found.leaf().usages.contains(usage)) {
+            return Verdict::Held(Text::new("it lacks server_auth"));
+        }
+        bench.set = Some(Arc::clone(found));
+        Verdict::Accepted
+    }
+
+    fn install(&mut self, bench: &mut Bench, attempt: Attempt) -> Result<Outcome, Failure> {
+        let Some(set) = bench.set.take() else {
+            return Err(Failure::new(FailureClass::Internal, "nothing to install"));
+        };
+        self.read_key(bench.name(), attempt)?;
+        self.disk.write()?;
+        let generation = self.disk.install(bench.name(), attempt, &set, &bench.entry);
+        self.went_live(&bench.entry.clone(), generation);
+        Ok(Outcome::Installed { generation, leaf: Box::new(set.leaf()) })
+    }
+}
+
+fn take(bench: &mut Bench, certificate: Arc<Certificate>) -> Outcome {
+    let serial = certificate.serial.clone();
+    let chain = certificate.defect != Some(Defect::NoChain);
+    bench.answer = Some((certificate, chain));
+    Outcome::Issued(serial)
+}
+
+/// What a script calls the end of an effect.
+fn mark_of(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::CheckRoom => "room",
+        Effect::MakeKey { .. } | Effect::ReadKey { .. } => "key",
+        Effect::Record(Event::Submitting { .. }) => "intent",
+        Effect::Record(Event::Issued { .. }) => "issued",
+        Effect::Record(Event::Installed { .. }) => "installed",
+        Effect::Record(_) => "record",
+        Effect::Send(_) => "send",
+        Effect::LookUp => "search",
+        Effect::PickUp(_) => "pickup",
+        Effect::KeepAnswer { .. } => "answer",
+        Effect::ReadAnswer { .. } => "reading",
+        Effect::FetchChain(_) => "chain",
+        Effect::Judge { .. } => "gate",
+        Effect::Install { .. } => "rename",
+        Effect::Forget { .. } => "forget",
+        Effect::Repair => "repair",
+        Effect::CheckStatus(_) => "status",
+    }
+}
+
+const PAUSE: Duration = Duration::from_secs(60);
+const TOLERANCE: Duration = Duration::from_secs(600);

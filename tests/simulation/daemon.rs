@@ -1,0 +1,499 @@
+//! The daemon's loop, as `src/daemon/run.rs` has it, on simulated time: the fleet, the profiles, the hooks' debts and
+//! all of the core are the real ones. What is here decides nothing that `run.rs` does not decide in the same way.
+
+use std::collections::BTreeMap;
+use std::mem::Discriminant;
+use std::sync::Arc;
+use std::time::Duration;
+
+use renewd::config::HookKey;
+use renewd::core::admission::{Pace, Places};
+use renewd::core::breaker::Breaker;
+use renewd::core::clock::{ClockCheck, ClockState};
+use renewd::core::decide::{Action, Surroundings};
+use renewd::core::entry::Entry;
+use renewd::core::event::{self, Event};
+use renewd::core::failure::{Failure, FailureClass, Scope};
+use renewd::core::name::{CertName, Generation, HookName, ProfileRef};
+use renewd::core::profile::Profile;
+use renewd::core::reason::{Reason, State};
+use renewd::core::record::Record;
+use renewd::core::text::Text;
+use renewd::core::time::Timestamp;
+use renewd::daemon::fleet::{Fleet, Managed};
+use renewd::daemon::hooks::Hooks;
+use renewd::daemon::profiles::Profiles;
+
+use crate::bench::Bench;
+use crate::world::{HookMood, START, Task, World};
+
+/// One life of the process.
+pub(crate) struct Daemon {
+    pub(crate) fleet: Fleet,
+    pub(crate) records: BTreeMap<CertName, Record>,
+    pub(crate) profiles: Profiles,
+    pub(crate) breaker: Breaker,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) hooks: Hooks,
+    pub(crate) places: Places,
+    pub(crate) pace: Pace,
+    pub(crate) clock: ClockCheck,
+    /// Events that the journal could not take.
+    pub(crate) backlog: Vec<event::Entry>,
+    trying: bool,
+    last_tick: (Timestamp, Duration),
+}
+
+/// Which function of the API was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Function {
+    Main,
+    Search,
+    Details,
+}
+
+impl World {
+    /// `setup::prepare` and `Daemon::begin`.
+    pub(crate) fn start(&mut self) {
+        if self.daemon.is_some() {
+            return;
+        }
+        self.lives += 1;
+        let now = self.wall();
+        let mut records: BTreeMap<CertName, Record> = BTreeMap::new();
+        for entry in &self.disk.journal {
+            records.entry(entry.name.clone()).or_default().apply(entry.at, &entry.event);
+        }
+        let mut profiles = Profiles::new(self.disk.kept_readings());
+        profiles.expire();
+        let earliest = self.disk.journal.last().map_or(START, |entry| entry.at);
+        self.daemon = Some(Daemon {
+            fleet: Fleet::default(),
+            records,
+            profiles,
+            breaker: Breaker::default(),
+            surroundings: Surroundings {
+                submissions_per_day: self.submissions_per_day,
+                status_check_interval: Some(Duration::from_secs(86_400)),
+                first_poll: Duration::from_secs(30),
+                clock_wrong: None,
+                journal_too_new: false,
+                can_search: true,
+                can_check: true,
+                api_recovered_at: None,
+            },
+            hooks: Hooks::default(),
+            places: Places::new(8),
+            pace: Pace::new(60),
+            clock: ClockCheck::new(earliest, now),
+            backlog: Vec::new(),
+            trying: false,
+            last_tick: (now, self.steady()),
+        });
+        self.tell(|| "renewd starts".to_owned());
+        for entry in self.inventory.values().cloned().collect::<Vec<_>>() {
+            self.adopt(Arc::new(entry));
+        }
+        self.tick();
+    }
+
+    /// The daemon that runs; callers have made sure that it does.
+    pub(crate) fn d(&mut self) -> &mut Daemon {
+        self.daemon.as_mut().expect("the daemon runs")
+    }
+
+    pub(crate) fn adopt(&mut self, entry: Arc<Entry>) {
+        let now = self.wall();
+        let record = self.d().records.remove(&entry.name).unwrap_or_default();
+        let known = |attempt| {
+            record.request.as_ref().is_some_and(|request| request.attempt == attempt)
+                || record.abandoned.contains_key(&attempt)
+        };
+        if self.disk.fault.is_none() {
+            self.disk.pending.retain(|(name, attempt), _| *name != entry.name || known(*attempt));
+        }
+        let observed = self.disk.observe(&entry);
+        let name = entry.name.clone();
+        self.d().fleet.add(Managed::new(entry, observed, record, now), now);
+        self.settle(&name);
+    }
+
+    pub(crate) fn tick(&mut self) {
+        if self.daemon.is_none() || self.asleep_until > self.now {
+            return;
+        }
+        let now = self.wall();
+        self.watch_clock(now);
+        while let Some(name) = self.d().fleet.pop_due(now) {
+            self.look(&name);
+        }
+        self.try_api(now);
+        self.start_hooks(now);
+        self.admit();
+    }
+
+    fn watch_clock(&mut self, now: Timestamp) {
+        let steady = self.steady();
+        let daemon = self.d();
+        let (before, steady_before) = daemon.last_tick;
+        daemon.last_tick = (now, steady);
+        let expected = before + steady.saturating_sub(steady_before);
+        if now.distance(expected) > STEP {
+            daemon.clock.stepped(now);
+            daemon.profiles.expire();
+            daemon.breaker.try_now(now);
+            let names: Vec<CertName> = daemon.fleet.names().cloned().collect();
+            names.iter().for_each(|name| daemon.fleet.wake(name, now));
+        }
+        daemon.clock.tick(now);
+        daemon.judge_clock();
+    }
+
+    /// When the loop's nap ends, by the true clock. The naps of half a minute in between see nothing.
+    pub(crate) fn nap_end(&self) -> Option<Timestamp> {
+        let daemon = self.daemon.as_ref()?;
+        let now = self.wall();
+        let next_hook = daemon.hooks.next(now, |_| HOOK_INTERVAL);
+        let next = [daemon.fleet.next_wake(), daemon.breaker.trial_at(), next_hook].into_iter().flatten().min()?;
+        Some(self.now + next.since(now).max(SHORTEST_NAP))
+    }
+
+    pub(crate) fn look(&mut self, name: &CertName) {
+        let Some(managed) = self.d().fleet.one(name).filter(|managed| !managed.busy) else { return };
+        let entry = Arc::clone(&managed.entry);
+        let observed = self.disk.observe(&entry);
+        if let Some(managed) = self.d().fleet.one_mut(name) {
+            managed.observed = observed;
+        }
+        self.settle(name);
+    }
+
+    pub(crate) fn settle(&mut self, name: &CertName) {
+        let now = self.wall();
+        let daemon = self.d();
+        daemon.fleet.step_out(name);
+        daemon.surroundings.api_recovered_at = daemon.breaker.recovered_at();
+        let Some(managed) = daemon.fleet.one_mut(name).filter(|managed| !managed.busy) else { return };
+        let reading = daemon.profiles.reading(&managed.entry.profile);
+        let before = std::mem::discriminant(&managed.decision.reason);
+        managed.decide(reading, &daemon.surroundings, now);
+        let action = managed.decision.action.clone();
+        let entry = Arc::clone(&managed.entry);
+        let wake_at = managed.decision.wake_at.max(now + SHORTEST_NAP).min(now + LOOK_AGAIN);
+        if daemon.profiles.is_stale(&entry.profile, now) && daemon.breaker.closed().is_none() {
+            self.read_profile(&entry.profile);
+        }
+        self.d().fleet.wake(name, wake_at);
+        self.check_decision(name);
+        self.owe_hook(name);
+        match action {
+            Action::Wait | Action::RunHook(_) => {}
+            Action::ReadProfile(profile) => self.want_profile(name, &profile),
+            Action::Install { .. } => self.d().fleet.line_up(name),
+            Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::CheckStatus(_) => self.queue_up(name),
+            action @ (Action::Repair | Action::Abandon(_) | Action::ForgetKey(_)) => self.execute(name, &action, false),
+        }
+        self.log_change(name, before);
+    }
+
+    /// A reason is logged when it changes, not at each look.
+    fn log_change(&mut self, name: &CertName, before: Discriminant<Reason>) {
+        let Some(managed) = self.d().fleet.one(name) else { return };
+        if std::mem::discriminant(&managed.decision.reason) == before {
+            return;
+        }
+        let line = format!("{name} {}: {}", managed.decision.action.as_str(), managed.decision.reason);
+        self.tell(|| line);
+    }
+
+    fn want_profile(&mut self, name: &CertName, profile: &ProfileRef) {
+        if let Some((why, until)) = self.d().breaker.closed() {
+            return self.hold_back(name, why, until);
+        }
+        self.read_profile(profile);
+    }
+
+    fn read_profile(&mut self, profile: &ProfileRef) {
+        if self.d().profiles.begin(profile) {
+            let wait = self.turn_and_latency();
+            self.later(wait, Task::ReadProfile(profile.clone()));
+        }
+    }
+
+    fn queue_up(&mut self, name: &CertName) {
+        if let Some((why, until)) = self.d().breaker.closed() {
+            return self.hold_back(name, why, until);
+        }
+        self.d().fleet.line_up(name);
+    }
+
+    fn hold_back(&mut self, name: &CertName, why: Text, until: Timestamp) {
+        let now = self.wall();
+        let Some(managed) = self.d().fleet.one_mut(name) else { return };
+        if managed.decision.reason.state() != State::Pending {
+            managed.decision.reason = Reason::ApiDown { why, until };
+        }
+        managed.decision.action = Action::Wait;
+        managed.decision.wake_at = until;
+        self.d().fleet.wake(name, until.max(now + SHORTEST_NAP));
+    }
+
+    fn admit(&mut self) {
+        while let Some((name, emergency)) = self.d().fleet.first_in_line() {
+            if !self.d().places.take(emergency) {
+                if let Some(managed) = self.d().fleet.one_mut(&name)
+                    && let Reason::Due(cause) = &managed.decision.reason
+                {
+                    managed.decision.reason = Reason::Queued(cause.clone());
+                }
+                return;
+            }
+            self.d().fleet.leave_line();
+            match self.d().fleet.one(&name).map(|managed| managed.decision.action.clone()) {
+                Some(action) if action.needs_api() && !self.is_held_back(&name, &action) => {
+                    self.execute(&name, &action, true);
+                }
+                _ => self.d().places.give_back(),
+            }
+        }
+    }
+
+    fn is_held_back(&mut self, name: &CertName, action: &Action) -> bool {
+        let Some((why, until)) = self.d().breaker.closed() else { return false };
+        if matches!(action, Action::Install { .. }) {
+            return false;
+        }
+        self.hold_back(name, why, until);
+        true
+    }
+
+    fn execute(&mut self, name: &CertName, action: &Action, has_place: bool) {
+        let daemon = self.d();
+        let Some(managed) = daemon.fleet.one_mut(name) else { return };
+        managed.busy = true;
+        let profile = daemon.profiles.reading(&managed.entry.profile).profile.clone();
+        match Bench::new(managed, profile, action, has_place) {
+            Some(bench) => self.begin_effect(Box::new(bench)),
+            None => self.finished(name, has_place),
+        }
+    }
+
+    pub(crate) fn happened(&mut self, entry: &event::Entry) {
+        self.witness(entry);
+        let daemon = self.d();
+        match daemon.fleet.one_mut(&entry.name) {
+            Some(managed) => managed.record.apply(entry.at, &entry.event),
+            None => daemon.records.entry(entry.name.clone()).or_default().apply(entry.at, &entry.event),
+        }
+    }
+
+    /// What came of a call for a certificate: for the API as a whole, and for the clock.
+    pub(crate) fn answered(
+        &mut self,
+        name: &CertName,
+        profile: &ProfileRef,
+        function: Function,
+        failure: Option<&Failure>,
+    ) {
+        self.see_date();
+        let now = self.wall();
+        let Some(failure) = failure else { return self.api_answers(profile, now) };
+        let daemon = self.d();
+        if failure.class == FailureClass::ApiForbidden && function != Function::Main {
+            match function {
+                Function::Search => daemon.surroundings.can_search = false,
+                Function::Details => daemon.surroundings.can_check = false,
+                Function::Main => {}
+            }
+            return;
+        }
+        daemon.breaker.failed(name, profile, failure, now);
+    }
+
+    fn see_date(&mut self) {
+        if self.tlm.answers() && self.tlm.dates {
+            let (date, now) = (self.now, self.wall());
+            self.d().clock.compare(date, now);
+            self.d().judge_clock();
+        }
+    }
+
+    fn api_answers(&mut self, profile: &ProfileRef, now: Timestamp) {
+        let daemon = self.d();
+        let was_down = daemon.breaker.closed().is_some();
+        daemon.breaker.succeeded(Some(profile), now);
+        if was_down {
+            daemon.profiles.expire();
+            let names: Vec<CertName> = daemon.fleet.names().cloned().collect();
+            names.iter().for_each(|name| daemon.fleet.wake(name, now));
+        }
+    }
+
+    fn try_api(&mut self, now: Timestamp) {
+        let daemon = self.d();
+        if daemon.trying || !daemon.breaker.take_trial(now) {
+            return;
+        }
+        daemon.trying = true;
+        let profile = daemon.breaker.to_try(daemon.fleet.profiles()).cloned();
+        let Some(profile) = profile else { return };
+        let wait = self.turn_and_latency();
+        self.later(wait, Task::Trial(profile));
+    }
+
+    pub(crate) fn ask_trial(&mut self, reference: &ProfileRef) {
+        let result = self.profile_of(reference);
+        self.see_date();
+        self.d().trying = false;
+        let now = self.wall();
+        match result.err() {
+            None => self.api_answers(reference, now),
+            Some(failure) if failure.class.scope() == Scope::Certificate => self.api_answers(reference, now),
+            Some(failure) => self.d().breaker.trial_failed(&failure, now),
+        }
+    }
+
+    pub(crate) fn finished(&mut self, name: &CertName, had_place: bool) {
+        if had_place {
+            self.d().places.give_back();
+        }
+        if let Some(managed) = self.d().fleet.one_mut(name) {
+            managed.busy = false;
+        }
+        self.look(name);
+    }
+
+    pub(crate) fn ask_profile(&mut self, reference: &ProfileRef) {
+        let result = self.profile_of(reference);
+        self.see_date();
+        self.profile_read(reference, result);
+    }
+
+    fn profile_read(&mut self, profile: &ProfileRef, result: Result<Profile, Failure>) {
+        let now = self.wall();
+        let users: Vec<CertName> = self
+            .d()
+            .fleet
+            .iter()
+            .filter(|managed| managed.entry.profile == *profile)
+            .map(|managed| managed.entry.name.clone())
+            .collect();
+        match &result {
+            Ok(_) => self.api_answers(profile, now),
+            Err(failure) => {
+                for name in users.iter().take(2) {
+                    self.answered(name, profile, Function::Main, Some(failure));
+                }
+            }
+        }
+        if self.d().profiles.note(profile, result, now) && self.disk.fault.is_none() {
+            let kept = self.d().profiles.kept();
+            self.disk.readings = kept.into_iter().filter_map(|(id, reading)| Some((id, reading.profile?))).collect();
+        }
+        users.iter().for_each(|name| self.settle(name));
+    }
+
+    fn owe_hook(&mut self, name: &CertName) {
+        let daemon = self.d();
+        let Some(managed) = daemon.fleet.one(name) else { return };
+        let Some(generation) = managed.record.generation else { return };
+        let Some((hook, due)) = managed.decision.hook.clone() else { return daemon.hooks.forget(name) };
+        let key = HookKey { file: None, name: hook.clone() };
+        daemon.hooks.owe(key, (name.clone(), hook, generation), due);
+    }
+
+    fn start_hooks(&mut self, now: Timestamp) {
+        for run in self.d().hooks.take_runnable(now, |_| HOOK_INTERVAL) {
+            let takes =
+                if self.hook_moods.get(&run.key.name) == Some(&HookMood::Hangs) { HOOK_TIMEOUT } else { SECOND };
+            self.later(takes, Task::HookEnds(run.key, run.serves));
+        }
+    }
+
+    pub(crate) fn hook_ends(&mut self, key: &HookKey, served: Vec<(CertName, HookName, Generation)>) {
+        let mood = self.hook_moods.get(&key.name).copied().unwrap_or(HookMood::Fine);
+        let why = match mood {
+            HookMood::Fine => None,
+            HookMood::Fails => Some("ended with 1"),
+            HookMood::Hangs => Some("did not end within 60 s and was killed"),
+        };
+        let failure = why.map(|why| Failure::new(FailureClass::HookFailed, format!("hook {} {why}", key.name)));
+        self.d().hooks.ended(key);
+        let at = self.wall();
+        for (name, hook, generation) in served {
+            let event = match &failure {
+                None => Event::HookDone { hook, generation },
+                Some(failure) => Event::HookFailed { hook, generation, failure: failure.clone() },
+            };
+            self.note(event::Entry { at, name: name.clone(), event });
+            self.look(&name);
+        }
+    }
+
+    /// Records an event of the loop's own: kept for later where the disk does not take it.
+    pub(crate) fn note(&mut self, entry: event::Entry) {
+        let daemon = self.daemon.as_mut().expect("the daemon runs");
+        if self.disk.append(&mut daemon.backlog, &entry).is_err() {
+            daemon.backlog.push(entry.clone());
+        }
+        self.happened(&entry);
+    }
+
+    /// `Daemon::ask_renewal`.
+    pub(crate) fn ask_renewal(&mut self, name: &CertName) {
+        let at = self.wall();
+        self.note(event::Entry { at, name: name.clone(), event: Event::RenewalAsked });
+        self.settle(name);
+    }
+
+    /// `reload::reload`, with the inventory as it is now.
+    pub(crate) fn reload(&mut self) {
+        let now = self.wall();
+        let mut gone: Vec<CertName> = self.d().fleet.names().cloned().collect();
+        gone.retain(|name| !self.inventory.contains_key(name));
+        self.d().breaker.try_now(now);
+        for name in gone {
+            self.note(event::Entry { at: now, name: name.clone(), event: Event::LetGo });
+            if let Some(managed) = self.d().fleet.remove(&name) {
+                self.d().records.insert(name, managed.record);
+            }
+        }
+        for entry in self.inventory.values().cloned().collect::<Vec<_>>() {
+            match self.d().fleet.one_mut(&entry.name) {
+                None => self.adopt(Arc::new(entry)),
+                Some(managed) if *managed.entry == entry => {}
+                Some(managed) => managed.entry = Arc::new(entry),
+            }
+        }
+        let daemon = self.d();
+        daemon.profiles.expire();
+        let names: Vec<CertName> = daemon.fleet.names().cloned().collect();
+        names.iter().for_each(|name| daemon.fleet.wake(name, now));
+        daemon.surroundings.can_search = true;
+        daemon.surroundings.can_check = true;
+    }
+
+    /// The wait for a turn, and then for the answer.
+    fn turn_and_latency(&mut self) -> Duration {
+        let now = self.wall();
+        let latency = self.tlm.latency();
+        match self.d().pace.take(now) {
+            Ok(()) => latency,
+            Err(until) => until.since(now) + latency,
+        }
+    }
+}
+
+impl Daemon {
+    fn judge_clock(&mut self) {
+        let is_wrong = self.clock.state() == ClockState::Wrong;
+        self.surroundings.clock_wrong = is_wrong.then(|| self.clock.offset_seconds());
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const SHORTEST_NAP: Duration = Duration::from_millis(20);
+const LOOK_AGAIN: Duration = Duration::from_secs(6 * 3600);
+const STEP: Duration = Duration::from_secs(60);
+const HOOK_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const HOOK_TIMEOUT: Duration = Duration::from_secs(60);

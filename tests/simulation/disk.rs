@@ -1,0 +1,133 @@
+//! The simulated disk: what of the service's files is durable. Torn writes are the crash tests' business; here each
+//! write is there or is not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use renewd::core::entry::{Asked, Entry};
+use renewd::core::event;
+use renewd::core::failure::{Failure, FailureClass};
+use renewd::core::key::KeyType;
+use renewd::core::name::{Attempt, CertName, Digest, Generation, ProfileId, ProfileRef};
+use renewd::core::observed::{Installed, Observed, difference};
+use renewd::core::profile::Profile;
+use renewd::core::reading::Reading;
+use renewd::core::text::Text;
+
+use crate::tlm::Certificate;
+
+/// The files of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) spki: Digest,
+    pub(crate) key: KeyType,
+    /// What TLM answered: the certificate, and whether its chain came along.
+    pub(crate) answer: Option<(Arc<Certificate>, bool)>,
+}
+
+/// An installed set.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) generation: Generation,
+    pub(crate) certificate: Arc<Certificate>,
+    pub(crate) attempt: Attempt,
+    /// The manifest; `None` where somebody's own files are there.
+    pub(crate) manifest: Option<(Asked, ProfileId)>,
+    pub(crate) damaged: bool,
+    pub(crate) drifted: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    /// Why nothing can be written.
+    pub(crate) fault: Option<FailureClass>,
+    /// Whether the installed files cannot be read.
+    pub(crate) unreadable: bool,
+    pub(crate) journal: Vec<event::Entry>,
+    pub(crate) pending: BTreeMap<(CertName, Attempt), Pending>,
+    pub(crate) live: BTreeMap<CertName, Live>,
+    /// The highest generation of each certificate.
+    pub(crate) generations: BTreeMap<CertName, u64>,
+    pub(crate) readings: BTreeMap<ProfileRef, Profile>,
+}
+
+impl Disk {
+    /// Whether something can be written.
+    pub(crate) fn write(&self) -> Result<(), Failure> {
+        match self.fault {
+            Some(class) => Err(Failure::new(class, "the disk takes nothing")),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends what is owed from before and `entries`, all or nothing.
+    pub(crate) fn append(&mut self, backlog: &mut Vec<event::Entry>, entry: &event::Entry) -> Result<(), Failure> {
+        self.write()?;
+        self.journal.append(backlog);
+        self.journal.push(entry.clone());
+        Ok(())
+    }
+
+    /// The readings as they are read at a start.
+    pub(crate) fn kept_readings(&self) -> BTreeMap<ProfileRef, Reading> {
+        let kept = |(reference, profile): (&ProfileRef, &Profile)| {
+            (reference.clone(), Reading { profile: Some(profile.clone()), read_at: None, failure: None })
+        };
+        self.readings.iter().map(kept).collect()
+    }
+
+    /// Makes a set live under the next number, unless it is already.
+    pub(crate) fn install(
+        &mut self,
+        name: &CertName,
+        attempt: Attempt,
+        set: &Arc<Certificate>,
+        entry: &Entry,
+    ) -> Generation {
+        if let Some(live) = self.live.get(name)
+            && live.certificate.fingerprint == set.fingerprint
+            && live.attempt == attempt
+            && live.manifest.is_some()
+        {
+            return live.generation;
+        }
+        let number = self.generations.entry(name.clone()).or_default();
+        *number += 1;
+        let generation = Generation(*number);
+        let live = Live {
+            generation,
+            certificate: Arc::clone(set),
+            attempt,
+            manifest: Some((entry.asked(), set.profile.clone())),
+            damaged: false,
+            drifted: false,
+        };
+        self.live.insert(name.clone(), live);
+        generation
+    }
+
+    pub(crate) fn observe(&self, entry: &Entry) -> Observed {
+        let Some(live) = self.live.get(&entry.name) else { return Observed::Absent };
+        if self.unreadable {
+            return Observed::Unreadable(Text::new("permission denied"));
+        }
+        if live.damaged {
+            return Observed::Damaged(Text::new("it is no PEM file"));
+        }
+        let leaf = live.certificate.leaf();
+        let drift = if live.drifted { vec![Text::new("its mode is 0666")] } else { Vec::new() };
+        Observed::Installed(Box::new(Installed {
+            generation: live.generation,
+            attempt: live.manifest.as_ref().map(|_| live.attempt),
+            differs: difference(entry, live.manifest.as_ref().map(|(asked, _)| asked), &leaf),
+            profile: live.manifest.as_ref().map(|(_, profile)| profile.clone()),
+            serial_number: leaf.serial_number,
+            fingerprint: leaf.fingerprint,
+            spki: leaf.spki,
+            not_before: leaf.not_before,
+            not_after: leaf.not_after,
+            usages: leaf.usages,
+            drift,
+        }))
+    }
+}

@@ -1,0 +1,489 @@
+//! What may go wrong: the faults of a year, drawn from a seed, and what each does to the world.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use renewd::core::entry::{Access, Entry, FixedFiles, RequestMethod, Sans, Source, SubjectFrom};
+use renewd::core::failure::FailureClass;
+use renewd::core::key::KeyType;
+use renewd::core::name::{CertName, HookName, ProfileId, ProfileRef};
+use renewd::core::profile::{Origin, Profile, ProfileAttribute};
+use renewd::core::time::Timestamp;
+
+use crate::random::Random;
+use crate::tlm::{DEFECTS, Defect, Fate, Mode, ProfileState, Weather};
+use crate::world::{AUDIT_EVERY, HookMood, START, Task, World};
+
+/// Something that goes wrong, or right again.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    Weather(Weather, Duration),
+    WeatherEnds(u64),
+    LoseReplies(u32),
+    Defects(Vec<Defect>),
+    Refuse(CertName, bool),
+    Mode(ProfileId, Mode),
+    /// An administrator looks at everything that waits: issued, rejected, or forgotten by TLM.
+    Decide(Verdict),
+    Revoke(CertName),
+    Forbid(ProfileId, bool),
+    ForbidSearch(bool),
+    Suspend(ProfileId, bool),
+    Dates(bool),
+    Disk(Option<FailureClass>),
+    Unreadable(bool),
+    Damage(CertName),
+    Delete(CertName),
+    Drift(CertName),
+    LosePending(CertName),
+    LoseJournal,
+    Clock(i64),
+    ClockSet,
+    Sleep(Duration),
+    Hook(HookName, HookMood),
+    Edit(CertName),
+    Remove(CertName),
+    Add(Box<Entry>),
+    Ask(CertName),
+    Reload,
+    /// The process dies at the so-manyth boundary from now, and starts again after that time.
+    Crash(u32, Duration),
+    /// The process is ended in order, or killed while nothing runs.
+    Kill(Duration),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Approve,
+    Reject,
+    Forget,
+}
+
+/// A world with ten certificates and a year of faults.
+pub(crate) fn world(seed: u64) -> World {
+    let mut world = World::new(seed, START);
+    furnish(&mut world);
+    let intensity = 1 + world.random.below(3);
+    for _ in 0..intensity * FAULTS {
+        let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
+        let fault = draw(&mut world.random);
+        world.later(at, Task::Fault(fault));
+    }
+    // Somebody looks at what waits for approval now and then.
+    let mut at = DAY;
+    while at < YEAR {
+        let verdict = *world.random.pick(&[Verdict::Approve, Verdict::Approve, Verdict::Approve, Verdict::Reject]);
+        world.later(at, Task::Fault(Fault::Decide(verdict)));
+        at += world.random.span(DAY / 2, DAY * 9);
+    }
+    world.later(AUDIT_EVERY, Task::Audit);
+    world.start();
+    world
+}
+
+/// Profiles, certificates and hooks.
+pub(crate) fn furnish(world: &mut World) {
+    for (id, days, window, duplicates) in
+        [("p0", 90, Some(30), true), ("p1", 47, Some(15), false), ("p2", 90, Some(30), true), ("p3", 6, None, true)]
+    {
+        let state =
+            ProfileState { profile: profile(id, window, duplicates), lifetime: DAY * days, mode: Mode::Immediate };
+        world.tlm.profiles.insert(ProfileId(id.to_owned()), state);
+    }
+    // The last one names a profile that does not exist, or is refused as it stands: it holds back nothing.
+    let last = if world.random.percent(30) { "none" } else { "p0" };
+    let profiles = ["p0", "p1", "p2", "p3", "p0", "p1", "p2", "p0", "p1", last];
+    for (number, id) in profiles.into_iter().enumerate() {
+        let mut entry = entry(&format!("c{number}"), id);
+        entry.reuse_key = number == 7;
+        let hooks: &[&str] = [&["web"][..], &["web", "mail"], &["mail"], &[]][number % 4];
+        entry.hooks = hooks.iter().filter_map(|hook| hook.parse().ok()).collect();
+        world.inventory.insert(entry.name.clone(), entry);
+    }
+    world.tlm.refused.extend("c9".parse());
+    world.hook_moods = world.hooks().into_iter().map(|hook| (hook, HookMood::Fine)).collect();
+}
+
+pub(crate) fn profile(id: &str, window: Option<u32>, allows_duplicates: bool) -> Profile {
+    let attribute = |key: &str, multiple| ProfileAttribute {
+        key: key.to_owned(),
+        mandatory: false,
+        multiple,
+        origin: Origin::Request,
+    };
+    Profile {
+        id: ProfileId(id.to_owned()),
+        name: format!("profile {id}"),
+        status: "Active".to_owned(),
+        enrollment_method: "rest_api".to_owned(),
+        authentication_method: "third_party_app".to_owned(),
+        renewal_window_days: window,
+        allows_duplicates,
+        allows_validity: false,
+        validity: None,
+        keys: vec![KeyType::EcdsaP256],
+        escrows_keys: false,
+        subject: vec![attribute("common_name", false)],
+        san: vec![attribute("dns_names", true)],
+        issuers: Vec::new(),
+    }
+}
+
+pub(crate) fn entry(name: &str, profile: &str) -> Entry {
+    let host = format!("{name}.example.com");
+    Entry {
+        name: name.parse().expect("a valid name"),
+        source: Source { file: "certs.d/all.toml".to_owned(), line: 1 },
+        profile: ProfileRef::Id(ProfileId(profile.to_owned())),
+        seat: host.clone(),
+        subject: BTreeMap::new(),
+        common_name: Some(host.clone()),
+        names: Sans { dns_names: vec![host], ..Sans::default() },
+        key: None,
+        reuse_key: false,
+        validity: None,
+        renew_before: None,
+        request_method: RequestMethod::Auto,
+        usages: None,
+        exact_names: false,
+        subject_from: SubjectFrom::Request,
+        hooks: Vec::new(),
+        probes: Vec::new(),
+        formats: Vec::new(),
+        access: Access::default(),
+        files: FixedFiles::default(),
+        tags: Vec::new(),
+        custom_attributes: Vec::new(),
+        ca_attributes: BTreeMap::new(),
+    }
+}
+
+fn draw(random: &mut Random) -> Fault {
+    let name: CertName = format!("c{}", random.below(10)).parse().expect("a valid name");
+    let profile = ProfileId(format!("p{}", random.below(4)));
+    let hook: HookName = random.pick(&["web", "mail"]).parse().expect("a valid name");
+    let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+    match random.below(34) {
+        0..=4 => Fault::Weather(weather(random), random.span(minute, DAY * 7)),
+        5 | 6 => Fault::LoseReplies(1 + random.below(3) as u32),
+        7 | 8 => Fault::Defects((0..=random.below(2)).map(|_| *random.pick(&DEFECTS)).collect()),
+        9 => Fault::Refuse(name, true),
+        10 => Fault::Mode(
+            profile,
+            *random.pick(&[
+                Mode::Immediate,
+                Mode::Slow(minute * 7),
+                Mode::Slow(hour * 9),
+                Mode::Approval,
+                Mode::Approval,
+                Mode::Approval,
+            ]),
+        ),
+        11 => Fault::Decide(Verdict::Forget),
+        12 => Fault::Revoke(name),
+        13 => Fault::Forbid(profile, true),
+        14 => Fault::ForbidSearch(true),
+        15 => Fault::Suspend(profile, true),
+        16 => Fault::Dates(random.percent(50)),
+        17 | 18 => Fault::Disk(Some(*random.pick(&[
+            FailureClass::DiskFull,
+            FailureClass::DiskReadOnly,
+            FailureClass::DiskPermission,
+            FailureClass::Disk,
+        ]))),
+        19 => Fault::Unreadable(true),
+        20 => random.pick(&[Fault::Damage(name.clone()), Fault::Delete(name.clone()), Fault::Drift(name)]).clone(),
+        21 => {
+            if random.percent(80) {
+                Fault::LosePending(name)
+            } else {
+                Fault::LoseJournal
+            }
+        }
+        22 | 23 => Fault::Clock(clock_step(random)),
+        24 => Fault::Sleep(random.span(minute, DAY * 7)),
+        25 => Fault::Hook(hook, *random.pick(&[HookMood::Fails, HookMood::Hangs])),
+        26 => Fault::Edit(name),
+        27 => Fault::Remove(name),
+        28 => Fault::Ask(name),
+        29 => Fault::Kill(random.span(minute, DAY * 3)),
+        _ => Fault::Crash(random.below(40) as u32, random.span(Duration::from_secs(1), DAY)),
+    }
+}
+
+fn weather(random: &mut Random) -> Weather {
+    let after = random.span(Duration::from_secs(1), DAY);
+    *random.pick(&[
+        Weather::Unreachable,
+        Weather::Tls,
+        Weather::Proxy,
+        Weather::NoAnswer,
+        Weather::Unavailable,
+        Weather::ServerError,
+        Weather::Html,
+        Weather::RateLimited(None),
+        Weather::RateLimited(Some(after)),
+        Weather::Unauthorised,
+    ])
+}
+
+/// From seconds to ten years, either way.
+fn clock_step(random: &mut Random) -> i64 {
+    let size = random.span(Duration::from_secs(90), DAY * 3650).as_millis() as i64;
+    if random.percent(50) { size } else { -size }
+}
+
+impl World {
+    pub(crate) fn apply(&mut self, fault: Fault) {
+        self.ledger.faults += 1;
+        let now = self.now;
+        self.ledger.disturb(now);
+        self.tell(|| format!("* {fault:?}"));
+        match fault {
+            Fault::Weather(weather, span) => {
+                self.tlm.weather = weather;
+                self.weather_count += 1;
+                let count = self.weather_count;
+                self.later(span, Task::Fault(Fault::WeatherEnds(count)));
+            }
+            Fault::WeatherEnds(count) if count == self.weather_count => self.tlm.weather = Weather::Fine,
+            Fault::WeatherEnds(_) => {}
+            Fault::LoseReplies(count) => self.tlm.lost_replies = count,
+            Fault::Defects(defects) => self.tlm.defects = defects,
+            Fault::Dates(dates) => self.tlm.dates = dates,
+            Fault::Decide(verdict) => self.decide_requests(verdict),
+            Fault::Revoke(name) => {
+                let serial = self.disk.live.get(&name).map(|live| live.certificate.serial.clone());
+                self.tlm.revoked.extend(serial);
+            }
+            Fault::Mode(id, mode) => {
+                if mode != Mode::Immediate {
+                    self.ends_later(Fault::Mode(id.clone(), Mode::Immediate));
+                }
+                if let Some(state) = self.tlm.profiles.get_mut(&id) {
+                    state.mode = mode;
+                }
+            }
+            Fault::Refuse(..) | Fault::Forbid(..) | Fault::ForbidSearch(_) | Fault::Suspend(..) => self.refuse(fault),
+            Fault::Disk(_) | Fault::Unreadable(_) | Fault::Hook(..) => self.for_a_while(fault),
+            Fault::Damage(_) | Fault::Delete(_) | Fault::Drift(_) | Fault::LosePending(_) | Fault::LoseJournal => {
+                self.damage(&fault);
+            }
+            Fault::Clock(_) | Fault::ClockSet | Fault::Sleep(_) => self.change_clock(&fault),
+            Fault::Edit(_) | Fault::Remove(_) | Fault::Add(_) | Fault::Ask(_) => self.operate(fault),
+            Fault::Reload => self.reload_awake(),
+            Fault::Crash(count, down) => self.crash_in = Some((count, down)),
+            Fault::Kill(down) => self.crash(Some(down)),
+        }
+    }
+
+    fn decide_requests(&mut self, verdict: Verdict) {
+        let now = self.now;
+        for request in self.tlm.requests.values_mut().filter(|request| request.fate == Fate::Waits) {
+            request.fate = match verdict {
+                Verdict::Approve => Fate::Issues(now),
+                Verdict::Reject => Fate::Rejected,
+                Verdict::Forget => Fate::Forgotten,
+            };
+        }
+    }
+
+    /// Refusals of TLM, each for a while.
+    fn refuse(&mut self, fault: Fault) {
+        let (ends, is_new) = match fault {
+            Fault::Refuse(name, on) => {
+                set(&mut self.tlm.refused, &name, on);
+                (Fault::Refuse(name, false), on)
+            }
+            Fault::Forbid(id, on) => {
+                set(&mut self.tlm.forbidden, &id, on);
+                (Fault::Forbid(id, false), on)
+            }
+            Fault::Suspend(id, on) => {
+                if let Some(state) = self.tlm.profiles.get_mut(&id) {
+                    state.profile.status = if on { "Suspended" } else { "Active" }.to_owned();
+                }
+                (Fault::Suspend(id, false), on)
+            }
+            Fault::ForbidSearch(on) => {
+                self.tlm.search_forbidden = on;
+                (Fault::ForbidSearch(false), on)
+            }
+            _ => return,
+        };
+        if is_new {
+            self.ends_later(ends);
+        }
+    }
+
+    /// Trouble of the host, each for a while.
+    fn for_a_while(&mut self, fault: Fault) {
+        let (ends, is_new) = match fault {
+            Fault::Disk(class) => {
+                self.disk.fault = class;
+                (Fault::Disk(None), class.is_some())
+            }
+            Fault::Unreadable(on) => {
+                self.disk.unreadable = on;
+                (Fault::Unreadable(false), on)
+            }
+            Fault::Hook(hook, mood) => {
+                self.hook_moods.insert(hook.clone(), mood);
+                (Fault::Hook(hook, HookMood::Fine), mood != HookMood::Fine)
+            }
+            _ => return,
+        };
+        if is_new {
+            self.ends_later(ends);
+        }
+    }
+
+    fn ends_later(&mut self, fault: Fault) {
+        // What is looked at every minute need not last a week.
+        let longest = if matches!(fault, Fault::Unreadable(_) | Fault::ClockSet) { DAY / 2 } else { DAY * 7 };
+        let span = self.random.span(Duration::from_secs(60), longest);
+        self.later(span, Task::Fault(fault));
+    }
+
+    /// Somebody edits or deletes files by hand.
+    fn damage(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Damage(name) => {
+                if let Some(live) = self.disk.live.get_mut(name) {
+                    live.damaged = true;
+                }
+            }
+            Fault::Delete(name) => drop(self.disk.live.remove(name)),
+            Fault::Drift(name) => {
+                if let Some(live) = self.disk.live.get_mut(name) {
+                    live.drifted = true;
+                }
+            }
+            Fault::LosePending(name) => {
+                self.disk.pending.retain(|(of, _), _| of != name);
+                self.ledger.history_lost_at = Some(self.now);
+            }
+            Fault::LoseJournal => {
+                // Nobody removes the journal under a running daemon.
+                self.crash(Some(Duration::from_secs(60)));
+                self.disk.journal.clear();
+                self.disk.pending.clear();
+                self.ledger.history_lost_at = Some(self.now);
+                self.ledger.forget();
+            }
+            _ => {}
+        }
+    }
+
+    /// The daemon notices within half a minute.
+    fn change_clock(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Clock(step) => {
+                self.set_clock(*step);
+                self.ends_later(Fault::ClockSet);
+            }
+            Fault::Sleep(span) => {
+                self.asleep_until = self.now + *span;
+                self.slept += *span;
+                self.later(*span, Task::Tick);
+            }
+            _ => self.set_clock(-self.skew),
+        }
+    }
+
+    /// Sets the host's clock forward or back.
+    pub(crate) fn set_clock(&mut self, step: i64) {
+        self.skew += step;
+        self.ledger.clock_set_at = Some(self.now);
+        let notice = Duration::from_millis(self.random.below(30_000));
+        self.later(notice, Task::Tick);
+        self.wake_turns();
+    }
+
+    /// The operator changes the inventory, and reloads.
+    pub(crate) fn operate(&mut self, fault: Fault) {
+        match fault {
+            Fault::Ask(name) => {
+                if self.is_awake() && self.inventory.contains_key(&name) {
+                    self.ledger.asked(&name, self.now);
+                    self.ask_renewal(&name);
+                }
+                return;
+            }
+            Fault::Edit(name) => {
+                let added = format!("n{}.example.com", self.random.below(100));
+                let Some(entry) = self.inventory.get_mut(&name) else { return };
+                if entry.names.dns_names.len() > 2 {
+                    entry.names.dns_names.pop();
+                } else {
+                    entry.names.dns_names.push(added);
+                }
+            }
+            Fault::Remove(name) => {
+                let Some(entry) = self.inventory.remove(&name) else { return };
+                let away = self.random.span(Duration::from_secs(60), DAY * 20);
+                self.later(away, Task::Fault(Fault::Add(Box::new(entry))));
+            }
+            Fault::Add(entry) => drop(self.inventory.insert(entry.name.clone(), *entry)),
+            _ => {}
+        }
+        self.reload_awake();
+    }
+
+    /// A machine that sleeps reloads when it wakes.
+    fn reload_awake(&mut self) {
+        if self.is_awake() {
+            self.reload();
+        } else if self.asleep_until > self.now {
+            let wait = self.asleep_until.since(self.now) + Duration::from_secs(1);
+            self.later(wait, Task::Fault(Fault::Reload));
+        }
+    }
+
+    fn is_awake(&self) -> bool {
+        self.daemon.is_some() && self.asleep_until <= self.now
+    }
+
+    /// Whether this is the boundary at which the process dies.
+    pub(crate) fn crashes(&mut self) -> bool {
+        let Some((count, _)) = &mut self.crash_in else { return false };
+        *count = count.saturating_sub(1);
+        self.dying |= *count == 0;
+        self.dying
+    }
+
+    /// The process dies; what is in the air takes place, or not. It starts again after `down`.
+    pub(crate) fn crash(&mut self, down: Option<Duration>) {
+        self.dying = false;
+        let planned = self.crash_in.take().map(|(_, down)| down);
+        for bench in self.take_running() {
+            self.cut_off(bench);
+        }
+        if self.daemon.take().is_none() {
+            return;
+        }
+        self.ledger.crashes += 1;
+        self.tell(|| "renewd is killed".to_owned());
+        let now = self.now;
+        self.ledger.disturb(now);
+        if let Some(down) = down.or(planned) {
+            self.later(down, Task::Start);
+        }
+    }
+}
+
+fn set<T: Ord + Clone>(among: &mut std::collections::BTreeSet<T>, one: &T, on: bool) {
+    if on {
+        among.insert(one.clone());
+    } else {
+        among.remove(one);
+    }
+}
+
+pub(crate) fn year_end() -> Timestamp {
+    START + YEAR
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+const FAULTS: u64 = 25;

@@ -1,0 +1,533 @@
+//! The promises, each as a check with its number. They look at the true world, not at what the daemon believes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use renewd::core::decide::World as DecideWorld;
+use renewd::core::entry::Entry;
+use renewd::core::event::{self, Event, Method};
+use renewd::core::failure::{Accepted, Failure, FailureClass, Scope};
+use renewd::core::invariant;
+use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileRef, RequestId, SerialNumber};
+use renewd::core::reason::{Cause, Reason};
+use renewd::core::record::Stage;
+use renewd::core::schedule::{self, Schedule};
+use renewd::core::time::Timestamp;
+
+use crate::tlm::{Fate, Mode, Weather};
+use crate::world::{HookMood, World};
+
+/// What the checks keep of one certificate.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// Submissions that TLM may have accepted, by the true clock.
+    sends: Vec<Timestamp>,
+    /// When the operator asked for a replacement.
+    asked: Vec<Timestamp>,
+    /// Since when nothing stands against a renewal.
+    fine_since: Option<Timestamp>,
+    /// The same, without the waits that the API, the operator or the budget imposed.
+    calm_since: Option<Timestamp>,
+    /// The certificate that had two good hours, so that it must not end in place.
+    promised: Option<SerialNumber>,
+    /// Decisions and calls within the hour.
+    hour: i64,
+    decisions: u32,
+    calls: u32,
+    /// Whether the last look-up failed, and when it was.
+    looked: Option<(Timestamp, bool)>,
+    /// Hooks that the live generation owes, since when.
+    hooks: BTreeMap<HookName, (Generation, Timestamp)>,
+    /// Requests that TLM told us of and that were neither ended nor given up.
+    open: BTreeMap<RequestId, Attempt>,
+    /// What TLM delivered: the request and its serial number, until installed, refused or given up.
+    delivered: BTreeMap<Attempt, SerialNumber>,
+    /// The last send on its way: not answered yet.
+    sending: bool,
+}
+
+/// What the checks keep.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) accounts: BTreeMap<CertName, Account>,
+    /// When somebody removed the journal or keys: what those knew is excused.
+    pub(crate) history_lost_at: Option<Timestamp>,
+    /// When the clock was last set.
+    pub(crate) clock_set_at: Option<Timestamp>,
+    pub(crate) decisions: u64,
+    pub(crate) submissions: u64,
+    pub(crate) installs: u64,
+    pub(crate) crashes: u64,
+    pub(crate) faults: u64,
+}
+
+impl Ledger {
+    pub(crate) fn looked(&mut self, name: &CertName, failed: bool) {
+        let account = self.accounts.entry(name.clone()).or_default();
+        account.looked = Some((Timestamp::default(), failed));
+    }
+
+    pub(crate) fn asked(&mut self, name: &CertName, now: Timestamp) {
+        self.accounts.entry(name.clone()).or_default().asked.push(now);
+    }
+
+    /// Something changed: every wait for better times begins anew.
+    pub(crate) fn disturb(&mut self, now: Timestamp) {
+        for account in self.accounts.values_mut() {
+            account.fine_since = account.fine_since.map(|_| now);
+            account.calm_since = account.calm_since.map(|_| now);
+        }
+    }
+
+    /// The journal is gone, and with it what the daemon can know of its requests.
+    pub(crate) fn forget(&mut self) {
+        for account in self.accounts.values_mut() {
+            account.open.clear();
+            account.delivered.clear();
+            account.hooks.clear();
+        }
+    }
+
+    fn account(&mut self, name: &CertName) -> &mut Account {
+        self.accounts.entry(name.clone()).or_default()
+    }
+}
+
+impl World {
+    /// Promises 3, 4, 6, 9 and 12, as far as one decision can break them; and that the loop does not spin.
+    pub(crate) fn check_decision(&mut self, name: &CertName) {
+        let wall = self.wall();
+        let hour = self.now.millis() / 3_600_000;
+        self.ledger.decisions += 1;
+        let Some(daemon) = &self.daemon else { return };
+        let Some(managed) = daemon.fleet.one(name) else { return };
+        let world = DecideWorld {
+            entry: &managed.entry,
+            observed: &managed.observed,
+            reading: daemon.profiles.reading(&managed.entry.profile),
+            record: &managed.record,
+            surroundings: &daemon.surroundings,
+            now: wall,
+        };
+        let breach = invariant::breaches(&world, &managed.decision).into_iter().next();
+        if let Some(breach) = breach {
+            self.breaks(breach.promise, format!("{name}: {}", breach.what));
+        }
+        let account = self.ledger.account(name);
+        if account.hour != hour {
+            (account.hour, account.decisions, account.calls) = (hour, 0, 0);
+        }
+        account.decisions += 1;
+        if account.decisions > MOST_DECISIONS {
+            self.breaks(9, format!("{name}: {MOST_DECISIONS} decisions within an hour: it spins"));
+        }
+    }
+
+    /// Promise 9: the API is not flooded for one certificate.
+    pub(crate) fn check_call(&mut self, name: &CertName) {
+        let account = self.ledger.account(name);
+        account.calls += 1;
+        if account.calls > MOST_CALLS {
+            self.breaks(9, format!("{name}: {MOST_CALLS} requests within an hour"));
+        }
+    }
+
+    /// Promises 3, 4, 6, 12 and 13, at the moment when a request leaves.
+    pub(crate) fn check_send(&mut self, name: &CertName, spki: Option<Digest>, method: &Method) {
+        self.ledger.submissions += 1;
+        let how = if *method == Method::New { "a new one" } else { "the renewal" };
+        self.tell(|| format!("{name} asks for {how}"));
+        let found = [
+            self.intent_is_durable(name, spki).map(|what| (3, what)),
+            self.nothing_else_in_flight(name).map(|what| (3, what)),
+            self.not_issued_before(name, spki).map(|what| (3, what)),
+            self.within_budget(name).map(|what| (4, what)),
+            self.justified(name).map(|what| (12, what)),
+            self.clock_is_right().map(|what| (12, what)),
+            self.nothing_wasted(name).map(|what| (13, what)),
+        ];
+        for (promise, what) in found.into_iter().flatten() {
+            self.breaks(promise, format!("{name}: {what}"));
+        }
+        let now = self.now;
+        let account = self.ledger.account(name);
+        account.sends.push(now);
+        account.sends.retain(|at| *at + DAY * 3 > now);
+        account.sending = true;
+    }
+
+    /// What came of it: what was certainly refused does not count.
+    pub(crate) fn check_sent(&mut self, name: &CertName, failure: Option<&Failure>) {
+        let account = self.ledger.account(name);
+        account.sending = false;
+        if failure.is_some_and(|failure| failure.accepted == Accepted::No) {
+            account.sends.pop();
+        }
+        let line = failure.map_or_else(|| "accepted".to_owned(), ToString::to_string);
+        self.tell(|| format!("{name} sent: {line}"));
+    }
+
+    /// Promise 3: key, CSR and intent are on the disk before the request leaves.
+    fn intent_is_durable(&self, name: &CertName, spki: Option<Digest>) -> Option<String> {
+        let intent = self.disk.journal.iter().rev().find_map(|entry| match &entry.event {
+            Event::Submitting { attempt, spki, .. } if entry.name == *name => Some((*attempt, *spki)),
+            _ => None,
+        });
+        let Some((attempt, of_journal)) = intent else { return Some("a request without intent".to_owned()) };
+        if Some(of_journal) != spki {
+            return Some("the journal knows another key than the request has".to_owned());
+        }
+        let key = self.disk.pending.get(&(name.clone(), attempt)).map(|pending| pending.spki);
+        (key != spki && !self.history_lost()).then(|| "a request whose key is not on the disk".to_owned())
+    }
+
+    /// Promise 3: at most one request in flight. What was lost unseen, or is no longer wanted, does not count.
+    fn nothing_else_in_flight(&self, name: &CertName) -> Option<String> {
+        let account = self.ledger.accounts.get(name)?;
+        let still_open = |id: &&RequestId| {
+            self.tlm.requests.get(*id).is_some_and(|request| matches!(request.fate, Fate::Waits | Fate::Issues(_)))
+        };
+        let id = account.open.keys().find(still_open)?;
+        Some(format!("a request while {id} is pending at TLM"))
+    }
+
+    /// Promise 3: a request is repeated only after search did not show its certificate.
+    fn not_issued_before(&self, name: &CertName, spki: Option<Digest>) -> Option<String> {
+        let search_works = self.tlm.weather == Weather::Fine && !self.tlm.search_forbidden;
+        let can_search = self.daemon.as_ref().is_some_and(|daemon| daemon.surroundings.can_search);
+        let entry = self.inventory.get(name)?;
+        if !search_works || !can_search || entry.reuse_key {
+            return None;
+        }
+        // What became visible within the last seconds could not be seen by a look just before.
+        let shown = self.tlm.shown(spki?, self.now - Duration::from_secs(10))?;
+        Some(format!("asks again though search shows {} with the same key", shown.serial))
+    }
+
+    /// Promise 4: by the true clock, whatever crashed in between.
+    fn within_budget(&self, name: &CertName) -> Option<String> {
+        let since = self.now - (DAY - SLACK);
+        let recent = |at: &&Timestamp| **at > since;
+        let is_excused = |at: Option<Timestamp>| at.is_some_and(|at| at + DAY * 2 > self.now);
+        if is_excused(self.ledger.history_lost_at) || is_excused(self.ledger.clock_set_at) {
+            return None;
+        }
+        let account = self.ledger.accounts.get(name)?;
+        let used = account.sends.iter().filter(recent).count();
+        let asked = account.asked.iter().filter(|at| **at + DAY * 2 > self.now).count();
+        let limit = self.limit(name) + asked;
+        (used >= limit).then(|| format!("submission {} of a day; {limit} are allowed", used + 1))
+    }
+
+    fn limit(&self, name: &CertName) -> usize {
+        let needed = self.schedule(name).map_or(0, |(schedule, lifetime)| {
+            let interval = lifetime.saturating_sub(schedule.window).as_millis().max(1);
+            ((DAY * 3).as_millis()).div_ceil(interval) as usize
+        });
+        needed.max(self.submissions_per_day as usize)
+    }
+
+    /// What governs the certificate that is truly live.
+    fn schedule(&self, name: &CertName) -> Option<(Schedule, Duration)> {
+        let entry = self.inventory.get(name)?;
+        let observed = self.disk.observe(entry);
+        let installed = observed.installed()?;
+        let profile = self.profile_in_force(entry);
+        Some((Schedule::of(entry, profile, installed), installed.lifetime()))
+    }
+
+    fn profile_in_force(&self, entry: &Entry) -> Option<&renewd::core::profile::Profile> {
+        self.daemon.as_ref().and_then(|daemon| daemon.profiles.reading(&entry.profile).profile.as_ref())
+    }
+
+    /// Promises 6 and 12: a certificate is replaced for a cause that is true by the true clock.
+    fn justified(&self, name: &CertName) -> Option<String> {
+        if !self.tlm.dates {
+            // Without a `Date` the clock is unknown, not wrong.
+            return None;
+        }
+        let daemon = self.daemon.as_ref()?;
+        let managed = daemon.fleet.one(name)?;
+        let Some(live) = self.disk.live.get(name).filter(|live| !live.damaged) else { return None };
+        let differs = live.manifest.as_ref().is_none_or(|(asked, profile)| {
+            let of_entry = self.profile_in_force(&managed.entry).map(|profile| &profile.id);
+            *asked != managed.entry.asked() || of_entry != Some(profile)
+        });
+        let revoked = self.tlm.revoked.contains(&live.certificate.serial);
+        let asked = managed.record.renewal_asked.is_some();
+        let (schedule, _) = self.schedule(name)?;
+        let is_due = schedule.renew_at <= self.now + SLACK;
+        let justified = differs || revoked || asked || is_due || managed.record.attempts == 0;
+        (!justified).then(|| format!("asks though it is not due before {}", schedule.renew_at))
+    }
+
+    /// Promise 12: nothing is submitted by a clock that the API's answers show to be wrong.
+    fn clock_is_right(&self) -> Option<String> {
+        let wrong = self.skew.unsigned_abs() > (SLACK + MINUTE).as_millis() as u64;
+        (wrong && self.tlm.dates).then(|| format!("submits by a clock that is {} s ahead", self.skew / 1000))
+    }
+
+    /// Promise 13: what TLM delivered is used before anything else is asked for.
+    fn nothing_wasted(&self, name: &CertName) -> Option<String> {
+        if self.history_lost() {
+            return None;
+        }
+        let account = self.ledger.accounts.get(name)?;
+        let (attempt, serial) = account.delivered.iter().next()?;
+        let key_is_there = self.disk.pending.contains_key(&(name.clone(), *attempt));
+        key_is_there.then(|| format!("asks though {serial} was delivered and is not installed"))
+    }
+
+    fn history_lost(&self) -> bool {
+        self.ledger.history_lost_at.is_some_and(|at| at + DAY > self.now)
+    }
+
+    /// Follows what the daemon learns.
+    pub(crate) fn witness(&mut self, entry: &event::Entry) {
+        if matches!(entry.event, Event::Installed { .. }) {
+            self.ledger.installs += 1;
+        }
+        let now = self.now;
+        let account = self.ledger.account(&entry.name);
+        match &entry.event {
+            Event::Pending { attempt, request_id } => {
+                account.open.insert(request_id.clone(), *attempt);
+            }
+            Event::Issued { attempt, serial_number } => {
+                account.open.retain(|_, of| of != attempt);
+                account.delivered.insert(*attempt, serial_number.clone());
+            }
+            Event::Rejected { attempt, .. }
+            | Event::Abandoned { attempt }
+            | Event::GateRefused { attempt, .. }
+            | Event::Installed { attempt, .. } => {
+                account.open.retain(|_, of| of != attempt);
+                account.delivered.remove(attempt);
+            }
+            Event::Failed { failure } if failure.class == FailureClass::KeyLost => {
+                account.open.clear();
+                account.delivered.clear();
+            }
+            Event::HookDone { hook, generation } => {
+                account.hooks.retain(|name, (of, _)| name != hook || of != generation);
+            }
+            _ => {}
+        }
+        let note = match &entry.event {
+            Event::Polled { .. } | Event::LookedUp { .. } | Event::StatusChecked { revoked: false, .. } => None,
+            other => Some(format!("{} {}", entry.name, shown(other))),
+        };
+        if let Some(note) = note {
+            self.tell(|| note);
+        }
+        debug_assert!(now >= self.ledger.clock_set_at.unwrap_or(now));
+    }
+
+    /// Promise 6: from here on its hooks are owed.
+    pub(crate) fn went_live(&mut self, entry: &Entry, generation: Generation) {
+        let now = self.now;
+        let account = self.ledger.account(&entry.name);
+        let known = account.hooks.values().any(|(of, _)| *of == generation);
+        if !known {
+            account.hooks = entry.hooks.iter().map(|hook| (hook.clone(), (generation, now))).collect();
+        }
+    }
+
+    /// Promises 5, 6, 8 and 11: what ought to happen does, in its time.
+    pub(crate) fn audit(&mut self) {
+        for name in self.names() {
+            self.audit_one(&name);
+        }
+    }
+
+    fn audit_one(&mut self, name: &CertName) {
+        let (fine, excused) = (self.is_fine(name), self.is_excused(name));
+        let now = self.now;
+        let account = self.ledger.account(name);
+        if !fine || account.fine_since.is_none() {
+            let since = fine.then_some(now);
+            (account.fine_since, account.calm_since) = (since, since.filter(|_| !excused));
+            return;
+        }
+        self.audit_hooks(name);
+        let due_at = self.due_at(name);
+        let serial = self.disk.live.get(name).map(|live| live.certificate.serial.clone());
+        let ends = self.disk.live.get(name).map(|live| live.certificate.not_after);
+        let account = self.ledger.account(name);
+        account.calm_since = if excused { None } else { account.calm_since.or(Some(now)) };
+        let waited = |since: Option<Timestamp>| Some(now.since(since?.max(due_at?)));
+        let (calm, long) = (waited(account.calm_since), waited(account.fine_since));
+        if calm.is_some_and(|calm| calm >= TWO_HOURS) && ends.is_some_and(|ends| ends >= now) {
+            account.promised.clone_from(&serial);
+            let reason = self.reason(name);
+            self.breaks(5, format!("{name}: due since {due_at:?}, two good hours unused: {reason}"));
+        }
+        if long.is_some_and(|long| long >= A_DAY_AND_MORE) && !self.is_stopped(name) {
+            let reason = self.reason(name);
+            self.breaks(11, format!("{name}: stuck for over a day: {reason}"));
+        }
+        let account = self.ledger.account(name);
+        if serial.is_some() && account.promised == serial && ends.is_some_and(|ends| ends < now) {
+            self.breaks(5, format!("{name}: ended though there were two good hours"));
+        }
+    }
+
+    fn audit_hooks(&mut self, name: &CertName) {
+        let now = self.now;
+        let Some(account) = self.ledger.accounts.get(name).filter(|account| !account.hooks.is_empty()) else { return };
+        let Some(since) = account.fine_since else { return };
+        let entry = self.inventory.get(name);
+        let works = |hook: &HookName| {
+            entry.is_some_and(|entry| entry.hooks.contains(hook)) && self.hook_moods.get(hook) == Some(&HookMood::Fine)
+        };
+        let overdue =
+            account.hooks.iter().find(|(hook, (_, at))| works(hook) && (*at).max(since) + HOOK_PATIENCE <= now);
+        if let Some((hook, (generation, _))) = overdue {
+            let what = format!("{name}: hook {hook} did not run for generation {generation}");
+            self.breaks(6, what);
+        }
+    }
+
+    /// Since when the certificate ought to be replaced.
+    fn due_at(&self, name: &CertName) -> Option<Timestamp> {
+        let entry = self.inventory.get(name)?;
+        let Some(live) = self.disk.live.get(name).filter(|live| !live.damaged) else {
+            return Some(Timestamp::default());
+        };
+        let differs = live.manifest.as_ref().is_some_and(|(asked, _)| asked.names != entry.names);
+        if differs {
+            return Some(Timestamp::default());
+        }
+        let certificate = &live.certificate;
+        let lifetime = certificate.not_after.since(certificate.not_before);
+        let window = schedule::window(entry, self.profile_in_force(entry), lifetime);
+        if self.now + window < certificate.not_after {
+            return None;
+        }
+        let (schedule, _) = self.schedule(name)?;
+        (schedule.renew_at <= self.now).then_some(schedule.renew_at)
+    }
+
+    /// Whether nothing in the world stands against a renewal of this certificate.
+    fn is_fine(&self, name: &CertName) -> bool {
+        let Some(entry) = self.inventory.get(name) else { return false };
+        let ProfileRef::Id(id) = &entry.profile else { return false };
+        let Some(state) = self.tlm.profiles.get(id).filter(|_| !self.tlm.forbidden.contains(id)) else { return false };
+        let Some(daemon) = &self.daemon else { return false };
+        self.tlm.weather == Weather::Fine
+            && self.tlm.lost_replies == 0
+            && self.tlm.defects.is_empty()
+            && !self.tlm.refused.contains(name)
+            && state.mode == Mode::Immediate
+            && state.profile.status == "Active"
+            && self.disk.fault.is_none()
+            && !self.disk.unreadable
+            && self.skew.unsigned_abs() < MINUTE.as_millis() as u64 * 9
+            && self.asleep_until <= self.now
+            && daemon.fleet.one(name).is_some()
+            && daemon.pace.paused_until(self.wall()).is_none_or(|until| until.since(self.wall()) > DAY)
+            && !self.tlm.open_requests(name).any(|(_, request)| match request.fate {
+                Fate::Waits => true,
+                Fate::Issues(at) => request.certificate.is_none() && at + MINUTE * 30 > self.now,
+                Fate::Rejected | Fate::Forgotten => false,
+            })
+    }
+
+    /// Whether the certificate waits for what the API, the operator or the budget imposed.
+    fn is_excused(&self, name: &CertName) -> bool {
+        let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.fleet.one(name)) else { return true };
+        if self.disk.live.get(name).is_none_or(|live| live.damaged) {
+            // Promise 5 is about the time between `renew_at` and `not_after`.
+            return true;
+        }
+        match &managed.decision.reason {
+            Reason::TooEarly { .. }
+            | Reason::BudgetSpent { .. }
+            | Reason::Stopped { .. }
+            | Reason::Pending { .. }
+            | Reason::Held { .. }
+            | Reason::NotYetValid(_)
+            | Reason::DiskTrouble { .. } => true,
+            Reason::BackOff { failure, .. } | Reason::ProfileUnread { failure, .. } => {
+                failure.retry.is_some() || !matches!(failure.class.scope(), Scope::Outage | Scope::Key)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether only the operator, or the end of the old certificate, can end the wait.
+    fn is_stopped(&self, name: &CertName) -> bool {
+        let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.fleet.one(name)) else { return true };
+        match &managed.decision.reason {
+            Reason::Stopped { failure, until } => {
+                failure.class != FailureClass::GateRefused && until.is_none_or(|until| until > self.wall())
+            }
+            Reason::TooEarly { until } => *until > self.wall(),
+            Reason::Held { .. } => true,
+            Reason::BackOff { failure, .. } => {
+                matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
+            }
+            Reason::Due(Cause::Absent) => false,
+            _ => false,
+        }
+    }
+
+    fn reason(&self, name: &CertName) -> String {
+        let managed = self.daemon.as_ref().and_then(|daemon| daemon.fleet.one(name));
+        managed.map_or_else(String::new, |managed| {
+            let stage = managed.record.request.as_ref().map(|request| match &request.stage {
+                Stage::Prepared => "prepared",
+                Stage::Submitted { .. } => "submitted",
+                Stage::Pending { .. } => "pending",
+                Stage::Issued { .. } => "issued",
+                Stage::Held { .. } => "held",
+            });
+            let (action, reason) = (managed.decision.action.as_str(), &managed.decision.reason);
+            let busy = if managed.busy { "busy, " } else { "" };
+            format!("{busy}{action}, {reason} (request {})", stage.unwrap_or("none"))
+        })
+    }
+}
+
+/// An event as the log of a run shows it.
+pub(crate) fn shown(event: &Event) -> String {
+    match event {
+        Event::Submitting { attempt, .. } => format!("intends request {attempt}"),
+        Event::NotAccepted { failure, .. } => format!("not accepted: {failure}"),
+        Event::AnswerLost { failure, .. } => format!("answer lost: {failure}"),
+        Event::LookedUp { .. } => "looked up: nothing".to_owned(),
+        Event::Pending { request_id, .. } => format!("pending as {request_id}"),
+        Event::Polled { .. } => "polled".to_owned(),
+        Event::PickupUnknown { failure, .. } => format!("pickup: {failure}"),
+        Event::Issued { serial_number, .. } => format!("issued as {serial_number}"),
+        Event::Held { why, .. } => format!("held: {why}"),
+        Event::Waits { until, .. } => format!("waits until {until}"),
+        Event::GateRefused { why, .. } => {
+            format!("refused by the gate: {}", why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        }
+        Event::Rejected { why, .. } => format!("rejected: {why}"),
+        Event::Abandoned { attempt } => format!("request {attempt} given up"),
+        Event::KeyForgotten { attempt } => format!("key of request {attempt} removed"),
+        Event::Installed { generation, serial_number, .. } => format!("installed {serial_number} as {generation}"),
+        Event::Repaired => "repaired".to_owned(),
+        Event::HookDone { hook, generation } => format!("hook {hook} ran for {generation}"),
+        Event::HookFailed { hook, failure, .. } => format!("hook {hook} failed: {failure}"),
+        Event::Failed { failure } => format!("failed: {failure}"),
+        Event::StatusChecked { revoked, .. } => format!("revoked at TLM: {revoked}"),
+        Event::StatusUnread => "its state at TLM could not be read".to_owned(),
+        Event::RenewalAsked => "the operator asks for a replacement".to_owned(),
+        Event::LetGo => "let go".to_owned(),
+        Event::Unknown => "unknown".to_owned(),
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+/// Ten minutes either way are tolerated of a clock.
+const SLACK: Duration = Duration::from_secs(1300);
+const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
+const A_DAY_AND_MORE: Duration = Duration::from_secs(26 * 3600);
+/// The longest step of a hook's ladder, and its run.
+const HOOK_PATIENCE: Duration = Duration::from_secs(8 * 3600);
+const MOST_DECISIONS: u32 = 240;
+const MOST_CALLS: u32 = 60;

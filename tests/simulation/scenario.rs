@@ -1,0 +1,202 @@
+//! Scripts with their transcripts: `> command` lines, each followed by what happened. `RENEWD_BLESS=1` rewrites what
+//! follows them. A word that the script does not know, or a broken promise, fails the test.
+//!
+//! A scenario has three certificates: `www` (90 days, hook `web`), `mail` (47 days, no duplicates) and `slow` (90 days,
+//! issued when an administrator approves). It begins some minutes after they were installed for the first time.
+
+use std::time::Duration;
+
+use renewd::core::failure::FailureClass;
+use renewd::core::name::ProfileId;
+use renewd::core::time::Timestamp;
+
+use crate::faults::{self, Fault, Verdict};
+use crate::tlm::{Defect, Mode, ProfileState, Weather};
+use crate::world::{AUDIT_EVERY, HookMood, START, Task, World};
+
+/// Runs the commands of a script, and returns its transcript.
+pub(crate) fn transcript(script: &str) -> String {
+    let mut world = stage();
+    let mut text = String::new();
+    for line in script.lines() {
+        if line.starts_with('#') {
+            text.push_str(line);
+            text.push('\n');
+        }
+        let Some(command) = line.strip_prefix("> ") else { continue };
+        text.push_str(&format!("> {command}\n"));
+        let answer = obey(&mut world, command);
+        world
+            .events
+            .drain(..)
+            .filter(|event| !event.contains(" * "))
+            .for_each(|event| text.push_str(&format!("{event}\n")));
+        text.push_str(&answer);
+        if let Some(broken) = &world.broken {
+            return format!("{text}{broken}\n");
+        }
+    }
+    text
+}
+
+fn stage() -> World {
+    let mut world = World::new(0, START);
+    world.keep_all = true;
+    for (id, days, window, duplicates, mode) in [
+        ("web", 90, 30, true, Mode::Immediate),
+        ("once", 47, 15, false, Mode::Immediate),
+        ("manual", 90, 30, true, Mode::Approval),
+    ] {
+        let profile = faults::profile(id, Some(window), duplicates);
+        world.tlm.profiles.insert(ProfileId(id.to_owned()), ProfileState { profile, lifetime: DAY * days, mode });
+    }
+    for (name, profile) in [("mail", "once"), ("slow", "manual"), ("www", "web")] {
+        let mut entry = faults::entry(name, profile);
+        if name == "www" {
+            entry.hooks = vec!["web".parse().expect("a valid name")];
+        }
+        world.inventory.insert(entry.name.clone(), entry);
+    }
+    world.hook_moods = world.hooks().into_iter().map(|hook| (hook, HookMood::Fine)).collect();
+    world.later(AUDIT_EVERY, Task::Audit);
+    world.start();
+    world.run_until(START + MINUTE);
+    world.apply(Fault::Decide(Verdict::Approve));
+    world.run_until(START + MINUTE * 5);
+    world.events.clear();
+    world
+}
+
+fn obey(world: &mut World, command: &str) -> String {
+    let words: Vec<&str> = command.split(' ').collect();
+    let fault = match words[..] {
+        ["start"] => {
+            world.start();
+            world.run_until(world.now + SETTLE);
+            return String::new();
+        }
+        ["day", day] => {
+            world.run_until(START + DAY * day.parse().expect("a number"));
+            return String::new();
+        }
+        ["wait", wait] => {
+            world.run_until(world.now + span(wait));
+            return String::new();
+        }
+        ["status"] => return status(world),
+        ["crash", "after", mark] => {
+            world.crash_after = Some(mark.to_owned());
+            return String::new();
+        }
+        ["api", ..] => api(&words[1..]),
+        ["clock", "right"] => Fault::ClockSet,
+        ["clock", step] => return clock(world, step),
+        ["sleep", wait] => Fault::Sleep(span(wait)),
+        ["disk", "full"] => return disk(world, Some(FailureClass::DiskFull)),
+        ["disk", "ok"] => return disk(world, None),
+        ["hook", name, mood] => return hook(world, name, mood),
+        ["kill"] => {
+            world.crash(None);
+            return String::new();
+        }
+        ["approve"] => Fault::Decide(Verdict::Approve),
+        ["reject"] => Fault::Decide(Verdict::Reject),
+        ["forget"] => Fault::Decide(Verdict::Forget),
+        ["revoke", name] => Fault::Revoke(name.parse().expect("a name")),
+        ["edit", name] => Fault::Edit(name.parse().expect("a name")),
+        ["renew", name] => Fault::Ask(name.parse().expect("a name")),
+        ["delete", name] => Fault::Delete(name.parse().expect("a name")),
+        ["damage", name] => Fault::Damage(name.parse().expect("a name")),
+        _ => panic!("no such command: {command}"),
+    };
+    world.apply(fault);
+    String::new()
+}
+
+fn api(words: &[&str]) -> Fault {
+    match *words {
+        ["down", wait] => Fault::Weather(Weather::Unreachable, span(wait)),
+        ["401", wait] => Fault::Weather(Weather::Unauthorised, span(wait)),
+        ["429", after, wait] => Fault::Weather(Weather::RateLimited(Some(span(after))), span(wait)),
+        ["loses", count] => Fault::LoseReplies(count.parse().expect("a number")),
+        ["issues", "wrong-key"] => Fault::Defects(vec![Defect::Key]),
+        ["issues", "no-usage"] => Fault::Defects(vec![Defect::Usage]),
+        ["issues", "no-chain"] => Fault::Defects(vec![Defect::NoChain]),
+        _ => panic!("no such state of the API: {words:?}"),
+    }
+}
+
+fn clock(world: &mut World, step: &str) -> String {
+    let (sign, size) = step.split_at(1);
+    let step = span(size).as_millis() as i64;
+    world.set_clock(if sign == "-" { -step } else { step });
+    String::new()
+}
+
+fn disk(world: &mut World, fault: Option<FailureClass>) -> String {
+    world.disk.fault = fault;
+    world.ledger.disturb(world.now);
+    String::new()
+}
+
+fn hook(world: &mut World, name: &str, mood: &str) -> String {
+    let mood = match mood {
+        "fails" => HookMood::Fails,
+        "hangs" => HookMood::Hangs,
+        "works" => HookMood::Fine,
+        other => panic!("no such mood: {other}"),
+    };
+    world.hook_moods.insert(name.parse().expect("a name"), mood);
+    world.ledger.disturb(world.now);
+    String::new()
+}
+
+fn status(world: &World) -> String {
+    let Some(daemon) = &world.daemon else { return "  renewd does not run\n".to_owned() };
+    let line = |managed: &renewd::daemon::fleet::Managed| {
+        let reason = &managed.decision.reason;
+        let ends = managed.observed.installed().map_or("-".to_owned(), |installed| day(installed.not_after));
+        format!("  {:<4} {:<9} ends {ends}  {}\n", managed.entry.name, reason.state(), with_days(&reason.to_string()))
+    };
+    daemon.fleet.iter().map(line).collect()
+}
+
+/// Instants of a text as days since the start, which a reader can compare.
+pub(crate) fn with_days(text: &str) -> String {
+    let word = |word: &str| {
+        let bare = word.trim_end_matches([';', ',', ')']);
+        match instant(bare) {
+            Some(at) => word.replace(bare, &day(at)),
+            None => word.to_owned(),
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn instant(word: &str) -> Option<Timestamp> {
+    let at: jiff::Timestamp = word.parse().ok()?;
+    Some(Timestamp::from_seconds(at.as_second()))
+}
+
+fn day(at: Timestamp) -> String {
+    let seconds = at.seconds() - START.seconds();
+    let (day, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    format!("day {day} {:02}:{:02}", of_day / 3600, of_day / 60 % 60)
+}
+
+fn span(text: &str) -> Duration {
+    let (count, unit) = text.split_at(text.len() - 1);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "y" => 365 * 86_400,
+        _ => panic!("no such unit: {text}"),
+    };
+    Duration::from_secs(seconds * count.parse::<u64>().expect("a number"))
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_secs(60);
+const SETTLE: Duration = Duration::from_secs(20);
