@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
@@ -55,7 +56,7 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(failed)?;
-        if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if let Err(error) = patiently(&file) {
             if error != rustix::io::Errno::WOULDBLOCK {
                 return Err(failed(error.into()));
             }
@@ -85,9 +86,47 @@ impl Lock {
     }
 }
 
+/// A reader that looks who holds the lock has it for a moment: that is no reason not to start.
+fn patiently(file: &File) -> rustix::io::Result<()> {
+    for _ in 0..TRIES {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(BETWEEN),
+            other => return other,
+        }
+    }
+    Err(rustix::io::Errno::WOULDBLOCK)
+}
+
 /// The systemd unit of this process, from its control group.
 fn unit() -> Option<String> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let unit = groups.lines().filter_map(|line| line.rsplit('/').next()).find(|name| name.ends_with(".service"))?;
     Some(unit.to_owned())
+}
+
+const TRIES: u32 = 20;
+const BETWEEN: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_does_not_keep_the_daemon_from_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        drop(Lock::take(&layout).unwrap());
+        let reader = File::open(layout.lock()).unwrap();
+        rustix::fs::flock(&reader, FlockOperation::NonBlockingLockShared).unwrap();
+        assert!(matches!(Lock::take(&layout), Err(LockError::Held(_))), "one that stays is waited for in vain");
+        let taken = std::thread::scope(|scope| {
+            let taking = scope.spawn(|| Lock::take(&layout));
+            std::thread::yield_now();
+            drop(reader);
+            taking.join().unwrap()
+        });
+        assert!(Lock::holder(&layout).is_some_and(|holder| holder.as_str().starts_with("pid ")));
+        drop(taken.unwrap());
+        assert_eq!(Lock::holder(&layout), None);
+    }
 }

@@ -209,13 +209,9 @@ fn check(name: &str, case: &Case) {
     for point in &points {
         images += case.loses_power(point).unwrap();
     }
-    for number in 0..syncs.len() {
-        let machine = case.recorded(&before, Some(Ignored::Nth(number)), None);
-        assert!(
-            case.is_missed(&machine.points_after_ignored()),
-            "{name}: nothing fails without sync {number}, {:?}",
-            syncs[number]
-        );
+    for (number, sync) in syncs.iter().enumerate() {
+        let points = case.recorded(&before, Some(Ignored::Nth(number)), None).points_after_ignored();
+        assert!(case.is_missed(&points), "{name}: nothing fails without sync {number}, {sync:?}");
     }
     println!("{name}: {} crash points, {images} images, each of {} syncs needed", points.len(), syncs.len());
 }
