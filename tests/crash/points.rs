@@ -84,7 +84,7 @@ impl Case {
     /// What holds at every instant, before anybody recovers (promise 2).
     fn holds(&self, machine: &Machine) -> Result<(), String> {
         let journal = Journal::read(machine, &layout()).map_err(|failure| failure.to_string())?;
-        let events = machine.point().api.events;
+        let events = machine.api_now().events;
         require(journal.entries.len() >= events, "the journal lacks an event that it had taken")?;
         let said = journal.entries.iter().rev().find_map(|entry| match &entry.event {
             Event::Installed { fingerprint, .. } => number_of(fingerprint),
@@ -129,7 +129,7 @@ impl Case {
         require(content.damaged == 0, "a crash is taken for damage")?;
         daemon.run()?;
         self.holds(machine)?;
-        let api = machine.point().api;
+        let api = machine.api_now();
         require((1..=most).contains(&api.accepted.len()), &format!("{} were issued", api.accepted.len()))?;
         require(daemon.record.submissions.len() > api.accepted.len() - usize::from(self.is_first), "not all counted")?;
         let observed = daemon.observed();
