@@ -93,10 +93,16 @@ impl Case {
         match machine.read_link(&layout().live(&self.entry.name)) {
             Ok(generation) => {
                 let folder = layout().certificate(&self.entry.name).join(generation);
-                let live = self.live(machine, &folder)?;
+                let live = self.set_in(machine, &folder)?;
                 require(Some(live) >= said, "the journal says that a newer set is live")?;
             }
             Err(_) => require(self.is_first && said.is_none(), "nothing is live")?,
+        }
+        let home = layout().certificate(&self.entry.name);
+        for name in machine.list(&home).unwrap_or_default() {
+            if name.to_string_lossy().parse::<u64>().is_ok() {
+                self.set_in(machine, &home.join(name))?;
+            }
         }
         for (target, source) in fixed::targets(&self.entry.files) {
             let Ok(bytes) = machine.read(target, 1 << 20) else {
@@ -116,8 +122,8 @@ impl Case {
         Ok(())
     }
 
-    /// Which set is live, whole.
-    fn live(&self, machine: &Machine, folder: &Path) -> Result<usize, String> {
+    /// Which set is in a folder, whole.
+    fn set_in(&self, machine: &Machine, folder: &Path) -> Result<usize, String> {
         let is_there = |file: &Content| machine.read(&folder.join(file.name), 1 << 20).is_ok_and(|b| b == *file.bytes);
         let whole = self.files.iter().position(|files| files.iter().all(is_there));
         whole.ok_or_else(|| format!("{} is no whole set", folder.display()))
