@@ -235,18 +235,19 @@ fn numbered(disk: &dyn Disk, home: &Path) -> io::Result<Vec<Generation>> {
 /// cannot be removed now is removed after the next install.
 fn prune(disk: &dyn Disk, layout: &Layout, name: &CertName, live: Generation, keep: u32) {
     let home = layout.certificate(name);
+    let Ok(numbers) = numbered(disk, &home) else { return };
+    let surplus = numbers.len().saturating_sub(usize::try_from(keep.max(1)).unwrap_or(usize::MAX));
+    // They lose their numbers first, durably: no number ever names a part of a set.
+    let old: Vec<_> = numbers.into_iter().take(surplus).filter(|old| *old != live).collect();
+    for old in &old {
+        drop(disk.rename(&layout.generation(name, *old), &replace::beside(&layout.live(name))));
+    }
+    if !old.is_empty() && disk.sync_dir(&home).is_err() {
+        return;
+    }
     let Ok(names) = disk.list(&home) else { return };
     for leftover in names.iter().filter(|name| name.to_str().is_some_and(replace::is_leftover)) {
         replace::remove(disk, &home.join(leftover));
-    }
-    let Ok(numbers) = numbered(disk, &home) else { return };
-    let surplus = numbers.len().saturating_sub(usize::try_from(keep.max(1)).unwrap_or(usize::MAX));
-    for old in numbers.into_iter().take(surplus).filter(|old| *old != live) {
-        // It loses its number at once: no reader of it finds half a set.
-        let gone = replace::beside(&layout.live(name));
-        if disk.rename(&layout.generation(name, old), &gone).is_ok() {
-            replace::remove(disk, &gone);
-        }
     }
 }
 

@@ -250,7 +250,7 @@ impl Daemon {
 
     fn found(&mut self) -> Outcome {
         let set = material::set(self.attempt());
-        if !self.machine.point().api.issued.contains(&set.spki) {
+        if !self.machine.api_now().issued.contains(&set.spki) {
             return Outcome::NotFound;
         }
         self.answer = Some(set.answer());
@@ -259,7 +259,7 @@ impl Daemon {
 
     fn picked_up(&mut self) -> Outcome {
         let spki = material::set(self.attempt()).spki;
-        let mode = self.machine.point().api.mode;
+        let mode = self.machine.api_now().mode;
         self.machine.note(|api| {
             if mode == Mode::Later {
                 api.issued.push(spki);

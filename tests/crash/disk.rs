@@ -193,6 +193,11 @@ impl Machine {
         result
     }
 
+    /// What the API has done so far.
+    pub fn api_now(&self) -> Api {
+        self.state().api.clone()
+    }
+
     /// Notes something that is no point of its own.
     pub fn note(&self, note: impl FnOnce(&mut Api)) {
         note(&mut self.state().api);

@@ -70,7 +70,7 @@ fn a_repair_survives_every_crash() {
             require(now == Some(file) || now == drifted.get(path), &format!("{} is half-written", path.display()))?;
         }
         let journal = Journal::read(machine, &layout()).map_err(|failure| failure.to_string())?;
-        require(journal.entries.len() >= machine.point().api.events, "the journal lacks an event that it had taken")?;
+        require(journal.entries.len() >= machine.api_now().events, "the journal lacks an event that it had taken")?;
         let is_said = journal.entries.last().is_some_and(|last| last.event == Event::Repaired);
         require(!is_said || drift(machine, &entry).is_empty(), "the journal says that it is repaired")?;
         let mut daemon = Daemon::start(machine, &entry, None).map_err(|failure| failure.to_string())?.0;
@@ -78,7 +78,7 @@ fn a_repair_survives_every_crash() {
         require(drift(machine, &entry).is_empty(), "it is not repaired")?;
         let Observed::Installed(found) = daemon.observed() else { return Err("nothing is installed".to_owned()) };
         require(found.profile.is_some(), "the manifest is gone")?;
-        require(machine.point().api.accepted.len() == 1, "a request was spent")
+        require(machine.api_now().accepted.len() == 1, "a request was spent")
     };
     let survives = |point: &Point| -> Result<usize, String> {
         let images = point.disk.images();

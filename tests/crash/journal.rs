@@ -79,7 +79,7 @@ fn check(name: &str, before: &Point, bound: u64, holds: impl Fn(&Machine, &Conte
     let reopened = |machine: &Machine| {
         let mut content = open(machine, bound).map_err(|failure| failure.to_string())?.1;
         let is_there = content.entries.pop_if(|entry| *entry == last).is_some();
-        require(is_there || machine.point().api.events == 0, "the event that it had taken is gone")?;
+        require(is_there || machine.api_now().events == 0, "the event that it had taken is gone")?;
         holds(machine, &content)
     };
     let survives = |point: &Point| -> Result<usize, String> {

@@ -84,7 +84,7 @@ impl Case {
     /// What holds at every instant, before anybody recovers (promise 2).
     fn holds(&self, machine: &Machine) -> Result<(), String> {
         let journal = Journal::read(machine, &layout()).map_err(|failure| failure.to_string())?;
-        let events = machine.point().api.events;
+        let events = machine.api_now().events;
         require(journal.entries.len() >= events, "the journal lacks an event that it had taken")?;
         let said = journal.entries.iter().rev().find_map(|entry| match &entry.event {
             Event::Installed { fingerprint, .. } => number_of(fingerprint),
@@ -93,10 +93,16 @@ impl Case {
         match machine.read_link(&layout().live(&self.entry.name)) {
             Ok(generation) => {
                 let folder = layout().certificate(&self.entry.name).join(generation);
-                let live = self.live(machine, &folder)?;
+                let live = self.set_in(machine, &folder)?;
                 require(Some(live) >= said, "the journal says that a newer set is live")?;
             }
             Err(_) => require(self.is_first && said.is_none(), "nothing is live")?,
+        }
+        let home = layout().certificate(&self.entry.name);
+        for name in machine.list(&home).unwrap_or_default() {
+            if name.to_string_lossy().parse::<u64>().is_ok() {
+                self.set_in(machine, &home.join(name))?;
+            }
         }
         for (target, source) in fixed::targets(&self.entry.files) {
             let Ok(bytes) = machine.read(target, 1 << 20) else {
@@ -116,8 +122,8 @@ impl Case {
         Ok(())
     }
 
-    /// Which set is live, whole.
-    fn live(&self, machine: &Machine, folder: &Path) -> Result<usize, String> {
+    /// Which set is in a folder, whole.
+    fn set_in(&self, machine: &Machine, folder: &Path) -> Result<usize, String> {
         let is_there = |file: &Content| machine.read(&folder.join(file.name), 1 << 20).is_ok_and(|b| b == *file.bytes);
         let whole = self.files.iter().position(|files| files.iter().all(is_there));
         whole.ok_or_else(|| format!("{} is no whole set", folder.display()))
@@ -129,7 +135,7 @@ impl Case {
         require(content.damaged == 0, "a crash is taken for damage")?;
         daemon.run()?;
         self.holds(machine)?;
-        let api = machine.point().api;
+        let api = machine.api_now();
         require((1..=most).contains(&api.accepted.len()), &format!("{} were issued", api.accepted.len()))?;
         require(daemon.record.submissions.len() > api.accepted.len() - usize::from(self.is_first), "not all counted")?;
         let observed = daemon.observed();
@@ -209,13 +215,9 @@ fn check(name: &str, case: &Case) {
     for point in &points {
         images += case.loses_power(point).unwrap();
     }
-    for number in 0..syncs.len() {
-        let machine = case.recorded(&before, Some(Ignored::Nth(number)), None);
-        assert!(
-            case.is_missed(&machine.points_after_ignored()),
-            "{name}: nothing fails without sync {number}, {:?}",
-            syncs[number]
-        );
+    for (number, sync) in syncs.iter().enumerate() {
+        let points = case.recorded(&before, Some(Ignored::Nth(number)), None).points_after_ignored();
+        assert!(case.is_missed(&points), "{name}: nothing fails without sync {number}, {sync:?}");
     }
     println!("{name}: {} crash points, {images} images, each of {} syncs needed", points.len(), syncs.len());
 }
