@@ -50,19 +50,9 @@ fn main() -> io::Result<()> {
     clap_mangen::generate_to(renewd::cli::command(), &pages)?;
     let mut first = File::options().append(true).open(pages.join("renewd.1"))?;
     first.write_all(MORE.as_bytes())?;
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        complete(shell, &folder)?;
+    for (shell, name) in [(Shell::Bash, "renewd.bash"), (Shell::Zsh, "_renewd"), (Shell::Fish, "renewd.fish")] {
+        let mut file = File::create(folder.join(name))?;
+        clap_complete::generate(shell, &mut renewd::cli::command(), "renewd", &mut file);
     }
-    Ok(())
-}
-
-fn complete(shell: Shell, folder: &Path) -> io::Result<()> {
-    let name = match shell {
-        Shell::Bash => "renewd.bash",
-        Shell::Zsh => "_renewd",
-        _ => "renewd.fish",
-    };
-    let mut file = File::create(folder.join(name))?;
-    clap_complete::generate(shell, &mut renewd::cli::command(), "renewd", &mut file);
     Ok(())
 }

@@ -139,6 +139,12 @@ pub fn check_target(disk: &dyn Disk, ground: &Ground, target: &Path) -> Result<(
     if let Some(own) = ground.own.iter().find(|own| target.starts_with(own)) {
         return refuse(format!("it lies in renewd's own folder {}; choose a path outside of it", own.display()));
     }
+    for folder in target.ancestors().skip(1) {
+        let stat = disk.stat(folder).map_err(|error| disk_failure("look at", folder, &error))?;
+        if let Some(why) = untrusted(ground, folder, &stat) {
+            return refuse(why);
+        }
+    }
     match disk.stat(target) {
         Ok(Stat { kind: Kind::Symlink, .. }) => {
             return refuse("it is a symlink; remove it, or name what it points at".to_owned());
@@ -151,12 +157,6 @@ pub fn check_target(disk: &dyn Disk, ground: &Ground, target: &Path) -> Result<(
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(disk_failure("look at", target, &error)),
         Ok(_) | Err(_) => {}
-    }
-    for folder in target.ancestors().skip(1) {
-        let stat = disk.stat(folder).map_err(|error| disk_failure("look at", folder, &error))?;
-        if let Some(why) = untrusted(ground, folder, &stat) {
-            return refuse(why);
-        }
     }
     Ok(())
 }

@@ -285,7 +285,9 @@ pub fn repair(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry) 
         let stat = disk.stat(&path).ok();
         let same_access = stat.is_some_and(|stat| ids.difference(content.holds_key, &stat).is_none());
         if !same_access || !content.is_at(disk, &path) {
-            replace::replace(disk, &path, &content.bytes, ids.perms(content.holds_key)).map_err(failed)?;
+            replace::stage(disk, &path, &content.bytes, ids.perms(content.holds_key))
+                .and_then(|staged| staged.switch(disk))
+                .map_err(failed)?;
         }
         let record = file_record(disk, &path, &content.bytes).map_err(failed)?;
         if let Some(manifest) = &mut manifest {
@@ -296,6 +298,8 @@ pub fn repair(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry) 
         let bytes = serde_json::to_vec(&manifest).unwrap_or_default();
         let perms = Perms { mode: 0o644, uid: None, gid: None };
         replace::replace(disk, &folder.join(Manifest::NAME), &bytes, perms).map_err(failed)?;
+    } else {
+        disk.sync_dir(&folder).map_err(failed)?;
     }
     fixed::copy(disk, ground, entry, &files, &ids)
 }

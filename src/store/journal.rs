@@ -70,7 +70,7 @@ impl Journal {
         let path = layout.journal();
         let failed = |error: io::Error| disk_failure("open the journal", &path, &error);
         if disk.stat(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            replace::replace(&*disk, &path, HEADER.as_bytes(), Perms::PRIVATE).map_err(failed)?;
+            put(&*disk, &path, HEADER.as_bytes()).map_err(failed)?;
         }
         let mut bytes = disk.read(&path, LIMIT).map_err(failed)?;
         if bytes.len() as u64 > bound && compact(&*disk, &path, &bytes) {
@@ -165,7 +165,7 @@ impl Journal {
             .split_inclusive(|byte| *byte == b'\n')
             .filter(|raw| decode(raw).is_some())
             .for_each(|raw| whole.extend(raw));
-        replace::replace(&*self.disk, &self.path, &whole, Perms::PRIVATE)?;
+        put(&*self.disk, &self.path, &whole)?;
         debug_assert_eq!(parse(&whole).entries, content.entries);
         self.length = whole.len() as u64;
         Ok(())
@@ -221,6 +221,11 @@ fn parse(bytes: &[u8]) -> Content {
     content
 }
 
+/// Replaces the journal; durable once its folder is synced, which opening it does in any case.
+fn put(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace::stage(disk, path, bytes, Perms::PRIVATE)?.switch(disk)
+}
+
 /// Writes the journal anew without what neither the fold nor the history needs. Whether it was tried: where the disk
 /// did not take it, the old one is still in force.
 fn compact(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> bool {
@@ -230,7 +235,7 @@ fn compact(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> bool {
     if content.too_new || content.damaged > 0 || !is_worth_it {
         return false;
     }
-    drop(replace::replace(disk, path, &kept, Perms::PRIVATE));
+    drop(put(disk, path, &kept));
     true
 }
 

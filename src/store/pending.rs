@@ -33,8 +33,10 @@ pub fn keep_key(
         for parent in [layout.pending(), layout.pending_of(name), folder.clone()] {
             replace::ensure_dir(disk, &parent, 0o700)?;
         }
-        replace::replace(disk, &folder.join(KEY), key.as_bytes(), Perms::PRIVATE)?;
-        replace::replace(disk, &folder.join(CSR), csr.as_bytes(), Perms::PRIVATE)
+        for (name, text) in [(KEY, key), (CSR, csr)] {
+            replace::stage(disk, &folder.join(name), text.as_bytes(), Perms::PRIVATE)?.switch(disk)?;
+        }
+        disk.sync_dir(&folder)
     })();
     written.map_err(|error: io::Error| disk_failure("keep the key in", &folder, &error))
 }

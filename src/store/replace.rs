@@ -83,18 +83,17 @@ pub fn relink(disk: &dyn Disk, link: &Path, destination: &Path) -> io::Result<()
 ///
 /// Those of the system.
 pub fn ensure_dir(disk: &dyn Disk, path: &Path, mode: u32) -> io::Result<()> {
-    match disk.stat(path) {
-        Ok(stat) if stat.kind == Kind::Dir => {
-            // A run that was killed may have made it and not synced. Not every folder above may be opened.
-            drop(disk.sync_dir(folder(path)));
-            return Ok(());
-        }
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder")),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Err(_) => {}
+    if is_dir(disk, path)? {
+        // A run that was killed may have made it and not synced. Not every folder above may be opened.
+        drop(disk.sync_dir(folder(path)));
+        return Ok(());
     }
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        ensure_dir(disk, parent, 0o755)?;
+    make_dir(disk, path, mode)
+}
+
+fn make_dir(disk: &dyn Disk, path: &Path, mode: u32) -> io::Result<()> {
+    if !is_dir(disk, folder(path))? {
+        make_dir(disk, folder(path), 0o755)?;
     }
     match disk.make_dir(path, mode) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -103,7 +102,16 @@ pub fn ensure_dir(disk: &dyn Disk, path: &Path, mode: u32) -> io::Result<()> {
     disk.sync_dir(folder(path))
 }
 
-/// Removes a folder with the files in it. Keys are overwritten first, as far as the file system lets that matter.
+fn is_dir(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    match disk.stat(path) {
+        Ok(stat) if stat.kind == Kind::Dir => Ok(true),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a folder with the files in it; what a crash brings back is no longer wanted by anybody, and removed again. Keys are overwritten first, as far as the file system lets that matter.
 ///
 /// # Errors
 ///
@@ -125,8 +133,7 @@ pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
             _ => disk.remove_file(&path)?,
         }
     }
-    disk.remove_dir(path)?;
-    disk.sync_dir(folder(path))
+    disk.remove_dir(path)
 }
 
 /// A name beside `target` that cannot be guessed, hidden, and recognised as a left-over by [`is_leftover`].

@@ -8,6 +8,7 @@ fn submission(prepared: bool) -> Action {
     Action::Submit(Submission {
         attempt: Attempt(1),
         prepared,
+        look_up: false,
         method: Method::New,
         key: KeyType::EcdsaP256,
         expiring: true,

@@ -1,0 +1,35 @@
+//! What the API has done so far. A crash of the machine does not undo it.
+
+use renewd::core::name::Digest;
+
+/// How the API issues.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Mode {
+    #[default]
+    AtOnce,
+    Later,
+    Rejects,
+}
+
+/// The API's side of the history.
+#[derive(Clone, Default)]
+pub struct Api {
+    pub mode: Mode,
+    /// The public key of every request that was accepted.
+    pub accepted: Vec<Digest>,
+    /// Those of which the certificate exists, so that a search finds it.
+    pub issued: Vec<Digest>,
+    /// Whether the journal took the id of the pending request.
+    pub is_id_kept: bool,
+    /// How many events the journal has taken, as far as it says.
+    pub events: usize,
+}
+
+impl Api {
+    pub fn submit(&mut self, key: Digest) {
+        self.accepted.push(key);
+        if self.mode == Mode::AtOnce {
+            self.issued.push(key);
+        }
+    }
+}

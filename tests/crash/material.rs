@@ -1,0 +1,139 @@
+//! Keys, certificates and an entry for the simulated machine, made once.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SubjectPublicKeyInfo};
+use zeroize::Zeroizing;
+
+use renewd::core::entry::{Access, Entry, FixedFiles, Format, RequestMethod, Sans, Source, SubjectFrom};
+use renewd::core::key::KeyType;
+use renewd::core::name::{Attempt, Digest, ProfileId, ProfileRef};
+use renewd::core::observed::Leaf;
+use renewd::core::profile::{Origin, Profile, ProfileAttribute};
+use renewd::core::time::Timestamp;
+use renewd::pki::certificate::{Certificate, certificates};
+use renewd::pki::key::PrivateKey;
+use renewd::pki::leaf;
+use renewd::store::generation::{self, Content};
+
+/// The present: 2026-12-01T00:00:00Z.
+pub const NOW: Timestamp = Timestamp::from_seconds(1_796_083_200);
+
+/// What an attempt brings; it ends in ninety days.
+pub struct Set {
+    pub key: Zeroizing<String>,
+    pub spki: Digest,
+    pub leaf: Certificate,
+    pub chain: Vec<Certificate>,
+    pub facts: Leaf,
+}
+
+impl Set {
+    pub fn answer(&self) -> String {
+        std::iter::once(&self.leaf).chain(&self.chain).map(Certificate::to_pem).collect()
+    }
+
+    /// The files of a generation of this set.
+    pub fn files(&self, entry: &Entry) -> Vec<Content> {
+        generation::contents(entry, &self.leaf, &self.chain, &self.key)
+    }
+}
+
+pub fn set(attempt: Attempt) -> &'static Set {
+    &SETS[usize::try_from(attempt.0 - 1).unwrap()]
+}
+
+pub fn sets() -> &'static [Set] {
+    &SETS
+}
+
+static SETS: LazyLock<Vec<Set>> = LazyLock::new(|| {
+    let mut ca = CertificateParams::default();
+    ca.distinguished_name.push(DnType::CommonName, "Issuing");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().unwrap();
+    let chain = vec![Certificate::from_der(ca.self_signed(&ca_key).unwrap().der()).unwrap()];
+    let issuer = Issuer::from_params(&ca, &ca_key);
+    (0..4).map(|_| made(&issuer, chain.clone())).collect()
+});
+
+fn made(issuer: &Issuer<'_, &KeyPair>, chain: Vec<Certificate>) -> Set {
+    let pair = KeyPair::generate().unwrap();
+    let key = PrivateKey::from_pem(pair.serialize_pem().as_bytes()).unwrap();
+    let mut params = CertificateParams::new(vec!["www.example.com".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "www.example.com");
+    let now = rcgen::date_time_ymd(2026, 12, 1);
+    params.not_before = now - Duration::from_secs(86_400);
+    params.not_after = now + Duration::from_secs(90 * 86_400);
+    let public = SubjectPublicKeyInfo::from_der(&rcgen::PublicKeyData::subject_public_key_info(&pair)).unwrap();
+    let issued = params.signed_by(&public, issuer).unwrap();
+    let leaf = certificates(&issued.pem()).unwrap().remove(0);
+    let facts = leaf::read(&leaf).unwrap();
+    Set { key: key.to_pem(), spki: key.spki(), leaf, chain, facts }
+}
+
+pub fn profile() -> Profile {
+    let attribute =
+        |key: &str| ProfileAttribute { key: key.to_owned(), mandatory: false, multiple: true, origin: Origin::Request };
+    Profile {
+        id: ProfileId("p".to_owned()),
+        name: "Web".to_owned(),
+        status: "Active".to_owned(),
+        enrollment_method: "rest_api".to_owned(),
+        authentication_method: "third_party_app".to_owned(),
+        renewal_window_days: Some(30),
+        allows_duplicates: true,
+        allows_validity: false,
+        validity: None,
+        keys: vec![KeyType::EcdsaP256],
+        escrows_keys: false,
+        subject: vec![attribute("common_name")],
+        san: vec![attribute("dns_names")],
+        issuers: Vec::new(),
+    }
+}
+
+/// An entry for the default layout, with a bundle.
+pub fn entry() -> Entry {
+    Entry {
+        name: "www".parse().unwrap(),
+        source: Source { file: "certs.d/www.toml".to_owned(), line: 1 },
+        profile: ProfileRef::Id(ProfileId("p".to_owned())),
+        seat: "www.example.com".to_owned(),
+        subject: BTreeMap::new(),
+        common_name: Some("www.example.com".to_owned()),
+        names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
+        key: None,
+        reuse_key: false,
+        validity: None,
+        renew_before: None,
+        request_method: RequestMethod::Auto,
+        usages: None,
+        exact_names: false,
+        subject_from: SubjectFrom::Request,
+        hooks: Vec::new(),
+        probes: Vec::new(),
+        formats: vec![Format::Bundle],
+        access: Access::default(),
+        files: FixedFiles::default(),
+        tags: Vec::new(),
+        custom_attributes: Vec::new(),
+        ca_attributes: BTreeMap::new(),
+    }
+}
+
+/// The same with copies in two folders.
+pub fn with_copies() -> Entry {
+    let path = |path: &str| Some(PathBuf::from(path));
+    let files = FixedFiles {
+        private_key: path("/etc/keys/www.key"),
+        bundle: path("/etc/tls/www.pem"),
+        fullchain: path("/etc/tls/www.fullchain.crt"),
+        certificate: path("/etc/tls/www.crt"),
+        ..FixedFiles::default()
+    };
+    Entry { files, ..entry() }
+}
