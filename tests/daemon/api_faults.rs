@@ -26,10 +26,10 @@ fn an_api_that_is_down_at_the_start_is_said_and_recovered_from() {
 fn an_outage_in_the_middle_is_recovered_from_by_itself() {
     let mut host = Host::with_www();
     let unavailable = FaultKind::Status(503, RetryAfter::Seconds(2));
-    host.simulator.fault(Fault::new(unavailable).at(Endpoint::Issue).times(2));
+    host.simulator.fault(Fault::new(unavailable).at(Endpoint::Issue).once());
     host.start();
     host.wait_state("www", "valid");
-    assert_eq!(host.simulator.count("POST", ISSUE), 3);
+    assert_eq!(host.simulator.count("POST", ISSUE), 2);
 }
 
 #[test]
@@ -49,7 +49,8 @@ fn an_outage_costs_a_few_requests_however_many_are_due() {
     let status = host.status();
     assert_eq!(status["api"]["state"], "unreachable", "{status:#}");
     let sent = host.submissions();
-    assert!((2..=8).contains(&sent), "{sent} submissions for 31 certificates: those under way when it showed");
+    // Eight places, and who got one of a first failure before the second showed that it is the API.
+    assert!((2..=12).contains(&sent), "{sent} submissions for 31 certificates: those under way when it showed");
 }
 
 /// What the API answers to the submission, the code under which it is told, and what the message names.
