@@ -17,16 +17,23 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Looks the names of an entry up; where it names none, they are the service's own.
+    /// Looks the names of an entry up; where it names none, they are this process's own, as those who write have it.
     ///
     /// # Errors
     ///
     /// When there is no such user or group.
     pub fn of(access: &Access) -> Result<Self, Failure> {
-        let uid = access.owner.as_deref().map(user).transpose()?;
-        let gid = access.group.as_deref().map(group).transpose()?;
-        let uid = uid.unwrap_or_else(|| rustix::process::geteuid().as_raw());
-        let gid = gid.unwrap_or_else(|| rustix::process::getegid().as_raw());
+        Self::with_default(access, rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+    }
+
+    /// Looks the names of an entry up; where it names none, they are the service's, whoever looks.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such user or group.
+    pub fn with_default(access: &Access, uid: u32, gid: u32) -> Result<Self, Failure> {
+        let uid = access.owner.as_deref().map_or(Ok(uid), user)?;
+        let gid = access.group.as_deref().map_or(Ok(gid), group)?;
         Ok(Self { uid, gid, key_mode: access.key_mode, mode: access.mode })
     }
 

@@ -133,7 +133,9 @@ fn check_key(disk: &dyn Disk, path: &Path, leaf: &Leaf, record: Option<&FileReco
 
 /// What is not as it should be: a file's content, owner, group or mode, in the generation and at the fixed paths.
 fn drift(disk: &dyn Disk, entry: &Entry, folder: &Path, manifest: Option<&Manifest>) -> Vec<Text> {
-    let Ok(ids) = Ids::of(&entry.access) else { return Vec::new() };
+    // The folder is the service's: a reader may be another user.
+    let Ok(service) = disk.stat(folder) else { return Vec::new() };
+    let Ok(ids) = Ids::with_default(&entry.access, service.uid, service.gid) else { return Vec::new() };
     let Some(manifest) = manifest else { return Vec::new() };
     let mut found = Vec::new();
     for name in generation::names(entry) {

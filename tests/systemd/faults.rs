@@ -36,3 +36,26 @@ fn a_process_that_is_killed_is_started_anew() {
     assert_eq!(host.wait_state("www", "valid")["generation"], 1);
     assert_eq!(host.submissions(), 1);
 }
+
+/// As after a crash in the middle of an install: the service that reads the file finds it whole, with TLM out of reach.
+#[test]
+fn what_is_half_done_is_healed_before_the_services_start() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::new();
+    let example = std::fs::read_to_string(crate::host::shipped("examples/fixed-targets.conf")).unwrap();
+    for unit in ["renewd", "renewd-heal"] {
+        host.write(&format!("/etc/systemd/system/{unit}.service.d/fixed-targets.conf"), 0o644, &example);
+    }
+    let reads = "[Service]\nType=oneshot\nExecStart=/bin/cp /etc/ssl/www/www.pem /run/read\n";
+    host.write("/etc/systemd/system/nginx.service", 0o644, reads);
+    host.sh("systemctl daemon-reload && install -d -o renewd -g renewd -m 0755 /etc/ssl/www");
+    host.entry("www", "[certificate.files]\nfullchain = \"/etc/ssl/www/www.pem\"");
+    host.start();
+    host.wait_state("www", "valid");
+    host.sh("systemctl stop renewd tlm-sim && rm /etc/ssl/www/www.pem");
+    host.sh("systemctl start nginx renewd-heal");
+    assert_eq!(host.property("renewd-heal.service", "Result"), "success");
+    host.sh("cmp /run/read /var/lib/renewd/certs/www/live/fullchain.pem");
+}

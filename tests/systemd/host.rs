@@ -48,7 +48,9 @@ impl Host {
         let host = Self(Machine::boot(&binds));
         host.write("/etc/hosts", 0o644, "127.0.0.1 localhost\n");
         host.sh("systemd-run --quiet --unit=tlm-sim /usr/bin/tlm-sim --port 8443 --dir /srv/sim");
-        host.until("the simulator listens", |host| host.log("tlm-sim").contains("listening").then_some(()));
+        // The last file that it writes, and it listens before.
+        let written = |host: &Machine| host.run(&["test", "-s", "/srv/sim/certs.d/example.toml"]).code == 0;
+        host.until("the simulator listens", |host| written(host).then_some(()));
         host
     }
 

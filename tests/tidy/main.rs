@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod supply;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -158,23 +160,6 @@ fn every_file_says_what_it_is_for() {
         .map(|path| path.display().to_string())
         .collect();
     assert!(silent.is_empty(), "no `//!` at the top of {}", silent.join(", "));
-}
-
-/// Asked of cargo: the lock file alone also names what no feature switches on.
-#[test]
-fn there_is_one_crypto_provider_and_no_openssl() {
-    let tree = std::process::Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--prefix", "none", "--edges", "normal,build,dev"])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
-    let text = String::from_utf8(tree.stdout).unwrap();
-    let packages: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert!(packages.contains("aws-lc-rs"), "{text}");
-    let other = ["ring", "openssl", "openssl-sys", "native-tls", "boring", "boring-sys", "mbedtls"];
-    let found: Vec<&&str> = other.iter().filter(|name| packages.contains(**name)).collect();
-    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
