@@ -42,6 +42,7 @@ pub(super) fn entry() -> Entry {
         hooks: Vec::new(),
         probes: Vec::new(),
         formats: Vec::new(),
+        include_root: false,
         access: Access::default(),
         files: FixedFiles::default(),
         tags: Vec::new(),
@@ -87,6 +88,7 @@ pub(super) fn installed(lifetime: Duration) -> Installed {
         profile: Some(ProfileId("p".to_owned())),
         differs: None,
         drift: Vec::new(),
+        renewed_elsewhere: false,
     }
 }
 

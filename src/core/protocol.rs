@@ -111,6 +111,13 @@ pub enum Outcome {
         /// With this leaf.
         leaf: Box<Leaf>,
     },
+    /// In place of a repair, what somebody else had renewed is live.
+    Adopted {
+        /// As this generation.
+        generation: Generation,
+        /// With this leaf.
+        leaf: Box<Leaf>,
+    },
     /// The state of a certificate.
     Status {
         /// Whether it is revoked.
@@ -264,7 +271,7 @@ impl Protocol {
                 self.go(Phase::Forgotten { record: true }, Effect::Forget { attempt: self.attempt })
             }
             Phase::Checked(serial_number) => self.checked(&outcome, serial_number),
-            Phase::Repaired => self.finish(Event::Repaired),
+            Phase::Repaired => self.repaired(outcome),
             Phase::Forgotten { record: true } => self.finish(Event::KeyForgotten { attempt: self.attempt }),
             Phase::Recorded { forget: false } | Phase::Forgotten { record: false } | Phase::Over => Next::End,
         }
@@ -419,6 +426,21 @@ impl Protocol {
             hooks: self.job.entry.hooks.clone(),
         };
         self.conclude(event)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the files are as they should be")]
+    fn repaired(&mut self, outcome: Outcome) -> Next {
+        let event = match outcome {
+            Outcome::Adopted { generation, leaf } => Event::Adopted {
+                generation,
+                serial_number: leaf.serial_number,
+                fingerprint: leaf.fingerprint,
+                not_after: leaf.not_after,
+                hooks: self.job.entry.hooks.clone(),
+            },
+            _ => Event::Repaired,
+        };
+        self.finish(event)
     }
 
     /// A look that failed is no trouble of the certificate.

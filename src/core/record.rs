@@ -214,6 +214,7 @@ impl Record {
             Event::HookFailed { hook, generation, failure } => self.hook_failed(hook, *generation, failure, at),
             Event::Failed { failure } => self.fail(failure, at),
             Event::Repaired => self.disk = Trouble::default(),
+            Event::Adopted { generation, hooks, .. } => self.adopted(*generation, hooks, at),
             Event::StatusChecked { serial_number, revoked } => {
                 self.checked = Some(Checked { serial_number: serial_number.clone(), revoked: *revoked, at });
             }
@@ -285,6 +286,7 @@ impl Record {
             | Event::KeyForgotten { .. }
             | Event::Installed { .. }
             | Event::Repaired
+            | Event::Adopted { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::Failed { .. }
@@ -391,6 +393,18 @@ impl Record {
         self.request = None;
         self.renewal_asked = None;
         self.trouble = Trouble::default();
+        self.live(generation, hooks, at);
+    }
+
+    /// A request in flight stays: it was asked for, and what it brings may be newer still.
+    fn adopted(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
+        if self.request.is_none() {
+            self.trouble = Trouble::default();
+        }
+        self.live(generation, hooks, at);
+    }
+
+    fn live(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         self.disk = Trouble::default();
         self.generation = Some(generation);
         let owed = |hook: &HookName| {

@@ -25,8 +25,10 @@ use crate::pki::certificate::{Certificate, certificates};
 use crate::pki::csr;
 use crate::pki::gate::{self, Candidate, Demand};
 use crate::pki::key::PrivateKey;
-use crate::store::generation::{KEY, NewSet};
-use crate::store::{fixed, generation, pending};
+use crate::store::content::KEY;
+use crate::store::generation::NewSet;
+use crate::store::repair::{Repaired, Terms};
+use crate::store::{fixed, generation, pending, repair};
 
 use super::context::Context;
 use super::message::{Function, Message};
@@ -113,10 +115,7 @@ impl<T: Tlm> Bench<T> {
                 self.context.blocking(move |c| pending::forget(&*c.disk, &c.layout, &name, attempt)).await?;
                 Ok(Outcome::Done)
             }
-            Effect::Repair => {
-                self.context.blocking(move |c| generation::repair(&*c.disk, &c.layout, &c.ground, &entry)).await?;
-                Ok(Outcome::Done)
-            }
+            Effect::Repair => self.repair().await,
             Effect::CheckStatus(serial) => {
                 let installed = self.installed.as_ref().filter(|installed| installed.serial_number.same(&serial));
                 let thumbprint = installed.map(|installed| installed.fingerprint.to_string());
@@ -380,13 +379,7 @@ impl<T: Tlm> Bench<T> {
         must_outlive: Option<Timestamp>,
         now: Timestamp,
     ) -> gate::Verdict {
-        let issuers: Vec<Certificate> = self
-            .profile
-            .iter()
-            .flat_map(|profile| &profile.issuers)
-            .filter_map(|text| certificates(text).ok())
-            .flatten()
-            .collect();
+        let issuers = self.issuers();
         let wish = self.profile.as_ref().and_then(|profile| compose(&self.entry, profile).ok());
         let mut subject = wish.map_or_else(|| self.entry.subject.clone(), |wish| wish.subject);
         subject.remove(&subject::SubjectAttribute::CommonName);
@@ -410,8 +403,32 @@ impl<T: Tlm> Bench<T> {
         for remark in &set.remarks {
             tracing::info!("{remark}");
         }
+        if self.entry.include_root && set.root.is_none() {
+            tracing::warn!("neither TLM nor the profile shows the root: the chains are written without it");
+        }
         self.set = Some(set);
         Verdict::Accepted
+    }
+
+    async fn repair(&self) -> Result<Outcome, Failure> {
+        let (entry, issuers, now) = (Arc::clone(&self.entry), self.issuers(), self.context.clock.now());
+        let repaired = self
+            .context
+            .blocking(move |c| {
+                let terms = Terms { issuers: &issuers, keep: c.keep_generations, now };
+                repair::repair(&*c.disk, &c.layout, &c.ground, &entry, &terms)
+            })
+            .await?;
+        Ok(match repaired {
+            Repaired::PutBack => Outcome::Done,
+            Repaired::Adopted { generation, leaf } => Outcome::Adopted { generation, leaf },
+        })
+    }
+
+    /// The CA certificates that the profile shows.
+    fn issuers(&self) -> Vec<Certificate> {
+        let shown = self.profile.iter().flat_map(|profile| &profile.issuers);
+        shown.filter_map(|text| certificates(text).ok()).flatten().collect()
     }
 
     async fn install(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
@@ -435,6 +452,7 @@ impl<T: Tlm> Bench<T> {
                     leaf: &set.leaf,
                     facts: &set.facts,
                     chain: &set.chain,
+                    root: set.root.as_ref(),
                     key: &key,
                     attempt,
                     profile: &profile,

@@ -76,6 +76,7 @@ impl Metrics {
             | Event::KeyForgotten { .. }
             | Event::Installed { .. }
             | Event::Repaired
+            | Event::Adopted { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::Failed { .. }

@@ -128,6 +128,7 @@ impl Disk {
             not_after: leaf.not_after,
             usages: leaf.usages,
             drift,
+            renewed_elsewhere: false,
         }))
     }
 }

@@ -150,6 +150,7 @@ pub(crate) fn entry(name: &str, profile: &str) -> Entry {
         hooks: Vec::new(),
         probes: Vec::new(),
         formats: Vec::new(),
+        include_root: false,
         access: Access::default(),
         files: FixedFiles::default(),
         tags: Vec::new(),
