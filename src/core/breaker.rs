@@ -106,10 +106,17 @@ impl Breaker {
         }
     }
 
-    /// Notes a failed trial: the next one waits as long again.
-    pub fn trial_failed(&mut self, failure: &Failure, now: Timestamp) {
+    /// Notes a failed trial: the next one waits as long again, unless only this profile was refused, and another one
+    /// can be tried.
+    pub fn trial_failed(&mut self, profile: Option<&ProfileRef>, failure: &Failure, now: Timestamp) {
         self.last_failure = Some(failure.clone());
-        self.outage = Some(Outage { failure: failure.clone(), trial_at: now + TRIAL_INTERVAL });
+        let refused = profile.filter(|_| failure.class == FailureClass::ApiForbidden);
+        let is_news = refused.is_some_and(|profile| {
+            self.allowed.remove(profile);
+            self.forbidden.insert(profile.clone())
+        });
+        let trial_at = if is_news { now } else { now + TRIAL_INTERVAL };
+        self.outage = Some(Outage { failure: failure.clone(), trial_at });
     }
 
     /// Makes the next trial due now: there is another key, or the operator changed something.

@@ -503,7 +503,7 @@ impl<T: Tlm> Daemon<T> {
                 self.api_answers(profile, now);
             }
             Some(failure) => {
-                self.breaker.trial_failed(failure, now);
+                self.breaker.trial_failed(profile, failure, now);
                 if failure.class == FailureClass::ApiUnauthorised {
                     self.next_key(now);
                 }

@@ -342,7 +342,7 @@ impl World {
         match result.err() {
             None => self.api_answers(reference, now),
             Some(failure) if failure.class.scope() == Scope::Certificate => self.api_answers(reference, now),
-            Some(failure) => self.d().breaker.trial_failed(&failure, now),
+            Some(failure) => self.d().breaker.trial_failed(Some(reference), &failure, now),
         }
     }
 

@@ -9,7 +9,7 @@ use renewd::core::event::{self, Event, Method};
 use renewd::core::failure::{Accepted, Failure, FailureClass, Scope};
 use renewd::core::invariant;
 use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileRef, RequestId, SerialNumber};
-use renewd::core::reason::{Cause, Reason};
+use renewd::core::reason::Reason;
 use renewd::core::record::Stage;
 use renewd::core::schedule::{self, Schedule};
 use renewd::core::time::Timestamp;
@@ -394,7 +394,7 @@ impl World {
         let Some(live) = self.disk.live.get(name).filter(|live| !live.damaged) else {
             return Some(Timestamp::default());
         };
-        let differs = live.manifest.as_ref().is_some_and(|(asked, _)| asked.names != entry.names);
+        let differs = live.manifest.as_ref().is_some_and(|(asked, _)| asked.names != entry.names.sorted());
         if differs {
             return Some(Timestamp::default());
         }
@@ -458,16 +458,18 @@ impl World {
     /// Whether only the operator, or the end of the old certificate, can end the wait.
     fn is_stopped(&self, name: &CertName) -> bool {
         let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.fleet.one(name)) else { return true };
+        let refused = managed.record.trouble.last.as_ref().is_some_and(|(failure, _)| {
+            matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
+        });
         match &managed.decision.reason {
+            _ if refused => true,
             Reason::Stopped { failure, until } => {
                 failure.class != FailureClass::GateRefused && until.is_none_or(|until| until > self.wall())
             }
             Reason::TooEarly { until } => *until > self.wall(),
             Reason::Held { .. } => true,
-            Reason::BackOff { failure, .. } => {
-                matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
-            }
-            Reason::Due(Cause::Absent) => false,
+            // Submissions by a clock that was ahead, and that no `Date` showed to be wrong, count when they come to pass.
+            Reason::BudgetSpent { .. } => self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now),
             _ => false,
         }
     }
