@@ -185,3 +185,58 @@ impl Breaker {
 }
 
 const TRIAL_INTERVAL: Duration = Duration::from_secs(30 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn fails(breaker: &mut Breaker, profile: &str, class: FailureClass) {
+        let (name, profile) = (profile.parse().unwrap(), ProfileRef::new(profile));
+        breaker.failed(&name, &profile, &Failure::new(class, "no"), NOW);
+    }
+
+    #[test]
+    fn several_failing_certificates_wait_for_one_trial_at_a_time() {
+        let mut breaker = Breaker::default();
+        fails(&mut breaker, "a", FailureClass::ApiUnavailable);
+        assert_eq!(breaker.closed(), None, "one alone says nothing of the API");
+        fails(&mut breaker, "b", FailureClass::ApiUnavailable);
+        let trial_at = NOW + TRIAL_INTERVAL;
+        assert_eq!(breaker.closed().map(|(_, until)| until), Some(trial_at));
+        assert!(!breaker.take_trial(NOW) && breaker.take_trial(trial_at));
+        assert!(!breaker.take_trial(trial_at), "it is on its way");
+        assert_eq!(breaker.trial_at(), Some(trial_at + TRIAL_INTERVAL), "nobody looks again before it can have ended");
+        breaker.succeeded(None, trial_at);
+        assert_eq!((breaker.closed(), breaker.recovered_at()), (None, Some(trial_at)));
+    }
+
+    #[test]
+    fn profiles_that_are_refused_hold_back_no_other() {
+        let mut breaker = Breaker::default();
+        let good = ProfileRef::new("good");
+        breaker.succeeded(Some(&good), NOW);
+        fails(&mut breaker, "a", FailureClass::ApiForbidden);
+        fails(&mut breaker, "b", FailureClass::ApiForbidden);
+        assert_eq!(breaker.closed(), None, "another profile may be used");
+        fails(&mut breaker, "good", FailureClass::ApiForbidden);
+        assert!(breaker.closed().is_some(), "none may be used");
+    }
+
+    #[test]
+    fn a_trial_that_only_its_profile_fails_is_followed_by_another_at_once() {
+        let mut breaker = Breaker::default();
+        fails(&mut breaker, "x", FailureClass::ApiUnavailable);
+        fails(&mut breaker, "y", FailureClass::ApiUnavailable);
+        let profiles = ["a", "b"].map(ProfileRef::new);
+        let first = breaker.to_try(profiles.iter()).cloned();
+        let refusal = Failure::new(FailureClass::ApiForbidden, "no");
+        breaker.trial_failed(first.as_ref(), &refusal, NOW);
+        let second = breaker.to_try(profiles.iter()).cloned();
+        assert!(breaker.take_trial(NOW) && first != second);
+        breaker.trial_failed(second.as_ref(), &refusal, NOW);
+        breaker.trial_failed(breaker.to_try(profiles.iter()).cloned().as_ref(), &refusal, NOW);
+        assert!(!breaker.take_trial(NOW), "every profile was tried");
+    }
+}

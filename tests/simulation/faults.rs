@@ -220,6 +220,8 @@ fn weather(random: &mut Random) -> Weather {
         Weather::NoAnswer,
         Weather::Unavailable,
         Weather::ServerError,
+        Weather::CreationError,
+        Weather::CreationError,
         Weather::Html,
         Weather::RateLimited(None),
         Weather::RateLimited(Some(after)),

@@ -350,6 +350,9 @@ impl World {
             return;
         }
         self.audit_hooks(name);
+        if let Some(what) = self.refused_by_a_wrong_count(name) {
+            self.breaks(4, format!("{name}: {what}"));
+        }
         let due_at = self.due_at(name);
         let serial = self.disk.live.get(name).map(|live| live.certificate.serial.clone());
         let ends = self.disk.live.get(name).map(|live| live.certificate.not_after);
@@ -370,6 +373,30 @@ impl World {
         if serial.is_some() && account.promised == serial && ends.is_some_and(|ends| ends < now) {
             self.breaks(5, format!("{name}: ended though there were two good hours"));
         }
+    }
+
+    /// Promise 4, from the other side: what was certainly refused is not counted.
+    fn refused_by_a_wrong_count(&self, name: &CertName) -> Option<String> {
+        let managed = self.daemon.as_ref()?.fleet.one(name)?;
+        let Reason::BudgetSpent { limit, .. } = managed.decision.reason else { return None };
+        if self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now) || self.history_lost() {
+            return None;
+        }
+        let since = self.now - (DAY + SLACK);
+        let mut counted: Vec<Timestamp> = Vec::new();
+        for entry in
+            self.disk.journal.iter().rev().take_while(|entry| entry.at > since - DAY).filter(|e| e.name == *name)
+        {
+            match &entry.event {
+                Event::Submitting { .. } => counted.push(entry.at),
+                Event::NotAccepted { .. } => counted.push(Timestamp::default()),
+                _ => {}
+            }
+        }
+        let refused = counted.iter().filter(|at| **at == Timestamp::default()).count();
+        let sent = counted.iter().filter(|at| **at > since).count();
+        (sent < limit as usize + refused)
+            .then(|| format!("{limit} are said to be spent; {sent} left, {refused} were refused"))
     }
 
     fn audit_hooks(&mut self, name: &CertName) {
@@ -445,9 +472,9 @@ impl World {
             | Reason::BudgetSpent { .. }
             | Reason::Stopped { .. }
             | Reason::Pending { .. }
-            | Reason::Held { .. }
             | Reason::NotYetValid(_)
             | Reason::DiskTrouble { .. } => true,
+            Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
             Reason::BackOff { failure, .. } | Reason::ProfileUnread { failure, .. } => {
                 failure.retry.is_some() || !matches!(failure.class.scope(), Scope::Outage | Scope::Key)
             }
@@ -467,7 +494,7 @@ impl World {
                 failure.class != FailureClass::GateRefused && until.is_none_or(|until| until > self.wall())
             }
             Reason::TooEarly { until } => *until > self.wall(),
-            Reason::Held { .. } => true,
+            Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
             // Submissions by a clock that was ahead, and that no `Date` showed to be wrong, count when they come to pass.
             Reason::BudgetSpent { .. } => self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now),
             _ => false,
