@@ -129,7 +129,7 @@ impl World {
     }
 
     /// The process ended in the middle of an effect, which took place all the same, or not.
-    pub(crate) fn cut_off(&mut self, mut bench: Box<Bench>) {
+    pub(crate) fn cut_off(&mut self, mut bench: Bench) {
         if self.random.percent(50) {
             drop(self.perform(&mut bench));
         }

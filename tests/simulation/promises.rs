@@ -248,7 +248,7 @@ impl World {
         }
         let daemon = self.daemon.as_ref()?;
         let managed = daemon.fleet.one(name)?;
-        let Some(live) = self.disk.live.get(name).filter(|live| !live.damaged) else { return None };
+        let live = self.disk.live.get(name).filter(|live| !live.damaged)?;
         let differs = live.manifest.as_ref().is_none_or(|(asked, profile)| {
             let of_entry = self.profile_in_force(&managed.entry).map(|profile| &profile.id);
             *asked != managed.entry.asked() || of_entry != Some(profile)
