@@ -474,6 +474,8 @@ impl World {
             | Reason::Pending { .. }
             | Reason::NotYetValid(_)
             | Reason::DiskTrouble { .. } => true,
+            // A journal from a time when the clock was ahead, and no `Date` to say which of the two is right.
+            Reason::ClockWrong { .. } => !self.tlm.dates,
             Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
             Reason::BackOff { failure, .. } | Reason::ProfileUnread { failure, .. } => {
                 failure.retry.is_some() || !matches!(failure.class.scope(), Scope::Outage | Scope::Key)
@@ -494,6 +496,7 @@ impl World {
                 failure.class != FailureClass::GateRefused && until.is_none_or(|until| until > self.wall())
             }
             Reason::TooEarly { until } => *until > self.wall(),
+            Reason::ClockWrong { .. } => !self.tlm.dates,
             Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
             // Submissions by a clock that was ahead, and that no `Date` showed to be wrong, count when they come to pass.
             Reason::BudgetSpent { .. } => self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now),
