@@ -254,7 +254,12 @@ impl World {
             Fault::WeatherEnds(_) => {}
             Fault::LoseReplies(count) => self.tlm.lost_replies = count,
             Fault::Defects(defects) => self.tlm.defects = defects,
-            Fault::Dates(dates) => self.tlm.dates = dates,
+            Fault::Dates(dates) => {
+                self.tlm.dates = dates;
+                if !dates {
+                    self.ends_later(Fault::Dates(true));
+                }
+            }
             Fault::Decide(verdict) => self.decide_requests(verdict),
             Fault::Revoke(name) => {
                 let serial = self.disk.live.get(&name).map(|live| live.certificate.serial.clone());
