@@ -28,10 +28,12 @@ use crate::pki::key::PrivateKey;
 use crate::store::content::KEY;
 use crate::store::generation::NewSet;
 use crate::store::repair::{Repaired, Terms};
+use crate::store::rollback::{self, Wanted};
 use crate::store::{fixed, generation, pending, repair};
 
 use super::context::Context;
 use super::message::{Function, Message};
+use super::probe;
 
 /// One action on the bench: what it is about, and what it has in hand.
 pub struct Bench<T: Tlm> {
@@ -46,6 +48,7 @@ pub struct Bench<T: Tlm> {
     spki: Option<Digest>,
     answer: Vec<String>,
     set: Option<Box<gate::Set>>,
+    revoked: Option<SerialNumber>,
 }
 
 impl<T: Tlm> Bench<T> {
@@ -72,7 +75,14 @@ impl<T: Tlm> Bench<T> {
             spki,
             answer: Vec::new(),
             set: None,
+            revoked: None,
         }
+    }
+
+    /// Never goes back to this certificate: TLM revoked it.
+    #[must_use]
+    pub fn avoiding(self, revoked: Option<SerialNumber>) -> Self {
+        Self { revoked, ..self }
     }
 
     /// Performs the action to its end.
@@ -116,6 +126,21 @@ impl<T: Tlm> Bench<T> {
                 Ok(Outcome::Done)
             }
             Effect::Repair => self.repair().await,
+            Effect::Probe => Ok(self.probe().await),
+            Effect::RollBack(from) => {
+                let (now, revoked) = (self.context.clock.now(), self.revoked.clone());
+                let wanted = Wanted { from, revoked, force: false };
+                let switched = self
+                    .context
+                    .blocking(move |c| rollback::roll_back(&*c.disk, &c.layout, &c.ground, &entry, &wanted, now));
+                Ok(Outcome::Switched(switched.await?))
+            }
+            Effect::Switch(generation) => {
+                self.context
+                    .blocking(move |c| rollback::make_live(&*c.disk, &c.layout, &c.ground, &entry, generation))
+                    .await?;
+                Ok(Outcome::Switched(generation))
+            }
             Effect::CheckStatus(serial) => {
                 let installed = self.installed.as_ref().filter(|installed| installed.serial_number.same(&serial));
                 let thumbprint = installed.map(|installed| installed.fingerprint.to_string());
@@ -334,7 +359,9 @@ impl<T: Tlm> Bench<T> {
         let thumbprint = self.thumbprint_of_leaf();
         let api = self.context.api();
         let formats = self.call(Function::Details, api.formats(&serial, thumbprint.as_deref())).await?;
-        self.answer.extend(formats.chain);
+        // What is good already is not spoilt by more.
+        let is_wanted = |text: &String| self.set.is_none() || certificates(text).is_ok();
+        self.answer.extend(formats.chain.into_iter().filter(is_wanted));
         Ok(Outcome::Done)
     }
 
@@ -403,11 +430,9 @@ impl<T: Tlm> Bench<T> {
         for remark in &set.remarks {
             tracing::info!("{remark}");
         }
-        if self.entry.include_root && set.root.is_none() {
-            tracing::warn!("neither TLM nor the profile shows the root: the chains are written without it");
-        }
+        let lacks_root = self.entry.include_root && set.root.is_none();
         self.set = Some(set);
-        Verdict::Accepted
+        if lacks_root { Verdict::Rootless } else { Verdict::Accepted }
     }
 
     async fn repair(&self) -> Result<Outcome, Failure> {
@@ -438,6 +463,9 @@ impl<T: Tlm> Bench<T> {
             (None, Some(profile)) => profile.id.clone(),
             (None, None) => return Err(Failure::new(FailureClass::Internal, "a set without a profile")),
         };
+        if self.entry.include_root && set.root.is_none() {
+            tracing::warn!("neither TLM nor the profile shows the root: the chains are written without it");
+        }
         let entry = Arc::clone(&self.entry);
         let held = self.key.take();
         let facts = Box::new(set.facts.clone());
@@ -461,6 +489,14 @@ impl<T: Tlm> Bench<T> {
             })
             .await?;
         Ok(Outcome::Installed { generation, leaf: facts })
+    }
+}
+
+impl<T: Tlm> Bench<T> {
+    async fn probe(&self) -> Outcome {
+        let Some(installed) = &self.installed else { return Outcome::Done };
+        let sights = probe::look(&self.entry, installed.key).await;
+        Outcome::Probed { fingerprint: installed.fingerprint, sights }
     }
 }
 

@@ -82,7 +82,12 @@ pub fn install(
     Ok(generation)
 }
 
-fn live_manifest(disk: &dyn Disk, layout: &Layout, name: &CertName) -> Result<Option<(Generation, Manifest)>, Failure> {
+/// The live generation with its manifest, where it has one.
+pub(super) fn live_manifest(
+    disk: &dyn Disk,
+    layout: &Layout,
+    name: &CertName,
+) -> Result<Option<(Generation, Manifest)>, Failure> {
     let Some(live) = live_generation(disk, layout, name)? else { return Ok(None) };
     let manifest = read_manifest(disk, &layout.generation(name, live)).ok().flatten();
     Ok(manifest.map(|manifest| (live, manifest)))
@@ -190,7 +195,8 @@ fn next_generation(disk: &dyn Disk, home: &Path) -> Result<Generation, Failure> 
     Ok(Generation(highest.map_or(1, |highest| highest.0.saturating_add(1))))
 }
 
-fn numbered(disk: &dyn Disk, home: &Path) -> io::Result<Vec<Generation>> {
+/// The generations of a certificate, oldest first.
+pub(super) fn numbered(disk: &dyn Disk, home: &Path) -> io::Result<Vec<Generation>> {
     let mut numbers: Vec<_> = disk.list(home)?.iter().filter_map(|name| number(&PathBuf::from(name))).collect();
     numbers.sort();
     Ok(numbers)

@@ -18,6 +18,7 @@ pub mod readings;
 pub mod real_disk;
 pub mod repair;
 pub mod replace;
+pub mod rollback;
 
 use std::io;
 use std::path::Path;

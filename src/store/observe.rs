@@ -128,6 +128,7 @@ fn installed(
         spki: leaf.spki,
         not_before: leaf.not_before,
         not_after: leaf.not_after,
+        key: leaf.key,
         usages: leaf.usages,
     }
 }

@@ -20,7 +20,7 @@ use super::content::{CERT, CHAIN, Content, FULLCHAIN, KEY, Parts, contents};
 use super::disk::Disk;
 use super::fixed::Ground;
 use super::foreign::{self, Foreign};
-use super::generation::{NewSet, file_record, install, live_generation, read_manifest};
+use super::generation::{NewSet, file_record, install, live_generation, live_manifest, read_manifest};
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::observe::FILE_LIMIT;
@@ -64,17 +64,26 @@ pub fn repair(
     entry: &Entry,
     terms: &Terms<'_>,
 ) -> Result<Repaired, Failure> {
-    let Some(generation) = live_generation(disk, layout, &entry.name)? else { return Ok(Repaired::PutBack) };
+    if let Some((generation, manifest)) = live_manifest(disk, layout, &entry.name)?
+        && let Some(found) = foreign::find(disk, layout, entry, (generation, &manifest), terms.issuers, terms.now)
+    {
+        return adopt(disk, layout, ground, entry, &manifest, &found, terms.keep);
+    }
+    put_back(disk, layout, ground, entry)?;
+    Ok(Repaired::PutBack)
+}
+
+/// Puts the files of the live generation and of the fixed paths back, whatever stands in their place.
+///
+/// # Errors
+///
+/// When key or certificate cannot be read, a target is refused, or a file cannot be written.
+pub fn put_back(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry) -> Result<(), Failure> {
+    let Some(generation) = live_generation(disk, layout, &entry.name)? else { return Ok(()) };
     let folder = layout.generation(&entry.name, generation);
     let manifest =
         read_manifest(disk, &folder).map_err(|error| disk_failure("put back the files in", &folder, &error))?;
-    if let Some(manifest) = &manifest
-        && let Some(found) = foreign::find(disk, layout, entry, (generation, manifest), terms.issuers, terms.now)
-    {
-        return adopt(disk, layout, ground, entry, manifest, &found, terms.keep);
-    }
-    put_back(disk, ground, entry, &folder, manifest)?;
-    Ok(Repaired::PutBack)
+    put_back_in(disk, ground, entry, &folder, manifest)
 }
 
 /// Installs what was found as a generation of its own. No request brought it; it counts as of the same profile.
@@ -100,7 +109,7 @@ fn adopt(
     Ok(Repaired::Adopted { generation, leaf: Box::new(found.set.facts.clone()) })
 }
 
-fn put_back(
+fn put_back_in(
     disk: &dyn Disk,
     ground: &Ground,
     entry: &Entry,
