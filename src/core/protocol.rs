@@ -438,7 +438,11 @@ impl Protocol {
         let Outcome::Judged(verdict) = outcome else { return self.unexpected("the gate") };
         match (verdict, fetched) {
             // With a deploy window, whether it may be switched in now is decided anew.
-            (Verdict::Accepted, _) if self.job.entry.deploy_window.is_some() && !self.job.may_install => Next::End,
+            (Verdict::Accepted | Verdict::Rootless, _)
+                if self.job.entry.deploy_window.is_some() && !self.job.may_install =>
+            {
+                Next::End
+            }
             (Verdict::Rootless, Some(serial)) => self.go(Phase::Root { emergency }, Effect::FetchChain(serial)),
             (Verdict::Accepted | Verdict::Rootless, _) => self.go(Phase::Live, Effect::Install { attempt }),
             (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),

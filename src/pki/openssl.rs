@@ -10,3 +10,12 @@ pub(super) fn openssl(arguments: &[&str], password: &str) -> String {
     assert!(output.status.success(), "openssl {}: {told}", arguments.join(" "));
     format!("{out}{told}")
 }
+
+/// A file for a program to open, in a folder of its own that ends with it.
+#[expect(clippy::disallowed_methods, reason = "what a test writes need not be durable")]
+pub(super) fn file(name: &str, content: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    (folder, path)
+}

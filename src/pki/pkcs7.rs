@@ -38,7 +38,7 @@ const SIGNED_DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 2];
 #[cfg(test)]
 mod tests {
     use super::super::key::PrivateKey;
-    use super::super::openssl::openssl;
+    use super::super::openssl::{file, openssl};
     use super::super::test_ca::{Ca, leaf_params};
     use super::*;
     use crate::core::key::KeyType;
@@ -51,9 +51,7 @@ mod tests {
         let leaf = issuing.leaf(&key, &leaf_params(&["www.example.com"]));
         let chain = [&leaf, &issuing.certificate, &root.certificate];
         let text = certificates_only(chain);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("fullchain.p7b");
-        std::fs::write(&path, &text).unwrap();
+        let (_folder, path) = file("fullchain.p7b", text.as_bytes());
         let printed = openssl(&["pkcs7", "-print_certs", "-in", path.to_str().unwrap()], "");
         let found = super::super::certificate::certificates_in_file(&printed).unwrap();
         assert_eq!(found.iter().collect::<Vec<_>>(), chain);

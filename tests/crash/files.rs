@@ -111,6 +111,24 @@ fn a_chain_that_was_cut_off_comes_back_from_the_other_files() {
     assert_eq!(drift(&machine, &entry()), Vec::<String>::new());
 }
 
+/// As long as the key and the recorded leaf and chain are somewhere, nothing has to be asked for.
+#[test]
+fn a_fullchain_that_is_gone_or_damaged_comes_back_from_the_other_files() {
+    let machine = installed(&entry());
+    let whole = machine.read(&live("fullchain.pem"), 1 << 20).unwrap();
+    for damage in [None, Some(b"no PEM".to_vec()), Some(sets()[1].answer().into_bytes())] {
+        machine.remove_file(&live("fullchain.pem")).unwrap();
+        if let Some(bytes) = damage {
+            put(&machine, live("fullchain.pem").to_str().unwrap());
+            machine.edit(&live("fullchain.pem"), &bytes);
+        }
+        assert_eq!(drift(&machine, &entry()).len(), 1);
+        repair(&machine, &entry()).unwrap();
+        assert_eq!(machine.read(&live("fullchain.pem"), 1 << 20).unwrap(), whole);
+        assert_eq!(drift(&machine, &entry()), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn owner_group_and_mode_are_the_services_own_where_the_entry_names_none() {
     let machine = installed(&entry());

@@ -130,6 +130,15 @@ fn what_cannot_be_read_is_never_a_reason_to_submit() {
 }
 
 #[test]
+fn what_others_renewed_is_judged_before_anything_is_asked_for() {
+    let drift = vec![Text::new("www.crt: its content changed")];
+    let renewed = |renewed_elsewhere| Installed { drift: drift.clone(), renewed_elsewhere, ..installed(90 * DAY) };
+    let due = |observed| Case { observed: Observed::Installed(Box::new(observed)), ..Case::after(89 * DAY) };
+    check(&due(renewed(true)), "repair", "www.crt");
+    check(&due(renewed(false)), "read-profile", "");
+}
+
+#[test]
 fn a_profile_is_read_before_a_submission_if_the_last_reading_is_over_an_hour_old() {
     let mut case = Case::bare();
     case.reading.read_at = Some(case.now - HOUR + SECOND);

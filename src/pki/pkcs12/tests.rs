@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::super::certificate::certificates_in_file;
-use super::super::openssl::openssl;
+use super::super::openssl::{file, openssl};
 use super::super::test_ca::{Ca, leaf_params};
 use super::*;
 use crate::core::key::KeyType;
@@ -33,9 +33,7 @@ fn made(kind: KeyType, encryption: Pkcs12Encryption) -> Made {
     let store = KeyStore { name: "www.1_x-y", key: &key, leaf: &leaf, chain: &chain };
     let der = store.to_der(PASSWORD, encryption).unwrap();
     assert_ne!(der, store.to_der(PASSWORD, encryption).unwrap(), "fresh salts");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("keystore.p12");
-    std::fs::write(&path, der).unwrap();
+    let (folder, path) = file("keystore.p12", &der);
     let certificates = std::iter::once(leaf).chain(chain).collect();
     Made { _folder: folder, path, key, certificates }
 }
