@@ -7,6 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::entry_table::{EntryTable, FilesTable};
+use super::hours::ZoneName;
 use super::place::{AbsolutePath, Account};
 use super::problem::Fault;
 use super::read::{FromToml, bare};
@@ -17,6 +18,7 @@ use crate::core::entry::{Access, Entry, FixedFiles, Format, Sans, Source};
 use crate::core::name::HookName;
 use crate::core::subject::Subject;
 use crate::core::time::Span;
+use crate::core::window::DeployWindow;
 
 /// What an entry is checked against beside itself.
 pub(super) struct Surroundings<'a> {
@@ -168,6 +170,8 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         subject_from: table.subject_from.map(Spanned::into_inner).unwrap_or_default(),
         hooks: unique(list(table.hooks)),
         probes: unique(table.probe.map(|probe| bare(probe.into_inner().0)).unwrap_or_default()),
+        deploy_window: deploy_window(table.deploy_window, table.deploy_time_zone),
+        rollback: table.rollback.is_some_and(Spanned::into_inner),
         formats,
         access: Access {
             owner: table.owner.map(account),
@@ -180,6 +184,11 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         custom_attributes: list(table.custom_attributes),
         ca_attributes: table.ca_attributes.map(Spanned::into_inner).unwrap_or_default(),
     })
+}
+
+fn deploy_window(window: Option<Spanned<DeployWindow>>, zone: Option<Spanned<ZoneName>>) -> Option<DeployWindow> {
+    let window = window?.into_inner();
+    Some(DeployWindow { zone: zone.map(|zone| zone.into_inner().0), ..window })
 }
 
 fn names(table: &EntryTable) -> Sans {

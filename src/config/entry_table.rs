@@ -21,6 +21,9 @@ use crate::core::entry::{Format, Probe, RequestMethod, StartTls, SubjectFrom, Us
 use crate::core::key::KeyType;
 use crate::core::name::{CertName, HookName, ProfileRef};
 use crate::core::subject::Subject;
+use crate::core::window::DeployWindow;
+
+use super::hours::ZoneName;
 
 table! {
     /// `[[certificate]]`, and `[defaults]` but for the keys in [`OWN_KEYS`].
@@ -44,6 +47,9 @@ table! {
     subject_from: SubjectFrom,
     hooks: Vec<Spanned<HookName>>,
     probe: OneOrMany<Probe>,
+    deploy_window: DeployWindow,
+    deploy_time_zone: ZoneName,
+    rollback: bool,
     formats: Vec<Spanned<Format>>,
     owner: Account,
     group: Account,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::key::KeyType;
 use super::name::{CertName, HookName, ProfileRef};
 use super::subject::Subject;
+use super::window::DeployWindow;
 
 /// One certificate of the inventory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +50,12 @@ pub struct Entry {
     pub hooks: Vec<HookName>,
     /// Where the certificate is served.
     pub probes: Vec<Probe>,
+    /// When a new certificate may be switched in; `None`: at any time.
+    #[serde(default)]
+    pub deploy_window: Option<DeployWindow>,
+    /// Go back to the generation before when a hook fails on a new one.
+    #[serde(default)]
+    pub rollback: bool,
     /// More files in the generation.
     pub formats: Vec<Format>,
     /// Owner, group and modes of the files.

@@ -151,6 +151,8 @@ classes! {
     TargetRefused = "target-refused", Disk;
     /// A hook did not exit with 0, or not in time.
     HookFailed = "hook-failed", Certificate;
+    /// No older generation can be made live.
+    NoWayBack = "no-way-back", Certificate;
     /// The private key of a request is gone.
     KeyLost = "key-lost", Certificate;
     /// A defect of renewd itself.

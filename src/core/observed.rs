@@ -75,6 +75,8 @@ pub struct Installed {
     pub not_before: Timestamp,
     /// The last instant of the validity.
     pub not_after: Timestamp,
+    /// The key type; `None`: one that renewd does not make.
+    pub key: Option<KeyType>,
     /// The extended key usages.
     pub usages: Vec<Usage>,
     /// The profile that issued it, where the manifest says so.

@@ -7,11 +7,12 @@
 
 use super::decide::{Action, Submission};
 use super::entry::Entry;
-use super::event::{Event, Method};
+use super::event::{Event, Method, RollbackBy};
 use super::failure::{Accepted, Failure, FailureClass, Scope};
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, RequestId, SerialNumber};
 use super::observed::Leaf;
+use super::served::Sight;
 use super::text::Text;
 use super::time::Timestamp;
 
@@ -76,6 +77,12 @@ pub enum Effect {
     },
     /// Put the installed files back as they should be.
     Repair,
+    /// Look at what each address of the probe serves.
+    Probe,
+    /// Make the newest usable generation before this one live.
+    RollBack(Generation),
+    /// Make a generation live.
+    Switch(Generation),
     /// Ask TLM for the state of a certificate.
     CheckStatus(SerialNumber),
 }
@@ -111,6 +118,15 @@ pub enum Outcome {
         /// With this leaf.
         leaf: Box<Leaf>,
     },
+    /// What the addresses showed, compared with the certificate that is installed.
+    Probed {
+        /// The installed one's.
+        fingerprint: Digest,
+        /// What each showed.
+        sights: Vec<Sight>,
+    },
+    /// A generation is live again.
+    Switched(Generation),
     /// The state of a certificate.
     Status {
         /// Whether it is revoked.
@@ -159,6 +175,8 @@ struct Job {
     method: Method,
     /// `None` where the action goes on with a request that is on record.
     expiring: Option<bool>,
+    /// Whether the decision was to install.
+    may_install: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -179,6 +197,9 @@ enum Phase {
     Recorded { forget: bool },
     Checked(SerialNumber),
     Repaired,
+    Probed,
+    Back(Generation),
+    Forward(Generation),
     Forgotten { record: bool },
     Over,
 }
@@ -201,6 +222,13 @@ impl Protocol {
                 (*attempt, phase, Effect::ReadAnswer { attempt: *attempt, serial_number: serial_number.clone() })
             }
             Action::Repair => (Attempt(0), Phase::Repaired, Effect::Repair),
+            Action::Probe => (Attempt(0), Phase::Probed, Effect::Probe),
+            Action::RollBack(from) => (Attempt(0), Phase::Back(*from), Effect::RollBack(*from)),
+            Action::Forward(generation) => (Attempt(0), Phase::Forward(*generation), Effect::Switch(*generation)),
+            Action::RepeatHooks(generation) => {
+                let event = Event::HooksAgain { generation: *generation };
+                (Attempt(0), Phase::Recorded { forget: false }, Effect::Record(event))
+            }
             Action::CheckStatus(serial) => {
                 (Attempt(0), Phase::Checked(serial.clone()), Effect::CheckStatus(serial.clone()))
             }
@@ -221,12 +249,17 @@ impl Protocol {
             | Action::Install { .. }
             | Action::Repair
             | Action::RunHook(_)
+            | Action::RepeatHooks(_)
+            | Action::Probe
+            | Action::RollBack(_)
+            | Action::Forward(_)
             | Action::CheckStatus(_)
             | Action::Abandon(_)
             | Action::ForgetKey(_) => (Method::New, None),
         };
         let (profile, profile_version) = profile;
-        let job = Job { entry: entry.clone(), profile, profile_version, method, expiring };
+        let may_install = matches!(action, Action::Install { .. });
+        let job = Job { entry: entry.clone(), profile, profile_version, method, expiring, may_install };
         Some((Self { phase, attempt, job }, effect))
     }
 
@@ -265,6 +298,11 @@ impl Protocol {
             }
             Phase::Checked(serial_number) => self.checked(&outcome, serial_number),
             Phase::Repaired => self.finish(Event::Repaired),
+            Phase::Probed => self.probed(outcome),
+            Phase::Back(from) => self.back(outcome, from),
+            Phase::Forward(generation) => {
+                self.finish(Event::Forward { generation, hooks: self.job.entry.hooks.clone() })
+            }
             Phase::Forgotten { record: true } => self.finish(Event::KeyForgotten { attempt: self.attempt }),
             Phase::Recorded { forget: false } | Phase::Forgotten { record: false } | Phase::Over => Next::End,
         }
@@ -387,6 +425,8 @@ impl Protocol {
         let attempt = self.attempt;
         let Outcome::Judged(verdict) = outcome else { return self.unexpected("the gate") };
         match (verdict, fetched) {
+            // With a deploy window, whether it may be switched in now is decided anew.
+            (Verdict::Accepted, _) if self.job.entry.deploy_window.is_some() && !self.job.may_install => Next::End,
             (Verdict::Accepted, _) => self.go(Phase::Live, Effect::Install { attempt }),
             (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),
             (Verdict::Held(why), _) => self.finish(Event::Held { attempt, why, usages: self.job.entry.usages.clone() }),
@@ -428,6 +468,27 @@ impl Protocol {
     }
 }
 
+impl Protocol {
+    fn probed(&mut self, outcome: Outcome) -> Next {
+        let Outcome::Probed { fingerprint, sights } = outcome else { return self.unexpected("a probe") };
+        self.finish(Event::Probed { fingerprint, sights })
+    }
+
+    /// A way back that is not there is not looked for again; a disk that failed is tried again.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
+    fn back(&mut self, outcome: Outcome, from: Generation) -> Next {
+        let hooks = self.job.entry.hooks.clone();
+        match outcome {
+            Outcome::Switched(to) => self.finish(Event::RolledBack { from, to, by: RollbackBy::Hook, hooks }),
+            Outcome::Failed(failure) if failure.class.scope() != Scope::Disk => {
+                self.finish(Event::RollbackRefused { from, failure })
+            }
+            Outcome::Failed(failure) => self.finish(Event::Failed { failure }),
+            _ => self.unexpected("a rollback"),
+        }
+    }
+}
+
 impl Phase {
     /// Whether the phase knows what a failure means; for the others it is recorded, and the action ends.
     const fn handles_failure(&self) -> bool {
@@ -441,6 +502,7 @@ impl Phase {
                 | Self::Issued(_)
                 | Self::Chain { .. }
                 | Self::Checked(_)
+                | Self::Back(_)
                 | Self::Recorded { .. }
                 | Self::Forgotten { .. }
                 | Self::Over

@@ -41,6 +41,9 @@ impl FailureClass {
             Self::Disk => "check the file system",
             Self::TargetRefused => "name another target, or mend what the message says of its folders",
             Self::HookFailed => "mend what the hook printed; it runs again by itself",
+            Self::NoWayBack => {
+                "mend the hook: the new certificate stays live; `renewd rollback --force` takes an ended one"
+            }
             Self::KeyLost => "nothing; a new request is made within the budget",
             Self::Internal => "report it as a defect of renewd, with the log",
         }

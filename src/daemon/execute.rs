@@ -26,10 +26,12 @@ use crate::pki::csr;
 use crate::pki::gate::{self, Candidate, Demand};
 use crate::pki::key::PrivateKey;
 use crate::store::generation::{KEY, NewSet};
+use crate::store::rollback::{self, Wanted};
 use crate::store::{fixed, generation, pending};
 
 use super::context::Context;
 use super::message::{Function, Message};
+use super::probe;
 
 /// One action on the bench: what it is about, and what it has in hand.
 pub struct Bench<T: Tlm> {
@@ -44,6 +46,7 @@ pub struct Bench<T: Tlm> {
     spki: Option<Digest>,
     answer: Vec<String>,
     set: Option<Box<gate::Set>>,
+    revoked: Option<SerialNumber>,
 }
 
 impl<T: Tlm> Bench<T> {
@@ -70,7 +73,14 @@ impl<T: Tlm> Bench<T> {
             spki,
             answer: Vec::new(),
             set: None,
+            revoked: None,
         }
+    }
+
+    /// Never goes back to this certificate: TLM revoked it.
+    #[must_use]
+    pub fn avoiding(self, revoked: Option<SerialNumber>) -> Self {
+        Self { revoked, ..self }
     }
 
     /// Performs the action to its end.
@@ -116,6 +126,21 @@ impl<T: Tlm> Bench<T> {
             Effect::Repair => {
                 self.context.blocking(move |c| generation::repair(&*c.disk, &c.layout, &c.ground, &entry)).await?;
                 Ok(Outcome::Done)
+            }
+            Effect::Probe => Ok(self.probe().await),
+            Effect::RollBack(from) => {
+                let (now, revoked) = (self.context.clock.now(), self.revoked.clone());
+                let wanted = Wanted { from, revoked, force: false };
+                let switched = self
+                    .context
+                    .blocking(move |c| rollback::roll_back(&*c.disk, &c.layout, &c.ground, &entry, &wanted, now));
+                Ok(Outcome::Switched(switched.await?))
+            }
+            Effect::Switch(generation) => {
+                self.context
+                    .blocking(move |c| rollback::make_live(&*c.disk, &c.layout, &c.ground, &entry, generation))
+                    .await?;
+                Ok(Outcome::Switched(generation))
             }
             Effect::CheckStatus(serial) => {
                 let installed = self.installed.as_ref().filter(|installed| installed.serial_number.same(&serial));
@@ -443,6 +468,14 @@ impl<T: Tlm> Bench<T> {
             })
             .await?;
         Ok(Outcome::Installed { generation, leaf: facts })
+    }
+}
+
+impl<T: Tlm> Bench<T> {
+    async fn probe(&self) -> Outcome {
+        let Some(installed) = &self.installed else { return Outcome::Done };
+        let sights = probe::look(&self.entry, installed.key).await;
+        Outcome::Probed { fingerprint: installed.fingerprint, sights }
     }
 }
 

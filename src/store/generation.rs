@@ -225,7 +225,8 @@ fn next_generation(disk: &dyn Disk, home: &Path) -> Result<Generation, Failure> 
     Ok(Generation(highest.map_or(1, |highest| highest.0.saturating_add(1))))
 }
 
-fn numbered(disk: &dyn Disk, home: &Path) -> io::Result<Vec<Generation>> {
+/// The generations of a certificate, oldest first.
+pub(super) fn numbered(disk: &dyn Disk, home: &Path) -> io::Result<Vec<Generation>> {
     let mut numbers: Vec<_> = disk.list(home)?.iter().filter_map(|name| number(&PathBuf::from(name))).collect();
     numbers.sort();
     Ok(numbers)

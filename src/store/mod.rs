@@ -14,6 +14,7 @@ pub mod pending;
 pub mod readings;
 pub mod real_disk;
 pub mod replace;
+pub mod rollback;
 
 use std::io;
 use std::path::Path;

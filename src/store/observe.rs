@@ -92,6 +92,7 @@ fn installed(
         spki: leaf.spki,
         not_before: leaf.not_before,
         not_after: leaf.not_after,
+        key: leaf.key,
         usages: leaf.usages,
     }
 }

@@ -88,7 +88,7 @@ impl Daemon {
 
     /// The operator asks for a replacement.
     pub fn ask_renewal(&mut self) {
-        self.write(Event::RenewalAsked).unwrap();
+        self.write(Event::RenewalAsked { reissue: false }).unwrap();
     }
 
     pub fn observed(&self) -> Observed {

@@ -66,7 +66,7 @@ fn folded(content: &Content, name: &str) -> Record {
 /// Opens the journal and appends to it, with a crash at every point, and without each sync in turn.
 #[track_caller]
 fn check(name: &str, before: &Point, bound: u64, holds: impl Fn(&Machine, &Content) -> Result<(), String>) {
-    let last = entry("last", Event::RenewalAsked);
+    let last = entry("last", Event::RenewalAsked { reissue: false });
     let recorded = |ignored| {
         let machine = Machine::boot(before.disk.clone(), before.api.clone());
         machine.ignore(ignored);
@@ -103,7 +103,8 @@ fn check(name: &str, before: &Point, bound: u64, holds: impl Fn(&Machine, &Conte
 
 #[test]
 fn compacting_loses_nothing_that_counts_whenever_it_is_cut_off() {
-    let machine = machine(&[entry("www", Event::Repaired), entry("other", Event::RenewalAsked)], &unknown());
+    let machine =
+        machine(&[entry("www", Event::Repaired), entry("other", Event::RenewalAsked { reissue: false })], &unknown());
     let entries: Vec<_> = (0..900).map(|number| entry("www", checked(number))).collect();
     open(&machine, u64::MAX).unwrap().0.append(&entries).unwrap();
     machine.settle();

@@ -26,6 +26,7 @@ mod pending;
 mod profiles;
 mod reload;
 mod renew;
+mod serve;
 #[path = "../simulator/mod.rs"]
 mod simulator;
 mod watch;

@@ -442,7 +442,7 @@ impl World {
     /// `Daemon::ask_renewal`.
     pub(crate) fn ask_renewal(&mut self, name: &CertName) {
         let at = self.wall();
-        self.note(event::Entry { at, name: name.clone(), event: Event::RenewalAsked });
+        self.note(event::Entry { at, name: name.clone(), event: Event::RenewalAsked { reissue: false } });
         self.settle(name);
     }
 

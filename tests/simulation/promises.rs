@@ -515,7 +515,7 @@ pub(crate) fn shown(event: &Event) -> String {
         Event::Failed { failure } => format!("failed: {failure}"),
         Event::StatusChecked { revoked, .. } => format!("revoked at TLM: {revoked}"),
         Event::StatusUnread => "its state at TLM could not be read".to_owned(),
-        Event::RenewalAsked => "the operator asks for a replacement".to_owned(),
+        Event::RenewalAsked { .. } => "the operator asks for a replacement".to_owned(),
         Event::LetGo => "let go".to_owned(),
         Event::Unknown => "unknown".to_owned(),
     }

@@ -18,6 +18,7 @@ struct Case {
     reading: Reading,
     record: Record,
     surroundings: Surroundings,
+    deploy: Deploy,
     now: Timestamp,
 }
 
@@ -31,6 +32,7 @@ impl Case {
             reading: read(profile(), now),
             record: Record::default(),
             surroundings: surroundings(),
+            deploy: Deploy::Open,
             now,
         }
     }
@@ -46,8 +48,8 @@ impl Case {
     }
 
     fn decide(&self) -> Decision {
-        let Self { entry, observed, reading, record, surroundings, now } = self;
-        decide(&World { entry, observed, reading, record, surroundings, now: *now })
+        let Self { entry, observed, reading, record, surroundings, deploy, now } = self;
+        decide(&World { entry, observed, reading, record, surroundings, deploy: *deploy, now: *now })
     }
 
     /// What is done and said.

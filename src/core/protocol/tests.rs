@@ -50,6 +50,8 @@ fn well(effect: &Effect) -> Outcome {
         Effect::Judge { .. } => Outcome::Judged(Verdict::Accepted),
         Effect::Install { .. } => Outcome::Installed { generation: Generation(1), leaf: Box::new(leaf()) },
         Effect::CheckStatus(_) => Outcome::Status { revoked: false },
+        Effect::Probe => Outcome::Probed { fingerprint: Digest([0; 32]), sights: Vec::new() },
+        Effect::RollBack(generation) | Effect::Switch(generation) => Outcome::Switched(*generation),
         Effect::CheckRoom
         | Effect::Record(_)
         | Effect::KeepAnswer { .. }
