@@ -59,7 +59,8 @@ fn clean(raw: &str) -> String {
     let mut shown = String::new();
     for c in raw.trim().chars() {
         let c = if c.is_whitespace() { ' ' } else { c };
-        if !is_hidden(c) && !(c == ' ' && shown.ends_with(' ')) {
+        let is_surplus = c == ' ' && shown.ends_with(' ');
+        if !is_surplus && !is_hidden(c) {
             shown.push(c);
         }
     }
