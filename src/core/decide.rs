@@ -249,7 +249,9 @@ impl<'a> World<'a> {
             },
             Stage::Held { serial_number, why, usages } => {
                 let emergency_at = schedule.map(|schedule| schedule.emergency_at);
-                let emergency = emergency_at.is_none_or(|at| at <= self.now);
+                // What is live already, and died before that was on record, is only finished.
+                let is_live = self.observed.installed().is_some_and(|live| live.attempt == Some(request.attempt));
+                let emergency = is_live || emergency_at.is_none_or(|at| at <= self.now);
                 if emergency || *usages != self.entry.usages {
                     return self.install(request, serial_number, emergency, schedule);
                 }

@@ -118,9 +118,9 @@ fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
         Reason::Pending { .. } | Reason::AnswerLost { .. } => LONGEST_BACK_OFF,
         Reason::BudgetSpent { .. } => BUDGET_SPAN,
         Reason::ClockWrong { .. } | Reason::Unreadable(_) => MINUTE,
-        Reason::NotYetValid(_) => MINUTE * 10,
         Reason::NotServed { .. } => LONGEST_BACK_OFF,
         Reason::NotDue { .. }
+        | Reason::NotYetValid(_)
         | Reason::Drifted(_)
         | Reason::Probing
         | Reason::ClosedWindow { .. }

@@ -403,3 +403,77 @@ fn a_clock_that_was_set_back_stalls_nothing() {
     idle.record.submissions = vec![ahead; 6];
     check(&idle, "wait", "not due until");
 }
+
+#[test]
+fn an_outage_is_waited_for_an_hour_at_most_and_a_refusal_longer() {
+    let at = START + 70 * DAY;
+    let case = |class| {
+        let now = at + 2 * HOUR;
+        let events: Vec<_> = (0..12).map(|_| (at, fail(class, None))).collect();
+        Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(&events)
+    };
+    check(&case(FailureClass::ApiUnavailable), "submit", "due: ");
+    check(&case(FailureClass::RequestRefused), "wait", "failed 12 times");
+}
+
+#[test]
+fn a_recovery_from_before_the_clock_was_set_back_ends_no_wait() {
+    let at = START + 70 * DAY;
+    let mut case = Case { now: at + SECOND, reading: read(profile(), at), ..Case::after(Duration::ZERO) }
+        .events(&[(at, fail(FailureClass::ApiUnavailable, None))]);
+    case.surroundings.api_recovered_at = Some(at + 300 * DAY);
+    check(&case, "wait", "failed 1 time");
+    case.surroundings.api_recovered_at = Some(at + SECOND);
+    check(&case, "submit", "due: ");
+}
+
+#[test]
+fn an_instant_that_is_over_by_our_clock_alone_is_waited_for_on_the_ladder() {
+    let at = START + 70 * DAY;
+    let case = |offset| {
+        let hint = Some(RetryHint::At(at - MINUTE));
+        Case { now: at + offset, reading: read(profile(), at), ..Case::after(Duration::ZERO) }
+            .events(&[(at, fail(FailureClass::RenewalTooEarly, hint))])
+    };
+    check(&case(SECOND), "wait", "TLM lets it be renewed");
+    check(&case(2 * MINUTE), "submit", "due: ");
+}
+
+#[test]
+fn a_failing_hook_does_not_put_the_renewal_off() {
+    let mut case = Case::after(60 * DAY - HOUR);
+    let hook: HookName = "web".parse().unwrap();
+    case.entry.hooks = vec![hook.clone()];
+    let generation = crate::core::name::Generation(1);
+    let installed = Event::Installed {
+        attempt: Attempt(1),
+        generation,
+        serial_number: SerialNumber("0A".to_owned()),
+        fingerprint: Digest([0; 32]),
+        not_after: START + 90 * DAY,
+        hooks: vec![hook.clone()],
+    };
+    let failed = Event::HookFailed { hook, generation, failure: failure(FailureClass::HookFailed) };
+    let mut events = vec![(START, installed)];
+    events.extend((0..12).map(|_| (case.now, failed.clone())));
+    let case = case.events(&events);
+    assert_eq!(case.decide().wake_at, START + 60 * DAY, "{:?}", case.told());
+}
+
+#[test]
+fn a_profile_that_does_not_fit_and_cannot_be_read_again_is_waited_for() {
+    let mut case = Case::after(89 * DAY);
+    let read_at = case.now - 2 * HOUR;
+    case.reading = read(Profile { status: "Suspended".to_owned(), ..profile() }, read_at);
+    let until = case.now + 5 * MINUTE;
+    case.reading.failure = Some(FailedReading { failure: failure(FailureClass::ApiUnavailable), count: 1, until });
+    check(&case, "wait", "Suspended");
+    assert_eq!(case.decide().wake_at, until);
+}
+
+#[test]
+fn what_a_request_brought_need_not_outlive_itself() {
+    let own = Installed { attempt: Some(Attempt(1)), ..installed(90 * DAY) };
+    assert_eq!(own.to_outlive(Attempt(1)), None);
+    assert_eq!(own.to_outlive(Attempt(2)), Some(START + 90 * DAY));
+}

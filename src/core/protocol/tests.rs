@@ -97,6 +97,22 @@ fn key_and_intent_are_on_the_disk_before_the_request_leaves() {
     assert_eq!(run(&submission(true), well).get(1).map(String::as_str), Some("ReadKey"), "the same key again");
 }
 
+#[test]
+fn what_may_have_been_accepted_is_looked_up_before_it_is_asked_for_again() {
+    let Action::Submit(again) = submission(true) else { panic!("a submission") };
+    let again = Action::Submit(Submission { look_up: true, ..again });
+    let order = |found: Outcome| {
+        run(&again, |effect| if *effect == Effect::LookUp { found.clone() } else { well(effect) }).join(", ")
+    };
+    let failed = |class| Outcome::Failed(failure(class));
+    let begins =
+        |order: &str, part: &str| assert!(order.starts_with(&format!("CheckRoom, ReadKey, LookUp, {part}")), "{order}");
+    begins(&order(Outcome::NotFound), "record Submitting, Send");
+    begins(&order(Outcome::Issued(SerialNumber("0A".to_owned()))), "KeepAnswer, record Issued");
+    begins(&order(failed(FailureClass::ApiForbidden)), "record Submitting, Send");
+    assert_eq!(order(failed(FailureClass::ApiUnavailable)), "CheckRoom, ReadKey, LookUp, record Failed");
+}
+
 /// When an effect fails, this comes after it, and nothing is sent.
 #[test]
 fn what_fails_before_the_request_sends_nothing() {
