@@ -17,6 +17,7 @@ use renewd::core::reading::Reading;
 use renewd::core::record::Record;
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
+use renewd::core::window::Deploy;
 use renewd::store::journal::{Content, Journal};
 use renewd::store::layout::Layout;
 use renewd::store::real_disk::RealDisk;
@@ -36,7 +37,7 @@ pub fn journal(data: &[u8]) {
     assert_eq!((&content.entries, content.damaged), (&before.entries, before.damaged));
     let kept = std::fs::read_dir(folder.path()).unwrap().count() - 1;
     assert_eq!(kept > 0, content.damaged > 0 && !content.too_new, "damage is kept, and nothing else");
-    let more = event::Entry { at: NOW, name: "more".parse().unwrap(), event: Event::RenewalAsked };
+    let more = event::Entry { at: NOW, name: "more".parse().unwrap(), event: Event::LetGo };
     let appended = journal.append(std::slice::from_ref(&more));
     assert_eq!(appended.is_err(), content.too_new);
     drop(journal);
@@ -101,6 +102,7 @@ fn decided(record: &Record) {
                     reading: &reading,
                     record,
                     surroundings: &surroundings(),
+                    deploy: Deploy::Open,
                     now,
                 };
                 let decision = decide(&world);

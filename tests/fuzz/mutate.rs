@@ -54,10 +54,17 @@ impl Mutator {
         }
     }
 
-    /// Changes one value, where a line or the whole is JSON.
+    /// Changes one value of JSON: of the whole, or of one line of a journal.
     fn json(&mut self, input: &mut Vec<u8>, words: &[Vec<u8>]) {
-        let start = input.iter().position(|byte| matches!(byte, b'{' | b'[')).unwrap_or(input.len());
-        let length = input[start..].iter().position(|byte| *byte == b'\n').filter(|_| input.starts_with(b"renewd"));
+        let is_journal = input.starts_with(b"renewd");
+        let opens = |at: &usize| input.get(*at) == Some(&b'{') && (!is_journal || input[..*at].ends_with(b"+"));
+        let places: Vec<usize> = (0..input.len()).filter(opens).collect();
+        let start = if is_journal && !places.is_empty() {
+            *self.one_of(&places)
+        } else {
+            input.iter().position(|byte| matches!(byte, b'{' | b'[')).unwrap_or(input.len())
+        };
+        let length = input[start..].iter().position(|byte| *byte == b'\n').filter(|_| is_journal);
         let end = length.map_or(input.len(), |length| start + length);
         let Ok(mut value) = serde_json::from_slice::<Value>(&input[start..end]) else { return };
         let steps = self.below(6);

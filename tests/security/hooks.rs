@@ -31,7 +31,7 @@ fn a_hook_has_a_clean_environment_and_no_shell_sees_its_arguments() {
     let expected = ["LANG", "PATH", "RENEWD_LIVE_DIR", "RENEWD_NAME", "RENEWD_NAMES"];
     assert_eq!(names, BTreeSet::from(expected), "{environment}");
     let arguments = host.read(&host.path(odd).join("cmdline"));
-    assert_eq!(arguments.split_terminator('\0').last(), Some(host.path(odd).display().to_string().as_str()));
+    assert_eq!(arguments.split_terminator('\0').next_back(), Some(host.path(odd).display().to_string().as_str()));
     assert!(!host.path("pwned").exists() && !std::path::Path::new("/pwned").exists());
 }
 
