@@ -203,9 +203,17 @@ impl<'a> World<'a> {
         let main = match (self.disk_trouble(), &self.record.request) {
             (Some(choice), _) => choice,
             (None, Some(request)) => self.go_on(request, schedule),
-            (None, None) => self.renew_or_keep(schedule),
+            (None, None) => self.renewed_elsewhere().unwrap_or_else(|| self.renew_or_keep(schedule)),
         };
         if main.0 == Action::Wait { self.upkeep(main) } else { main }
+    }
+
+    /// What somebody else put in place of the installed set, and ends later, is judged before anything is asked for:
+    /// taken over, or put back.
+    fn renewed_elsewhere(&self) -> Option<Choice> {
+        let installed = self.observed.installed().filter(|installed| installed.renewed_elsewhere)?;
+        let what = installed.drift.first()?;
+        Some(self.act(Action::Repair, Reason::Drifted(what.clone())))
     }
 
     fn renew_or_keep(&self, schedule: Option<&Schedule>) -> Choice {

@@ -244,6 +244,7 @@ impl Record {
             Event::HookFailed { hook, generation, failure } => self.hook_failed(hook, *generation, failure, at),
             Event::Failed { failure } => self.fail(failure, at),
             Event::Repaired => self.disk = Trouble::default(),
+            Event::Adopted { generation, hooks, .. } => self.adopted(*generation, hooks, at),
             Event::StatusChecked { serial_number, revoked } => {
                 self.checked = Some(Checked { serial_number: serial_number.clone(), revoked: *revoked, at });
             }
@@ -347,6 +348,7 @@ impl Record {
             | Event::KeyForgotten { .. }
             | Event::Installed { .. }
             | Event::Repaired
+            | Event::Adopted { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::Failed { .. }
@@ -470,6 +472,18 @@ impl Record {
         self.renewal_asked = None;
         self.reissue = false;
         self.trouble = Trouble::default();
+        self.live(generation, hooks, at);
+    }
+
+    /// A request in flight stays: it was asked for, and what it brings may be newer still.
+    fn adopted(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
+        if self.request.is_none() {
+            self.trouble = Trouble::default();
+        }
+        self.live(generation, hooks, at);
+    }
+
+    fn live(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         self.disk = Trouble::default();
         self.rolled_back = None;
         self.owe(generation, hooks, at);

@@ -6,12 +6,13 @@ use renewd::core::entry::{Entry, FixedFiles, Format};
 use renewd::core::event::Event;
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::observed::Observed;
+use renewd::store::content::BUNDLE;
 use renewd::store::disk::{Disk, Perms};
 use renewd::store::journal::Journal;
 use renewd::store::observe::observe;
-use renewd::store::{fixed, generation, replace};
+use renewd::store::{fixed, repair, replace};
 
-use crate::daemon::{Daemon, ground, layout};
+use crate::daemon::{Daemon, ground, layout, terms};
 use crate::disk::{Ignored, Machine, Point, Sync};
 use crate::material::{entry, sets, with_copies};
 use crate::points::require;
@@ -35,7 +36,7 @@ fn drift(machine: &Machine, entry: &Entry) -> Vec<String> {
 }
 
 fn repair(machine: &Machine, entry: &Entry) -> Result<(), Failure> {
-    generation::repair(machine, &layout(), &ground(), entry)
+    repair::repair(machine, &layout(), &ground(), entry, &terms()).map(drop)
 }
 
 fn put(machine: &Machine, path: &str) {
@@ -144,7 +145,7 @@ fn a_bundle_alone_is_adopted() {
     let machine = Machine::with_folders(&["/var/lib", "/etc/tls"]);
     put(&machine, "/etc/tls/www.pem");
     assert!(matches!(observe(&machine, &layout(), &entry), Observed::Damaged(_)));
-    let bundle = sets()[1].files(&entry).into_iter().find(|file| file.name == generation::BUNDLE).unwrap();
+    let bundle = sets()[1].files(&entry).into_iter().find(|file| file.name == BUNDLE).unwrap();
     machine.edit(Path::new("/etc/tls/www.pem"), &bundle.bytes);
     let Observed::Installed(found) = observe(&machine, &layout(), &entry) else { panic!("it is not adopted") };
     assert_eq!((found.fingerprint, found.differs), (sets()[1].facts.fingerprint, None));
