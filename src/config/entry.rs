@@ -35,6 +35,7 @@ pub(super) fn entry(own: &Spanned<EntryTable>, around: &Surroundings<'_>, sheet:
     place.own.check_targets(around.main, sheet);
     check_required(&table, &place, sheet);
     check_window(&table, &place, sheet);
+    check_deploy_window(&table, &place, sheet);
     check_hooks(&table, &place, around.hooks, sheet);
     check_files(&table, &place, sheet);
     let source = Source { file: sheet.label().to_owned(), line: sheet.line(place.header.start) };
@@ -94,6 +95,24 @@ fn check_window(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
     };
     let fault = Fault::new(format!("a window longer than the validity of {}", Span(validity)));
     sheet.refuse(span, fault.expected("a `renew_before` of at most the `validity`"));
+}
+
+/// A window that stays closed for longer than there is time to renew is met by luck alone.
+fn check_deploy_window(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+    let Some(hours) = &table.deploy_window else {
+        if let Some(zone) = &place.own.deploy_time_zone {
+            let fault = Fault::new("a time zone without a `deploy_window`");
+            sheet.refuse(zone.span(), fault.expected("a `deploy_window` beside it"));
+        }
+        return;
+    };
+    let closed = hours.get_ref().longest_closed();
+    let Some(window) = table.renew_before.as_ref().map(|window| window.get_ref().0) else { return };
+    if closed > window {
+        let fault = Fault::new(format!("the deploy window stays closed for up to {}", Span(closed)));
+        let fault = fault.expected(format!("one that opens within the `renew_before` of {}", Span(window)));
+        sheet.refuse(place.of(place.own.deploy_window.as_ref()), fault);
+    }
 }
 
 fn check_hooks(table: &EntryTable, place: &Place<'_>, known: &BTreeSet<HookName>, sheet: &mut Sheet<'_>) {

@@ -122,12 +122,7 @@ pub fn check_room(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Ent
 /// The names are the certificate's own, so that what a crash leaves is taken away by the next try.
 fn take_room(disk: &dyn Disk, name: &CertName, folder: &Path, perms: Perms) -> Result<(), Failure> {
     let room = folder.join(format!("room-{name}"));
-    replace::sweep(disk, &room);
-    let named = replace::beside(&room);
-    let bytes = vec![0; ROOM];
-    replace::stage(disk, &named, &bytes, perms)
-        .and_then(|staged| staged.switch(disk))
-        .and_then(|()| disk.remove_file(&named))
+    replace::rehearse(disk, &room, &vec![0; ROOM], perms)
         .map_err(|error| disk_failure("write a file in", folder, &error))
 }
 

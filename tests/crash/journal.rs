@@ -186,6 +186,17 @@ fn a_changed_byte_costs_no_line_but_its_own() {
 }
 
 #[test]
+fn a_journal_without_its_head_keeps_every_event() {
+    let entries = [entry("www", failed()), entry("www", checked(1))];
+    let whole = machine(&entries, b"").read(&path(), u64::MAX).unwrap();
+    let header = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let machine = machine(&[], b"");
+    machine.edit(&path(), &whole[header..]);
+    assert_eq!(open(&machine, u64::MAX).unwrap().1.entries, entries);
+    assert_eq!(open(&machine, u64::MAX).unwrap().1.entries, entries);
+}
+
+#[test]
 fn a_newer_format_is_left_alone_and_unknown_events_are_kept() {
     let newer = machine(&[entry("www", failed())], b"");
     let text = String::from_utf8(newer.read(&path(), u64::MAX).unwrap()).unwrap();
