@@ -82,7 +82,9 @@ impl Mutator {
                 let at = self.below(fields.len());
                 fields.values_mut().nth(at)
             }
-            _ => None,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                None
+            }
         };
         if let Some(inner) = inner {
             return self.descend(inner, steps - 1, words);
