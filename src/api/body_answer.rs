@@ -9,23 +9,32 @@ use super::json::Json;
 use super::port::{Answer, CertificateStatus, Details, Formats, IssuedCertificate, Me, Page, Pickup, SearchPage};
 
 /// The answer to a request for a certificate, new or renewed.
-pub(super) fn answer(body: Json<'_>) -> Result<Answer, String> {
+///
+/// # Errors
+///
+/// When there is neither a certificate nor a request id.
+pub fn answer(body: Json<'_>) -> Result<Answer, String> {
     if let Some(issued) = issued(body) {
         return Ok(Answer::Issued(issued));
     }
     let request = body.at("request_id").text().ok_or("neither a certificate nor a `request_id`")?;
     let request = request.trim();
     if request.len() > LONGEST_ID || !request.bytes().all(|c| c.is_ascii_graphic()) {
-        return Err(format!("`request_id` {request:?}"));
+        return Err(format!("`request_id` \"{request}\""));
     }
     Ok(Answer::Pending(RequestId(request.to_owned())))
 }
 
-/// The answer to a pickup. What is said to be rejected is never a success, whatever else comes along.
-pub(super) fn pickup(body: Json<'_>) -> Result<Pickup, String> {
+/// The answer to a pickup. What is said to be rejected is never a success, whatever else comes along; `secrets` are
+/// masked in what is said of it.
+///
+/// # Errors
+///
+/// When there is neither a certificate nor a state.
+pub fn pickup(body: Json<'_>, secrets: &[&str]) -> Result<Pickup, String> {
     let status = body.at("status").text().unwrap_or_default().trim().to_ascii_lowercase();
     if status == "rejected" {
-        return Ok(Pickup::Rejected(remarks(body)));
+        return Ok(Pickup::Rejected(remarks(body, secrets)));
     }
     if is_waiting(&status) {
         return Ok(Pickup::Pending);
@@ -33,7 +42,7 @@ pub(super) fn pickup(body: Json<'_>) -> Result<Pickup, String> {
     match issued(body) {
         Some(issued) => Ok(Pickup::Issued(issued)),
         None if status.is_empty() => Err("neither a certificate nor a `status`".to_owned()),
-        None => Err(format!("`status` {status:?} without a certificate")),
+        None => Err(format!("`status` \"{status}\" without a certificate")),
     }
 }
 
@@ -65,18 +74,22 @@ fn serial(body: Json<'_>) -> Option<String> {
 }
 
 /// The fields of a rejection that may hold its reason; which ones there are is not documented.
-fn remarks(body: Json<'_>) -> Text {
+fn remarks(body: Json<'_>, secrets: &[&str]) -> Text {
     let telling = |key: &str| {
         let key = key.to_ascii_lowercase();
         ["reason", "comment", "message", "note", "description"].iter().any(|word| key.contains(word))
     };
     let said = body.fields().filter(|(key, _)| telling(key));
     let said: Vec<_> = said.filter_map(|(key, value)| Some(format!("{key}: {}", value.text()?))).collect();
-    Text::new(&said.join("; "))
+    Text::masked(&said.join("; "), secrets.iter().copied())
 }
 
 /// What TLM knows of the certificate `asked` for.
-pub(super) fn details_of(asked: &SerialNumber, body: Json<'_>) -> Result<Details, String> {
+///
+/// # Errors
+///
+/// When it is about another certificate, or names none.
+pub fn details_of(asked: &SerialNumber, body: Json<'_>) -> Result<Details, String> {
     let details = details(body)?;
     if details.serial_number.same(asked) {
         return Ok(details);
@@ -106,7 +119,11 @@ fn status(body: Json<'_>) -> CertificateStatus {
 }
 
 /// A certificate with its chain.
-pub(super) fn formats(body: Json<'_>) -> Result<Formats, String> {
+///
+/// # Errors
+///
+/// When there is neither a chain nor PKCS#7.
+pub fn formats(body: Json<'_>) -> Result<Formats, String> {
     let links = body.at("x509_cert_chain").items().into_iter();
     let formats =
         Formats { chain: links.filter_map(|link| pem(link, "cert_blob")).collect(), pkcs7: body.at("pkcs7").text() };
@@ -117,7 +134,11 @@ pub(super) fn formats(body: Json<'_>) -> Result<Formats, String> {
 }
 
 /// One page of a search. `has_more` is new; before it, `total` told, and without either a full page hints at another.
-pub(super) fn search(body: Json<'_>, page: Page) -> Result<SearchPage, String> {
+///
+/// # Errors
+///
+/// When there is no list, or an item names no certificate.
+pub fn search(body: Json<'_>, page: Page) -> Result<SearchPage, String> {
     let list = if body.is_list() { body } else { body.at("items") };
     if !list.is_list() {
         return Err("no `items`".to_owned());
@@ -131,7 +152,7 @@ pub(super) fn search(body: Json<'_>, page: Page) -> Result<SearchPage, String> {
 
 /// The roles of the caller: every text below a key that speaks of roles or permissions, since the shape of this answer
 /// is not documented.
-pub(super) fn me(body: Json<'_>) -> Me {
+pub fn me(body: Json<'_>) -> Me {
     let mut roles = Vec::new();
     collect_roles(body, false, &mut roles);
     roles.sort();
@@ -156,7 +177,11 @@ fn collect_roles(place: Json<'_>, inside: bool, roles: &mut Vec<String>) {
 }
 
 /// The version of TLM.
-pub(super) fn version(body: Json<'_>) -> Result<String, String> {
+///
+/// # Errors
+///
+/// When there is none.
+pub fn version(body: Json<'_>) -> Result<String, String> {
     Ok(Text::new(&body.at("version").text().ok_or("no `version`")?).to_string())
 }
 

@@ -9,7 +9,11 @@ use crate::core::profile::{Origin, Profile, ProfileAttribute};
 use super::json::Json;
 
 /// The profiles of a list: a bare array, or `items` of an object.
-pub(super) fn profiles(answer: Json<'_>) -> Result<Vec<Profile>, String> {
+///
+/// # Errors
+///
+/// When there is no list, or a profile has no id.
+pub fn profiles(answer: Json<'_>) -> Result<Vec<Profile>, String> {
     let list = if answer.is_list() { answer } else { answer.at("items") };
     if !list.is_list() {
         return Err("neither a list of profiles nor `items`".to_owned());
@@ -18,7 +22,11 @@ pub(super) fn profiles(answer: Json<'_>) -> Result<Vec<Profile>, String> {
 }
 
 /// The profile `asked` for.
-pub(super) fn profile_of(asked: &ProfileId, answer: Json<'_>) -> Result<Profile, String> {
+///
+/// # Errors
+///
+/// When it is about another profile, or names none.
+pub fn profile_of(asked: &ProfileId, answer: Json<'_>) -> Result<Profile, String> {
     let profile = profile(answer)?;
     if profile.id.0.eq_ignore_ascii_case(&asked.0) {
         return Ok(profile);
@@ -54,7 +62,7 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
 }
 
 /// A profile id in the spelling that the rest of renewd uses.
-pub(super) fn profile_id(text: &str) -> ProfileId {
+pub fn profile_id(text: &str) -> ProfileId {
     match ProfileRef::new(text.trim()) {
         ProfileRef::Id(id) => id,
         ProfileRef::Name(other) => ProfileId(other),

@@ -11,42 +11,50 @@ use super::body_request::{IssueBody, PickupBody, RenewBody};
 use super::port::{Endpoint, IssueRequest, Page, RenewRequest, SearchQuery};
 
 /// One request.
-pub(super) struct Call {
+pub struct Call {
     /// Which endpoint.
-    pub(super) endpoint: Endpoint,
+    pub endpoint: Endpoint,
     /// The method.
-    pub(super) method: Method,
+    pub method: Method,
     /// The segments of the path, not yet encoded.
     segments: Vec<String>,
     /// The query, not yet encoded.
     query: Vec<(&'static str, String)>,
     /// The body as JSON.
-    pub(super) body: Option<Vec<u8>>,
+    pub body: Option<Vec<u8>>,
     /// Whether the request carries the credential.
-    pub(super) authenticated: bool,
+    pub authenticated: bool,
     /// What a 404 or 410 means that says nothing more.
-    pub(super) missing: FailureClass,
+    pub missing: FailureClass,
 }
 
 impl Call {
     /// `GET /mpki/api/v2/profile`.
-    pub(super) fn profiles(page: Page) -> Self {
+    pub fn profiles(page: Page) -> Self {
         Self::to(Endpoint::Profile, "mpki/api/v2/profile", FailureClass::ApiBadAnswer).paged(page)
     }
 
     /// `GET /mpki/api/v2/profile/{id}`.
-    pub(super) fn profile(id: &ProfileId) -> Self {
+    pub fn profile(id: &ProfileId) -> Self {
         Self::to(Endpoint::Profile, "mpki/api/v2/profile", FailureClass::ProfileNotFound).below(&id.0)
     }
 
     /// `POST /mpki/api/v1/certificate`.
-    pub(super) fn issue(request: &IssueRequest) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// When its body is no JSON.
+    pub fn issue(request: &IssueRequest) -> Result<Self, Failure> {
         let call = Self::to(Endpoint::Issue, CERTIFICATE, FailureClass::RequestRefused);
         call.post(&IssueBody::new(request))
     }
 
     /// `POST /mpki/api/v1/certificate/{serial_number}/renew`.
-    pub(super) fn renew(request: &RenewRequest) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// When its body is no JSON.
+    pub fn renew(request: &RenewRequest) -> Result<Self, Failure> {
         let call = Self::to(Endpoint::Renew, CERTIFICATE, FailureClass::NotFound)
             .below(&request.serial_number.0.to_ascii_uppercase())
             .below("renew")
@@ -55,20 +63,24 @@ impl Call {
     }
 
     /// `POST /mpki/api/v1/certificate-pickup/{request_id}`.
-    pub(super) fn pick_up(request: &RequestId, profile: &ProfileId) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// When its body is no JSON.
+    pub fn pick_up(request: &RequestId, profile: &ProfileId) -> Result<Self, Failure> {
         let call = Self::to(Endpoint::Pickup, "mpki/api/v1/certificate-pickup", FailureClass::NotFound);
         call.below(&request.0).post(&PickupBody::new(profile))
     }
 
     /// `GET /mpki/api/v1/certificate/{serial_number}`.
-    pub(super) fn details(serial: &SerialNumber, thumbprint: Option<&str>) -> Self {
+    pub fn details(serial: &SerialNumber, thumbprint: Option<&str>) -> Self {
         Self::to(Endpoint::Details, CERTIFICATE, FailureClass::NotFound)
             .below(&serial.0.to_ascii_uppercase())
             .asking("thumbprint_sha256", thumbprint.map(str::to_owned))
     }
 
     /// `GET /mpki/api/v1/certificate/{serial_number}/additional-formats`.
-    pub(super) fn formats(serial: &SerialNumber, thumbprint: Option<&str>) -> Self {
+    pub fn formats(serial: &SerialNumber, thumbprint: Option<&str>) -> Self {
         Self::to(Endpoint::Formats, CERTIFICATE, FailureClass::NotFound)
             .below(&serial.0.to_ascii_uppercase())
             .below("additional-formats")
@@ -76,7 +88,7 @@ impl Call {
     }
 
     /// `GET /mpki/api/v1/certificate-search`.
-    pub(super) fn search(query: &SearchQuery, page: Page) -> Self {
+    pub fn search(query: &SearchQuery, page: Page) -> Self {
         Self::to(Endpoint::Search, "mpki/api/v1/certificate-search", FailureClass::ApiBadAnswer)
             .asking("profile_id", query.profile.as_ref().map(|id| id.0.clone()))
             .asking("seat_id", query.seat.clone())
@@ -87,23 +99,23 @@ impl Call {
     }
 
     /// `GET /account/api/v1/user/me`.
-    pub(super) fn me() -> Self {
+    pub fn me() -> Self {
         Self::to(Endpoint::User, "account/api/v1/user/me", FailureClass::ApiBadAnswer)
     }
 
     /// `GET /mpki/api/v1/version`.
-    pub(super) fn version() -> Self {
+    pub fn version() -> Self {
         let call = Self::to(Endpoint::Version, "mpki/api/v1/version", FailureClass::ApiBadAnswer);
         Self { authenticated: false, ..call }
     }
 
     /// Whether the request, once accepted, brings a certificate into being.
-    pub(super) const fn creates(&self) -> bool {
+    pub const fn creates(&self) -> bool {
         matches!(self.endpoint, Endpoint::Issue | Endpoint::Renew)
     }
 
     /// The method and the path, for messages.
-    pub(super) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{} /{}", self.method, self.segments.join("/"))
     }
 
@@ -112,7 +124,7 @@ impl Call {
     /// # Errors
     ///
     /// When a segment would make it another endpoint's address.
-    pub(super) fn url(&self, base: &Url) -> Result<Url, Failure> {
+    pub fn url(&self, base: &Url) -> Result<Url, Failure> {
         let unsafe_segment = |segment: &String| matches!(segment.as_str(), "" | "." | "..");
         let mut url = base.clone();
         let Ok(mut path) = url.path_segments_mut() else { return Err(self.unaddressable()) };

@@ -7,7 +7,6 @@ use std::time::Instant;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
 use crate::core::profile::Profile;
-use crate::core::text::Text;
 
 use super::body_answer as answer;
 use super::body_profile;
@@ -119,17 +118,14 @@ impl Client {
         let proxy = self.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()).map(ProxyCredentials::password);
         self.keys.iter().map(Credential::key).chain(proxy).collect()
     }
-
-    fn masked(&self, pickup: Pickup) -> Pickup {
-        match pickup {
-            Pickup::Rejected(remarks) => Pickup::Rejected(Text::masked(remarks.as_str(), self.secrets())),
-            Pickup::Issued(_) | Pickup::Pending => pickup,
-        }
-    }
 }
 
 /// Reads a success; the JSON is dropped at once.
-fn read_reply<T>(reply: Reply, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Trouble> {
+///
+/// # Errors
+///
+/// When it is none, or `read` cannot use it.
+pub fn read_reply<T>(reply: Reply, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Trouble> {
     let status = reply.status;
     let body = reply.into_json()?;
     read(Json::of(&body)).map_err(|what| Trouble::WrongShape { status, what })
@@ -153,8 +149,7 @@ impl Tlm for Client {
     }
 
     async fn pick_up(&self, request: &RequestId, profile: &ProfileId) -> Result<Pickup, Failure> {
-        let pickup = self.ask(&Call::pick_up(request, profile)?, answer::pickup).await?;
-        Ok(self.masked(pickup))
+        self.ask(&Call::pick_up(request, profile)?, |body| answer::pickup(body, &self.secrets())).await
     }
 
     async fn details(&self, serial: &SerialNumber, thumbprint: Option<&str>) -> Result<Details, Failure> {

@@ -11,13 +11,13 @@ use crate::core::time::Timestamp;
 
 /// The instant of an HTTP date (RFC 9110 section 5.6.7), in its present form or one of the two obsolete ones. The day
 /// of the week is not compared with the date.
-pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+pub fn http_date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     IMF_FIXDATE.parse_timestamp(text).ok().map(core_time).or_else(|| obsolete_date(text))
 }
 
 /// What a `Retry-After` header says: seconds, or an HTTP date.
-pub(super) fn retry_after(text: &str) -> Option<RetryHint> {
+pub fn retry_after(text: &str) -> Option<RetryHint> {
     match text.trim().parse() {
         Ok(seconds) => Some(RetryHint::After(Duration::from_secs(seconds))),
         Err(_) => http_date(text).map(RetryHint::At),
@@ -26,7 +26,7 @@ pub(super) fn retry_after(text: &str) -> Option<RetryHint> {
 
 /// The first instant in a message of the API after `word`, such as `until 2021-12-07T11:56:37Z[UTC]`; without a zone it
 /// is in UTC.
-pub(super) fn instant_after(message: &str, word: &str) -> Option<Timestamp> {
+pub fn instant_after(message: &str, word: &str) -> Option<Timestamp> {
     let (_, rest) = message.split_once(word)?;
     rest.split_whitespace().find_map(instant)
 }

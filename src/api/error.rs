@@ -10,7 +10,7 @@ use super::error_body::ApiErrors;
 use super::port::Endpoint;
 
 /// What went wrong with a request.
-pub(super) enum Trouble {
+pub enum Trouble {
     /// No connection.
     Unreachable(String),
     /// No TLS; `by_clock`: a wrong clock of this host would explain it.
@@ -59,17 +59,17 @@ pub(super) enum Trouble {
 }
 
 /// Where a request went and with what, for messages.
-pub(super) struct Place<'a> {
+pub struct Place<'a> {
     /// The host (and port) of the API.
-    pub(super) host: &'a str,
+    pub host: &'a str,
     /// The proxy.
-    pub(super) proxy: Option<&'a str>,
+    pub proxy: Option<&'a str>,
     /// The name of the credential.
-    pub(super) credential: &'a str,
+    pub credential: &'a str,
     /// Whether that is a client certificate.
-    pub(super) by_certificate: bool,
+    pub by_certificate: bool,
     /// What may appear in no message.
-    pub(super) secrets: Vec<&'a str>,
+    pub secrets: Vec<&'a str>,
 }
 
 impl Place<'_> {
@@ -87,7 +87,7 @@ impl Place<'_> {
 
 impl Trouble {
     /// The failure of `call`.
-    pub(super) fn into_failure(self, call: &Call, place: Place<'_>) -> Failure {
+    pub fn into_failure(self, call: &Call, place: Place<'_>) -> Failure {
         let verdict = self.verdict(call);
         let raw = format!("{} on {}: {}", call.name(), place.host, self.describe(&place));
         Failure {
@@ -139,7 +139,7 @@ impl Trouble {
             Self::Html { status, title, .. } => format!(
                 "answered by an HTML page ({status}{}) instead of JSON; api.url, its region, or a proxy on the way is \
                  probably wrong",
-                title.as_ref().map(|title| format!(", {title:?}")).unwrap_or_default()
+                title.as_ref().map(|title| format!(", \"{title}\"")).unwrap_or_default()
             ),
             Self::WrongShape { status, what } => format!("the answer ({status}) is not the API's: {what}"),
             Self::Refused { status: 401, errors, .. } => {

@@ -6,7 +6,7 @@ use super::json::Json;
 
 /// The errors that an answer names; several are possible, and none.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct ApiErrors(Vec<ApiError>);
+pub struct ApiErrors(Vec<ApiError>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct ApiError {
@@ -18,7 +18,7 @@ struct ApiError {
 impl ApiErrors {
     /// Reads `{"errors": […]}`, `{"error": {…}}`, `{"error": "…"}` or a bare `{"code", "message"}`; text that is no JSON
     /// is one message.
-    pub(super) fn read(body: &[u8]) -> Self {
+    pub fn read(body: &[u8]) -> Self {
         let Ok(value) = serde_json::from_slice(body) else { return Self::plain(body) };
         let answer = Json::of(&value);
         let listed = answer.first_of(&["errors", "error"]).items();
@@ -33,17 +33,17 @@ impl ApiErrors {
     }
 
     /// Whether the answer names no error.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Codes, in lower case.
-    pub(super) fn codes(&self) -> String {
+    pub fn codes(&self) -> String {
         self.joined(|error| error.code.as_deref())
     }
 
     /// Messages, in lower case.
-    pub(super) fn messages(&self) -> String {
+    pub fn messages(&self) -> String {
         self.joined(|error| error.message.as_deref())
     }
 

@@ -5,26 +5,26 @@ use serde_json::Value;
 
 /// A place in an answer, which may be empty.
 #[derive(Clone, Copy)]
-pub(super) struct Json<'a>(Option<&'a Value>);
+pub struct Json<'a>(Option<&'a Value>);
 
 impl<'a> Json<'a> {
     /// The whole answer.
-    pub(super) const fn of(value: &'a Value) -> Self {
+    pub const fn of(value: &'a Value) -> Self {
         Self(Some(value))
     }
 
     /// The value under `key`.
-    pub(super) fn at(self, key: &str) -> Self {
+    pub fn at(self, key: &str) -> Self {
         Self(self.0.and_then(|value| value.get(key)).filter(|value| !value.is_null()))
     }
 
     /// The value under the first of `keys` that has one.
-    pub(super) fn first_of(self, keys: &[&str]) -> Self {
+    pub fn first_of(self, keys: &[&str]) -> Self {
         keys.iter().map(|key| self.at(key)).find(|found| found.0.is_some()).unwrap_or(Self(None))
     }
 
     /// The items of a list, and of lists in it; a lone value is a list of one.
-    pub(super) fn items(self) -> Vec<Self> {
+    pub fn items(self) -> Vec<Self> {
         match self.0 {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(items)) => items.iter().flat_map(|item| Self::of(item).items()).collect(),
@@ -33,12 +33,12 @@ impl<'a> Json<'a> {
     }
 
     /// The fields of an object.
-    pub(super) fn fields(self) -> impl Iterator<Item = (&'a str, Self)> {
+    pub fn fields(self) -> impl Iterator<Item = (&'a str, Self)> {
         self.0.and_then(Value::as_object).into_iter().flatten().map(|(key, value)| (key.as_str(), Self::of(value)))
     }
 
     /// Text that is not blank; a number or a truth value as it is written.
-    pub(super) fn text(self) -> Option<String> {
+    pub fn text(self) -> Option<String> {
         let text = match self.0? {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
@@ -49,22 +49,22 @@ impl<'a> Json<'a> {
     }
 
     /// A whole number, also as text.
-    pub(super) fn number(self) -> Option<u32> {
+    pub fn number(self) -> Option<u32> {
         self.text()?.trim().parse().ok()
     }
 
     /// A truth value, also as text.
-    pub(super) fn flag(self) -> Option<bool> {
+    pub fn flag(self) -> Option<bool> {
         self.text()?.trim().to_ascii_lowercase().parse().ok()
     }
 
     /// Whether this is a list.
-    pub(super) fn is_list(self) -> bool {
+    pub fn is_list(self) -> bool {
         self.0.is_some_and(Value::is_array)
     }
 
     /// Whether this is an object.
-    pub(super) fn is_object(self) -> bool {
+    pub fn is_object(self) -> bool {
         self.0.is_some_and(Value::is_object)
     }
 }

@@ -3,21 +3,21 @@
 //! One method is one HTTP request; paging, pacing and retrying are the caller's. An answer is decoded leniently and
 //! handed on in the core's terms; an error is classified once, here, by what happens next.
 
+pub mod body_answer;
+pub mod body_profile;
+pub mod call;
 pub mod client;
 pub mod credentials;
+pub mod date;
+pub mod error;
+pub mod error_body;
+pub mod json;
 pub mod port;
+pub mod reply;
 pub mod settings;
 
-mod body_answer;
-mod body_profile;
 mod body_request;
-mod call;
-mod date;
-mod error;
-mod error_body;
 mod fault;
-mod json;
-mod reply;
 mod transport;
 
 pub use client::Client;

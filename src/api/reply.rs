@@ -9,27 +9,27 @@ use super::error::Trouble;
 use super::error_body::ApiErrors;
 
 /// An answer: its status, what its headers say, and as much of its body as was taken.
-pub(super) struct Reply {
+pub struct Reply {
     /// The status code.
-    pub(super) status: u16,
+    pub status: u16,
     /// `Date`.
-    pub(super) date: Option<Timestamp>,
+    pub date: Option<Timestamp>,
     /// `Retry-After`.
-    pub(super) retry: Option<RetryHint>,
+    pub retry: Option<RetryHint>,
     /// The host that `Location` names.
-    pub(super) location: Option<String>,
+    pub location: Option<String>,
     /// Whether `Content-Type` says HTML.
-    pub(super) labelled_html: bool,
+    pub labelled_html: bool,
     /// `Content-Encoding`: none is asked for, and none is undone.
-    pub(super) encoding: Option<String>,
+    pub encoding: Option<String>,
     /// The body.
-    pub(super) body: Vec<u8>,
+    pub body: Vec<u8>,
     /// Whether that is all of it.
-    pub(super) end: End,
+    pub end: End,
 }
 
 /// How the body ended.
-pub(super) enum End {
+pub enum End {
     /// It is whole.
     Whole,
     /// It broke off.
@@ -40,7 +40,11 @@ pub(super) enum End {
 
 impl Reply {
     /// The JSON of a success; everything else is trouble.
-    pub(super) fn into_json(self) -> Result<Value, Trouble> {
+    ///
+    /// # Errors
+    ///
+    /// When it is no success, or no JSON.
+    pub fn into_json(self) -> Result<Value, Trouble> {
         let status = self.status;
         if (300..400).contains(&status) {
             return Err(Trouble::Redirect { status, host: self.location });
@@ -55,7 +59,7 @@ impl Reply {
             return Err(Trouble::Refused { status, errors: ApiErrors::read(&self.body), retry: self.retry });
         }
         if let Some(encoding) = self.encoding {
-            let what = format!("a body encoded as {encoding:?}, which was not asked for");
+            let what = format!("a body encoded as \"{encoding}\", which was not asked for");
             return Err(Trouble::WrongShape { status, what });
         }
         match self.end {

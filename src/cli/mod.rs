@@ -9,6 +9,7 @@ mod once;
 mod output;
 mod plan;
 mod renew;
+mod rollback;
 mod run;
 mod start;
 mod status;
@@ -73,6 +74,17 @@ enum Command {
         /// All of the inventory.
         #[arg(long, conflicts_with = "names")]
         all: bool,
+        /// By new certificates, never by TLM's renewal of the old ones: after a mass revocation, or a lost key.
+        #[arg(long)]
+        reissue: bool,
+    },
+    /// Makes the generation before live again, runs the hooks, and holds it there until `renewd renew`.
+    Rollback {
+        /// Which.
+        name: CertName,
+        /// Even to a certificate that ended or was revoked.
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -94,7 +106,8 @@ pub fn main() -> ExitCode {
         Command::Check => check::run(&config),
         Command::Plan { json, at } => plan::run(&config, json, at),
         Command::Status { name, json } => status::run(&config, name.as_ref(), json),
-        Command::Renew { names, all: _ } => renew::run(&config, &names),
+        Command::Renew { names, all: _, reissue } => renew::run(&config, &names, reissue),
+        Command::Rollback { name, force } => rollback::run(&config, &name, force),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{exit, output};
 
 /// Does everything that is due, and tells what is left.
 pub(super) fn run(config: &Path, wait: Duration) -> ExitCode {
-    match start::configuration(config).and_then(|main| pass(main, wait, &[])) {
+    match start::configuration(config).and_then(|main| pass(main, wait, &[], false)) {
         Ok(status) if is_done(&status) => exit::OK.into(),
         Ok(status) => {
             left_over(&status);
@@ -25,10 +25,15 @@ pub(super) fn run(config: &Path, wait: Duration) -> ExitCode {
 }
 
 /// One pass; these certificates are replaced whether they are due or not.
-pub(super) fn pass(main: crate::config::Main, wait: Duration, replace: &[CertName]) -> Result<Status, u8> {
+pub(super) fn pass(
+    main: crate::config::Main,
+    wait: Duration,
+    replace: &[CertName],
+    reissue: bool,
+) -> Result<Status, u8> {
     let Started { runtime, mut daemon, messages, orders } = start::daemon(main, Mode::Once { wait })?;
     let status = runtime.block_on(async {
-        daemon.ask_renewal(replace);
+        daemon.ask_renewal(replace, reissue);
         daemon.run(messages, orders).await
     });
     runtime.shutdown_background();

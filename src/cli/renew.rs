@@ -15,7 +15,7 @@ use crate::store::real_disk::RealDisk;
 use super::{control, exit, once, output, start, user};
 
 /// Replaces these certificates now; all, where none is named.
-pub(super) fn run(config: &Path, names: &[CertName]) -> ExitCode {
+pub(super) fn run(config: &Path, names: &[CertName], reissue: bool) -> ExitCode {
     if let Err(why) = user::may_read(config) {
         output::complain(&why);
         return exit::NOT_PERMITTED.into();
@@ -25,13 +25,14 @@ pub(super) fn run(config: &Path, names: &[CertName]) -> ExitCode {
         Err(problems) => return start::told(&StartError::Config(setup::shown(&problems))).into(),
     };
     // The daemon knows who may command it; only without one does this process write.
-    match control::ask(&control::path(&main), &Request::Renew { names: names.to_vec() }) {
+    match control::ask(&control::path(&main), &Request::Renew { names: names.to_vec(), reissue }) {
         Ok(answer) => told(&answer),
-        Err(_) => by_itself(config, names),
+        Err(_) => by_itself(config, names, reissue),
     }
 }
 
-fn told(answer: &str) -> ExitCode {
+/// Tells what the daemon answered.
+pub(super) fn told(answer: &str) -> ExitCode {
     match serde_json::from_str::<Reply>(answer) {
         Ok(Reply { done: Some(done), .. }) => {
             output::print(&done);
@@ -48,7 +49,7 @@ fn told(answer: &str) -> ExitCode {
     }
 }
 
-fn by_itself(config: &Path, names: &[CertName]) -> ExitCode {
+fn by_itself(config: &Path, names: &[CertName], reissue: bool) -> ExitCode {
     let passed = start::configuration(config).and_then(|main| {
         let in_force = kept::read(&RealDisk, &Layout::new(&main.state_dir));
         let known = setup::inventory(&main, &in_force).map_err(|error| start::told(&error))?;
@@ -59,7 +60,7 @@ fn by_itself(config: &Path, names: &[CertName]) -> ExitCode {
             return Err(exit::UNWELL);
         }
         let asked = if names.is_empty() { known } else { names.to_vec() };
-        Ok((once::pass(main, Duration::ZERO, &asked)?, asked))
+        Ok((once::pass(main, Duration::ZERO, &asked, reissue)?, asked))
     });
     let (status, asked) = match passed {
         Ok(passed) => passed,

@@ -12,6 +12,7 @@ mod entry_table;
 mod excerpt;
 mod hook;
 mod host;
+mod hours;
 mod load;
 mod main_table;
 mod permissions;

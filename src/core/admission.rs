@@ -146,6 +146,14 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_from_before_the_clock_was_set_back_is_over() {
+        let mut pace = Pace::new(60);
+        let ahead = Timestamp::from_seconds(1_000_000_000);
+        pace.pause(ahead + Duration::from_secs(60));
+        assert_eq!(pace.take(Timestamp::from_seconds(0)), Ok(()));
+    }
+
+    #[test]
     fn a_pause_holds_everything_back() {
         let mut pace = Pace::new(60);
         let now = Timestamp::from_seconds(0);

@@ -18,12 +18,12 @@ pub fn wait(name: &CertName, failures: u32, left: Option<Duration>) -> Duration 
     left.map_or(wait, |left| wait.min(left / 10)).max(MINUTE)
 }
 
-/// The instant that an answer asked to come back at, no later than six hours or a tenth of what is left. From the
-/// second failure in a row on no sooner than in a minute, whatever the answer says.
+/// The instant that an answer asked to come back at, no later than six hours or a tenth of what is left. After
+/// some failures in a row no sooner than in a minute, whatever the answer says.
 #[must_use]
 pub fn hinted(instant: Timestamp, now: Timestamp, failures: u32, left: Option<Duration>) -> Timestamp {
     let cap = left.map_or(LONGEST_HINT, |left| LONGEST_HINT.min(left / 10)).max(MINUTE);
-    let floor = if failures > 1 { MINUTE } else { Duration::ZERO };
+    let floor = if failures > PROMPT_HINTS { MINUTE } else { Duration::ZERO };
     instant.min(now + cap).max(now + floor)
 }
 
@@ -41,6 +41,8 @@ pub(super) fn mix(name: &str, count: u32) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
+/// So often in a row a hint to come back at once is taken at its word.
+const PROMPT_HINTS: u32 = 3;
 const MINUTE: Duration = Duration::from_secs(60);
 const LADDER_MINUTES: [u64; 9] = [1, 2, 5, 10, 30, 60, 120, 240, 360];
 /// The longest that a hint can hold anything back.
@@ -85,7 +87,8 @@ mod tests {
         assert_eq!(hinted(now + Duration::from_secs(7), now, 1, None), now + Duration::from_secs(7));
         assert_eq!(hinted(now + Duration::from_secs(90_000), now, 1, None), now + Duration::from_secs(21_600));
         assert_eq!(hinted(now - Duration::from_secs(90), now, 1, None), now);
-        assert_eq!(hinted(now, now, 2, None), now + MINUTE);
+        assert_eq!(hinted(now, now, 3, None), now);
+        assert_eq!(hinted(now, now, 4, None), now + MINUTE);
     }
 
     #[test]

@@ -106,10 +106,17 @@ impl Breaker {
         }
     }
 
-    /// Notes a failed trial: the next one waits as long again.
-    pub fn trial_failed(&mut self, failure: &Failure, now: Timestamp) {
+    /// Notes a failed trial: the next one waits as long again, unless only this profile was refused, and another one
+    /// can be tried.
+    pub fn trial_failed(&mut self, profile: Option<&ProfileRef>, failure: &Failure, now: Timestamp) {
         self.last_failure = Some(failure.clone());
-        self.outage = Some(Outage { failure: failure.clone(), trial_at: now + TRIAL_INTERVAL });
+        let refused = profile.filter(|_| failure.class == FailureClass::ApiForbidden);
+        let is_news = refused.is_some_and(|profile| {
+            self.allowed.remove(profile);
+            self.forbidden.insert(profile.clone())
+        });
+        let trial_at = if is_news { now } else { now + TRIAL_INTERVAL };
+        self.outage = Some(Outage { failure: failure.clone(), trial_at });
     }
 
     /// Whether a trial that failed so shows all the same that the API answers and takes the key: what it says is about
@@ -193,17 +200,66 @@ const TRIAL_INTERVAL: Duration = Duration::from_secs(30 * 60);
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{START, failure};
     use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn fails(breaker: &mut Breaker, profile: &str, class: FailureClass) {
+        let (name, profile) = (profile.parse().unwrap(), ProfileRef::new(profile));
+        breaker.failed(&name, &profile, &Failure::new(class, "no"), NOW);
+    }
+
+    #[test]
+    fn several_failing_certificates_wait_for_one_trial_at_a_time() {
+        let mut breaker = Breaker::default();
+        fails(&mut breaker, "a", FailureClass::ApiUnavailable);
+        assert_eq!(breaker.closed(), None, "one alone says nothing of the API");
+        fails(&mut breaker, "b", FailureClass::ApiUnavailable);
+        let trial_at = NOW + TRIAL_INTERVAL;
+        assert_eq!(breaker.closed().map(|(_, until)| until), Some(trial_at));
+        assert!(!breaker.take_trial(NOW) && breaker.take_trial(trial_at));
+        assert!(!breaker.take_trial(trial_at), "it is on its way");
+        assert_eq!(breaker.trial_at(), Some(trial_at + TRIAL_INTERVAL), "nobody looks again before it can have ended");
+        breaker.succeeded(None, trial_at);
+        assert_eq!((breaker.closed(), breaker.recovered_at()), (None, Some(trial_at)));
+    }
+
+    #[test]
+    fn profiles_that_are_refused_hold_back_no_other() {
+        let mut breaker = Breaker::default();
+        let good = ProfileRef::new("good");
+        breaker.succeeded(Some(&good), NOW);
+        fails(&mut breaker, "a", FailureClass::ApiForbidden);
+        fails(&mut breaker, "b", FailureClass::ApiForbidden);
+        assert_eq!(breaker.closed(), None, "another profile may be used");
+        fails(&mut breaker, "good", FailureClass::ApiForbidden);
+        assert!(breaker.closed().is_some(), "none may be used");
+    }
+
+    #[test]
+    fn a_trial_that_only_its_profile_fails_is_followed_by_another_at_once() {
+        let mut breaker = Breaker::default();
+        fails(&mut breaker, "x", FailureClass::ApiUnavailable);
+        fails(&mut breaker, "y", FailureClass::ApiUnavailable);
+        let profiles = ["a", "b"].map(ProfileRef::new);
+        let first = breaker.to_try(profiles.iter()).cloned();
+        let refusal = Failure::new(FailureClass::ApiForbidden, "no");
+        breaker.trial_failed(first.as_ref(), &refusal, NOW);
+        let second = breaker.to_try(profiles.iter()).cloned();
+        assert!(breaker.take_trial(NOW) && first != second);
+        breaker.trial_failed(second.as_ref(), &refusal, NOW);
+        breaker.trial_failed(breaker.to_try(profiles.iter()).cloned().as_ref(), &refusal, NOW);
+        assert!(!breaker.take_trial(NOW), "every profile was tried");
+    }
 
     /// After several certificates failed so, a trial that fails so.
     fn is_answer(outage: FailureClass, trial: FailureClass) -> bool {
         let mut breaker = Breaker::default();
         for name in ["one", "two"] {
-            breaker.failed(&name.parse().unwrap(), &ProfileRef::new(name), &failure(outage), START);
+            breaker.failed(&name.parse().unwrap(), &ProfileRef::new(name), &Failure::new(outage, "no"), NOW);
         }
         assert!(breaker.closed().is_some());
-        breaker.is_answer(&failure(trial))
+        breaker.is_answer(&Failure::new(trial, "no"))
     }
 
     #[test]

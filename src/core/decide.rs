@@ -8,15 +8,16 @@ use super::entry::{Entry, RequestMethod};
 use super::event::Method;
 use super::failure::{Failure, FailureClass, RetryHint, Scope};
 use super::key::KeyType;
-use super::name::{Attempt, HookName, ProfileRef, RequestId, SerialNumber};
+use super::name::{Attempt, Generation, HookName, ProfileRef, RequestId, SerialNumber};
 use super::observed::{Installed, Observed};
 use super::profile::Profile;
 use super::reading::Reading;
-use super::reason::{Cause, Reason, State};
-use super::record::{BUDGET_SPAN, KEEP_KEYS, Record, Request, Stage, Trouble};
+use super::reason::{Cause, Reason};
+use super::record::{BUDGET_SPAN, Checked, KEEP_KEYS, Record, Request, Stage, Trouble};
 use super::request::compose;
 use super::schedule::Schedule;
 use super::time::Timestamp;
+use super::window::Deploy;
 
 /// Everything that a decision may depend on.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,8 @@ pub struct World<'a> {
     pub record: &'a Record,
     /// What holds for all certificates.
     pub surroundings: &'a Surroundings,
+    /// What the entry's deploy window says.
+    pub deploy: Deploy,
     /// The time.
     pub now: Timestamp,
 }
@@ -82,6 +85,14 @@ pub enum Action {
     Repair,
     /// Run a hook for the installed generation.
     RunHook(HookName),
+    /// Let the hooks of this generation be owed once more.
+    RepeatHooks(Generation),
+    /// Look at what is served.
+    Probe,
+    /// Make the generation before this one live again.
+    RollBack(Generation),
+    /// Make a generation live again that was rolled back.
+    Forward(Generation),
     /// Ask TLM for the state of the installed certificate.
     CheckStatus(SerialNumber),
     /// Give the request in flight up.
@@ -103,6 +114,10 @@ impl Action {
             Self::Install { .. } => "install",
             Self::Repair => "repair",
             Self::RunHook(_) => "run-hook",
+            Self::RepeatHooks(_) => "repeat-hooks",
+            Self::Probe => "probe",
+            Self::RollBack(_) => "roll-back",
+            Self::Forward(_) => "forward",
             Self::CheckStatus(_) => "check-status",
             Self::Abandon(_) => "abandon",
             Self::ForgetKey(_) => "forget-key",
@@ -119,6 +134,10 @@ impl Action {
             | Self::Repair
             | Self::Abandon(_)
             | Self::ForgetKey(_)
+            | Self::RepeatHooks(_)
+            | Self::Probe
+            | Self::RollBack(_)
+            | Self::Forward(_)
             | Self::RunHook(_) => false,
         }
     }
@@ -184,35 +203,28 @@ impl<'a> World<'a> {
         let main = match (self.disk_trouble(), &self.record.request) {
             (Some(choice), _) => choice,
             (None, Some(request)) => self.go_on(request, schedule),
-            (None, None) => self.renew_or_keep(schedule),
+            (None, None) => self.renewed_elsewhere().unwrap_or_else(|| self.renew_or_keep(schedule)),
         };
         if main.0 == Action::Wait { self.upkeep(main) } else { main }
+    }
+
+    /// What somebody else put in place of the installed set, and ends later, is judged before anything is asked for:
+    /// taken over, or put back.
+    fn renewed_elsewhere(&self) -> Option<Choice> {
+        let installed = self.observed.installed().filter(|installed| installed.renewed_elsewhere)?;
+        let what = installed.drift.first()?;
+        Some(self.act(Action::Repair, Reason::Drifted(what.clone())))
     }
 
     fn renew_or_keep(&self, schedule: Option<&Schedule>) -> Choice {
         if let Some(attempt) = self.expired_key() {
             return self.act(Action::ForgetKey(attempt), Reason::Forgetting);
         }
-        match self.cause(schedule) {
-            Some(cause) => self.start(cause),
-            None => self.keep(schedule),
+        match (self.kept_back(schedule), self.cause(schedule)) {
+            (Some(choice), _) => choice,
+            (None, Some(cause)) => self.start(cause),
+            (None, None) => self.keep(schedule),
         }
-    }
-
-    /// What can be done for the installed set while its replacement waits: put drifted files back, run owed hooks.
-    fn upkeep(&self, waiting: Choice) -> Choice {
-        let drift = self.observed.installed().and_then(|installed| installed.drift.first());
-        if let Some(what) = drift.filter(|_| !matches!(waiting.1, Reason::DiskTrouble { .. })) {
-            return self.act(Action::Repair, Reason::Drifted(what.clone()));
-        }
-        let Some(hook) = self.hook() else { return waiting };
-        if hook.0 != Action::Wait {
-            return hook;
-        }
-        // A hook that waits for its ladder keeps nothing else waiting.
-        let next = waiting.2.min(hook.2);
-        let reason = if waiting.1.state() == State::Valid { hook.1 } else { waiting.1 };
-        self.wait(reason, next)
     }
 
     /// A disk that failed is tried again on its own ladder before anything is spent.
@@ -241,13 +253,15 @@ impl<'a> World<'a> {
             }
             Stage::Issued { serial_number, waits_until } => match waits_until.filter(|until| *until > self.now) {
                 Some(until) => self.wait(Reason::NotYetValid(until), until),
-                None => self.install(request, serial_number, false),
+                None => self.install(request, serial_number, false, schedule),
             },
             Stage::Held { serial_number, why, usages } => {
                 let emergency_at = schedule.map(|schedule| schedule.emergency_at);
-                let emergency = emergency_at.is_none_or(|at| at <= self.now);
+                // What is live already, and died before that was on record, is only finished.
+                let is_live = self.observed.installed().is_some_and(|live| live.attempt == Some(request.attempt));
+                let emergency = is_live || emergency_at.is_none_or(|at| at <= self.now);
                 if emergency || *usages != self.entry.usages {
-                    return self.install(request, serial_number, emergency);
+                    return self.install(request, serial_number, emergency, schedule);
                 }
                 let reason = Reason::Held { why: why.clone(), until: emergency_at };
                 self.wait(reason, emergency_at.unwrap_or(self.now + LONGEST_WAIT))
@@ -331,8 +345,15 @@ impl<'a> World<'a> {
     }
 
     /// Installing goes on whatever the clock and the budget say; only what failed before waits for its ladder.
-    fn install(&self, request: &Request, serial_number: &SerialNumber, emergency: bool) -> Choice {
-        if let Some(choice) = self.back_off() {
+    fn install(
+        &self,
+        request: &Request,
+        serial_number: &SerialNumber,
+        emergency: bool,
+        schedule: Option<&Schedule>,
+    ) -> Choice {
+        let against = self.back_off().or_else(|| self.kept_back(schedule)).or_else(|| self.closed_window(schedule));
+        if let Some(choice) = against {
             return choice;
         }
         let serial_number = serial_number.clone();
@@ -353,12 +374,7 @@ impl<'a> World<'a> {
         if self.is_of_other_profile(installed) {
             return Some(Cause::OtherProfile);
         }
-        if self
-            .record
-            .checked
-            .as_ref()
-            .is_some_and(|checked| checked.revoked && checked.serial_number.same(&installed.serial_number))
-        {
+        if self.is_revoked(installed) {
             return Some(Cause::Revoked);
         }
         if self.record.renewal_asked.is_some() {
@@ -368,6 +384,11 @@ impl<'a> World<'a> {
             return Some(Cause::Expired(installed.not_after));
         }
         schedule.filter(|schedule| schedule.renew_at <= self.now).map(|_| Cause::Expiring(installed.not_after))
+    }
+
+    fn is_revoked(&self, installed: &Installed) -> bool {
+        let of_installed = |checked: &&Checked| checked.serial_number.same(&installed.serial_number);
+        self.record.checked.as_ref().filter(of_installed).is_some_and(|checked| checked.revoked)
     }
 
     /// Files without a manifest count as of their entry's profile.
@@ -380,8 +401,8 @@ impl<'a> World<'a> {
 
     /// Starts a new request, unless something stands against it.
     fn start(&self, cause: Cause) -> Choice {
-        if let Some(choice) = self.stopped() {
-            return choice;
+        if let Some(choice) = self.stopped(&cause) {
+            return self.look_whether_revoked(&choice).unwrap_or(choice);
         }
         if let Some(choice) = self.obstacle() {
             return choice;
@@ -394,11 +415,15 @@ impl<'a> World<'a> {
             Ok(wish) => wish,
             Err(failure) => return self.unfit(failure),
         };
+        let method = self.method(profile);
+        if let Some(choice) = self.look_before_renewing_again(&method) {
+            return choice;
+        }
         let submission = Submission {
             attempt: self.record.next_attempt(),
             prepared: false,
             look_up: false,
-            method: self.method(profile),
+            method,
             key: wish.key,
             expiring: cause.is_expiry(),
         };
@@ -407,8 +432,12 @@ impl<'a> World<'a> {
 
     /// What ended the last request: until the entry or the profile changes; after the gate, for a day; and what TLM
     /// refused for the sake of the installed certificate, until that one ends.
-    fn stopped(&self) -> Option<Choice> {
+    fn stopped(&self, cause: &Cause) -> Option<Choice> {
         let stop = self.record.stopped.as_ref()?;
+        let by_installed = matches!(stop.failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused);
+        if by_installed && *cause == Cause::Revoked {
+            return None;
+        }
         let same_profile =
             self.reading.profile.as_ref().is_none_or(|profile| profile.version() == stop.profile_version);
         if stop.asked != self.entry.asked() || !same_profile {
@@ -427,6 +456,27 @@ impl<'a> World<'a> {
         }
         let reason = Reason::Stopped { failure: stop.failure.clone(), until };
         Some(self.wait(reason, until.unwrap_or(self.now + LONGEST_WAIT)))
+    }
+
+    /// A certificate that TLM said was renewed already is asked about before it is renewed once more: the operator may
+    /// have revoked it, as the refusal told.
+    fn look_before_renewing_again(&self, method: &Method) -> Option<Choice> {
+        let (refused, at) = self.record.already_renewed.as_ref()?;
+        let Method::Renew { serial_number, .. } = method else { return None };
+        let seen = self.record.checked.as_ref().is_some_and(|checked| checked.at > *at)
+            || self.record.status_unread_at.is_some_and(|unread| unread > *at);
+        if seen || !self.surroundings.can_check || !refused.same(serial_number) {
+            return None;
+        }
+        Some(self.act(Action::CheckStatus(serial_number.clone()), Reason::CheckingStatus))
+    }
+
+    /// What the operator was told to do where TLM refuses for the sake of the installed certificate is to revoke it:
+    /// whether that was done is looked at as often as ever, and at once where a replacement was asked for.
+    fn look_whether_revoked(&self, stopped: &Choice) -> Option<Choice> {
+        let installed = self.observed.installed()?;
+        let due = self.check_at(installed).is_some_and(|at| at <= self.now);
+        due.then(|| self.act(Action::CheckStatus(installed.serial_number.clone()), stopped.1.clone()))
     }
 
     /// What stands against a submission for reasons of time, clock, journal or budget.
@@ -544,18 +594,15 @@ impl<'a> World<'a> {
 
     /// POST certificate where duplicates are allowed or nothing valid is there to renew; else POST renew.
     fn method(&self, profile: &Profile) -> Method {
-        let revoked = |installed: &Installed| {
-            self.record
-                .checked
-                .as_ref()
-                .is_some_and(|checked| checked.revoked && checked.serial_number.same(&installed.serial_number))
-        };
         let renewable = self
             .observed
             .installed()
-            .filter(|installed| installed.not_after > self.now && !revoked(installed) && installed.differs.is_none())
+            .filter(|installed| {
+                installed.not_after > self.now && !self.is_revoked(installed) && installed.differs.is_none()
+            })
             .filter(|installed| !self.is_of_other_profile(installed));
         let renew = match self.entry.request_method {
+            _ if self.record.reissue => None,
             RequestMethod::New => None,
             RequestMethod::Renew => renewable,
             RequestMethod::Auto => renewable.filter(|_| !profile.allows_duplicates),
@@ -578,27 +625,6 @@ impl<'a> World<'a> {
         }
         let wake_at = schedule.renew_at.min(check_at.unwrap_or(schedule.renew_at)).min(self.now + LONGEST_WAIT);
         self.wait(not_due, wake_at)
-    }
-
-    fn hook(&self) -> Option<Choice> {
-        let (at, hook, failure) = self.owed_hook()?;
-        let reason = Reason::HookOwed { hook: hook.clone(), failure, at };
-        Some(if at > self.now { self.wait(reason, at) } else { self.act(Action::RunHook(hook), reason) })
-    }
-
-    /// The first hook that the installed generation owes: due a few seconds after the install, so that certificates
-    /// installed together cause one run, and after a failure on its own ladder.
-    fn owed_hook(&self) -> Option<(Timestamp, HookName, Option<Failure>)> {
-        let owed = |name: &&HookName| self.record.hooks.get(*name).is_some_and(|hook| hook.done_at.is_none());
-        let due = |name: &HookName| {
-            let hook = self.record.hooks.get(name)?;
-            let at = match &hook.trouble.last {
-                Some((_, at)) => self.after(*at, backoff::wait(&self.entry.name, hook.trouble.count, None)),
-                None => self.after(hook.owed_at, GATHER_INSTALLS),
-            };
-            Some((at, name.clone(), hook.trouble.last.as_ref().map(|(failure, _)| failure.clone())))
-        };
-        self.entry.hooks.iter().filter(owed).filter_map(due).min_by_key(|(at, ..)| *at)
     }
 
     /// When the state at TLM is looked at next: spread over the interval by the fingerprint, from the start of the
@@ -642,12 +668,12 @@ impl<'a> World<'a> {
     }
 }
 
+mod deploy;
 #[cfg(test)]
 mod tests;
 
 const SMALL_STEP: Duration = Duration::from_secs(60);
 const RECHECK: Duration = Duration::from_secs(60);
-const GATHER_INSTALLS: Duration = Duration::from_secs(3);
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 const LOOK_UP_SPAN: Duration = Duration::from_secs(600);
 const PROFILE_FRESH: Duration = Duration::from_secs(3600);

@@ -6,6 +6,7 @@ use super::entry::{Asked, Usage};
 use super::failure::Failure;
 use super::key::KeyType;
 use super::name::{Attempt, CertName, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
+use super::served::Sight;
 use super::text::Text;
 use super::time::Timestamp;
 
@@ -146,6 +147,19 @@ pub enum Event {
     },
     /// Files that had drifted were put back.
     Repaired,
+    /// What somebody else had renewed in the place of ours passed the gate, and is live.
+    Adopted {
+        /// The generation that `live` names.
+        generation: Generation,
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// Its fingerprint.
+        fingerprint: Digest,
+        /// Its end.
+        not_after: Timestamp,
+        /// The hooks that are owed for it.
+        hooks: Vec<HookName>,
+    },
     /// A hook exited with 0.
     HookDone {
         /// The hook.
@@ -176,8 +190,49 @@ pub enum Event {
     },
     /// TLM could not be asked for the state of the installed certificate. Not written.
     StatusUnread,
+    /// The addresses of the probe were looked at. Not written: they are looked at again after a restart.
+    Probed {
+        /// The certificate that was installed then.
+        fingerprint: Digest,
+        /// What each showed.
+        sights: Vec<Sight>,
+    },
+    /// The certificate is not served although its hooks ran: they are owed once more.
+    HooksAgain {
+        /// The generation.
+        generation: Generation,
+    },
+    /// An older generation is live again.
+    RolledBack {
+        /// Instead of this one.
+        from: Generation,
+        /// The live one.
+        to: Generation,
+        /// By whose word.
+        by: RollbackBy,
+        /// The hooks that are owed for it.
+        hooks: Vec<HookName>,
+    },
+    /// There was no generation to go back to.
+    RollbackRefused {
+        /// From this one.
+        from: Generation,
+        /// Why.
+        failure: Failure,
+    },
+    /// A generation that had been rolled back is live once more.
+    Forward {
+        /// The generation.
+        generation: Generation,
+        /// The hooks that are owed for it.
+        hooks: Vec<HookName>,
+    },
     /// The operator asked for a replacement.
-    RenewalAsked,
+    RenewalAsked {
+        /// As a new certificate, whatever the entry's request method is.
+        #[serde(default)]
+        reissue: bool,
+    },
     /// The entry left the inventory; its files stay.
     LetGo,
     /// A kind of event that a newer version wrote: kept in the journal, and skipped.
@@ -189,8 +244,21 @@ impl Event {
     /// Whether the journal keeps it. What is not kept is found out again after a restart.
     #[must_use]
     pub const fn is_durable(&self) -> bool {
-        !matches!(self, Self::LookedUp { .. } | Self::Polled { .. } | Self::Waits { .. } | Self::StatusUnread)
+        !matches!(
+            self,
+            Self::LookedUp { .. } | Self::Polled { .. } | Self::Waits { .. } | Self::StatusUnread | Self::Probed { .. }
+        )
     }
+}
+
+/// By whose word an older generation is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RollbackBy {
+    /// A hook failed on the newer one, and the entry says `rollback`: the newer one is tried again.
+    Hook,
+    /// The operator's: it is held there.
+    Operator,
 }
 
 /// How a certificate is asked for.

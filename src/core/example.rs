@@ -41,7 +41,10 @@ pub(super) fn entry() -> Entry {
         subject_from: SubjectFrom::Request,
         hooks: Vec::new(),
         probes: Vec::new(),
+        deploy_window: None,
+        rollback: false,
         formats: Vec::new(),
+        include_root: false,
         access: Access::default(),
         files: FixedFiles::default(),
         tags: Vec::new(),
@@ -83,10 +86,12 @@ pub(super) fn installed(lifetime: Duration) -> Installed {
         spki: Digest([1; 32]),
         not_before: START,
         not_after: START + lifetime,
+        key: Some(KeyType::EcdsaP256),
         usages: Vec::new(),
         profile: Some(ProfileId("p".to_owned())),
         differs: None,
         drift: Vec::new(),
+        renewed_elsewhere: false,
     }
 }
 

@@ -9,6 +9,7 @@ use super::profile::Profile;
 use super::reason::{Reason, State};
 use super::record::Record;
 use super::schedule;
+use super::served::{ProbeRecord, Served};
 use super::time::Timestamp;
 
 /// The code under which a certificate is a problem of the whole, if it is one.
@@ -27,11 +28,16 @@ pub fn problem(
     match decision.reason.state() {
         State::Failing => return Some("certificate-failing"),
         State::Rejected => return Some("certificate-rejected"),
+        State::Held => return Some("certificate-held"),
         State::Deploying if is_overdue(record, now) => return Some("hook-overdue"),
+        State::Deploying if is_unseen(record, now) => return Some("probe-overdue"),
         State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {}
     }
     if matches!(decision.reason, Reason::Held { .. }) {
         return Some("certificate-staged");
+    }
+    if not_served(observed, record).is_some() {
+        return Some("not-served");
     }
     if record.hooks.values().any(|hook| hook.done_at.is_none() && hook.trouble.count > 0) {
         return Some("hook-failing");
@@ -47,6 +53,18 @@ pub fn problem(
             .is_some_and(|request| decision.reason.state() == State::Pending && request.since + DAY <= now)
             .then_some("first-issuance-overdue"),
     }
+}
+
+/// What TLS clients are shown instead of the installed certificate, as far as a probe saw it.
+#[must_use]
+pub fn not_served<'a>(observed: &Observed, record: &'a Record) -> Option<&'a ProbeRecord> {
+    let fingerprint = observed.installed()?.fingerprint;
+    record.probe.as_ref().filter(|seen| seen.fingerprint == fingerprint && seen.served == Served::No)
+}
+
+/// Whether a probe has shown nothing for over an hour.
+fn is_unseen(record: &Record, now: Timestamp) -> bool {
+    record.probe.as_ref().is_some_and(|seen| seen.served == Served::Unknown && seen.since + HOUR <= now)
 }
 
 /// Whether a hook is owed for over an hour.

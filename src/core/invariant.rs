@@ -64,6 +64,10 @@ const fn attempt_of(action: &Action) -> Option<Attempt> {
         | Action::ReadProfile(_)
         | Action::Repair
         | Action::RunHook(_)
+        | Action::RepeatHooks(_)
+        | Action::Probe
+        | Action::RollBack(_)
+        | Action::Forward(_)
         | Action::CheckStatus(_)
         | Action::ForgetKey(_) => None,
     }
@@ -114,9 +118,15 @@ fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
         Reason::Pending { .. } | Reason::AnswerLost { .. } => LONGEST_BACK_OFF,
         Reason::BudgetSpent { .. } => BUDGET_SPAN,
         Reason::ClockWrong { .. } | Reason::Unreadable(_) => MINUTE,
-        Reason::NotYetValid(_) => MINUTE * 10,
+        Reason::NotServed { .. } => LONGEST_BACK_OFF,
         Reason::NotDue { .. }
+        | Reason::NotYetValid(_)
         | Reason::Drifted(_)
+        | Reason::Probing
+        | Reason::ClosedWindow { .. }
+        | Reason::RollingBack
+        | Reason::RolledBack { .. }
+        | Reason::HeldBack { .. }
         | Reason::Due(_)
         | Reason::Queued(_)
         | Reason::ApiDown { .. }

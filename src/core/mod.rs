@@ -24,9 +24,11 @@ pub mod record;
 pub mod remedy;
 pub mod request;
 pub mod schedule;
+pub mod served;
 pub mod subject;
 pub mod text;
 pub mod time;
+pub mod window;
 
 #[cfg(test)]
 mod example;

@@ -75,6 +75,8 @@ pub struct Installed {
     pub not_before: Timestamp,
     /// The last instant of the validity.
     pub not_after: Timestamp,
+    /// The key type; `None`: one that renewd does not make.
+    pub key: Option<KeyType>,
     /// The extended key usages.
     pub usages: Vec<Usage>,
     /// The profile that issued it, where the manifest says so.
@@ -83,6 +85,8 @@ pub struct Installed {
     pub differs: Option<Text>,
     /// Files of the set, at fixed paths or in the generation, that are not as they should be.
     pub drift: Vec<Text>,
+    /// Whether somebody put a certificate that ends later in its place, which may pass the gate or not.
+    pub renewed_elsewhere: bool,
 }
 
 impl Installed {

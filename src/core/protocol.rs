@@ -7,11 +7,12 @@
 
 use super::decide::{Action, Submission};
 use super::entry::Entry;
-use super::event::{Event, Method};
+use super::event::{Event, Method, RollbackBy};
 use super::failure::{Accepted, Failure, FailureClass, Scope};
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, RequestId, SerialNumber};
 use super::observed::Leaf;
+use super::served::Sight;
 use super::text::Text;
 use super::time::Timestamp;
 
@@ -76,6 +77,12 @@ pub enum Effect {
     },
     /// Put the installed files back as they should be.
     Repair,
+    /// Look at what each address of the probe serves.
+    Probe,
+    /// Make the newest usable generation before this one live.
+    RollBack(Generation),
+    /// Make a generation live.
+    Switch(Generation),
     /// Ask TLM for the state of a certificate.
     CheckStatus(SerialNumber),
 }
@@ -111,6 +118,22 @@ pub enum Outcome {
         /// With this leaf.
         leaf: Box<Leaf>,
     },
+    /// In place of a repair, what somebody else had renewed is live.
+    Adopted {
+        /// As this generation.
+        generation: Generation,
+        /// With this leaf.
+        leaf: Box<Leaf>,
+    },
+    /// What the addresses showed, compared with the certificate that is installed.
+    Probed {
+        /// The installed one's.
+        fingerprint: Digest,
+        /// What each showed.
+        sights: Vec<Sight>,
+    },
+    /// A generation is live again.
+    Switched(Generation),
     /// The state of a certificate.
     Status {
         /// Whether it is revoked.
@@ -123,6 +146,8 @@ pub enum Outcome {
 pub enum Verdict {
     /// It may be installed.
     Accepted,
+    /// It may be installed; the root that the entry wants beside it did not come.
+    Rootless,
     /// It may be installed from this instant on.
     NotYetValid(Timestamp),
     /// It lacks only something that the entry can accept.
@@ -159,6 +184,8 @@ struct Job {
     method: Method,
     /// `None` where the action goes on with a request that is on record.
     expiring: Option<bool>,
+    /// Whether the decision was to install.
+    may_install: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -174,11 +201,15 @@ enum Phase {
     Issued(SerialNumber),
     AnswerRead { serial_number: SerialNumber, emergency: bool },
     Chain { emergency: bool },
+    Root { emergency: bool },
     Judged { fetched: Option<SerialNumber>, emergency: bool },
     Live,
     Recorded { forget: bool },
     Checked(SerialNumber),
     Repaired,
+    Probed,
+    Back(Generation),
+    Forward(Generation),
     Forgotten { record: bool },
     Over,
 }
@@ -201,6 +232,13 @@ impl Protocol {
                 (*attempt, phase, Effect::ReadAnswer { attempt: *attempt, serial_number: serial_number.clone() })
             }
             Action::Repair => (Attempt(0), Phase::Repaired, Effect::Repair),
+            Action::Probe => (Attempt(0), Phase::Probed, Effect::Probe),
+            Action::RollBack(from) => (Attempt(0), Phase::Back(*from), Effect::RollBack(*from)),
+            Action::Forward(generation) => (Attempt(0), Phase::Forward(*generation), Effect::Switch(*generation)),
+            Action::RepeatHooks(generation) => {
+                let event = Event::HooksAgain { generation: *generation };
+                (Attempt(0), Phase::Recorded { forget: false }, Effect::Record(event))
+            }
             Action::CheckStatus(serial) => {
                 (Attempt(0), Phase::Checked(serial.clone()), Effect::CheckStatus(serial.clone()))
             }
@@ -221,12 +259,17 @@ impl Protocol {
             | Action::Install { .. }
             | Action::Repair
             | Action::RunHook(_)
+            | Action::RepeatHooks(_)
+            | Action::Probe
+            | Action::RollBack(_)
+            | Action::Forward(_)
             | Action::CheckStatus(_)
             | Action::Abandon(_)
             | Action::ForgetKey(_) => (Method::New, None),
         };
         let (profile, profile_version) = profile;
-        let job = Job { entry: entry.clone(), profile, profile_version, method, expiring };
+        let may_install = matches!(action, Action::Install { .. });
+        let job = Job { entry: entry.clone(), profile, profile_version, method, expiring, may_install };
         Some((Self { phase, attempt, job }, effect))
     }
 
@@ -256,6 +299,8 @@ impl Protocol {
             Phase::Issued(serial) => self.judge(Some(serial), false),
             Phase::AnswerRead { serial_number, emergency } => self.judge(Some(serial_number), emergency),
             Phase::Chain { emergency } => self.fetched(outcome, emergency),
+            // The set is good without it: whatever came of it holds nothing back.
+            Phase::Root { emergency } => self.judge(None, emergency),
             Phase::Judged { fetched, emergency } => self.judged(outcome, fetched, emergency),
             Phase::Live => self.live(outcome),
             // While the end of the request is not on the disk, a crash would bring it back: the key stays.
@@ -264,7 +309,12 @@ impl Protocol {
                 self.go(Phase::Forgotten { record: true }, Effect::Forget { attempt: self.attempt })
             }
             Phase::Checked(serial_number) => self.checked(&outcome, serial_number),
-            Phase::Repaired => self.finish(Event::Repaired),
+            Phase::Repaired => self.repaired(outcome),
+            Phase::Probed => self.probed(outcome),
+            Phase::Back(from) => self.back(outcome, from),
+            Phase::Forward(generation) => {
+                self.finish(Event::Forward { generation, hooks: self.job.entry.hooks.clone() })
+            }
             Phase::Forgotten { record: true } => self.finish(Event::KeyForgotten { attempt: self.attempt }),
             Phase::Recorded { forget: false } | Phase::Forgotten { record: false } | Phase::Over => Next::End,
         }
@@ -387,7 +437,14 @@ impl Protocol {
         let attempt = self.attempt;
         let Outcome::Judged(verdict) = outcome else { return self.unexpected("the gate") };
         match (verdict, fetched) {
-            (Verdict::Accepted, _) => self.go(Phase::Live, Effect::Install { attempt }),
+            // With a deploy window, whether it may be switched in now is decided anew.
+            (Verdict::Accepted | Verdict::Rootless, _)
+                if self.job.entry.deploy_window.is_some() && !self.job.may_install =>
+            {
+                Next::End
+            }
+            (Verdict::Rootless, Some(serial)) => self.go(Phase::Root { emergency }, Effect::FetchChain(serial)),
+            (Verdict::Accepted | Verdict::Rootless, _) => self.go(Phase::Live, Effect::Install { attempt }),
             (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),
             (Verdict::Held(why), _) => self.finish(Event::Held { attempt, why, usages: self.job.entry.usages.clone() }),
             (Verdict::Refused(_), Some(serial)) => self.go(Phase::Chain { emergency }, Effect::FetchChain(serial)),
@@ -421,10 +478,46 @@ impl Protocol {
         self.conclude(event)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the files are as they should be")]
+    fn repaired(&mut self, outcome: Outcome) -> Next {
+        let event = match outcome {
+            Outcome::Adopted { generation, leaf } => Event::Adopted {
+                generation,
+                serial_number: leaf.serial_number,
+                fingerprint: leaf.fingerprint,
+                not_after: leaf.not_after,
+                hooks: self.job.entry.hooks.clone(),
+            },
+            _ => Event::Repaired,
+        };
+        self.finish(event)
+    }
+
     /// A look that failed is no trouble of the certificate.
     fn checked(&mut self, outcome: &Outcome, serial_number: SerialNumber) -> Next {
         let Outcome::Status { revoked } = outcome else { return self.finish(Event::StatusUnread) };
         self.finish(Event::StatusChecked { serial_number, revoked: *revoked })
+    }
+}
+
+impl Protocol {
+    fn probed(&mut self, outcome: Outcome) -> Next {
+        let Outcome::Probed { fingerprint, sights } = outcome else { return self.unexpected("a probe") };
+        self.finish(Event::Probed { fingerprint, sights })
+    }
+
+    /// A way back that is not there is not looked for again; a disk that failed is tried again.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
+    fn back(&mut self, outcome: Outcome, from: Generation) -> Next {
+        let hooks = self.job.entry.hooks.clone();
+        match outcome {
+            Outcome::Switched(to) => self.finish(Event::RolledBack { from, to, by: RollbackBy::Hook, hooks }),
+            Outcome::Failed(failure) if failure.class.scope() != Scope::Disk => {
+                self.finish(Event::RollbackRefused { from, failure })
+            }
+            Outcome::Failed(failure) => self.finish(Event::Failed { failure }),
+            _ => self.unexpected("a rollback"),
+        }
     }
 }
 
@@ -440,7 +533,9 @@ impl Phase {
                 | Self::Kept(_)
                 | Self::Issued(_)
                 | Self::Chain { .. }
+                | Self::Root { .. }
                 | Self::Checked(_)
+                | Self::Back(_)
                 | Self::Recorded { .. }
                 | Self::Forgotten { .. }
                 | Self::Over

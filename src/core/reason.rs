@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::failure::Failure;
-use super::name::{HookName, ProfileRef, RequestId};
+use super::name::{Generation, HookName, ProfileRef, RequestId};
 use super::text::Text;
 use super::time::{Span, Timestamp};
 
@@ -25,12 +25,22 @@ pub enum State {
     Failing,
     /// Stopped until the entry, the profile or the operator changes something.
     Rejected,
+    /// An older generation is live by the operator's word.
+    Held,
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 7] =
-        [Self::Valid, Self::Due, Self::Pending, Self::Staged, Self::Deploying, Self::Failing, Self::Rejected];
+    pub const ALL: [Self; 8] = [
+        Self::Valid,
+        Self::Due,
+        Self::Pending,
+        Self::Staged,
+        Self::Deploying,
+        Self::Failing,
+        Self::Rejected,
+        Self::Held,
+    ];
 
     /// The word in status and metrics.
     #[must_use]
@@ -43,6 +53,7 @@ impl State {
             Self::Deploying => "deploying",
             Self::Failing => "failing",
             Self::Rejected => "rejected",
+            Self::Held => "held",
         }
     }
 }
@@ -115,6 +126,44 @@ pub enum Reason {
         failure: Option<Failure>,
         /// When it runs (again).
         at: Timestamp,
+    },
+    /// Installed; whether it is served is being looked at.
+    Probing,
+    /// Installed; it is not served, or not known to be.
+    NotServed {
+        /// What is seen instead.
+        what: Text,
+        /// Since when.
+        since: Timestamp,
+        /// When it is looked at again.
+        next: Timestamp,
+        /// Whether the hooks run again before that.
+        hooks_again: bool,
+    },
+    /// Issued, and waiting for its deploy window.
+    ClosedWindow {
+        /// When the window opens.
+        opens: Timestamp,
+        /// When the emergency stage installs it all the same, where that is sooner.
+        emergency_at: Option<Timestamp>,
+    },
+    /// A hook failed on a newer generation; the one before is made live again.
+    RollingBack,
+    /// A hook failed on a newer generation; the one before is live until that one is tried again.
+    RolledBack {
+        /// The newer one.
+        from: Generation,
+        /// The live one.
+        to: Generation,
+        /// When the newer one is tried again.
+        next: Timestamp,
+    },
+    /// An older generation is live by the operator's word.
+    HeldBack {
+        /// The live one.
+        generation: Generation,
+        /// When the emergency stage ends that.
+        until: Option<Timestamp>,
     },
     /// Files are not as they should be, and are put back now.
     Drifted(Text),
@@ -238,9 +287,10 @@ impl Reason {
             | Self::TooEarly { .. }
             | Self::Drifted(_)
             | Self::Forgetting => State::Valid,
-            Self::HookOwed { failure: None, .. } => State::Deploying,
+            Self::HookOwed { failure: None, .. } | Self::Probing | Self::NotServed { .. } => State::Deploying,
+            Self::HeldBack { .. } => State::Held,
             Self::Pending { .. } => State::Pending,
-            Self::Held { .. } | Self::NotYetValid(_) => State::Staged,
+            Self::Held { .. } | Self::NotYetValid(_) | Self::ClosedWindow { .. } => State::Staged,
             Self::Stopped { .. } => State::Rejected,
             Self::Due(_)
             | Self::Queued(_)
@@ -251,6 +301,8 @@ impl Reason {
             | Self::Abandoning
             | Self::AnswerLost { .. } => State::Due,
             Self::HookOwed { failure: Some(_), .. }
+            | Self::RollingBack
+            | Self::RolledBack { .. }
             | Self::ProfileUnread { .. }
             | Self::Unfit { .. }
             | Self::BackOff { .. }
@@ -274,6 +326,12 @@ impl Reason {
             | Self::Pending { failure: Some(failure), .. } => Some(failure),
             Self::NotDue { .. }
             | Self::HookOwed { .. }
+            | Self::Probing
+            | Self::NotServed { .. }
+            | Self::ClosedWindow { .. }
+            | Self::RollingBack
+            | Self::RolledBack { .. }
+            | Self::HeldBack { .. }
             | Self::Drifted(_)
             | Self::Due(_)
             | Self::Queued(_)
@@ -297,6 +355,7 @@ impl Reason {
 }
 
 impl fmt::Display for Reason {
+    #[expect(clippy::too_many_lines, reason = "one arm for each reason")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotDue { renew_at, window } => {
@@ -305,6 +364,27 @@ impl fmt::Display for Reason {
             Self::HookOwed { hook, failure: None, at } => write!(f, "installed; hook {hook} is owed, runs at {at}"),
             Self::HookOwed { hook, failure: Some(failure), at } => {
                 write!(f, "installed, but hook {hook} failed: {failure}; runs again at {at}")
+            }
+            Self::Probing => f.write_str("installed; whether it is served is looked at now"),
+            Self::NotServed { what, since, next, hooks_again } => {
+                let then = if *hooks_again { "the hooks run again, and it is looked at" } else { "looked at" };
+                write!(f, "installed, but not seen to be served since {since}: {what}; {then} again at {next}")
+            }
+            Self::ClosedWindow { opens, emergency_at } => {
+                write!(f, "issued; installed when the deploy window opens at {opens}")?;
+                let sooner = emergency_at.filter(|at| at < opens);
+                sooner.map_or(Ok(()), |at| write!(f, ", or at {at}, shortly before the installed one ends"))
+            }
+            Self::RollingBack => f.write_str("a hook failed: the generation before is made live again"),
+            Self::RolledBack { from, to, next } => {
+                write!(
+                    f,
+                    "a hook failed on generation {from}: generation {to} is live, and {from} is tried again at {next}"
+                )
+            }
+            Self::HeldBack { generation, until } => {
+                write!(f, "generation {generation} is held by the operator's word until `renewd renew` is given")?;
+                until.map_or(Ok(()), |until| write!(f, ", it is revoked, or it nears its end at {until}"))
             }
             Self::Drifted(what) => write!(f, "put back now: {what}"),
             Self::Due(cause) => write!(f, "due: {cause}"),

@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Asked, Usage};
-use super::event::{Event, Method};
+use super::event::{Event, Method, RollbackBy};
 use super::failure::{Failure, FailureClass, Scope};
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
+use super::served::ProbeRecord;
 use super::text::Text;
 use super::time::Timestamp;
 
@@ -28,14 +29,26 @@ pub struct Record {
     pub submissions: Vec<Timestamp>,
     /// What stopped the certificate until the entry or the profile changes.
     pub stopped: Option<Stop>,
+    /// The certificate that TLM last said was renewed already, and when.
+    pub already_renewed: Option<(SerialNumber, Timestamp)>,
     /// The last check of the installed certificate's state at TLM.
     pub checked: Option<Checked>,
     /// When TLM could last not be asked for that state.
     pub status_unread_at: Option<Timestamp>,
     /// When the operator asked for a replacement that has not been submitted yet.
     pub renewal_asked: Option<Timestamp>,
+    /// Whether that replacement has to be a new certificate.
+    pub reissue: bool,
     /// Hooks of the installed generation.
     pub hooks: BTreeMap<HookName, HookRecord>,
+    /// How often they were owed once more because the certificate was not served.
+    pub hook_repeats: u32,
+    /// The last look at what is served.
+    pub probe: Option<ProbeRecord>,
+    /// The last return to an older generation.
+    pub rolled_back: Option<RolledBack>,
+    /// The generation from which there is no way back.
+    pub rollback_refused: Option<Generation>,
     /// The generation that was installed last.
     pub generation: Option<Generation>,
     /// The highest attempt so far.
@@ -163,6 +176,23 @@ pub struct HookRecord {
     pub trouble: Trouble,
 }
 
+/// A return to an older generation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// The newer generation, which stays on the disk.
+    pub from: Generation,
+    /// The older one.
+    pub to: Generation,
+    /// When.
+    pub at: Timestamp,
+    /// By whose word.
+    pub by: RollbackBy,
+    /// How often the newer one has failed.
+    pub tries: u32,
+    /// Whether the newer one is live once more.
+    pub forward: bool,
+}
+
 /// So often, over at least [`UNKNOWN_SPAN`], TLM has to claim not to know a pending request before it counts as lost.
 const UNKNOWN_TIMES: u32 = 3;
 const UNKNOWN_SPAN: Duration = Duration::from_secs(3600);
@@ -214,12 +244,19 @@ impl Record {
             Event::HookFailed { hook, generation, failure } => self.hook_failed(hook, *generation, failure, at),
             Event::Failed { failure } => self.fail(failure, at),
             Event::Repaired => self.disk = Trouble::default(),
+            Event::Adopted { generation, hooks, .. } => self.adopted(*generation, hooks, at),
             Event::StatusChecked { serial_number, revoked } => {
                 self.checked = Some(Checked { serial_number: serial_number.clone(), revoked: *revoked, at });
             }
             Event::StatusUnread => self.status_unread_at = Some(at),
-            Event::RenewalAsked => {
+            Event::Probed { .. }
+            | Event::HooksAgain { .. }
+            | Event::RolledBack { .. }
+            | Event::RollbackRefused { .. }
+            | Event::Forward { .. } => self.deployed(at, event),
+            Event::RenewalAsked { reissue } => {
                 self.renewal_asked = Some(at);
+                self.reissue = *reissue;
                 self.stopped = None;
                 self.trouble = Trouble::default();
                 self.disk = Trouble::default();
@@ -239,6 +276,32 @@ impl Record {
             | Event::Rejected { .. }
             | Event::Abandoned { .. } => self.advance(at, event),
             Event::LetGo | Event::Unknown => {}
+        }
+    }
+
+    /// Folds what happens to an installed set.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are folded above")]
+    fn deployed(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::Probed { fingerprint, sights } => {
+                self.probe = Some(ProbeRecord::after(self.probe.as_ref(), *fingerprint, sights, at));
+            }
+            Event::HooksAgain { generation } => self.hooks_again(*generation, at),
+            Event::RolledBack { from, to, by, hooks } => {
+                let tries =
+                    self.rolled_back.as_ref().filter(|before| before.from == *from).map_or(0, |before| before.tries);
+                self.rolled_back =
+                    Some(RolledBack { from: *from, to: *to, at, by: *by, tries: tries + 1, forward: false });
+                self.owe(*to, hooks, at);
+            }
+            Event::RollbackRefused { from, .. } => self.rollback_refused = Some(*from),
+            Event::Forward { generation, hooks } => {
+                if let Some(rolled_back) = &mut self.rolled_back {
+                    rolled_back.forward = true;
+                }
+                self.owe(*generation, hooks, at);
+            }
+            _ => {}
         }
     }
 
@@ -285,12 +348,18 @@ impl Record {
             | Event::KeyForgotten { .. }
             | Event::Installed { .. }
             | Event::Repaired
+            | Event::Adopted { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::Failed { .. }
             | Event::StatusChecked { .. }
             | Event::StatusUnread
-            | Event::RenewalAsked
+            | Event::Probed { .. }
+            | Event::HooksAgain { .. }
+            | Event::RolledBack { .. }
+            | Event::RollbackRefused { .. }
+            | Event::Forward { .. }
+            | Event::RenewalAsked { .. }
             | Event::LetGo
             | Event::Unknown => {}
         }
@@ -302,6 +371,12 @@ impl Record {
         let in_flight = self.request.as_ref().map(|request| (request.attempt, request.since));
         let given_up = self.abandoned.iter().map(|(attempt, at)| (*attempt, *at));
         given_up.chain(in_flight).filter(move |(_, at)| *at + KEEP_KEYS <= now).map(|(attempt, _)| attempt)
+    }
+
+    /// The certificate that TLM reported as revoked last.
+    #[must_use]
+    pub fn revoked(&self) -> Option<&SerialNumber> {
+        self.checked.as_ref().filter(|checked| checked.revoked).map(|checked| &checked.serial_number)
     }
 
     /// How many submissions count at `now`.
@@ -334,6 +409,11 @@ impl Record {
             && let Some(request) = self.request.take()
         {
             self.abandoned.insert(request.attempt, at);
+        }
+        if failure.class == FailureClass::AlreadyRenewed
+            && let Some(Request { method: Method::Renew { serial_number, .. }, .. }) = &self.request
+        {
+            self.already_renewed = Some((serial_number.clone(), at));
         }
         if matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused) {
             return self.stop(failure.clone(), at);
@@ -390,19 +470,52 @@ impl Record {
     fn installed(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         self.request = None;
         self.renewal_asked = None;
+        self.reissue = false;
         self.trouble = Trouble::default();
+        self.live(generation, hooks, at);
+    }
+
+    /// A request in flight stays: it was asked for, and what it brings may be newer still.
+    fn adopted(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
+        if self.request.is_none() {
+            self.trouble = Trouble::default();
+        }
+        self.live(generation, hooks, at);
+    }
+
+    fn live(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         self.disk = Trouble::default();
+        self.rolled_back = None;
+        self.owe(generation, hooks, at);
+    }
+
+    /// A generation is live from now on, and owes these hooks.
+    fn owe(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         self.generation = Some(generation);
+        self.hook_repeats = 0;
         let owed = |hook: &HookName| {
             (hook.clone(), HookRecord { generation, owed_at: at, done_at: None, trouble: Trouble::default() })
         };
         self.hooks = hooks.iter().map(owed).collect();
     }
 
+    fn hooks_again(&mut self, generation: Generation, at: Timestamp) {
+        self.hook_repeats = self.hook_repeats.saturating_add(1);
+        for hook in self.hooks.values_mut().filter(|hook| hook.generation == generation) {
+            (hook.owed_at, hook.done_at) = (at, None);
+        }
+    }
+
     fn hook_done(&mut self, hook: &HookName, generation: Generation, at: Timestamp) {
         if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
             record.done_at = Some(at);
             record.trouble = Trouble::default();
+        }
+        // The newer generation, tried once more, is in order.
+        if self.rolled_back.as_ref().is_some_and(|rolled_back| rolled_back.forward && rolled_back.from == generation)
+            && self.hooks.values().all(|hook| hook.done_at.is_some())
+        {
+            self.rolled_back = None;
         }
     }
 

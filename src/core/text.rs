@@ -18,34 +18,15 @@ impl Text {
     /// Cleans `raw`.
     #[must_use]
     pub fn new(raw: &str) -> Self {
-        let mut shown = String::new();
-        let mut count = 0;
-        for c in raw.trim().chars() {
-            if count == Self::LIMIT {
-                shown.pop();
-                shown.push('…');
-                break;
-            }
-            let c = if c.is_whitespace() { ' ' } else { c };
-            if is_hidden(c) || (c == ' ' && shown.ends_with(' ')) {
-                continue;
-            }
-            shown.push(c);
-            count += 1;
-        }
-        Self(shown)
+        Self(cut(clean(raw)))
     }
 
-    /// Cleans `raw` after replacing every occurrence of one of `secrets` by `***`.
+    /// Cleans `raw`, and replaces every occurrence of one of `secrets` by `***`, in whatever case and whatever invisible
+    /// characters it was broken up by.
     #[must_use]
     pub fn masked<'a>(raw: &str, secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut masked = raw.to_owned();
-        for secret in secrets {
-            if !secret.is_empty() && masked.contains(secret) {
-                masked = masked.replace(secret, "***");
-            }
-        }
-        Self::new(&masked)
+        let shown = secrets.into_iter().fold(clean(raw), |shown, secret| without(shown, &clean(secret)));
+        Self(cut(shown))
     }
 
     /// The cleaned text.
@@ -73,10 +54,54 @@ impl fmt::Display for Text {
     }
 }
 
-/// Characters that steer a terminal or reorder what a reader sees.
+/// One line of visible characters, however long.
+fn clean(raw: &str) -> String {
+    let mut shown = String::new();
+    for c in raw.trim().chars() {
+        let c = if c.is_whitespace() { ' ' } else { c };
+        let is_surplus = c == ' ' && shown.ends_with(' ');
+        if !is_surplus && !is_hidden(c) {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// At most [`Text::LIMIT`] characters; the last of a text that was cut says so.
+fn cut(mut shown: String) -> String {
+    let mut places = shown.char_indices().map(|(at, _)| at).skip(Text::LIMIT - 1);
+    if let (Some(last), Some(_)) = (places.next(), places.next()) {
+        shown.truncate(last);
+        shown.push('…');
+    }
+    shown
+}
+
+fn without(shown: String, secret: &str) -> String {
+    if secret.is_empty() {
+        return shown;
+    }
+    // ASCII lower case keeps every offset.
+    let (folded, wanted) = (shown.to_ascii_lowercase(), secret.to_ascii_lowercase());
+    let mut masked = String::with_capacity(shown.len());
+    let mut after = 0;
+    for (at, found) in folded.match_indices(&wanted) {
+        masked.push_str(shown.get(after..at).unwrap_or_default());
+        masked.push_str("***");
+        after = at + found.len();
+    }
+    masked.push_str(shown.get(after..).unwrap_or_default());
+    masked
+}
+
+/// Characters that steer a terminal, reorder what a reader sees, or show as nothing (Unicode's default ignorable ones).
 fn is_hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')
+        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}')
+        || matches!(c, '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        || matches!(c, '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -104,5 +129,22 @@ mod tests {
     fn a_held_secret_is_masked() {
         assert_eq!(Text::masked("key k-123 is bad", ["k-123"]).as_str(), "key *** is bad");
         assert_eq!(Text::masked("nothing", [""]).as_str(), "nothing");
+        assert_eq!(Text::masked("two: k-1, k-2.", ["k-1", "k-2"]).as_str(), "two: ***, ***.");
+    }
+
+    #[test]
+    fn a_secret_that_is_broken_up_folded_or_cut_is_masked() {
+        #[track_caller]
+        fn check(raw: &str, expected: &str) {
+            assert_eq!(Text::masked(raw, ["Key-123"]).as_str(), expected, "{raw:?}");
+        }
+        for hidden in ["\u{200b}", "\u{ad}", "\u{2060}", "\u{fe0f}", "\u{202e}", "\0", "\u{1b}", "\u{e0020}"] {
+            check(&format!("a K{hidden}ey-12{hidden}3 b"), "a *** b");
+        }
+        check("key-123 and KEY-123", "*** and ***");
+        check("é kEy-123é", "é ***é");
+        let before = "x".repeat(Text::LIMIT - 3);
+        check(&format!("{before}Key-123"), &format!("{before}***"));
+        check(&format!("{before}yKey-123"), &format!("{before}y*…"));
     }
 }

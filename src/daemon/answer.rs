@@ -12,17 +12,21 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request) -> String {
         Request::Status => {
             serde_json::to_string(&daemon.status()).unwrap_or_else(|error| Reply::refused(&error.to_string()))
         }
-        Request::Renew { names } => renew(daemon, names),
+        Request::Renew { names, reissue } => renew(daemon, names, *reissue),
+        Request::Rollback { name, force } => match daemon.roll_back(name, *force) {
+            Ok(done) => Reply::done(&done),
+            Err(why) => Reply::refused(&why),
+        },
     }
 }
 
-fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName]) -> String {
+fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> String {
     let unknown: Vec<&str> =
         names.iter().filter(|name| daemon.fleet.one(name).is_none()).map(CertName::as_str).collect();
     if !unknown.is_empty() {
         return Reply::refused(&format!("no such certificate in the inventory: {}", unknown.join(", ")));
     }
     let all: Vec<CertName> = if names.is_empty() { daemon.fleet.names().cloned().collect() } else { names.to_vec() };
-    daemon.ask_renewal(&all);
+    daemon.ask_renewal(&all, reissue);
     Reply::done(&format!("{} to be replaced now; see `renewd status`", all.len()))
 }

@@ -30,9 +30,6 @@ impl<T: Tlm> Daemon<T> {
         let now = self.context.clock.now();
         let record = self.records.remove(&entry.name).unwrap_or_default();
         self.forget_orphans(&entry.name, &record);
-        if !entry.probes.is_empty() {
-            tracing::warn!(name = %entry.name, "this version does not look at `probe`: see for yourself what is served");
-        }
         let observed = observe::observe(&*self.context.disk, &self.context.layout, &entry);
         let name = entry.name.clone();
         self.fleet.add(Managed::new(entry, observed, record, now), now);
@@ -86,7 +83,13 @@ impl<T: Tlm> Daemon<T> {
             // What it needs is here, as a rule: an outage holds no install back.
             Action::Install { .. } => self.fleet.line_up(name),
             Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::CheckStatus(_) => self.queue_up(name),
-            action @ (Action::Repair | Action::Abandon(_) | Action::ForgetKey(_)) => self.execute(name, action, false),
+            action @ (Action::Repair
+            | Action::Abandon(_)
+            | Action::ForgetKey(_)
+            | Action::RepeatHooks(_)
+            | Action::Probe
+            | Action::RollBack(_)
+            | Action::Forward(_)) => self.execute(name, action, false),
         }
         self.log_change(name, &before);
     }
@@ -169,7 +172,8 @@ impl<T: Tlm> Daemon<T> {
             managed.observed.installed().cloned(),
             managed.record.request.clone(),
             has_place,
-        );
+        )
+        .avoiding(managed.record.revoked().cloned());
         tokio::spawn(bench.run(action).instrument(span(name)));
     }
 
@@ -225,7 +229,9 @@ impl<T: Tlm> Daemon<T> {
         let code = class.map_or("", FailureClass::code);
         let remedy = class.map_or("see `renewd status`", FailureClass::remedy);
         match reason.state() {
-            State::Failing | State::Rejected => tracing::warn!(state = %reason.state(), code, remedy, "{reason}"),
+            State::Failing | State::Rejected | State::Held => {
+                tracing::warn!(state = %reason.state(), code, remedy, "{reason}")
+            }
             State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {
                 tracing::info!(state = %reason.state(), "{reason}");
             }
@@ -254,9 +260,20 @@ fn log_event(entry: &event::Entry) {
             tracing::error!(code = "request-rejected", "rejected by an administrator: {why}")
         }
         Event::Repaired => tracing::info!("files put back as they should be"),
+        Event::Adopted { generation, serial_number, not_after, .. } => {
+            tracing::warn!(%generation, %serial_number, "somebody else renewed it: taken over; valid until {not_after}");
+        }
         Event::StatusChecked { revoked: true, .. } => {
             tracing::error!("TLM says that the certificate is revoked")
         }
+        Event::HooksAgain { .. } => tracing::warn!("not served although the hooks ran: they run once more"),
+        Event::RolledBack { from, to, .. } => {
+            tracing::warn!("generation {to} is live again instead of generation {from}");
+        }
+        Event::RollbackRefused { failure, .. } => {
+            tracing::error!(code = failure.class.code(), "no way back: {failure}");
+        }
+        Event::Forward { generation, .. } => tracing::info!(%generation, "live again, its hooks are tried once more"),
         Event::HookDone { hook, .. } => tracing::info!(%hook, "the hook ran"),
         Event::HookFailed { hook, failure, .. } => {
             tracing::error!(%hook, code = failure.class.code(), "{failure}")
@@ -278,7 +295,8 @@ fn log_event(entry: &event::Entry) {
         | Event::Failed { .. }
         | Event::StatusChecked { .. }
         | Event::StatusUnread
-        | Event::RenewalAsked
+        | Event::Probed { .. }
+        | Event::RenewalAsked { .. }
         | Event::LetGo
         | Event::Unknown => tracing::debug!("{:?}", entry.event),
     }

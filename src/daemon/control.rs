@@ -27,6 +27,16 @@ pub enum Request {
     Renew {
         /// Which.
         names: Vec<CertName>,
+        /// By new certificates, whatever their entries' request method is.
+        #[serde(default)]
+        reissue: bool,
+    },
+    /// Make the generation before live again.
+    Rollback {
+        /// Which certificate.
+        name: CertName,
+        /// Even to one that ended or was revoked.
+        force: bool,
     },
 }
 

@@ -25,11 +25,15 @@ use crate::pki::certificate::{Certificate, certificates};
 use crate::pki::csr;
 use crate::pki::gate::{self, Candidate, Demand};
 use crate::pki::key::PrivateKey;
-use crate::store::generation::{KEY, NewSet};
-use crate::store::{fixed, generation, pending};
+use crate::store::content::KEY;
+use crate::store::generation::NewSet;
+use crate::store::repair::{Repaired, Terms};
+use crate::store::rollback::{self, Wanted};
+use crate::store::{fixed, generation, pending, repair};
 
 use super::context::Context;
 use super::message::{Function, Message};
+use super::probe;
 
 /// One action on the bench: what it is about, and what it has in hand.
 pub struct Bench<T: Tlm> {
@@ -44,6 +48,7 @@ pub struct Bench<T: Tlm> {
     spki: Option<Digest>,
     answer: Vec<String>,
     set: Option<Box<gate::Set>>,
+    revoked: Option<SerialNumber>,
 }
 
 impl<T: Tlm> Bench<T> {
@@ -70,7 +75,14 @@ impl<T: Tlm> Bench<T> {
             spki,
             answer: Vec::new(),
             set: None,
+            revoked: None,
         }
+    }
+
+    /// Never goes back to this certificate: TLM revoked it.
+    #[must_use]
+    pub fn avoiding(self, revoked: Option<SerialNumber>) -> Self {
+        Self { revoked, ..self }
     }
 
     /// Performs the action to its end.
@@ -113,9 +125,21 @@ impl<T: Tlm> Bench<T> {
                 self.context.blocking(move |c| pending::forget(&*c.disk, &c.layout, &name, attempt)).await?;
                 Ok(Outcome::Done)
             }
-            Effect::Repair => {
-                self.context.blocking(move |c| generation::repair(&*c.disk, &c.layout, &c.ground, &entry)).await?;
-                Ok(Outcome::Done)
+            Effect::Repair => self.repair().await,
+            Effect::Probe => Ok(self.probe().await),
+            Effect::RollBack(from) => {
+                let (now, revoked) = (self.context.clock.now(), self.revoked.clone());
+                let wanted = Wanted { from, revoked, force: false };
+                let switched = self
+                    .context
+                    .blocking(move |c| rollback::roll_back(&*c.disk, &c.layout, &c.ground, &entry, &wanted, now));
+                Ok(Outcome::Switched(switched.await?))
+            }
+            Effect::Switch(generation) => {
+                self.context
+                    .blocking(move |c| rollback::make_live(&*c.disk, &c.layout, &c.ground, &entry, generation))
+                    .await?;
+                Ok(Outcome::Switched(generation))
             }
             Effect::CheckStatus(serial) => {
                 let installed = self.installed.as_ref().filter(|installed| installed.serial_number.same(&serial));
@@ -335,7 +359,9 @@ impl<T: Tlm> Bench<T> {
         let thumbprint = self.thumbprint_of_leaf();
         let api = self.context.api();
         let formats = self.call(Function::Details, api.formats(&serial, thumbprint.as_deref())).await?;
-        self.answer.extend(formats.chain);
+        // What is good already is not spoilt by more.
+        let is_wanted = |text: &String| self.set.is_none() || certificates(text).is_ok();
+        self.answer.extend(formats.chain.into_iter().filter(is_wanted));
         Ok(Outcome::Done)
     }
 
@@ -380,13 +406,7 @@ impl<T: Tlm> Bench<T> {
         must_outlive: Option<Timestamp>,
         now: Timestamp,
     ) -> gate::Verdict {
-        let issuers: Vec<Certificate> = self
-            .profile
-            .iter()
-            .flat_map(|profile| &profile.issuers)
-            .filter_map(|text| certificates(text).ok())
-            .flatten()
-            .collect();
+        let issuers = self.issuers();
         let wish = self.profile.as_ref().and_then(|profile| compose(&self.entry, profile).ok());
         let mut subject = wish.map_or_else(|| self.entry.subject.clone(), |wish| wish.subject);
         subject.remove(&subject::SubjectAttribute::CommonName);
@@ -410,8 +430,30 @@ impl<T: Tlm> Bench<T> {
         for remark in &set.remarks {
             tracing::info!("{remark}");
         }
+        let lacks_root = self.entry.include_root && set.root.is_none();
         self.set = Some(set);
-        Verdict::Accepted
+        if lacks_root { Verdict::Rootless } else { Verdict::Accepted }
+    }
+
+    async fn repair(&self) -> Result<Outcome, Failure> {
+        let (entry, issuers, now) = (Arc::clone(&self.entry), self.issuers(), self.context.clock.now());
+        let repaired = self
+            .context
+            .blocking(move |c| {
+                let terms = Terms { issuers: &issuers, keep: c.keep_generations, now };
+                repair::repair(&*c.disk, &c.layout, &c.ground, &entry, &terms)
+            })
+            .await?;
+        Ok(match repaired {
+            Repaired::PutBack => Outcome::Done,
+            Repaired::Adopted { generation, leaf } => Outcome::Adopted { generation, leaf },
+        })
+    }
+
+    /// The CA certificates that the profile shows.
+    fn issuers(&self) -> Vec<Certificate> {
+        let shown = self.profile.iter().flat_map(|profile| &profile.issuers);
+        shown.filter_map(|text| certificates(text).ok()).flatten().collect()
     }
 
     async fn install(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
@@ -421,6 +463,9 @@ impl<T: Tlm> Bench<T> {
             (None, Some(profile)) => profile.id.clone(),
             (None, None) => return Err(Failure::new(FailureClass::Internal, "a set without a profile")),
         };
+        if self.entry.include_root && set.root.is_none() {
+            tracing::warn!("neither TLM nor the profile shows the root: the chains are written without it");
+        }
         let entry = Arc::clone(&self.entry);
         let held = self.key.take();
         let facts = Box::new(set.facts.clone());
@@ -435,6 +480,7 @@ impl<T: Tlm> Bench<T> {
                     leaf: &set.leaf,
                     facts: &set.facts,
                     chain: &set.chain,
+                    root: set.root.as_ref(),
                     key: &key,
                     attempt,
                     profile: &profile,
@@ -443,6 +489,14 @@ impl<T: Tlm> Bench<T> {
             })
             .await?;
         Ok(Outcome::Installed { generation, leaf: facts })
+    }
+}
+
+impl<T: Tlm> Bench<T> {
+    async fn probe(&self) -> Outcome {
+        let Some(installed) = &self.installed else { return Outcome::Done };
+        let sights = probe::look(&self.entry, installed.key).await;
+        Outcome::Probed { fingerprint: installed.fingerprint, sights }
     }
 }
 

@@ -12,7 +12,10 @@ use crate::core::observed::Observed;
 use crate::core::reading::Reading;
 use crate::core::reason::Reason;
 use crate::core::record::Record;
+use crate::core::served::Served;
 use crate::core::time::Timestamp;
+
+use super::zone;
 
 /// One certificate under management.
 #[derive(Clone, Debug)]
@@ -53,7 +56,16 @@ impl Managed {
     /// Decides anew.
     pub fn decide(&mut self, reading: &Reading, surroundings: &Surroundings, now: Timestamp) {
         let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
-        self.decision = decide(&World { entry, observed, reading, record, surroundings, now });
+        let deploy = zone::deploy(entry.deploy_window.as_ref(), now);
+        self.decision = decide(&World { entry, observed, reading, record, surroundings, deploy, now });
+    }
+
+    /// What the last probe of the installed certificate saw, where it saw anything.
+    #[must_use]
+    pub fn seen(&self) -> Option<Served> {
+        let fingerprint = self.observed.installed()?.fingerprint;
+        let seen = self.record.probe.as_ref().filter(|seen| seen.fingerprint == fingerprint)?;
+        Some(seen.served).filter(|served| *served != Served::Unknown)
     }
 
     fn urgency(&self) -> Urgency {

@@ -23,7 +23,7 @@ use crate::core::text::Text;
 use crate::store::disk::Disk;
 use crate::store::journal::{self, Journal};
 use crate::store::layout::Layout;
-use crate::store::lock::{Lock, LockError};
+use crate::store::lock::Lock;
 use crate::store::real_disk::RealDisk;
 use crate::store::{observe, pending, readings};
 
@@ -59,10 +59,7 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
     if disk.stat(layout.root()).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Ok(Vec::new());
     }
-    let _lock = Lock::take(&layout).map_err(|error| match error {
-        LockError::Held(holder) => StartError::Locked(holder),
-        LockError::Disk(failure) => StartError::State(failure),
-    })?;
+    let _lock = Lock::take(&layout)?;
     let inventory = setup::inventory(main, &kept::read(&*disk, &layout))?;
     let (journal, content) = Journal::open(Arc::clone(&disk), &layout, clock.now()).map_err(StartError::State)?;
     if let Some(remark) = journal::remark(&content) {
@@ -172,6 +169,10 @@ impl Healer {
             }
             if let Event::Installed { generation, not_after, .. } = &entry.event {
                 done = Some(format!("installed as generation {generation}, valid until {not_after}"));
+            }
+            if let Event::Adopted { generation, not_after, .. } = &entry.event {
+                done =
+                    Some(format!("what somebody else renewed is now generation {generation}, valid until {not_after}"));
             }
             if entry.event == Event::Repaired {
                 done = drift.as_ref().map(|what| format!("put back: {what}"));

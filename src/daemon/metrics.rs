@@ -13,6 +13,7 @@ use crate::core::breaker::ApiState;
 use crate::core::event::Event;
 use crate::core::name::HookName;
 use crate::core::reason::State;
+use crate::core::served::Served;
 use crate::core::time::Timestamp;
 
 use super::fleet::Managed;
@@ -76,12 +77,18 @@ impl Metrics {
             | Event::KeyForgotten { .. }
             | Event::Installed { .. }
             | Event::Repaired
+            | Event::Adopted { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::Failed { .. }
             | Event::StatusChecked { .. }
             | Event::StatusUnread
-            | Event::RenewalAsked
+            | Event::Probed { .. }
+            | Event::HooksAgain { .. }
+            | Event::RolledBack { .. }
+            | Event::RollbackRefused { .. }
+            | Event::Forward { .. }
+            | Event::RenewalAsked { .. }
             | Event::LetGo
             | Event::Unknown => return,
         };
@@ -133,6 +140,7 @@ impl Metrics {
 fn measure_certificates<'a>(registry: &mut Registry, fleet: impl Iterator<Item = &'a Managed>) {
     let [not_after, not_before, renew_at, failures] = std::array::from_fn(|_| Family::<Labels<1>, Gauge>::default());
     let state = Family::<Labels<2>, Gauge>::default();
+    let served = Family::<Labels<1>, Gauge>::default();
     let count: Gauge = Gauge::default();
     for managed in fleet {
         count.inc();
@@ -147,6 +155,9 @@ fn measure_certificates<'a>(registry: &mut Registry, fleet: impl Iterator<Item =
         set(&not_before, installed.map(|installed| installed.not_before));
         set(&renew_at, managed.decision.renew_at);
         failures.get_or_create(&Labels([name()])).set(managed.record.trouble.count.into());
+        if let Some(seen) = managed.seen() {
+            served.get_or_create(&Labels([name()])).set((seen == Served::Yes).into());
+        }
         let own = managed.decision.reason.state();
         for one in State::ALL {
             state.get_or_create(&Labels([name(), ("state", one.to_string())])).set((one == own).into());
@@ -159,6 +170,7 @@ fn measure_certificates<'a>(registry: &mut Registry, fleet: impl Iterator<Item =
     registry.register("certificate_renew_at_timestamp_seconds", "When the certificate is renewed", renew_at);
     registry.register("certificate_failures", "Failures in a row", failures);
     registry.register("certificate_state", "1 for the state of the certificate, 0 for the others", state);
+    registry.register("certificate_served", "Whether a TLS client is shown the installed certificate", served);
     registry.register("inventory_certificates", "Certificates in the inventory", count);
 }
 

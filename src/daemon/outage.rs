@@ -91,7 +91,7 @@ impl<T: Tlm> Daemon<T> {
             // A profile that is not there is an answer, too.
             Some(failure) if self.breaker.is_answer(failure) => self.api_answers(profile, now),
             Some(failure) => {
-                self.breaker.trial_failed(failure, now);
+                self.breaker.trial_failed(profile, failure, now);
                 if failure.class == FailureClass::ApiUnauthorised {
                     self.next_key(now);
                 }

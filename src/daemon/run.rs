@@ -158,10 +158,10 @@ impl<T: Tlm> Daemon<T> {
     }
 
     /// Lets these certificates be replaced now, as the operator asks.
-    pub fn ask_renewal(&mut self, names: &[CertName]) {
+    pub fn ask_renewal(&mut self, names: &[CertName], reissue: bool) {
         let now = self.context.clock.now();
         for name in names {
-            self.note(event::Entry { at: now, name: name.clone(), event: Event::RenewalAsked });
+            self.note(event::Entry { at: now, name: name.clone(), event: Event::RenewalAsked { reissue } });
             self.settle(name);
         }
     }
@@ -442,7 +442,15 @@ fn is_worth_waiting(managed: &Managed, give_up: Timestamp, now: Timestamp) -> bo
 
 /// Whether an action, once begun, is worth finishing before the end: what it needs is here.
 fn is_local(action: &Action) -> bool {
-    matches!(action, Action::Install { .. } | Action::Repair | Action::Abandon(_) | Action::ForgetKey(_))
+    matches!(
+        action,
+        Action::Install { .. }
+            | Action::Repair
+            | Action::Abandon(_)
+            | Action::ForgetKey(_)
+            | Action::RollBack(_)
+            | Action::Forward(_)
+    )
 }
 
 /// No nap is shorter: a loop that finds nothing to do must not spin.

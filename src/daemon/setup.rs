@@ -73,6 +73,15 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+impl From<LockError> for StartError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held(holder) => Self::Locked(holder),
+            LockError::Disk(failure) => Self::State(failure),
+        }
+    }
+}
+
 /// Reads the main configuration and checks its permissions.
 ///
 /// # Errors
@@ -109,10 +118,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     let layout = Layout::new(&main.state_dir);
     replace::ensure_dir(&*disk, layout.root(), 0o755)
         .map_err(|error| StartError::State(crate::store::disk_failure("make the folder", layout.root(), &error)))?;
-    let lock = Lock::take(&layout).map_err(|error| match error {
-        LockError::Held(holder) => StartError::Locked(holder),
-        LockError::Disk(failure) => StartError::State(failure),
-    })?;
+    let lock = Lock::take(&layout)?;
     let now = clock.now();
     let (journal, content) = Journal::open(Arc::clone(&disk), &layout, now).map_err(StartError::State)?;
     let (sender, receiver) = mpsc::unbounded_channel();

@@ -14,6 +14,7 @@ use crate::core::name::{CertName, HookName};
 use crate::core::reading::Reading;
 use crate::core::reason::{Reason, State};
 use crate::core::record::{Record, Stage, Trouble};
+use crate::core::served::Served;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
@@ -320,9 +321,13 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
 fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> Option<Problem> {
     let Managed { entry, observed, record, decision, .. } = managed;
     let code = health::problem(entry, observed, record, reading.profile.as_ref(), decision, now)?;
+    let seen = health::not_served(observed, record).filter(|_| code == "not-served");
+    let why = seen
+        .and_then(|seen| Some((seen.what.as_ref()?, seen.since)))
+        .map_or_else(|| decision.reason.to_string(), |(what, since)| format!("not served since {since}: {what}"));
     Some(Problem {
         code: code.to_owned(),
-        message: Text::new(&format!("{}: {}", entry.name, decision.reason)),
+        message: Text::new(&format!("{}: {why}", entry.name)),
         since: last_trouble(managed).and_then(|trouble| trouble.last.as_ref()).map(|(_, at)| at.to_string()),
         remedy: Text::new(&format!("{} (its entry: {})", remedy(managed, code), entry.source)),
     })
@@ -359,7 +364,7 @@ fn certificate(managed: &Managed, running: &Running<'_>, now: Timestamp) -> Cert
         generation: installed.map(|installed| installed.generation.0),
         files: entry.files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect(),
         hooks: hooks(managed, running),
-        served: "unknown".to_owned(),
+        served: managed.seen().unwrap_or(Served::Unknown).as_str().to_owned(),
     }
 }
 
@@ -385,6 +390,9 @@ fn remedy(managed: &Managed, code: &str) -> &'static str {
     }
     match code {
         "certificate-staged" => "accept it by the entry's `usages`, or change the profile",
+        "not-served" => "reload or restart the service that the probe names, or mend its hook",
+        "probe-overdue" => "let the probe's address be reached from this host, or mend `probe`",
+        "certificate-held" => "`renewd renew NAME` ends the hold",
         "first-issuance-overdue" => "approve or reject the request in TLM",
         _ => "see `renewd status NAME` for what it waits for",
     }

@@ -185,14 +185,18 @@ pub fn remark(content: &Content) -> Option<Text> {
 
 fn parse(bytes: &[u8]) -> Content {
     let mut content = Content::default();
-    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').peekable();
+    let mut position = lines.peek().map_or(0, |first| first.len() as u64);
     match lines.next() {
-        Some(first) if first == HEADER.as_bytes() => content.length = first.len() as u64,
+        Some(first) if first == HEADER.as_bytes() => content.length = position,
         Some(first) if format_number(first).is_some_and(|number| number > FORMAT) => content.too_new = true,
-        Some(_) | None => content.damaged += 1,
+        // Where the head alone is gone, an event is first.
+        first => {
+            content.damaged += 1;
+            content.entries.extend(first.and_then(decode));
+        }
     }
     let mut bad_since = None;
-    let mut position = bytes.split_inclusive(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len) as u64;
     let mut bad = 0;
     for raw in lines {
         position += raw.len() as u64;

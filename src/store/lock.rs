@@ -12,6 +12,7 @@ use crate::core::text::Text;
 
 use super::disk_failure;
 use super::layout::Layout;
+use super::real_disk::NO_FOLLOW;
 
 /// Holds the lock until it is dropped, or the process ends.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(NO_FOLLOW)
             .open(&path)
             .map_err(failed)?;
         if let Err(error) = fcntl(&file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {

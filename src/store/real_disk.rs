@@ -155,6 +155,6 @@ impl DiskFile for RealFile {
 
 const LABEL: &str = "security.selinux";
 #[expect(clippy::cast_possible_wrap, reason = "the flags are small")]
-const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
+pub(super) const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
 #[expect(clippy::cast_possible_wrap, reason = "the flags are small")]
 const NO_BLOCK: i32 = OFlags::NONBLOCK.bits() as i32;

@@ -66,7 +66,7 @@ fn folded(content: &Content, name: &str) -> Record {
 /// Opens the journal and appends to it, with a crash at every point, and without each sync in turn.
 #[track_caller]
 fn check(name: &str, before: &Point, bound: u64, holds: impl Fn(&Machine, &Content) -> Result<(), String>) {
-    let last = entry("last", Event::RenewalAsked);
+    let last = entry("last", Event::RenewalAsked { reissue: false });
     let recorded = |ignored| {
         let machine = Machine::boot(before.disk.clone(), before.api.clone());
         machine.ignore(ignored);
@@ -103,7 +103,8 @@ fn check(name: &str, before: &Point, bound: u64, holds: impl Fn(&Machine, &Conte
 
 #[test]
 fn compacting_loses_nothing_that_counts_whenever_it_is_cut_off() {
-    let machine = machine(&[entry("www", Event::Repaired), entry("other", Event::RenewalAsked)], &unknown());
+    let machine =
+        machine(&[entry("www", Event::Repaired), entry("other", Event::RenewalAsked { reissue: false })], &unknown());
     let entries: Vec<_> = (0..900).map(|number| entry("www", checked(number))).collect();
     open(&machine, u64::MAX).unwrap().0.append(&entries).unwrap();
     machine.settle();
@@ -182,6 +183,17 @@ fn a_changed_byte_costs_no_line_but_its_own() {
         let is_copied = machine.all().keys().any(|path| path.to_string_lossy().contains("journal.damaged-"));
         assert!(is_newer || is_copied == (content.damaged > 0), "byte {at}");
     }
+}
+
+#[test]
+fn a_journal_without_its_head_keeps_every_event() {
+    let entries = [entry("www", failed()), entry("www", checked(1))];
+    let whole = machine(&entries, b"").read(&path(), u64::MAX).unwrap();
+    let header = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let machine = machine(&[], b"");
+    machine.edit(&path(), &whole[header..]);
+    assert_eq!(open(&machine, u64::MAX).unwrap().1.entries, entries);
+    assert_eq!(open(&machine, u64::MAX).unwrap().1.entries, entries);
 }
 
 #[test]

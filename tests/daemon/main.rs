@@ -12,6 +12,7 @@
 mod api_faults;
 mod commands;
 mod files;
+mod formats;
 mod gate;
 mod golden;
 mod heal;
@@ -26,6 +27,7 @@ mod pending;
 mod profiles;
 mod reload;
 mod renew;
+mod serve;
 #[path = "../simulator/mod.rs"]
 mod simulator;
 mod watch;

@@ -48,7 +48,7 @@ impl Service {
     /// What `renewd renew NAME` does.
     pub(crate) fn renew(&self, name: &str) {
         let name: CertName = name.parse().unwrap();
-        self.ask(Request::Renew { names: vec![name] });
+        self.ask(Request::Renew { names: vec![name], reissue: false });
     }
 
     fn ask(&self, request: Request) -> String {

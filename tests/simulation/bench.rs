@@ -96,6 +96,9 @@ impl World {
                 self.disk.pending.get(&(bench.name().clone(), *attempt)).is_none_or(|pending| pending.answer.is_none())
             }
             Effect::CheckRoom
+            | Effect::Probe
+            | Effect::RollBack(_)
+            | Effect::Switch(_)
             | Effect::MakeKey { .. }
             | Effect::ReadKey { .. }
             | Effect::Record(_)
@@ -129,7 +132,7 @@ impl World {
     }
 
     /// The process ended in the middle of an effect, which took place all the same, or not.
-    pub(crate) fn cut_off(&mut self, mut bench: Box<Bench>) {
+    pub(crate) fn cut_off(&mut self, mut bench: Bench) {
         if self.random.percent(50) {
             drop(self.perform(&mut bench));
         }
@@ -155,6 +158,10 @@ impl World {
                 Ok(Outcome::Key { spki: pending.spki, key: pending.key })
             }
             Effect::Record(event) => self.record(&name, event),
+            // No entry of the simulation has a probe or goes back by itself.
+            Effect::Probe | Effect::RollBack(_) | Effect::Switch(_) => {
+                Err(Failure::new(FailureClass::Internal, "the simulated host has no such thing"))
+            }
             Effect::Send(method) => self.send(bench, method),
             Effect::LookUp => self.look_up(bench),
             Effect::PickUp(id) => self.pick_up(bench, &id),
@@ -359,6 +366,8 @@ fn mark_of(effect: &Effect) -> &'static str {
         Effect::Install { .. } => "rename",
         Effect::Forget { .. } => "forget",
         Effect::Repair => "repair",
+        Effect::Probe => "probe",
+        Effect::RollBack(_) | Effect::Switch(_) => "switch",
         Effect::CheckStatus(_) => "status",
     }
 }

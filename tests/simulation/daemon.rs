@@ -191,7 +191,13 @@ impl World {
             Action::ReadProfile(profile) => self.want_profile(name, &profile),
             Action::Install { .. } => self.d().fleet.line_up(name),
             Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::CheckStatus(_) => self.queue_up(name),
-            action @ (Action::Repair | Action::Abandon(_) | Action::ForgetKey(_)) => self.execute(name, &action, false),
+            action @ (Action::Repair
+            | Action::Abandon(_)
+            | Action::ForgetKey(_)
+            | Action::RepeatHooks(_)
+            | Action::Probe
+            | Action::RollBack(_)
+            | Action::Forward(_)) => self.execute(name, &action, false),
         }
         self.log_change(name, before);
     }
@@ -349,7 +355,7 @@ impl World {
         match result.err() {
             None => self.api_answers(reference, now),
             Some(failure) if failure.class.scope() == Scope::Certificate => self.api_answers(reference, now),
-            Some(failure) => self.d().breaker.trial_failed(&failure, now),
+            Some(failure) => self.d().breaker.trial_failed(Some(reference), &failure, now),
         }
     }
 
@@ -442,7 +448,7 @@ impl World {
     /// `Daemon::ask_renewal`.
     pub(crate) fn ask_renewal(&mut self, name: &CertName) {
         let at = self.wall();
-        self.note(event::Entry { at, name: name.clone(), event: Event::RenewalAsked });
+        self.note(event::Entry { at, name: name.clone(), event: Event::RenewalAsked { reissue: false } });
         self.settle(name);
     }
 

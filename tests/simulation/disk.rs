@@ -126,8 +126,10 @@ impl Disk {
             spki: leaf.spki,
             not_before: leaf.not_before,
             not_after: leaf.not_after,
+            key: leaf.key,
             usages: leaf.usages,
             drift,
+            renewed_elsewhere: false,
         }))
     }
 }

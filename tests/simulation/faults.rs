@@ -149,7 +149,10 @@ pub(crate) fn entry(name: &str, profile: &str) -> Entry {
         subject_from: SubjectFrom::Request,
         hooks: Vec::new(),
         probes: Vec::new(),
+        deploy_window: None,
+        rollback: false,
         formats: Vec::new(),
+        include_root: false,
         access: Access::default(),
         files: FixedFiles::default(),
         tags: Vec::new(),
@@ -220,6 +223,8 @@ fn weather(random: &mut Random) -> Weather {
         Weather::NoAnswer,
         Weather::Unavailable,
         Weather::ServerError,
+        Weather::CreationError,
+        Weather::CreationError,
         Weather::Html,
         Weather::RateLimited(None),
         Weather::RateLimited(Some(after)),
@@ -250,7 +255,12 @@ impl World {
             Fault::WeatherEnds(_) => {}
             Fault::LoseReplies(count) => self.tlm.lost_replies = count,
             Fault::Defects(defects) => self.tlm.defects = defects,
-            Fault::Dates(dates) => self.tlm.dates = dates,
+            Fault::Dates(dates) => {
+                self.tlm.dates = dates;
+                if !dates {
+                    self.ends_later(Fault::Dates(true));
+                }
+            }
             Fault::Decide(verdict) => self.decide_requests(verdict),
             Fault::Revoke(name) => {
                 let serial = self.disk.live.get(&name).map(|live| live.certificate.serial.clone());

@@ -9,10 +9,11 @@ use renewd::core::event::{self, Event, Method};
 use renewd::core::failure::{Accepted, Failure, FailureClass, Scope};
 use renewd::core::invariant;
 use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileRef, RequestId, SerialNumber};
-use renewd::core::reason::{Cause, Reason};
+use renewd::core::reason::Reason;
 use renewd::core::record::Stage;
 use renewd::core::schedule::{self, Schedule};
 use renewd::core::time::Timestamp;
+use renewd::core::window::Deploy;
 
 use crate::tlm::{Fate, Mode, Weather};
 use crate::world::{HookMood, World};
@@ -107,6 +108,7 @@ impl World {
             reading: daemon.profiles.reading(&managed.entry.profile),
             record: &managed.record,
             surroundings: &daemon.surroundings,
+            deploy: Deploy::Open,
             now: wall,
         };
         let breach = invariant::breaches(&world, &managed.decision).into_iter().next();
@@ -248,7 +250,7 @@ impl World {
         }
         let daemon = self.daemon.as_ref()?;
         let managed = daemon.fleet.one(name)?;
-        let Some(live) = self.disk.live.get(name).filter(|live| !live.damaged) else { return None };
+        let live = self.disk.live.get(name).filter(|live| !live.damaged)?;
         let differs = live.manifest.as_ref().is_none_or(|(asked, profile)| {
             let of_entry = self.profile_in_force(&managed.entry).map(|profile| &profile.id);
             *asked != managed.entry.asked() || of_entry != Some(profile)
@@ -350,6 +352,9 @@ impl World {
             return;
         }
         self.audit_hooks(name);
+        if let Some(what) = self.refused_by_a_wrong_count(name) {
+            self.breaks(4, format!("{name}: {what}"));
+        }
         let due_at = self.due_at(name);
         let serial = self.disk.live.get(name).map(|live| live.certificate.serial.clone());
         let ends = self.disk.live.get(name).map(|live| live.certificate.not_after);
@@ -370,6 +375,30 @@ impl World {
         if serial.is_some() && account.promised == serial && ends.is_some_and(|ends| ends < now) {
             self.breaks(5, format!("{name}: ended though there were two good hours"));
         }
+    }
+
+    /// Promise 4, from the other side: what was certainly refused is not counted.
+    fn refused_by_a_wrong_count(&self, name: &CertName) -> Option<String> {
+        let managed = self.daemon.as_ref()?.fleet.one(name)?;
+        let Reason::BudgetSpent { limit, .. } = managed.decision.reason else { return None };
+        if self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now) || self.history_lost() {
+            return None;
+        }
+        let since = self.now - (DAY + SLACK);
+        let mut counted: Vec<Timestamp> = Vec::new();
+        for entry in
+            self.disk.journal.iter().rev().take_while(|entry| entry.at > since - DAY).filter(|e| e.name == *name)
+        {
+            match &entry.event {
+                Event::Submitting { .. } => counted.push(entry.at),
+                Event::NotAccepted { .. } => counted.push(Timestamp::default()),
+                _ => {}
+            }
+        }
+        let refused = counted.iter().filter(|at| **at == Timestamp::default()).count();
+        let sent = counted.iter().filter(|at| **at > since).count();
+        (sent < limit as usize + refused)
+            .then(|| format!("{limit} are said to be spent; {sent} left, {refused} were refused"))
     }
 
     fn audit_hooks(&mut self, name: &CertName) {
@@ -394,7 +423,7 @@ impl World {
         let Some(live) = self.disk.live.get(name).filter(|live| !live.damaged) else {
             return Some(Timestamp::default());
         };
-        let differs = live.manifest.as_ref().is_some_and(|(asked, _)| asked.names != entry.names);
+        let differs = live.manifest.as_ref().is_some_and(|(asked, _)| asked.names != entry.names.sorted());
         if differs {
             return Some(Timestamp::default());
         }
@@ -445,9 +474,11 @@ impl World {
             | Reason::BudgetSpent { .. }
             | Reason::Stopped { .. }
             | Reason::Pending { .. }
-            | Reason::Held { .. }
             | Reason::NotYetValid(_)
             | Reason::DiskTrouble { .. } => true,
+            // A journal from a time when the clock was ahead, and no `Date` to say which of the two is right.
+            Reason::ClockWrong { .. } => !self.tlm.dates,
+            Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
             Reason::BackOff { failure, .. } | Reason::ProfileUnread { failure, .. } => {
                 failure.retry.is_some() || !matches!(failure.class.scope(), Scope::Outage | Scope::Key)
             }
@@ -458,16 +489,19 @@ impl World {
     /// Whether only the operator, or the end of the old certificate, can end the wait.
     fn is_stopped(&self, name: &CertName) -> bool {
         let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.fleet.one(name)) else { return true };
+        let refused = managed.record.trouble.last.as_ref().is_some_and(|(failure, _)| {
+            matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
+        });
         match &managed.decision.reason {
+            _ if refused => true,
             Reason::Stopped { failure, until } => {
                 failure.class != FailureClass::GateRefused && until.is_none_or(|until| until > self.wall())
             }
             Reason::TooEarly { until } => *until > self.wall(),
-            Reason::Held { .. } => true,
-            Reason::BackOff { failure, .. } => {
-                matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
-            }
-            Reason::Due(Cause::Absent) => false,
+            Reason::ClockWrong { .. } => !self.tlm.dates,
+            Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
+            // Submissions by a clock that was ahead, and that no `Date` showed to be wrong, count when they come to pass.
+            Reason::BudgetSpent { .. } => self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now),
             _ => false,
         }
     }
@@ -510,12 +544,18 @@ pub(crate) fn shown(event: &Event) -> String {
         Event::KeyForgotten { attempt } => format!("key of request {attempt} removed"),
         Event::Installed { generation, serial_number, .. } => format!("installed {serial_number} as {generation}"),
         Event::Repaired => "repaired".to_owned(),
+        Event::Adopted { generation, serial_number, .. } => format!("{serial_number} taken over as {generation}"),
         Event::HookDone { hook, generation } => format!("hook {hook} ran for {generation}"),
         Event::HookFailed { hook, failure, .. } => format!("hook {hook} failed: {failure}"),
         Event::Failed { failure } => format!("failed: {failure}"),
         Event::StatusChecked { revoked, .. } => format!("revoked at TLM: {revoked}"),
         Event::StatusUnread => "its state at TLM could not be read".to_owned(),
-        Event::RenewalAsked => "the operator asks for a replacement".to_owned(),
+        Event::Probed { .. } => "what is served is looked at".to_owned(),
+        Event::HooksAgain { .. } => "the hooks are owed once more".to_owned(),
+        Event::RolledBack { to, .. } => format!("generation {to} is live again"),
+        Event::RollbackRefused { .. } => "there is no way back".to_owned(),
+        Event::Forward { generation, .. } => format!("generation {generation} is tried again"),
+        Event::RenewalAsked { .. } => "the operator asks for a replacement".to_owned(),
         Event::LetGo => "let go".to_owned(),
         Event::Unknown => "unknown".to_owned(),
     }

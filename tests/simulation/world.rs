@@ -183,12 +183,12 @@ impl World {
     }
 
     /// What is in the air and will end: crashes decide for each whether it still took place.
-    pub(crate) fn take_running(&mut self) -> Vec<Box<Bench>> {
+    pub(crate) fn take_running(&mut self) -> Vec<Bench> {
         let keys: Vec<_> = self.tasks.iter().filter(|(_, task)| task.is_of_daemon()).map(|(key, _)| *key).collect();
         let taken = keys.into_iter().filter_map(|key| self.tasks.remove(&key));
         taken
             .filter_map(|task| match task {
-                Task::Effect(bench) => Some(bench),
+                Task::Effect(bench) => Some(*bench),
                 _ => None,
             })
             .collect()

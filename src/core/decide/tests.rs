@@ -18,6 +18,7 @@ struct Case {
     reading: Reading,
     record: Record,
     surroundings: Surroundings,
+    deploy: Deploy,
     now: Timestamp,
 }
 
@@ -31,6 +32,7 @@ impl Case {
             reading: read(profile(), now),
             record: Record::default(),
             surroundings: surroundings(),
+            deploy: Deploy::Open,
             now,
         }
     }
@@ -46,8 +48,8 @@ impl Case {
     }
 
     fn decide(&self) -> Decision {
-        let Self { entry, observed, reading, record, surroundings, now } = self;
-        decide(&World { entry, observed, reading, record, surroundings, now: *now })
+        let Self { entry, observed, reading, record, surroundings, deploy, now } = self;
+        decide(&World { entry, observed, reading, record, surroundings, deploy: *deploy, now: *now })
     }
 
     /// What is done and said.
@@ -125,6 +127,15 @@ fn what_cannot_be_read_is_never_a_reason_to_submit() {
     check(&case, "wait", "EIO");
     let drifted = Installed { drift: vec![Text::new("key.pem has mode 0644")], ..installed(90 * DAY) };
     check(&Case { observed: Observed::Installed(Box::new(drifted)), ..Case::after(DAY) }, "repair", "mode 0644");
+}
+
+#[test]
+fn what_others_renewed_is_judged_before_anything_is_asked_for() {
+    let drift = vec![Text::new("www.crt: its content changed")];
+    let renewed = |renewed_elsewhere| Installed { drift: drift.clone(), renewed_elsewhere, ..installed(90 * DAY) };
+    let due = |observed| Case { observed: Observed::Installed(Box::new(observed)), ..Case::after(89 * DAY) };
+    check(&due(renewed(true)), "repair", "www.crt");
+    check(&due(renewed(false)), "read-profile", "");
 }
 
 #[test]
@@ -400,4 +411,119 @@ fn a_clock_that_was_set_back_stalls_nothing() {
     idle.now = START + DAY;
     idle.record.submissions = vec![ahead; 6];
     check(&idle, "wait", "not due until");
+}
+
+#[test]
+fn an_outage_is_waited_for_an_hour_at_most_and_a_refusal_longer() {
+    let at = START + 70 * DAY;
+    let case = |class| {
+        let now = at + 2 * HOUR;
+        let events: Vec<_> = (0..12).map(|_| (at, fail(class, None))).collect();
+        Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(&events)
+    };
+    check(&case(FailureClass::ApiUnavailable), "submit", "due: ");
+    check(&case(FailureClass::RequestRefused), "wait", "failed 12 times");
+}
+
+#[test]
+fn a_recovery_from_before_the_clock_was_set_back_ends_no_wait() {
+    let at = START + 70 * DAY;
+    let mut case = Case { now: at + SECOND, reading: read(profile(), at), ..Case::after(Duration::ZERO) }
+        .events(&[(at, fail(FailureClass::ApiUnavailable, None))]);
+    case.surroundings.api_recovered_at = Some(at + 300 * DAY);
+    check(&case, "wait", "failed: it said no");
+    case.surroundings.api_recovered_at = Some(at + SECOND);
+    check(&case, "submit", "due: ");
+}
+
+#[test]
+fn an_instant_that_is_over_by_our_clock_alone_is_waited_for_on_the_ladder() {
+    let at = START + 70 * DAY;
+    let case = |offset| {
+        let hint = Some(RetryHint::At(at - MINUTE));
+        Case { now: at + offset, reading: read(profile(), at), ..Case::after(Duration::ZERO) }
+            .events(&[(at, fail(FailureClass::RenewalTooEarly, hint))])
+    };
+    check(&case(SECOND), "wait", "TLM lets it be renewed");
+    check(&case(2 * MINUTE), "submit", "due: ");
+}
+
+#[test]
+fn a_failing_hook_does_not_put_the_renewal_off() {
+    let mut case = Case::after(60 * DAY - HOUR);
+    let hook: HookName = "web".parse().unwrap();
+    case.entry.hooks = vec![hook.clone()];
+    let generation = crate::core::name::Generation(1);
+    let installed = Event::Installed {
+        attempt: Attempt(1),
+        generation,
+        serial_number: SerialNumber("0A".to_owned()),
+        fingerprint: Digest([0; 32]),
+        not_after: START + 90 * DAY,
+        hooks: vec![hook.clone()],
+    };
+    let failed = Event::HookFailed { hook, generation, failure: failure(FailureClass::HookFailed) };
+    let mut events = vec![(START, installed)];
+    events.extend((0..12).map(|_| (case.now, failed.clone())));
+    let case = case.events(&events);
+    assert_eq!(case.decide().wake_at, START + 60 * DAY, "{:?}", case.told());
+}
+
+#[test]
+fn a_profile_that_does_not_fit_and_cannot_be_read_again_is_waited_for() {
+    let mut case = Case::after(89 * DAY);
+    let read_at = case.now - 2 * HOUR;
+    case.reading = read(Profile { status: "Suspended".to_owned(), ..profile() }, read_at);
+    let until = case.now + 5 * MINUTE;
+    case.reading.failure = Some(FailedReading { failure: failure(FailureClass::ApiUnavailable), count: 1, until });
+    check(&case, "wait", "Suspended");
+    assert_eq!(case.decide().wake_at, until);
+}
+
+#[test]
+fn what_a_request_brought_need_not_outlive_itself() {
+    let own = Installed { attempt: Some(Attempt(1)), ..installed(90 * DAY) };
+    assert_eq!(own.to_outlive(Attempt(1)), None);
+    assert_eq!(own.to_outlive(Attempt(2)), Some(START + 90 * DAY));
+}
+
+#[test]
+fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
+    let at = START + 70 * DAY;
+    let single = super::super::profile::Profile { allows_duplicates: false, ..profile() };
+    let serial_number = SerialNumber("0A".to_owned());
+    let by_renewal = Method::Renew { serial_number: serial_number.clone(), fingerprint: Digest([0; 32]) };
+    let Event::Submitting { attempt, asked, profile: id, key, spki, expiring, .. } = submitting(1) else {
+        panic!("it submits")
+    };
+    let sent = Event::Submitting {
+        attempt,
+        method: by_renewal,
+        asked,
+        profile: id,
+        profile_version: single.version(),
+        key,
+        spki,
+        expiring,
+    };
+    let refused = Event::NotAccepted { attempt, failure: failure(FailureClass::AlreadyRenewed) };
+    let case = |now, more: &[(Timestamp, Event)]| {
+        let events = [&[(at, sent.clone()), (at, refused.clone())], more].concat();
+        Case { now, reading: read(single.clone(), now), ..Case::after(Duration::ZERO) }.events(&events)
+    };
+    let later = at + HOUR;
+    check(&case(later, &[]), "wait", "stopped until");
+    let renew = (later, Event::RenewalAsked { reissue: false });
+    check(&case(later + SECOND, std::slice::from_ref(&renew)), "check-status", "being checked");
+    let told = |revoked| (later + SECOND, Event::StatusChecked { serial_number: serial_number.clone(), revoked });
+    let revoked = case(later + 2 * SECOND, &[renew.clone(), told(true)]);
+    check(&revoked, "submit", "TLM says that the certificate is revoked");
+    assert_eq!(method(&revoked), Method::New);
+    let unchanged = case(later + 2 * SECOND, &[renew, told(false)]);
+    assert!(matches!(method(&unchanged), Method::Renew { .. }));
+    // Without a word of the operator the revocation is seen by the daily look.
+    let mut daily = case(later + 2 * DAY, &[]);
+    daily.surroundings.status_check_interval = Some(DAY);
+    check(&daily, "check-status", "stopped until");
+    check(&case(later + 2 * DAY, &[told(true)]), "submit", "revoked");
 }

@@ -21,6 +21,7 @@ fn check(observed: &Observed, events: &[(Timestamp, Event)], now: Timestamp, exp
         reading: &reading,
         record: &record,
         surroundings: &surroundings,
+        deploy: super::super::window::Deploy::Open,
         now,
     });
     let found = problem(&entry, observed, &record, reading.profile.as_ref(), &decision, now);

@@ -50,6 +50,8 @@ fn well(effect: &Effect) -> Outcome {
         Effect::Judge { .. } => Outcome::Judged(Verdict::Accepted),
         Effect::Install { .. } => Outcome::Installed { generation: Generation(1), leaf: Box::new(leaf()) },
         Effect::CheckStatus(_) => Outcome::Status { revoked: false },
+        Effect::Probe => Outcome::Probed { fingerprint: Digest([0; 32]), sights: Vec::new() },
+        Effect::RollBack(generation) | Effect::Switch(generation) => Outcome::Switched(*generation),
         Effect::CheckRoom
         | Effect::Record(_)
         | Effect::KeepAnswer { .. }
@@ -93,6 +95,22 @@ fn key_and_intent_are_on_the_disk_before_the_request_leaves() {
     ];
     assert_eq!(order, expected);
     assert_eq!(run(&submission(true), well).get(1).map(String::as_str), Some("ReadKey"), "the same key again");
+}
+
+#[test]
+fn what_may_have_been_accepted_is_looked_up_before_it_is_asked_for_again() {
+    let Action::Submit(again) = submission(true) else { panic!("a submission") };
+    let again = Action::Submit(Submission { look_up: true, ..again });
+    let order = |found: Outcome| {
+        run(&again, |effect| if *effect == Effect::LookUp { found.clone() } else { well(effect) }).join(", ")
+    };
+    let failed = |class| Outcome::Failed(failure(class));
+    let begins =
+        |order: &str, part: &str| assert!(order.starts_with(&format!("CheckRoom, ReadKey, LookUp, {part}")), "{order}");
+    begins(&order(Outcome::NotFound), "record Submitting, Send");
+    begins(&order(Outcome::Issued(SerialNumber("0A".to_owned()))), "KeepAnswer, record Issued");
+    begins(&order(failed(FailureClass::ApiForbidden)), "record Submitting, Send");
+    assert_eq!(order(failed(FailureClass::ApiUnavailable)), "CheckRoom, ReadKey, LookUp, record Failed");
 }
 
 /// When an effect fails, this comes after it, and nothing is sent.
@@ -147,6 +165,31 @@ fn the_gate_decides_what_becomes_of_an_answer() {
     check(&Verdict::NotYetValid(START), &["Judge", "record Waits"]);
     let refused = ["Judge", "FetchChain", "Judge", "record GateRefused", "Forget", "record KeyForgotten"];
     check(&Verdict::Refused(vec![Text::new("wrong key")]), &refused);
+}
+
+/// The root is fetched once, and neither its failure nor its lack holds the set back.
+#[test]
+fn a_set_without_its_root_is_installed_all_the_same() {
+    let install =
+        Action::Install { attempt: Attempt(1), serial_number: SerialNumber("0A".to_owned()), emergency: false };
+    for fetched in [Outcome::Done, Outcome::Failed(failure(FailureClass::ApiUnreachable))] {
+        let order = run(&install, |effect| match name(effect).as_str() {
+            "Judge" => Outcome::Judged(Verdict::Rootless),
+            "FetchChain" => fetched.clone(),
+            _ => well(effect),
+        });
+        let expected = ["ReadAnswer", "Judge", "FetchChain", "Judge", "Install", "record Installed"];
+        assert_eq!(order.get(..6), Some(&expected.map(str::to_owned)[..]), "{order:?}");
+    }
+}
+
+/// What somebody else renewed owes the hooks as every generation does.
+#[test]
+fn a_repair_that_takes_over_says_so() {
+    let adopted = || Outcome::Adopted { generation: Generation(2), leaf: Box::new(leaf()) };
+    let order = run(&Action::Repair, |effect| if *effect == Effect::Repair { adopted() } else { well(effect) });
+    assert_eq!(order, ["Repair", "record Adopted"]);
+    assert_eq!(run(&Action::Repair, well), ["Repair", "record Repaired"]);
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn a_lost_key_lets_its_request_go() {
 
 #[test]
 fn a_refusal_of_the_gate_stays_in_view_until_the_operator_or_an_install() {
-    let asked = (START, Event::RenewalAsked);
+    let asked = (START, Event::RenewalAsked { reissue: false });
     let refused = Event::GateRefused { attempt: Attempt(1), why: vec![Text::new("wrong key")] };
     let mut record = record(&[asked, (START + SECOND, submitting(1)), (START + SECOND, refused)]);
     assert_eq!(record.stopped.as_ref().map(|stop| stop.failure.class), Some(FailureClass::GateRefused));
@@ -80,7 +80,7 @@ fn the_operators_word_ends_every_wait() {
     let mut record =
         record(&[(START, full), (START, Event::Failed { failure: failure(FailureClass::ApiUnreachable) })]);
     assert_eq!((record.disk.count, record.trouble.count), (1, 1));
-    record.apply(START + SECOND, &Event::RenewalAsked);
+    record.apply(START + SECOND, &Event::RenewalAsked { reissue: false });
     assert_eq!((record.disk.count, record.trouble.count), (0, 0));
 }
 

@@ -1,0 +1,74 @@
+//! `renewd rollback`: back to the generation before. Through the daemon where it runs, by itself where not.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::core::name::CertName;
+use crate::daemon::clock::{Clock, SystemClock};
+use crate::daemon::control::Request;
+use crate::daemon::setup::StartError;
+use crate::daemon::{kept, rollback, setup};
+use crate::store::journal::Journal;
+use crate::store::layout::Layout;
+use crate::store::lock::Lock;
+use crate::store::real_disk::RealDisk;
+
+use super::{control, exit, once, output, renew, start, user};
+
+/// Goes back, and runs the hooks.
+pub(super) fn run(config: &Path, name: &CertName, force: bool) -> ExitCode {
+    if let Err(why) = user::may_read(config) {
+        output::complain(&why);
+        return exit::NOT_PERMITTED.into();
+    }
+    let main = match crate::config::load_main(config) {
+        Ok(main) => main,
+        Err(problems) => return start::told(&StartError::Config(setup::shown(&problems))).into(),
+    };
+    match control::ask(&control::path(&main), &Request::Rollback { name: name.clone(), force }) {
+        Ok(answer) => renew::told(&answer),
+        Err(_) => by_itself(config, name, force),
+    }
+}
+
+fn by_itself(config: &Path, name: &CertName, force: bool) -> ExitCode {
+    let passed = start::configuration(config).and_then(|main| {
+        switch(&main, name, force)?;
+        once::pass(main, Duration::ZERO, &[], false)
+    });
+    match passed {
+        Ok(status) => {
+            let of_name = status.certificates.iter().find(|certificate| certificate.name == name.as_str());
+            let is_held =
+                of_name.is_some_and(|certificate| certificate.state == crate::core::reason::State::Held.as_str());
+            if let Some(certificate) = of_name {
+                output::print(&format!("{name}: {}: {}", certificate.state, certificate.reason));
+            }
+            if is_held { exit::OK.into() } else { exit::UNWELL.into() }
+        }
+        Err(code) => code.into(),
+    }
+}
+
+fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<(), u8> {
+    let unwell = |why: &dyn std::fmt::Display| {
+        output::complain(&why.to_string());
+        exit::UNWELL
+    };
+    let layout = Layout::new(&main.state_dir);
+    let _lock = Lock::take(&layout).map_err(|error| start::told(&error.into()))?;
+    let inventory = setup::inventory(main, &kept::read(&RealDisk, &layout)).map_err(|error| start::told(&error))?;
+    let Some(entry) = inventory.entries.iter().find(|entry| entry.name == *name) else {
+        return Err(unwell(&format!("no such certificate in the inventory: {name}")));
+    };
+    let now = SystemClock::default().now();
+    let (mut journal, content) = Journal::open(std::sync::Arc::new(RealDisk), &layout, now)
+        .map_err(|failure| start::told(&StartError::State(failure)))?;
+    let record = setup::records(&content).remove(name).unwrap_or_default();
+    let done = rollback::by_operator(&RealDisk, &layout, &setup::ground(main), entry, &record, force, now)
+        .map_err(|failure| unwell(&format!("{name}: {}; {}", failure.message, failure.class.remedy())))?;
+    journal.append(std::slice::from_ref(&done)).map_err(|failure| unwell(&failure))?;
+    output::print(&rollback::told(&done.event, name));
+    Ok(())
+}

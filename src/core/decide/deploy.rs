@@ -1,0 +1,183 @@
+//! What follows an install: hooks, the look at what is served, and the way back to an older generation; and the window
+//! in which a new one may be switched in.
+
+use std::time::Duration;
+
+use super::super::event::RollbackBy;
+use super::super::failure::Failure;
+use super::super::name::HookName;
+use super::super::observed::Installed;
+use super::super::reason::{Reason, State};
+use super::super::record::RolledBack;
+use super::super::schedule::Schedule;
+use super::super::served::{ProbeRecord, Served};
+use super::super::time::Timestamp;
+use super::super::window::Deploy;
+use super::{Action, Choice, World, backoff};
+
+impl World<'_> {
+    /// What can be done for the installed set while its replacement waits: put drifted files back, run owed hooks, look
+    /// at what is served.
+    pub(super) fn upkeep(&self, waiting: Choice) -> Choice {
+        let Some(installed) = self.observed.installed() else { return waiting };
+        let drift = installed.drift.first();
+        if let Some(what) = drift.filter(|_| !matches!(waiting.1, Reason::DiskTrouble { .. })) {
+            return self.act(Action::Repair, Reason::Drifted(what.clone()));
+        }
+        let Some(own) = self.way_back().or_else(|| self.hook()).or_else(|| self.probe(installed)) else {
+            return waiting;
+        };
+        if own.0 != Action::Wait {
+            return own;
+        }
+        // A hook or a probe that waits for its ladder keeps nothing else waiting.
+        let next = waiting.2.min(own.2);
+        let is_news = waiting.1.state() == State::Valid && own.1.state() != State::Valid;
+        self.wait(if is_news { own.1 } else { waiting.1 }, next)
+    }
+
+    /// A hook that failed on a new generation, where the entry wants the one before back.
+    fn way_back(&self) -> Option<Choice> {
+        let generation = self.record.generation?;
+        let failed = self.record.hooks.values().any(|hook| hook.done_at.is_none() && hook.trouble.count > 0);
+        let is_back = self.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward);
+        if !self.entry.rollback || !failed || is_back || self.record.rollback_refused == Some(generation) {
+            return None;
+        }
+        Some(self.act(Action::RollBack(generation), Reason::RollingBack))
+    }
+
+    /// Where an older generation is live: by the operator's word it is held, after a failed hook the newer one is tried
+    /// again on a ladder. Neither asks TLM for anything before the emergency stage.
+    pub(super) fn kept_back(&self, schedule: Option<&Schedule>) -> Option<Choice> {
+        let rolled_back = self.record.rolled_back.as_ref().filter(|rolled_back| !rolled_back.forward)?;
+        let installed = self.observed.installed()?;
+        let emergency_at = schedule.map(|schedule| schedule.emergency_at);
+        let in_emergency = emergency_at.is_none_or(|at| at <= self.now);
+        if self.record.renewal_asked.is_some() || self.is_revoked(installed) {
+            return None;
+        }
+        match rolled_back.by {
+            RollbackBy::Operator if in_emergency => None,
+            RollbackBy::Operator => {
+                let reason = Reason::HeldBack { generation: rolled_back.to, until: emergency_at };
+                Some(self.wait(reason, emergency_at.unwrap_or(self.now + super::LONGEST_WAIT)))
+            }
+            RollbackBy::Hook => Some(self.forward(rolled_back, in_emergency)),
+        }
+    }
+
+    fn forward(&self, rolled_back: &RolledBack, in_emergency: bool) -> Choice {
+        let RolledBack { from, to, at, tries, .. } = rolled_back;
+        let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left()));
+        let next = match self.deploy {
+            Deploy::Closed(opens) => due.max(opens),
+            Deploy::Open => due,
+        };
+        let reason = Reason::RolledBack { from: *from, to: *to, next };
+        if next > self.now && !in_emergency {
+            return self.wait(reason, next);
+        }
+        self.act(Action::Forward(*from), reason)
+    }
+
+    fn hook(&self) -> Option<Choice> {
+        let (at, hook, failure) = self.owed_hook()?;
+        let reason = Reason::HookOwed { hook: hook.clone(), failure, at };
+        Some(if at > self.now { self.wait(reason, at) } else { self.act(Action::RunHook(hook), reason) })
+    }
+
+    /// The first hook that the installed generation owes: due a few seconds after the install, so that certificates
+    /// installed together cause one run, and after a failure on its own ladder.
+    pub(super) fn owed_hook(&self) -> Option<(Timestamp, HookName, Option<Failure>)> {
+        let owed = |name: &&HookName| self.record.hooks.get(*name).is_some_and(|hook| hook.done_at.is_none());
+        let due = |name: &HookName| {
+            let hook = self.record.hooks.get(name)?;
+            let at = match &hook.trouble.last {
+                Some((_, at)) => self.after(*at, backoff::wait(&self.entry.name, hook.trouble.count, None)),
+                None => self.after(hook.owed_at, GATHER_INSTALLS),
+            };
+            Some((at, name.clone(), hook.trouble.last.as_ref().map(|(failure, _)| failure.clone())))
+        };
+        self.entry.hooks.iter().filter(owed).filter_map(due).min_by_key(|(at, ..)| *at)
+    }
+
+    /// Whether the installed certificate is served: looked at after the hooks, again soon while it is not, and now and
+    /// then for ever.
+    fn probe(&self, installed: &Installed) -> Option<Choice> {
+        if self.entry.probes.is_empty() {
+            return None;
+        }
+        let seen = self.record.probe.as_ref().filter(|seen| seen.fingerprint == installed.fingerprint);
+        let Some(seen) = seen else { return Some(self.act(Action::Probe, Reason::Probing)) };
+        let hooks_done_at = self.record.hooks.values().filter_map(|hook| hook.done_at).max();
+        let next = match hooks_done_at.filter(|at| *at > seen.at) {
+            // A server takes a moment to put a new certificate to use.
+            Some(done_at) => self.after(done_at, SETTLE),
+            None => self.after(seen.at, self.until_next_look(seen)),
+        };
+        if seen.served == Served::Yes {
+            let reason = Reason::Probing;
+            return (next <= self.now).then(|| self.act(Action::Probe, reason.clone())).or(Some(self.quiet(next)));
+        }
+        let again = self.may_run_hooks_again(seen);
+        let what = seen.what.clone().unwrap_or_default();
+        let reason = Reason::NotServed { what, since: seen.since, next, hooks_again: again.is_some() };
+        if next > self.now {
+            return Some(self.wait(reason, next));
+        }
+        let action = again.filter(|_| hooks_done_at.is_none_or(|at| at <= seen.at)).unwrap_or(Action::Probe);
+        Some(self.act(action, reason))
+    }
+
+    /// A wait that is no news.
+    fn quiet(&self, next: Timestamp) -> Choice {
+        self.wait(Reason::CheckingStatus, next)
+    }
+
+    fn until_next_look(&self, seen: &ProbeRecord) -> Duration {
+        match (seen.served, seen.failures) {
+            (Served::Yes, _) => PROBE_INTERVAL,
+            (Served::No | Served::Unknown, 0 | 1) => SECOND_LOOK,
+            (Served::No | Served::Unknown, 2) => THIRD_LOOK,
+            (Served::No | Served::Unknown, failures) => {
+                backoff::wait(&self.entry.name, failures - 2, None).min(PROBE_INTERVAL)
+            }
+        }
+    }
+
+    /// Whether the hooks run again before the next look: where something else is served, three times at the most for one
+    /// generation, and inside the deploy window alone.
+    fn may_run_hooks_again(&self, seen: &ProbeRecord) -> Option<Action> {
+        let generation = self.record.generation?;
+        let has_hooks = self.entry.hooks.iter().any(|name| self.record.hooks.contains_key(name));
+        let may = seen.served == Served::No
+            && seen.failures > 1
+            && has_hooks
+            && self.record.hook_repeats < MOST_REPEATS
+            && self.deploy == Deploy::Open;
+        may.then_some(Action::RepeatHooks(generation))
+    }
+
+    /// Why what was issued is not installed now: its window is closed, and nothing is urgent.
+    pub(super) fn closed_window(&self, schedule: Option<&Schedule>) -> Option<Choice> {
+        let Deploy::Closed(opens) = self.deploy else { return None };
+        let emergency_at = schedule?.emergency_at;
+        let installed = self.observed.installed()?;
+        if emergency_at <= self.now || self.is_revoked(installed) {
+            return None;
+        }
+        let reason = Reason::ClosedWindow { opens, emergency_at: Some(emergency_at) };
+        Some(self.wait(reason, opens.min(emergency_at)))
+    }
+}
+
+const GATHER_INSTALLS: Duration = Duration::from_secs(3);
+const SETTLE: Duration = Duration::from_secs(1);
+const SECOND_LOOK: Duration = Duration::from_secs(5);
+const THIRD_LOOK: Duration = Duration::from_secs(10);
+const PROBE_INTERVAL: Duration = Duration::from_secs(3600);
+const MOST_REPEATS: u32 = 3;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Probes, the way back, holds and deploy windows, second by second.
+
+use super::super::super::entry::Probe;
+use super::super::super::event::{Event, RollbackBy};
+use super::super::super::example::{
+    DAY, HOUR, MINUTE, SECOND, START, entry, failure, live, profile, read, record, submitting, surroundings,
+};
+use super::super::super::failure::FailureClass;
+use super::super::super::name::{Attempt, Digest, Generation, SerialNumber};
+use super::super::super::observed::Observed;
+use super::super::super::served::{ServedLeaf, Sight};
+use super::super::super::text::Text;
+use super::super::{Decision, decide};
+use super::*;
+
+const AT: Timestamp = Timestamp::from_seconds(1_800_000_000 + 86_400);
+
+fn told(at: Timestamp, rollback: bool, deploy: Deploy, events: &[(Timestamp, Event)]) -> Decision {
+    let mut entry = entry();
+    entry.hooks = vec!["nginx".parse().unwrap()];
+    entry.probes = vec![Probe { address: "h:443".to_owned(), server_name: None, starttls: None }];
+    entry.rollback = rollback;
+    let (observed, reading, record, surroundings) =
+        (live(90 * DAY), read(profile(), at), record(events), surroundings());
+    decide(&World {
+        entry: &entry,
+        observed: &observed,
+        reading: &reading,
+        record: &record,
+        surroundings: &surroundings,
+        deploy,
+        now: at,
+    })
+}
+
+#[track_caller]
+fn check(at: Timestamp, events: &[(Timestamp, Event)], action: &str, state: State, part: &str) {
+    check_with(at, false, Deploy::Open, events, action, state, part);
+}
+
+#[track_caller]
+fn check_with(
+    at: Timestamp,
+    rollback: bool,
+    deploy: Deploy,
+    events: &[(Timestamp, Event)],
+    action: &str,
+    state: State,
+    part: &str,
+) {
+    let decision = told(at, rollback, deploy, events);
+    let reason = decision.reason.to_string();
+    assert_eq!((decision.action.as_str(), decision.reason.state()), (action, state), "{reason}");
+    assert!(reason.contains(part), "{part:?} is not in {reason:?}");
+    assert!(decision.action != Action::Wait || decision.wake_at > at, "{reason}");
+}
+
+fn install(at: Timestamp) -> (Timestamp, Event) {
+    let event = Event::Installed {
+        attempt: Attempt(1),
+        generation: Generation(2),
+        serial_number: SerialNumber("0A".to_owned()),
+        fingerprint: Digest([0; 32]),
+        not_after: START + 90 * DAY,
+        hooks: vec!["nginx".parse().unwrap()],
+    };
+    (at, event)
+}
+
+fn done(at: Timestamp) -> (Timestamp, Event) {
+    (at, Event::HookDone { hook: "nginx".parse().unwrap(), generation: Generation(2) })
+}
+
+fn failed(at: Timestamp, generation: u64) -> (Timestamp, Event) {
+    let failure = failure(FailureClass::HookFailed);
+    (at, Event::HookFailed { hook: "nginx".parse().unwrap(), generation: Generation(generation), failure })
+}
+
+/// What a probe showed: our certificate, another one, or nothing.
+fn seen(at: Timestamp, leaf: Result<u8, &str>) -> (Timestamp, Event) {
+    let leaf = leaf
+        .map(|byte| ServedLeaf { fingerprint: Digest([byte; 32]), what: Text::new("serial number 0B") })
+        .map_err(Text::new);
+    let sights = vec![Sight { address: Text::new("h:443"), leaf }];
+    (at, Event::Probed { fingerprint: Digest([0; 32]), sights })
+}
+
+#[test]
+fn valid_means_served() {
+    check(AT, &[install(AT - SECOND)], "wait", State::Deploying, "hook nginx is owed");
+    check(AT, &[install(AT - MINUTE), done(AT - SECOND)], "probe", State::Deploying, "whether it is served");
+    let ours = [install(AT - MINUTE), done(AT - 2 * SECOND), seen(AT - SECOND, Ok(0))];
+    check(AT, &ours, "wait", State::Valid, "not due until");
+    check(AT + HOUR - 2 * SECOND, &ours, "wait", State::Valid, "not due until");
+    check(AT + HOUR - SECOND, &ours, "probe", State::Deploying, "whether it is served");
+    // After a restart nothing is known of what is served, whatever the hooks did.
+    check(AT, &[install(AT - HOUR), done(AT - HOUR)], "probe", State::Deploying, "whether it is served");
+}
+
+#[test]
+fn what_is_not_served_gets_its_hooks_again_three_times_and_then_an_alarm_alone() {
+    let mut events = vec![install(AT), done(AT + SECOND), seen(AT + 2 * SECOND, Ok(9))];
+    let mut now = AT + 2 * SECOND;
+    check(now + SECOND, &events, "wait", State::Deploying, "h:443 still serves serial number 0B");
+    // A server may take a moment: it is looked at once more before the hooks run again.
+    check(now + 5 * SECOND, &events, "probe", State::Deploying, "");
+    now = now + 5 * SECOND;
+    events.push(seen(now, Ok(9)));
+    for _ in 0..3 {
+        now = told(now, false, Deploy::Open, &events).wake_at;
+        check(now, &events, "repeat-hooks", State::Deploying, "the hooks run again");
+        events.extend([(now, Event::HooksAgain { generation: Generation(2) }), done(now + SECOND)]);
+        now = now + 2 * SECOND;
+        check(now, &events, "probe", State::Deploying, "");
+        events.push(seen(now, Ok(9)));
+    }
+    now = told(now, false, Deploy::Open, &events).wake_at;
+    check(now, &events, "probe", State::Deploying, "not seen to be served");
+    events.push(seen(now, Ok(0)));
+    check(now + SECOND, &events, "wait", State::Valid, "not due until");
+}
+
+#[test]
+fn an_address_that_shows_nothing_is_looked_at_again_and_costs_no_hook() {
+    let mut events = vec![install(AT), done(AT + SECOND)];
+    let mut now = AT + 2 * SECOND;
+    for _ in 0..6 {
+        events.push(seen(now, Err("refused")));
+        now = told(now, false, Deploy::Open, &events).wake_at;
+        check(now, &events, "probe", State::Deploying, "h:443 shows no certificate: refused");
+    }
+}
+
+#[test]
+fn outside_its_window_no_hook_runs_again() {
+    let events = [install(AT), done(AT + SECOND), seen(AT + 2 * SECOND, Ok(9)), seen(AT + 9 * SECOND, Ok(9))];
+    let (later, closed) = (AT + HOUR, Deploy::Closed(AT + DAY));
+    check_with(later, false, Deploy::Open, &events, "repeat-hooks", State::Deploying, "");
+    check_with(later, false, closed, &events, "probe", State::Deploying, "");
+}
+
+#[test]
+fn a_hook_that_fails_brings_the_old_generation_back_and_the_new_one_is_tried_again() {
+    let mut events = vec![install(AT), failed(AT + SECOND, 2)];
+    let now = AT + 2 * SECOND;
+    check_with(now, false, Deploy::Open, &events, "wait", State::Failing, "runs again at");
+    check_with(now, true, Deploy::Open, &events, "roll-back", State::Failing, "the generation before");
+    let hooks = vec!["nginx".parse().unwrap()];
+    let (from, to) = (Generation(2), Generation(1));
+    events.push((now, Event::RolledBack { from, to, by: RollbackBy::Hook, hooks: hooks.clone() }));
+    // The hook of the old generation may fail as well: there is nothing further to go back to.
+    check_with(now + SECOND, true, Deploy::Open, &events, "wait", State::Failing, "2 is tried again at");
+    events.push(failed(now + SECOND, 1));
+    check_with(now + 2 * SECOND, true, Deploy::Open, &events, "wait", State::Failing, "2 is tried again at");
+    let next = now + backoff::wait(&"www".parse().unwrap(), 1, Some(90 * DAY));
+    check_with(next, true, Deploy::Closed(next + DAY), &events, "wait", State::Failing, "2 is tried again at");
+    check_with(next, true, Deploy::Open, &events, "forward", State::Failing, "2 is tried again");
+    // Long before that the window of renewal may open: nothing is asked for all the same.
+    events.push((next, Event::Forward { generation: from, hooks: hooks.clone() }));
+    check_with(next + SECOND, true, Deploy::Open, &events, "wait", State::Deploying, "is owed");
+    let mut again = events.clone();
+    again.push(failed(next + 5 * SECOND, 2));
+    check_with(next + 6 * SECOND, true, Deploy::Open, &again, "roll-back", State::Failing, "");
+    events.push(done(next + 5 * SECOND));
+    check_with(next + 7 * SECOND, true, Deploy::Open, &events, "probe", State::Deploying, "");
+}
+
+#[test]
+fn where_there_is_no_way_back_the_hook_is_tried_on() {
+    let refused = Event::RollbackRefused { from: Generation(2), failure: failure(FailureClass::NoWayBack) };
+    let events = [install(AT), failed(AT + SECOND, 2), (AT + 2 * SECOND, refused)];
+    check_with(AT + 3 * SECOND, true, Deploy::Open, &events, "wait", State::Failing, "runs again at");
+}
+
+#[test]
+fn a_hold_lasts_until_the_operator_the_emergency_or_a_revocation() {
+    let back =
+        Event::RolledBack { from: Generation(3), to: Generation(2), by: RollbackBy::Operator, hooks: Vec::new() };
+    let events = [(AT, back), seen(AT, Ok(0))];
+    let check = |at: Timestamp, more: &[(Timestamp, Event)], action: &str, state: State, part: &str| {
+        let all = [&events[..], &[seen(at - SECOND, Ok(0))], more].concat();
+        check(at, &all, action, state, part);
+    };
+    check(START + 70 * DAY, &[], "wait", State::Held, "generation 2 is held");
+    check(START + 81 * DAY - SECOND, &[], "wait", State::Held, "it nears its end at");
+    check(START + 81 * DAY, &[], "submit", State::Due, "expires at");
+    let asked = (START + 40 * DAY, Event::RenewalAsked { reissue: false });
+    check(START + 40 * DAY + SECOND, &[asked], "submit", State::Due, "the operator asked");
+    let revoked = Event::StatusChecked { serial_number: SerialNumber("0A".to_owned()), revoked: true };
+    check(START + 40 * DAY, &[(START + 40 * DAY, revoked)], "submit", State::Due, "revoked");
+}
+
+#[test]
+fn what_was_issued_waits_for_its_window_but_never_into_the_emergency() {
+    let issued = Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0C".to_owned()) };
+    let at = START + 62 * DAY;
+    let events = [(at, submitting(1)), (at, issued), seen(at, Ok(0))];
+    check_with(at + SECOND, false, Deploy::Open, &events, "install", State::Due, "installed now");
+    let closed = Deploy::Closed(at + DAY);
+    check_with(at + SECOND, false, closed, &events, "wait", State::Staged, "when the deploy window opens at");
+    let late = START + 81 * DAY;
+    let closed = Deploy::Closed(late + DAY);
+    check_with(
+        late - SECOND,
+        false,
+        closed,
+        &[&events[..], &[seen(late - 2 * SECOND, Ok(0))]].concat(),
+        "wait",
+        State::Staged,
+        "or at",
+    );
+    check_with(late, false, closed, &events, "install", State::Due, "");
+    let revoked = Event::StatusChecked { serial_number: SerialNumber("0A".to_owned()), revoked: true };
+    let events = [&events[..], &[(at, revoked)]].concat();
+    check_with(at + SECOND, false, closed, &events, "install", State::Due, "");
+}
+
+#[test]
+fn a_first_certificate_waits_for_no_window() {
+    let (mut entry, mut absent) = (entry(), record(&[(AT, submitting(1))]));
+    entry.probes = Vec::new();
+    absent.apply(AT, &Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0C".to_owned()) });
+    let (reading, surroundings) = (read(profile(), AT), surroundings());
+    let decision = decide(&World {
+        entry: &entry,
+        observed: &Observed::Absent,
+        reading: &reading,
+        record: &absent,
+        surroundings: &surroundings,
+        deploy: Deploy::Closed(AT + DAY),
+        now: AT + SECOND,
+    });
+    assert_eq!(decision.action.as_str(), "install", "{}", decision.reason);
+}

@@ -1,0 +1,230 @@
+//! Promise 7 with the real binary and a real TLS server: valid means served; and the way back to an older generation.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rustix::process::Signal;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ServerConfig, ServerConnection};
+
+use crate::host::Host;
+
+/// A server that serves what it was loaded with, until it is told to load anew.
+#[derive(Clone)]
+struct Server {
+    address: SocketAddr,
+    live: PathBuf,
+    loaded: Arc<Mutex<Option<Arc<ServerConfig>>>>,
+}
+
+impl Server {
+    /// Speaks TLS at once, or first the words of a protocol.
+    fn start(live: PathBuf, greeting: Option<fn(&mut TcpStream)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self { address: listener.local_addr().unwrap(), live, loaded: Arc::default() };
+        let own = server.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (own, mut stream) = (own.clone(), stream.unwrap());
+                thread::spawn(move || {
+                    if let Some(greeting) = greeting {
+                        greeting(&mut stream);
+                    }
+                    let Some(config) = own.loaded.lock().unwrap().clone() else { return };
+                    let mut connection = ServerConnection::new(config).unwrap();
+                    // A client that only looks may go at any time.
+                    while connection.is_handshaking() && connection.complete_io(&mut stream).is_ok() {}
+                });
+            }
+        });
+        server
+    }
+
+    /// As a reload does it.
+    fn load(&self) {
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_file_iter(self.live.join("fullchain.pem")).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(self.live.join("privkey.pem")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
+        *self.loaded.lock().unwrap() = Some(Arc::new(config));
+    }
+}
+
+fn probed(host: &Host, server: &Server, more: &str) {
+    host.entry("www", &format!("probe = \"{}\"\n{more}", server.address));
+}
+
+#[test]
+fn deploying_until_the_new_leaf_is_seen_and_loud_while_another_is() {
+    let mut host = Host::with_www();
+    let server = Server::start(host.live("www"), None);
+    probed(&host, &server, "");
+    host.start();
+    let www = host.wait_state("www", "deploying");
+    assert_eq!(www["served"], "unknown", "{www}");
+    host.until("the probe saw nothing", || {
+        host.certificate("www")["reason"].as_str()?.contains("shows no certificate").then_some(())
+    });
+    server.load();
+    host.wait_state("www", "valid");
+    assert_eq!(host.certificate("www")["served"], "yes");
+    assert_eq!(host.status()["healthy"], true);
+    let old = host.live_serial("www");
+    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    let www = host.until("the old leaf is seen", || {
+        Some(host.certificate("www")).filter(|www| www["served"] == "no" && www["state"] == "deploying")
+    });
+    let reason = www["reason"].as_str().unwrap();
+    assert!(reason.contains(&format!("{} still serves serial number {old}, valid until ", server.address)), "{reason}");
+    let status = host.status();
+    assert_eq!(
+        (status["healthy"].as_bool(), status["problems"][0]["code"].as_str()),
+        (Some(false), Some("not-served"))
+    );
+    assert_eq!(host.says(&["status"]).code, 1);
+    server.load();
+    host.wait_state("www", "valid");
+    assert_ne!(host.live_serial("www"), old);
+}
+
+#[test]
+fn what_is_not_served_gets_its_hook_again() {
+    let mut host = Host::with_www();
+    let server = Server::start(host.live("www"), None);
+    let ran = host.path("ran");
+    let script = format!("echo run >> {}", ran.display());
+    probed(
+        &host,
+        &server,
+        &format!(
+            "hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\nmin_interval = \"0s\"\n"
+        ),
+    );
+    assert_eq!(host.says(&["once"]).code, 1, "not served");
+    server.load();
+    assert_eq!(host.says(&["once"]).code, 0);
+    host.start();
+    host.wait_state("www", "valid");
+    let runs = || host.read(&ran).lines().count();
+    let before = runs();
+    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    host.until("the hook ran for the new one, and once more", || (runs() >= before + 2).then_some(()));
+    server.load();
+    host.wait_state("www", "valid");
+    assert_eq!(host.submissions(), 2, "a hook never costs a certificate");
+}
+
+/// What each protocol says before TLS; a client that says something else gets none.
+fn speak(stream: &mut TcpStream, dialogue: &[(&str, &str)]) {
+    for (answer, question) in dialogue {
+        stream.write_all(answer.as_bytes()).unwrap();
+        let mut heard = vec![0; question.len()];
+        stream.read_exact(&mut heard).unwrap();
+        assert_eq!(String::from_utf8_lossy(&heard), *question);
+    }
+}
+
+#[test]
+fn starttls_in_every_protocol() {
+    let greetings: [(&str, fn(&mut TcpStream)); 5] = [
+        ("smtp", |stream| {
+            speak(
+                stream,
+                &[
+                    ("220-mail\r\n220 ready\r\n", "EHLO renewd.invalid\r\n"),
+                    ("250-mail\r\n250-SIZE 10\r\n250 STARTTLS\r\n", "STARTTLS\r\n"),
+                    ("220 go on\r\n", ""),
+                ],
+            );
+        }),
+        ("imap", |stream| {
+            speak(stream, &[("* OK ready\r\n", "a STARTTLS\r\n"), ("* BYE not yet\r\na OK go on\r\n", "")]);
+        }),
+        ("pop3", |stream| speak(stream, &[("+OK ready\r\n", "STLS\r\n"), ("+OK go on\r\n", "")])),
+        ("postgres", |stream| {
+            let mut heard = [0; 8];
+            stream.read_exact(&mut heard).unwrap();
+            assert_eq!(heard, [0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f]);
+            stream.write_all(b"S").unwrap();
+        }),
+        ("ldap", |stream| {
+            let mut heard = [0; 31];
+            stream.read_exact(&mut heard).unwrap();
+            assert_eq!(&heard[9..], b"1.3.6.1.4.1.1466.20037");
+            stream.write_all(&[0x30, 0x0c, 2, 1, 1, 0x78, 7, 0x0a, 1, 0, 4, 0, 4, 0]).unwrap();
+        }),
+    ];
+    for (protocol, greeting) in greetings {
+        let host = Host::with_www();
+        let server = Server::start(host.live("www"), Some(greeting));
+        host.entry("www", &format!("probe = {{ address = \"{}\", starttls = \"{protocol}\" }}\n", server.address));
+        assert_eq!(host.says(&["once"]).code, 1, "{protocol}");
+        server.load();
+        let said = host.says(&["once"]);
+        assert_eq!((said.code, said.err.contains("ERROR")), (0, false), "{protocol}: {}", said.err);
+    }
+}
+
+#[test]
+fn the_operator_goes_back_and_the_certificate_is_held_there() {
+    let mut host = Host::with_www();
+    let ran = host.path("ran");
+    let script = format!("readlink $RENEWD_LIVE_DIR >> {}", ran.display());
+    host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\n"));
+    assert_eq!(host.says(&["once"]).code, 0);
+    let said = host.says(&["rollback", "www"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("there is no older generation"), "{}", said.err);
+    let old = host.live_serial("www");
+    host.start();
+    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    host.until("it is replaced", || {
+        (host.certificate("www")["generation"] == 2 && host.certificate("www")["state"] == "valid").then_some(())
+    });
+    let said = host.says(&["rollback", "www"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.contains("generation 1 is live again instead of 2"), "{}", said.out);
+    let www = host.wait_state("www", "held");
+    assert!(www["reason"].as_str().unwrap().contains("generation 1 is held"), "{www}");
+    assert_eq!(host.live_serial("www"), old);
+    host.until("the hook ran for the old one", || host.read(&ran).ends_with("2\n1\n").then_some(()));
+    assert_eq!(host.status()["problems"][0]["code"], "certificate-held");
+    assert_eq!(host.end(Signal::TERM), Some(0));
+    host.start();
+    host.wait_state("www", "held");
+    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    host.wait_state("www", "valid");
+    assert_eq!(host.certificate("www")["generation"], 3);
+    assert_eq!(host.end(Signal::TERM), Some(0));
+    let said = host.says(&["rollback", "www"]);
+    assert_eq!(said.code, 0, "without the daemon: {}", said.err);
+    assert!(said.out.contains("generation 2 is live again instead of 3"), "{}", said.out);
+    assert_eq!(host.submissions(), 3);
+}
+
+#[test]
+fn a_hook_that_fails_brings_the_old_certificate_back_by_itself() {
+    let host = Host::with_www();
+    let script = "[ $(basename $(readlink $RENEWD_LIVE_DIR)) = 1 ]";
+    host.entry(
+        "www",
+        &format!(
+            "rollback = true\nhooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\nmin_interval = \"0s\"\n"
+        ),
+    );
+    assert_eq!(host.says(&["once"]).code, 0);
+    let old = host.live_serial("www");
+    assert_eq!(host.says(&["renew", "www"]).code, 1);
+    let www = host.certificate("www");
+    assert_eq!((www["state"].as_str(), www["generation"].as_u64()), (Some("failing"), Some(1)), "{www}");
+    assert!(www["reason"].as_str().unwrap().contains("generation 1 is live, and 2 is tried again at"), "{www}");
+    assert_eq!(host.live_serial("www"), old);
+    assert_eq!(host.says(&["once"]).code, 1);
+    assert_eq!(host.submissions(), 2, "nothing is asked for anew");
+}

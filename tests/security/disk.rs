@@ -1,0 +1,111 @@
+//! Tricks with links in the folders that renewd writes to, on the real file system.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+use std::path::Path;
+
+use renewd::store::disk::{Disk as _, Perms};
+use renewd::store::real_disk::RealDisk;
+use renewd::store::replace;
+
+use crate::Targets;
+use crate::host::Host;
+
+const KEPT: &[u8] = b"belongs to somebody else";
+
+/// A folder with a file that nothing here may touch.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("victim"), KEPT).unwrap();
+    folder
+}
+
+#[track_caller]
+fn untouched(victim: &Path) {
+    assert_eq!(fs::read(victim).unwrap(), KEPT, "{}", victim.display());
+}
+
+#[test]
+fn a_name_that_is_taken_is_never_opened() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    symlink(path("victim"), path("link")).unwrap();
+    symlink(path("nothing"), path("dangling")).unwrap();
+    fs::hard_link(path("victim"), path("hard")).unwrap();
+    for name in ["link", "dangling", "hard"] {
+        let refused = RealDisk.create(&path(name), Perms::PRIVATE).err().map(|error| error.kind());
+        assert_eq!(refused, Some(std::io::ErrorKind::AlreadyExists), "{name}");
+    }
+    assert!(RealDisk.append(&path("link")).is_err() && RealDisk.overwrite(&path("link"), b"x").is_err());
+    assert!(RealDisk.read(&path("link"), 100).is_err(), "a key is not read through a symlink");
+    untouched(&path("victim"));
+    assert!(!path("nothing").exists());
+}
+
+/// Between the check and the rename somebody puts a link in the target's place: it is replaced, what it names is not.
+#[test]
+fn a_target_that_becomes_a_link_is_replaced_and_not_followed() {
+    for hard in [false, true] {
+        let folder = folder();
+        let (target, victim) = (folder.path().join("target"), folder.path().join("victim"));
+        let staged = replace::stage(&RealDisk, &target, b"new", Perms::PRIVATE).unwrap();
+        if hard {
+            fs::hard_link(&victim, &target).unwrap()
+        } else {
+            symlink(&victim, &target).unwrap()
+        }
+        staged.switch(&RealDisk).unwrap();
+        untouched(&victim);
+        let metadata = fs::symlink_metadata(&target).unwrap();
+        assert!(metadata.is_file() && metadata.nlink() == 1 && metadata.mode() & 0o7777 == 0o600, "hard: {hard}");
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+    }
+}
+
+/// What an attacker makes look like a left-over is removed itself, never what it points at.
+#[test]
+fn what_is_swept_and_removed_is_never_followed() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("other")).unwrap();
+    fs::write(path("other/file"), KEPT).unwrap();
+    let planted = [replace::beside(&path("target")), replace::beside(&path("target"))];
+    symlink(path("other"), &planted[0]).unwrap();
+    symlink(path("victim"), &planted[1]).unwrap();
+    fs::create_dir(path("old")).unwrap();
+    symlink(path("other"), path("old/folder")).unwrap();
+    symlink(path("victim"), path("old/key")).unwrap();
+    replace::sweep(&RealDisk, &path("target"));
+    replace::remove_tree(&RealDisk, &path("old")).unwrap();
+    assert!(planted.iter().all(|path| fs::symlink_metadata(path).is_err()) && !path("old").exists());
+    untouched(&path("victim"));
+    untouched(&path("other/file"));
+}
+
+/// With the real binary: nothing is asked for, nothing is written, and the message says why.
+#[test]
+fn a_target_below_somebody_elses_folder_is_refused_before_anything_is_asked_for() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can give a folder away");
+        return;
+    }
+    let (host, targets) = (Host::with_www(), Targets::new());
+    fs::create_dir(targets.path("theirs")).unwrap();
+    chown(targets.path("theirs"), Some(65534), Some(65534)).unwrap();
+    fs::create_dir(targets.path("ours")).unwrap();
+    symlink("/etc/hostname", targets.path("ours/link.key")).unwrap();
+    symlink(targets.path("theirs"), targets.path("ours/folder")).unwrap();
+    let cases = [
+        ("theirs/a.key", "belongs to user 65534"),
+        ("ours/link.key", "it is a symlink"),
+        ("ours/folder/a.key", "is a symlink"),
+    ];
+    for (target, why) in cases {
+        host.entry("www", &format!("[certificate.files]\nprivate_key = {:?}\n", targets.path(target)));
+        let said = host.says(&["renew", "www"]);
+        let told = format!("{}{}", said.err, host.certificate("www"));
+        assert!(said.code == 1 && told.contains(why), "{target}: {told}");
+        assert_eq!(host.submissions(), 0, "{target}");
+    }
+    assert_eq!(fs::read_dir(targets.path("theirs")).unwrap().count(), 0, "something was written");
+}

@@ -1,0 +1,53 @@
+//! What a hook is given: its arguments as they are written, a clean environment, and no open file of renewd's.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::host::Host;
+use crate::renewd;
+
+#[test]
+fn a_hook_has_a_clean_environment_and_no_shell_sees_its_arguments() {
+    let host = Host::with_www();
+    // Whatever a shell would make of it, it is the name of a folder.
+    let odd = "x'\"; touch pwned; $(touch pwned) `touch pwned` $HOME *";
+    fs::create_dir(host.path(odd)).unwrap();
+    let target = host.path(odd).display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+    host.entry(
+        "www",
+        &format!(
+            "hooks = [\"tell\"]\n[hook.tell]\n\
+             command = [\"/usr/bin/cp\", \"/proc/self/environ\", \"/proc/self/cmdline\", \"{target}\"]\n"
+        ),
+    );
+    let mut once = renewd(&host);
+    once.arg("once").env("SECRET", "s").env("LD_LIBRARY_PATH", "/nowhere").env("NOTIFY_SOCKET", "/nowhere");
+    once.env("CREDENTIALS_DIRECTORY", "/nowhere").env("HOME", "/root").env("BASH_ENV", "/nowhere").env("IFS", "x");
+    let output = once.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let environment = host.read(&host.path(odd).join("environ"));
+    let names: BTreeSet<&str> =
+        environment.split_terminator('\0').map(|variable| variable.split('=').next().unwrap()).collect();
+    let expected = ["LANG", "PATH", "RENEWD_LIVE_DIR", "RENEWD_NAME", "RENEWD_NAMES"];
+    assert_eq!(names, BTreeSet::from(expected), "{environment}");
+    let arguments = host.read(&host.path(odd).join("cmdline"));
+    assert_eq!(arguments.split_terminator('\0').next_back(), Some(host.path(odd).display().to_string().as_str()));
+    assert!(!host.path("pwned").exists() && !std::path::Path::new("/pwned").exists());
+}
+
+/// Neither the journal, the lock, a key nor the connection to the API is open in a hook.
+#[test]
+fn a_hook_inherits_no_open_file() {
+    let mut host = Host::with_www();
+    let files = host.path("files");
+    let script = format!("/bin/ls -l /proc/self/fd > {}", files.display());
+    host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\n"));
+    host.start();
+    host.wait_state("www", "valid");
+    let open = host.read(&files);
+    let open: Vec<&str> = open.lines().filter_map(|line| Some(line.split_once(" -> ")?.1)).collect();
+    let own = |file: &&str| file.contains("/dev/null") || file.starts_with("pipe:") || file.starts_with("/proc/");
+    assert!(open.len() >= 3, "{open:?}");
+    let strange: Vec<_> = open.iter().filter(|file| !own(file) && **file != files.display().to_string()).collect();
+    assert!(strange.is_empty(), "{strange:?}");
+}

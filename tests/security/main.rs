@@ -1,0 +1,51 @@
+//! Who can do what: a test for each claim of the README that no other test shows, with the real binary and the real file
+//! system.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod disk;
+mod environment;
+mod first_byte;
+mod hooks;
+#[path = "../daemon/host.rs"]
+#[expect(dead_code, reason = "the tests of the daemon use more of it")]
+mod host;
+mod secrets;
+#[path = "../simulator/mod.rs"]
+mod simulator;
+mod socket;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use host::Host;
+
+/// The binary with the configuration of `host`, for those who start it in their own way.
+fn renewd(host: &Host) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_renewd"));
+    command.arg("--config").arg(host.path("renewd.toml")).env_remove("RUST_LOG");
+    command
+}
+
+/// A folder for targets of which every ancestor is safe, which the usual temporary folder is not.
+struct Targets(TempDir);
+
+impl Targets {
+    fn new() -> Self {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        Self(tempfile::Builder::new().prefix("targets-").tempdir_in(base).unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}

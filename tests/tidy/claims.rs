@@ -1,0 +1,70 @@
+//! What the README claims is shown: the tests that its tables name are there, and each row names one.
+
+use std::fs;
+
+use crate::root;
+
+/// Every `tests/FILE.rs: NAME`, and every other file below `tests`, that a text names in backticks.
+fn named(text: &str) -> Vec<(String, Option<String>)> {
+    let quoted =
+        text.split('`').skip(1).step_by(2).filter(|part| part.starts_with("tests/") || part.starts_with("src/"));
+    let named = |part: &str| match part.split_once(": ") {
+        Some((file, name)) => (file.to_owned(), Some(name.to_owned())),
+        None => (part.to_owned(), None),
+    };
+    quoted.map(named).collect()
+}
+
+/// Whether a file holds a test of this name, or a macro's list of tests does.
+fn holds(code: &str, name: &str) -> bool {
+    let is_test = |before: &str| {
+        let lines = before.lines().rev().skip(1).take_while(|line| line.trim_start().starts_with("#["));
+        lines.into_iter().any(|line| line.contains("test]"))
+    };
+    let written = code.match_indices(&format!("fn {name}(")).any(|(at, _)| is_test(&format!("{}.", &code[..at])));
+    let listed = code.lines().filter_map(|line| line.strip_prefix("each!(")?.strip_suffix(");"));
+    written || listed.flat_map(|names| names.split(' ')).any(|listed| listed == name)
+}
+
+fn missing(text: &str) -> Vec<String> {
+    let is_missing = |(file, name): &(String, Option<String>)| {
+        let code = fs::read_to_string(root().join(file)).unwrap_or_default();
+        code.is_empty() || name.as_ref().is_some_and(|name| !holds(&code, name))
+    };
+    named(text)
+        .into_iter()
+        .filter(is_missing)
+        .map(|(file, name)| format!("{file}: {}", name.unwrap_or_default()))
+        .collect()
+}
+
+/// The rows of a table below a heading of the README.
+fn rows(heading: &str) -> Vec<String> {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, section) = readme.split_once(&format!("## {heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    section.lines().filter(|line| line.starts_with("| ")).skip(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_row_of_the_readme_names_tests_that_exist() {
+    for (heading, least) in [("What happens when …", 25), ("Who can do what", 19)] {
+        let rows = rows(heading);
+        assert!(rows.len() >= least, "{heading}: {}", rows.len());
+        let silent: Vec<&String> = rows.iter().filter(|row| named(row).is_empty()).collect();
+        assert!(silent.is_empty(), "no test shows {silent:#?}");
+    }
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let missing = missing(&readme);
+    assert!(missing.is_empty(), "named in the README and not there: {missing:#?}");
+}
+
+#[test]
+fn a_name_without_a_test_is_seen() {
+    assert!(missing("`tests/tidy/claims.rs: a_name_without_a_test_is_seen`, `tests/fuzz/main.rs: gate`").is_empty());
+    for bad in
+        ["tests/tidy/claims.rs: missing", "tests/tidy/claims.rs: nobody", "tests/none.rs: gate", "tests/none.txt"]
+    {
+        assert_eq!(missing(&format!("`{bad}`")).len(), 1, "{bad}");
+    }
+}
