@@ -18,7 +18,10 @@ mod disk;
 #[allow(dead_code, reason = "the daemon's tests use the rest of it")]
 #[path = "../daemon/host.rs"]
 mod host;
+mod hostile;
+mod journal;
 mod kill;
+mod load;
 mod lost;
 mod process;
 mod reader;
