@@ -17,6 +17,7 @@ use renewd::core::reading::Reading;
 use renewd::core::record::Record;
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
+use renewd::core::window::Deploy;
 use renewd::pki::certificate::certificates;
 use renewd::pki::key::PrivateKey;
 use renewd::pki::leaf;
@@ -109,6 +110,7 @@ impl Daemon {
                 reading: &reading,
                 record: &self.record,
                 surroundings: &surroundings,
+                deploy: Deploy::Open,
                 now: self.now,
             };
             let decision = decide(&world);
@@ -136,7 +138,10 @@ impl Daemon {
     fn perform(&mut self, effect: Effect) -> Result<Outcome, Failure> {
         let (layout, name) = (layout(), self.entry.name.clone());
         match effect {
-            Effect::CheckRoom | Effect::CheckStatus(_) => Ok(Outcome::Done),
+            // The entry has no probe and no way back.
+            Effect::CheckRoom | Effect::CheckStatus(_) | Effect::Probe | Effect::RollBack(_) | Effect::Switch(_) => {
+                Ok(Outcome::Done)
+            }
             Effect::MakeKey { attempt, .. } => {
                 self.key = Some(attempt);
                 if self.swap != Some(Swap::IntentBeforeKey) {

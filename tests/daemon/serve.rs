@@ -13,6 +13,9 @@ use tokio_rustls::rustls::{self, ServerConfig, ServerConnection};
 
 use crate::host::Host;
 
+/// What a server says before TLS.
+type Greeting = fn(&mut TcpStream);
+
 /// A server that serves what it was loaded with, until it is told to load anew.
 #[derive(Clone)]
 struct Server {
@@ -23,7 +26,7 @@ struct Server {
 
 impl Server {
     /// Speaks TLS at once, or first the words of a protocol.
-    fn start(live: PathBuf, greeting: Option<fn(&mut TcpStream)>) -> Self {
+    fn start(live: PathBuf, greeting: Option<Greeting>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self { address: listener.local_addr().unwrap(), live, loaded: Arc::default() };
         let own = server.clone();
@@ -132,7 +135,7 @@ fn speak(stream: &mut TcpStream, dialogue: &[(&str, &str)]) {
 
 #[test]
 fn starttls_in_every_protocol() {
-    let greetings: [(&str, fn(&mut TcpStream)); 5] = [
+    let greetings: [(&str, Greeting); 5] = [
         ("smtp", |stream| {
             speak(
                 stream,
