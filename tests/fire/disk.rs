@@ -136,7 +136,7 @@ fn a_read_only_state_directory_is_said_at_the_start() {
     }
     let host = Host::with_www();
     let state = Tmpfs::mount(&host.path("state"), "size=4m,mode=755");
-    assert_eq!(Process::start(&host, &[]).end(Signal::TERM), Some(0));
+    assert_eq!(host.says(&["once"]).code, 0);
     let before = host.submissions();
     state.remount("ro");
     let said = host.says(&["run"]);
