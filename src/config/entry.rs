@@ -35,6 +35,7 @@ pub(super) fn entry(own: &Spanned<EntryTable>, around: &Surroundings<'_>, sheet:
     place.own.check_targets(around.main, sheet);
     check_required(&table, &place, sheet);
     check_window(&table, &place, sheet);
+    check_deploy_window(&table, &place, sheet);
     check_hooks(&table, &place, around.hooks, sheet);
     check_files(&table, &place, sheet);
     let source = Source { file: sheet.label().to_owned(), line: sheet.line(place.header.start) };
@@ -94,6 +95,24 @@ fn check_window(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
     };
     let fault = Fault::new(format!("a window longer than the validity of {}", Span(validity)));
     sheet.refuse(span, fault.expected("a `renew_before` of at most the `validity`"));
+}
+
+/// A window that stays closed for longer than there is time to renew is met by luck alone.
+fn check_deploy_window(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+    let Some(hours) = &table.deploy_window else {
+        if let Some(zone) = &place.own.deploy_time_zone {
+            let fault = Fault::new("a time zone without a `deploy_window`");
+            sheet.refuse(zone.span(), fault.expected("a `deploy_window` beside it"));
+        }
+        return;
+    };
+    let closed = hours.get_ref().longest_closed();
+    let Some(window) = table.renew_before.as_ref().map(|window| window.get_ref().0) else { return };
+    if closed > window {
+        let fault = Fault::new(format!("the deploy window stays closed for up to {}", Span(closed)));
+        let fault = fault.expected(format!("one that opens within the `renew_before` of {}", Span(window)));
+        sheet.refuse(place.of(place.own.deploy_window.as_ref()), fault);
+    }
 }
 
 fn check_hooks(table: &EntryTable, place: &Place<'_>, known: &BTreeSet<HookName>, sheet: &mut Sheet<'_>) {
@@ -173,6 +192,7 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         deploy_window: deploy_window(table.deploy_window, table.deploy_time_zone),
         rollback: table.rollback.is_some_and(Spanned::into_inner),
         formats,
+        include_root: table.include_root.is_some_and(Spanned::into_inner),
         access: Access {
             owner: table.owner.map(account),
             group: table.group.map(account),
@@ -212,9 +232,15 @@ fn first(names: &Sans) -> Option<String> {
 /// The formats that are asked for, and those that a fixed file is a copy of.
 fn all_formats(table: &EntryTable) -> Vec<Format> {
     let files = table.files.as_ref().map(Spanned::get_ref);
-    let bundle = files.is_some_and(|files| files.bundle.is_some()).then_some(Format::Bundle);
-    let pkcs12 = files.is_some_and(|files| files.pkcs12.is_some()).then_some(Format::Pkcs12);
-    let all: BTreeSet<_> = formats(table).map(|format| *format.get_ref()).chain(bundle).chain(pkcs12).collect();
+    let of_target = |(key, _): (&str, &Spanned<AbsolutePath>)| match key {
+        "bundle" => Some(Format::Bundle),
+        "pkcs12" => Some(Format::Pkcs12),
+        "pkcs7" => Some(Format::Pkcs7),
+        "der" => Some(Format::Der),
+        _ => None,
+    };
+    let copied = files.into_iter().flat_map(FilesTable::targets).filter_map(of_target);
+    let all: BTreeSet<_> = formats(table).map(|format| *format.get_ref()).chain(copied).collect();
     all.into_iter().collect()
 }
 
@@ -237,7 +263,10 @@ fn fixed_files(files: FilesTable) -> FixedFiles {
         fullchain: path(files.fullchain),
         bundle: path(files.bundle),
         pkcs12: path(files.pkcs12),
+        pkcs7: path(files.pkcs7),
+        der: path(files.der),
         pkcs12_password_file: files.pkcs12_password_file.map(|path| path.into_inner().0),
+        pkcs12_encryption: files.pkcs12_encryption.map(Spanned::into_inner).unwrap_or_default(),
     }
 }
 

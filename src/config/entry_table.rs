@@ -17,7 +17,9 @@ use super::settings::Main;
 use super::sheet::Sheet;
 use super::subject::CommonName;
 use super::table::{Table, table};
-use crate::core::entry::{Format, Probe, RequestMethod, StartTls, SubjectFrom, Usage, Validity, Value};
+use crate::core::entry::{
+    Format, Pkcs12Encryption, Probe, RequestMethod, StartTls, SubjectFrom, Usage, Validity, Value,
+};
 use crate::core::key::KeyType;
 use crate::core::name::{CertName, HookName, ProfileRef};
 use crate::core::subject::Subject;
@@ -51,6 +53,7 @@ table! {
     deploy_time_zone: ZoneName,
     rollback: bool,
     formats: Vec<Spanned<Format>>,
+    include_root: bool,
     owner: Account,
     group: Account,
     key_mode: KeyMode,
@@ -105,7 +108,10 @@ table! {
     fullchain: AbsolutePath,
     bundle: AbsolutePath,
     pkcs12: AbsolutePath,
+    pkcs7: AbsolutePath,
+    der: AbsolutePath,
     pkcs12_password_file: SecretPath,
+    pkcs12_encryption: Pkcs12Encryption,
 }
 
 impl FilesTable {
@@ -118,6 +124,8 @@ impl FilesTable {
             ("fullchain", &self.fullchain),
             ("bundle", &self.bundle),
             ("pkcs12", &self.pkcs12),
+            ("pkcs7", &self.pkcs7),
+            ("der", &self.der),
         ]
         .into_iter()
         .filter_map(|(key, path)| Some((key, path.as_ref()?)))

@@ -2,7 +2,7 @@
 
 use super::problem::{Fault, quoted};
 use super::read::{FromText, listed, not_a_name, one_of};
-use crate::core::entry::{Format, RequestMethod, StartTls, SubjectFrom, Usage};
+use crate::core::entry::{Format, Pkcs12Encryption, RequestMethod, StartTls, SubjectFrom, Usage};
 use crate::core::key::KeyType;
 use crate::core::name::{CertName, HookName, InvalidName, ProfileRef};
 
@@ -31,6 +31,7 @@ words! {
         "postgres" => Self::Postgres,
         "ldap" => Self::Ldap,
     }
+    Pkcs12Encryption { "aes256" => Self::Aes256, "legacy-3des" => Self::Legacy3des, }
     Format { "bundle" => Self::Bundle, "pkcs12" => Self::Pkcs12, "pkcs7" => Self::Pkcs7, "der" => Self::Der, }
 }
 

@@ -203,9 +203,17 @@ impl<'a> World<'a> {
         let main = match (self.disk_trouble(), &self.record.request) {
             (Some(choice), _) => choice,
             (None, Some(request)) => self.go_on(request, schedule),
-            (None, None) => self.renew_or_keep(schedule),
+            (None, None) => self.renewed_elsewhere().unwrap_or_else(|| self.renew_or_keep(schedule)),
         };
         if main.0 == Action::Wait { self.upkeep(main) } else { main }
+    }
+
+    /// What somebody else put in place of the installed set, and ends later, is judged before anything is asked for:
+    /// taken over, or put back.
+    fn renewed_elsewhere(&self) -> Option<Choice> {
+        let installed = self.observed.installed().filter(|installed| installed.renewed_elsewhere)?;
+        let what = installed.drift.first()?;
+        Some(self.act(Action::Repair, Reason::Drifted(what.clone())))
     }
 
     fn renew_or_keep(&self, schedule: Option<&Schedule>) -> Choice {
@@ -393,8 +401,8 @@ impl<'a> World<'a> {
 
     /// Starts a new request, unless something stands against it.
     fn start(&self, cause: Cause) -> Choice {
-        if let Some(choice) = self.stopped() {
-            return choice;
+        if let Some(choice) = self.stopped(&cause) {
+            return self.look_whether_revoked(&choice).unwrap_or(choice);
         }
         if let Some(choice) = self.obstacle() {
             return choice;
@@ -407,11 +415,15 @@ impl<'a> World<'a> {
             Ok(wish) => wish,
             Err(failure) => return self.unfit(failure),
         };
+        let method = self.method(profile);
+        if let Some(choice) = self.look_before_renewing_again(&method) {
+            return choice;
+        }
         let submission = Submission {
             attempt: self.record.next_attempt(),
             prepared: false,
             look_up: false,
-            method: self.method(profile),
+            method,
             key: wish.key,
             expiring: cause.is_expiry(),
         };
@@ -420,8 +432,12 @@ impl<'a> World<'a> {
 
     /// What ended the last request: until the entry or the profile changes; after the gate, for a day; and what TLM
     /// refused for the sake of the installed certificate, until that one ends.
-    fn stopped(&self) -> Option<Choice> {
+    fn stopped(&self, cause: &Cause) -> Option<Choice> {
         let stop = self.record.stopped.as_ref()?;
+        let by_installed = matches!(stop.failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused);
+        if by_installed && *cause == Cause::Revoked {
+            return None;
+        }
         let same_profile =
             self.reading.profile.as_ref().is_none_or(|profile| profile.version() == stop.profile_version);
         if stop.asked != self.entry.asked() || !same_profile {
@@ -440,6 +456,27 @@ impl<'a> World<'a> {
         }
         let reason = Reason::Stopped { failure: stop.failure.clone(), until };
         Some(self.wait(reason, until.unwrap_or(self.now + LONGEST_WAIT)))
+    }
+
+    /// A certificate that TLM said was renewed already is asked about before it is renewed once more: the operator may
+    /// have revoked it, as the refusal told.
+    fn look_before_renewing_again(&self, method: &Method) -> Option<Choice> {
+        let (refused, at) = self.record.already_renewed.as_ref()?;
+        let Method::Renew { serial_number, .. } = method else { return None };
+        let seen = self.record.checked.as_ref().is_some_and(|checked| checked.at > *at)
+            || self.record.status_unread_at.is_some_and(|unread| unread > *at);
+        if seen || !self.surroundings.can_check || !refused.same(serial_number) {
+            return None;
+        }
+        Some(self.act(Action::CheckStatus(serial_number.clone()), Reason::CheckingStatus))
+    }
+
+    /// What the operator was told to do where TLM refuses for the sake of the installed certificate is to revoke it:
+    /// whether that was done is looked at as often as ever, and at once where a replacement was asked for.
+    fn look_whether_revoked(&self, stopped: &Choice) -> Option<Choice> {
+        let installed = self.observed.installed()?;
+        let due = self.check_at(installed).is_some_and(|at| at <= self.now);
+        due.then(|| self.act(Action::CheckStatus(installed.serial_number.clone()), stopped.1.clone()))
     }
 
     /// What stands against a submission for reasons of time, clock, journal or budget.

@@ -58,6 +58,9 @@ pub struct Entry {
     pub rollback: bool,
     /// More files in the generation.
     pub formats: Vec<Format>,
+    /// Whether the root stands at the end of each chain, where it is known.
+    #[serde(default)]
+    pub include_root: bool,
     /// Owner, group and modes of the files.
     pub access: Access,
     /// Copies at fixed paths.
@@ -383,8 +386,29 @@ pub struct FixedFiles {
     pub bundle: Option<PathBuf>,
     /// PKCS#12.
     pub pkcs12: Option<PathBuf>,
+    /// PKCS#7.
+    #[serde(default)]
+    pub pkcs7: Option<PathBuf>,
+    /// The leaf as DER.
+    #[serde(default)]
+    pub der: Option<PathBuf>,
     /// The file that holds the password of the PKCS#12 file.
     pub pkcs12_password_file: Option<PathBuf>,
+    /// How the PKCS#12 file is encrypted.
+    #[serde(default)]
+    pub pkcs12_encryption: Pkcs12Encryption,
+}
+
+/// How a PKCS#12 file is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pkcs12Encryption {
+    /// AES-256 and SHA-256.
+    #[default]
+    Aes256,
+    /// Triple DES and SHA-1, for readers that know nothing newer.
+    #[serde(rename = "legacy-3des")]
+    Legacy3des,
 }
 
 impl FixedFiles {
@@ -397,6 +421,8 @@ impl FixedFiles {
             ("fullchain", &self.fullchain),
             ("certificate", &self.certificate),
             ("chain", &self.chain),
+            ("pkcs7", &self.pkcs7),
+            ("der", &self.der),
         ]
         .into_iter()
         .filter_map(|(key, path)| path.as_ref().map(|path| (key, path)))

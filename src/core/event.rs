@@ -147,6 +147,19 @@ pub enum Event {
     },
     /// Files that had drifted were put back.
     Repaired,
+    /// What somebody else had renewed in the place of ours passed the gate, and is live.
+    Adopted {
+        /// The generation that `live` names.
+        generation: Generation,
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// Its fingerprint.
+        fingerprint: Digest,
+        /// Its end.
+        not_after: Timestamp,
+        /// The hooks that are owed for it.
+        hooks: Vec<HookName>,
+    },
     /// A hook exited with 0.
     HookDone {
         /// The hook.

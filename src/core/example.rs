@@ -44,6 +44,7 @@ pub(super) fn entry() -> Entry {
         deploy_window: None,
         rollback: false,
         formats: Vec::new(),
+        include_root: false,
         access: Access::default(),
         files: FixedFiles::default(),
         tags: Vec::new(),
@@ -90,6 +91,7 @@ pub(super) fn installed(lifetime: Duration) -> Installed {
         profile: Some(ProfileId("p".to_owned())),
         differs: None,
         drift: Vec::new(),
+        renewed_elsewhere: false,
     }
 }
 

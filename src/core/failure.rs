@@ -149,6 +149,8 @@ classes! {
     Disk = "disk", Disk;
     /// A target path may not be written to, by the rules for fixed paths.
     TargetRefused = "target-refused", Disk;
+    /// A password may not be used: others can read it, or it is none.
+    PasswordRefused = "password-refused", Disk;
     /// A hook did not exit with 0, or not in time.
     HookFailed = "hook-failed", Certificate;
     /// No older generation can be made live.

@@ -85,6 +85,8 @@ pub struct Installed {
     pub differs: Option<Text>,
     /// Files of the set, at fixed paths or in the generation, that are not as they should be.
     pub drift: Vec<Text>,
+    /// Whether somebody put a certificate that ends later in its place, which may pass the gate or not.
+    pub renewed_elsewhere: bool,
 }
 
 impl Installed {

@@ -118,6 +118,13 @@ pub enum Outcome {
         /// With this leaf.
         leaf: Box<Leaf>,
     },
+    /// In place of a repair, what somebody else had renewed is live.
+    Adopted {
+        /// As this generation.
+        generation: Generation,
+        /// With this leaf.
+        leaf: Box<Leaf>,
+    },
     /// What the addresses showed, compared with the certificate that is installed.
     Probed {
         /// The installed one's.
@@ -139,6 +146,8 @@ pub enum Outcome {
 pub enum Verdict {
     /// It may be installed.
     Accepted,
+    /// It may be installed; the root that the entry wants beside it did not come.
+    Rootless,
     /// It may be installed from this instant on.
     NotYetValid(Timestamp),
     /// It lacks only something that the entry can accept.
@@ -192,6 +201,7 @@ enum Phase {
     Issued(SerialNumber),
     AnswerRead { serial_number: SerialNumber, emergency: bool },
     Chain { emergency: bool },
+    Root { emergency: bool },
     Judged { fetched: Option<SerialNumber>, emergency: bool },
     Live,
     Recorded { forget: bool },
@@ -289,6 +299,8 @@ impl Protocol {
             Phase::Issued(serial) => self.judge(Some(serial), false),
             Phase::AnswerRead { serial_number, emergency } => self.judge(Some(serial_number), emergency),
             Phase::Chain { emergency } => self.fetched(outcome, emergency),
+            // The set is good without it: whatever came of it holds nothing back.
+            Phase::Root { emergency } => self.judge(None, emergency),
             Phase::Judged { fetched, emergency } => self.judged(outcome, fetched, emergency),
             Phase::Live => self.live(outcome),
             // While the end of the request is not on the disk, a crash would bring it back: the key stays.
@@ -297,7 +309,7 @@ impl Protocol {
                 self.go(Phase::Forgotten { record: true }, Effect::Forget { attempt: self.attempt })
             }
             Phase::Checked(serial_number) => self.checked(&outcome, serial_number),
-            Phase::Repaired => self.finish(Event::Repaired),
+            Phase::Repaired => self.repaired(outcome),
             Phase::Probed => self.probed(outcome),
             Phase::Back(from) => self.back(outcome, from),
             Phase::Forward(generation) => {
@@ -426,8 +438,13 @@ impl Protocol {
         let Outcome::Judged(verdict) = outcome else { return self.unexpected("the gate") };
         match (verdict, fetched) {
             // With a deploy window, whether it may be switched in now is decided anew.
-            (Verdict::Accepted, _) if self.job.entry.deploy_window.is_some() && !self.job.may_install => Next::End,
-            (Verdict::Accepted, _) => self.go(Phase::Live, Effect::Install { attempt }),
+            (Verdict::Accepted | Verdict::Rootless, _)
+                if self.job.entry.deploy_window.is_some() && !self.job.may_install =>
+            {
+                Next::End
+            }
+            (Verdict::Rootless, Some(serial)) => self.go(Phase::Root { emergency }, Effect::FetchChain(serial)),
+            (Verdict::Accepted | Verdict::Rootless, _) => self.go(Phase::Live, Effect::Install { attempt }),
             (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),
             (Verdict::Held(why), _) => self.finish(Event::Held { attempt, why, usages: self.job.entry.usages.clone() }),
             (Verdict::Refused(_), Some(serial)) => self.go(Phase::Chain { emergency }, Effect::FetchChain(serial)),
@@ -459,6 +476,21 @@ impl Protocol {
             hooks: self.job.entry.hooks.clone(),
         };
         self.conclude(event)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the files are as they should be")]
+    fn repaired(&mut self, outcome: Outcome) -> Next {
+        let event = match outcome {
+            Outcome::Adopted { generation, leaf } => Event::Adopted {
+                generation,
+                serial_number: leaf.serial_number,
+                fingerprint: leaf.fingerprint,
+                not_after: leaf.not_after,
+                hooks: self.job.entry.hooks.clone(),
+            },
+            _ => Event::Repaired,
+        };
+        self.finish(event)
     }
 
     /// A look that failed is no trouble of the certificate.
@@ -501,6 +533,7 @@ impl Phase {
                 | Self::Kept(_)
                 | Self::Issued(_)
                 | Self::Chain { .. }
+                | Self::Root { .. }
                 | Self::Checked(_)
                 | Self::Back(_)
                 | Self::Recorded { .. }

@@ -29,6 +29,8 @@ pub struct Record {
     pub submissions: Vec<Timestamp>,
     /// What stopped the certificate until the entry or the profile changes.
     pub stopped: Option<Stop>,
+    /// The certificate that TLM last said was renewed already, and when.
+    pub already_renewed: Option<(SerialNumber, Timestamp)>,
     /// The last check of the installed certificate's state at TLM.
     pub checked: Option<Checked>,
     /// When TLM could last not be asked for that state.
@@ -242,28 +244,16 @@ impl Record {
             Event::HookFailed { hook, generation, failure } => self.hook_failed(hook, *generation, failure, at),
             Event::Failed { failure } => self.fail(failure, at),
             Event::Repaired => self.disk = Trouble::default(),
+            Event::Adopted { generation, hooks, .. } => self.adopted(*generation, hooks, at),
             Event::StatusChecked { serial_number, revoked } => {
                 self.checked = Some(Checked { serial_number: serial_number.clone(), revoked: *revoked, at });
             }
             Event::StatusUnread => self.status_unread_at = Some(at),
-            Event::Probed { fingerprint, sights } => {
-                self.probe = Some(ProbeRecord::after(self.probe.as_ref(), *fingerprint, sights, at));
-            }
-            Event::HooksAgain { generation } => self.hooks_again(*generation, at),
-            Event::RolledBack { from, to, by, hooks } => {
-                let tries =
-                    self.rolled_back.as_ref().filter(|before| before.from == *from).map_or(0, |before| before.tries);
-                self.rolled_back =
-                    Some(RolledBack { from: *from, to: *to, at, by: *by, tries: tries + 1, forward: false });
-                self.owe(*to, hooks, at);
-            }
-            Event::RollbackRefused { from, .. } => self.rollback_refused = Some(*from),
-            Event::Forward { generation, hooks } => {
-                if let Some(rolled_back) = &mut self.rolled_back {
-                    rolled_back.forward = true;
-                }
-                self.owe(*generation, hooks, at);
-            }
+            Event::Probed { .. }
+            | Event::HooksAgain { .. }
+            | Event::RolledBack { .. }
+            | Event::RollbackRefused { .. }
+            | Event::Forward { .. } => self.deployed(at, event),
             Event::RenewalAsked { reissue } => {
                 self.renewal_asked = Some(at);
                 self.reissue = *reissue;
@@ -286,6 +276,32 @@ impl Record {
             | Event::Rejected { .. }
             | Event::Abandoned { .. } => self.advance(at, event),
             Event::LetGo | Event::Unknown => {}
+        }
+    }
+
+    /// Folds what happens to an installed set.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are folded above")]
+    fn deployed(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::Probed { fingerprint, sights } => {
+                self.probe = Some(ProbeRecord::after(self.probe.as_ref(), *fingerprint, sights, at));
+            }
+            Event::HooksAgain { generation } => self.hooks_again(*generation, at),
+            Event::RolledBack { from, to, by, hooks } => {
+                let tries =
+                    self.rolled_back.as_ref().filter(|before| before.from == *from).map_or(0, |before| before.tries);
+                self.rolled_back =
+                    Some(RolledBack { from: *from, to: *to, at, by: *by, tries: tries + 1, forward: false });
+                self.owe(*to, hooks, at);
+            }
+            Event::RollbackRefused { from, .. } => self.rollback_refused = Some(*from),
+            Event::Forward { generation, hooks } => {
+                if let Some(rolled_back) = &mut self.rolled_back {
+                    rolled_back.forward = true;
+                }
+                self.owe(*generation, hooks, at);
+            }
+            _ => {}
         }
     }
 
@@ -332,6 +348,7 @@ impl Record {
             | Event::KeyForgotten { .. }
             | Event::Installed { .. }
             | Event::Repaired
+            | Event::Adopted { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::Failed { .. }
@@ -393,6 +410,11 @@ impl Record {
         {
             self.abandoned.insert(request.attempt, at);
         }
+        if failure.class == FailureClass::AlreadyRenewed
+            && let Some(Request { method: Method::Renew { serial_number, .. }, .. }) = &self.request
+        {
+            self.already_renewed = Some((serial_number.clone(), at));
+        }
         if matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused) {
             return self.stop(failure.clone(), at);
         }
@@ -450,6 +472,18 @@ impl Record {
         self.renewal_asked = None;
         self.reissue = false;
         self.trouble = Trouble::default();
+        self.live(generation, hooks, at);
+    }
+
+    /// A request in flight stays: it was asked for, and what it brings may be newer still.
+    fn adopted(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
+        if self.request.is_none() {
+            self.trouble = Trouble::default();
+        }
+        self.live(generation, hooks, at);
+    }
+
+    fn live(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         self.disk = Trouble::default();
         self.rolled_back = None;
         self.owe(generation, hooks, at);

@@ -40,6 +40,7 @@ impl FailureClass {
             Self::DiskPermission => "give the service's user the permission",
             Self::Disk => "check the file system",
             Self::TargetRefused => "name another target, or mend what the message says of its folders",
+            Self::PasswordRefused => "mend the password file as the message says",
             Self::HookFailed => "mend what the hook printed; it runs again by itself",
             Self::NoWayBack => {
                 "mend the hook: the new certificate stays live; `renewd rollback --force` takes an ended one"

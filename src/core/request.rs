@@ -1,6 +1,6 @@
 //! What a request to TLM says: composed from entry and profile, with every reason why it may not be sent.
 
-use super::entry::{Entry, Format, SubjectFrom, Validity};
+use super::entry::{Entry, SubjectFrom, Validity};
 use super::failure::{Failure, FailureClass};
 use super::key::KeyType;
 use super::profile::{Origin, Profile, ProfileAttribute};
@@ -37,9 +37,6 @@ pub fn compose(entry: &Entry, profile: &Profile) -> Result<Wish, Failure> {
     }
     if entry.validity.is_some() && !profile.allows_validity {
         misfits.push("the profile allows no validity of the request's own: remove `validity`".to_owned());
-    }
-    if entry.formats.iter().any(|format| matches!(format, Format::Pkcs12 | Format::Pkcs7)) {
-        misfits.push("this version writes no PKCS#12 and no PKCS#7 files: remove `pkcs12` and `pkcs7`".to_owned());
     }
     if !misfits.is_empty() {
         let message = format!("{} does not fit profile {:?}: {}", entry.source, profile.name, misfits.join("; "));

@@ -260,6 +260,9 @@ fn log_event(entry: &event::Entry) {
             tracing::error!(code = "request-rejected", "rejected by an administrator: {why}")
         }
         Event::Repaired => tracing::info!("files put back as they should be"),
+        Event::Adopted { generation, serial_number, not_after, .. } => {
+            tracing::warn!(%generation, %serial_number, "somebody else renewed it: taken over; valid until {not_after}");
+        }
         Event::StatusChecked { revoked: true, .. } => {
             tracing::error!("TLM says that the certificate is revoked")
         }

@@ -25,9 +25,11 @@ use crate::pki::certificate::{Certificate, certificates};
 use crate::pki::csr;
 use crate::pki::gate::{self, Candidate, Demand};
 use crate::pki::key::PrivateKey;
-use crate::store::generation::{KEY, NewSet};
+use crate::store::content::KEY;
+use crate::store::generation::NewSet;
+use crate::store::repair::{Repaired, Terms};
 use crate::store::rollback::{self, Wanted};
-use crate::store::{fixed, generation, pending};
+use crate::store::{fixed, generation, pending, repair};
 
 use super::context::Context;
 use super::message::{Function, Message};
@@ -123,10 +125,7 @@ impl<T: Tlm> Bench<T> {
                 self.context.blocking(move |c| pending::forget(&*c.disk, &c.layout, &name, attempt)).await?;
                 Ok(Outcome::Done)
             }
-            Effect::Repair => {
-                self.context.blocking(move |c| generation::repair(&*c.disk, &c.layout, &c.ground, &entry)).await?;
-                Ok(Outcome::Done)
-            }
+            Effect::Repair => self.repair().await,
             Effect::Probe => Ok(self.probe().await),
             Effect::RollBack(from) => {
                 let (now, revoked) = (self.context.clock.now(), self.revoked.clone());
@@ -360,7 +359,9 @@ impl<T: Tlm> Bench<T> {
         let thumbprint = self.thumbprint_of_leaf();
         let api = self.context.api();
         let formats = self.call(Function::Details, api.formats(&serial, thumbprint.as_deref())).await?;
-        self.answer.extend(formats.chain);
+        // What is good already is not spoilt by more.
+        let is_wanted = |text: &String| self.set.is_none() || certificates(text).is_ok();
+        self.answer.extend(formats.chain.into_iter().filter(is_wanted));
         Ok(Outcome::Done)
     }
 
@@ -405,13 +406,7 @@ impl<T: Tlm> Bench<T> {
         must_outlive: Option<Timestamp>,
         now: Timestamp,
     ) -> gate::Verdict {
-        let issuers: Vec<Certificate> = self
-            .profile
-            .iter()
-            .flat_map(|profile| &profile.issuers)
-            .filter_map(|text| certificates(text).ok())
-            .flatten()
-            .collect();
+        let issuers = self.issuers();
         let wish = self.profile.as_ref().and_then(|profile| compose(&self.entry, profile).ok());
         let mut subject = wish.map_or_else(|| self.entry.subject.clone(), |wish| wish.subject);
         subject.remove(&subject::SubjectAttribute::CommonName);
@@ -435,8 +430,30 @@ impl<T: Tlm> Bench<T> {
         for remark in &set.remarks {
             tracing::info!("{remark}");
         }
+        let lacks_root = self.entry.include_root && set.root.is_none();
         self.set = Some(set);
-        Verdict::Accepted
+        if lacks_root { Verdict::Rootless } else { Verdict::Accepted }
+    }
+
+    async fn repair(&self) -> Result<Outcome, Failure> {
+        let (entry, issuers, now) = (Arc::clone(&self.entry), self.issuers(), self.context.clock.now());
+        let repaired = self
+            .context
+            .blocking(move |c| {
+                let terms = Terms { issuers: &issuers, keep: c.keep_generations, now };
+                repair::repair(&*c.disk, &c.layout, &c.ground, &entry, &terms)
+            })
+            .await?;
+        Ok(match repaired {
+            Repaired::PutBack => Outcome::Done,
+            Repaired::Adopted { generation, leaf } => Outcome::Adopted { generation, leaf },
+        })
+    }
+
+    /// The CA certificates that the profile shows.
+    fn issuers(&self) -> Vec<Certificate> {
+        let shown = self.profile.iter().flat_map(|profile| &profile.issuers);
+        shown.filter_map(|text| certificates(text).ok()).flatten().collect()
     }
 
     async fn install(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
@@ -446,6 +463,9 @@ impl<T: Tlm> Bench<T> {
             (None, Some(profile)) => profile.id.clone(),
             (None, None) => return Err(Failure::new(FailureClass::Internal, "a set without a profile")),
         };
+        if self.entry.include_root && set.root.is_none() {
+            tracing::warn!("neither TLM nor the profile shows the root: the chains are written without it");
+        }
         let entry = Arc::clone(&self.entry);
         let held = self.key.take();
         let facts = Box::new(set.facts.clone());
@@ -460,6 +480,7 @@ impl<T: Tlm> Bench<T> {
                     leaf: &set.leaf,
                     facts: &set.facts,
                     chain: &set.chain,
+                    root: set.root.as_ref(),
                     key: &key,
                     attempt,
                     profile: &profile,

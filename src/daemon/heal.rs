@@ -170,6 +170,10 @@ impl Healer {
             if let Event::Installed { generation, not_after, .. } = &entry.event {
                 done = Some(format!("installed as generation {generation}, valid until {not_after}"));
             }
+            if let Event::Adopted { generation, not_after, .. } = &entry.event {
+                done =
+                    Some(format!("what somebody else renewed is now generation {generation}, valid until {not_after}"));
+            }
             if entry.event == Event::Repaired {
                 done = drift.as_ref().map(|what| format!("put back: {what}"));
             }

@@ -77,6 +77,7 @@ impl Metrics {
             | Event::KeyForgotten { .. }
             | Event::Installed { .. }
             | Event::Repaired
+            | Event::Adopted { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::Failed { .. }

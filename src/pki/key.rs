@@ -114,6 +114,11 @@ impl PrivateKey {
         &self.public
     }
 
+    /// The key as PKCS#8, in clear.
+    pub(super) fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
     /// Signs `message`; gives the algorithm and the signature.
     pub(super) fn sign(&self, message: &[u8]) -> Result<(AlgorithmIdentifier, Vec<u8>), KeyError> {
         let pair =

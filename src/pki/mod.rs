@@ -10,7 +10,11 @@ pub mod gate;
 pub mod key;
 pub mod leaf;
 mod name;
+#[cfg(test)]
+mod openssl;
 pub mod pem;
+pub mod pkcs12;
+pub mod pkcs7;
 mod signature;
 mod spki;
 #[cfg(test)]

@@ -10,10 +10,10 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
 
 use super::access::Ids;
+use super::content::{BUNDLE, CERT, CHAIN, Content, DER, FULLCHAIN, KEY, KEYSTORE, PKCS7};
 use super::disk::{Disk, Kind, Perms, Stat};
-use super::generation::{BUNDLE, CERT, CHAIN, Content, FULLCHAIN, KEY};
 use super::layout::Layout;
-use super::{disk_failure, replace};
+use super::{disk_failure, key_store, replace};
 
 /// Who the service is, and which folders are its own: targets must not lie there.
 #[derive(Clone, Debug)]
@@ -38,6 +38,9 @@ fn source(key: &str) -> Option<&'static str> {
         "fullchain" => Some(FULLCHAIN),
         "certificate" => Some(CERT),
         "chain" => Some(CHAIN),
+        "pkcs12" => Some(KEYSTORE),
+        "pkcs7" => Some(PKCS7),
+        "der" => Some(DER),
         _ => None,
     }
 }
@@ -97,9 +100,10 @@ fn is_as_wanted(disk: &dyn Disk, target: &Path, content: &Content, ids: &Ids) ->
 ///
 /// # Errors
 ///
-/// When a target is refused or a folder does not take the file.
+/// When a target is refused, a folder does not take the file, or a password cannot be used.
 pub fn check_room(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry) -> Result<(), Failure> {
     let ids = Ids::of(&entry.access)?;
+    key_store::check_password(disk, ground, entry)?;
     let home = layout.certificate(&entry.name);
     let pending = layout.pending_of(&entry.name);
     for (folder, mode) in [(&home, 0o755), (&layout.pending(), 0o700), (&pending, 0o700)] {
@@ -118,12 +122,7 @@ pub fn check_room(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Ent
 /// The names are the certificate's own, so that what a crash leaves is taken away by the next try.
 fn take_room(disk: &dyn Disk, name: &CertName, folder: &Path, perms: Perms) -> Result<(), Failure> {
     let room = folder.join(format!("room-{name}"));
-    replace::sweep(disk, &room);
-    let named = replace::beside(&room);
-    let bytes = vec![0; ROOM];
-    replace::stage(disk, &named, &bytes, perms)
-        .and_then(|staged| staged.switch(disk))
-        .and_then(|()| disk.remove_file(&named))
+    replace::rehearse(disk, &room, &vec![0; ROOM], perms)
         .map_err(|error| disk_failure("write a file in", folder, &error))
 }
 

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::entry::Asked;
+use crate::core::entry::{Asked, Entry, Pkcs12Encryption};
 use crate::core::name::{Attempt, Digest, ProfileId};
+use crate::pki::certificate::{Certificate, certificates};
+
+use super::disk::Perms;
 
 /// `manifest.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +25,26 @@ pub struct Manifest {
     pub fingerprint: Digest,
     /// The files, by name.
     pub files: BTreeMap<String, FileRecord>,
+    /// The root as PEM, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// Whether the root stands at the end of each chain.
+    #[serde(default)]
+    pub has_root: bool,
+    /// How the PKCS#12 file was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_store: Option<KeyStoreRecord>,
+}
+
+/// How a PKCS#12 file was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStoreRecord {
+    /// How it is encrypted.
+    pub encryption: Pkcs12Encryption,
+    /// The salt of the mark.
+    pub salt: [u8; 16],
+    /// What the password is known by.
+    pub mark: Digest,
 }
 
 /// A file of the generation, as it was written.
@@ -38,4 +61,19 @@ pub struct FileRecord {
 impl Manifest {
     /// The name of the file.
     pub const NAME: &'static str = "manifest.json";
+
+    /// For the service alone: it holds the mark of a password.
+    pub const PERMS: Perms = Perms::PRIVATE;
+
+    /// The root, where it is known.
+    #[must_use]
+    pub fn root(&self) -> Option<Certificate> {
+        certificates(self.root.as_deref()?).ok()?.into_iter().next()
+    }
+
+    /// Whether the entry wants the root in the chains, or out of them, and it is known.
+    #[must_use]
+    pub fn is_root_misplaced(&self, entry: &Entry) -> bool {
+        self.root.is_some() && self.has_root != entry.include_root
+    }
 }

@@ -2,10 +2,13 @@
 //! files. Everything goes through the [`disk::Disk`] port, so that a simulated disk can stand in.
 
 pub mod access;
+pub mod content;
 pub mod disk;
 pub mod fixed;
+mod foreign;
 pub mod generation;
 pub mod journal;
+pub mod key_store;
 pub mod layout;
 pub mod lock;
 pub mod manifest;
@@ -13,6 +16,7 @@ pub mod observe;
 pub mod pending;
 pub mod readings;
 pub mod real_disk;
+pub mod repair;
 pub mod replace;
 pub mod rollback;
 

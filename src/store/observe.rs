@@ -15,11 +15,13 @@ use crate::pki::key::PrivateKey;
 use crate::pki::leaf;
 
 use super::access::Ids;
+use super::content::{self, CHAIN, FULLCHAIN, KEY, KEYSTORE, holds_key};
 use super::disk::{Disk, Kind};
-use super::fixed;
-use super::generation::{self, FULLCHAIN, KEY, holds_key, live_generation, read_manifest};
+use super::generation::{live_generation, read_manifest};
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
+use super::repair::recorded;
+use super::{fixed, foreign, key_store};
 
 /// What stands against a usable set.
 enum Obstacle {
@@ -47,15 +49,48 @@ fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Ob
     let Some(generation) = generation else { return in_place(disk, entry) };
     let folder = layout.generation(&entry.name, generation);
     let manifest = read_manifest(disk, &folder).map_err(|error| unreadable(&folder.join(Manifest::NAME), &error))?;
-    let fullchain = folder.join(FULLCHAIN);
-    let (bytes, leaf) = read_leaf(disk, &fullchain)?;
-    let key = folder.join(KEY);
-    // A set that was edited is judged by its content: the manifest no longer speaks of it.
-    let known =
-        manifest.as_ref().filter(|manifest| manifest.fingerprint == leaf.fingerprint && is_recorded(manifest, &bytes));
-    check_key(disk, &key, &leaf, known.and_then(|manifest| manifest.files.get(KEY)))?;
-    let drift = drift(disk, entry, &folder, manifest.as_ref());
-    Ok(installed(entry, generation, leaf, known, drift))
+    let manifest = manifest.as_ref();
+    let (leaf, known) = match by_fullchain(disk, &folder, manifest) {
+        Ok((leaf, Some(known))) => (leaf, Some(known)),
+        edited => by_record(disk, &folder, manifest, edited)?,
+    };
+    let drift = drift(disk, entry, &folder, manifest);
+    let newest = if drift.is_empty() { None } else { foreign::newest_end(disk, layout, entry, generation) };
+    let renewed_elsewhere = newest.is_some_and(|newest| newest > leaf.not_after);
+    Ok(Installed { renewed_elsewhere, ..installed(entry, generation, leaf, known, drift) })
+}
+
+/// The set as fullchain and key have it, with the manifest where that speaks of it. A set that was edited is judged by
+/// its content.
+fn by_fullchain<'m>(
+    disk: &dyn Disk,
+    folder: &Path,
+    manifest: Option<&'m Manifest>,
+) -> Result<(Leaf, Option<&'m Manifest>), Obstacle> {
+    let (bytes, leaf) = read_leaf(disk, &folder.join(FULLCHAIN))?;
+    let known = manifest.filter(|manifest| manifest.fingerprint == leaf.fingerprint && is_recorded(manifest, &bytes));
+    check_key(disk, &folder.join(KEY), &leaf, known.and_then(|manifest| manifest.files.get(KEY)))?;
+    Ok((leaf, known))
+}
+
+/// The set as the manifest has it, where key, leaf and chain are left, in whichever files, and what was found in place
+/// of fullchain is no newer: that is put back.
+fn by_record<'m>(
+    disk: &dyn Disk,
+    folder: &Path,
+    manifest: Option<&'m Manifest>,
+    edited: Result<(Leaf, Option<&'m Manifest>), Obstacle>,
+) -> Result<(Leaf, Option<&'m Manifest>), Obstacle> {
+    let ours = |manifest: &'m Manifest| {
+        let leaf = leaf::read(recorded(disk, folder, manifest)?.first()?).ok()?;
+        check_key(disk, &folder.join(KEY), &leaf, manifest.files.get(KEY)).ok()?;
+        Some((leaf, Some(manifest)))
+    };
+    match (edited, manifest.and_then(ours)) {
+        (Ok((found, _)), Some(ours)) if found.not_after > ours.0.not_after => Ok((found, None)),
+        (_, Some(ours)) => Ok(ours),
+        (edited, None) => edited,
+    }
 }
 
 fn is_recorded(manifest: &Manifest, fullchain: &[u8]) -> bool {
@@ -86,6 +121,7 @@ fn installed(
         attempt: manifest.map(|manifest| manifest.attempt),
         differs,
         drift,
+        renewed_elsewhere: false,
         profile: manifest.map(|manifest| manifest.profile.clone()),
         serial_number: leaf.serial_number,
         fingerprint: leaf.fingerprint,
@@ -139,12 +175,18 @@ fn drift(disk: &dyn Disk, entry: &Entry, folder: &Path, manifest: Option<&Manife
     let Ok(ids) = Ids::with_default(&entry.access, service.uid, service.gid) else { return Vec::new() };
     let Some(manifest) = manifest else { return Vec::new() };
     let mut found = Vec::new();
-    for name in generation::names(entry) {
+    for name in content::names(entry) {
         let path = folder.join(name);
         match manifest.files.get(name) {
             Some(record) => found.extend(differs(disk, &path, record, &ids, holds_key(name), true)),
             None => found.push(Text::new(&format!("{} is not written yet", path.display()))),
         }
+    }
+    let say = |name: &str, what: String| Text::new(&format!("{}: {what}", folder.join(name).display()));
+    let key_store = manifest.key_store.and_then(|record| key_store::change(disk, entry, &record));
+    found.extend(key_store.map(|what| say(KEYSTORE, what)));
+    if manifest.is_root_misplaced(entry) {
+        found.push(say(CHAIN, "`include_root` changed".to_owned()));
     }
     for (target, source) in fixed::targets(&entry.files) {
         let record = manifest.files.get(source);

@@ -64,6 +64,18 @@ pub fn replace(disk: &dyn Disk, target: &Path, bytes: &[u8], perms: Perms) -> io
     disk.sync_dir(folder(target))
 }
 
+/// Does all that a replacement does, and leaves nothing: written, synced, renamed and removed, under names that the next
+/// try beside the same target sweeps away.
+///
+/// # Errors
+///
+/// Those of the system.
+pub fn rehearse(disk: &dyn Disk, target: &Path, bytes: &[u8], perms: Perms) -> io::Result<()> {
+    let named = beside(target);
+    Staged { target: named.clone(), ..stage(disk, target, bytes, perms)? }.switch(disk)?;
+    disk.remove_file(&named)
+}
+
 /// Points a symlink at `destination`, atomically and durably.
 ///
 /// # Errors

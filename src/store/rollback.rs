@@ -8,12 +8,12 @@ use crate::pki::certificate::certificates_in_file;
 use crate::pki::key::PrivateKey;
 use crate::pki::leaf;
 
+use super::content::{FULLCHAIN, KEY};
 use super::disk::Disk;
-use super::disk_failure;
 use super::fixed::Ground;
-use super::generation::{self, FULLCHAIN, KEY};
 use super::layout::Layout;
 use super::observe::FILE_LIMIT;
+use super::{disk_failure, generation, repair};
 
 /// Which older generation will do.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +71,7 @@ pub fn make_live(
     let folder = layout.generation(&entry.name, generation);
     disk.stat(&folder).map_err(|error| disk_failure("find", &folder, &error))?;
     generation::switch(disk, layout, &entry.name, generation)?;
-    generation::repair(disk, layout, ground, entry)
+    repair::put_back(disk, layout, ground, entry)
 }
 
 fn usable(

@@ -61,7 +61,7 @@ fn the_readme_lists_the_exit_code_of_a_missing_configuration() {
         let listed: Vec<i32> =
             codes.split(';').filter_map(|code| code.trim().split(' ').next()?.parse().ok()).collect();
         let mut call = vec!["--config", "/nonexistent/renewd.toml", command];
-        call.extend((command == "renew").then_some("www"));
+        call.extend(["renew", "rollback"].contains(&command).then_some("www"));
         let output = renewd(&call);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(listed.contains(&output.status.code().unwrap()), "{row}\n{:?} {said}", output.status);

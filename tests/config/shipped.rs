@@ -57,7 +57,19 @@ fn what_is_commented_out_can_be_made_active() {
 #[test]
 fn the_defaults_shown_for_entries_are_those_of_the_code() {
     let text = uncommented(&shipped("renewd.toml")).replace("client_identity_file", "#client_identity_file");
-    let examples = ["profile", "seat", "subject", "key", "validity", "renew_before", "usages", "owner", "group"];
+    let examples = [
+        "profile",
+        "seat",
+        "subject",
+        "key",
+        "validity",
+        "renew_before",
+        "usages",
+        "deploy_window",
+        "deploy_time_zone",
+        "owner",
+        "group",
+    ];
     let without_examples: String = text
         .lines()
         .filter(|line| !examples.iter().any(|key| line.starts_with(&format!("{key} ="))))

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use renewd::config::{FileContent, Main, parse_inventory_file, parse_main};
-use renewd::core::entry::{Format, StartTls, Validity, ValidityUnit};
+use renewd::core::entry::{Format, Pkcs12Encryption, StartTls, Validity, ValidityUnit};
 use renewd::core::hook::HookRun;
 use renewd::core::subject::SubjectAttribute;
 
@@ -79,6 +79,19 @@ fn an_entry_wins_over_the_defaults_and_tables_are_joined() {
     assert_eq!(two.files.pkcs12_password_file.as_deref(), Some(Path::new("/etc/p12")));
     assert_eq!(two.formats, [Format::Pkcs12], "a fixed file is a copy of a file in the generation");
     assert_eq!(content.inherited, main.hooks);
+}
+
+#[test]
+fn a_path_implies_its_format_and_aes_is_the_default() {
+    let text = "[[certificate]]\nname = \"a\"\nprofile = \"P\"\ncommon_name = \"a\"\nformats = [\"bundle\"]\n\
+                include_root = true\nfiles = { pkcs12 = \"/a\", pkcs7 = \"/b\", der = \"/c\", pkcs12_password_file = \"/d\" }\n";
+    let entry = file(&main(""), text).entries.remove(0);
+    assert_eq!(entry.formats, [Format::Bundle, Format::Pkcs12, Format::Pkcs7, Format::Der]);
+    assert_eq!((entry.include_root, entry.files.pkcs12_encryption), (true, Pkcs12Encryption::Aes256));
+    let paths: Vec<_> = entry.files.targets().map(|(key, path)| format!("{key} {}", path.display())).collect();
+    assert_eq!(paths, ["pkcs12 /a", "pkcs7 /b", "der /c"], "keys first");
+    let old = file(&main(""), &text.replace("\"/d\" }", "\"/d\", pkcs12_encryption = \"legacy-3des\" }"));
+    assert_eq!(old.entries[0].files.pkcs12_encryption, Pkcs12Encryption::Legacy3des);
 }
 
 #[test]

@@ -25,6 +25,7 @@ use renewd::store::fixed::Ground;
 use renewd::store::generation::{self, NewSet};
 use renewd::store::journal::{Content, Journal};
 use renewd::store::layout::Layout;
+use renewd::store::repair::{self, Repaired, Terms};
 use renewd::store::{observe, pending, replace};
 
 use crate::api::Mode;
@@ -179,10 +180,10 @@ impl Daemon {
                 pending::forget(&self.machine, &layout, &name, attempt)?;
                 Ok(Outcome::Done)
             }
-            Effect::Repair => {
-                generation::repair(&self.machine, &layout, &ground(), &self.entry)?;
-                Ok(Outcome::Done)
-            }
+            Effect::Repair => match repair::repair(&self.machine, &layout, &ground(), &self.entry, &terms())? {
+                Repaired::PutBack => Ok(Outcome::Done),
+                Repaired::Adopted { generation, leaf } => Ok(Outcome::Adopted { generation, leaf }),
+            },
         }
     }
 
@@ -284,7 +285,7 @@ impl Daemon {
         let Some((first, chain)) = found.split_first() else { return Err(forbidden()) };
         let facts = leaf::read(first).map_err(|error| Failure::new(FailureClass::Internal, error.to_string()))?;
         let profile = material::profile().id;
-        let set = NewSet { leaf: first, facts: &facts, chain, key: &key, attempt, profile: &profile };
+        let set = NewSet { leaf: first, facts: &facts, chain, root: None, key: &key, attempt, profile: &profile };
         let generation = generation::install(&self.machine, &layout, &ground(), &self.entry, &set, 1)?;
         Ok(Outcome::Installed { generation, leaf: Box::new(facts) })
     }
@@ -292,6 +293,10 @@ impl Daemon {
 
 fn forbidden() -> Failure {
     Failure::new(FailureClass::ApiForbidden, "this account may not")
+}
+
+pub fn terms() -> Terms<'static> {
+    Terms { issuers: &[], keep: 1, now: NOW }
 }
 
 fn surroundings() -> Surroundings {

@@ -6,12 +6,13 @@ use renewd::core::entry::{Entry, FixedFiles, Format};
 use renewd::core::event::Event;
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::observed::Observed;
+use renewd::store::content::BUNDLE;
 use renewd::store::disk::{Disk, Perms};
 use renewd::store::journal::Journal;
 use renewd::store::observe::observe;
-use renewd::store::{fixed, generation, replace};
+use renewd::store::{fixed, repair, replace};
 
-use crate::daemon::{Daemon, ground, layout};
+use crate::daemon::{Daemon, ground, layout, terms};
 use crate::disk::{Ignored, Machine, Point, Sync};
 use crate::material::{entry, sets, with_copies};
 use crate::points::require;
@@ -35,7 +36,7 @@ fn drift(machine: &Machine, entry: &Entry) -> Vec<String> {
 }
 
 fn repair(machine: &Machine, entry: &Entry) -> Result<(), Failure> {
-    generation::repair(machine, &layout(), &ground(), entry)
+    repair::repair(machine, &layout(), &ground(), entry, &terms()).map(drop)
 }
 
 fn put(machine: &Machine, path: &str) {
@@ -110,6 +111,24 @@ fn a_chain_that_was_cut_off_comes_back_from_the_other_files() {
     assert_eq!(drift(&machine, &entry()), Vec::<String>::new());
 }
 
+/// As long as the key and the recorded leaf and chain are somewhere, nothing has to be asked for.
+#[test]
+fn a_fullchain_that_is_gone_or_damaged_comes_back_from_the_other_files() {
+    let machine = installed(&entry());
+    let whole = machine.read(&live("fullchain.pem"), 1 << 20).unwrap();
+    for damage in [None, Some(b"no PEM".to_vec()), Some(sets()[1].answer().into_bytes())] {
+        machine.remove_file(&live("fullchain.pem")).unwrap();
+        if let Some(bytes) = damage {
+            put(&machine, live("fullchain.pem").to_str().unwrap());
+            machine.edit(&live("fullchain.pem"), &bytes);
+        }
+        assert_eq!(drift(&machine, &entry()).len(), 1);
+        repair(&machine, &entry()).unwrap();
+        assert_eq!(machine.read(&live("fullchain.pem"), 1 << 20).unwrap(), whole);
+        assert_eq!(drift(&machine, &entry()), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn owner_group_and_mode_are_the_services_own_where_the_entry_names_none() {
     let machine = installed(&entry());
@@ -144,7 +163,7 @@ fn a_bundle_alone_is_adopted() {
     let machine = Machine::with_folders(&["/var/lib", "/etc/tls"]);
     put(&machine, "/etc/tls/www.pem");
     assert!(matches!(observe(&machine, &layout(), &entry), Observed::Damaged(_)));
-    let bundle = sets()[1].files(&entry).into_iter().find(|file| file.name == generation::BUNDLE).unwrap();
+    let bundle = sets()[1].files(&entry).into_iter().find(|file| file.name == BUNDLE).unwrap();
     machine.edit(Path::new("/etc/tls/www.pem"), &bundle.bytes);
     let Observed::Installed(found) = observe(&machine, &layout(), &entry) else { panic!("it is not adopted") };
     assert_eq!((found.fingerprint, found.differs), (sets()[1].facts.fingerprint, None));

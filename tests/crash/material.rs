@@ -17,7 +17,7 @@ use renewd::core::time::Timestamp;
 use renewd::pki::certificate::{Certificate, certificates};
 use renewd::pki::key::PrivateKey;
 use renewd::pki::leaf;
-use renewd::store::generation::{self, Content};
+use renewd::store::content::{Content, Parts, contents};
 
 /// The present: 2026-12-01T00:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_796_083_200);
@@ -38,7 +38,7 @@ impl Set {
 
     /// The files of a generation of this set.
     pub fn files(&self, entry: &Entry) -> Vec<Content> {
-        generation::contents(entry, &self.leaf, &self.chain, &self.key)
+        contents(entry, &Parts { leaf: &self.leaf, chain: &self.chain, root: None, key: &self.key }, None)
     }
 }
 
@@ -117,6 +117,7 @@ pub fn entry() -> Entry {
         hooks: Vec::new(),
         probes: Vec::new(),
         formats: vec![Format::Bundle],
+        include_root: false,
         access: Access::default(),
         files: FixedFiles::default(),
         tags: Vec::new(),

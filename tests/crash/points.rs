@@ -9,9 +9,10 @@ use renewd::core::entry::Entry;
 use renewd::core::event::Event;
 use renewd::core::name::{Attempt, Digest};
 use renewd::core::observed::Installed;
+use renewd::store::content::Content;
 use renewd::store::disk::Disk as _;
 use renewd::store::fixed;
-use renewd::store::generation::{Content, read_manifest};
+use renewd::store::generation::read_manifest;
 use renewd::store::journal::Journal;
 
 use crate::api::{Api, Mode};

@@ -108,6 +108,27 @@ fn old_generations_are_removed_and_the_newest_kept() {
     assert_eq!(fs::read_link(host.live("www")).unwrap(), Path::new("4"));
 }
 
+/// The link shows what became of the file that had that name: each generation has a copy of a key that is kept.
+#[test]
+fn the_keys_of_pruned_generations_are_overwritten_and_a_reused_one_lives_on() {
+    let host = Host::with_www();
+    host.entry("www", "reuse_key = true\nformats = [\"bundle\"]\n");
+    host.configure("keep_generations = 1\n", "");
+    assert_eq!(host.says(&["once"]).code, 0);
+    let key = host.read(&host.live("www").join("privkey.pem"));
+    for name in ["privkey.pem", "bundle.pem"] {
+        fs::hard_link(host.path("state/certs/www/1").join(name), host.path(name)).unwrap();
+    }
+    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    assert!(!host.path("state/certs/www/1").exists());
+    for name in ["privkey.pem", "bundle.pem"] {
+        let left = fs::read(host.path(name)).unwrap();
+        assert!(!left.is_empty() && left.iter().all(|byte| *byte == 0), "{name}");
+    }
+    assert_eq!(host.read(&host.live("www").join("privkey.pem")), key);
+    host.live_serial("www");
+}
+
 #[test]
 fn a_damaged_certificate_is_replaced() {
     let host = Host::with_www();

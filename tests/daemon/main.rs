@@ -12,6 +12,7 @@
 mod api_faults;
 mod commands;
 mod files;
+mod formats;
 mod gate;
 mod golden;
 mod heal;

@@ -68,6 +68,12 @@ fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
         "renewd_submissions_total{result}",
     ];
     assert_eq!(names(&answer), wanted.map(str::to_owned).into());
+    let readme = include_str!("../../README.md");
+    for name in wanted {
+        let name = name.split('{').next().unwrap();
+        let told = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        assert!(readme.contains(&format!("`{told}")), "{told} is not in the README");
+    }
     for line in [
         "renewd_certificate_state{name=\"www\",state=\"valid\"} 1",
         "renewd_certificate_state{name=\"www\",state=\"failing\"} 0",

@@ -129,6 +129,7 @@ impl Disk {
             key: leaf.key,
             usages: leaf.usages,
             drift,
+            renewed_elsewhere: false,
         }))
     }
 }

@@ -152,6 +152,7 @@ pub(crate) fn entry(name: &str, profile: &str) -> Entry {
         deploy_window: None,
         rollback: false,
         formats: Vec::new(),
+        include_root: false,
         access: Access::default(),
         files: FixedFiles::default(),
         tags: Vec::new(),

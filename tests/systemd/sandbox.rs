@@ -19,16 +19,19 @@ fn the_sandbox_holds() {
         return;
     }
     let host = Host::new();
+    // Where the modes alone would let anybody in.
+    host.sh("install -d -m 0777 /etc/open /usr/open /srv/open /home/open /root/open && chmod 0755 /root");
     let told = tried(
         &host,
         "may() { \"$@\" 2>/dev/null && echo \"may: $*\"; }
-         may touch /etc/x; may touch /etc/renewd/certs.d/x.toml; may touch /usr/x; may touch /srv/x; may touch /root/x
+         may touch /etc/renewd/x; may touch /etc/renewd/certs.d/x.toml; may touch /etc/open/x; may touch /usr/open/x
+         may touch /srv/open/x; may touch /home/open/x; may ls /home/open; may touch /root/open/x; may ls /root/open
          may chmod u+s /var/lib/renewd/tried; may unshare --user true; may mount -t tmpfs none /var/lib/renewd/certs
-         may cat /etc/renewd/api-key; may cat /proc/1/cmdline; may ls /root; may test -e /proc/kmsg; may kill -0 1
+         may cat /etc/renewd/api-key; may cat /proc/1/cmdline; may test -e /proc/kmsg; may kill -0 1
          may hostname x; may mknod /var/lib/renewd/x b 8 0; may touch /sys/x; may renice -n 5 $$
          may touch /var/lib/renewd/own /run/renewd/own /tmp/own
          grep -E '^(NoNewPrivs|Seccomp|CapInh|CapPrm|CapEff|CapBnd|CapAmb):' /proc/self/status | tr -d '\\t'
-         echo core $(ulimit -c), umask $(umask), user $(id -un):$(id -Gn)",
+         echo core $(ulimit -Hc), umask $(umask), user $(id -un):$(id -Gn)",
     );
     assert_eq!(
         told,

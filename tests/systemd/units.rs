@@ -23,6 +23,36 @@ fn systemd_finds_nothing_to_say_of_any_unit() {
     }
 }
 
+/// The examples, each where its comment says; the path unit works as it says.
+#[test]
+fn the_examples_are_good_and_the_one_without_polkit_works() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::new();
+    for (example, place) in [
+        ("fixed-targets.conf", "renewd.service.d/fixed-targets.conf"),
+        ("fixed-targets.conf", "renewd-heal.service.d/fixed-targets.conf"),
+        ("heal-instance.conf", "renewd-heal.service.d/cloud.conf"),
+        ("renewd-touch.path", "renewd-touch.path"),
+    ] {
+        let text = fs::read_to_string(shipped("examples").join(example)).unwrap();
+        host.write(&format!("/etc/systemd/system/{place}"), 0o644, &text);
+    }
+    let service = "[Service]\nType=oneshot\nExecStart=/usr/bin/touch /run/reloaded\n";
+    host.write("/etc/systemd/system/renewd-touch.service", 0o644, service);
+    host.sh("systemctl daemon-reload");
+    for unit in ["renewd.service", "renewd-heal.service", "renewd-touch.path"] {
+        let said = host.run(&["systemd-analyze", "verify", "--man=no", unit]);
+        assert_eq!((said.code, said.out + &said.err), (0, String::new()), "{unit}");
+    }
+    host.configure("[hook.nginx]\ncommand = [\"/usr/bin/touch\", \"/run/renewd/nginx\"]\n");
+    host.entry("www", "hooks = [\"nginx\"]");
+    host.sh("systemctl start renewd-touch.path");
+    host.start();
+    host.until("the path unit saw it", |host| (host.run(&["test", "-e", "/run/reloaded"]).code == 0).then_some(()));
+}
+
 #[test]
 fn every_service_of_renewds_user_is_exposed_less_than_two() {
     if machine::skipped() {

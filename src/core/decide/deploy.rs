@@ -139,8 +139,9 @@ impl World<'_> {
         match (seen.served, seen.failures) {
             (Served::Yes, _) => PROBE_INTERVAL,
             (Served::No | Served::Unknown, 0 | 1) => SECOND_LOOK,
+            (Served::No | Served::Unknown, 2) => THIRD_LOOK,
             (Served::No | Served::Unknown, failures) => {
-                backoff::wait(&self.entry.name, failures - 1, None).min(PROBE_INTERVAL)
+                backoff::wait(&self.entry.name, failures - 2, None).min(PROBE_INTERVAL)
             }
         }
     }
@@ -174,6 +175,7 @@ impl World<'_> {
 const GATHER_INSTALLS: Duration = Duration::from_secs(3);
 const SETTLE: Duration = Duration::from_secs(1);
 const SECOND_LOOK: Duration = Duration::from_secs(5);
+const THIRD_LOOK: Duration = Duration::from_secs(10);
 const PROBE_INTERVAL: Duration = Duration::from_secs(3600);
 const MOST_REPEATS: u32 = 3;
 

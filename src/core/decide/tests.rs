@@ -130,6 +130,15 @@ fn what_cannot_be_read_is_never_a_reason_to_submit() {
 }
 
 #[test]
+fn what_others_renewed_is_judged_before_anything_is_asked_for() {
+    let drift = vec![Text::new("www.crt: its content changed")];
+    let renewed = |renewed_elsewhere| Installed { drift: drift.clone(), renewed_elsewhere, ..installed(90 * DAY) };
+    let due = |observed| Case { observed: Observed::Installed(Box::new(observed)), ..Case::after(89 * DAY) };
+    check(&due(renewed(true)), "repair", "www.crt");
+    check(&due(renewed(false)), "read-profile", "");
+}
+
+#[test]
 fn a_profile_is_read_before_a_submission_if_the_last_reading_is_over_an_hour_old() {
     let mut case = Case::bare();
     case.reading.read_at = Some(case.now - HOUR + SECOND);
@@ -422,7 +431,7 @@ fn a_recovery_from_before_the_clock_was_set_back_ends_no_wait() {
     let mut case = Case { now: at + SECOND, reading: read(profile(), at), ..Case::after(Duration::ZERO) }
         .events(&[(at, fail(FailureClass::ApiUnavailable, None))]);
     case.surroundings.api_recovered_at = Some(at + 300 * DAY);
-    check(&case, "wait", "failed 1 time");
+    check(&case, "wait", "failed: it said no");
     case.surroundings.api_recovered_at = Some(at + SECOND);
     check(&case, "submit", "due: ");
 }
@@ -476,4 +485,45 @@ fn what_a_request_brought_need_not_outlive_itself() {
     let own = Installed { attempt: Some(Attempt(1)), ..installed(90 * DAY) };
     assert_eq!(own.to_outlive(Attempt(1)), None);
     assert_eq!(own.to_outlive(Attempt(2)), Some(START + 90 * DAY));
+}
+
+#[test]
+fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
+    let at = START + 70 * DAY;
+    let single = super::super::profile::Profile { allows_duplicates: false, ..profile() };
+    let serial_number = SerialNumber("0A".to_owned());
+    let by_renewal = Method::Renew { serial_number: serial_number.clone(), fingerprint: Digest([0; 32]) };
+    let Event::Submitting { attempt, asked, profile: id, key, spki, expiring, .. } = submitting(1) else {
+        panic!("it submits")
+    };
+    let sent = Event::Submitting {
+        attempt,
+        method: by_renewal,
+        asked,
+        profile: id,
+        profile_version: single.version(),
+        key,
+        spki,
+        expiring,
+    };
+    let refused = Event::NotAccepted { attempt, failure: failure(FailureClass::AlreadyRenewed) };
+    let case = |now, more: &[(Timestamp, Event)]| {
+        let events = [&[(at, sent.clone()), (at, refused.clone())], more].concat();
+        Case { now, reading: read(single.clone(), now), ..Case::after(Duration::ZERO) }.events(&events)
+    };
+    let later = at + HOUR;
+    check(&case(later, &[]), "wait", "stopped until");
+    let renew = (later, Event::RenewalAsked { reissue: false });
+    check(&case(later + SECOND, std::slice::from_ref(&renew)), "check-status", "being checked");
+    let told = |revoked| (later + SECOND, Event::StatusChecked { serial_number: serial_number.clone(), revoked });
+    let revoked = case(later + 2 * SECOND, &[renew.clone(), told(true)]);
+    check(&revoked, "submit", "TLM says that the certificate is revoked");
+    assert_eq!(method(&revoked), Method::New);
+    let unchanged = case(later + 2 * SECOND, &[renew, told(false)]);
+    assert!(matches!(method(&unchanged), Method::Renew { .. }));
+    // Without a word of the operator the revocation is seen by the daily look.
+    let mut daily = case(later + 2 * DAY, &[]);
+    daily.surroundings.status_check_interval = Some(DAY);
+    check(&daily, "check-status", "stopped until");
+    check(&case(later + 2 * DAY, &[told(true)]), "submit", "revoked");
 }

@@ -167,6 +167,31 @@ fn the_gate_decides_what_becomes_of_an_answer() {
     check(&Verdict::Refused(vec![Text::new("wrong key")]), &refused);
 }
 
+/// The root is fetched once, and neither its failure nor its lack holds the set back.
+#[test]
+fn a_set_without_its_root_is_installed_all_the_same() {
+    let install =
+        Action::Install { attempt: Attempt(1), serial_number: SerialNumber("0A".to_owned()), emergency: false };
+    for fetched in [Outcome::Done, Outcome::Failed(failure(FailureClass::ApiUnreachable))] {
+        let order = run(&install, |effect| match name(effect).as_str() {
+            "Judge" => Outcome::Judged(Verdict::Rootless),
+            "FetchChain" => fetched.clone(),
+            _ => well(effect),
+        });
+        let expected = ["ReadAnswer", "Judge", "FetchChain", "Judge", "Install", "record Installed"];
+        assert_eq!(order.get(..6), Some(&expected.map(str::to_owned)[..]), "{order:?}");
+    }
+}
+
+/// What somebody else renewed owes the hooks as every generation does.
+#[test]
+fn a_repair_that_takes_over_says_so() {
+    let adopted = || Outcome::Adopted { generation: Generation(2), leaf: Box::new(leaf()) };
+    let order = run(&Action::Repair, |effect| if *effect == Effect::Repair { adopted() } else { well(effect) });
+    assert_eq!(order, ["Repair", "record Adopted"]);
+    assert_eq!(run(&Action::Repair, well), ["Repair", "record Repaired"]);
+}
+
 #[test]
 fn the_key_stays_while_the_end_of_its_request_is_not_recorded() {
     let order = run(&submission(false), |effect| match name(effect).as_str() {

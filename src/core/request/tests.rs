@@ -58,7 +58,6 @@ fn an_entry_that_does_not_fit_says_what_to_change() {
     refuses(EntryMismatch, &["requires emails: add `emails`"], |_, profile| {
         profile.san.push(ProfileAttribute { mandatory: true, ..attribute("emails") });
     });
-    refuses(EntryMismatch, &["no PKCS#12"], |entry, _| entry.formats.push(Format::Pkcs12));
 }
 
 #[test]

@@ -1,0 +1,144 @@
+//! The PKCS#12 file of a generation: made with the password of the operator's file, and made anew when that changes.
+//! Two encodings of one set are never alike, so that a file is judged by the manifest and not by its bytes.
+
+use std::io;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::core::entry::{Entry, Format};
+use crate::core::failure::{Failure, FailureClass};
+use crate::pki::key::PrivateKey;
+use crate::pki::pkcs12::{self, NotEncrypted};
+
+use super::content::{KEYSTORE, Parts};
+use super::disk::{Disk, Kind, Stat};
+use super::disk_failure;
+use super::fixed::Ground;
+use super::manifest::{KeyStoreRecord, Manifest};
+use super::observe::FILE_LIMIT;
+use crate::pki::digest::sha256;
+
+/// A PKCS#12 file, and what the manifest says of it.
+pub struct KeyStore {
+    /// The file.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// How it was made.
+    pub record: KeyStoreRecord,
+}
+
+/// The file that the entry wants, made anew; `None` where it wants none.
+///
+/// # Errors
+///
+/// When the password may not be used, or the crypto library fails.
+pub fn make(disk: &dyn Disk, ground: &Ground, entry: &Entry, parts: &Parts<'_>) -> Result<Option<KeyStore>, Failure> {
+    let Some(path) = password_file(entry) else { return Ok(None) };
+    let password = read_password(disk, ground, path)?;
+    let internal = |error: &dyn std::fmt::Display| {
+        Failure::new(FailureClass::Internal, format!("cannot make the PKCS#12 file: {error}"))
+    };
+    let key = PrivateKey::from_pem(parts.key.as_bytes()).map_err(|error| internal(&error))?;
+    let chain: Vec<_> = parts.above(entry).cloned().collect();
+    let store = pkcs12::KeyStore { name: entry.name.as_str(), key: &key, leaf: parts.leaf, chain: &chain };
+    let encryption = entry.files.pkcs12_encryption;
+    let made = || -> Result<KeyStore, NotEncrypted> {
+        let bytes = Zeroizing::new(store.to_der(&password, encryption)?);
+        let salt = pkcs12::salt()?;
+        let mark = pkcs12::password_mark(&password, &salt);
+        Ok(KeyStore { bytes, record: KeyStoreRecord { encryption, salt, mark } })
+    };
+    made().map(Some).map_err(|error| internal(&error))
+}
+
+/// The file of a generation, where it is as recorded and as the entry wants it.
+#[must_use]
+pub fn kept(disk: &dyn Disk, folder: &Path, entry: &Entry, manifest: &Manifest) -> Option<KeyStore> {
+    password_file(entry)?;
+    let (record, file) = (manifest.key_store?, manifest.files.get(KEYSTORE)?);
+    if manifest.is_root_misplaced(entry) || change(disk, entry, &record).is_some() {
+        return None;
+    }
+    let bytes = Zeroizing::new(disk.read(&folder.join(KEYSTORE), FILE_LIMIT).ok()?);
+    (sha256(&bytes) == file.sha256).then_some(KeyStore { bytes, record })
+}
+
+/// How the entry, or its password file, asks for another file than the recorded one. A password that cannot be read
+/// says nothing.
+#[must_use]
+pub fn change(disk: &dyn Disk, entry: &Entry, record: &KeyStoreRecord) -> Option<String> {
+    let path = password_file(entry)?;
+    if record.encryption != entry.files.pkcs12_encryption {
+        return Some("its encryption is no longer the one that `pkcs12_encryption` asks for".to_owned());
+    }
+    let content = Zeroizing::new(disk.read(path, PASSWORD_LIMIT).ok()?);
+    let password = one_line(&content).ok()?;
+    let is_same = pkcs12::password_mark(password, &record.salt) == record.mark;
+    (!is_same).then(|| format!("the password in {} changed", path.display()))
+}
+
+/// Proves that the password that the entry needs can be used.
+///
+/// # Errors
+///
+/// When it cannot.
+pub fn check_password(disk: &dyn Disk, ground: &Ground, entry: &Entry) -> Result<(), Failure> {
+    password_file(entry).map_or(Ok(()), |path| read_password(disk, ground, path).map(drop))
+}
+
+fn password_file(entry: &Entry) -> Option<&Path> {
+    entry.files.pkcs12_password_file.as_deref().filter(|_| entry.formats.contains(&Format::Pkcs12))
+}
+
+fn read_password(disk: &dyn Disk, ground: &Ground, path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let refused =
+        |why: &str| Failure::new(FailureClass::PasswordRefused, format!("the password file {} {why}", path.display()));
+    let stat = disk.stat(path).map_err(|error| unreadable(path, &error))?;
+    if stat.kind != Kind::File {
+        return Err(refused("is no regular file; name the file itself"));
+    }
+    if let Some(why) = open_to_others(ground, path, &stat) {
+        return Err(refused(&why));
+    }
+    let content = Zeroizing::new(disk.read(path, PASSWORD_LIMIT).map_err(|error| unreadable(path, &error))?);
+    one_line(&content).map(|password| Zeroizing::new(password.to_owned())).map_err(refused)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::NotFound {
+        let message = format!("the password file {} is not there; write the password into it", path.display());
+        return Failure::new(FailureClass::PasswordRefused, message);
+    }
+    disk_failure("read the password in", path, error)
+}
+
+/// The rules of all secrets: nobody but the owner, root, and the service's own group.
+fn open_to_others(ground: &Ground, path: &Path, stat: &Stat) -> Option<String> {
+    let own_group = ground.uid != 0 && stat.gid == ground.gid;
+    // The group bits of a credential of systemd's are the mask of an access list that names the service alone.
+    let of_systemd = path.starts_with("/run/credentials") && stat.uid == 0 && stat.mode & 0o030 == 0;
+    let who = match stat.mode {
+        mode if mode & 0o007 != 0 => "everybody",
+        mode if mode & 0o070 != 0 && !own_group && !of_systemd => "a group that is not the service's own",
+        _ => return None,
+    };
+    let path = path.display();
+    let mend = match stat {
+        stat if stat.uid == ground.uid => format!("chmod 0600 {path}"),
+        stat if stat.gid == ground.gid => format!("chmod 0640 {path}"),
+        _ => format!("chgrp {} {path} && chmod 0640 {path}", ground.gid),
+    };
+    Some(format!("may be opened by {who} (mode {:04o}); run: {mend}", stat.mode))
+}
+
+/// The one line of the file, in characters that every reader takes for the same password.
+fn one_line(content: &[u8]) -> Result<&str, &'static str> {
+    let text = std::str::from_utf8(content).map_err(|_| "is not text")?.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err("is empty; write the password into it");
+    }
+    let is_printable = |c: u8| c.is_ascii_graphic() || c == b' ';
+    text.bytes().all(is_printable).then_some(text).ok_or("must hold one line of printable ASCII: Java reads no other")
+}
+
+const PASSWORD_LIMIT: u64 = 4096;

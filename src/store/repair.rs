@@ -1,0 +1,191 @@
+//! Repair: puts the files of the live generation and of the fixed paths back as they should be, or takes over what
+//! somebody else renewed in their place. What is taken over passed the gate.
+
+use std::io;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::core::entry::Entry;
+use crate::core::failure::Failure;
+use crate::core::name::{Attempt, Generation};
+use crate::core::observed::Leaf;
+use crate::core::time::Timestamp;
+use crate::pki::certificate::{Certificate, certificates_in_file};
+use crate::pki::digest::sha256;
+use crate::pki::key::PrivateKey;
+
+use super::access::Ids;
+use super::content::{CERT, CHAIN, Content, FULLCHAIN, KEY, Parts, contents};
+use super::disk::Disk;
+use super::fixed::Ground;
+use super::foreign::{self, Foreign};
+use super::generation::{NewSet, file_record, install, live_generation, live_manifest, read_manifest};
+use super::layout::Layout;
+use super::manifest::Manifest;
+use super::observe::FILE_LIMIT;
+use super::{disk_failure, fixed, key_store, replace};
+
+/// What a repair came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Repaired {
+    /// The files are as they should be.
+    PutBack,
+    /// What somebody else had put there is live now.
+    Adopted {
+        /// As this generation.
+        generation: Generation,
+        /// With this leaf.
+        leaf: Box<Leaf>,
+    },
+}
+
+/// What a repair goes by, beside the entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The CA certificates that the profile shows.
+    pub issuers: &'a [Certificate],
+    /// How many generations are kept.
+    pub keep: u32,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// Takes over a newer set that somebody put in the place of ours and that passes the gate; where there is none, puts
+/// the files of the live generation and of the fixed paths back.
+///
+/// # Errors
+///
+/// When key or certificate cannot be read, a target is refused, or a file cannot be written.
+pub fn repair(
+    disk: &dyn Disk,
+    layout: &Layout,
+    ground: &Ground,
+    entry: &Entry,
+    terms: &Terms<'_>,
+) -> Result<Repaired, Failure> {
+    if let Some((generation, manifest)) = live_manifest(disk, layout, &entry.name)?
+        && let Some(found) = foreign::find(disk, layout, entry, (generation, &manifest), terms.issuers, terms.now)
+    {
+        return adopt(disk, layout, ground, entry, &manifest, &found, terms.keep);
+    }
+    put_back(disk, layout, ground, entry)?;
+    Ok(Repaired::PutBack)
+}
+
+/// Puts the files of the live generation and of the fixed paths back, whatever stands in their place.
+///
+/// # Errors
+///
+/// When key or certificate cannot be read, a target is refused, or a file cannot be written.
+pub fn put_back(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry) -> Result<(), Failure> {
+    let Some(generation) = live_generation(disk, layout, &entry.name)? else { return Ok(()) };
+    let folder = layout.generation(&entry.name, generation);
+    let manifest =
+        read_manifest(disk, &folder).map_err(|error| disk_failure("put back the files in", &folder, &error))?;
+    put_back_in(disk, ground, entry, &folder, manifest)
+}
+
+/// Installs what was found as a generation of its own. No request brought it; it counts as of the same profile.
+fn adopt(
+    disk: &dyn Disk,
+    layout: &Layout,
+    ground: &Ground,
+    entry: &Entry,
+    manifest: &Manifest,
+    found: &Foreign,
+    keep: u32,
+) -> Result<Repaired, Failure> {
+    let set = NewSet {
+        leaf: &found.set.leaf,
+        facts: &found.set.facts,
+        chain: &found.set.chain,
+        root: found.set.root.as_ref(),
+        key: &found.key,
+        attempt: Attempt(0),
+        profile: &manifest.profile,
+    };
+    let generation = install(disk, layout, ground, entry, &set, keep)?;
+    Ok(Repaired::Adopted { generation, leaf: Box::new(found.set.facts.clone()) })
+}
+
+fn put_back_in(
+    disk: &dyn Disk,
+    ground: &Ground,
+    entry: &Entry,
+    folder: &Path,
+    mut manifest: Option<Manifest>,
+) -> Result<(), Failure> {
+    let ids = Ids::of(&entry.access)?;
+    let failed = |error: io::Error| disk_failure("put back the files in", folder, &error);
+    let key_file = folder.join(KEY);
+    let key = disk.read(&key_file, FILE_LIMIT).map_err(|error| disk_failure("read", &key_file, &error))?;
+    let key = Zeroizing::new(String::from_utf8(key).map_err(|_| failed(io::Error::other("the key is no text")))?);
+    let root = manifest.as_ref().and_then(Manifest::root);
+    let mut certificates = belonging(disk, folder, manifest.as_ref(), &key)?;
+    certificates.retain(|certificate| Some(certificate) != root.as_ref());
+    let Some((leaf, chain)) = certificates.split_first() else { return Ok(()) };
+    let parts = Parts { leaf, chain, root: root.as_ref(), key: &key };
+    let kept = manifest.as_ref().and_then(|manifest| key_store::kept(disk, folder, entry, manifest));
+    let key_store = kept.map_or_else(|| key_store::make(disk, ground, entry, &parts), |kept| Ok(Some(kept)))?;
+    let (bytes, record) = key_store.map(|store| (store.bytes, store.record)).unzip();
+    let files = contents(entry, &parts, bytes);
+    for content in &files {
+        let record = put_back_file(disk, folder, content, &ids)
+            .and_then(|()| file_record(disk, &folder.join(content.name), &content.bytes));
+        let record = record.map_err(failed)?;
+        if let Some(manifest) = &mut manifest {
+            manifest.files.insert(content.name.to_owned(), record);
+        }
+    }
+    if let Some(mut manifest) = manifest {
+        manifest.has_root = root.is_some() && entry.include_root;
+        manifest.key_store = record.or(manifest.key_store);
+        let bytes = serde_json::to_vec(&manifest).unwrap_or_default();
+        replace::replace(disk, &folder.join(Manifest::NAME), &bytes, Manifest::PERMS).map_err(failed)?;
+    } else {
+        disk.sync_dir(folder).map_err(failed)?;
+    }
+    fixed::copy(disk, ground, entry, &files, &ids)
+}
+
+fn put_back_file(disk: &dyn Disk, folder: &Path, content: &Content, ids: &Ids) -> io::Result<()> {
+    let path = folder.join(content.name);
+    let stat = disk.stat(&path).ok();
+    let same_access = stat.is_some_and(|stat| ids.difference(content.holds_key, &stat).is_none());
+    if same_access && content.is_at(disk, &path) {
+        return Ok(());
+    }
+    replace::stage(disk, &path, &content.bytes, ids.perms(content.holds_key))?.switch(disk)
+}
+
+/// Leaf and chain that belong to the key: as they were recorded, else as fullchain has them now.
+fn belonging(
+    disk: &dyn Disk,
+    folder: &Path,
+    manifest: Option<&Manifest>,
+    key: &str,
+) -> Result<Vec<Certificate>, Failure> {
+    let spki = PrivateKey::from_pem(key.as_bytes()).map(|key| key.spki()).ok();
+    let is_belonging = |found: &Vec<Certificate>| found.first().map(Certificate::spki) == spki;
+    if let Some(found) = manifest.and_then(|manifest| recorded(disk, folder, manifest)).filter(is_belonging) {
+        return Ok(found);
+    }
+    let path = folder.join(FULLCHAIN);
+    let there = disk.read(&path, FILE_LIMIT).map_err(|error| disk_failure("read", &path, &error))?;
+    Ok(parsed(&there))
+}
+
+/// Leaf and chain as they were recorded, where files that are so are left. The root may stand at the end.
+pub(super) fn recorded(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> Option<Vec<Certificate>> {
+    let read = |name: &str| {
+        let bytes = disk.read(&folder.join(name), FILE_LIMIT).ok()?;
+        (manifest.files.get(name)?.sha256 == sha256(&bytes)).then_some(bytes)
+    };
+    let whole = read(FULLCHAIN).or_else(|| Some([read(CERT)?, read(CHAIN)?].concat()))?;
+    Some(parsed(&whole)).filter(|found| found.first().is_some_and(|leaf| leaf.fingerprint() == manifest.fingerprint))
+}
+
+fn parsed(bytes: &[u8]) -> Vec<Certificate> {
+    certificates_in_file(&String::from_utf8_lossy(bytes)).unwrap_or_default()
+}
