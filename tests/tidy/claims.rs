@@ -6,8 +6,8 @@ use crate::root;
 
 /// Every `tests/FILE.rs: NAME`, and every other file below `tests`, that a text names in backticks.
 fn named(text: &str) -> Vec<(String, Option<String>)> {
-    let quoted =
-        text.split('`').skip(1).step_by(2).filter(|part| part.starts_with("tests/") || part.starts_with("src/"));
+    let is_file = |part: &&str| (part.starts_with("tests/") || part.starts_with("src/")) && part.contains('.');
+    let quoted = text.split('`').skip(1).step_by(2).filter(is_file);
     let named = |part: &str| match part.split_once(": ") {
         Some((file, name)) => (file.to_owned(), Some(name.to_owned())),
         None => (part.to_owned(), None),
