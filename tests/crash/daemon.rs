@@ -17,6 +17,7 @@ use renewd::core::reading::Reading;
 use renewd::core::record::Record;
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
+use renewd::core::window::Deploy;
 use renewd::pki::certificate::certificates;
 use renewd::pki::key::PrivateKey;
 use renewd::pki::leaf;
@@ -109,6 +110,7 @@ impl Daemon {
                 reading: &reading,
                 record: &self.record,
                 surroundings: &surroundings,
+                deploy: Deploy::Open,
                 now: self.now,
             };
             let decision = decide(&world);
@@ -176,6 +178,7 @@ impl Daemon {
                 Ok(Outcome::Installed { generation: renewd::core::name::Generation(attempt.0), leaf: Box::new(leaf) })
             }
             Effect::Install { .. } => self.install(),
+            Effect::Probe | Effect::RollBack(_) | Effect::Switch(_) => Err(forbidden()),
             Effect::Forget { attempt } => {
                 pending::forget(&self.machine, &layout, &name, attempt)?;
                 Ok(Outcome::Done)

@@ -116,6 +116,8 @@ pub fn entry() -> Entry {
         subject_from: SubjectFrom::Request,
         hooks: Vec::new(),
         probes: Vec::new(),
+        deploy_window: None,
+        rollback: false,
         formats: vec![Format::Bundle],
         include_root: false,
         access: Access::default(),

@@ -132,7 +132,8 @@ fn speak(stream: &mut TcpStream, dialogue: &[(&str, &str)]) {
 
 #[test]
 fn starttls_in_every_protocol() {
-    let greetings: [(&str, fn(&mut TcpStream)); 5] = [
+    type Greeting = fn(&mut TcpStream);
+    let greetings: [(&str, Greeting); 5] = [
         ("smtp", |stream| {
             speak(
                 stream,
