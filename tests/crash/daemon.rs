@@ -181,6 +181,7 @@ impl Daemon {
                 Ok(Outcome::Installed { generation: renewd::core::name::Generation(attempt.0), leaf: Box::new(leaf) })
             }
             Effect::Install { .. } => self.install(),
+            Effect::Probe | Effect::RollBack(_) | Effect::Switch(_) => Err(forbidden()),
             Effect::Forget { attempt } => {
                 pending::forget(&self.machine, &layout, &name, attempt)?;
                 Ok(Outcome::Done)
