@@ -138,10 +138,7 @@ impl Daemon {
     fn perform(&mut self, effect: Effect) -> Result<Outcome, Failure> {
         let (layout, name) = (layout(), self.entry.name.clone());
         match effect {
-            // The entry has no probe and no way back.
-            Effect::CheckRoom | Effect::CheckStatus(_) | Effect::Probe | Effect::RollBack(_) | Effect::Switch(_) => {
-                Ok(Outcome::Done)
-            }
+            Effect::CheckRoom | Effect::CheckStatus(_) => Ok(Outcome::Done),
             Effect::MakeKey { attempt, .. } => {
                 self.key = Some(attempt);
                 if self.swap != Some(Swap::IntentBeforeKey) {
