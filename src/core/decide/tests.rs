@@ -135,7 +135,7 @@ fn what_others_renewed_is_judged_before_anything_is_asked_for() {
     let renewed = |renewed_elsewhere| Installed { drift: drift.clone(), renewed_elsewhere, ..installed(90 * DAY) };
     let due = |observed| Case { observed: Observed::Installed(Box::new(observed)), ..Case::after(89 * DAY) };
     check(&due(renewed(true)), "repair", "www.crt");
-    check(&due(renewed(false)), "read-profile", "");
+    check(&due(renewed(false)), "submit", "due: ");
 }
 
 #[test]
