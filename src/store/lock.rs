@@ -58,7 +58,7 @@ impl Lock {
             .custom_flags(NO_FOLLOW)
             .open(&path)
             .map_err(failed)?;
-        if let Err(error) = fcntl(&file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {
+        if let Err(error) = patiently(&file) {
             if !matches!(error, nix::Error::EAGAIN | nix::Error::EACCES) {
                 return Err(failed(error.into()));
             }
@@ -84,6 +84,18 @@ impl Lock {
         }
         written(&mut file).ok()
     }
+}
+
+/// A process that the last holder was just starting when it ended has the lock until it becomes another program: an
+/// instant, which is waited for.
+fn patiently(file: &File) -> nix::Result<()> {
+    for _ in 1..TRIES {
+        match fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {
+            Err(nix::Error::EAGAIN | nix::Error::EACCES) => std::thread::sleep(BETWEEN),
+            taken => return taken.map(drop),
+        }
+    }
+    fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))).map(drop)
 }
 
 /// What the holder says of itself: nothing for the moment between its lock and its writing.
@@ -112,6 +124,9 @@ fn unit() -> Option<String> {
     let unit = groups.lines().filter_map(|line| line.rsplit('/').next()).find(|name| name.ends_with(".service"))?;
     Some(unit.to_owned())
 }
+
+const TRIES: u32 = 20;
+const BETWEEN: std::time::Duration = std::time::Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
