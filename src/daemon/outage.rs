@@ -92,6 +92,9 @@ impl<T: Tlm> Daemon<T> {
             Some(failure) if self.breaker.is_answer(failure) => self.api_answers(profile, now),
             Some(failure) => {
                 self.breaker.trial_failed(profile, failure, now);
+                if std::mem::take(&mut self.try_again) {
+                    self.breaker.try_now(now);
+                }
                 if failure.class == FailureClass::ApiUnauthorised {
                     self.next_key(now);
                 }

@@ -52,6 +52,7 @@ fn reload_credentials<T: Tlm>(daemon: &mut Daemon<T>) {
         Ok(api) => {
             *daemon.context.api.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(api);
             daemon.breaker.try_now(daemon.context.clock.now());
+            daemon.try_again = daemon.trying;
             daemon.mended(CREDENTIALS);
         }
         Err(failure) => daemon.report(status::Problem {

@@ -73,6 +73,8 @@ pub struct Daemon<T: Tlm> {
     pub(super) places: Places,
     pub(super) clock: ClockCheck,
     pub(super) trying: bool,
+    /// Whether another trial follows the one under way, whatever comes of it: it began before a reload.
+    pub(super) try_again: bool,
     pub(super) keeping: Option<tokio::task::JoinHandle<()>>,
     pub(super) keys_tried: usize,
     /// Who looks after the inventory directory; nobody in a single pass.
@@ -122,6 +124,7 @@ impl<T: Tlm> Daemon<T> {
             metrics: Metrics::default(),
             textfile_due: Duration::ZERO,
             trying: false,
+            try_again: false,
             keeping: None,
             keys_tried: 0,
             lookout: None,

@@ -227,7 +227,7 @@ impl Drop for Host {
         }
         if thread::panicking() {
             let shown = self.log();
-            drop(writeln!(File::options().write(true).open("/dev/stderr").unwrap(), "{shown}"));
+            drop(writeln!(File::options().append(true).open("/dev/stderr").unwrap(), "{shown}"));
         }
     }
 }
