@@ -46,7 +46,7 @@ enum Command {
     },
     /// Finishes installs that were cut off, from the disk alone. For the start of the machine, before the services.
     Heal,
-    /// Validates every file of the configuration, and asks nobody.
+    /// Validates every file of the configuration and what it names on this host, and asks nobody.
     Check,
     /// Prints what would be done, when and why. Changes nothing.
     Plan {

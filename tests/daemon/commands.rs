@@ -207,3 +207,39 @@ fn root_becomes_the_owner_of_the_state_directory() {
         assert_eq!(std::fs::metadata(folder.join(name)).unwrap().uid(), 65534, "{name}");
     }
 }
+
+/// What a start, or a renewal at night, would find as well.
+#[test]
+fn check_finds_credentials_and_targets_that_will_not_do() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let (host, targets) = (Host::with_www(), crate::files::Targets::new());
+    std::fs::set_permissions(host.path("api-key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let said = host.says(&["check"]);
+    assert_eq!(said.code, 78);
+    assert!(said.err.contains(&format!("run: chmod 0600 {}", host.path("api-key").display())), "{}", said.err);
+    std::fs::set_permissions(host.path("api-key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let target = targets.path("www.key");
+    let entry = |target: &std::path::Path| {
+        host.entry("www", &format!("[certificate.files]\nprivate_key = {:?}\n", target.display().to_string()));
+    };
+    entry(std::path::Path::new("/tmp/www.key"));
+    let said = host.says(&["check"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("everybody may write to /tmp above it"), "{}", said.err);
+    entry(&target);
+    assert_eq!(host.says(&["check"]).code, 0);
+    if !rustix::process::geteuid().is_root() {
+        println!("the rest is skipped: only root can become somebody else");
+        return;
+    }
+    std::fs::set_permissions(host.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::create_dir(host.path("state")).unwrap();
+    for name in ["state", "renewd.toml", "certs.d", "certs.d/www.toml", "api-key", "root.pem"] {
+        chown(host.path(name), Some(65534), Some(65534)).unwrap();
+    }
+    let said = host.says(&["check"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let remedy =
+        format!("run: setfacl -m u:65534:rwx {}", targets.path("").display().to_string().trim_end_matches('/'));
+    assert!(said.err.contains("`private_key`") && said.err.contains(&remedy), "{}", said.err);
+}
