@@ -3,10 +3,14 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::Main;
-use crate::daemon::control::Request;
+use crate::daemon::control::{Reply, Request};
+use crate::daemon::setup::{self, StartError};
+
+use super::{exit, output, start, user};
 
 /// Where the daemon of this configuration listens: below systemd's runtime directory where the file names no path.
 pub(super) fn path(main: &Main) -> PathBuf {
@@ -30,6 +34,41 @@ pub(super) fn ask(path: &Path, request: &Request) -> io::Result<String> {
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;
     if answer.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
+}
+
+/// Lets the daemon do it where it runs; where none does, `alone` does it. The daemon knows who may command it; only
+/// without one does this process write.
+pub(super) fn command(config: &Path, request: &Request, alone: impl FnOnce() -> ExitCode) -> ExitCode {
+    if let Err(why) = user::may_read(config) {
+        output::complain(&why);
+        return exit::NOT_PERMITTED.into();
+    }
+    let main = match crate::config::load_main(config) {
+        Ok(main) => main,
+        Err(problems) => return start::told(&StartError::Config(setup::shown(&problems))).into(),
+    };
+    match ask(&path(&main), request) {
+        Ok(answer) => told(&answer),
+        Err(_) => alone(),
+    }
+}
+
+/// Tells what the daemon answered.
+fn told(answer: &str) -> ExitCode {
+    match serde_json::from_str::<Reply>(answer) {
+        Ok(Reply { done: Some(done), .. }) => {
+            output::print(&done);
+            exit::OK.into()
+        }
+        Ok(Reply { error: Some(why), .. }) => {
+            output::complain(&why);
+            exit::UNWELL.into()
+        }
+        Ok(Reply { .. }) | Err(_) => {
+            output::complain("the daemon's answer was not understood: is it of another version? restart it");
+            exit::UNWELL.into()
+        }
+    }
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);

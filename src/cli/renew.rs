@@ -6,47 +6,18 @@ use std::time::Duration;
 
 use crate::core::name::CertName;
 use crate::core::reason::State;
-use crate::daemon::control::{Reply, Request};
+use crate::daemon::control::Request;
 use crate::daemon::kept;
-use crate::daemon::setup::{self, StartError};
+use crate::daemon::setup;
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
-use super::{control, exit, once, output, start, user};
+use super::{control, exit, once, output, start};
 
 /// Replaces these certificates now; all, where none is named.
 pub(super) fn run(config: &Path, names: &[CertName], reissue: bool) -> ExitCode {
-    if let Err(why) = user::may_read(config) {
-        output::complain(&why);
-        return exit::NOT_PERMITTED.into();
-    }
-    let main = match crate::config::load_main(config) {
-        Ok(main) => main,
-        Err(problems) => return start::told(&StartError::Config(setup::shown(&problems))).into(),
-    };
-    // The daemon knows who may command it; only without one does this process write.
-    match control::ask(&control::path(&main), &Request::Renew { names: names.to_vec(), reissue }) {
-        Ok(answer) => told(&answer),
-        Err(_) => by_itself(config, names, reissue),
-    }
-}
-
-/// Tells what the daemon answered.
-pub(super) fn told(answer: &str) -> ExitCode {
-    match serde_json::from_str::<Reply>(answer) {
-        Ok(Reply { done: Some(done), .. }) => {
-            output::print(&done);
-            exit::OK.into()
-        }
-        Ok(Reply { error: Some(why), .. }) => {
-            output::complain(&why);
-            exit::UNWELL.into()
-        }
-        Ok(Reply { .. }) | Err(_) => {
-            output::complain("the daemon's answer was not understood: is it of another version? restart it");
-            exit::UNWELL.into()
-        }
-    }
+    let request = Request::Renew { names: names.to_vec(), reissue };
+    control::command(config, &request, || by_itself(config, names, reissue))
 }
 
 fn by_itself(config: &Path, names: &[CertName], reissue: bool) -> ExitCode {

@@ -14,22 +14,12 @@ use crate::store::layout::Layout;
 use crate::store::lock::Lock;
 use crate::store::real_disk::RealDisk;
 
-use super::{control, exit, once, output, renew, start, user};
+use super::{control, exit, once, output, start};
 
 /// Goes back, and runs the hooks.
 pub(super) fn run(config: &Path, name: &CertName, force: bool) -> ExitCode {
-    if let Err(why) = user::may_read(config) {
-        output::complain(&why);
-        return exit::NOT_PERMITTED.into();
-    }
-    let main = match crate::config::load_main(config) {
-        Ok(main) => main,
-        Err(problems) => return start::told(&StartError::Config(setup::shown(&problems))).into(),
-    };
-    match control::ask(&control::path(&main), &Request::Rollback { name: name.clone(), force }) {
-        Ok(answer) => renew::told(&answer),
-        Err(_) => by_itself(config, name, force),
-    }
+    let request = Request::Rollback { name: name.clone(), force };
+    control::command(config, &request, || by_itself(config, name, force))
 }
 
 fn by_itself(config: &Path, name: &CertName, force: bool) -> ExitCode {
