@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::host::Host;
+use crate::host::{Host, safe_folder};
 
 /// A folder for targets of which every ancestor is safe, which the usual temporary folder is not.
 pub(crate) struct Targets(TempDir);
 
 impl Targets {
     pub(crate) fn new() -> Self {
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-        Self(tempfile::Builder::new().prefix("targets-").tempdir_in(base).unwrap())
+        Self(safe_folder())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -217,6 +217,26 @@ impl Host {
         assert_eq!(chain, self.simulator.issuing_intermediate_pem(), "the chain is the issuer alone");
         record.serial.clone()
     }
+}
+
+/// A folder for targets: only root and this user may write to it and to what is above it, as targets need it. The usual
+/// temporary folder is none such, nor is a clone in it.
+pub(crate) fn safe_folder() -> TempDir {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let others = ["/var/lib", "/var/cache", "/opt", "/srv"].map(PathBuf::from);
+    let mut places = std::iter::once(own).chain(others).chain(home).filter(|place| place.ancestors().all(is_safe));
+    let made = places.find_map(|place| tempfile::Builder::new().prefix("renewd-").tempdir_in(place).ok());
+    made.unwrap_or_else(|| panic!("there is no folder whose ancestors only root and this user may write to"))
+}
+
+fn is_safe(folder: &Path) -> bool {
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    fs::symlink_metadata(folder).is_ok_and(|metadata| {
+        let is_own = [0, user].contains(&metadata.uid());
+        let of_group = metadata.mode() & 0o020 == 0 || [0, group].contains(&metadata.gid());
+        metadata.is_dir() && is_own && of_group && metadata.mode() & 0o002 == 0
+    })
 }
 
 impl Drop for Host {

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::host::Host;
-use crate::kill::fixed;
+use crate::host::{Host, safe_folder};
 use crate::process::Process;
 use crate::tools::{self, Tmpfs, Tracer, WallClock};
 
@@ -26,7 +25,7 @@ impl Site {
     fn new() -> Option<Self> {
         let host = Host::with_www();
         let clock = WallClock::new(&host)?;
-        Some(Self { host, fixed: fixed(), clock })
+        Some(Self { host, fixed: safe_folder(), clock })
     }
 
     fn start(&self) -> Process {

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::host::{Host, ISSUE};
+use crate::host::{Host, ISSUE, safe_folder};
 use crate::process::{self, BINARY, Process};
 use crate::reader::Reader;
 use crate::simulator::{Fault, FaultKind, Issuance, ProfileSpec};
@@ -54,7 +54,7 @@ impl Site {
             "keep_generations = 1000",
             "requests_per_minute = 6000\nstatus_check_interval = \"off\"\ntimeout = \"5s\"\n",
         );
-        let site = Self { host, fixed: fixed() };
+        let site = Self { host, fixed: safe_folder() };
         for number in 0..20 {
             let name = format!("site-{number:02}");
             let more = match number {
@@ -209,12 +209,6 @@ fn killed_at_any_instant_nothing_breaks_and_nothing_is_lost() {
     site.check_tidy(12);
 }
 
-/// A folder above which all is safe, as targets need it and the usual temporary folder is not.
-pub(crate) fn fixed() -> TempDir {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-    tempfile::Builder::new().prefix("fixed-").tempdir_in(base).unwrap()
-}
-
 fn time(found: &Value) -> Option<Timestamp> {
     found.as_str()?.parse().ok()
 }
@@ -230,7 +224,7 @@ fn killed_at_each_rename_of_an_issue_it_goes_on_and_leaves_nothing() {
     }
     let mut renames = 0;
     loop {
-        let site = Site { host: Host::with_www(), fixed: fixed() };
+        let site = Site { host: Host::with_www(), fixed: safe_folder() };
         site.host.entry("www", &format!("formats = [\"bundle\"]\n{}", site.targets("www")));
         let inject = format!("inject=rename,renameat,renameat2:signal=SIGKILL:when={}", renames + 1);
         let trace = "trace=rename,renameat,renameat2";

@@ -27,7 +27,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use host::Host;
+use host::{Host, safe_folder};
 
 /// The binary with the configuration of `host`, for those who start it in their own way.
 fn renewd(host: &Host) -> Command {
@@ -41,8 +41,7 @@ struct Targets(TempDir);
 
 impl Targets {
     fn new() -> Self {
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-        Self(tempfile::Builder::new().prefix("targets-").tempdir_in(base).unwrap())
+        Self(safe_folder())
     }
 
     fn path(&self, name: &str) -> PathBuf {
