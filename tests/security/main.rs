@@ -22,7 +22,7 @@ mod secrets;
 mod simulator;
 mod socket;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
