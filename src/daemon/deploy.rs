@@ -9,7 +9,7 @@ use crate::core::event::{self, Event};
 use crate::core::name::CertName;
 use crate::core::time::Timestamp;
 
-use super::hooks::{self, Debt, Ended};
+use super::hooks::{self, Debt, Ended, Told};
 use super::message::Message;
 use super::run::Daemon;
 
@@ -32,15 +32,19 @@ impl<T: Tlm> Daemon<T> {
                 self.hooks.ended(&run.key);
                 continue;
             };
-            let lives: Vec<_> =
-                run.serves.iter().map(|(name, ..)| (name.clone(), self.context.layout.live(name))).collect();
+            let told: Vec<Told> = run.serves.iter().map(|(name, ..)| self.told(name)).collect();
             let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());
             tracing::info!(hook = %hook.name, certificates = run.serves.len(), "running the hook");
             tokio::spawn(async move {
-                let ended = hooks::run(&hook, hooks::environment(&lives), stop).await;
+                let ended = hooks::run(&hook, hooks::environment(&told), stop).await;
                 context.tell(Message::HookEnded { hook: run.key, served: run.serves, ended });
             });
         }
+    }
+
+    fn told(&self, name: &CertName) -> Told {
+        let installed = self.fleet.one(name).and_then(|managed| managed.observed.installed()).cloned();
+        Told { name: name.clone(), live: self.context.layout.live(name), installed }
     }
 
     /// When the next run starts.

@@ -15,6 +15,7 @@ use crate::config::HookKey;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::hook::{Hook, HookRun};
 use crate::core::name::{CertName, Generation, HookName};
+use crate::core::observed::Installed;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
@@ -186,16 +187,34 @@ async fn end_group(group: Option<Pid>, child: &mut Child) {
     drop(child.wait().await);
 }
 
-/// The environment of a run: what the hook may want to know, and nothing secret.
+/// A certificate as a hook is told of it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Its name.
+    pub name: CertName,
+    /// The path of its live set.
+    pub live: PathBuf,
+    /// The installed certificate, as it was seen last.
+    pub installed: Option<Installed>,
+}
+
+/// The environment of a run: what the hook may want to know, and nothing secret. Of several certificates the first is
+/// told whole, and all by name.
 #[must_use]
-pub fn environment(serves: &[(CertName, PathBuf)]) -> Vec<(String, String)> {
-    let names: Vec<&str> = serves.iter().map(|(name, _)| name.as_str()).collect();
-    let mut environment = vec![("RENEWD_NAMES".to_owned(), names.join(" "))];
-    if let Some((name, live)) = serves.first() {
-        environment.push(("RENEWD_NAME".to_owned(), name.to_string()));
-        environment.push(("RENEWD_LIVE_DIR".to_owned(), live.display().to_string()));
+pub fn environment(serves: &[Told]) -> Vec<(String, String)> {
+    let names: Vec<&str> = serves.iter().map(|told| told.name.as_str()).collect();
+    let mut environment = vec![("RENEWD_NAMES", names.join(" "))];
+    if let Some(Told { name, live, installed }) = serves.first() {
+        environment.push(("RENEWD_NAME", name.to_string()));
+        environment.push(("RENEWD_LIVE_DIR", live.display().to_string()));
+        if let Some(installed) = installed {
+            environment.push(("RENEWD_GENERATION", installed.generation.to_string()));
+            environment.push(("RENEWD_SERIAL_NUMBER", installed.serial_number.to_string()));
+            environment.push(("RENEWD_FINGERPRINT", installed.fingerprint.to_string()));
+            environment.push(("RENEWD_NOT_AFTER", installed.not_after.to_string()));
+        }
     }
-    environment
+    environment.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn failed(hook: &Hook, what: &str) -> Failure {

@@ -24,14 +24,15 @@ fn with_hook(host: &Host, script: &str) {
 #[test]
 fn a_hook_runs_once_per_install_and_knows_for_which() {
     let host = Host::with_www();
-    with_hook(&host, "echo $RENEWD_NAME $RENEWD_LIVE_DIR ${HOME-none} >> RAN");
-    for expected in 1..=2 {
+    with_hook(&host, "echo $RENEWD_NAME $RENEWD_LIVE_DIR $RENEWD_GENERATION $RENEWD_SERIAL_NUMBER ${HOME-none} >> RAN");
+    let mut expected = String::new();
+    for generation in 1..=2 {
         let said = host.says(&["renew", "www"]);
         assert_eq!(said.code, 0, "{}", said.err);
         assert_eq!(host.says(&["once"]).code, 0);
-        let ran = host.read(&host.path("ran"));
-        let line = format!("www {} none\n", host.live("www").display());
-        assert_eq!(ran, line.repeat(expected));
+        let (live, serial) = (host.live("www").display().to_string(), host.live_serial("www"));
+        expected.push_str(&format!("www {live} {generation} {serial} none\n"));
+        assert_eq!(host.read(&host.path("ran")), expected);
     }
     assert_eq!(host.certificate("www")["hooks"][0]["state"], "done");
 }

@@ -28,7 +28,17 @@ fn a_hook_has_a_clean_environment_and_no_shell_sees_its_arguments() {
     let environment = host.read(&host.path(odd).join("environ"));
     let names: BTreeSet<&str> =
         environment.split_terminator('\0').map(|variable| variable.split('=').next().unwrap()).collect();
-    let expected = ["LANG", "PATH", "RENEWD_LIVE_DIR", "RENEWD_NAME", "RENEWD_NAMES"];
+    let expected = [
+        "LANG",
+        "PATH",
+        "RENEWD_FINGERPRINT",
+        "RENEWD_GENERATION",
+        "RENEWD_LIVE_DIR",
+        "RENEWD_NAME",
+        "RENEWD_NAMES",
+        "RENEWD_NOT_AFTER",
+        "RENEWD_SERIAL_NUMBER",
+    ];
     assert_eq!(names, BTreeSet::from(expected), "{environment}");
     let arguments = host.read(&host.path(odd).join("cmdline"));
     assert_eq!(arguments.split_terminator('\0').next_back(), Some(host.path(odd).display().to_string().as_str()));
