@@ -155,6 +155,8 @@ classes! {
     HookFailed = "hook-failed", Certificate;
     /// No older generation can be made live.
     NoWayBack = "no-way-back", Certificate;
+    /// The host's clock was set, or the machine slept, between decision and request.
+    ClockSet = "clock-set", Certificate;
     /// The private key of a request is gone.
     KeyLost = "key-lost", Certificate;
     /// A defect of renewd itself.

@@ -45,6 +45,7 @@ impl FailureClass {
             Self::NoWayBack => {
                 "mend the hook: the new certificate stays live; `renewd rollback --force` takes an ended one"
             }
+            Self::ClockSet => "nothing; it is decided anew by the clock as it is now",
             Self::KeyLost => "nothing; a new request is made within the budget",
             Self::Internal => "report it as a defect of renewd, with the log",
         }

@@ -2,6 +2,7 @@
 //! each. No effect is chosen here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -49,6 +50,8 @@ pub struct Bench<T: Tlm> {
     answer: Vec<String>,
     set: Option<Box<gate::Set>>,
     revoked: Option<SerialNumber>,
+    /// When it was laid out, by the wall clock and by the steady one.
+    began: (Timestamp, Duration),
 }
 
 impl<T: Tlm> Bench<T> {
@@ -64,6 +67,7 @@ impl<T: Tlm> Bench<T> {
     ) -> Self {
         let spki = request.as_ref().map(|request| request.spki);
         Self {
+            began: (context.clock.now(), context.clock.steady()),
             context,
             entry,
             profile,
@@ -158,6 +162,28 @@ impl<T: Tlm> Bench<T> {
         request: impl Future<Output = Result<R, Failure>>,
     ) -> Result<R, Failure> {
         self.context.take_turn().await;
+        self.ask(function, request).await
+    }
+
+    /// The decision to submit was made by the clock as it was then: a request that waited for its turn does not leave by
+    /// another one (promise 12).
+    fn check_clock(&self) -> Result<(), Failure> {
+        let (wall, steady) = self.began;
+        let expected = wall + self.context.clock.steady().saturating_sub(steady);
+        let now = self.context.clock.now();
+        if now.distance(expected) <= STEP {
+            return Ok(());
+        }
+        let message = format!("nothing was sent: the clock was set, or the machine slept; {expected} became {now}");
+        Err(Failure::new(FailureClass::ClockSet, message))
+    }
+
+    /// Asks the API at once, and tells the loop how it went.
+    async fn ask<R>(
+        &self,
+        function: Function,
+        request: impl Future<Output = Result<R, Failure>>,
+    ) -> Result<R, Failure> {
         let result = request.await;
         let failure = result.as_ref().err().cloned();
         if let Some(Failure { class: FailureClass::ApiRateLimited, retry, .. }) = &failure {
@@ -240,11 +266,13 @@ impl<T: Tlm> Bench<T> {
     }
 
     async fn send(&mut self, method: Method) -> Result<Outcome, Failure> {
+        self.context.take_turn().await;
+        self.check_clock()?;
         let api = self.context.api();
         let answer = match method {
             Method::New => {
                 let request = self.issue_request()?;
-                self.call(Function::Main, api.issue(&request)).await?
+                self.ask(Function::Main, api.issue(&request)).await?
             }
             Method::Renew { serial_number, fingerprint } => {
                 let request = RenewRequest {
@@ -253,7 +281,7 @@ impl<T: Tlm> Bench<T> {
                     csr: self.csr.clone(),
                     validity: self.entry.validity,
                 };
-                self.call(Function::Main, api.renew(&request)).await?
+                self.ask(Function::Main, api.renew(&request)).await?
             }
         };
         match answer {
@@ -532,6 +560,8 @@ fn kept_form(answer: &[String]) -> String {
     answer.iter().map(|text| parsed(text).unwrap_or_else(|_| text.clone())).collect()
 }
 
-const PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
-const SEARCH_BACK: std::time::Duration = std::time::Duration::from_secs(86_400);
+/// So far the clocks may differ without anybody having set one.
+const STEP: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(60);
+const SEARCH_BACK: Duration = Duration::from_secs(86_400);
 const SEARCH_DEPTH: u32 = 9_900;

@@ -35,11 +35,19 @@ pub(crate) struct Bench {
     /// What TLM answered, and whether with its chain.
     answer: Option<(Arc<Certificate>, bool)>,
     set: Option<Arc<Certificate>>,
+    /// How far the wall clock was ahead when it was laid out.
+    skew: i64,
 }
 
 impl Bench {
     /// `None` for an action that the protocol has no part in.
-    pub(crate) fn new(managed: &Managed, profile: Option<Profile>, action: &Action, had_place: bool) -> Option<Self> {
+    pub(crate) fn new(
+        managed: &Managed,
+        profile: Option<Profile>,
+        action: &Action,
+        had_place: bool,
+        skew: i64,
+    ) -> Option<Self> {
         let request = managed.record.request.clone();
         let of_request = request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
         let of_profile = profile.as_ref().map(|profile| (profile.id.clone(), profile.version()));
@@ -56,6 +64,7 @@ impl Bench {
             had_place,
             answer: None,
             set: None,
+            skew,
         })
     }
 
@@ -252,6 +261,9 @@ impl World {
     }
 
     fn send(&mut self, bench: &mut Bench, method: Method) -> Result<Outcome, Failure> {
+        if self.skew.abs_diff(bench.skew) > 60_000 {
+            return Err(Failure::new(FailureClass::ClockSet, "nothing was sent: the clock was set"));
+        }
         let sent = self.send_order(bench, method);
         self.check_sent(bench.name(), sent.as_ref().err());
         Ok(match self.call(bench, Function::Main, sent)? {

@@ -274,11 +274,12 @@ impl World {
     }
 
     fn execute(&mut self, name: &CertName, action: &Action, has_place: bool) {
+        let skew = self.skew;
         let daemon = self.d();
         let Some(managed) = daemon.fleet.one_mut(name) else { return };
         managed.busy = true;
         let profile = daemon.profiles.reading(&managed.entry.profile).profile.clone();
-        match Bench::new(managed, profile, action, has_place) {
+        match Bench::new(managed, profile, action, has_place, skew) {
             Some(bench) => self.begin_effect(Box::new(bench)),
             None => self.finished(name, has_place),
         }

@@ -385,20 +385,19 @@ impl World {
             return None;
         }
         let since = self.now - (DAY + SLACK);
-        let mut counted: Vec<Timestamp> = Vec::new();
-        for entry in
-            self.disk.journal.iter().rev().take_while(|entry| entry.at > since - DAY).filter(|e| e.name == *name)
-        {
+        let mut sent: Vec<Timestamp> = Vec::new();
+        let recent = self.disk.journal.iter().rev().take_while(|entry| entry.at > since - DAY);
+        let of_name: Vec<_> = recent.filter(|entry| entry.name == *name).collect();
+        for entry in of_name.into_iter().rev() {
             match &entry.event {
-                Event::Submitting { .. } => counted.push(entry.at),
-                Event::NotAccepted { .. } => counted.push(Timestamp::default()),
+                Event::Submitting { .. } => sent.push(entry.at),
+                Event::NotAccepted { .. } => drop(sent.pop()),
                 _ => {}
             }
         }
-        let refused = counted.iter().filter(|at| **at == Timestamp::default()).count();
-        let sent = counted.iter().filter(|at| **at > since).count();
-        (sent < limit as usize + refused)
-            .then(|| format!("{limit} are said to be spent; {sent} left, {refused} were refused"))
+        let counted = sent.iter().filter(|at| **at > since).count();
+        (counted < limit as usize)
+            .then(|| format!("{limit} are said to be spent, and {counted} may have been accepted"))
     }
 
     fn audit_hooks(&mut self, name: &CertName) {
