@@ -11,6 +11,7 @@ mod plan;
 mod renew;
 mod rollback;
 mod run;
+mod schema;
 mod start;
 mod status;
 mod user;
@@ -86,6 +87,11 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Prints the JSON Schema of a kind of file, for editors.
+    Schema {
+        /// Of which.
+        kind: schema::Kind,
+    },
 }
 
 /// The command line's definition, for man pages and completions.
@@ -108,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Status { name, json } => status::run(&config, name.as_ref(), json),
         Command::Renew { names, all: _, reissue } => renew::run(&config, &names, reissue),
         Command::Rollback { name, force } => rollback::run(&config, &name, force),
+        Command::Schema { kind } => schema::run(kind),
     }
 }
 

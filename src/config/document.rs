@@ -39,7 +39,9 @@ pub struct FileContent {
 table! {
     /// A drop-in file.
     FileTable, "a drop-in file", "[[certificate]]" => EntryTable;
+    /// The certificates: [[certificate]] begins one.
     certificate: Certificates,
+    /// Hooks for the certificates of this file alone: [hook.NAME] begins one.
     hook: Named<HookTable>,
 }
 
@@ -54,6 +56,10 @@ impl FromToml for Certificates {
         }
         sheet.refuse(value.span(), unfit(value, "[[certificate]], with double brackets, for each certificate"));
         None
+    }
+
+    fn schema() -> serde_json::Value {
+        Vec::<Spanned<EntryTable>>::schema()
     }
 }
 

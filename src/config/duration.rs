@@ -15,6 +15,10 @@ impl FromText for Duration {
     fn from_text(text: &str) -> Result<Self, Fault> {
         seconds(text).map(Self::from_secs)
     }
+
+    fn pattern() -> Option<String> {
+        Some(format!("^{PATTERN}$"))
+    }
 }
 
 /// A duration on a command line.
@@ -38,6 +42,10 @@ impl FromText for DurationOrOff {
     fn from_text(text: &str) -> Result<Self, Fault> {
         if text == "off" { Ok(Self(None)) } else { Duration::from_text(text).map(|span| Self(Some(span))) }
     }
+
+    fn pattern() -> Option<String> {
+        Some(format!("^(off|{PATTERN})$"))
+    }
 }
 
 impl FromText for Validity {
@@ -54,6 +62,10 @@ impl FromText for Validity {
         };
         let too_long = |_| Fault::new(format!("{} is too long for a validity", quoted(text)));
         Ok(Self { unit, duration: u32::try_from(seconds / length).map_err(too_long)? })
+    }
+
+    fn pattern() -> Option<String> {
+        Duration::pattern()
     }
 }
 
@@ -101,6 +113,8 @@ fn unit_length(unit: &str) -> Result<u64, &'static str> {
     }
 }
 
+/// Numbers with the units of [`unit_length`].
+const PATTERN: &str = r"(\s*[0-9]+\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?))+\s*";
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
 const DAY: u64 = 86_400;

@@ -25,6 +25,10 @@ impl FromText for ApiUrl {
         }
         Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
     }
+
+    fn pattern() -> Option<String> {
+        Some(URL.to_owned())
+    }
 }
 
 /// The URL of a proxy, without a slash at the end.
@@ -43,7 +47,13 @@ impl FromText for ProxyUrl {
         }
         Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
     }
+
+    fn pattern() -> Option<String> {
+        Some(URL.to_owned())
+    }
 }
+
+const URL: &str = r"^\s*[Hh][Tt][Tt][Pp][Ss]?:[^@?#]+$";
 
 fn bare_url(text: &str) -> Result<Url, Fault> {
     let url = Url::parse(text).map_err(|error| Fault::new(format!("the URL cannot be read: {error}")))?;
@@ -84,6 +94,10 @@ impl FromText for NoProxy {
             return Err(Fault::new("this names no host"));
         }
         Ok(Self(text.to_ascii_lowercase()))
+    }
+
+    fn pattern() -> Option<String> {
+        Some("^[A-Za-z0-9._:/*-]+$".to_owned())
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
+use serde_json::json;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -30,38 +31,73 @@ use super::hours::ZoneName;
 table! {
     /// `[[certificate]]`, and `[defaults]` but for the keys in [`OWN_KEYS`].
     EntryTable, "a certificate", "`files`" => FilesTable, "`probe`" => ProbeTable;
-    name: CertName,
-    profile: ProfileRef,
-    seat: String,
-    common_name: CommonName,
-    dns_names: Vec<Spanned<DnsName>>,
-    ip_addresses: Vec<Spanned<IpAddr>>,
-    emails: Vec<Spanned<Email>>,
-    uris: Vec<Spanned<Uri>>,
-    subject: Subject,
-    key: KeyType,
-    reuse_key: bool,
-    validity: Validity,
-    renew_before: Window,
-    request_method: RequestMethod,
-    usages: Vec<Spanned<Usage>>,
-    exact_names: bool,
-    subject_from: SubjectFrom,
-    hooks: Vec<Spanned<HookName>>,
-    probe: OneOrMany<Probe>,
-    deploy_window: DeployWindow,
-    deploy_time_zone: ZoneName,
-    rollback: bool,
-    formats: Vec<Spanned<Format>>,
-    include_root: bool,
-    owner: Account,
-    group: Account,
-    key_mode: KeyMode,
-    mode: Mode,
-    files: FilesTable,
-    tags: Vec<Spanned<Value>>,
-    custom_attributes: Vec<Spanned<Value>>,
-    ca_attributes: BTreeMap<String, Value>,
+    /// Unique in the inventory; the folder of its files and everything that is told of it has this name.
+    name: CertName => "\"www\"",
+    /// The profile of TLM that issues it, by its id or its exact name; `renewd profiles` lists them.
+    profile: ProfileRef => "\"d6743d9a-fb67-4a64-a33e-8a3229d28cc4\"",
+    /// TLM's seat id. Without this key the common name, else the first name.
+    seat: String => "\"www.example.com\"",
+    /// The common name of the subject.
+    common_name: CommonName => "\"www.example.com\"",
+    /// The DNS names.
+    dns_names: Vec<Spanned<DnsName>> => "[\"www.example.com\", \"example.com\"]",
+    /// The IP addresses.
+    ip_addresses: Vec<Spanned<IpAddr>> => "[\"192.0.2.7\", \"2001:db8::7\"]",
+    /// The e-mail addresses.
+    emails: Vec<Spanned<Email>> => "[\"pki@example.com\"]",
+    /// The URIs.
+    uris: Vec<Spanned<Uri>> => "[\"spiffe://example.com/app\"]",
+    /// More of the subject, by TLM's attribute names. Attributes that the profile fixes are added by TLM.
+    subject: Subject => "{ organization_name = \"Example AG\", country = \"CH\" }",
+    /// The type of the key. Without this key what the profile asks for.
+    key: KeyType => "\"ecdsa-p256\"",
+    /// Keep the key at renewals, for clients that pin it.
+    reuse_key: bool = "false",
+    /// The validity to ask for, where the profile allows the override. Without this key the profile's.
+    validity: Validity => "\"90d\"",
+    /// The renewal window, from 1min to 36500d. Without this key the profile's.
+    renew_before: Window => "\"20d\"",
+    /// How a renewal is asked for: always as a new certificate, always as the renewal of the installed one, or as the
+    /// profile allows.
+    request_method: RequestMethod = "\"auto\"",
+    /// Extended key usages that a new certificate must have. Without this key those of the installed one.
+    usages: Vec<Spanned<Usage>> => "[\"server_auth\"]",
+    /// Refuse an answer with names that were not asked for.
+    exact_names: bool = "false",
+    /// Who writes the subject. Where the CA does (Microsoft templates) it is not compared.
+    subject_from: SubjectFrom = "\"request\"",
+    /// Hooks that run after an install, of renewd.toml or of the same file.
+    hooks: Vec<Spanned<HookName>> = "[]" => "[\"nginx\"]",
+    /// Where the certificate is served: it is valid once it is seen there. One address, or a list.
+    probe: OneOrMany<Probe> = "[]" => "\"127.0.0.1:443\"",
+    /// When a new certificate may be switched in, as days and hours. The emergency stage, a revocation and a first
+    /// certificate do not wait for it. Without this key at any time.
+    deploy_window: DeployWindow => "\"Sat,Sun 02:00-05:00\"",
+    /// The time zone of `deploy_window`. Without this key the host's.
+    deploy_time_zone: ZoneName => "\"Europe/Zurich\"",
+    /// Go back to the generation before when a hook fails on a new one.
+    rollback: bool = "false",
+    /// More files in the generation: bundle (key and fullchain: bundle.pem), pkcs12 (keystore.p12), pkcs7 (leaf and chain:
+    /// fullchain.p7b), der (the leaf: cert.der). A path in `files` implies its format.
+    formats: Vec<Spanned<Format>> = "[]" => "[\"bundle\"]",
+    /// The self-signed root at the end of each chain, where it is known. TLS needs none.
+    include_root: bool = "false",
+    /// The owner of the files. Without this key the service's user.
+    owner: Account => "\"root\"",
+    /// The group of the files. Without this key the service's group.
+    group: Account => "\"ssl-cert\"",
+    /// The mode of files that hold the private key.
+    key_mode: KeyMode = "\"0600\"",
+    /// The mode of the other files.
+    mode: Mode = "\"0644\"",
+    /// Copies at fixed paths, for programs that cannot follow a symlink. No two certificates may share one.
+    files: FilesTable => "{ private_key = \"/etc/ssl/private/www.key\", fullchain = \"/etc/ssl/www/www.crt\" }",
+    /// TLM's tags, sent as they are.
+    tags: Vec<Spanned<Value>> = "[]" => "[\"web\"]",
+    /// TLM's custom attributes, sent as they are.
+    custom_attributes: Vec<Spanned<Value>> = "[]" => "[{ name = \"department\", value = \"IT\" }]",
+    /// TLM's attributes for the CA, sent as they are.
+    ca_attributes: BTreeMap<String, Value> = "{}" => "{ skip_domain_validation = true }",
 }
 
 /// The keys that `[defaults]` may not hold.
@@ -102,16 +138,27 @@ impl EntryTable {
 table! {
     /// `[certificate.files]`.
     FilesTable, "`files`";
-    private_key: AbsolutePath,
-    certificate: AbsolutePath,
-    chain: AbsolutePath,
-    fullchain: AbsolutePath,
-    bundle: AbsolutePath,
-    pkcs12: AbsolutePath,
-    pkcs7: AbsolutePath,
-    der: AbsolutePath,
-    pkcs12_password_file: SecretPath,
-    pkcs12_encryption: Pkcs12Encryption,
+    /// The private key.
+    private_key: AbsolutePath => "\"/etc/ssl/private/www.key\"",
+    /// The leaf.
+    certificate: AbsolutePath => "\"/etc/ssl/www/www.crt\"",
+    /// The chain, from the leaf's issuer upward.
+    chain: AbsolutePath => "\"/etc/ssl/www/www.chain.crt\"",
+    /// Leaf and chain.
+    fullchain: AbsolutePath => "\"/etc/ssl/www/www.fullchain.crt\"",
+    /// Key, leaf and chain.
+    bundle: AbsolutePath => "\"/etc/haproxy/certs/www.pem\"",
+    /// Key, leaf and chain as PKCS#12; needs `pkcs12_password_file`.
+    pkcs12: AbsolutePath => "\"/etc/tomcat/tls/www.p12\"",
+    /// Leaf and chain as PKCS#7 in PEM.
+    pkcs7: AbsolutePath => "\"/etc/tomcat/tls/www.p7b\"",
+    /// The leaf as DER.
+    der: AbsolutePath => "\"/etc/tomcat/tls/www.der\"",
+    /// The file whose first line is the password of the PKCS#12 file: of printable ASCII, readable by root and the service
+    /// alone.
+    pkcs12_password_file: SecretPath => "\"/etc/tomcat/p12-password\"",
+    /// The encryption of the PKCS#12 file: legacy-3des is for programs older than OpenSSL 1.1.1 and Java 8u301.
+    pkcs12_encryption: Pkcs12Encryption = "\"aes256\"",
 }
 
 impl FilesTable {
@@ -134,10 +181,13 @@ impl FilesTable {
 
 table! {
     /// A probe as a table.
-    ProbeTable, "`probe`";
-    address: HostPort,
-    server_name: ServerName,
-    starttls: StartTls,
+    ProbeTable, "`probe`", where json!({"required": ["address"]});
+    /// Where to connect to.
+    address: HostPort => "\"127.0.0.1:25\"",
+    /// The name to ask the server for. Without this key the certificate's first DNS name.
+    server_name: ServerName => "\"mail.example.com\"",
+    /// The protocol that is spoken before TLS. Without this key none.
+    starttls: StartTls => "\"smtp\"",
 }
 
 impl FromToml for Probe {
@@ -162,6 +212,10 @@ impl FromToml for Probe {
             starttls: table.starttls.map(Spanned::into_inner),
         })
     }
+
+    fn schema() -> serde_json::Value {
+        json!({"anyOf": [HostPort::schema(), ProbeTable::schema()]})
+    }
 }
 
 /// A renewal window.
@@ -177,5 +231,9 @@ impl FromText for Window {
         let span = Duration::from_text(text)?;
         within(span, Duration::from_secs(60), Duration::from_secs(36_500 * 86_400))?;
         Ok(Self(span))
+    }
+
+    fn pattern() -> Option<String> {
+        Duration::pattern()
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::json;
 use toml::Spanned;
 
 use super::duration::within;
@@ -15,12 +16,27 @@ use crate::core::name::HookName;
 
 table! {
     /// `[hook.NAME]` as it is written.
-    HookTable, "a hook";
-    unit: Unit,
-    verb: Verb,
-    command: Vec<Spanned<Argument>>,
-    timeout: Duration,
-    min_interval: Duration,
+    HookTable, "a hook", where rules();
+    /// A systemd unit that is acted on by its `verb`. polkit has to allow it to the service's user.
+    unit: Unit => "\"nginx.service\"",
+    /// What is done to the `unit`.
+    verb: Verb => "\"reload\"",
+    /// A program's absolute path and its arguments, in place of `unit` and `verb`. No shell is used.
+    command: Vec<Spanned<Argument>> => "[\"/usr/local/bin/after-renewal\", \"--fast\"]",
+    /// After this time the hook's whole process group is killed: from 1s to 1h.
+    timeout: Duration = "\"60s\"",
+    /// At most one run begins in this time: from 0s to 1d.
+    min_interval: Duration = "\"10s\"",
+}
+
+fn rules() -> serde_json::Value {
+    let unit = json!({"required": ["unit", "verb"], "not": {"required": ["command"]}});
+    let command = json!({
+        "required": ["command"],
+        "not": {"anyOf": [{"required": ["unit"]}, {"required": ["verb"]}]},
+        "properties": {"command": {"minItems": 1}},
+    });
+    json!({"oneOf": [unit, command]})
 }
 
 /// The hooks of a file.
@@ -128,6 +144,10 @@ impl FromText for Unit {
         }
         Ok(Self(text.to_owned()))
     }
+
+    fn pattern() -> Option<String> {
+        Some(format!(r"^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]*\.({})$", SUFFIXES.join("|")))
+    }
 }
 
 /// A verb of systemd.
@@ -144,6 +164,10 @@ impl FromText for Verb {
             return Ok(Self(text.to_owned()));
         }
         Err(Fault::new(format!("{} is no verb for a unit", quoted(text))).nearest(text, VERBS))
+    }
+
+    fn words() -> Vec<&'static str> {
+        VERBS.to_vec()
     }
 }
 

@@ -44,6 +44,10 @@ impl FromText for DnsName {
         }
         Ok(Self(name))
     }
+
+    fn pattern() -> Option<String> {
+        Some(format!(r"^(\*\.)?{LABELS}$"))
+    }
 }
 
 /// Letters, digits, hyphens inside, and the underscore that private names carry.
@@ -68,6 +72,10 @@ impl FromText for ServerName {
         }
         Ok(Self(name))
     }
+
+    fn pattern() -> Option<String> {
+        Some(format!("^{LABELS}$"))
+    }
 }
 
 impl FromText for IpAddr {
@@ -77,6 +85,10 @@ impl FromText for IpAddr {
 
     fn from_text(text: &str) -> Result<Self, Fault> {
         text.parse().map_err(|_| Fault::new(format!("{} is no IP address", quoted(text))))
+    }
+
+    fn pattern() -> Option<String> {
+        Some("^[0-9A-Fa-f.:]+$".to_owned())
     }
 }
 
@@ -96,6 +108,10 @@ impl FromText for Email {
         let is_domain = DnsName::from_text(domain).is_ok_and(|name| !name.0.starts_with('*'));
         if is_local && is_domain { Ok(Self(text.to_owned())) } else { Err(fault()) }
     }
+
+    fn pattern() -> Option<String> {
+        Some(r"^[^@\s]+@[^@\s]+$".to_owned())
+    }
 }
 
 /// A URI with its scheme.
@@ -113,6 +129,10 @@ impl FromText for Uri {
             Ok(_) if is_plain => Ok(Self(text.to_owned())),
             Ok(_) | Err(_) => Err(Fault::new(format!("{} is no URI", quoted(text)))),
         }
+    }
+
+    fn pattern() -> Option<String> {
+        Some(r"^[A-Za-z][A-Za-z0-9+.-]*:\S+$".to_owned())
     }
 }
 
@@ -143,6 +163,10 @@ impl FromText for HostPort {
         let is_bare = host.parse::<Ipv6Addr>().is_ok();
         Err(if is_bare { fault().hint("an IPv6 address stands in brackets") } else { fault() })
     }
+
+    fn pattern() -> Option<String> {
+        Some(r"^\S+:[0-9]+$".to_owned())
+    }
 }
 
 impl FromText for SocketAddr {
@@ -153,7 +177,14 @@ impl FromText for SocketAddr {
     fn from_text(text: &str) -> Result<Self, Fault> {
         text.parse().map_err(|_| Fault::new(format!("{} is no address to listen at", quoted(text))))
     }
+
+    fn pattern() -> Option<String> {
+        Some(r"^(\[\S+\]|[0-9.]+):[0-9]+$".to_owned())
+    }
 }
+
+/// The labels of a DNS name.
+const LABELS: &str = r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?";
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::json;
 use toml::Spanned;
 
 use super::duration::{DurationOrOff, within};
@@ -21,48 +22,86 @@ table! {
     /// The whole file.
     MainTable, "renewd.toml", "[api]" => ApiTable, "[metrics]" => MetricsTable, "[log]" => LogTable,
     "[defaults]" => EntryTable;
-    inventory: AbsolutePath,
-    state_dir: AbsolutePath,
-    keep_generations: Number<1, 1000>,
-    max_submissions_per_day: Number<1, 1000>,
-    control_socket: AbsolutePath,
-    control_group: Account,
+    /// The directory of drop-in files, one or more certificates each. It is watched. Whoever may write there holds every
+    /// key.
+    inventory: AbsolutePath = "\"/etc/renewd/certs.d\"",
+    /// Where generations, the journal, and the keys of requests in flight are.
+    state_dir: AbsolutePath = "\"/var/lib/renewd\"",
+    /// The newest generations of a certificate that are kept: at least 2 to be able to roll back.
+    keep_generations: Number<1, 1000> = "3",
+    /// How often one certificate may be asked for in any 24 hours. `renewd renew` comes on top.
+    max_submissions_per_day: Number<1, 1000> = "6",
+    /// The socket of the command line. Without this key `control.sock` in $RUNTIME_DIRECTORY, else in /run/renewd.
+    control_socket: AbsolutePath => "\"/run/renewd/control.sock\"",
+    /// The group whose members may read the status over the socket.
+    control_group: Account => "\"adm\"",
+    /// How the API is reached.
     api: ApiTable,
+    /// Where metrics are shown.
     metrics: MetricsTable,
+    /// What is logged.
     log: LogTable,
+    /// What every certificate has unless it says otherwise: any key of a certificate but its name, its common name and its
+    /// other names. Tables are joined key by key.
     defaults: EntryTable,
+    /// Hooks, which run after an install, by name: [hook.NAME] begins one. Each runs once for all certificates that are
+    /// installed together.
     hook: Named<HookTable>,
 }
 
 table! {
     /// `[api]`.
-    ApiTable, "`[api]`";
-    url: ApiUrl,
-    api_key_file: OneOrMany<SecretPath>,
-    client_identity_file: SecretPath,
-    ca_file: AbsolutePath,
-    ca_system: bool,
-    proxy: ProxyUrl,
-    proxy_credentials_file: SecretPath,
-    no_proxy: Vec<Spanned<NoProxy>>,
-    timeout: Duration,
-    max_concurrent_requests: Number<1, 1000>,
-    requests_per_minute: Number<1, 100_000>,
-    status_check_interval: DurationOrOff,
+    ApiTable, "`[api]`", where api_rules();
+    /// The API. https only; plain http for loopback addresses alone.
+    url: ApiUrl = "\"https://one.digicert.com\"",
+    /// The file of the API key, or a list of files: the next one is tried after a 401. Without this key the systemd
+    /// credential `api-key`, else /etc/renewd/api-key. Readable by the service alone.
+    api_key_file: OneOrMany<SecretPath> => "\"/etc/renewd/api-key\"",
+    /// Certificate and key for mutual TLS, in place of an API key; `url` is then the `clientauth.` host.
+    client_identity_file: SecretPath => "\"/etc/renewd/client.pem\"",
+    /// Roots to trust in place of the system's.
+    ca_file: AbsolutePath => "\"/etc/renewd/root.pem\"",
+    /// Trust the system's roots beside those of `ca_file`.
+    ca_system: bool = "false",
+    /// An HTTP proxy. The environment's proxy variables are ignored.
+    proxy: ProxyUrl => "\"http://proxy.example:3128\"",
+    /// A file with one line, user:password, for the proxy.
+    proxy_credentials_file: SecretPath => "\"/etc/renewd/proxy-credentials\"",
+    /// What is reached without the proxy.
+    no_proxy: Vec<Spanned<NoProxy>> => "[\"intranet.example\", \"10.0.0.0/8\"]",
+    /// The longest that one request may take: from 1s to 10min.
+    timeout: Duration = "\"30s\"",
+    /// How many requests may run at one time. Two are kept for certificates in their emergency stage.
+    max_concurrent_requests: Number<1, 1000> = "8",
+    /// How many requests may begin in a minute, for all certificates together; bursts of up to 20.
+    requests_per_minute: Number<1, 100_000> = "60",
+    /// How often an installed certificate is checked for revocation: from 1min to 365d, or never.
+    status_check_interval: DurationOrOff = "\"24h\"",
+}
+
+fn api_rules() -> serde_json::Value {
+    json!({
+        "not": {"required": ["api_key_file", "client_identity_file"]},
+        "dependencies": {"proxy_credentials_file": ["proxy"], "no_proxy": ["proxy"]},
+    })
 }
 
 table! {
     /// `[metrics]`.
     MetricsTable, "`[metrics]`";
-    listen: SocketAddr,
-    textfile: AbsolutePath,
+    /// Where OpenMetrics are served, at /metrics. Without this key nowhere.
+    listen: SocketAddr => "\"127.0.0.1:9465\"",
+    /// A file that is written each minute, for node_exporter's textfile collector. Without this key none.
+    textfile: AbsolutePath => "\"/var/lib/node_exporter/renewd.prom\"",
 }
 
 table! {
     /// `[log]`.
     LogTable, "`[log]`";
-    format: LogFormat,
-    level: LogLevel,
+    /// auto is journal priorities under systemd, and text on a terminal.
+    format: LogFormat = "\"auto\"",
+    /// What is logged. The variable RUST_LOG overrides it.
+    level: LogLevel = "\"info\"" => "\"info,renewd::api=debug\"",
 }
 
 /// Every key of `renewd.toml` but those of `[defaults]`, by table.
@@ -181,6 +220,10 @@ impl FromText for LogFormat {
 
     fn from_text(text: &str) -> Result<Self, Fault> {
         one_of(text, &LOG_FORMATS)
+    }
+
+    fn words() -> Vec<&'static str> {
+        LOG_FORMATS.map(|(word, _)| word).to_vec()
     }
 }
 

@@ -17,6 +17,10 @@ impl FromText for AbsolutePath {
     fn from_text(text: &str) -> Result<Self, Fault> {
         absolute(text).map(Self).map_err(Fault::new)
     }
+
+    fn pattern() -> Option<String> {
+        Some(PATH.to_owned())
+    }
 }
 
 /// The absolute path of a file that holds a secret.
@@ -30,6 +34,10 @@ impl FromText for SecretPath {
 
     fn from_text(text: &str) -> Result<Self, Fault> {
         absolute(text).map(Self).map_err(Fault::new)
+    }
+
+    fn pattern() -> Option<String> {
+        Some(PATH.to_owned())
     }
 }
 
@@ -66,6 +74,10 @@ impl FromText for Mode {
         }
         Ok(Self(mode))
     }
+
+    fn pattern() -> Option<String> {
+        Some("^0?[4-7][0-7][0145]$".to_owned())
+    }
 }
 
 /// The mode of a file that holds a private key.
@@ -83,6 +95,10 @@ impl FromText for KeyMode {
             return Err(Fault::new(format!("{} opens the private key to everybody", quoted(text))));
         }
         Ok(Self(mode))
+    }
+
+    fn pattern() -> Option<String> {
+        Some("^0?[4-7][0-7]0$".to_owned())
     }
 }
 
@@ -117,7 +133,13 @@ impl FromText for Account {
         }
         Ok(Self(text.to_owned()))
     }
+
+    fn pattern() -> Option<String> {
+        Some(r"^[A-Za-z0-9_.@$\\][A-Za-z0-9_.@$\\-]*$".to_owned())
+    }
 }
+
+const PATH: &str = "^/(.*[^/])?$";
 
 #[cfg(test)]
 mod tests {

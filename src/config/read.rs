@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use serde_json::json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Fault, quoted};
+use super::schema;
 use super::sheet::Sheet;
 use crate::core::entry::Value;
 use crate::core::name::HookName;
@@ -16,6 +18,9 @@ use crate::core::name::HookName;
 pub(super) trait FromToml: Sized {
     /// Reads `value`; `None` after a problem was noted.
     fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self>;
+
+    /// The JSON Schema of what can be read: it refuses nothing that [`Self::read`] takes.
+    fn schema() -> serde_json::Value;
 
     /// This value where `default` is the one of `[defaults]`: tables are joined key by key, all else replaces it.
     fn over(self, _default: &Self) -> Self {
@@ -30,6 +35,16 @@ pub(super) trait FromText: Sized {
 
     /// Reads `text`.
     fn from_text(text: &str) -> Result<Self, Fault>;
+
+    /// The words that it may be, where they are few.
+    fn words() -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// What it may look like beside those words, as a regular expression of JavaScript.
+    fn pattern() -> Option<String> {
+        None
+    }
 }
 
 impl<T: FromText> FromToml for T {
@@ -43,6 +58,10 @@ impl<T: FromText> FromToml for T {
             Err(fault) if fault.says_expected() => refused(value.span(), fault, sheet),
             Err(fault) => refused(value.span(), fault.expected(T::expected()), sheet),
         }
+    }
+
+    fn schema() -> serde_json::Value {
+        schema::of_text::<T>()
     }
 }
 
@@ -81,6 +100,10 @@ impl FromText for String {
         }
         Ok(text.to_owned())
     }
+
+    fn pattern() -> Option<String> {
+        Some(r"\S".to_owned())
+    }
 }
 
 impl FromToml for bool {
@@ -90,6 +113,10 @@ impl FromToml for bool {
             sheet.refuse(value.span(), unfit(value, "true or false"));
         }
         read
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "boolean"})
     }
 }
 
@@ -111,6 +138,10 @@ impl<const MIN: u32, const MAX: u32> FromToml for Number<MIN, MAX> {
             }
         }
     }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "integer", "minimum": MIN, "maximum": MAX})
+    }
 }
 
 impl<T: FromToml> FromToml for Vec<Spanned<T>> {
@@ -121,6 +152,10 @@ impl<T: FromToml> FromToml for Vec<Spanned<T>> {
         let read = |item: &Spanned<DeValue<'_>>| Some(Spanned::new(item.span(), T::read(item, sheet)?));
         let items: Vec<_> = items.iter().map(read).collect();
         items.into_iter().collect()
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "array", "items": T::schema()})
     }
 }
 
@@ -134,6 +169,10 @@ impl<T: FromToml> FromToml for OneOrMany<T> {
             return Vec::read(value, sheet).map(Self);
         }
         T::read(value, sheet).map(|read| Self(vec![Spanned::new(value.span(), read)]))
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"anyOf": [T::schema(), {"type": "array", "items": T::schema()}]})
     }
 }
 
@@ -153,6 +192,11 @@ impl<T: FromToml> FromToml for Named<T> {
             }
         }
         Some(Self(named))
+    }
+
+    fn schema() -> serde_json::Value {
+        let name = <HookName as FromText>::pattern();
+        json!({"type": "object", "propertyNames": {"pattern": name}, "additionalProperties": T::schema()})
     }
 }
 
@@ -180,6 +224,10 @@ impl FromToml for Value {
             DeValue::Table(_) => BTreeMap::read(value, sheet).map(Self::Table),
         }
     }
+
+    fn schema() -> serde_json::Value {
+        json!({"description": "Text, a number, true or false, a list or a table."})
+    }
 }
 
 fn out_of_range<T>(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<T> {
@@ -192,6 +240,10 @@ impl FromToml for BTreeMap<String, Value> {
         let read = |(key, value): (&Spanned<_>, &_)| Some((key_text(key), Value::read(value, sheet)?));
         let pairs: Vec<_> = table.iter().map(read).collect();
         pairs.into_iter().collect()
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "object"})
     }
 
     fn over(mut self, default: &Self) -> Self {

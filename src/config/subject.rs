@@ -1,5 +1,6 @@
 //! The subject as an entry writes it: TLM's attribute names, each with one value or a list.
 
+use serde_json::{Map, Value, json};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -47,12 +48,37 @@ impl FromToml for Subject {
         Some(subject)
     }
 
+    fn schema() -> Value {
+        let own = |attribute: &&SubjectAttribute| **attribute != SubjectAttribute::CommonName;
+        let attributes = SubjectAttribute::ALL.iter().filter(own);
+        let attributes: Map<String, Value> =
+            attributes.map(|attribute| (attribute.key().to_owned(), schema_of(*attribute))).collect();
+        json!({"type": "object", "additionalProperties": false, "properties": attributes})
+    }
+
     fn over(mut self, default: &Self) -> Self {
         for (attribute, values) in default {
             self.entry(*attribute).or_insert_with(|| values.clone());
         }
         self
     }
+}
+
+/// One value, a list of one, or, where TLM takes several, a list.
+fn schema_of(attribute: SubjectAttribute) -> Value {
+    let mut value = json!({"type": "string", "pattern": String::pattern()});
+    if attribute == SubjectAttribute::Country {
+        value = json!({"type": "string", "pattern": "^[A-Za-z]{2}$"});
+    }
+    let limits = [("maxLength", attribute.max_length())];
+    for (key, limit) in limits.into_iter().filter_map(|(key, limit)| Some((key, limit?))) {
+        value.as_object_mut().map(|value| value.insert(key.to_owned(), limit.into()));
+    }
+    let mut list = json!({"type": "array", "items": value});
+    if !attribute.is_list() {
+        list.as_object_mut().map(|list| list.insert("maxItems".to_owned(), 1.into()));
+    }
+    json!({"anyOf": [value, list]})
 }
 
 fn attribute(key: &str) -> Result<SubjectAttribute, Fault> {

@@ -1,6 +1,7 @@
-//! Tables with a fixed set of keys. The macro makes the struct, the list of its keys and their reader from one
-//! declaration, so that none of them can know a key that the others do not.
+//! Tables with a fixed set of keys. The macro makes the struct, the list of its keys, their reader and their description
+//! from one declaration, so that none of them can know a key that the others do not.
 
+use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -17,6 +18,12 @@ pub(super) trait Table: Default {
     /// The tables below it, with their keys: where a key belongs that stands one level too high.
     const BELOW: &'static [(&'static str, &'static [&'static str])];
 
+    /// What each key means.
+    fn meanings() -> Vec<Meaning>;
+
+    /// What JSON Schema can say of the keys together.
+    fn rules() -> Value;
+
     /// Reads the value of `key`; false: there is no such key.
     fn set(&mut self, key: &str, value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> bool;
 
@@ -30,6 +37,19 @@ pub(super) trait Table: Default {
     fn has(&self, key: &str) -> bool {
         self.given().contains(&key)
     }
+}
+
+/// A key for those who write it.
+pub(super) struct Meaning {
+    pub(super) key: &'static str,
+    /// What it is for, in lines.
+    pub(super) lines: &'static [&'static str],
+    /// The default in TOML, where it is a fixed one.
+    pub(super) default: Option<&'static str>,
+    /// A value in TOML, where the default shows none.
+    pub(super) example: Option<&'static str>,
+    /// The JSON Schema of its value.
+    pub(super) schema: Value,
 }
 
 /// Reads every key of `table`, and notes each that is not known.
@@ -51,14 +71,17 @@ pub(super) fn read_table<T: Table>(table: &DeTable<'_>, sheet: &mut Sheet<'_>) -
     read
 }
 
-/// Declares a [`Table`]: each key with its type.
+/// Declares a [`Table`]: each key with its meaning, its type, its default and an example.
 macro_rules! table {
-    ($(#[$doc:meta])* $name:ident, $what:literal $(, $place:literal => $below:ty)*; $($key:ident: $value:ty,)*) => {
+    (
+        $(#[$doc:meta])* $name:ident, $what:literal $(, $place:literal => $below:ty)* $(, where $rules:expr)?;
+        $($(#[doc = $line:literal])+ $key:ident: $value:ty $(= $default:literal)? $(=> $example:literal)?,)*
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq)]
         pub(super) struct $name {
             given: Vec<&'static str>,
-            $(pub(super) $key: Option<toml::Spanned<$value>>,)*
+            $($(#[doc = $line])+ pub(super) $key: Option<toml::Spanned<$value>>,)*
         }
 
         impl $crate::config::table::Table for $name {
@@ -66,6 +89,20 @@ macro_rules! table {
             const KEYS: &'static [&'static str] = &[$(stringify!($key),)*];
             const BELOW: &'static [(&'static str, &'static [&'static str])] =
                 &[$(($place, <$below as $crate::config::table::Table>::KEYS),)*];
+
+            fn meanings() -> Vec<$crate::config::table::Meaning> {
+                vec![$($crate::config::table::Meaning {
+                    key: stringify!($key),
+                    lines: &[$($line),+],
+                    default: $crate::config::table::maybe!($($default)?),
+                    example: $crate::config::table::maybe!($($example)?),
+                    schema: <$value as $crate::config::read::FromToml>::schema(),
+                },)*]
+            }
+
+            fn rules() -> serde_json::Value {
+                $crate::config::table::maybe!($($rules)?).unwrap_or_else(|| serde_json::json!({}))
+            }
 
             fn set(
                 &mut self,
@@ -102,6 +139,10 @@ macro_rules! table {
                 Some($crate::config::table::read_table(table, sheet))
             }
 
+            fn schema() -> serde_json::Value {
+                $crate::config::schema::of_table::<Self>()
+            }
+
             fn over(self, default: &Self) -> Self {
                 let mut given = self.given;
                 given.extend(&default.given);
@@ -114,7 +155,17 @@ macro_rules! table {
     };
 }
 
-pub(super) use table;
+/// What may be written, or not.
+macro_rules! maybe {
+    () => {
+        None
+    };
+    ($value:expr) => {
+        Some($value)
+    };
+}
+
+pub(super) use {maybe, table};
 
 /// The value of an entry, else that of `[defaults]`; tables are joined.
 pub(super) fn over<T: FromToml + Clone>(own: Option<Spanned<T>>, default: Option<&Spanned<T>>) -> Option<Spanned<T>> {

@@ -17,6 +17,10 @@ macro_rules! words {
             fn from_text(text: &str) -> Result<Self, Fault> {
                 one_of(text, &[$(($word, $meaning),)*])
             }
+
+            fn words() -> Vec<&'static str> {
+                vec![$($word,)*]
+            }
         }
     )*};
 }
@@ -43,6 +47,10 @@ impl FromText for KeyType {
     fn from_text(text: &str) -> Result<Self, Fault> {
         one_of(text, &Self::ALL.map(|key| (key.as_str(), key)))
     }
+
+    fn words() -> Vec<&'static str> {
+        Self::ALL.map(Self::as_str).to_vec()
+    }
 }
 
 impl FromText for Usage {
@@ -53,6 +61,14 @@ impl FromText for Usage {
     fn from_text(text: &str) -> Result<Self, Fault> {
         let fault = || Fault::new(format!("{} is no extended key usage", quoted(text)));
         Self::parse(text).ok_or_else(|| fault().nearest(text, Self::known_names()))
+    }
+
+    fn words() -> Vec<&'static str> {
+        Self::known_names().collect()
+    }
+
+    fn pattern() -> Option<String> {
+        Some(r"^[0-9]+(\.[0-9]+)+$".to_owned())
     }
 }
 
@@ -65,6 +81,10 @@ impl FromText for ProfileRef {
         let text = String::from_text(text).map_err(|fault| fault.expected(Self::expected()))?;
         Ok(Self::new(&text))
     }
+
+    fn pattern() -> Option<String> {
+        String::pattern()
+    }
 }
 
 impl FromText for CertName {
@@ -74,6 +94,10 @@ impl FromText for CertName {
 
     fn from_text(text: &str) -> Result<Self, Fault> {
         text.parse().map_err(|invalid: InvalidName| not_a_name(text, &invalid.to_string()))
+    }
+
+    fn pattern() -> Option<String> {
+        Some(NAME.to_owned())
     }
 }
 
@@ -85,4 +109,11 @@ impl FromText for HookName {
     fn from_text(text: &str) -> Result<Self, Fault> {
         text.parse().map_err(|invalid: InvalidName| not_a_name(text, &invalid.to_string()))
     }
+
+    fn pattern() -> Option<String> {
+        Some(NAME.to_owned())
+    }
 }
+
+/// The rule of [`InvalidName`].
+const NAME: &str = "^[a-z0-9][a-z0-9._-]{0,63}$";

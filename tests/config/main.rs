@@ -13,5 +13,6 @@ mod damage;
 mod disk;
 mod messages;
 mod reload;
+mod schema;
 mod shipped;
 mod values;
