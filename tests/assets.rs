@@ -1,11 +1,16 @@
 //! `cargo run --example assets -- DIR`: what the packages hold beside the program and plain files, made from the command
-//! line's own definition: man pages (`DIR/man`) and completions for bash, zsh and fish.
+//! line's own definition and the schemas: man pages (`DIR/man`, `DIR/man5`), completions for bash, zsh and fish, and the
+//! schemas themselves (`DIR/schema`).
+
+#[path = "assets/page.rs"]
+mod page;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap_complete::Shell;
+use renewd::config;
 
 /// What the definition of the command line does not know.
 const MORE: &str = "\
@@ -36,6 +41,7 @@ Reads the configuration, the inventory and the credentials' files again (systemc
 .BR SIGTERM \", \" SIGINT
 Finishes a running install, ends running hooks, which stay owed, and stops.
 .SH SEE ALSO
+.BR renewd.toml (5),
 .BR systemctl (1),
 .BR systemd.service (5)
 ";
@@ -50,6 +56,12 @@ fn main() -> io::Result<()> {
     clap_mangen::generate_to(renewd::cli::command(), &pages)?;
     let mut first = File::options().append(true).open(pages.join("renewd.1"))?;
     first.write_all(MORE.as_bytes())?;
+    fs::create_dir_all(folder.join("man5"))?;
+    fs::write(folder.join("man5/renewd.toml.5"), page::renewd_toml())?;
+    fs::create_dir_all(folder.join("schema"))?;
+    for (name, schema) in [("main", config::main_schema()), ("inventory", config::inventory_schema())] {
+        fs::write(folder.join(format!("schema/{name}.json")), format!("{schema:#}\n"))?;
+    }
     for (shell, name) in [(Shell::Bash, "renewd.bash"), (Shell::Zsh, "_renewd"), (Shell::Fish, "renewd.fish")] {
         let mut file = File::create(folder.join(name))?;
         clap_complete::generate(shell, &mut renewd::cli::command(), "renewd", &mut file);

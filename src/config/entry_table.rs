@@ -184,7 +184,7 @@ table! {
     ProbeTable, "`probe`", where json!({"required": ["address"]});
     /// Where to connect to.
     address: HostPort => "\"127.0.0.1:25\"",
-    /// The name to ask the server for. Without this key the certificate's first DNS name.
+    /// The name to ask the server for. Without this key the first DNS name, else the common name.
     server_name: ServerName => "\"mail.example.com\"",
     /// The protocol that is spoken before TLS. Without this key none.
     starttls: StartTls => "\"smtp\"",

@@ -12,6 +12,7 @@
 mod damage;
 mod disk;
 mod messages;
+mod page;
 mod reload;
 mod schema;
 mod shipped;

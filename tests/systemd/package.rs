@@ -1,9 +1,9 @@
 //! The packages: what is in them, and a Debian package from its installation to its purge.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{fs, iter};
 
 use toml::{Table, Value};
 
@@ -140,7 +140,8 @@ fn installed(host: &Host) {
     let commands =
         renewd::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect::<Vec<_>>();
     let pages = commands.iter().map(|name| format!("/usr/share/man/man1/renewd-{name}.1.gz"));
-    for file in pages.chain(iter::once("/usr/share/man/man1/renewd.1.gz".to_owned())) {
+    let more = ["man/man1/renewd.1.gz", "man/man5/renewd.toml.5.gz", "renewd/schema/main.json"];
+    for file in pages.chain(more.map(|file| format!("/usr/share/{file}"))) {
         assert!(files.contains(&file), "{file} is not in\n{files}");
     }
     for unit in UNITS.iter().filter(|unit| !unit.contains("hook")) {
