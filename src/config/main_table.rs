@@ -93,6 +93,9 @@ table! {
     listen: SocketAddr => "\"127.0.0.1:9465\"",
     /// A file that is written each minute, for node_exporter's textfile collector. Without this key none.
     textfile: AbsolutePath => "\"/var/lib/node_exporter/renewd.prom\"",
+    /// Show each certificate by itself. Where there are thousands, false leaves the numbers of each state, and the end that
+    /// comes first.
+    per_certificate: bool = "true",
 }
 
 table! {
@@ -142,6 +145,7 @@ pub(super) fn complete(table: MainTable, file: &Path, sheet: &mut Sheet<'_>) -> 
         metrics: MetricsSettings {
             listen: metrics.listen.map(Spanned::into_inner),
             textfile: metrics.textfile.map(|path| path.into_inner().0),
+            per_certificate: metrics.per_certificate.is_none_or(Spanned::into_inner),
         },
         log: LogSettings {
             format: log.format.map(Spanned::into_inner).unwrap_or_default(),

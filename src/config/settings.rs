@@ -97,12 +97,14 @@ pub struct ApiSettings {
 }
 
 /// Where metrics are shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsSettings {
     /// The address to listen at; `None`: no listener.
     pub listen: Option<SocketAddr>,
     /// The file for node_exporter's textfile collector.
     pub textfile: Option<PathBuf>,
+    /// Whether each certificate is shown by itself.
+    pub per_certificate: bool,
 }
 
 /// What is logged, and how.

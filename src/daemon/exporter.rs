@@ -22,6 +22,7 @@ use crate::store::disk::Perms;
 use crate::store::replace;
 
 use super::message::Message;
+use super::metrics::in_text_format;
 use super::run::{Daemon, Mode};
 use super::status::Problem;
 
@@ -38,7 +39,7 @@ impl<T: Tlm> Daemon<T> {
             return;
         }
         self.textfile_due = steady + TEXTFILE_INTERVAL;
-        let (text, context) = (self.measured(), Arc::clone(&self.context));
+        let (text, context) = (in_text_format(&self.measured()), Arc::clone(&self.context));
         tokio::task::spawn_blocking(move || {
             let perms = Perms { uid: None, gid: None, mode: 0o644 };
             let written = replace::replace(&*context.disk, &path, text.as_bytes(), perms);

@@ -1,5 +1,7 @@
 //! The metrics: counted as things happen, and measured from the status when somebody asks. OpenMetrics text.
 
+use std::collections::BTreeSet;
+
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -129,7 +131,7 @@ impl Metrics {
         registry.register("hook_runs", "Runs of hooks, by how they ended", self.hook_runs.clone());
         registry.register("api_requests", "Requests to the API, by status or error", self.requests.clone());
         registry.register("api_request_duration_seconds", "How long requests to the API took", self.durations.clone());
-        measure_certificates(&mut registry, fleet);
+        measure_certificates(&mut registry, facts.main.metrics.per_certificate, fleet);
         measure_whole(&mut registry, facts);
         let mut text = String::new();
         encode(&mut text, &registry)?;
@@ -137,13 +139,46 @@ impl Metrics {
     }
 }
 
-fn measure_certificates<'a>(registry: &mut Registry, fleet: impl Iterator<Item = &'a Managed>) {
+fn measure_certificates<'a>(registry: &mut Registry, each: bool, fleet: impl Iterator<Item = &'a Managed>) {
+    let fleet: Vec<&Managed> = fleet.collect();
+    measure_all(registry, &fleet);
+    if each {
+        measure_each(registry, &fleet);
+    }
+}
+
+/// What does not grow with the inventory.
+fn measure_all(registry: &mut Registry, fleet: &[&Managed]) {
+    let gauge = |value: usize| {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        gauge
+    };
+    registry.register("inventory_certificates", "Certificates in the inventory", gauge(fleet.len()));
+    let states = Family::<Labels<1>, Gauge>::default();
+    for state in State::ALL {
+        let count = fleet.iter().filter(|managed| managed.decision.reason.state() == state).count();
+        let state = states.get_or_create(&Labels([("state", state.to_string())])).clone();
+        state.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    registry.register("certificates", "Certificates in each state", states);
+    let unserved = fleet.iter().filter(|managed| managed.seen() == Some(Served::No)).count();
+    let help = "Certificates in whose place a TLS client is shown another one";
+    registry.register("certificates_not_served", help, gauge(unserved));
+    let ends = fleet.iter().filter_map(|managed| Some(managed.observed.installed()?.not_after));
+    if let Some(first) = ends.min() {
+        let end: Gauge = Gauge::default();
+        end.set(first.seconds());
+        let help = "The first end of the validity of an installed certificate";
+        registry.register("certificates_earliest_not_after_timestamp_seconds", help, end);
+    }
+}
+
+fn measure_each(registry: &mut Registry, fleet: &[&Managed]) {
     let [not_after, not_before, renew_at, failures] = std::array::from_fn(|_| Family::<Labels<1>, Gauge>::default());
     let state = Family::<Labels<2>, Gauge>::default();
     let served = Family::<Labels<1>, Gauge>::default();
-    let count: Gauge = Gauge::default();
     for managed in fleet {
-        count.inc();
         let name = || ("name", managed.entry.name.to_string());
         let set = |family: &Family<Labels<1>, Gauge>, at: Option<Timestamp>| {
             if let Some(at) = at {
@@ -171,7 +206,6 @@ fn measure_certificates<'a>(registry: &mut Registry, fleet: impl Iterator<Item =
     registry.register("certificate_failures", "Failures in a row", failures);
     registry.register("certificate_state", "1 for the state of the certificate, 0 for the others", state);
     registry.register("certificate_served", "Whether a TLS client is shown the installed certificate", served);
-    registry.register("inventory_certificates", "Certificates in the inventory", count);
 }
 
 fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {
@@ -202,6 +236,25 @@ fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {
     let info = Family::<Labels<1>, Gauge>::default();
     info.get_or_create(&Labels([("version", env!("CARGO_PKG_VERSION").to_owned())])).set(1);
     registry.register("build_info", "Always 1; the version is the label", info);
+}
+
+/// OpenMetrics in the older format, which node_exporter's textfile collector reads: there the name of a counter has its
+/// ending everywhere, and nothing marks the end.
+#[must_use]
+pub fn in_text_format(open: &str) -> String {
+    let counter = |line: &str| Some(line.strip_prefix("# TYPE ")?.strip_suffix(" counter")?.to_owned());
+    let counters: BTreeSet<String> = open.lines().filter_map(counter).collect();
+    let mut text = String::with_capacity(open.len());
+    for line in open.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
+        let mut words = line.splitn(4, ' ');
+        match [(); 4].map(|()| words.next()) {
+            [Some("#"), Some(what @ ("HELP" | "TYPE")), Some(name), Some(rest)] if counters.contains(name) => {
+                text.push_str(&format!("# {what} {name}_total {rest}\n"));
+            }
+            _ => text.extend([line, "\n"]),
+        }
+    }
+    text
 }
 
 /// From a kept connection on the same site to the time-out.

@@ -25,6 +25,8 @@ mod metrics;
 mod notify;
 mod pending;
 mod profiles;
+#[path = "../monitoring/promtool.rs"]
+mod promtool;
 mod reload;
 mod renew;
 mod serve;
