@@ -1,6 +1,17 @@
 //! The program, its help and the README agree.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and write files")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test may panic, and write files"
+)]
+
+mod monitoring;
+#[path = "../monitoring/promtool.rs"]
+mod promtool;
 
 use std::collections::BTreeSet;
 use std::path::Path;
