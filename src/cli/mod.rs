@@ -1,8 +1,10 @@
 //! The commands: one file each. They read arguments, ask the daemon or do the work themselves, and print.
 
+mod calendar;
 mod check;
 mod control;
 mod heal;
+mod history;
 mod log;
 mod offline;
 mod once;
@@ -14,6 +16,7 @@ mod run;
 mod schema;
 mod start;
 mod status;
+mod told;
 mod user;
 
 use std::path::PathBuf;
@@ -54,6 +57,9 @@ enum Command {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
+        /// Draws the renewals and expiries to come as bars, by day or week.
+        #[arg(long, conflicts_with = "json")]
+        calendar: bool,
         /// Plans for this instant (2027-01-31T12:00:00Z) instead of now.
         #[arg(long, value_name = "TIME", value_parser = output::instant)]
         at: Option<crate::core::time::Timestamp>,
@@ -62,6 +68,14 @@ enum Command {
     Status {
         /// This certificate alone, with everything that is known of it.
         name: Option<CertName>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints what happened to a certificate, as the journal has it.
+    History {
+        /// Which.
+        name: CertName,
         /// Prints JSON.
         #[arg(long)]
         json: bool,
@@ -110,8 +124,11 @@ pub fn main() -> ExitCode {
         Command::Once { wait } => once::run(&config, wait),
         Command::Heal => heal::run(&config),
         Command::Check => check::run(&config),
-        Command::Plan { json, at } => plan::run(&config, json, at),
+        Command::Plan { json: true, at, .. } => plan::run(&config, plan::Form::Json, at),
+        Command::Plan { calendar: true, at, .. } => plan::run(&config, plan::Form::Calendar, at),
+        Command::Plan { at, .. } => plan::run(&config, plan::Form::Text, at),
         Command::Status { name, json } => status::run(&config, name.as_ref(), json),
+        Command::History { name, json } => history::run(&config, &name, json),
         Command::Renew { names, all: _, reissue } => renew::run(&config, &names, reissue),
         Command::Rollback { name, force } => rollback::run(&config, &name, force),
         Command::Schema { kind } => schema::run(kind),

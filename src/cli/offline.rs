@@ -66,7 +66,7 @@ pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
 }
 
 /// What may not be read is no matter of the service's, whom the failure speaks of, but of who reads here.
-fn unread(layout: &Layout, failure: &Failure) -> String {
+pub(super) fn unread(layout: &Layout, failure: &Failure) -> String {
     if failure.class != FailureClass::DiskPermission {
         return failure.to_string();
     }

@@ -1,6 +1,6 @@
 //! Printing: the one place that writes to standard output and standard error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -38,6 +38,20 @@ pub(super) fn table<R: IntoIterator<Item = Vec<String>>>(head: &[&str], rows: R)
     let lines: Vec<String> =
         table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
     lines.join("\n")
+}
+
+/// How many columns there are: the terminal's, else those of the variable COLUMNS, else eighty.
+pub(super) fn width() -> usize {
+    let terminal = rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col));
+    let told = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.ok().filter(|columns| *columns > 0).or_else(told).unwrap_or(80).clamp(60, 500)
+}
+
+/// Whether what is printed may have colours: on a terminal that knows them, and not where NO_COLOR is set.
+pub(super) fn has_colours() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
 /// An instant with its distance, as in `in 3 h 40 min`.

@@ -6,10 +6,22 @@ use std::process::ExitCode;
 use crate::core::time::Timestamp;
 use crate::daemon::status::Plan;
 
+use super::calendar::{self, Style};
 use super::{exit, offline, output, user};
 
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// A line for each certificate.
+    Text,
+    /// For programs.
+    Json,
+    /// Bars by day or week.
+    Calendar,
+}
+
 /// Looks, decides, prints, and changes nothing.
-pub(super) fn run(config: &Path, json: bool, at: Option<Timestamp>) -> ExitCode {
+pub(super) fn run(config: &Path, form: Form, at: Option<Timestamp>) -> ExitCode {
     let main = || crate::config::load_main(config).map_err(|problems| crate::daemon::setup::shown(&problems));
     let look = match user::may_read(config).and_then(|()| main()).and_then(|main| offline::look(main, at)) {
         Ok(look) => look,
@@ -19,10 +31,13 @@ pub(super) fn run(config: &Path, json: bool, at: Option<Timestamp>) -> ExitCode 
         }
     };
     let plan = look.plan();
-    if json {
-        output::print_json(&plan)
-    } else {
-        output::print(&text(&plan, look.now))
+    match form {
+        Form::Text => output::print(&text(&plan, look.now)),
+        Form::Json => output::print_json(&plan),
+        Form::Calendar => {
+            let style = Style { width: output::width(), colours: output::has_colours() };
+            output::print(&calendar::chart(&plan, look.now, style));
+        }
     }
     exit::OK.into()
 }

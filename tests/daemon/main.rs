@@ -11,6 +11,7 @@
 
 mod api_faults;
 mod commands;
+mod desk;
 mod files;
 mod formats;
 mod gate;

@@ -1,0 +1,72 @@
+//! `renewd history`: the journal's events of one certificate, as lines or as JSON. Reads without a lock, so that a line
+//! which is being written is passed over.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::config;
+use crate::core::name::CertName;
+use crate::daemon::{kept, setup};
+use crate::store::journal::{self, Content, Journal};
+use crate::store::layout::Layout;
+use crate::store::real_disk::RealDisk;
+
+use super::told::Told;
+use super::{exit, offline, output, user};
+
+/// Prints what happened to `name`, oldest first.
+pub(super) fn run(file: &Path, name: &CertName, json: bool) -> ExitCode {
+    let main = || config::load_main(file).map_err(|problems| setup::shown(&problems));
+    let main = match user::may_read(file).and_then(|()| main()) {
+        Ok(main) => main,
+        Err(why) => {
+            output::complain(&why);
+            return exit::CONFIG.into();
+        }
+    };
+    let layout = Layout::new(&main.state_dir);
+    let content = match Journal::read(&RealDisk, &layout) {
+        Ok(content) => content,
+        Err(failure) => {
+            output::complain(&offline::unread(&layout, &failure));
+            return exit::UNREADABLE.into();
+        }
+    };
+    remarks(&content);
+    let events: Vec<Told> = content.entries.iter().filter(|entry| entry.name == *name).map(Told::new).collect();
+    if events.is_empty() && !is_known(&main, &layout, name) {
+        output::complain(&format!("no certificate in force is named {name}, and the journal holds nothing of one"));
+        return exit::UNREADABLE.into();
+    }
+    if json {
+        output::print_json(&History { name, events });
+    } else if events.is_empty() {
+        output::print(&format!("{name}: nothing has happened yet"));
+    } else {
+        let rows = events.into_iter().map(|told| vec![told.at, told.event, told.message]);
+        output::print(&output::table(&["WHEN", "EVENT", "WHAT"], rows));
+    }
+    exit::OK.into()
+}
+
+/// What is wrong with the journal as a whole.
+fn remarks(content: &Content) {
+    if content.too_new {
+        output::complain("a newer renewd wrote the journal: what this one understands of it follows");
+    }
+    journal::remark(content).into_iter().for_each(|remark| output::complain(remark.as_str()));
+}
+
+fn is_known(main: &config::Main, layout: &Layout, name: &CertName) -> bool {
+    let in_force = kept::read(&RealDisk, layout);
+    let inventory = setup::inventory(main, &in_force);
+    inventory.is_ok_and(|inventory| inventory.entries.iter().any(|entry| entry.name == *name))
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    name: &'a CertName,
+    events: Vec<Told>,
+}

@@ -1,0 +1,177 @@
+//! An event of the journal in words. What the journal says is text from outside, and passes the type for it.
+
+use serde::Serialize;
+
+use crate::core::entry::{Asked, Sans};
+use crate::core::event::{Entry, Event, Method, RollbackBy};
+use crate::core::failure::Failure;
+use crate::core::name::{Attempt, Digest, Generation, HookName, SerialNumber};
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+
+/// An event as it is told: what there is nothing of is left out.
+#[derive(Default, Serialize)]
+pub(super) struct Told {
+    pub(super) at: String,
+    /// Its kind, as the journal calls it.
+    pub(super) event: String,
+    pub(super) message: String,
+    /// Which of renewd's own requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<Attempt>,
+    /// TLM's id of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<Generation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serial_number: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook: Option<HookName>,
+    /// The class of a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+}
+
+impl Told {
+    pub(super) fn new(entry: &Entry) -> Self {
+        let kind = serde_json::to_value(&entry.event).ok();
+        let kind = kind.as_ref().and_then(|event| event.get("event")?.as_str()).unwrap_or("unknown");
+        Self { at: entry.at.to_string(), event: kind.to_owned(), ..told(&entry.event) }
+    }
+
+    fn attempt(self, attempt: Attempt) -> Self {
+        Self { attempt: Some(attempt), ..self }
+    }
+
+    fn generation(self, generation: Generation) -> Self {
+        Self { generation: Some(generation), ..self }
+    }
+
+    fn serial_number(self, serial_number: &SerialNumber) -> Self {
+        Self { serial_number: Some(serial_number.to_string()), ..self }
+    }
+
+    fn hook(self, hook: &HookName) -> Self {
+        Self { hook: Some(hook.clone()), ..self }
+    }
+}
+
+fn say(message: impl Into<String>) -> Told {
+    Told { message: message.into(), ..Told::default() }
+}
+
+fn told(event: &Event) -> Told {
+    match event {
+        Event::Submitting { attempt, method, asked, profile, key, .. } => {
+            let (how, names) = (how(method), names(asked));
+            say(format!("asks for {how} of profile {profile}, with a key of {key}, for {names}")).attempt(*attempt)
+        }
+        Event::NotAccepted { attempt, failure } => failed("nothing was accepted: ", failure).attempt(*attempt),
+        Event::AnswerLost { attempt, failure } => {
+            failed("it left, and its answer is lost: ", failure).attempt(*attempt)
+        }
+        Event::LookedUp { attempt } => say("TLM has issued nothing for its key").attempt(*attempt),
+        Event::Pending { attempt, request_id } => {
+            let message = format!("TLM issues later: its request {request_id}");
+            Told { request_id: Some(request_id.to_string()), ..say(message) }.attempt(*attempt)
+        }
+        Event::Polled { attempt } => say("TLM has not issued yet").attempt(*attempt),
+        Event::PickupUnknown { attempt, failure } => failed("TLM does not know it: ", failure).attempt(*attempt),
+        Event::Issued { attempt, serial_number } => {
+            say(format!("TLM issued {serial_number}")).attempt(*attempt).serial_number(serial_number)
+        }
+        Event::Held { attempt, why, .. } => say(format!("kept aside and not installed: {why}")).attempt(*attempt),
+        Event::Waits { attempt, until } => say(format!("it is valid from {until} on")).attempt(*attempt),
+        Event::GateRefused { attempt, why } => {
+            say(format!("what TLM issued is not installed: {}", joined(why, "; "))).attempt(*attempt)
+        }
+        Event::Rejected { attempt, why } => say(format!("an administrator rejected it: {why}")).attempt(*attempt),
+        Event::Abandoned { attempt } => say("given up because the entry changed meanwhile").attempt(*attempt),
+        Event::KeyForgotten { attempt } => say("the key that was kept for the request is removed").attempt(*attempt),
+        Event::Installed { attempt, generation, serial_number, fingerprint, not_after, hooks } => {
+            live("", *generation, (serial_number, *fingerprint, *not_after), hooks).attempt(*attempt)
+        }
+        Event::Adopted { generation, serial_number, fingerprint, not_after, hooks } => {
+            let what = ", put there by somebody else";
+            live(what, *generation, (serial_number, *fingerprint, *not_after), hooks)
+        }
+        Event::Repaired => say("files that had been changed or lost were put back"),
+        Event::HookDone { hook, generation } => {
+            say(format!("hook {hook} ran for generation {generation}")).hook(hook).generation(*generation)
+        }
+        Event::HookFailed { hook, generation, failure } => {
+            failed(&format!("for generation {generation}: "), failure).hook(hook).generation(*generation)
+        }
+        Event::HooksAgain { generation } => {
+            say(format!("generation {generation} is not served: its hooks run again")).generation(*generation)
+        }
+        Event::RolledBack { from, to, by, hooks } => {
+            let why = match by {
+                RollbackBy::Hook => "because a hook failed on it",
+                RollbackBy::Operator => "by the operator's word",
+            };
+            say(format!("generation {to} is live again in place of {from}, {why}{}", owed(hooks))).generation(*to)
+        }
+        Event::RollbackRefused { from, failure } => {
+            failed(&format!("generation {from} stays live: "), failure).generation(*from)
+        }
+        Event::Forward { generation, hooks } => {
+            say(format!("generation {generation} is live once more{}", owed(hooks))).generation(*generation)
+        }
+        Event::Failed { failure } => failed("", failure),
+        Event::StatusChecked { serial_number, revoked } => {
+            let state = if *revoked { "revoked" } else { "not revoked" };
+            say(format!("TLM says that {serial_number} is {state}")).serial_number(serial_number)
+        }
+        Event::StatusUnread => say("TLM could not be asked whether it is revoked"),
+        Event::Probed { .. } => say("the addresses of the probe were looked at"),
+        Event::RenewalAsked { reissue: false } => say("the operator asked for a replacement"),
+        Event::RenewalAsked { reissue: true } => say("the operator asked for a new certificate in its place"),
+        Event::LetGo => say("its entry left the inventory; its files stay"),
+        Event::Unknown => say("a newer renewd wrote what happened"),
+    }
+}
+
+fn failed(what: &str, failure: &Failure) -> Told {
+    Told { code: Some(failure.class.code()), ..say(format!("{what}{failure}")) }
+}
+
+/// A set that is live now.
+fn live(
+    whose: &str,
+    generation: Generation,
+    (serial_number, fingerprint, not_after): (&SerialNumber, Digest, Timestamp),
+    hooks: &[HookName],
+) -> Told {
+    let what =
+        format!("generation {generation} is live{whose}: {serial_number}, which ends {not_after}{}", owed(hooks));
+    Told { fingerprint: Some(fingerprint), not_after: Some(not_after.to_string()), ..say(what) }
+        .generation(generation)
+        .serial_number(serial_number)
+}
+
+fn owed(hooks: &[HookName]) -> String {
+    if hooks.is_empty() { String::new() } else { format!("; hooks: {}", joined(hooks, ", ")) }
+}
+
+fn how(method: &Method) -> String {
+    match method {
+        Method::New => "a new certificate".to_owned(),
+        Method::Renew { serial_number, .. } => format!("the renewal of {serial_number}"),
+    }
+}
+
+fn names(asked: &Asked) -> Text {
+    let all = asked.names.missing_in(&Sans::default());
+    let common = asked.common_name.iter().filter(|name| !all.contains(name)).cloned();
+    Text::new(&joined(&common.chain(all.iter().cloned()).collect::<Vec<_>>(), ", "))
+}
+
+fn joined<T: ToString>(items: &[T], between: &str) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+}
