@@ -7,7 +7,7 @@ use x509_parser::certificate::X509Certificate;
 
 use super::digest::sha256;
 use super::pem::{self, Part, PemError};
-use super::{name, spki};
+use super::{extension, name, spki};
 use crate::core::name::Digest;
 use crate::core::text::Text;
 
@@ -60,6 +60,22 @@ impl Certificate {
     #[must_use]
     pub fn label(&self) -> Text {
         self.parsed().map_or_else(|error| Text::new(&error.to_string()), |parsed| name::holder(&parsed))
+    }
+
+    /// Whether it is a CA's.
+    #[must_use]
+    pub fn is_ca(&self) -> bool {
+        let constraints = self.parsed().and_then(|parsed| extension::basic_constraints(&parsed));
+        constraints.is_ok_and(|constraints| constraints.is_some_and(|constraints| constraints.ca))
+    }
+
+    /// Whether it has the name of the issuer of `other`. Says nothing of signatures.
+    #[must_use]
+    pub fn is_named_as_issuer_of(&self, other: &Self) -> bool {
+        match (self.parsed(), other.parsed()) {
+            (Ok(issuer), Ok(child)) => name::same(issuer.subject(), child.issuer()),
+            (_, _) => false,
+        }
     }
 
     pub(super) fn parsed(&self) -> Result<X509Certificate<'_>, CertificateError> {

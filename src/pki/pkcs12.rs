@@ -3,6 +3,8 @@
 //! frame in DER and the old key derivation that integrity rests on. Nothing but the caller's buffers holds the key in
 //! clear, and they are zeroised.
 
+mod read;
+
 use std::num::NonZeroU32;
 
 use aws_lc_rs::cipher::{DecryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
@@ -16,6 +18,8 @@ use super::digest::sha256;
 use super::key::PrivateKey;
 use crate::core::entry::Pkcs12Encryption;
 use crate::core::name::Digest;
+
+pub use read::{Contents, ReadError, read};
 
 /// What goes into a file.
 pub struct KeyStore<'a> {
@@ -195,8 +199,8 @@ impl Scheme<'_> {
         let mut key = Zeroizing::new([0; 24]);
         let mut vector = [0; 8];
         let hash = &digest::SHA1_FOR_LEGACY_USE_ONLY;
-        derive(hash, Purpose::Encryption, self.password, &salt, &mut *key);
-        derive(hash, Purpose::Vector, self.password, &salt, &mut vector);
+        derive(hash, Purpose::Encryption, self.password, &salt, ITERATIONS, &mut *key);
+        derive(hash, Purpose::Vector, self.password, &salt, ITERATIONS, &mut vector);
         let key = UnboundCipherKey::new(&cipher::DES_EDE3_FOR_LEGACY_USE_ONLY, &*key)?;
         let mut bytes = buffer(plain);
         let context = cipher::EncryptionContext::Iv64(iv::FixedLength::from(&vector));
@@ -216,7 +220,7 @@ impl Scheme<'_> {
         let hash = algorithm.digest_algorithm();
         let salt = salt()?;
         let mut key = Zeroizing::new(vec![0; hash.output_len()]);
-        derive(hash, Purpose::Integrity, self.password, &salt, &mut key);
+        derive(hash, Purpose::Integrity, self.password, &salt, ITERATIONS, &mut key);
         let tag = hmac::sign(&hmac::Key::new(algorithm, &key), content);
         Ok(Mac { digest_oid, tag, salt })
     }
@@ -249,7 +253,14 @@ enum Purpose {
 }
 
 /// The key derivation of PKCS#12 (RFC 7292 appendix B.2), for digests with blocks of 64 bytes.
-fn derive(hash: &'static digest::Algorithm, purpose: Purpose, password: &str, salt: &[u8], key: &mut [u8]) {
+fn derive(
+    hash: &'static digest::Algorithm,
+    purpose: Purpose,
+    password: &str,
+    salt: &[u8],
+    iterations: NonZeroU32,
+    key: &mut [u8],
+) {
     let mut password: Zeroizing<Vec<u8>> = Zeroizing::new(password.encode_utf16().flat_map(u16::to_be_bytes).collect());
     password.extend([0, 0]);
     let filled = |bytes: &[u8]| {
@@ -264,7 +275,7 @@ fn derive(hash: &'static digest::Algorithm, purpose: Purpose, password: &str, sa
         round.update(&diversifier);
         round.update(&input);
         let mut hashed = round.finish();
-        for _ in 1..ITERATIONS.get() {
+        for _ in 1..iterations.get() {
             hashed = digest::digest(hash, hashed.as_ref());
         }
         part.iter_mut().zip(hashed.as_ref()).for_each(|(key, byte)| *key = *byte);

@@ -1,6 +1,6 @@
 //! What openssl, and Java where it is there, find in the files; and that the password is needed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -85,6 +85,50 @@ fn java_reads_both() {
             assert!(told.contains(part), "{part}: {told}{}", String::from_utf8_lossy(&listed.stderr));
         }
     }
+}
+
+#[test]
+fn what_is_written_is_read() {
+    for encryption in [Pkcs12Encryption::Aes256, Pkcs12Encryption::Legacy3des] {
+        let made = made(KeyType::EcdsaP256, encryption);
+        let file = std::fs::read(made.path()).unwrap();
+        let contents = read(&file, PASSWORD).unwrap();
+        assert_eq!(
+            (contents.certificates, contents.has_key, contents.encryption),
+            (made.certificates, true, encryption)
+        );
+        assert_eq!(read(&file, "another"), Err(ReadError::Password));
+        for length in 0..file.len() {
+            assert!(read(&file[..length], PASSWORD).is_err(), "cut at {length}");
+        }
+    }
+    assert_eq!(read(b"-----BEGIN", PASSWORD), Err(ReadError::NotPkcs12));
+}
+
+/// What openssl writes, by each of its options; and what nobody should write any more is told by its name.
+#[test]
+fn what_openssl_writes_is_read() {
+    let made = made(KeyType::Rsa2048, Pkcs12Encryption::Aes256);
+    let pem = openssl(&["pkcs12", "-in", made.path(), "-passin", "env:P", "-nodes"], PASSWORD);
+    let (_folder, path) = file("all.pem", pem.as_bytes());
+    let out = path.with_file_name("out.p12");
+    #[track_caller]
+    fn check(path: &Path, out: &Path, options: &[&str], expected: Option<usize>) {
+        let fixed =
+            ["pkcs12", "-export", "-in", path.to_str().unwrap(), "-out", out.to_str().unwrap(), "-passout", "env:P"];
+        drop(openssl(&[&fixed, options].concat(), PASSWORD));
+        let found = read(&std::fs::read(out).unwrap(), PASSWORD);
+        match expected {
+            Some(count) => assert_eq!(found.map(|contents| contents.certificates.len()), Ok(count), "{options:?}"),
+            None => assert!(found.unwrap_err().to_string().contains("40 bits of RC2"), "{options:?}"),
+        }
+    }
+    check(&path, &out, &[], Some(3));
+    check(&path, &out, &["-keypbe", "aes-128-cbc", "-certpbe", "aes-192-cbc"], Some(3));
+    check(&path, &out, &["-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1"], Some(3));
+    check(&path, &out, &["-certpbe", "NONE", "-nomac"], Some(3));
+    check(&path, &out, &["-macalg", "sha512"], Some(3));
+    check(&path, &out, &["-legacy"], None);
 }
 
 #[test]
