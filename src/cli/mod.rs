@@ -1,5 +1,6 @@
 //! The commands: one file each. They read arguments, ask the daemon or do the work themselves, and print.
 
+mod adopt;
 mod calendar;
 mod check;
 mod control;
@@ -101,6 +102,19 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Prints inventory entries for certificates that are there already. Changes nothing.
+    Adopt {
+        /// Files with certificates and keys in any order (PEM, DER, PKCS#12), a folder `live/NAME` of certbot, or a file
+        /// of /var/lib/certmonger/requests.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The profile that will issue them: its id, or its exact name.
+        #[arg(long, value_name = "ID")]
+        profile: String,
+        /// The file whose first line is the password of PKCS#12 files.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
     /// Prints the JSON Schema of a kind of file, for editors.
     Schema {
         /// Of which.
@@ -131,6 +145,9 @@ pub fn main() -> ExitCode {
         Command::History { name, json } => history::run(&config, &name, json),
         Command::Renew { names, all: _, reissue } => renew::run(&config, &names, reissue),
         Command::Rollback { name, force } => rollback::run(&config, &name, force),
+        Command::Adopt { files, profile, password_file } => {
+            adopt::run(&config, &files, &profile, password_file.as_deref())
+        }
         Command::Schema { kind } => schema::run(kind),
     }
 }

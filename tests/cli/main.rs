@@ -9,6 +9,7 @@
     reason = "a test may panic, and write files"
 )]
 
+mod adopt;
 mod monitoring;
 #[path = "../monitoring/promtool.rs"]
 mod promtool;
@@ -131,7 +132,7 @@ fn the_help_of_every_command_is_as_it_was() {
 
 #[test]
 fn bad_usage_says_what_is_wrong_and_how_to_go_on() {
-    let calls: [&[&str]; 11] = [
+    let calls: [&[&str]; 18] = [
         &[],
         &["frobnicate"],
         &["staus"],
@@ -143,6 +144,13 @@ fn bad_usage_says_what_is_wrong_and_how_to_go_on() {
         &["renew"],
         &["renew", "www", "--all"],
         &["heal", "--config"],
+        &["schema"],
+        &["schema", "mian"],
+        &["adopt", "--profile", "P"],
+        &["adopt", "x.pem"],
+        &["history"],
+        &["history", "../etc"],
+        &["plan", "--calendar", "--json"],
     ];
     let mut text = String::new();
     for call in calls {

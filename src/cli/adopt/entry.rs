@@ -1,0 +1,283 @@
+//! A certificate that is there, as an entry of the inventory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::file::{Form, Found, Held};
+use super::source::Keeper;
+use crate::config::Main;
+use crate::core::entry::Pkcs12Encryption;
+use crate::core::name::CertName;
+use crate::core::observed::Leaf;
+use crate::core::text::Text;
+use crate::pki::certificate::Certificate;
+use crate::store::layout::Layout;
+
+pub(super) use super::hook::Hooks;
+
+/// A certificate and its files.
+pub(super) struct Adopted {
+    pub(super) leaf: Certificate,
+    pub(super) facts: Leaf,
+    /// What its keeper calls it.
+    name: Option<String>,
+    /// What its keeper runs after a renewal.
+    command: Option<String>,
+    /// Under the keys of `files`.
+    files: BTreeMap<&'static str, PathBuf>,
+    /// Symlinks and other files that are not kept, each with the file of `live` that stands for it.
+    links: Vec<(PathBuf, PathBuf, &'static str)>,
+    keeper: Option<Keeper>,
+    /// The folder that certbot keeps for it.
+    lineage: Option<PathBuf>,
+    encryption: Pkcs12Encryption,
+    key_held: Option<Held>,
+    held: Option<Held>,
+    pub(super) remarks: Vec<String>,
+}
+
+impl Adopted {
+    pub(super) fn new(leaf: Certificate, facts: Leaf, name: Option<String>, command: Option<String>) -> Self {
+        Self {
+            leaf,
+            facts,
+            name,
+            command,
+            files: BTreeMap::new(),
+            links: Vec::new(),
+            keeper: None,
+            lineage: None,
+            encryption: Pkcs12Encryption::default(),
+            key_held: None,
+            held: None,
+            remarks: Vec::new(),
+        }
+    }
+
+    /// Takes a file of its own.
+    pub(super) fn take(&mut self, found: &Found, role: &'static str, keeper: Option<Keeper>) {
+        self.keeper = keeper;
+        if let Form::Pkcs12(encryption) = found.form {
+            self.encryption = encryption;
+        }
+        let held = if found.key.is_some() { &mut self.key_held } else { &mut self.held };
+        if held.is_none() || ["certificate", "fullchain"].contains(&role) {
+            *held = Some(found.held.clone());
+        }
+        if keeper == Some(Keeper::Certbot) {
+            self.lineage = found.path.parent().map(Path::to_owned);
+        } else if let Some(target) = &found.leads_to {
+            self.links.push((found.path.clone(), target.clone(), in_live(role)));
+        } else if let Some(first) = self.files.get(role) {
+            let (path, first) = (found.path.display(), first.display());
+            self.remarks.push(format!("{path} holds the same as {first}, and is not kept: let it lead there"));
+        } else {
+            self.files.insert(role, found.path.clone());
+        }
+    }
+
+    /// Notes a chain that other certificates have as well.
+    pub(super) fn shares(&mut self, found: &Found) {
+        let path = found.path.display();
+        self.remarks
+            .push(format!("{path} is the chain of several certificates, and is not kept: no two may share a file"));
+    }
+
+    /// The entry, under a name that is not in `names` yet.
+    pub(super) fn text(
+        &self,
+        profile: &str,
+        password_file: Option<&Path>,
+        main: &Main,
+        names: &mut BTreeSet<String>,
+        hooks: &mut Hooks<'_>,
+    ) -> String {
+        let name = self.free_name(names);
+        let mut lines = self.comments(&name, main);
+        lines.extend(["[[certificate]]".to_owned(), format!("name = {}", quoted(&name))]);
+        lines.push(format!("profile = {}", quoted(profile)));
+        lines.extend(self.asked());
+        if let Some(command) = &self.command {
+            lines.push(format!("hooks = [{}]", quoted(&hooks.named(command, &name))));
+        }
+        lines.extend(self.access());
+        let more: BTreeSet<&str> = self.links.iter().filter_map(|(_, _, file)| format_of(file)).collect();
+        if !more.is_empty() {
+            lines.push(format!("formats = {}", list(more)));
+        }
+        lines.extend(self.tables(password_file));
+        lines.join("\n") + "\n\n"
+    }
+
+    fn free_name(&self, names: &mut BTreeSet<String>) -> String {
+        let first = || self.facts.names.dns_names.first().cloned();
+        let told = self.name.clone().or_else(|| self.facts.common_name.clone()).or_else(first);
+        let wanted = name_of(&told.unwrap_or_else(|| "certificate".to_owned()));
+        let others = (2..).map(|number| format!("{wanted}-{number}"));
+        let free = std::iter::once(wanted.clone()).chain(others).find(|name| !names.contains(name));
+        let name = free.unwrap_or(wanted);
+        names.insert(name.clone());
+        name
+    }
+
+    fn comments(&self, name: &str, main: &Main) -> Vec<String> {
+        let (facts, live) = (&self.facts, live(name, main));
+        let holder = self.leaf.label();
+        let mut said = vec![format!("{holder}: serial number {}, which ends {}", facts.serial_number, facts.not_after)];
+        if facts.key.is_none() {
+            said.push(
+                "its key is of a kind that renewd does not make: the next one is what the profile asks for".to_owned(),
+            );
+        }
+        if let Some(lineage) = &self.lineage {
+            let (lineage, live) = (lineage.display(), live.display());
+            said.push(format!(
+                "certbot keeps it below {lineage}. The files have the same names here; once it is valid:"
+            ));
+            said.push(format!("  mv {lineage} {lineage}.certbot && ln -s {live} {lineage}"));
+        }
+        for (link, target, file) in &self.links {
+            let (link, target, there) = (link.display(), target.display(), live.join(file));
+            said.push(format!("{link} is a symlink (to {target}), which is not replaced; once it is valid:"));
+            said.push(format!("  ln -sfn {} {link}", there.display()));
+        }
+        said.extend(self.remarks.iter().cloned());
+        said.extend(self.hint_of_key());
+        // Commands are set off.
+        let shown = |line: &String| format!("#{} {}", if line.starts_with(' ') { "  " } else { "" }, Text::new(line));
+        said.iter().map(shown).collect()
+    }
+
+    /// What is needed for the certificate to be known, and not asked for at once.
+    fn hint_of_key(&self) -> Option<String> {
+        let key = self.files.get("private_key").or_else(|| self.files.get("bundle"));
+        let leaf = ["fullchain", "certificate", "bundle"].iter().any(|role| self.files.contains_key(role));
+        match key.filter(|_| leaf) {
+            Some(key) => Some(format!(
+                "until the first renewal the service has to read the key: setfacl -m u:renewd:r {}",
+                key.display()
+            )),
+            None => Some(
+                "key and certificate have no paths of their own here, so that a new one is asked for at once"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// What is asked for.
+    fn asked(&self) -> Vec<String> {
+        let Leaf { common_name, names, subject, key, .. } = &self.facts;
+        let mut lines = Vec::new();
+        lines.extend(common_name.as_ref().map(|name| format!("common_name = {}", quoted(name))));
+        let addresses: Vec<String> = names.ip_addresses.iter().map(ToString::to_string).collect();
+        let kinds = [
+            ("dns_names", &names.dns_names),
+            ("ip_addresses", &addresses),
+            ("emails", &names.emails),
+            ("uris", &names.uris),
+        ];
+        for (kind, names) in kinds.into_iter().filter(|(_, names)| !names.is_empty()) {
+            lines.push(format!("{kind} = {}", list(names)));
+        }
+        let attribute =
+            |(attribute, values): (&crate::core::subject::SubjectAttribute, &Vec<String>)| match values.as_slice() {
+                [value] if !attribute.is_list() => format!("{attribute} = {}", quoted(value)),
+                values => format!("{attribute} = {}", list(values)),
+            };
+        let subject: Vec<String> = subject.iter().map(attribute).collect();
+        if !subject.is_empty() {
+            lines.push(format!("subject = {{ {} }}", subject.join(", ")));
+        }
+        lines.extend(key.map(|key| format!("key = {}", quoted(key.as_str()))));
+        lines
+    }
+
+    /// Owner, group and modes as they are, less what would open the key to everybody.
+    fn access(&self) -> Vec<String> {
+        let Some(key) = self.key_held.as_ref().or(self.held.as_ref()) else { return Vec::new() };
+        let is_default = self.keeper == Some(Keeper::Certbot) && key.group == "root" && key.mode == 0o600;
+        if is_default {
+            return Vec::new();
+        }
+        let mut lines = vec![format!("owner = {}", quoted(&key.owner)), format!("group = {}", quoted(&key.group))];
+        if let Some(key) = &self.key_held {
+            let narrow = key.mode & 0o660 | 0o400;
+            let remark = if key.mode & 0o007 == 0 { "" } else { "   # everybody could read the key" };
+            lines.push(format!("key_mode = \"{narrow:04o}\"{remark}"));
+        }
+        if let Some(held) = &self.held {
+            lines.push(format!("mode = \"{:04o}\"", held.mode & 0o664 | 0o400));
+            if (&held.owner, &held.group) != (&key.owner, &key.group) {
+                let (owner, group) = (&held.owner, &held.group);
+                lines.push(format!(
+                    "# The certificate was {owner}:{group}'s: all files of an entry have one owner and group."
+                ));
+            }
+        }
+        lines
+    }
+
+    fn tables(&self, password_file: Option<&Path>) -> Vec<String> {
+        if self.files.is_empty() {
+            return Vec::new();
+        }
+        let mut lines = vec![String::new(), "[certificate.files]".to_owned()];
+        let path = |path: &Path| quoted(&path.display().to_string());
+        lines.extend(self.files.iter().map(|(role, file)| format!("{role} = {}", path(file))));
+        if self.files.contains_key("pkcs12") {
+            let password = password_file.and_then(|file| std::path::absolute(file).ok());
+            lines.extend(password.map(|file| format!("pkcs12_password_file = {}", path(&file))));
+            if self.encryption == Pkcs12Encryption::Legacy3des {
+                lines.push("pkcs12_encryption = \"legacy-3des\"".to_owned());
+            }
+        }
+        lines
+    }
+}
+
+/// The path of the live set of a certificate.
+fn live(name: &str, main: &Main) -> PathBuf {
+    let layout = Layout::new(&main.state_dir);
+    name.parse::<CertName>().map_or_else(|_| main.state_dir.clone(), |name| layout.live(&name))
+}
+
+/// The file of `live` that is what a key of `files` names.
+fn in_live(role: &str) -> &'static str {
+    match role {
+        "private_key" => "privkey.pem",
+        "certificate" => "cert.pem",
+        "chain" => "chain.pem",
+        "bundle" => "bundle.pem",
+        "pkcs12" => "keystore.p12",
+        "der" => "cert.der",
+        _ => "fullchain.pem",
+    }
+}
+
+/// The format that a file of `live` needs.
+fn format_of(file: &str) -> Option<&'static str> {
+    match file {
+        "bundle.pem" => Some("bundle"),
+        "keystore.p12" => Some("pkcs12"),
+        "cert.der" => Some("der"),
+        _ => None,
+    }
+}
+
+/// The nearest name that a certificate or a hook may have.
+pub(super) fn name_of(text: &str) -> String {
+    let fit = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c) { c } else { '-' };
+    let text = text.to_lowercase().replace("*.", "wildcard.");
+    let name: String = text.chars().map(fit).skip_while(|c| !c.is_ascii_alphanumeric()).take(60).collect();
+    if name.is_empty() { "certificate".to_owned() } else { name }
+}
+
+/// A text as TOML writes it.
+pub(super) fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
+    let texts: Vec<String> = texts.into_iter().map(|text| quoted(text.as_ref())).collect();
+    format!("[{}]", texts.join(", "))
+}

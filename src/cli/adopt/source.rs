@@ -1,0 +1,237 @@
+//! Where certificates come from: loose files, a lineage of certbot, or a request that certmonger tracks; and which file of
+//! them is what of which certificate.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::entry::Adopted;
+use super::file::{self, Form, Found};
+use crate::core::text::Text;
+use crate::pki::certificate::Certificate;
+use crate::pki::leaf;
+
+/// Files that belong together, and what their keeper knows of them.
+#[derive(Default)]
+pub(super) struct Source {
+    pub(super) found: Vec<Found>,
+    /// Their keeper, where there is one.
+    keeper: Option<Keeper>,
+    /// What it calls the certificate.
+    name: Option<String>,
+    /// What it runs after a renewal.
+    command: Option<String>,
+    remarks: Vec<String>,
+}
+
+/// Who renewed the certificate until now.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Keeper {
+    Certbot,
+    Certmonger,
+}
+
+/// Reads what is at `path`.
+pub(super) fn read(path: &Path, password: Option<&str>) -> Result<Source, String> {
+    if path.is_dir() {
+        return lineage(path);
+    }
+    let bytes = file::bytes(path)?;
+    match std::str::from_utf8(&bytes).map(tracked) {
+        Ok(tracked) if tracked.contains_key("key_storage_type") => request(path, &tracked),
+        Ok(_) | Err(_) => Ok(Source { found: vec![file::read(path, password)?], ..Source::default() }),
+    }
+}
+
+/// A folder `live/NAME` of certbot.
+fn lineage(path: &Path) -> Result<Source, String> {
+    let files = ["privkey.pem", "cert.pem", "chain.pem", "fullchain.pem"].map(|name| path.join(name));
+    if !files.iter().all(|file| file.exists()) {
+        return Err(format!(
+            "{} is a folder, and no lineage of certbot (live/NAME with privkey.pem, cert.pem, chain.pem, fullchain.pem)",
+            path.display()
+        ));
+    }
+    let absolute = std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let found = files.iter().map(|path| file::read(path, None)).collect::<Result<Vec<_>, _>>()?;
+    let name = absolute.file_name().map(|name| name.to_string_lossy().into_owned());
+    let conf = absolute.parent().and_then(Path::parent).zip(name.as_ref());
+    let conf = conf.map(|(root, name)| root.join("renewal").join(format!("{name}.conf")));
+    let text = conf.as_deref().and_then(|conf| fs::read_to_string(conf).ok()).unwrap_or_default();
+    let settings: BTreeMap<&str, &str> = text.lines().filter_map(setting).collect();
+    let plugin = match settings.get("installer") {
+        Some(&"nginx") => Some("systemctl reload nginx.service"),
+        Some(&"apache") => Some("systemctl reload apache2.service"),
+        Some(_) | None => None,
+    };
+    let command = ["renew_hook", "deploy_hook", "post_hook"].iter().find_map(|key| settings.get(key).copied());
+    let mut remarks = Vec::new();
+    if let Some(conf) = conf.as_deref().filter(|conf| conf.exists()) {
+        let conf = conf.display();
+        remarks.push("certbot goes on to renew it until it is told otherwise:".to_owned());
+        remarks.push(format!("  mv {conf} {conf}.off"));
+    }
+    if let Some(before) = settings.get("pre_hook") {
+        remarks.push(format!("certbot ran before each renewal, which renewd does not: {}", Text::new(before)));
+    }
+    Ok(Source { found, keeper: Some(Keeper::Certbot), name, command: command.or(plugin).map(str::to_owned), remarks })
+}
+
+/// A line `key = value` of a configuration of certbot, whose values may stand in quotes.
+fn setting(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.split_once('=')?;
+    let value = value.trim();
+    let bare = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+    Some((key.trim(), bare.unwrap_or(value)))
+}
+
+/// The values of a file below `/var/lib/certmonger/requests`; lines that go on begin with a blank.
+fn tracked(text: &str) -> BTreeMap<&str, String> {
+    let mut values: BTreeMap<&str, String> = BTreeMap::new();
+    let mut last = None;
+    for line in text.lines() {
+        match (line.strip_prefix(' '), last, line.split_once('=')) {
+            (Some(more), Some(key), _) => {
+                if let Some(value) = values.get_mut(key) {
+                    value.extend(["\n", more]);
+                }
+            }
+            (None, _, Some((key, value))) => {
+                last = Some(key);
+                values.insert(key, value.to_owned());
+            }
+            (_, _, _) => last = None,
+        }
+    }
+    values
+}
+
+/// A request that certmonger tracks.
+fn request(path: &Path, values: &BTreeMap<&str, String>) -> Result<Source, String> {
+    let of = |key: &str| values.get(key).map(String::as_str);
+    let location = |what: &str| match (of(&format!("{what}_storage_type")), of(&format!("{what}_storage_location"))) {
+        (Some("FILE"), Some(location)) => Ok(PathBuf::from(location)),
+        (kind, _) => {
+            let (what, kind) = (if what == "key" { "key" } else { "certificate" }, Text::new(kind.unwrap_or("none")));
+            let path = path.display();
+            Err(format!("{path}: certmonger keeps the {what} in {kind}; renewd writes files alone: export it to one"))
+        }
+    };
+    let places = [location("key")?, location("cert")?];
+    if !places.iter().all(|place| place.exists()) {
+        let state = Text::new(of("state").unwrap_or("unknown"));
+        return Err(format!(
+            "{}: certmonger has not both key and certificate yet (its state is {state})",
+            path.display()
+        ));
+    }
+    let found = places.iter().map(|place| file::read(place, None)).collect::<Result<Vec<_>, _>>()?;
+    let mut remarks = Vec::new();
+    for key in ["root_cert_files", "other_root_cert_files", "other_cert_files"] {
+        if let Some(files) = of(key) {
+            let files = Text::new(files);
+            remarks
+                .push(format!("certmonger wrote CAs to {files}, which is not kept; `chain` of `files` is the nearest"));
+        }
+    }
+    if let Some(before) = of("pre_certsave_command") {
+        remarks.push(format!("certmonger ran before each change, which renewd does not: {}", Text::new(before)));
+    }
+    if let Some(id) = of("id") {
+        remarks.push(
+            "certmonger goes on to renew it until it is told otherwise, before this entry is in force:".to_owned(),
+        );
+        remarks.push(format!("  getcert stop-tracking -i {}", Text::new(id)));
+    }
+    // An id that nobody chose is the instant of the request.
+    let chosen = of("id").filter(|id| !id.bytes().all(|c| c.is_ascii_digit() || c == b'-'));
+    Ok(Source {
+        found,
+        keeper: Some(Keeper::Certmonger),
+        name: chosen.map(str::to_owned),
+        command: of("post_certsave_command").map(str::to_owned),
+        remarks,
+    })
+}
+
+impl Source {
+    /// Whether nobody keeps the files: those of several sources may belong together.
+    pub(super) const fn is_loose(&self) -> bool {
+        self.keeper.is_none()
+    }
+
+    /// The certificates with their files; complains of files that belong to none.
+    pub(super) fn adopted(self, complaints: &mut Vec<String>) -> Vec<Adopted> {
+        let mut adopted = self.leaves(complaints);
+        for found in &self.found {
+            let own = |one: &&mut Adopted| is_of(found, &one.leaf);
+            match adopted.iter_mut().filter(own).collect::<Vec<_>>().as_mut_slice() {
+                [] => complaints.push(format!("{}: {}", found.path.display(), homeless(found))),
+                [one] => one.take(found, role(found, &one.leaf), self.keeper),
+                several => several.iter_mut().for_each(|one| one.shares(found)),
+            }
+        }
+        for one in &mut adopted {
+            one.remarks.extend(self.remarks.iter().cloned());
+        }
+        adopted
+    }
+
+    /// The newest certificate of each key, in the order of the files.
+    fn leaves(&self, complaints: &mut Vec<String>) -> Vec<Adopted> {
+        let mut leaves: Vec<Adopted> = Vec::new();
+        for certificate in self.found.iter().flat_map(|found| &found.certificates) {
+            let has_key = self.found.iter().any(|found| found.key == Some(certificate.spki()));
+            let is_known = leaves.iter().any(|known| known.leaf == *certificate);
+            if is_known || (certificate.is_ca() && !has_key) {
+                continue;
+            }
+            let facts = match leaf::read(certificate) {
+                Ok(facts) => facts,
+                Err(error) => {
+                    complaints.push(format!("{}: {error}", certificate.label()));
+                    continue;
+                }
+            };
+            match leaves.iter_mut().find(|known| known.facts.spki == facts.spki) {
+                Some(known) if known.facts.not_after < facts.not_after => {
+                    (known.leaf, known.facts) = (certificate.clone(), facts);
+                }
+                Some(_) => {}
+                None => leaves.push(Adopted::new(certificate.clone(), facts, self.name.clone(), self.command.clone())),
+            }
+        }
+        leaves
+    }
+}
+
+/// Whether a file holds this leaf, its key, or nothing but CAs of which one issued it.
+fn is_of(found: &Found, leaf: &Certificate) -> bool {
+    let is_chain = found.key.is_none()
+        && found.certificates.iter().all(Certificate::is_ca)
+        && found.certificates.iter().any(|ca| ca.is_named_as_issuer_of(leaf));
+    found.key == Some(leaf.spki()) || found.certificates.contains(leaf) || is_chain
+}
+
+/// What a file is to its certificate: the key of `files` that names it.
+fn role(found: &Found, leaf: &Certificate) -> &'static str {
+    match (found.form, found.key.is_some(), found.certificates.contains(leaf)) {
+        (Form::Pkcs12(_), _, _) => "pkcs12",
+        (Form::Der, _, _) => "der",
+        (Form::Pem, true, true) => "bundle",
+        (Form::Pem, true, false) => "private_key",
+        (Form::Pem, false, true) if found.certificates.len() > 1 => "fullchain",
+        (Form::Pem, false, true) => "certificate",
+        (Form::Pem, false, false) => "chain",
+    }
+}
+
+fn homeless(found: &Found) -> &'static str {
+    match (found.key.is_some(), found.certificates.is_empty()) {
+        (true, true) => "the certificate of this private key is in none of the files",
+        (_, false) if found.certificates.iter().all(Certificate::is_ca) => {
+            "it holds certificates of CAs alone, and none of the files holds one that they issued"
+        }
+        (_, _) => "it holds an older certificate than another file has for the same key",
+    }
+}

@@ -1,0 +1,253 @@
+//! What `renewd adopt` makes of files that others kept: certbot's and certmonger's are real ones, but for their keys.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use renewd::config::{Main, parse_inventory_file};
+use renewd::core::entry::Entry;
+use tempfile::TempDir;
+
+use crate::{check, file, renewd};
+
+const PROFILE: &str = "d6743d9a-fb67-4a64-a33e-8a3229d28cc4";
+
+/// A folder with a CA.
+struct Shelf {
+    folder: TempDir,
+    ca: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        let mut params = params("Example CA", 1, &[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        Self { folder: tempfile::tempdir().unwrap(), ca }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, mode: u32, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    /// Certificate, key and chain for these names.
+    fn issue(&self, serial: u8, names: &[&str]) -> [String; 3] {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params(names[0], serial, names).signed_by(&key, &self.ca).unwrap();
+        [certificate.pem(), key.serialize_pem(), self.ca.pem()]
+    }
+
+    /// What is printed and complained of, with the folder, the user and the group replaced.
+    fn says(&self, files: &[&Path], more: &[&str]) -> String {
+        let mut call: Vec<&str> = vec!["adopt", "--config", "/nonexistent", "--profile", PROFILE];
+        call.extend(files.iter().map(|file| file.to_str().unwrap()));
+        call.extend(more);
+        let output = renewd(&call);
+        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        let entries = entries(&out);
+        assert!(output.status.code() == Some(if err.is_empty() { 0 } else { 1 }), "{:?} {err}", output.status);
+        let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        let text = format!("{out}{err}accepted by the reader: {}\n", names.join(", "));
+        let text = text.replace(self.folder.path().to_str().unwrap(), "DIR");
+        let id = |what: &str| String::from_utf8(Command::new("id").arg(what).output().unwrap().stdout).unwrap();
+        let text = text.replace(&format!("owner = \"{}\"", id("-un").trim()), "owner = \"USER\"");
+        text.replace(&format!("group = \"{}\"", id("-gn").trim()), "group = \"GROUP\"")
+    }
+}
+
+fn params(common_name: &str, serial: u8, names: &[&str]) -> CertificateParams {
+    let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    params.distinguished_name.remove(DnType::CommonName);
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.distinguished_name.push(DnType::OrganizationName, "Example AG");
+    params.serial_number = Some(vec![1, serial].into());
+    (params.not_before, params.not_after) = (date_time_ymd(2026, 1, 1), date_time_ymd(2099, 1, 1));
+    params
+}
+
+fn entries(text: &str) -> Vec<Entry> {
+    let main = Main::new(Path::new("/nonexistent"));
+    parse_inventory_file(&main, "adopted", text).map(|content| content.entries).unwrap_or_default()
+}
+
+#[test]
+fn loose_files_are_put_together_in_any_order() {
+    let shelf = Shelf::new();
+    let [certificate, key, chain] = shelf.issue(2, &["www.example.com", "*.example.com", "192.0.2.7"]);
+    let (key, chain) = (shelf.write("www.key", 0o644, &key), shelf.write("ca.pem", 0o644, &chain));
+    let certificate = shelf.write("www.crt", 0o664, &certificate);
+    let said = shelf.says(&[&chain, &key, &certificate], &[]);
+    assert_eq!(said, shelf.says(&[&certificate, &chain, &key], &[]), "in any order");
+    check("adopt-loose.txt", &said);
+    let all = [fs::read_to_string(&key), fs::read_to_string(&certificate), fs::read_to_string(&chain)];
+    let bundle = shelf.write("all.pem", 0o640, &all.map(Result::unwrap).concat());
+    check("adopt-bundle.txt", &shelf.says(&[&bundle], &[]));
+}
+
+#[test]
+fn several_certificates_and_what_they_share() {
+    let shelf = Shelf::new();
+    let [www, www_key, chain] = shelf.issue(2, &["www.example.com"]);
+    let [mail, mail_key, _] = shelf.issue(3, &["*.example.com"]);
+    let files = [
+        shelf.write("www.pem", 0o644, &(www + &chain)),
+        shelf.write("chain.pem", 0o644, &chain),
+        shelf.write("wild.pem", 0o644, &mail),
+        shelf.write("www.key", 0o600, &www_key),
+        shelf.write("wild.key", 0o600, &mail_key),
+    ];
+    let link = shelf.path("link.pem");
+    symlink("wild.pem", &link).unwrap();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).chain([link.as_path()]).collect();
+    check("adopt-several.txt", &shelf.says(&files, &[]));
+}
+
+#[test]
+fn key_stores_need_their_password() {
+    let shelf = Shelf::new();
+    let all = shelf.write("all.pem", 0o600, &shelf.issue(2, &["app.example.com"]).concat());
+    let store = shelf.path("app.p12");
+    for (kind, more) in [("new", ["-macalg", "sha256"]), ("old", ["-certpbe", "PBE-SHA1-3DES"])] {
+        let mut openssl = Command::new("openssl");
+        openssl
+            .args(["pkcs12", "-export", "-passout", "pass:word", "-in"])
+            .arg(&all)
+            .arg("-out")
+            .arg(&store)
+            .args(more);
+        assert!(openssl.output().unwrap().status.success());
+        let password = shelf.write("password", 0o600, "word\n");
+        let said = shelf.says(&[&store], &["--password-file", password.to_str().unwrap()]);
+        check(&format!("adopt-pkcs12-{kind}.txt"), &said);
+    }
+    let wrong = shelf.write("wrong", 0o600, "other\n");
+    let said = [shelf.says(&[&store], &[]), shelf.says(&[&store], &["--password-file", wrong.to_str().unwrap()])];
+    check("adopt-pkcs12-closed.txt", &said.concat());
+}
+
+/// A lineage as certbot lays it out, with the renewal configuration that certbot 2.1.0 wrote.
+#[test]
+fn a_lineage_of_certbot() {
+    let shelf = Shelf::new();
+    let [certificate, key, chain] = shelf.issue(2, &["www.example.com", "example.com"]);
+    let fullchain = format!("{certificate}{chain}");
+    for (name, mode, text) in [
+        ("cert", 0o644, &certificate),
+        ("privkey", 0o600, &key),
+        ("chain", 0o644, &chain),
+        ("fullchain", 0o644, &fullchain),
+    ] {
+        shelf.write(&format!("archive/www.example.com/{name}1.pem"), mode, text);
+        let link = shelf.path(&format!("live/www.example.com/{name}.pem"));
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(format!("../../archive/www.example.com/{name}1.pem"), link).unwrap();
+    }
+    let live = shelf.path("live/www.example.com");
+    let conf = file("tests/cli/adopt/certbot.conf");
+    shelf.write("renewal/www.example.com.conf", 0o644, &conf);
+    let said = shelf.says(&[&live], &[]);
+    check("adopt-certbot.txt", &said);
+    let by_plugin = conf.replace("renew_hook = systemctl reload nginx", "installer = nginx");
+    shelf.write("renewal/www.example.com.conf", 0o644, &by_plugin);
+    assert_eq!(shelf.says(&[&live], &[]), said, "its plugin reloads nginx as well");
+    fs::remove_file(live.join("chain.pem")).unwrap();
+    check("adopt-certbot-broken.txt", &shelf.says(&[&live], &[]));
+}
+
+/// The tracking files that certmonger 0.79.17 wrote; key and certificate are this test's.
+#[test]
+fn requests_that_certmonger_tracks() {
+    let shelf = Shelf::new();
+    let mut requests = Vec::new();
+    for (serial, name) in [(2, "www"), (3, "mail")] {
+        let [certificate, key, _] = shelf.issue(serial, &[&format!("{name}.example.com")]);
+        shelf.write(&format!("{name}.crt"), 0o644, &certificate);
+        shelf.write(&format!("{name}.key"), 0o640, &key);
+        let request = file(&format!("tests/cli/adopt/certmonger-{name}"))
+            .replace("/srv/tls", shelf.folder.path().to_str().unwrap());
+        requests.push(shelf.write(&format!("requests/{name}"), 0o600, &request));
+    }
+    check("adopt-certmonger.txt", &shelf.says(&[&requests[0], &requests[1]], &[]));
+    let nss = fs::read_to_string(&requests[0]).unwrap().replace("cert_storage_type=FILE", "cert_storage_type=NSSDB");
+    let nss = shelf.write("requests/nss", 0o600, &nss);
+    fs::remove_file(shelf.path("mail.crt")).unwrap();
+    check("adopt-certmonger-not.txt", &shelf.says(&[&nss, &requests[1]], &[]));
+}
+
+/// What a playbook of vcert installs, and what its action becomes.
+#[test]
+fn files_that_a_playbook_of_vcert_installed() {
+    let shelf = Shelf::new();
+    let playbook = file("tests/cli/adopt/vcert.yaml");
+    let [certificate, key, chain] = shelf.issue(2, &["shop.example.com"]);
+    let installed = |key: &str| {
+        let path = playbook.lines().find_map(|line| line.trim().strip_prefix(&format!("{key}: ")));
+        path.unwrap().rsplit('/').next().unwrap().to_owned()
+    };
+    let files = [
+        shelf.write(&installed("file"), 0o644, &certificate),
+        shelf.write(&installed("chainFile"), 0o644, &chain),
+        shelf.write(&installed("keyFile"), 0o600, &key),
+    ];
+    let said = shelf.says(&files.each_ref().map(PathBuf::as_path), &[]);
+    for line in ["certificate = \"DIR/shop.crt\"", "chain = \"DIR/shop.chain.crt\"", "private_key = \"DIR/shop.key\""] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_adopted_is_said() {
+    let shelf = Shelf::new();
+    let [certificate, key, chain] = shelf.issue(2, &["www.example.com"]);
+    let other = shelf.issue(3, &["other.example.com"]);
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let files = [
+        shelf.write("www.key", 0o600, &key),
+        shelf.write("ca.pem", 0o644, &chain),
+        shelf.write("encrypted.key", 0o600, encrypted),
+        shelf.write(
+            "request.csr",
+            0o644,
+            "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+        ),
+        shelf.write("cut.pem", 0o644, &certificate[..200]),
+        shelf.write("page.html", 0o644, "<html></html>"),
+        shelf.write("two.key", 0o600, &(key + &other[1])),
+        shelf.path("missing.pem"),
+        shelf.path(""),
+    ];
+    check("adopt-not.txt", &shelf.says(&files.each_ref().map(PathBuf::as_path), &[]));
+}
+
+/// The entry keeps what is there: it is known, and nothing is asked for before it is due.
+#[test]
+fn an_adopted_certificate_is_known_at_once() {
+    let shelf = Shelf::new();
+    let [certificate, key, chain] = shelf.issue(2, &["www.example.com"]);
+    let files = [shelf.write("www.crt", 0o644, &(certificate + &chain)), shelf.write("www.key", 0o600, &key)];
+    let adopted = renewd(&["adopt", files[0].to_str().unwrap(), files[1].to_str().unwrap(), "--profile", PROFILE]);
+    shelf.write("etc/certs.d/www.toml", 0o600, &String::from_utf8(adopted.stdout).unwrap());
+    fs::set_permissions(shelf.path("etc/certs.d"), fs::Permissions::from_mode(0o700)).unwrap();
+    let folder = shelf.folder.path().display();
+    let main = format!("inventory = \"{folder}/etc/certs.d\"\nstate_dir = \"{folder}/state\"\n");
+    let main = shelf.write("etc/renewd.toml", 0o600, &main);
+    let plan = renewd(&["plan", "--json", "--config", main.to_str().unwrap()]);
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+    let www = &plan["certificates"][0];
+    assert_eq!(
+        (&www["name"], &www["not_after"]),
+        (&"www.example.com".into(), &"2099-01-01T00:00:00Z".into()),
+        "{plan}"
+    );
+    assert!(www["reason"].as_str().unwrap().starts_with("not due until 20"), "{plan}");
+}
