@@ -13,12 +13,11 @@ mod adopt;
 mod monitoring;
 #[path = "../monitoring/promtool.rs"]
 mod promtool;
+mod readme;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
-
-use renewd::config::{parse_inventory_file, parse_main};
 
 fn file(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -67,29 +66,19 @@ fn the_readme_lists_the_exit_code_of_a_missing_configuration() {
     let readme = file("README.md");
     let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `renewd ")).collect();
     assert!(rows.len() >= 7);
-    for row in rows {
+    // What reads no configuration misses none.
+    let reads = |row: &&&str| !["adopt", "schema"].iter().any(|name| row.starts_with(&format!("| `renewd {name}")));
+    for row in rows.iter().filter(reads) {
         let command = row.split(['`', ' ']).nth(3).unwrap();
         let codes = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
         let listed: Vec<i32> =
             codes.split(';').filter_map(|code| code.trim().split(' ').next()?.parse().ok()).collect();
         let mut call = vec!["--config", "/nonexistent/renewd.toml", command];
-        call.extend(["renew", "rollback"].contains(&command).then_some("www"));
+        call.extend(["renew", "rollback", "history"].contains(&command).then_some("www"));
         let output = renewd(&call);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(listed.contains(&output.status.code().unwrap()), "{row}\n{:?} {said}", output.status);
         assert!(said.starts_with("/nonexistent/renewd.toml: the file cannot be read: "), "{command}: {said}");
-    }
-}
-
-#[test]
-fn what_the_readme_writes_in_toml_is_accepted() {
-    let main = parse_main(Path::new("/etc/renewd/renewd.toml"), &file("config/renewd.toml")).unwrap();
-    let readme = file("README.md");
-    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
-    assert!(!blocks.is_empty());
-    for block in blocks {
-        let found = parse_inventory_file(&main, "README.md", block);
-        assert!(found.as_ref().is_ok_and(|content| !content.entries.is_empty()), "{block}\n{found:?}");
     }
 }
 

@@ -11,12 +11,12 @@
 
 mod api_faults;
 mod commands;
-mod desk;
 mod files;
 mod formats;
 mod gate;
 mod golden;
 mod heal;
+mod history;
 mod hooks;
 mod host;
 mod hostile;
