@@ -57,10 +57,10 @@ fn main() -> io::Result<()> {
     let mut first = File::options().append(true).open(pages.join("renewd.1"))?;
     first.write_all(MORE.as_bytes())?;
     fs::create_dir_all(folder.join("man5"))?;
-    fs::write(folder.join("man5/renewd.toml.5"), page::renewd_toml())?;
+    File::create(folder.join("man5/renewd.toml.5"))?.write_all(page::renewd_toml().as_bytes())?;
     fs::create_dir_all(folder.join("schema"))?;
     for (name, schema) in [("main", config::main_schema()), ("inventory", config::inventory_schema())] {
-        fs::write(folder.join(format!("schema/{name}.json")), format!("{schema:#}\n"))?;
+        writeln!(File::create(folder.join(format!("schema/{name}.json")))?, "{schema:#}")?;
     }
     for (shell, name) in [(Shell::Bash, "renewd.bash"), (Shell::Zsh, "_renewd"), (Shell::Fish, "renewd.fish")] {
         let mut file = File::create(folder.join(name))?;

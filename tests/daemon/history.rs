@@ -125,7 +125,7 @@ fn terminal(host: &Host) {
             .env("TERM", "xterm")
             .env_remove("NO_COLOR");
         script.envs(variables.iter().copied());
-        let output = script.output().expect("script is in Debian's bsdutils");
+        let output = script.output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
     let plain = on(100, &[("NO_COLOR", "1")]);

@@ -8,7 +8,7 @@ use renewd::pki::certificate::{Certificate, certificates, certificates_in_file};
 use renewd::pki::gate::{self, Candidate, Demand, Set, Verdict};
 use renewd::pki::key::PrivateKey;
 use renewd::pki::pem::{self as armour, Part};
-use renewd::pki::{chain, leaf};
+use renewd::pki::{chain, leaf, pkcs12};
 
 use crate::targets::{NOW, clean};
 
@@ -37,6 +37,14 @@ fn certificate(taken: &Certificate) {
     assert!(again.len() == 1 && again.first() == Some(taken));
     if let Ok(facts) = leaf::read(taken) {
         assert_eq!((facts.fingerprint, facts.spki), (taken.fingerprint(), taken.spki()));
+    }
+}
+
+/// A PKCS#12 file under the password that the seeds have.
+pub fn key_store(data: &[u8]) {
+    match pkcs12::read(data, "password") {
+        Ok(contents) => contents.certificates.iter().for_each(certificate),
+        Err(error) => error.to_string().lines().for_each(clean),
     }
 }
 

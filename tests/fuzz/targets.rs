@@ -28,7 +28,7 @@ use crate::{journal, material};
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("main", main_file),
     ("drop_in", drop_in),
     ("profiles", profiles),
@@ -40,6 +40,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("errors", errors),
     ("pem", material::pem),
     ("key", material::key),
+    ("key_store", material::key_store),
     ("gate", material::gate),
     ("journal", journal::journal),
 ];

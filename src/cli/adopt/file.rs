@@ -111,6 +111,9 @@ fn binary(bytes: &[u8], password: Option<&str>) -> Result<Contents, String> {
         }
         (Err(error), _) => return Err(error.to_string()),
     };
+    if contents.certificates.is_empty() {
+        return Err("it is PKCS#12, and holds no certificate".to_owned());
+    }
     let leaf = contents.certificates.iter().find(|certificate| !certificate.is_ca());
     let key = leaf.filter(|_| contents.has_key).map(Certificate::spki);
     Ok((Form::Pkcs12(contents.encryption), contents.certificates, key))

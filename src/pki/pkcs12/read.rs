@@ -330,7 +330,7 @@ fn iterations(rounds: u32) -> Result<NonZeroU32, ReadError> {
     NonZeroU32::new(rounds).filter(|rounds| rounds.get() <= MOST_ROUNDS).ok_or(ReadError::NotPkcs12)
 }
 
-const MOST_ROUNDS: u32 = 10_000_000;
+const MOST_ROUNDS: u32 = 2_000_000;
 const KEY_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 1];
 const PBE_SHA1_RC2_40: &[u64] = &[1, 2, 840, 113_549, 1, 12, 1, 6];
 const HMAC_WITH_SHA1: &[u64] = &[1, 2, 840, 113_549, 2, 7];
