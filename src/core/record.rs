@@ -509,7 +509,11 @@ impl Record {
     fn hook_done(&mut self, hook: &HookName, generation: Generation, at: Timestamp) {
         if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
             record.done_at = Some(at);
-            record.trouble = Trouble::default();
+            let failed_before = std::mem::take(&mut record.trouble).count > 0;
+            // What was seen while it failed says nothing of how long the server takes now.
+            if let Some(probe) = self.probe.as_mut().filter(|_| failed_before) {
+                probe.failures = 0;
+            }
         }
         // The newer generation, tried once more, is in order.
         if self.rolled_back.as_ref().is_some_and(|rolled_back| rolled_back.forward && rolled_back.from == generation)

@@ -24,9 +24,12 @@ impl World<'_> {
         if let Some(what) = drift.filter(|_| !matches!(waiting.1, Reason::DiskTrouble { .. })) {
             return self.act(Action::Repair, Reason::Drifted(what.clone()));
         }
-        let Some(own) = self.way_back().or_else(|| self.hook()).or_else(|| self.probe(installed)) else {
-            return waiting;
-        };
+        let own = self.way_back().or_else(|| self.failing_hook(installed)).or_else(|| self.hook());
+        let Some(own) = own.or_else(|| self.probe(installed)) else { return waiting };
+        if own.0 == Action::Probe && own.1.state() == State::Valid {
+            // What was served at the last look is no news while it is looked at again.
+            return self.act(Action::Probe, waiting.1);
+        }
         if own.0 != Action::Wait {
             return own;
         }
@@ -87,6 +90,18 @@ impl World<'_> {
         Some(if at > self.now { self.wait(reason, at) } else { self.act(Action::RunHook(hook), reason) })
     }
 
+    /// While a failed hook waits for its ladder, what is served instead is looked at.
+    fn failing_hook(&self, installed: &Installed) -> Option<Choice> {
+        let (at, hook, failure) = self.owed_hook().filter(|(at, _, failure)| *at > self.now && failure.is_some())?;
+        let reason = Reason::HookOwed { hook, failure, at };
+        let look = self.probe(installed).map(|look| *look);
+        Some(match look {
+            Some((Action::Probe | Action::RepeatHooks(_), ..)) => self.act(Action::Probe, reason),
+            Some((_, _, next)) => self.wait(reason, at.min(next)),
+            None => self.wait(reason, at),
+        })
+    }
+
     /// The first hook that the installed generation owes: due a few seconds after the install, so that certificates
     /// installed together cause one run, and after a failure on its own ladder.
     pub(super) fn owed_hook(&self) -> Option<(Timestamp, HookName, Option<Failure>)> {
@@ -117,8 +132,8 @@ impl World<'_> {
             None => self.after(seen.at, self.until_next_look(seen)),
         };
         if seen.served == Served::Yes {
-            let reason = Reason::Probing;
-            return (next <= self.now).then(|| self.act(Action::Probe, reason.clone())).or(Some(self.quiet(next)));
+            let quiet = Reason::CheckingStatus;
+            return Some(if next > self.now { self.wait(quiet, next) } else { self.act(Action::Probe, quiet) });
         }
         let again = self.may_run_hooks_again(seen);
         let what = seen.what.clone().unwrap_or_default();
@@ -128,11 +143,6 @@ impl World<'_> {
         }
         let action = again.filter(|_| hooks_done_at.is_none_or(|at| at <= seen.at)).unwrap_or(Action::Probe);
         Some(self.act(action, reason))
-    }
-
-    /// A wait that is no news.
-    fn quiet(&self, next: Timestamp) -> Choice {
-        self.wait(Reason::CheckingStatus, next)
     }
 
     fn until_next_look(&self, seen: &ProbeRecord) -> Duration {

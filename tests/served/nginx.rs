@@ -1,0 +1,73 @@
+//! nginx: reloaded by its own `-s reload`, as `systemctl reload nginx` does it, and under load.
+
+use std::fs;
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::load::Load;
+use crate::server::{Server, is_installed};
+use crate::stage::{Hook, Stage};
+
+const NGINX: &str = "/usr/sbin/nginx";
+
+fn start(stage: &Stage) -> Server {
+    let folder = stage.folder();
+    let shown = folder.display();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {shown}/{kind};\n"))
+        .concat();
+    let config = format!(
+        "daemon off;\nworker_processes 2;\npid {shown}/nginx.pid;\nerror_log {shown}/error.log;\n\
+         events {{ worker_connections 256; }}\n\
+         http {{\naccess_log off;\n{temporary}\
+         server {{\nlisten {} ssl;\nssl_certificate {};\nssl_certificate_key {};\n\
+         location / {{ return 200 \"served\\n\"; }}\n}}\n}}\n",
+        stage.address,
+        stage.live("fullchain.pem"),
+        stage.live("privkey.pem"),
+    );
+    fs::write(folder.join("nginx.conf"), config).unwrap();
+    let mut command = Command::new(NGINX);
+    command.arg("-p").arg(&folder).arg("-c").arg(folder.join("nginx.conf"));
+    Server::start(&mut command, Signal::TERM, &folder.join("log"))
+}
+
+fn reload(stage: &Stage) -> String {
+    let folder = stage.folder();
+    format!("{NGINX} -p {0} -c {0}/nginx.conf -s reload", folder.display())
+}
+
+#[test]
+fn nginx_serves_what_is_renewed_and_a_broken_reload_is_loud() {
+    if !is_installed(NGINX) {
+        return;
+    }
+    let Some(stage) = Stage::new(None, "") else { return };
+    let reload = reload(&stage);
+    stage.play(&reload, start);
+}
+
+#[test]
+fn under_load_no_connection_is_lost_to_a_renewal() {
+    if !is_installed(NGINX) {
+        return;
+    }
+    let Some(mut stage) = Stage::new(None, "") else { return };
+    let reload = reload(&stage);
+    let (_server, reload) = stage.begin(&reload, start);
+    stage.hook(Hook::Works, &reload);
+    let load = Load::start(stage.address, &stage.host.simulator.issuing_root_pem(), 4);
+    load.goes_on();
+    for _ in 0..RENEWALS {
+        stage.renew();
+        stage.is_served();
+        load.goes_on();
+    }
+    let seen = load.end();
+    println!("{} requests, {} certificates seen", seen.requests, seen.leaves.len());
+    assert!(seen.failures.is_empty(), "{:?}", seen.failures);
+    assert_eq!(seen.leaves.len(), RENEWALS + 1, "each certificate was served meanwhile");
+}
+
+const RENEWALS: usize = 3;
