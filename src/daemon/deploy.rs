@@ -58,7 +58,7 @@ impl<T: Tlm> Daemon<T> {
         self.metrics.hook_ended(&key.name, ended);
         for (name, hook, generation) in served {
             let event = match ended {
-                Ended::Done => Event::HookDone { hook, generation },
+                Ended::Done(output) => Event::HookDone { hook, generation, output: output.clone() },
                 Ended::Failed(failure) | Ended::TimedOut(failure) => {
                     Event::HookFailed { hook, generation, failure: failure.clone() }
                 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::host::{Host, safe_folder};
 use crate::server::is_there;
+use crate::simulator::ProfileSpec;
 
 const PASSWORD: &str = "first word";
 
@@ -13,7 +14,9 @@ fn java_opens_the_key_stores_of_both_encryptions_and_serves_with_them() {
     if !is_there("a Java compiler (javac)", Path::new("/usr/bin/javac").exists()) {
         return;
     }
-    let (host, targets) = (Host::with_www(), safe_folder());
+    let sizes = ["P-256", "2048"].map(str::to_owned).to_vec();
+    let host = Host::new(ProfileSpec { key_sizes: sizes, ..ProfileSpec::default() });
+    let targets = safe_folder();
     host.write("password", &format!("{PASSWORD}\n"));
     let store = |name: &str| targets.path().join(format!("{name}.p12"));
     let keys = [("modern", "aes256", "ecdsa-p256"), ("older", "legacy-3des", "rsa-2048")];
@@ -25,7 +28,6 @@ fn java_opens_the_key_stores_of_both_encryptions_and_serves_with_them() {
         );
         host.entry(name, &files);
     }
-    std::fs::remove_file(host.path("certs.d/www.toml")).unwrap();
     let said = host.says(&["once"]);
     assert_eq!(said.code, 0, "{}", said.err);
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/served/OpenKeyStore.java");

@@ -20,7 +20,6 @@ mod haproxy;
 #[path = "../daemon/host.rs"]
 mod host;
 mod java;
-mod kill;
 mod load;
 mod nginx;
 mod postfix;

@@ -171,11 +171,13 @@ impl Stage {
         let reload = reload.replace("PID", &server.pid().to_string());
         let listens = || TcpStream::connect(self.address).ok();
         let log = self.folder().join("log");
-        self.host.until("the server listens", || listens().or_else(|| {
-            let said = fs::read_to_string(&log).unwrap_or_default();
-            assert!(!said.contains("fatal"), "{said}");
-            None
-        }));
+        self.host.until("the server listens", || {
+            listens().or_else(|| {
+                let said = fs::read_to_string(&log).unwrap_or_default();
+                assert!(!said.contains("fatal"), "{said}");
+                None
+            })
+        });
         self.host.start();
         self.is_served();
         (server, reload)

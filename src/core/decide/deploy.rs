@@ -26,17 +26,15 @@ impl World<'_> {
         }
         let own = self.way_back().or_else(|| self.failing_hook(installed)).or_else(|| self.hook());
         let Some(own) = own.or_else(|| self.probe(installed)) else { return waiting };
-        if own.0 == Action::Probe && own.1.state() == State::Valid {
-            // What was served at the last look is no news while it is looked at again.
-            return self.act(Action::Probe, waiting.1);
-        }
-        if own.0 != Action::Wait {
-            return own;
-        }
-        // A hook or a probe that waits for its ladder keeps nothing else waiting.
-        let next = waiting.2.min(own.2);
         let is_news = waiting.1.state() == State::Valid && own.1.state() != State::Valid;
-        self.wait(if is_news { own.1 } else { waiting.1 }, next)
+        let (_, waiting, until) = *waiting;
+        let reason = |own| if is_news { own } else { waiting };
+        match *own {
+            // A hook or a probe that waits for its ladder keeps nothing else waiting.
+            (Action::Wait, own, next) => self.wait(reason(own), until.min(next)),
+            (Action::Probe, own, _) => self.act(Action::Probe, reason(own)),
+            own => Box::new(own),
+        }
     }
 
     /// A hook that failed on a new generation, where the entry wants the one before back.
@@ -66,19 +64,22 @@ impl World<'_> {
                 let reason = Reason::HeldBack { generation: rolled_back.to, until: emergency_at };
                 Some(self.wait(reason, emergency_at.unwrap_or(self.now + super::LONGEST_WAIT)))
             }
-            RollbackBy::Hook => Some(self.forward(rolled_back, in_emergency)),
+            RollbackBy::Hook => Some(self.forward(rolled_back, installed.not_after, in_emergency)),
         }
     }
 
-    fn forward(&self, rolled_back: &RolledBack, in_emergency: bool) -> Choice {
+    /// The ladder holds in the emergency stage too, where no step is longer than a tenth of what is left: a hook that
+    /// goes on failing must not send the files back and forth without a pause. The end of the old one ends the wait.
+    fn forward(&self, rolled_back: &RolledBack, not_after: Timestamp, in_emergency: bool) -> Choice {
         let RolledBack { from, to, at, tries, .. } = rolled_back;
-        let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left()));
+        let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left_at(*at)));
         let next = match self.deploy {
-            Deploy::Closed(opens) => due.max(opens),
-            Deploy::Open => due,
+            Deploy::Closed(opens) if !in_emergency => due.max(opens),
+            Deploy::Closed(_) | Deploy::Open => due,
         };
+        let next = next.min(not_after);
         let reason = Reason::RolledBack { from: *from, to: *to, next };
-        if next > self.now && !in_emergency {
+        if next > self.now {
             return self.wait(reason, next);
         }
         self.act(Action::Forward(*from), reason)
@@ -126,14 +127,19 @@ impl World<'_> {
         let seen = self.record.probe.as_ref().filter(|seen| seen.fingerprint == installed.fingerprint);
         let Some(seen) = seen else { return Some(self.act(Action::Probe, Reason::Probing)) };
         let hooks_done_at = self.record.hooks.values().filter_map(|hook| hook.done_at).max();
-        let next = match hooks_done_at.filter(|at| *at > seen.at) {
+        let since_then = hooks_done_at.filter(|at| *at > seen.at);
+        let next = match since_then {
             // A server takes a moment to put a new certificate to use.
             Some(done_at) => self.after(done_at, SETTLE),
             None => self.after(seen.at, self.until_next_look(seen)),
         };
         if seen.served == Served::Yes {
+            // Another look at what was seen to be served is no news.
             let quiet = Reason::CheckingStatus;
-            return Some(if next > self.now { self.wait(quiet, next) } else { self.act(Action::Probe, quiet) });
+            if next > self.now {
+                return Some(self.wait(quiet, next));
+            }
+            return Some(self.act(Action::Probe, if since_then.is_some() { Reason::Probing } else { quiet }));
         }
         let again = self.may_run_hooks_again(seen);
         let what = seen.what.clone().unwrap_or_default();
@@ -141,7 +147,7 @@ impl World<'_> {
         if next > self.now {
             return Some(self.wait(reason, next));
         }
-        let action = again.filter(|_| hooks_done_at.is_none_or(|at| at <= seen.at)).unwrap_or(Action::Probe);
+        let action = again.filter(|_| since_then.is_none()).unwrap_or(Action::Probe);
         Some(self.act(action, reason))
     }
 
