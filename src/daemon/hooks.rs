@@ -110,6 +110,12 @@ impl Hooks {
         self.running.remove(key);
     }
 
+    /// Whether any was ever taken.
+    #[must_use]
+    pub fn has_run(&self) -> bool {
+        !self.started.is_empty()
+    }
+
     /// Whether a hook is running.
     #[must_use]
     pub fn is_running(&self) -> bool {
