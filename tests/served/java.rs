@@ -14,7 +14,7 @@ fn java_opens_the_key_stores_of_both_encryptions_and_serves_with_them() {
     if !is_there("a Java compiler (javac)", Path::new("/usr/bin/javac").exists()) {
         return;
     }
-    let sizes = ["P-256", "2048"].map(str::to_owned).to_vec();
+    let sizes = ["256", "2048"].map(str::to_owned).to_vec();
     let host = Host::new(ProfileSpec { key_sizes: sizes, ..ProfileSpec::default() });
     let targets = safe_folder();
     host.write("password", &format!("{PASSWORD}\n"));

@@ -12,6 +12,10 @@ use crate::stage::{Hook, Stage};
 const NGINX: &str = "/usr/sbin/nginx";
 
 fn start(stage: &Stage) -> Server {
+    start_with(stage, "")
+}
+
+fn start_with(stage: &Stage, more: &str) -> Server {
     let folder = stage.folder();
     let shown = folder.display();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -21,7 +25,7 @@ fn start(stage: &Stage) -> Server {
         "daemon off;\nworker_processes 2;\npid {shown}/nginx.pid;\nerror_log {shown}/error.log;\n\
          events {{ worker_connections 256; }}\n\
          http {{\naccess_log off;\n{temporary}\
-         server {{\nlisten {} ssl;\nssl_certificate {};\nssl_certificate_key {};\n\
+         server {{\nlisten {} ssl;\nssl_certificate {};\nssl_certificate_key {};\n{more}\
          location / {{ return 200 \"served\\n\"; }}\n}}\n}}\n",
         stage.address,
         stage.live("fullchain.pem"),
@@ -71,3 +75,24 @@ fn under_load_no_connection_is_lost_to_a_renewal() {
 }
 
 const RENEWALS: usize = 3;
+
+/// One server with an RSA and an ECDSA certificate: each probe is shown its own.
+#[test]
+fn nginx_with_certificates_of_two_key_types_serves_both() {
+    if !is_installed(NGINX) {
+        return;
+    }
+    let Some(stage) = Stage::new(None, "key = \"ecdsa-p256\"\n") else { return };
+    let sizes = ["256", "2048"].map(str::to_owned).to_vec();
+    stage.host.simulator.change_profile(&stage.host.profile, |profile| profile.key_sizes = sizes);
+    let probe = format!("probe = {{ address = \"{}\", server_name = \"www.example.com\" }}\n", stage.address);
+    stage.host.entry("rsa", &format!("key = \"rsa-2048\"\n{probe}"));
+    stage.hook(Hook::Lies, "");
+    assert_eq!(stage.host.says(&["once"]).code, 1, "nobody serves them");
+    let rsa = stage.host.live("rsa").display().to_string();
+    let _server =
+        start_with(&stage, &format!("ssl_certificate {rsa}/fullchain.pem;\nssl_certificate_key {rsa}/privkey.pem;\n"));
+    stage.host.until("both are seen", || (stage.host.says(&["once"]).code == 0).then_some(()));
+    let status = stage.host.status();
+    assert_eq!(status["healthy"], true, "{status}");
+}
