@@ -90,14 +90,19 @@ fn nginx_with_certificates_of_two_key_types_serves_both() {
     stage.hook(Hook::Lies, "");
     assert_eq!(stage.host.says(&["once"]).code, 1, "nobody serves them");
     let rsa = stage.host.live("rsa").display().to_string();
-    let _server =
-        start_with(&stage, &format!("ssl_certificate {rsa}/fullchain.pem;\nssl_certificate_key {rsa}/privkey.pem;\n"));
-    stage.host.start();
-    for name in ["www", "rsa"] {
-        stage.until("it is seen", |_| {
-            let found = stage.host.certificate(name);
-            (found["state"] == "valid" && found["served"] == "yes").then_some(())
-        });
+    for protocol in ["TLSv1.2", "TLSv1.3"] {
+        let more = format!(
+            "ssl_protocols {protocol};\nssl_certificate {rsa}/fullchain.pem;\nssl_certificate_key {rsa}/privkey.pem;\n"
+        );
+        let _server = start_with(&stage, &more);
+        stage.host.start();
+        for name in ["www", "rsa"] {
+            stage.until(&format!("{name} is seen by {protocol}"), |_| {
+                let found = stage.host.certificate(name);
+                (found["state"] == "valid" && found["served"] == "yes").then_some(())
+            });
+        }
+        assert_eq!(stage.host.says(&["status"]).code, 0, "{}", stage.host.status());
+        assert_eq!(stage.host.end(Signal::TERM), Some(0));
     }
-    assert_eq!(stage.host.says(&["status"]).code, 0, "{}", stage.host.status());
 }
