@@ -177,7 +177,7 @@ impl<T: Tlm> Daemon<T> {
             managed.record.request.clone(),
             has_place,
         )
-        .avoiding(managed.record.revoked().cloned());
+        .avoiding(managed.record.revoked.clone());
         tokio::spawn(bench.run(action).instrument(span(name)));
     }
 
@@ -209,14 +209,19 @@ impl<T: Tlm> Daemon<T> {
 
     /// Records an event of the loop's own: kept for later where the disk does not take it.
     pub(super) fn note(&mut self, entry: event::Entry) {
+        self.note_all(vec![entry]);
+    }
+
+    /// Records several such events by one write.
+    pub(super) fn note_all(&mut self, entries: Vec<event::Entry>) {
         {
             let mut journal = self.context.journal();
-            if let Err(failure) = journal.append(std::slice::from_ref(&entry)) {
-                journal.keep_for_later(&entry);
+            if let Err(failure) = journal.append(&entries) {
+                entries.iter().for_each(|entry| journal.keep_for_later(entry));
                 tracing::error!("{failure}");
             }
         }
-        self.happened(&entry);
+        entries.iter().for_each(|entry| self.happened(entry));
     }
 
     /// A reason is logged when it changes, not at each look.
@@ -278,7 +283,10 @@ fn log_event(entry: &event::Entry) {
             tracing::error!(code = failure.class.code(), "no way back: {failure}");
         }
         Event::Forward { generation, .. } => tracing::info!(%generation, "live again, its hooks are tried once more"),
-        Event::HookDone { hook, .. } => tracing::info!(%hook, "the hook ran"),
+        Event::HookDone { hook, output: None, .. } => tracing::info!(%hook, "the hook ran"),
+        Event::HookDone { hook, output: Some(output), .. } => {
+            tracing::info!(%hook, "the hook ran; it printed: {output}")
+        }
         Event::HookFailed { hook, failure, .. } => {
             tracing::error!(%hook, code = failure.class.code(), "{failure}")
         }

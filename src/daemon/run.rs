@@ -162,11 +162,10 @@ impl<T: Tlm> Daemon<T> {
 
     /// Lets these certificates be replaced now, as the operator asks.
     pub fn ask_renewal(&mut self, names: &[CertName], reissue: bool) {
-        let now = self.context.clock.now();
-        for name in names {
-            self.note(event::Entry { at: now, name: name.clone(), event: Event::RenewalAsked { reissue } });
-            self.settle(name);
-        }
+        let at = self.context.clock.now();
+        let asked = |name: &CertName| event::Entry { at, name: name.clone(), event: Event::RenewalAsked { reissue } };
+        self.note_all(names.iter().map(asked).collect());
+        names.iter().for_each(|name| self.settle(name));
     }
 
     /// Runs until it is told to stop, or the pass is over. What is left undone is in the journal.

@@ -435,7 +435,7 @@ impl World {
         let at = self.wall();
         for (name, hook, generation) in served {
             let event = match &failure {
-                None => Event::HookDone { hook, generation },
+                None => Event::HookDone { hook, generation, output: None },
                 Some(failure) => Event::HookFailed { hook, generation, failure: failure.clone() },
             };
             self.note(event::Entry { at, name: name.clone(), event });

@@ -323,7 +323,7 @@ impl World {
                 account.open.clear();
                 account.delivered.clear();
             }
-            Event::HookDone { hook, generation } => {
+            Event::HookDone { hook, generation, .. } => {
                 account.hooks.retain(|name, (of, _)| name != hook || of != generation);
             }
             _ => {}
@@ -658,7 +658,7 @@ pub(crate) fn shown(event: &Event) -> String {
         Event::Installed { generation, serial_number, .. } => format!("installed {serial_number} as {generation}"),
         Event::Repaired => "repaired".to_owned(),
         Event::Adopted { generation, serial_number, .. } => format!("{serial_number} taken over as {generation}"),
-        Event::HookDone { hook, generation } => format!("hook {hook} ran for {generation}"),
+        Event::HookDone { hook, generation, .. } => format!("hook {hook} ran for {generation}"),
         Event::HookFailed { hook, failure, .. } => format!("hook {hook} failed: {failure}"),
         Event::Failed { failure } => format!("failed: {failure}"),
         Event::StatusChecked { revoked, .. } => format!("revoked at TLM: {revoked}"),
