@@ -101,8 +101,9 @@ fn told(event: &Event) -> Told {
             live(what, *generation, (serial_number, *fingerprint, *not_after), hooks)
         }
         Event::Repaired => say("files that had been changed or lost were put back"),
-        Event::HookDone { hook, generation } => {
-            say(format!("hook {hook} ran for generation {generation}")).hook(hook).generation(*generation)
+        Event::HookDone { hook, generation, output } => {
+            let printed = output.as_ref().map_or_else(String::new, |output| format!("; it printed: {output}"));
+            say(format!("hook {hook} ran for generation {generation}{printed}")).hook(hook).generation(*generation)
         }
         Event::HookFailed { hook, generation, failure } => {
             failed(&format!("for generation {generation}: "), failure).hook(hook).generation(*generation)
@@ -111,17 +112,15 @@ fn told(event: &Event) -> Told {
             say(format!("generation {generation} is not served: its hooks run again")).generation(*generation)
         }
         Event::RolledBack { from, to, by, hooks } => {
-            let why = match by {
-                RollbackBy::Hook => "because a hook failed on it",
-                RollbackBy::Operator => "by the operator's word",
-            };
+            let why = why_back(*by);
             say(format!("generation {to} is live again in place of {from}, {why}{}", owed(hooks))).generation(*to)
         }
         Event::RollbackRefused { from, failure } => {
             failed(&format!("generation {from} stays live: "), failure).generation(*from)
         }
-        Event::Forward { generation, hooks } => {
-            say(format!("generation {generation} is live once more{}", owed(hooks))).generation(*generation)
+        Event::Forward { generation, hooks, stays } => {
+            let why = if *stays { ", and stays: the one before is about to end" } else { "" };
+            say(format!("generation {generation} is live once more{why}{}", owed(hooks))).generation(*generation)
         }
         Event::Failed { failure } => failed("", failure),
         Event::StatusChecked { serial_number, revoked } => {
@@ -153,6 +152,13 @@ fn live(
     Told { fingerprint: Some(fingerprint), not_after: Some(not_after.to_string()), ..say(what) }
         .generation(generation)
         .serial_number(serial_number)
+}
+
+const fn why_back(by: RollbackBy) -> &'static str {
+    match by {
+        RollbackBy::Hook => "because a hook failed on it",
+        RollbackBy::Operator => "by the operator's word",
+    }
 }
 
 fn owed(hooks: &[HookName]) -> String {

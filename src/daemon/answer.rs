@@ -1,7 +1,9 @@
 //! Answers to what is asked at the control socket.
 
 use crate::api::Tlm;
+use crate::core::admission::Pace;
 use crate::core::name::CertName;
+use crate::core::time::Span;
 
 use super::control::{Reply, Request};
 use super::run::Daemon;
@@ -28,5 +30,7 @@ fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> S
     }
     let all: Vec<CertName> = if names.is_empty() { daemon.fleet.names().cloned().collect() } else { names.to_vec() };
     daemon.ask_renewal(&all, reissue);
-    Reply::done(&format!("{} to be replaced now; see `renewd status`", all.len()))
+    let least = Pace::new(daemon.main.api.requests_per_minute).least_time(all.len());
+    let estimate = if least.is_zero() { String::new() } else { format!(", which takes {} at least", Span(least)) };
+    Reply::done(&format!("{} to be replaced now{estimate}; see `renewd status`", all.len()))
 }

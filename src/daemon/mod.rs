@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod heal;
 pub mod hooks;
 pub mod kept;
+pub mod leftover;
 pub mod lookout;
 pub mod message;
 pub mod metrics;
