@@ -1,8 +1,10 @@
 //! Printing: the one place that writes to standard output and standard error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::daemon::inspect::Verdict;
 
 use crate::core::time::{Span, Timestamp};
 
@@ -38,6 +40,22 @@ pub(super) fn table<R: IntoIterator<Item = Vec<String>>>(head: &[&str], rows: R)
     let lines: Vec<String> =
         table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
     lines.join("\n")
+}
+
+/// How a check ended, in colour on a terminal.
+pub(super) fn verdict(state: Verdict) -> String {
+    let (word, colour) = match state {
+        Verdict::Ok => ("ok     ", "32"),
+        Verdict::Warning => ("warning", "33"),
+        Verdict::Failed => ("FAILED ", "1;31"),
+    };
+    coloured(word, colour)
+}
+
+/// A word in colour, where standard output is a terminal and nobody set `NO_COLOR`.
+pub(super) fn coloured(word: &str, colour: &str) -> String {
+    let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if is_wanted && io::stdout().is_terminal() { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
 }
 
 /// An instant with its distance, as in `in 3 h 40 min`.

@@ -1,14 +1,20 @@
 //! Answers to what is asked at the control socket.
 
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
 use crate::api::Tlm;
 use crate::core::name::CertName;
 
-use super::control::{Reply, Request};
+use super::control::{Inspected, Reply, Request};
+use super::inspect::{self, Subject};
 use super::run::Daemon;
 
-/// Answers, after doing what is asked.
-pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request) -> String {
-    match request {
+/// Answers, after doing what is asked. Whoever asked may have gone.
+pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot::Sender<String>) {
+    let told = match request {
+        Request::Inspect => return inspect(daemon, answer),
         Request::Status => {
             serde_json::to_string(&daemon.status()).unwrap_or_else(|error| Reply::refused(&error.to_string()))
         }
@@ -17,7 +23,24 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request) -> String {
             Ok(done) => Reply::done(&done),
             Err(why) => Reply::refused(&why),
         },
-    }
+    };
+    drop(answer.send(told));
+}
+
+/// Looks the host over beside the loop, and answers then. Folders of certificates that are being worked on are left to
+/// that work.
+fn inspect<T: Tlm>(daemon: &Daemon<T>, answer: oneshot::Sender<String>) {
+    let mut inventory = daemon.inventory.clone();
+    inventory.entries.retain(|entry| daemon.fleet.one(&entry.name).is_some_and(|managed| !managed.busy));
+    let certificates = inventory.entries.iter().map(|entry| entry.name.clone()).collect();
+    let context = &daemon.context;
+    let (disk, layout, ground) = (Arc::clone(&context.disk), context.layout.clone(), context.ground.clone());
+    tokio::spawn(async move {
+        let findings = inspect::inspect(Subject { disk, layout, ground, inventory, with_files: true }).await;
+        let inspected = serde_json::to_string(&Inspected { certificates, findings });
+        // Whoever asked may have gone.
+        drop(answer.send(inspected.unwrap_or_else(|error| Reply::refused(&error.to_string()))));
+    });
 }
 
 fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> String {
