@@ -127,7 +127,7 @@ fn names_credentials(main: &Main) -> bool {
 
 /// Targets that the rules refuse, or in whose folders the service may not write. A sandbox may forbid more: that is found
 /// by the daemon, before anything is asked for.
-fn places(main: &Main, inventory: &Inventory) -> Vec<Finding> {
+pub(super) fn places(main: &Main, inventory: &Inventory) -> Vec<Finding> {
     let ground = setup::ground(main);
     let is_service = setup::service_user(main).uid == rustix::process::geteuid().as_raw();
     let mut found = Vec::new();

@@ -25,7 +25,7 @@ use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
 use super::account::Account;
-use super::control;
+use super::{check, control};
 
 /// Everything, in the order in which a renewal needs it.
 pub(super) async fn findings(main: &Main, inventory: &Inventory, account: Result<Account, Failure>) -> Vec<Finding> {
@@ -39,12 +39,16 @@ pub(super) async fn findings(main: &Main, inventory: &Inventory, account: Result
 
 async fn of_account(main: &Main, inventory: &Inventory, account: &Account) -> Vec<Finding> {
     let url = &main.api.url;
+    let now = SystemClock::default().now();
     let mut findings = match account.client.version().await {
         Ok(version) => vec![Finding::ok("api", url, format!("answers, version {version}"))],
-        // Whatever else is asked would fail in the same way.
-        Err(failure) => return vec![Finding::failure("api", url, &failure)],
+        // Whatever else is asked would fail in the same way. A client certificate that has ended tells why.
+        Err(failure) => {
+            let credentials = account.client.credentials();
+            let ends = credentials.iter().filter_map(|credential| end(credential, now));
+            return std::iter::once(Finding::failure("api", url, &failure)).chain(ends).collect();
+        }
     };
-    let now = SystemClock::default().now();
     findings.push(clock(account.date(), now));
     let mut is_taken = false;
     for credential in account.client.credentials() {
@@ -95,7 +99,7 @@ fn end(credential: &CredentialEnd, now: Timestamp) -> Option<Finding> {
     let (name, at) = (&credential.name, credential.not_after?);
     let remark = credential.remark(now).unwrap_or_default();
     Some(match credential.nearness(now) {
-        Nearness::Far => Finding::ok("key", name, format!("taken; ends at {at}, in {}", Span(at.since(now)))),
+        Nearness::Far => Finding::ok("key", name, format!("ends at {at}, in {}", Span(at.since(now)))),
         Nearness::Month | Nearness::Week => Finding::warning("key", name, remark, REMEDY),
         Nearness::Day | Nearness::Ended => Finding::failed("key", name, remark, REMEDY),
     })
@@ -211,10 +215,13 @@ async fn alone(main: &Main, inventory: Inventory) -> Vec<Finding> {
     let state = main.state_dir.display();
     let service = setup::service_user(main).uid;
     let why = if !main.state_dir.exists() {
-        Some((format!("{state} is not there: folders and targets were not tried"), "start renewd once, which makes it"))
+        Some((
+            format!("{state} is not there: that its folders can be written to was not tried"),
+            "start renewd once, which makes it",
+        ))
     } else if service != ground.uid {
         Some((
-            format!("folders and targets were not tried: this user is not user {service}, who owns {state}"),
+            format!("that folders can be written to was not tried: this user is not user {service}, who owns {state}"),
             "run this as root",
         ))
     } else {
@@ -223,6 +230,9 @@ async fn alone(main: &Main, inventory: Inventory) -> Vec<Finding> {
     let with_files = why.is_none();
     let mut findings: Vec<Finding> =
         why.into_iter().map(|(why, remedy)| Finding::warning("target", "all", why, remedy)).collect();
+    if !with_files {
+        findings.extend(check::places(main, &inventory));
+    }
     findings
         .extend(inspect::inspect(Subject { disk: Arc::new(RealDisk), layout, ground, inventory, with_files }).await);
     findings

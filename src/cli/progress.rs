@@ -159,7 +159,7 @@ fn news(status: &Status, asked: &BTreeSet<String>, before: &Before, settled: &[S
                 reason: Text::new("it is no longer in the inventory"),
             }),
             Some(certificate) => {
-                let outcome = judge(certificate, before.get(name).copied().flatten());
+                let outcome = judge(certificate, before.get(name).copied().flatten(), &status.at);
                 news.extend(outcome.map(|outcome| settle(certificate, outcome)));
             }
         }
@@ -178,8 +178,9 @@ pub(super) fn settle(certificate: &CertificateStatus, outcome: Outcome) -> Settl
     }
 }
 
-/// Whether there is nothing more to wait for here. A state that this version does not know is worked on.
-pub(super) fn judge(certificate: &CertificateStatus, before: Option<u64>) -> Option<Outcome> {
+/// Whether there is nothing more to wait for here, as the status says `at` this time. A state that this version does not
+/// know is worked on.
+pub(super) fn judge(certificate: &CertificateStatus, before: Option<u64>, at: &str) -> Option<Outcome> {
     let state = State::ALL.into_iter().find(|state| state.as_str() == certificate.state)?;
     let is = |code: Code| certificate.reason_code == code.as_str();
     let is_new = certificate.generation.is_some() && certificate.generation != before;
@@ -191,10 +192,17 @@ pub(super) fn judge(certificate: &CertificateStatus, before: Option<u64>) -> Opt
         State::Staged if is(Code::CertificateStaged) => Some(Outcome::Failed),
         State::Staged => Some(Outcome::Waiting),
         State::Failing | State::Rejected | State::Held => Some(Outcome::Failed),
-        State::Deploying if is(Code::NotServed) => Some(Outcome::Failed),
+        // A server takes a moment, and its hooks may run once more: it is looked at again soon, and then later and later.
+        State::Deploying if is(Code::NotServed) && is_far(certificate, at) => Some(Outcome::Failed),
         State::Due if is(Code::ApiDown) || is(Code::ClockWrong) => Some(Outcome::Failed),
         State::Valid | State::Due | State::Deploying => None,
     }
+}
+
+/// Whether the next step is further away than somebody who watches would wait.
+fn is_far(certificate: &CertificateStatus, at: &str) -> bool {
+    let next = certificate.next_action_at.as_deref().map(output::instant);
+    matches!((next, output::instant(at)), (Some(Ok(next)), Ok(at)) if next > at + SOON)
 }
 
 fn under_way(status: &Status, asked: &BTreeSet<String>, settled: &[Settled]) -> String {
@@ -211,5 +219,6 @@ const LONG_INTERVAL: Duration = Duration::from_secs(1);
 const MANY: usize = 100;
 /// So often it may not answer before it counts as gone: it may be starting anew.
 const PATIENCE: u32 = 50;
+const SOON: Duration = Duration::from_secs(15);
 /// How many of those under way are named.
 const SHOWN: usize = 3;

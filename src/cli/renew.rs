@@ -106,7 +106,7 @@ fn by_itself(config: &Path, wish: &Wish) -> ExitCode {
     for certificate in status.certificates.iter().filter(|certificate| of_asked(&certificate.name)) {
         // Nobody goes on with what waits before the next pass.
         let is_valid = certificate.state == State::Valid.as_str();
-        let outcome = match progress::judge(certificate, None) {
+        let outcome = match progress::judge(certificate, None, &status.at) {
             _ if is_valid => Outcome::Replaced,
             Some(outcome) => outcome,
             None => Outcome::Failed,

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::api::Tlm;
+use crate::core::decide::Action;
 use crate::core::name::CertName;
 
 use super::control::{Inspected, Reply, Request};
+use super::fleet::Managed;
 use super::inspect::{self, Subject};
 use super::run::Daemon;
 
@@ -31,7 +33,8 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot
 /// that work.
 fn inspect<T: Tlm>(daemon: &Daemon<T>, answer: oneshot::Sender<String>) {
     let mut inventory = daemon.inventory.clone();
-    inventory.entries.retain(|entry| daemon.fleet.one(&entry.name).is_some_and(|managed| !managed.busy));
+    let is_free = |managed: &Managed| !managed.busy || !writes(&managed.decision.action);
+    inventory.entries.retain(|entry| daemon.fleet.one(&entry.name).is_some_and(is_free));
     let certificates = inventory.entries.iter().map(|entry| entry.name.clone()).collect();
     let context = &daemon.context;
     let (disk, layout, ground) = (Arc::clone(&context.disk), context.layout.clone(), context.ground.clone());
@@ -41,6 +44,27 @@ fn inspect<T: Tlm>(daemon: &Daemon<T>, answer: oneshot::Sender<String>) {
         // Whoever asked may have gone.
         drop(answer.send(inspected.unwrap_or_else(|error| Reply::refused(&error.to_string()))));
     });
+}
+
+/// Whether an action writes to the folders of its certificate.
+const fn writes(action: &Action) -> bool {
+    match action {
+        Action::Submit(_)
+        | Action::LookUp(_)
+        | Action::PickUp(..)
+        | Action::Install { .. }
+        | Action::Repair
+        | Action::RollBack(_)
+        | Action::Forward(_)
+        | Action::Abandon(_)
+        | Action::ForgetKey(_) => true,
+        Action::Wait
+        | Action::ReadProfile(_)
+        | Action::RunHook(_)
+        | Action::RepeatHooks(_)
+        | Action::Probe
+        | Action::CheckStatus(_) => false,
+    }
 }
 
 fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> String {

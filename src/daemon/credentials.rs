@@ -30,6 +30,8 @@ pub struct Credentials {
     stopped: BTreeSet<(String, Timestamp)>,
     /// When TLM is asked next; `None`: as soon as it answers anything.
     read_at: Option<Timestamp>,
+    /// Since when they are as they are.
+    since: Timestamp,
     is_reading: bool,
     /// Whether TLM does not let this key ask.
     is_forbidden: bool,
@@ -67,8 +69,8 @@ impl Credentials {
     }
 
     /// Another credential may stand under the same name: everything is read anew.
-    pub fn forget(&mut self) {
-        *self = Self::default();
+    pub fn forget(&mut self, now: Timestamp) {
+        *self = Self { since: now, ..Self::default() };
     }
 
     /// What has to be said now: each step once.
@@ -128,9 +130,15 @@ impl<T: Tlm> Daemon<T> {
             self.breaker.refused(&failure, now);
             self.next_key(now);
         }
-        if self.mode == Mode::Forever && self.credentials.read_at.is_none_or(|at| at <= now) {
+        let is_due = self.credentials.read_at.is_none_or(|at| at <= now);
+        if self.mode == Mode::Forever && is_due && (self.is_idle() || now >= self.credentials.since + LONGEST_WAIT) {
             self.read_credentials();
         }
+    }
+
+    /// What is due for a certificate goes first.
+    fn is_idle(&self) -> bool {
+        self.fleet.line_is_empty() && self.places.taken() == 0 && !self.profiles.is_reading()
     }
 
     /// Asks TLM for the ends, once it answers at all.
@@ -183,4 +191,6 @@ impl<T: Tlm> Daemon<T> {
 }
 
 const DAILY: Duration = Duration::from_secs(86_400);
+/// A fleet that is never idle does not put it off for ever.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_secs(3600);

@@ -102,10 +102,14 @@ pub struct Subject {
 pub async fn inspect(subject: Subject) -> Vec<Finding> {
     let Subject { disk, layout, ground, inventory, with_files } = subject;
     let mut findings = Vec::new();
-    for entry in inventory.entries.iter().filter(|_| with_files) {
-        let (disk, layout, ground, entry) = (Arc::clone(&disk), layout.clone(), ground.clone(), entry.clone());
-        let found = tokio::task::spawn_blocking(move || files(&*disk, &layout, &ground, &entry)).await;
-        findings.extend(found.unwrap_or_default());
+    for entry in &inventory.entries {
+        let owner = owner(entry);
+        let is_known = owner.as_ref().is_none_or(|finding| finding.state == Verdict::Ok);
+        findings.extend(owner);
+        if with_files && is_known {
+            let (disk, layout, ground, entry) = (Arc::clone(&disk), layout.clone(), ground.clone(), entry.clone());
+            findings.extend(tokio::task::spawn_blocking(move || folders(&*disk, &layout, &ground, &entry)).await);
+        }
     }
     for hook in used_hooks(&inventory) {
         findings.push(look_at_hook(hook).await);
@@ -118,37 +122,33 @@ pub async fn inspect(subject: Subject) -> Vec<Finding> {
     findings
 }
 
-/// Owner and group, then each folder that an install writes to.
-fn files(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// Whether the users that an entry names exist, where it names any.
+fn owner(entry: &Entry) -> Option<Finding> {
     let access = &entry.access;
-    if access.owner.is_some() || access.group.is_some() {
-        let named = [("owner", &access.owner), ("group", &access.group)];
-        let named = named.into_iter().filter_map(|(key, name)| Some(format!("{key} {}", name.as_ref()?)));
-        let there = format!("{} known on this host", named.collect::<Vec<_>>().join(" and "));
-        match Ids::of(access) {
-            Ok(_) => findings.push(Finding::ok("owner", &entry.name, there)),
-            Err(failure) => {
-                let remedy = format!("create it, or change {}", entry.source);
-                findings.push(Finding {
-                    code: Some(failure.class.code().to_owned()),
-                    ..Finding::failed("owner", &entry.name, failure.message.as_str(), &remedy)
-                });
-                return findings;
-            }
-        }
+    let named = [("owner", &access.owner), ("group", &access.group)];
+    let named: Vec<String> =
+        named.into_iter().filter_map(|(key, name)| Some(format!("{key} {}", name.as_ref()?))).collect();
+    if named.is_empty() {
+        return None;
     }
+    Some(match Ids::of(access) {
+        Ok(_) => Finding::ok("owner", &entry.name, format!("{} known on this host", named.join(" and "))),
+        Err(failure) => {
+            let remedy = format!("create it, or change {}", entry.source);
+            let code = Some(failure.class.code().to_owned());
+            Finding { code, ..Finding::failed("owner", &entry.name, failure.message.as_str(), &remedy) }
+        }
+    })
+}
+
+/// Each folder that an install writes to.
+fn folders(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry) -> Finding {
     let targets = entry.files.targets().count();
-    findings.push(match fixed::check_room(disk, layout, ground, entry) {
-        Ok(()) if targets == 0 => Finding::ok("target", &entry.name, "its folder takes a file of a set's size"),
-        Ok(()) => Finding::ok(
-            "target",
-            &entry.name,
-            format!("its folder and those of its {targets} targets take a file of a set's size"),
-        ),
+    let more = if targets == 0 { String::new() } else { format!(", and those of its {targets} targets") };
+    match fixed::check_room(disk, layout, ground, entry) {
+        Ok(()) => Finding::ok("target", &entry.name, format!("a file of a set's size was written to its folder{more}")),
         Err(failure) => refused(entry, ground, &failure),
-    });
-    findings
+    }
 }
 
 /// A folder that does not take a file, with the command that lets it.

@@ -55,7 +55,7 @@ fn reload_credentials<T: Tlm>(daemon: &mut Daemon<T>) {
             *daemon.context.api.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(api);
             daemon.breaker.try_now(daemon.context.clock.now());
             daemon.try_again = daemon.trying;
-            daemon.credentials.forget();
+            daemon.credentials.forget(daemon.context.clock.now());
             daemon.mended(CREDENTIALS);
         }
         Err(failure) => daemon.report(status::Problem {

@@ -225,6 +225,7 @@ impl<T: Tlm> Daemon<T> {
                 tracing::error!(file = %state.label, "refused: {}", problem.summary());
             }
         }
+        self.credentials.forget(self.context.clock.now());
         let entries = self.inventory.entries.clone();
         for entry in entries {
             self.adopt(Arc::new(entry));

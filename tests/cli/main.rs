@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and write files")]
 
+mod desk;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -55,7 +57,8 @@ fn the_readme_lists_the_exit_code_of_a_missing_configuration() {
     let readme = file("README.md");
     let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `renewd ")).collect();
     assert!(rows.len() >= 7);
-    for row in rows {
+    // What reads no configuration misses none.
+    for row in rows.into_iter().filter(|row| !row.starts_with("| `renewd explain")) {
         let command = row.split(['`', ' ']).nth(3).unwrap();
         let codes = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
         let listed: Vec<i32> =

@@ -69,7 +69,7 @@ fn normal(text: &str, host: &Host) -> String {
 }
 
 #[track_caller]
-fn check(name: &str, host: &Host, code: i32, arguments: &[&str]) {
+pub(crate) fn check(name: &str, host: &Host, code: i32, arguments: &[&str]) {
     let said = host.says(arguments);
     let found = format!("{}exit code {}\n", normal(&format!("{}{}", said.err, said.out), host), said.code);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/daemon/golden").join(name);

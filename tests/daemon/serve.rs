@@ -79,7 +79,7 @@ fn deploying_until_the_new_leaf_is_seen_and_loud_while_another_is() {
     assert_eq!(host.certificate("www")["served"], "yes");
     assert_eq!(host.status()["healthy"], true);
     let old = host.live_serial("www");
-    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    let mut renew = host.begin(&["renew", "www"]);
     let www = host.until("the old leaf is seen", || {
         Some(host.certificate("www")).filter(|www| www["served"] == "no" && www["state"] == "deploying")
     });
@@ -94,6 +94,7 @@ fn deploying_until_the_new_leaf_is_seen_and_loud_while_another_is() {
     server.load();
     host.wait_state("www", "valid");
     assert_ne!(host.live_serial("www"), old);
+    assert_eq!(renew.wait().unwrap().code(), Some(0), "it waited until the new one was served");
 }
 
 #[test]
@@ -116,10 +117,11 @@ fn what_is_not_served_gets_its_hook_again() {
     host.wait_state("www", "valid");
     let runs = || host.read(&ran).lines().count();
     let before = runs();
-    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    let mut renew = host.begin(&["renew", "www"]);
     host.until("the hook ran for the new one, and once more", || (runs() >= before + 2).then_some(()));
     server.load();
     host.wait_state("www", "valid");
+    assert_eq!(renew.wait().unwrap().code(), Some(0), "it waited until the new one was served");
     assert_eq!(host.submissions(), 2, "a hook never costs a certificate");
 }
 
