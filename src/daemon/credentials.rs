@@ -32,6 +32,8 @@ pub struct Credentials {
     read_at: Option<Timestamp>,
     /// Since when they are as they are.
     since: Timestamp,
+    /// When they were looked at last, by the steady clock; `None`: something is new.
+    looked_at: Option<Duration>,
     is_reading: bool,
     /// Whether TLM does not let this key ask.
     is_forbidden: bool,
@@ -112,6 +114,11 @@ pub fn problems(ends: &[CredentialEnd], now: Timestamp) -> Vec<Problem> {
 impl<T: Tlm> Daemon<T> {
     /// Looks at the ends: asks TLM where that is due, says what is new, and stops what would go out with a dead credential.
     pub(super) fn watch_credentials(&mut self, now: Timestamp) {
+        let steady = self.context.clock.steady();
+        if self.credentials.looked_at.is_some_and(|at| steady < at + LOOK_INTERVAL) {
+            return;
+        }
+        self.credentials.looked_at = Some(steady);
         let api = self.context.api();
         self.credentials.take(api.credentials());
         for (nearness, remark) in self.credentials.news(now) {
@@ -165,7 +172,7 @@ impl<T: Tlm> Daemon<T> {
     /// Notes what TLM told. That it does not tell holds nothing back: whether a key is taken, each request shows.
     pub(super) fn credentials_read(&mut self, told: Told, now: Timestamp) {
         let credentials = &mut self.credentials;
-        credentials.is_reading = false;
+        (credentials.is_reading, credentials.looked_at) = (false, None);
         let mut again = DAILY;
         for (name, answer) in told {
             match answer {
@@ -191,6 +198,8 @@ impl<T: Tlm> Daemon<T> {
 }
 
 const DAILY: Duration = Duration::from_secs(86_400);
+/// The loop turns more often than days pass.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A fleet that is never idle does not put it off for ever.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_secs(3600);
