@@ -271,7 +271,7 @@ impl<'a> World<'a> {
 
     /// Whether the entry, or a profile that changed its key type, asks for something else than the request.
     fn is_outdated(&self, request: &Request) -> bool {
-        if request.asked != self.entry.asked() {
+        if !self.entry.asks(&request.asked) {
             return true;
         }
         let Some(profile) = &self.reading.profile else { return false };
@@ -440,7 +440,7 @@ impl<'a> World<'a> {
         }
         let same_profile =
             self.reading.profile.as_ref().is_none_or(|profile| profile.version() == stop.profile_version);
-        if stop.asked != self.entry.asked() || !same_profile {
+        if !self.entry.asks(&stop.asked) || !same_profile {
             return None;
         }
         let class = stop.failure.class;

@@ -84,6 +84,15 @@ impl Entry {
             key: self.key,
         }
     }
+
+    /// Whether it asks for what `asked` says, whatever the order of the names.
+    #[must_use]
+    pub fn asks(&self, asked: &Asked) -> bool {
+        self.common_name == asked.common_name
+            && self.key == asked.key
+            && self.subject == asked.subject
+            && (self.names == asked.names || self.names.sorted() == asked.names)
+    }
 }
 
 /// Where an entry was written.

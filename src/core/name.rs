@@ -2,20 +2,22 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::text::Text;
 
-/// The name of a certificate in the inventory: `[a-z0-9][a-z0-9._-]{0,63}`. Safe as a file name.
+/// The name of a certificate in the inventory: `[a-z0-9][a-z0-9._-]{0,63}`. Safe as a file name. Its text is shared: a
+/// name is in several places at once, and passed around at every look.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct CertName(String);
+pub struct CertName(Arc<str>);
 
 /// The name of a hook; the same alphabet as [`CertName`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct HookName(String);
+pub struct HookName(Arc<str>);
 
 /// A text is no valid name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ macro_rules! name {
         impl FromStr for $name {
             type Err = InvalidName;
             fn from_str(text: &str) -> Result<Self, InvalidName> {
-                if is_name(text) { Ok(Self(text.to_owned())) } else { Err(InvalidName) }
+                if is_name(text) { Ok(Self(text.into())) } else { Err(InvalidName) }
             }
         }
         impl TryFrom<String> for $name {
@@ -52,7 +54,7 @@ macro_rules! name {
         }
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
         impl fmt::Display for $name {

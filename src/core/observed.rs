@@ -110,31 +110,29 @@ impl Installed {
 #[must_use]
 pub fn difference(entry: &Entry, manifest: Option<&Asked>, leaf: &Leaf) -> Option<Text> {
     match manifest {
-        Some(asked) => differs_from_asked(&entry.asked(), asked),
+        Some(asked) if entry.asks(asked) => None,
+        Some(asked) => Some(differs_from_asked(&entry.asked(), asked)),
         None => differs_from_content(entry, leaf),
     }
     .map(|what| Text::new(&what))
 }
 
-fn differs_from_asked(wanted: &Asked, asked: &Asked) -> Option<String> {
-    if wanted == asked {
-        return None;
-    }
+fn differs_from_asked(wanted: &Asked, asked: &Asked) -> String {
     let missing = wanted.names.missing_in(&asked.names);
     let surplus = asked.names.missing_in(&wanted.names);
     if !missing.is_empty() {
-        return Some(format!("names added: {}", missing.join(", ")));
+        return format!("names added: {}", missing.join(", "));
     }
     if !surplus.is_empty() {
-        return Some(format!("names removed: {}", surplus.join(", ")));
+        return format!("names removed: {}", surplus.join(", "));
     }
     if wanted.common_name != asked.common_name {
-        return Some(format!("common_name is now {:?}", wanted.common_name.as_deref().unwrap_or_default()));
+        return format!("common_name is now {:?}", wanted.common_name.as_deref().unwrap_or_default());
     }
     if wanted.key != asked.key {
-        return Some(wanted.key.map_or("key is no longer named".to_owned(), |key| format!("key is now {key}")));
+        return wanted.key.map_or("key is no longer named".to_owned(), |key| format!("key is now {key}"));
     }
-    Some("the subject changed".to_owned())
+    "the subject changed".to_owned()
 }
 
 fn differs_from_content(entry: &Entry, leaf: &Leaf) -> Option<String> {

@@ -521,7 +521,7 @@ impl Disk for Machine {
 
     fn create(&self, path: &Path, perms: Perms) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state();
-        let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let own = own();
         let file = File {
             content: Arc::default(),
             durable: Arc::default(),
@@ -557,7 +557,8 @@ impl Disk for Machine {
     }
 
     fn make_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
-        let perms = (mode, 0, 0);
+        let (uid, gid) = own();
+        let perms = (mode, uid, gid);
         let node = Node::Dir { names: BTreeMap::new(), durable: BTreeMap::new(), perms };
         self.state().add(path, node, "make").map(drop)
     }
@@ -611,4 +612,9 @@ impl Disk for Machine {
     fn is_mount_point(&self, _: &Path) -> io::Result<bool> {
         Ok(false)
     }
+}
+
+/// Who makes files and folders.
+fn own() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }

@@ -29,6 +29,8 @@ pub(crate) struct Account {
     fine_since: Option<Timestamp>,
     /// The same, without the waits that the API, the operator or the budget imposed.
     calm_since: Option<Timestamp>,
+    /// Nothing will be due before, unless something happens: until then there is nothing to look at.
+    quiet_until: Option<Timestamp>,
     /// The certificate that had two good hours, so that it must not end in place.
     promised: Option<SerialNumber>,
     /// Decisions and calls within the hour.
@@ -77,6 +79,7 @@ impl Ledger {
         for account in self.accounts.values_mut() {
             account.fine_since = account.fine_since.map(|_| now);
             account.calm_since = account.calm_since.map(|_| now);
+            account.quiet_until = None;
         }
     }
 
@@ -253,7 +256,7 @@ impl World {
         let live = self.disk.live.get(name).filter(|live| !live.damaged)?;
         let differs = live.manifest.as_ref().is_none_or(|(asked, profile)| {
             let of_entry = self.profile_in_force(&managed.entry).map(|profile| &profile.id);
-            *asked != managed.entry.asked() || of_entry != Some(profile)
+            !managed.entry.asks(asked) || of_entry != Some(profile)
         });
         let revoked = self.tlm.revoked.contains(&live.certificate.serial);
         let asked = managed.record.renewal_asked.is_some();
@@ -329,6 +332,7 @@ impl World {
     pub(crate) fn went_live(&mut self, entry: &Entry, generation: Generation) {
         let now = self.now;
         let account = self.ledger.account(&entry.name);
+        account.quiet_until = None;
         let known = account.hooks.values().any(|(of, _)| *of == generation);
         if !known {
             account.hooks = entry.hooks.iter().map(|hook| (hook.clone(), (generation, now))).collect();
@@ -343,8 +347,13 @@ impl World {
     }
 
     fn audit_one(&mut self, name: &CertName) {
-        let (fine, excused) = (self.is_fine(name), self.is_excused(name));
         let now = self.now;
+        let account = self.ledger.account(name);
+        if account.hooks.is_empty() && account.quiet_until.is_some_and(|until| now < until) {
+            (account.fine_since, account.calm_since) = (None, None);
+            return;
+        }
+        let (fine, excused) = (self.is_fine(name), self.is_excused(name));
         let account = self.ledger.account(name);
         if !fine || account.fine_since.is_none() {
             let since = fine.then_some(now);
@@ -356,6 +365,7 @@ impl World {
             self.breaks(4, format!("{name}: {what}"));
         }
         let due_at = self.due_at(name);
+        self.ledger.account(name).quiet_until = due_at.map_or_else(|| self.quiet_until(name), |_| None);
         let serial = self.disk.live.get(name).map(|live| live.certificate.serial.clone());
         let ends = self.disk.live.get(name).map(|live| live.certificate.not_after);
         let account = self.ledger.account(name);
@@ -422,18 +432,26 @@ impl World {
         let Some(live) = self.disk.live.get(name).filter(|live| !live.damaged) else {
             return Some(Timestamp::default());
         };
-        let differs = live.manifest.as_ref().is_some_and(|(asked, _)| asked.names != entry.names.sorted());
+        let differs = live.manifest.as_ref().is_some_and(|(asked, _)| !entry.asks(asked));
         if differs {
             return Some(Timestamp::default());
         }
-        let certificate = &live.certificate;
-        let lifetime = certificate.not_after.since(certificate.not_before);
-        let window = schedule::window(entry, self.profile_in_force(entry), lifetime);
-        if self.now + window < certificate.not_after {
+        if self.now < self.window_opens(name)? {
             return None;
         }
         let (schedule, _) = self.schedule(name)?;
         (schedule.renew_at <= self.now).then_some(schedule.renew_at)
+    }
+
+    fn window_opens(&self, name: &CertName) -> Option<Timestamp> {
+        let (entry, certificate) = (self.inventory.get(name)?, &self.disk.live.get(name)?.certificate);
+        let lifetime = certificate.not_after.since(certificate.not_before);
+        Some(certificate.not_after - schedule::window(entry, self.profile_in_force(entry), lifetime))
+    }
+
+    /// Until when an audit of a certificate that is not due can find nothing.
+    fn quiet_until(&self, name: &CertName) -> Option<Timestamp> {
+        Some(self.window_opens(name)? - TWO_HOURS)
     }
 
     /// Whether nothing in the world stands against a renewal of this certificate.

@@ -396,7 +396,7 @@ impl Tlm {
     /// What TLM knows of a certificate: the certificate, and whether it is revoked.
     pub(crate) fn details(&self, serial: &SerialNumber) -> Result<(Arc<Certificate>, bool), Failure> {
         self.look()?;
-        match self.certificates.iter().find(|certificate| certificate.serial == *serial) {
+        match self.certificates.iter().rev().find(|certificate| certificate.serial == *serial) {
             Some(certificate) => Ok((Arc::clone(certificate), self.revoked.contains(serial))),
             None => Err(Failure::new(FailureClass::NotFound, "404")),
         }
