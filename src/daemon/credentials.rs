@@ -70,15 +70,16 @@ impl Credentials {
         }
     }
 
-    /// Another credential may stand under the same name: everything is read anew.
+    /// Another credential may stand under the same name: everything is read anew. What was said of the old one is not
+    /// said again as long as the end is the same.
     pub fn forget(&mut self, now: Timestamp) {
-        *self = Self { since: now, ..Self::default() };
+        *self = Self { since: now, said: std::mem::take(&mut self.said), ..Self::default() };
     }
 
     /// What has to be said now: each step once.
     fn news(&mut self, now: Timestamp) -> Vec<(Nearness, String)> {
         let mut news = Vec::new();
-        for known in &self.known {
+        for known in self.known.iter().filter(|known| known.not_after.is_some()) {
             let nearness = known.nearness(now);
             let said = self.said.insert(known.name.clone(), nearness).unwrap_or_default();
             news.extend(known.remark(now).filter(|_| nearness > said).map(|remark| (nearness, remark)));

@@ -54,8 +54,17 @@ fn the_end_of_a_key_is_told_ahead_and_louder_on_the_last_day() {
     let scraped = host.until("a scrape", || scrape(address));
     let shown: i64 = scraped.split(&metric).nth(1).unwrap().lines().next().unwrap().parse().unwrap();
     assert!((shown - end).abs() < 30, "{shown}");
+    // Once, however often it is looked at, also after a reload.
+    let asked = || host.simulator.count("GET", "/account/api/v1/user/me");
+    let before = asked();
+    host.signal(Signal::HUP);
+    let later = Timestamp::now() + 3.seconds();
+    host.until("it was looked at again and again", || {
+        let at: Timestamp = host.status()["at"].as_str()?.parse().ok()?;
+        (at >= later && asked() > before).then_some(())
+    });
     assert_eq!(lines_with(&host, &["WARN", "credential-expiring"]), 1, "once: {}", host.log());
-    // The same after a reload, and the next step, each once.
+    // The next steps, each once.
     end_key(&host, Some(6 * DAY));
     host.signal(Signal::HUP);
     host.until("the second step", || {
