@@ -68,7 +68,7 @@ pub(super) fn run(file: &Path, wish: Wish) -> ExitCode {
     }
     let good = format!("{}: good; {}", file.display(), counted(certificates, files));
     tell(&problems, &of_files, if wish.online { &[] } else { &of_host }, &good);
-    if wish.online {
+    if wish.online && !of_host.is_empty() {
         output::print(&told(&of_host));
     }
     code.into()
