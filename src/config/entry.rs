@@ -107,11 +107,20 @@ fn check_deploy_window(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<
         return;
     };
     let closed = hours.get_ref().longest_closed();
-    let Some(window) = table.renew_before.as_ref().map(|window| window.get_ref().0) else { return };
-    if closed > window {
+    let renew_before = table.renew_before.as_ref().map(|window| window.get_ref().0);
+    let validity = table.validity.as_ref().map(|validity| validity.get_ref().span());
+    let (time, expected) = match (renew_before, validity) {
+        (Some(window), _) => (window, format!("the `renew_before` of {}", Span(window))),
+        // No renewal window is longer.
+        (None, Some(validity)) => (validity * 2 / 3, format!("two thirds of the `validity` of {}", Span(validity))),
+        (None, None) => return,
+    };
+    if closed > time {
         let fault = Fault::new(format!("the deploy window stays closed for up to {}", Span(closed)));
-        let fault = fault.expected(format!("one that opens within the `renew_before` of {}", Span(window)));
-        sheet.refuse(place.of(place.own.deploy_window.as_ref()), fault);
+        sheet.refuse(
+            place.of(place.own.deploy_window.as_ref()),
+            fault.expected(format!("one that opens within {expected}")),
+        );
     }
 }
 

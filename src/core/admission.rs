@@ -89,6 +89,13 @@ impl Pace {
         Ok(())
     }
 
+    /// How long so many requests take at least: what is beyond the first burst is paced.
+    #[must_use]
+    pub fn least_time(&self, requests: usize) -> Duration {
+        let paced = requests.saturating_sub(usize::try_from(BURST).unwrap_or(0));
+        self.interval.saturating_mul(u32::try_from(paced).unwrap_or(u32::MAX))
+    }
+
     /// Lets no request out before `until`.
     pub fn pause(&mut self, until: Timestamp) {
         self.paused_until = self.paused_until.max(until);

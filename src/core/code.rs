@@ -103,6 +103,8 @@ codes! {
     RequestAbandoned = "request-abandoned";
     /// The key of an abandoned request is removed.
     KeyForgotten = "key-forgotten";
+    /// What is live is put on record.
+    Unrecorded = "unrecorded";
     /// What is installed cannot be read.
     Unreadable = "unreadable";
     /// The state at TLM is looked at.

@@ -166,6 +166,9 @@ pub enum Event {
         hook: HookName,
         /// The generation that it ran for.
         generation: Generation,
+        /// The end of what it printed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Text>,
     },
     /// A hook failed; it stays owed.
     HookFailed {
@@ -173,7 +176,7 @@ pub enum Event {
         hook: HookName,
         /// The generation that it ran for.
         generation: Generation,
-        /// How.
+        /// How, with the end of what it printed.
         failure: Failure,
     },
     /// Something else failed: it is tried again on its ladder.
@@ -226,6 +229,9 @@ pub enum Event {
         generation: Generation,
         /// The hooks that are owed for it.
         hooks: Vec<HookName>,
+        /// Whether it stays, whatever its hooks say: the older one is about to end.
+        #[serde(default)]
+        stays: bool,
     },
     /// The operator asked for a replacement.
     RenewalAsked {

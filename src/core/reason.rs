@@ -245,6 +245,8 @@ pub enum Reason {
     },
     /// Issued, and being checked and installed.
     Installing,
+    /// Another generation is live than the journal has.
+    Unrecorded(Generation),
     /// Issued, and valid only later.
     NotYetValid(Timestamp),
     /// Issued, and lacking something that the entry can accept.
@@ -288,7 +290,9 @@ impl Reason {
             | Self::TooEarly { .. }
             | Self::Drifted(_)
             | Self::Forgetting => State::Valid,
-            Self::HookOwed { failure: None, .. } | Self::Probing | Self::NotServed { .. } => State::Deploying,
+            Self::HookOwed { failure: None, .. } | Self::Unrecorded(_) | Self::Probing | Self::NotServed { .. } => {
+                State::Deploying
+            }
             Self::HeldBack { .. } => State::Held,
             Self::Pending { .. } => State::Pending,
             Self::Held { .. } | Self::NotYetValid(_) | Self::ClosedWindow { .. } => State::Staged,
@@ -347,6 +351,7 @@ impl Reason {
             Self::Held { .. } => Code::CertificateStaged.as_str(),
             Self::Abandoning => Code::RequestAbandoned.as_str(),
             Self::Forgetting => Code::KeyForgotten.as_str(),
+            Self::Unrecorded(_) => Code::Unrecorded.as_str(),
             Self::Unreadable(_) => Code::Unreadable.as_str(),
             Self::CheckingStatus => Code::CheckingStatus.as_str(),
         }
@@ -383,6 +388,7 @@ impl Reason {
             | Self::Pending { .. }
             | Self::AnswerLost { .. }
             | Self::Installing
+            | Self::Unrecorded(_)
             | Self::NotYetValid(_)
             | Self::Held { .. }
             | Self::Abandoning
@@ -467,6 +473,12 @@ impl fmt::Display for Reason {
                 write!(f, "the answer to the request of {since} was lost; looked up, or submitted again, at {next}")
             }
             Self::Installing => f.write_str("issued; checked and installed now"),
+            Self::Unrecorded(generation) => {
+                write!(
+                    f,
+                    "generation {generation} is live, and the journal has another; it goes on record, and its hooks run"
+                )
+            }
             Self::NotYetValid(until) => write!(f, "issued; installed when its validity starts at {until}"),
             Self::Held { why, until } => {
                 write!(f, "issued, but {why}; installed when the entry accepts that (key `usages`)")?;

@@ -33,6 +33,9 @@ pub struct Record {
     pub already_renewed: Option<(SerialNumber, Timestamp)>,
     /// The last check of the installed certificate's state at TLM.
     pub checked: Option<Checked>,
+    /// Certificates that TLM said are revoked, the latest last: nobody goes back to one of them.
+    #[serde(default)]
+    pub revoked: Vec<SerialNumber>,
     /// When TLM could last not be asked for that state.
     pub status_unread_at: Option<Timestamp>,
     /// When the operator asked for a replacement that has not been submitted yet.
@@ -191,11 +194,16 @@ pub struct RolledBack {
     pub tries: u32,
     /// Whether the newer one is live once more.
     pub forward: bool,
+    /// Whether it stays live, whatever its hooks say.
+    #[serde(default)]
+    pub stays: bool,
 }
 
 /// So often, over at least [`UNKNOWN_SPAN`], TLM has to claim not to know a pending request before it counts as lost.
 const UNKNOWN_TIMES: u32 = 3;
 const UNKNOWN_SPAN: Duration = Duration::from_secs(3600);
+/// So many revoked certificates are remembered.
+const MOST_REVOKED: usize = 16;
 
 /// Whether a submission counts at `now`. One from far ahead, as a clock that was set back leaves it, does not.
 fn counts(at: Timestamp, now: Timestamp) -> bool {
@@ -240,13 +248,13 @@ impl Record {
                 self.trouble.add(failure.clone(), at);
             }
             Event::Installed { generation, hooks, .. } => self.installed(*generation, hooks, at),
-            Event::HookDone { hook, generation } => self.hook_done(hook, *generation, at),
+            Event::HookDone { hook, generation, .. } => self.hook_done(hook, *generation, at),
             Event::HookFailed { hook, generation, failure } => self.hook_failed(hook, *generation, failure, at),
             Event::Failed { failure } => self.fail(failure, at),
             Event::Repaired => self.disk = Trouble::default(),
             Event::Adopted { generation, hooks, .. } => self.adopted(*generation, hooks, at),
             Event::StatusChecked { serial_number, revoked } => {
-                self.checked = Some(Checked { serial_number: serial_number.clone(), revoked: *revoked, at });
+                self.checked(serial_number, *revoked, at);
             }
             Event::StatusUnread => self.status_unread_at = Some(at),
             Event::Probed { .. }
@@ -290,14 +298,21 @@ impl Record {
             Event::RolledBack { from, to, by, hooks } => {
                 let tries =
                     self.rolled_back.as_ref().filter(|before| before.from == *from).map_or(0, |before| before.tries);
-                self.rolled_back =
-                    Some(RolledBack { from: *from, to: *to, at, by: *by, tries: tries + 1, forward: false });
+                self.rolled_back = Some(RolledBack {
+                    from: *from,
+                    to: *to,
+                    at,
+                    by: *by,
+                    tries: tries + 1,
+                    forward: false,
+                    stays: false,
+                });
                 self.owe(*to, hooks, at);
             }
             Event::RollbackRefused { from, .. } => self.rollback_refused = Some(*from),
-            Event::Forward { generation, hooks } => {
+            Event::Forward { generation, hooks, stays } => {
                 if let Some(rolled_back) = &mut self.rolled_back {
-                    rolled_back.forward = true;
+                    (rolled_back.forward, rolled_back.stays) = (true, *stays);
                 }
                 self.owe(*generation, hooks, at);
             }
@@ -373,12 +388,6 @@ impl Record {
         given_up.chain(in_flight).filter(move |(_, at)| *at + KEEP_KEYS <= now).map(|(attempt, _)| attempt)
     }
 
-    /// The certificate that TLM reported as revoked last.
-    #[must_use]
-    pub fn revoked(&self) -> Option<&SerialNumber> {
-        self.checked.as_ref().filter(|checked| checked.revoked).map(|checked| &checked.serial_number)
-    }
-
     /// How many submissions count at `now`.
     #[must_use]
     pub fn submissions_in_a_day(&self, now: Timestamp) -> usize {
@@ -428,7 +437,18 @@ impl Record {
     fn heed_revocation(&mut self, failure: &Failure, at: Timestamp) {
         let method = self.request.as_ref().map(|request| &request.method);
         if let (FailureClass::CertificateRevoked, Some(Method::Renew { serial_number, .. })) = (failure.class, method) {
-            self.checked = Some(Checked { serial_number: serial_number.clone(), revoked: true, at });
+            let serial_number = serial_number.clone();
+            self.checked(&serial_number, true, at);
+        }
+    }
+
+    fn checked(&mut self, serial_number: &SerialNumber, revoked: bool, at: Timestamp) {
+        self.checked = Some(Checked { serial_number: serial_number.clone(), revoked, at });
+        self.revoked.retain(|other| !other.same(serial_number));
+        if revoked {
+            let surplus = (self.revoked.len() + 1).saturating_sub(MOST_REVOKED);
+            self.revoked.drain(..surplus);
+            self.revoked.push(serial_number.clone());
         }
     }
 
@@ -509,7 +529,11 @@ impl Record {
     fn hook_done(&mut self, hook: &HookName, generation: Generation, at: Timestamp) {
         if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
             record.done_at = Some(at);
-            record.trouble = Trouble::default();
+            let failed_before = std::mem::take(&mut record.trouble).count > 0;
+            // What was seen while it failed says nothing of how long the server takes now.
+            if let Some(probe) = self.probe.as_mut().filter(|_| failed_before) {
+                probe.failures = 0;
+            }
         }
         // The newer generation, tried once more, is in order.
         if self.rolled_back.as_ref().is_some_and(|rolled_back| rolled_back.forward && rolled_back.from == generation)

@@ -84,18 +84,22 @@ impl ProbeRecord {
 
 /// A foreign leaf at one address outweighs whatever others show.
 fn judge(fingerprint: Digest, sights: &[Sight]) -> (Served, Option<Text>) {
-    let foreign = sights.iter().find_map(|sight| {
+    let foreign = |sight: &Sight| {
         let leaf = sight.leaf.as_ref().ok().filter(|leaf| leaf.fingerprint != fingerprint)?;
-        Some(Text::new(&format!("{} still serves {}", sight.address, leaf.what)))
-    });
-    if let Some(what) = foreign {
-        return (Served::No, Some(what));
-    }
-    let unseen = sights.iter().find_map(|sight| {
+        Some(format!("{} still serves {}", sight.address, leaf.what))
+    };
+    let unseen = |sight: &Sight| {
         let why = sight.leaf.as_ref().err()?;
-        Some(Text::new(&format!("{} shows no certificate: {why}", sight.address)))
-    });
-    unseen.map_or((Served::Yes, None), |what| (Served::Unknown, Some(what)))
+        Some(format!("{} shows no certificate: {why}", sight.address))
+    };
+    let foreign: Vec<String> = sights.iter().filter_map(foreign).collect();
+    let unseen: Vec<String> = sights.iter().filter_map(unseen).collect();
+    let served = match (foreign.is_empty(), unseen.is_empty()) {
+        (false, _) => Served::No,
+        (true, false) => Served::Unknown,
+        (true, true) => return (Served::Yes, None),
+    };
+    (served, Some(Text::new(&[foreign, unseen].concat().join("; "))))
 }
 
 #[cfg(test)]
@@ -120,7 +124,8 @@ mod tests {
             assert_eq!((found, text.map_or(String::new(), |text| text.to_string()).as_str()), (served, what));
         };
         check(&[sight(Ok(1)), sight(Ok(1))], Served::Yes, "");
-        check(&[sight(Err("refused")), sight(Ok(2))], Served::No, "h:443 still serves serial number 0A");
+        let both = "h:443 still serves serial number 0A; h:443 shows no certificate: refused";
+        check(&[sight(Err("refused")), sight(Ok(2))], Served::No, both);
         check(&[sight(Ok(1)), sight(Err("refused"))], Served::Unknown, "h:443 shows no certificate: refused");
     }
 

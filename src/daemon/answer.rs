@@ -5,8 +5,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::api::Tlm;
+use crate::core::admission::Pace;
 use crate::core::decide::Action;
 use crate::core::name::CertName;
+use crate::core::time::Span;
 
 use super::control::{Inspected, Reply, Request};
 use super::fleet::Managed;
@@ -55,7 +57,8 @@ const fn writes(action: &Action) -> bool {
         | Action::Install { .. }
         | Action::Repair
         | Action::RollBack(_)
-        | Action::Forward(_)
+        | Action::Forward { .. }
+        | Action::Recognise(_)
         | Action::Abandon(_)
         | Action::ForgetKey(_) => true,
         Action::Wait
@@ -75,5 +78,7 @@ fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> S
     }
     let all: Vec<CertName> = if names.is_empty() { daemon.fleet.names().cloned().collect() } else { names.to_vec() };
     daemon.ask_renewal(&all, reissue);
-    Reply::done(&format!("{} to be replaced now; see `renewd status`", all.len()))
+    let least = Pace::new(daemon.main.api.requests_per_minute).least_time(all.len());
+    let estimate = if least.is_zero() { String::new() } else { format!(", which takes {} at least", Span(least)) };
+    Reply::done(&format!("{} to be replaced now{estimate}; see `renewd status`", all.len()))
 }

@@ -89,7 +89,8 @@ impl<T: Tlm> Daemon<T> {
             | Action::RepeatHooks(_)
             | Action::Probe
             | Action::RollBack(_)
-            | Action::Forward(_)) => self.execute(name, action, false),
+            | Action::Forward { .. }
+            | Action::Recognise(_)) => self.execute(name, action, false),
         }
         self.log_change(name, &before);
     }
@@ -122,8 +123,11 @@ impl<T: Tlm> Daemon<T> {
             managed.decision.reason = Reason::ApiDown { why, until };
         }
         managed.decision.action = Action::Wait;
-        managed.decision.wake_at = until;
-        self.fleet.wake(name, until.max(self.context.clock.now() + SHORTEST_NAP));
+        // A trial that is on its way wakes everybody when it succeeds.
+        let now = self.context.clock.now();
+        managed.decision.wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
+        let wake_at = managed.decision.wake_at;
+        self.fleet.wake(name, wake_at);
     }
 
     /// Holds a certificate back whose turn came after the API as a whole went down.
@@ -173,7 +177,7 @@ impl<T: Tlm> Daemon<T> {
             managed.record.request.clone(),
             has_place,
         )
-        .avoiding(managed.record.revoked().cloned());
+        .avoiding(managed.record.revoked.clone());
         tokio::spawn(bench.run(action).instrument(span(name)));
     }
 
@@ -205,14 +209,19 @@ impl<T: Tlm> Daemon<T> {
 
     /// Records an event of the loop's own: kept for later where the disk does not take it.
     pub(super) fn note(&mut self, entry: event::Entry) {
+        self.note_all(vec![entry]);
+    }
+
+    /// Records several such events by one write.
+    pub(super) fn note_all(&mut self, entries: Vec<event::Entry>) {
         {
             let mut journal = self.context.journal();
-            if let Err(failure) = journal.append(std::slice::from_ref(&entry)) {
-                journal.keep_for_later(&entry);
+            if let Err(failure) = journal.append(&entries) {
+                entries.iter().for_each(|entry| journal.keep_for_later(entry));
                 tracing::error!("{failure}");
             }
         }
-        self.happened(&entry);
+        entries.iter().for_each(|entry| self.happened(entry));
     }
 
     /// A reason is logged when it changes, not at each look.
@@ -275,7 +284,10 @@ fn log_event(entry: &event::Entry) {
             tracing::error!(code = failure.class.code(), "no way back: {failure}");
         }
         Event::Forward { generation, .. } => tracing::info!(%generation, "live again, its hooks are tried once more"),
-        Event::HookDone { hook, .. } => tracing::info!(%hook, "the hook ran"),
+        Event::HookDone { hook, output: None, .. } => tracing::info!(%hook, "the hook ran"),
+        Event::HookDone { hook, output: Some(output), .. } => {
+            tracing::info!(%hook, "the hook ran; it printed: {output}")
+        }
         Event::HookFailed { hook, failure, .. } => {
             tracing::error!(%hook, code = failure.class.code(), "{failure}")
         }
@@ -303,4 +315,6 @@ fn log_event(entry: &event::Entry) {
     }
 }
 
+/// Longer than the API's time-out.
+const TRIAL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(6 * 3600);

@@ -10,6 +10,7 @@ use crate::core::name::CertName;
 use crate::core::time::Timestamp;
 
 use super::hooks::{self, Debt, Ended, Told};
+use super::leftover;
 use super::message::Message;
 use super::run::Daemon;
 
@@ -26,7 +27,11 @@ impl<T: Tlm> Daemon<T> {
     /// Starts the runs that are due.
     pub(super) fn start_hooks(&mut self, now: Timestamp) {
         let inventory = &self.inventory;
+        let is_first = !self.hooks.has_run();
         let runs = self.hooks.take_runnable(now, |key| min_interval(inventory, key));
+        if is_first && !runs.is_empty() {
+            leftover::end(&self.context.layout.certs());
+        }
         for run in runs {
             let Some(hook) = inventory.hooks.get(&run.key).cloned() else {
                 self.hooks.ended(&run.key);
@@ -58,7 +63,7 @@ impl<T: Tlm> Daemon<T> {
         self.metrics.hook_ended(&key.name, ended);
         for (name, hook, generation) in served {
             let event = match ended {
-                Ended::Done => Event::HookDone { hook, generation },
+                Ended::Done(output) => Event::HookDone { hook, generation, output: output.clone() },
                 Ended::Failed(failure) | Ended::TimedOut(failure) => {
                     Event::HookFailed { hook, generation, failure: failure.clone() }
                 }

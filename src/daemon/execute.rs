@@ -49,7 +49,7 @@ pub struct Bench<T: Tlm> {
     spki: Option<Digest>,
     answer: Vec<String>,
     set: Option<Box<gate::Set>>,
-    revoked: Option<SerialNumber>,
+    revoked: Vec<SerialNumber>,
     /// When it was laid out, by the wall clock and by the steady one.
     began: (Timestamp, Duration),
 }
@@ -79,13 +79,13 @@ impl<T: Tlm> Bench<T> {
             spki,
             answer: Vec::new(),
             set: None,
-            revoked: None,
+            revoked: Vec::new(),
         }
     }
 
-    /// Never goes back to this certificate: TLM revoked it.
+    /// Never goes back to one of these certificates: TLM revoked them.
     #[must_use]
-    pub fn avoiding(self, revoked: Option<SerialNumber>) -> Self {
+    pub fn avoiding(self, revoked: Vec<SerialNumber>) -> Self {
         Self { revoked, ..self }
     }
 

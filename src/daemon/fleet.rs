@@ -12,7 +12,7 @@ use crate::core::observed::Observed;
 use crate::core::reading::Reading;
 use crate::core::reason::Reason;
 use crate::core::record::Record;
-use crate::core::served::Served;
+use crate::core::served::{ProbeRecord, Served};
 use crate::core::time::Timestamp;
 
 use super::zone;
@@ -63,9 +63,14 @@ impl Managed {
     /// What the last probe of the installed certificate saw, where it saw anything.
     #[must_use]
     pub fn seen(&self) -> Option<Served> {
+        Some(self.last_look()?.served).filter(|served| *served != Served::Unknown)
+    }
+
+    /// The last probe of the installed certificate.
+    #[must_use]
+    pub fn last_look(&self) -> Option<&ProbeRecord> {
         let fingerprint = self.observed.installed()?.fingerprint;
-        let seen = self.record.probe.as_ref().filter(|seen| seen.fingerprint == fingerprint)?;
-        Some(seen.served).filter(|served| *served != Served::Unknown)
+        self.record.probe.as_ref().filter(|seen| seen.fingerprint == fingerprint)
     }
 
     fn urgency(&self) -> Urgency {

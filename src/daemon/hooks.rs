@@ -43,8 +43,8 @@ pub struct Run {
 /// How a run ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// With exit status 0.
-    Done,
+    /// With exit status 0, and the end of what it printed, if anything.
+    Done(Option<Text>),
     /// In any other way.
     Failed(Failure),
     /// It did not end in time, and was killed.
@@ -110,6 +110,12 @@ impl Hooks {
         self.running.remove(key);
     }
 
+    /// Whether any was ever taken.
+    #[must_use]
+    pub fn has_run(&self) -> bool {
+        !self.started.is_empty()
+    }
+
     /// Whether a hook is running.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -134,13 +140,13 @@ pub async fn run(hook: &Hook, environment: Vec<(String, String)>, mut stop: watc
     let mut output = Output::of(&mut child);
     tokio::select! {
         status = output.until_exit(&mut child) => match status {
-            Ok(status) if status.success() => Ended::Done,
-            Ok(status) => failed(&format!("ended with {status}{}", output.tail())),
+            Ok(status) if status.success() => Ended::Done(output.tail()),
+            Ok(status) => failed(&format!("ended with {status}{}", output.told())),
             Err(error) => failed(&format!("was lost: {error}")),
         },
         () = tokio::time::sleep(hook.timeout) => {
             end_group(group, &mut child).await;
-            let what = format!("did not end within {} s and was killed{}", hook.timeout.as_secs(), output.tail());
+            let what = format!("did not end within {} s and was killed{}", hook.timeout.as_secs(), output.told());
             Ended::TimedOut(self::failed(hook, &what))
         }
         () = stopped(&mut stop) => {
@@ -256,9 +262,12 @@ impl Output {
         self.end.drain(..surplus);
     }
 
-    fn tail(&self) -> String {
-        let text = Text::new(&String::from_utf8_lossy(&self.end));
-        if text.as_str().is_empty() { String::new() } else { format!("; it printed: {text}") }
+    fn tail(&self) -> Option<Text> {
+        Some(Text::new(&String::from_utf8_lossy(&self.end))).filter(|text| !text.as_str().is_empty())
+    }
+
+    fn told(&self) -> String {
+        self.tail().map_or_else(String::new, |text| format!("; it printed: {text}"))
     }
 }
 

@@ -98,7 +98,7 @@ impl Metrics {
     /// Counts a run of a hook.
     pub fn hook_ended(&self, hook: &HookName, ended: &Ended) {
         let result = match ended {
-            Ended::Done => "ok",
+            Ended::Done(_) => "ok",
             Ended::Failed(_) => "failed",
             Ended::TimedOut(_) => "timeout",
             Ended::Stopped => return,

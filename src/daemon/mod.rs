@@ -15,6 +15,7 @@ pub mod heal;
 pub mod hooks;
 pub mod inspect;
 pub mod kept;
+pub mod leftover;
 pub mod lookout;
 pub mod message;
 pub mod metrics;

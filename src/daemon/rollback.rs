@@ -33,7 +33,7 @@ pub fn by_operator(
     let from = live_generation(disk, layout, &entry.name)?.ok_or_else(|| {
         Failure::new(FailureClass::NoWayBack, format!("{} has no generation yet to go back from", entry.name))
     })?;
-    let wanted = Wanted { from, revoked: record.revoked().cloned(), force };
+    let wanted = Wanted { from, revoked: record.revoked.clone(), force };
     let to = rollback::roll_back(disk, layout, ground, entry, &wanted, now)?;
     let event = Event::RolledBack { from, to, by: RollbackBy::Operator, hooks: entry.hooks.clone() };
     Ok(event::Entry { at: now, name: entry.name.clone(), event })

@@ -165,11 +165,10 @@ impl<T: Tlm> Daemon<T> {
 
     /// Lets these certificates be replaced now, as the operator asks.
     pub fn ask_renewal(&mut self, names: &[CertName], reissue: bool) {
-        let now = self.context.clock.now();
-        for name in names {
-            self.note(event::Entry { at: now, name: name.clone(), event: Event::RenewalAsked { reissue } });
-            self.settle(name);
-        }
+        let at = self.context.clock.now();
+        let asked = |name: &CertName| event::Entry { at, name: name.clone(), event: Event::RenewalAsked { reissue } };
+        self.note_all(names.iter().map(asked).collect());
+        names.iter().for_each(|name| self.settle(name));
     }
 
     /// Runs until it is told to stop, or the pass is over. What is left undone is in the journal.
@@ -448,7 +447,11 @@ fn is_worth_waiting(managed: &Managed, give_up: Timestamp, now: Timestamp) -> bo
     }
     let at_once = matches!(
         reason,
-        Reason::HookOwed { failure: None, .. } | Reason::Due(_) | Reason::Installing | Reason::ReadingProfile(_)
+        Reason::HookOwed { failure: None, .. }
+            | Reason::Due(_)
+            | Reason::Installing
+            | Reason::Unrecorded(_)
+            | Reason::ReadingProfile(_)
     );
     at_once || managed.decision.action != Action::Wait || managed.decision.wake_at <= now
 }
@@ -462,7 +465,8 @@ fn is_local(action: &Action) -> bool {
             | Action::Abandon(_)
             | Action::ForgetKey(_)
             | Action::RollBack(_)
-            | Action::Forward(_)
+            | Action::Forward { .. }
+            | Action::Recognise(_)
     )
 }
 

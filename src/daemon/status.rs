@@ -177,6 +177,20 @@ pub struct CertificateStatus {
     pub hooks: Vec<HookStatus>,
     /// Whether a TLS client is shown it.
     pub served: String,
+    /// The last look at that, where the entry has a probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeStatus>,
+}
+
+/// What a probe saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeStatus {
+    /// When it last looked.
+    pub at: String,
+    /// Since when it sees the same, as far as this process knows.
+    pub since: String,
+    /// What is seen in place of the installed certificate: serial number and end, or why nothing is.
+    pub found: Option<Text>,
 }
 
 /// A failure as the status shows it.
@@ -353,10 +367,13 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
 fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> Option<Problem> {
     let Managed { entry, observed, record, decision, .. } = managed;
     let code = health::problem(entry, observed, record, reading.profile.as_ref(), decision, now)?;
-    let seen = health::not_served(observed, record).filter(|_| code == Code::NotServed);
-    let why = seen
-        .and_then(|seen| Some((seen.what.as_ref()?, seen.since)))
-        .map_or_else(|| decision.reason.to_string(), |(what, since)| format!("not served since {since}: {what}"));
+    let seen = health::not_served(observed, record);
+    let unserved = seen.and_then(|seen| Some(format!("not served since {}: {}", seen.since, seen.what.as_ref()?)));
+    let why = match unserved {
+        Some(unserved) if code == Code::NotServed => unserved,
+        Some(unserved) => format!("{}; {unserved}", decision.reason),
+        None => decision.reason.to_string(),
+    };
     Some(Problem {
         code: code.to_string(),
         severity: Severity::Error,
@@ -399,6 +416,11 @@ fn certificate(managed: &Managed, running: &Running<'_>, now: Timestamp) -> Cert
         files: entry.files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect(),
         hooks: hooks(managed, running),
         served: managed.seen().unwrap_or(Served::Unknown).as_str().to_owned(),
+        probe: managed.last_look().map(|seen| ProbeStatus {
+            at: seen.at.to_string(),
+            since: seen.since.to_string(),
+            found: seen.what.clone(),
+        }),
     }
 }
 

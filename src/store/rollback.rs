@@ -20,8 +20,8 @@ use super::{disk_failure, generation, repair};
 pub struct Wanted {
     /// Older than this one.
     pub from: Generation,
-    /// Not this certificate, which TLM revoked.
-    pub revoked: Option<SerialNumber>,
+    /// None of these, which TLM revoked.
+    pub revoked: Vec<SerialNumber>,
     /// Whatever its validity, and revoked or not.
     pub force: bool,
 }
@@ -100,7 +100,7 @@ fn usable(
     if leaf.not_after <= now {
         return Err(format!("ended at {}", leaf.not_after));
     }
-    if wanted.revoked.as_ref().is_some_and(|revoked| revoked.same(&leaf.serial_number)) {
+    if wanted.revoked.iter().any(|revoked| revoked.same(&leaf.serial_number)) {
         return Err("is revoked".to_owned());
     }
     Ok(())

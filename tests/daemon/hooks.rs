@@ -98,3 +98,78 @@ fn certificates_that_are_installed_together_share_one_run() {
     }
     assert_eq!(host.read(&host.path("ran")), "mail web www\n");
 }
+
+/// Killed as soon as the set is live, as soon as the journal knows, and while the hook waits for others to share its run.
+#[test]
+fn killed_between_install_and_hook_the_hook_still_runs_and_once() {
+    for moment in ["live", "installed", "owed"] {
+        let mut host = Host::with_www();
+        let ran = host.path("ran");
+        with_shared_hook(&host, &format!("echo run >> {}", ran.display()));
+        host.entry("www", "hooks = [\"tell\"]\n");
+        host.start_unanswered();
+        host.until(moment, || {
+            let is_there = match moment {
+                "live" => host.live("www").exists(),
+                "installed" => {
+                    std::fs::read_to_string(host.path("state/journal")).unwrap_or_default().contains("\"installed\"")
+                }
+                _ => host.certificate("www")["hooks"][0]["state"] == "owed",
+            };
+            is_there.then_some(())
+        });
+        assert_eq!(host.end(Signal::KILL), None);
+        assert!(!ran.exists(), "{moment}: killed too late to show anything");
+        for life in 1..=2 {
+            host.start();
+            host.wait_state("www", "valid");
+            assert_eq!(host.read(&ran), "run\n", "{moment}, life {life}");
+            assert_eq!(host.certificate("www")["hooks"][0]["state"], "done");
+            assert_eq!(host.end(Signal::KILL), None);
+        }
+        assert_eq!(host.submissions(), 1, "{moment}");
+    }
+}
+
+/// The hook outlives the daemon here, as it would not under systemd.
+#[test]
+fn killed_while_the_hook_runs_it_runs_again_and_never_twice_at_once() {
+    let mut host = Host::with_www();
+    let ran = host.path("ran").display().to_string();
+    let first = "grep -qs ') [RSD] ' /proc/$(head -n 1 \"$0\")/stat && echo overlap >> \"$0\"";
+    host.write(
+        "hook",
+        &format!("[ -s {ran} ] && {first}\necho $$ >> {ran}\n[ $(wc -l < {ran}) -gt 1 ] || sleep 321\n")
+            .replace("\"$0\"", &ran),
+    );
+    host.configure(&format!("[hook.tell]\ncommand = [\"/bin/sh\", {:?}]\n", host.path("hook")), "");
+    host.entry("www", "hooks = [\"tell\"]\n");
+    host.start();
+    host.until("the hook runs", || host.path("ran").exists().then_some(()));
+    assert_eq!(host.end(Signal::KILL), None);
+    let first = host.read(&host.path("ran"));
+    assert!(std::path::Path::new("/proc").join(first.trim()).exists(), "the hook outlives the daemon");
+    host.start();
+    host.wait_state("www", "valid");
+    let runs = host.read(&host.path("ran"));
+    assert!(!runs.contains("overlap") && runs.lines().count() == 2, "{runs}");
+    assert_eq!(host.submissions(), 1);
+    assert!(host.log().contains("ended a hook that was left behind"), "{}", host.log());
+}
+
+#[test]
+fn what_a_hook_prints_is_kept_bounded_and_clean() {
+    let host = Host::with_www();
+    with_hook(&host, "printf 'a\\033[31m\\n'; yes long | head -c 100000; echo the end >&2; [ -e RAN ]");
+    assert_eq!(host.says(&["once"]).code, 1);
+    host.write("ran", "");
+    let said = host.says(&["renew", "www"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let journal = host.read(&host.path("state/journal"));
+    for kind in ["hook-failed", "hook-done"] {
+        let line = journal.lines().find(|line| line.contains(&format!("\"event\":\"{kind}\""))).unwrap();
+        assert!(line.contains("\"hook\":\"tell\"") && line.contains("the end\""), "{kind}: {line}");
+        assert!(line.contains("long long") && line.len() < 1000 && !line.contains("u001b"), "{kind}: {line}");
+    }
+    assert!(said.err.contains("the hook ran; it printed: "), "{}", said.err);
+}

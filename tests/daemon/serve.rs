@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -12,6 +13,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig, ServerConnection};
 
 use crate::host::Host;
+use crate::simulator::ProfileSpec;
 
 /// What a server says before TLS.
 type Greeting = fn(&mut TcpStream);
@@ -45,6 +47,12 @@ impl Server {
             }
         });
         server
+    }
+
+    /// Loads as soon as another certificate than this is live.
+    fn load_once_live(&self, host: &Host, old: &str) {
+        host.until("another one is live", || (host.live_serial("www") != old).then_some(()));
+        self.load();
     }
 
     /// As a reload does it.
@@ -81,7 +89,9 @@ fn deploying_until_the_new_leaf_is_seen_and_loud_while_another_is() {
     let old = host.live_serial("www");
     let mut renew = host.begin(&["renew", "www"]);
     let www = host.until("the old leaf is seen", || {
-        Some(host.certificate("www")).filter(|www| www["served"] == "no" && www["state"] == "deploying")
+        let www = host.certificate("www");
+        let is_said = www["reason"].as_str()?.contains("still serves");
+        (www["served"] == "no" && www["state"] == "deploying" && is_said).then_some(www)
     });
     let reason = www["reason"].as_str().unwrap();
     assert!(reason.contains(&format!("{} still serves serial number {old}, valid until ", server.address)), "{reason}");
@@ -123,6 +133,33 @@ fn what_is_not_served_gets_its_hook_again() {
     host.wait_state("www", "valid");
     assert_eq!(renew.wait().unwrap().code(), Some(0), "it waited until the new one was served");
     assert_eq!(host.submissions(), 2, "a hook never costs a certificate");
+}
+
+#[test]
+fn every_address_has_to_serve_it_and_each_that_does_not_is_named() {
+    let mut host = Host::with_www();
+    let servers = [(); 3].map(|()| Server::start(host.live("www"), None));
+    let addresses: Vec<String> = servers.iter().map(|server| format!("\"{}\"", server.address)).collect();
+    host.entry("www", &format!("probe = [{}]\n", addresses.join(", ")));
+    assert_eq!(host.says(&["once"]).code, 1);
+    servers.iter().for_each(Server::load);
+    host.start();
+    host.wait_state("www", "valid");
+    let old = host.live_serial("www");
+    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    servers[0].load_once_live(&host, &old);
+    *servers[2].loaded.lock().unwrap() = None;
+    let www = host.until("the others are seen", || {
+        let www = host.certificate("www");
+        let found = www["probe"]["found"].as_str()?.to_owned();
+        (www["served"] == "no" && found.contains("shows no certificate")).then_some(www)
+    });
+    let found = www["probe"]["found"].as_str().unwrap();
+    let [first, second, third] = [0, 1, 2].map(|at: usize| servers[at].address.to_string());
+    assert!(found.contains(&format!("{second} still serves serial number {old}")), "{found}");
+    assert!(found.contains(&format!("{third} shows no certificate")) && !found.contains(&first), "{found}");
+    servers.iter().for_each(Server::load);
+    host.wait_state("www", "valid");
 }
 
 /// What each protocol says before TLS; a client that says something else gets none.
@@ -232,4 +269,40 @@ fn a_hook_that_fails_brings_the_old_certificate_back_by_itself() {
     assert_eq!(host.live_serial("www"), old);
     assert_eq!(host.says(&["once"]).code, 1);
     assert_eq!(host.submissions(), 2, "nothing is asked for anew");
+}
+
+#[test]
+fn nobody_goes_back_to_a_revoked_certificate_unless_forced() {
+    let mut host = Host::with_www();
+    host.configure("", "status_check_interval = \"off\"\n");
+    assert_eq!(host.says(&["once"]).code, 0);
+    let old = host.live_serial("www");
+    assert!(host.simulator.revoke(&old));
+    // The first look comes within an interval of `not_before`, which lies a minute back.
+    host.configure("", "status_check_interval = \"60s\"\n");
+    host.start();
+    host.until("the revoked one is replaced", || (host.certificate("www")["generation"] == 2).then_some(()));
+    assert_eq!(host.end(Signal::TERM), Some(0));
+    let new = host.live_serial("www");
+    let said = host.says(&["rollback", "www"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("generation 1 is revoked"), "{}", said.err);
+    assert_eq!(host.live_serial("www"), new);
+    assert_eq!(host.says(&["rollback", "www", "--force"]).code, 0);
+    assert_eq!(host.live_serial("www"), old);
+}
+
+#[test]
+fn nobody_goes_back_to_a_certificate_that_ended() {
+    let host = Host::new(ProfileSpec { lifetime: Duration::from_secs(6), ..ProfileSpec::default() });
+    host.entry("www", "");
+    assert_eq!(host.says(&["once"]).code, 0);
+    let ends = host.certificate("www")["not_after"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    host.simulator.change_profile(&host.profile, |profile| profile.lifetime = Duration::from_secs(86_400));
+    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    host.until("the old one ended", || (jiff::Timestamp::now() > ends).then_some(()));
+    let said = host.says(&["rollback", "www"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("generation 1 ended at "), "{}", said.err);
+    assert_eq!(host.certificate("www")["generation"], 2);
 }

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
@@ -173,6 +173,49 @@ fn a_folder_that_is_closed_to_the_service_is_found_before_a_submission_is_spent(
     site.is_found("disk-permission", "permission");
     fs::set_permissions(site.fixed(), Permissions::from_mode(0o755)).unwrap();
     site.heals(process);
+}
+
+/// Owner and mode of a target change where the service may not write any more.
+#[test]
+fn drift_that_cannot_be_mended_is_said_and_mended_when_it_can_be() {
+    if !tools::is_root() {
+        return;
+    }
+    let Some(site) = Site::new() else { return };
+    fs::create_dir(site.fixed()).unwrap();
+    let (host, target) = (&site.host, site.fixed().join("www.pem"));
+    host.entry("www", &format!("[certificate.files]\nfullchain = {target:?}\n"));
+    fs::create_dir(host.path("state")).unwrap();
+    for folder in [&host.path(""), &site.fixed(), site.fixed.path()] {
+        tools::run("chown", &[OsStr::new("-R"), OsStr::new("65534:65534"), folder.as_os_str()]);
+    }
+    fs::set_permissions(site.fixed.path(), Permissions::from_mode(0o755)).unwrap();
+    let process = Process::start_as(host, 65534, &site.clock.environment());
+    host.wait_state("www", "valid");
+    let spoilt: [(&dyn Fn(), &str); 2] = [
+        (&|| fs::set_permissions(&target, Permissions::from_mode(0o666)).unwrap(), "mode"),
+        (&|| chown(&target, Some(0), Some(0)).unwrap(), "owner"),
+    ];
+    for (round, (spoil, what)) in spoilt.into_iter().enumerate() {
+        fs::set_permissions(site.fixed(), Permissions::from_mode(0o500)).unwrap();
+        spoil();
+        process.signal(Signal::HUP);
+        let www = host.until(what, || Some(host.certificate("www")).filter(|www| www["state"] == "failing"));
+        let reason = www["reason"].as_str().unwrap();
+        assert!(reason.contains("disk-permission") && reason.contains(target.to_str().unwrap()), "{reason}");
+        assert!(reason.contains("tried again at"), "{reason}");
+        assert_eq!(host.says(&["status"]).code, 1);
+        fs::set_permissions(site.fixed(), Permissions::from_mode(0o755)).unwrap();
+        site.clock.set(i64::try_from(round + 1).unwrap() * 150);
+        process.signal(Signal::HUP);
+        host.until(what, || {
+            let found = fs::metadata(&target).unwrap();
+            ((found.uid(), found.permissions().mode() & 0o777) == (65534, 0o644)).then_some(())
+        });
+        host.wait_state("www", "valid");
+    }
+    assert_eq!(host.submissions(), 1);
+    assert_eq!(process.end(Signal::TERM), Some(0));
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod load;
 mod lost;
 mod process;
 mod reader;
+mod reissue;
 #[path = "../simulator/mod.rs"]
 mod simulator;
 mod tools;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::super::event::RollbackBy;
+use super::super::event::{Event, RollbackBy};
 use super::super::failure::Failure;
-use super::super::name::HookName;
+use super::super::name::{Generation, HookName};
 use super::super::observed::Installed;
 use super::super::reason::{Reason, State};
 use super::super::record::RolledBack;
@@ -24,27 +24,75 @@ impl World<'_> {
         if let Some(what) = drift.filter(|_| !matches!(waiting.1, Reason::DiskTrouble { .. })) {
             return self.act(Action::Repair, Reason::Drifted(what.clone()));
         }
-        let Some(own) = self.way_back().or_else(|| self.hook()).or_else(|| self.probe(installed)) else {
-            return waiting;
-        };
-        if own.0 != Action::Wait {
-            return own;
-        }
-        // A hook or a probe that waits for its ladder keeps nothing else waiting.
-        let next = waiting.2.min(own.2);
+        let own = self.way_back().or_else(|| self.failing_hook(installed)).or_else(|| self.hook());
+        let Some(own) = own.or_else(|| self.probe(installed)) else { return waiting };
         let is_news = waiting.1.state() == State::Valid && own.1.state() != State::Valid;
-        self.wait(if is_news { own.1 } else { waiting.1 }, next)
+        let (_, waiting, until) = *waiting;
+        let reason = |own| if is_news { own } else { waiting };
+        match *own {
+            // A hook or a probe that waits for its ladder keeps nothing else waiting.
+            (Action::Wait, own, next) => self.wait(reason(own), until.min(next)),
+            (Action::Probe, own, _) => self.act(Action::Probe, reason(own)),
+            own => Box::new(own),
+        }
+    }
+
+    /// Whatever is done meanwhile: a certificate whose hook or probe is owed is not called valid (promise 7).
+    pub(super) fn not_yet_served(&self, mut choice: Choice) -> Choice {
+        if choice.0 != Action::Wait
+            && choice.1.state() == State::Valid
+            && let Some(installed) = self.observed.installed()
+            && let Some(owed) = self.hook().or_else(|| self.probe(installed))
+            && owed.1.state() != State::Valid
+        {
+            choice.1 = owed.1;
+        }
+        choice
     }
 
     /// A hook that failed on a new generation, where the entry wants the one before back.
     fn way_back(&self) -> Option<Choice> {
-        let generation = self.record.generation?;
+        let generation = self.record.generation.filter(|_| self.goes_back_by_hook())?;
+        Some(self.act(Action::RollBack(generation), Reason::RollingBack))
+    }
+
+    fn goes_back_by_hook(&self) -> bool {
         let failed = self.record.hooks.values().any(|hook| hook.done_at.is_none() && hook.trouble.count > 0);
-        let is_back = self.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward);
-        if !self.entry.rollback || !failed || is_back || self.record.rollback_refused == Some(generation) {
+        let is_settled = self.record.rolled_back.as_ref().is_some_and(|back| !back.forward || back.stays);
+        let is_refused =
+            self.record.rollback_refused.is_some() && self.record.rollback_refused == self.record.generation;
+        self.entry.rollback && failed && !is_settled && !is_refused
+    }
+
+    /// Where another generation is live than the journal has: the process died between the switch and the journal, the
+    /// journal is gone, or somebody set the link by hand. It goes on record, and owes its hooks. What is older than the
+    /// one installed last was put back on purpose, and is held.
+    pub(super) fn unrecorded(&self) -> Option<Choice> {
+        let installed = self.observed.installed()?;
+        let live = installed.generation;
+        let by_request = self.record.request.as_ref().is_some_and(|request| Some(request.attempt) == installed.attempt);
+        if live == Generation(0) || self.record.generation == Some(live) || by_request {
             return None;
         }
-        Some(self.act(Action::RollBack(generation), Reason::RollingBack))
+        let hooks = self.entry.hooks.clone();
+        let set_aside = self.record.rolled_back.as_ref().filter(|rolled_back| !rolled_back.forward);
+        let action = match (self.record.generation, set_aside) {
+            (Some(_), Some(set_aside)) if set_aside.from == live && set_aside.by == RollbackBy::Hook => {
+                Action::Forward { generation: live, stays: false }
+            }
+            (Some(from), _) if live < from && self.goes_back_by_hook() => Action::RollBack(from),
+            (Some(from), _) if live < from => {
+                Action::Recognise(Box::new(Event::RolledBack { from, to: live, by: RollbackBy::Operator, hooks }))
+            }
+            _ => Action::Recognise(Box::new(Event::Adopted {
+                generation: live,
+                serial_number: installed.serial_number.clone(),
+                fingerprint: installed.fingerprint,
+                not_after: installed.not_after,
+                hooks,
+            })),
+        };
+        Some(self.act(action, Reason::Unrecorded(live)))
     }
 
     /// Where an older generation is live: by the operator's word it is held, after a failed hook the newer one is tried
@@ -63,28 +111,43 @@ impl World<'_> {
                 let reason = Reason::HeldBack { generation: rolled_back.to, until: emergency_at };
                 Some(self.wait(reason, emergency_at.unwrap_or(self.now + super::LONGEST_WAIT)))
             }
-            RollbackBy::Hook => Some(self.forward(rolled_back, in_emergency)),
+            RollbackBy::Hook => Some(self.forward(rolled_back, installed.not_after, in_emergency)),
         }
     }
 
-    fn forward(&self, rolled_back: &RolledBack, in_emergency: bool) -> Choice {
+    /// The ladder holds in the emergency stage too, where no step is longer than a tenth of what is left: a hook that
+    /// goes on failing must not send the files back and forth without a pause. The end of the old one ends the wait.
+    fn forward(&self, rolled_back: &RolledBack, not_after: Timestamp, in_emergency: bool) -> Choice {
         let RolledBack { from, to, at, tries, .. } = rolled_back;
-        let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left()));
+        let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left_at(*at)));
         let next = match self.deploy {
-            Deploy::Closed(opens) => due.max(opens),
-            Deploy::Open => due,
+            Deploy::Closed(opens) if !in_emergency => due.max(opens),
+            Deploy::Closed(_) | Deploy::Open => due,
         };
+        let next = next.min(not_after);
         let reason = Reason::RolledBack { from: *from, to: *to, next };
-        if next > self.now && !in_emergency {
+        if next > self.now {
             return self.wait(reason, next);
         }
-        self.act(Action::Forward(*from), reason)
+        self.act(Action::Forward { generation: *from, stays: in_emergency }, reason)
     }
 
     fn hook(&self) -> Option<Choice> {
         let (at, hook, failure) = self.owed_hook()?;
         let reason = Reason::HookOwed { hook: hook.clone(), failure, at };
         Some(if at > self.now { self.wait(reason, at) } else { self.act(Action::RunHook(hook), reason) })
+    }
+
+    /// While a failed hook waits for its ladder, what is served instead is looked at.
+    fn failing_hook(&self, installed: &Installed) -> Option<Choice> {
+        let (at, hook, failure) = self.owed_hook().filter(|(at, _, failure)| *at > self.now && failure.is_some())?;
+        let reason = Reason::HookOwed { hook, failure, at };
+        let look = self.probe(installed).map(|look| *look);
+        Some(match look {
+            Some((Action::Probe | Action::RepeatHooks(_), ..)) => self.act(Action::Probe, reason),
+            Some((_, _, next)) => self.wait(reason, at.min(next)),
+            None => self.wait(reason, at),
+        })
     }
 
     /// The first hook that the installed generation owes: due a few seconds after the install, so that certificates
@@ -110,15 +173,22 @@ impl World<'_> {
         }
         let seen = self.record.probe.as_ref().filter(|seen| seen.fingerprint == installed.fingerprint);
         let Some(seen) = seen else { return Some(self.act(Action::Probe, Reason::Probing)) };
-        let hooks_done_at = self.record.hooks.values().filter_map(|hook| hook.done_at).max();
-        let next = match hooks_done_at.filter(|at| *at > seen.at) {
+        // An instant that lies ahead is from before the clock was set back, and over.
+        let done = self.record.hooks.values().filter_map(|hook| hook.done_at);
+        let hooks_done_at = done.filter(|at| *at <= self.now + super::SMALL_STEP).max();
+        let since_then = hooks_done_at.filter(|at| *at > seen.at);
+        let next = match since_then {
             // A server takes a moment to put a new certificate to use.
             Some(done_at) => self.after(done_at, SETTLE),
             None => self.after(seen.at, self.until_next_look(seen)),
         };
         if seen.served == Served::Yes {
-            let reason = Reason::Probing;
-            return (next <= self.now).then(|| self.act(Action::Probe, reason.clone())).or(Some(self.quiet(next)));
+            // Another look at what was seen to be served is no news.
+            let quiet = Reason::CheckingStatus;
+            if next > self.now {
+                return Some(self.wait(quiet, next));
+            }
+            return Some(self.act(Action::Probe, if since_then.is_some() { Reason::Probing } else { quiet }));
         }
         let again = self.may_run_hooks_again(seen);
         let what = seen.what.clone().unwrap_or_default();
@@ -126,13 +196,8 @@ impl World<'_> {
         if next > self.now {
             return Some(self.wait(reason, next));
         }
-        let action = again.filter(|_| hooks_done_at.is_none_or(|at| at <= seen.at)).unwrap_or(Action::Probe);
+        let action = again.filter(|_| since_then.is_none()).unwrap_or(Action::Probe);
         Some(self.act(action, reason))
-    }
-
-    /// A wait that is no news.
-    fn quiet(&self, next: Timestamp) -> Choice {
-        self.wait(Reason::CheckingStatus, next)
     }
 
     fn until_next_look(&self, seen: &ProbeRecord) -> Duration {

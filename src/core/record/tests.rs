@@ -119,3 +119,17 @@ fn a_renewal_refused_for_a_revocation_tells_of_it() {
     assert_eq!(record.checked, Some(Checked { serial_number, revoked: true, at: START }));
     assert_eq!((record.stopped, record.submissions.len()), (None, 0), "a new one is asked for");
 }
+
+#[test]
+fn every_revoked_certificate_is_remembered_and_one_that_is_good_again_is_not() {
+    let checked =
+        |serial: &str, revoked| Event::StatusChecked { serial_number: SerialNumber(serial.to_owned()), revoked };
+    let events = [(START, checked("0A", true)), (START, checked("0B", false)), (START, checked("0C", true))];
+    let mut record = record(&events);
+    let serials = |record: &Record| record.revoked.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(serials(&record), ["0A", "0C"]);
+    record.apply(START, &checked("0A", false));
+    assert_eq!(serials(&record), ["0C"]);
+    (0..100).for_each(|number| record.apply(START, &checked(&format!("1{number:02}"), true)));
+    assert_eq!((record.revoked.len(), record.revoked[0].to_string().as_str()), (16, "184"));
+}

@@ -1,0 +1,45 @@
+//! Hooks that an earlier life of the daemon left behind when it was killed: ended before the first hook of this life, so
+//! that no two runs of one overlap. Under systemd there are none, the whole unit ends with the daemon.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, geteuid, getpid, kill_process_group};
+
+/// Ends the group of each process of this user that was started as a hook for a certificate below `certs`, and still
+/// leads its group. What a hook started as a service has left that group, and is not touched.
+pub fn end(certs: &Path) {
+    let Ok(processes) = fs::read_dir("/proc") else { return };
+    let numbers = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    for pid in numbers.filter_map(Pid::from_raw).filter(|pid| is_hook(*pid, certs)) {
+        match kill_process_group(pid, Signal::KILL) {
+            Ok(()) => tracing::warn!(%pid, "ended a hook that was left behind when renewd was killed; it runs again"),
+            Err(error) => tracing::debug!(%pid, "a hook that was left behind had ended: {error}"),
+        }
+    }
+}
+
+fn is_hook(pid: Pid, certs: &Path) -> bool {
+    let folder = Path::new("/proc").join(pid.to_string());
+    let is_own = fs::metadata(&folder).is_ok_and(|found| found.uid() == geteuid().as_raw()) && pid != getpid();
+    is_own && leads_its_group(&folder, pid) && fs::read(folder.join("environ")).is_ok_and(|found| names(&found, certs))
+}
+
+/// Whether it leads its group, and neither a session, as a service that it became would.
+fn leads_its_group(folder: &Path, pid: Pid) -> bool {
+    let Ok(stat) = fs::read_to_string(folder.join("stat")) else { return false };
+    // State, parent, group and session follow the name, which may hold anything.
+    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(2);
+    let pid = pid.to_string();
+    fields.next() == Some(pid.as_str()) && fields.next() != Some(pid.as_str())
+}
+
+/// Whether this environment is a hook's.
+fn names(environment: &[u8], certs: &Path) -> bool {
+    let live = |variable: &[u8]| variable.strip_prefix(b"RENEWD_LIVE_DIR=").map(<[u8]>::to_vec);
+    let live = environment.split(|byte| *byte == 0).find_map(live);
+    live.is_some_and(|live| Path::new(OsStr::from_bytes(&live)).starts_with(certs))
+}
