@@ -4,7 +4,10 @@
 use crate::core::name::{RequestId, SerialNumber};
 use crate::core::text::Text;
 
+use crate::core::time::Timestamp;
+
 use super::body_profile::profile_id;
+use super::date;
 use super::json::Json;
 use super::port::{Answer, CertificateStatus, Details, Formats, IssuedCertificate, Me, Page, Pickup, SearchPage};
 
@@ -157,7 +160,27 @@ pub fn me(body: Json<'_>) -> Me {
     collect_roles(body, false, &mut roles);
     roles.sort();
     roles.dedup();
-    Me { roles }
+    Me { roles, not_after: end_in(body) }
+}
+
+/// The earliest end that the answer names, under whatever key. What is in a list of several is not followed: which of
+/// them is ours is not said. A password or a licence ends by itself.
+fn end_in(place: Json<'_>) -> Option<Timestamp> {
+    if place.is_list() {
+        let items = place.items();
+        return items.first().filter(|_| items.len() == 1).and_then(|item| end_in(*item));
+    }
+    let end = |(key, value): (&str, Json<'_>)| {
+        let key = key.to_ascii_lowercase().replace(['_', '-'], "");
+        let is_other = ["password", "licen", "mfa", "session"].iter().any(|word| key.contains(word));
+        let is_end = ["expir", "enddate", "validto", "notafter"].iter().any(|word| key.contains(word));
+        match () {
+            () if is_other => None,
+            () if is_end && !value.is_object() && !value.is_list() => date::end(&value.text()?),
+            () => end_in(value),
+        }
+    };
+    place.fields().filter_map(end).min()
 }
 
 fn collect_roles(place: Json<'_>, inside: bool, roles: &mut Vec<String>) {

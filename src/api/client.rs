@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use crate::core::credential::CredentialEnd;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
 use crate::core::profile::Profile;
@@ -81,9 +82,18 @@ impl Client {
     }
 
     async fn ask<T>(&self, call: &Call, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Failure> {
+        self.ask_with(call, self.key(), self.active_credential(), read).await
+    }
+
+    async fn ask_with<T>(
+        &self,
+        call: &Call,
+        key: Option<&Credential>,
+        credential: &str,
+        read: impl FnOnce(Json<'_>) -> Result<T, String>,
+    ) -> Result<T, Failure> {
         let url = self.transport.address(call)?;
-        let credential = self.active_credential();
-        let key = self.key().filter(|_| call.authenticated);
+        let key = key.filter(|_| call.authenticated);
         #[expect(clippy::disallowed_methods, reason = "how long a request took is measured, nothing is decided by it")]
         let started = Instant::now();
         let reply = self.transport.send(call, url, key).await;
@@ -166,6 +176,23 @@ impl Tlm for Client {
 
     async fn me(&self) -> Result<Me, Failure> {
         self.ask(&Call::me(), |body| Ok(answer::me(body))).await
+    }
+
+    async fn me_as(&self, credential: &str) -> Result<Me, Failure> {
+        let named = self.keys.iter().find(|key| key.name() == credential);
+        self.ask_with(&Call::me(), named.or(self.key()), credential, |body| Ok(answer::me(body))).await
+    }
+
+    fn credentials(&self) -> Vec<CredentialEnd> {
+        match &self.identity {
+            Some(identity) => {
+                vec![CredentialEnd { name: identity.name().to_owned(), not_after: identity.not_after() }]
+            }
+            None => {
+                let names = self.keys.iter().map(|key| key.name().to_owned());
+                names.map(|name| CredentialEnd { name, not_after: None }).collect()
+            }
+        }
     }
 
     async fn version(&self) -> Result<String, Failure> {

@@ -12,6 +12,9 @@ use rustix::fs::OFlags;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::core::text::Text;
+use crate::core::time::Timestamp;
+use crate::pki::certificate::certificates_in_file;
+use crate::pki::leaf;
 
 /// An API key.
 #[derive(Clone)]
@@ -59,6 +62,7 @@ impl fmt::Debug for Credential {
 #[derive(Clone)]
 pub struct ClientIdentity {
     name: String,
+    not_after: Option<Timestamp>,
     pem: Zeroizing<Vec<u8>>,
 }
 
@@ -66,7 +70,7 @@ impl ClientIdentity {
     /// The identity in `pem`: one private key and its certificates, the leaf first.
     #[must_use]
     pub fn new(name: impl Into<String>, pem: Zeroizing<Vec<u8>>) -> Self {
-        Self { name: name.into(), pem }
+        Self { name: name.into(), not_after: end(&pem), pem }
     }
 
     /// Its name in status and messages.
@@ -75,11 +79,23 @@ impl ClientIdentity {
         &self.name
     }
 
+    /// The end of the certificate, where it can be read.
+    #[must_use]
+    pub const fn not_after(&self) -> Option<Timestamp> {
+        self.not_after
+    }
+
     /// Key and certificates as PEM. Holds the private key: for reading the certificate's validity, never for showing.
     #[must_use]
     pub fn pem(&self) -> &[u8] {
         &self.pem
     }
+}
+
+/// The end of the first certificate.
+fn end(pem: &[u8]) -> Option<Timestamp> {
+    let certificates = certificates_in_file(std::str::from_utf8(pem).ok()?).ok()?;
+    certificates.first().and_then(|leaf| leaf::read(leaf).ok()).map(|leaf| leaf.not_after)
 }
 
 impl fmt::Debug for ClientIdentity {

@@ -31,6 +31,19 @@ pub fn instant_after(message: &str, word: &str) -> Option<Timestamp> {
     rest.split_whitespace().find_map(instant)
 }
 
+/// The end that a field names: an instant, a day, which lasts until its last second in UTC, or milliseconds or seconds
+/// since 1970.
+pub fn end(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    if let Ok(number) = text.parse::<i64>() {
+        let is_millis = number >= EPOCH_MILLIS;
+        let at = if is_millis { Timestamp::from_millis(number) } else { Timestamp::from_seconds(number) };
+        return (number >= EPOCH_SECONDS).then_some(at);
+    }
+    let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() <= DAY_LENGTH);
+    day.and_then(|day| utc(day.at(23, 59, 59, 0))).map(core_time).or_else(|| instant(text))
+}
+
 fn instant(word: &str) -> Option<Timestamp> {
     let word = word.split('[').next().unwrap_or_default();
     let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -53,6 +66,10 @@ fn core_time(instant: jiff::Timestamp) -> Timestamp {
     Timestamp::from_millis(instant.as_millisecond())
 }
 
+/// Smaller numbers are no instants of this century: a count, a version.
+const EPOCH_SECONDS: i64 = 1_000_000_000;
+const EPOCH_MILLIS: i64 = 100_000_000_000;
+const DAY_LENGTH: usize = "2027-01-31".len();
 const IMF_FIXDATE: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
 
 #[cfg(test)]
@@ -84,6 +101,23 @@ mod tests {
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(date));
         assert_eq!(retry_after("-1"), None);
         assert_eq!(retry_after("soon"), None);
+    }
+
+    #[test]
+    fn ends_in_every_spelling() {
+        #[track_caller]
+        fn check(text: &str, expected: Option<&str>) {
+            assert_eq!(end(text).map(|at| at.to_string()).as_deref(), expected, "{text}");
+        }
+        check("2027-01-31", Some("2027-01-31T23:59:59Z"));
+        check("2027-01-31T12:00:00Z", Some("2027-01-31T12:00:00Z"));
+        check("2027-01-31T13:00:00.000+01:00", Some("2027-01-31T12:00:00Z"));
+        check("2027-01-31T12:00:00.834361", Some("2027-01-31T12:00:00Z"));
+        check("1801396800", Some("2027-01-31T12:00:00Z"));
+        check("1801396800000", Some("2027-01-31T12:00:00Z"));
+        for none in ["", "never", "true", "30", "2027-13-01"] {
+            check(none, None);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::credential::CredentialEnd;
 use crate::core::entry::{Sans, Validity, Value};
 use crate::core::failure::Failure;
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
@@ -48,8 +49,18 @@ pub trait Tlm: Send + Sync + 'static {
     /// `GET /mpki/api/v1/certificate-search`: one page.
     fn search(&self, query: &SearchQuery, page: Page) -> impl Future<Output = Result<SearchPage, Failure>> + Send;
 
-    /// `GET /account/api/v1/user/me`.
+    /// `GET /account/api/v1/user/me`, with the credential in use.
     fn me(&self) -> impl Future<Output = Result<Me, Failure>> + Send;
+
+    /// The same with the credential of this name.
+    fn me_as(&self, _credential: &str) -> impl Future<Output = Result<Me, Failure>> + Send {
+        self.me()
+    }
+
+    /// Every credential that there is, with the end that it shows by itself.
+    fn credentials(&self) -> Vec<CredentialEnd> {
+        vec![CredentialEnd { name: self.credential(), not_after: None }]
+    }
 
     /// Makes the next of several API keys active. `false`: there is no other.
     fn use_next_key(&self) -> bool;
@@ -215,6 +226,8 @@ pub struct SearchPage {
 pub struct Me {
     /// Every text in the answer that names a role or a permission.
     pub roles: Vec<String>,
+    /// The end of the key, or of the service user that it belongs to, where the answer names one.
+    pub not_after: Option<Timestamp>,
 }
 
 /// The endpoints, as metrics name them.

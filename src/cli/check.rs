@@ -1,92 +1,174 @@
-//! `renewd check`: every problem of every file, in one run.
+//! `renewd check`: every problem of every file, in one run; with `--online` also what TLM, the daemon and the host say.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use rustix::fs::{Access, access};
+use serde::Serialize;
 
 use crate::config::{self, Inventory, Main, Problem, ServiceUser};
+use crate::core::failure::Failure;
+use crate::daemon::inspect::{Finding, Verdict};
 use crate::daemon::{kept, setup};
 use crate::store::fixed;
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
-use super::{exit, output, user};
+use super::account::{self, Account};
+use super::{exit, online, output, user};
 
-/// Reads everything and changes nothing.
-pub(super) fn run(file: &Path) -> ExitCode {
-    let (main, mut problems) = examine(file);
+/// What is to be checked, and how it is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    pub(super) online: bool,
+    pub(super) json: bool,
+}
+
+/// `check --json`.
+#[derive(Debug, Serialize)]
+struct Report {
+    ok: bool,
+    /// How many there are.
+    certificates: usize,
+    files: usize,
+    findings: Vec<Finding>,
+}
+
+/// Reads everything, and changes nothing that stays.
+pub(super) fn run(file: &Path, wish: Wish) -> ExitCode {
+    let Examined { main, mut problems, account } = examine(file, wish.online);
     let inventory = main.as_ref().map(|main| {
         let service = setup::service_user(main);
         add(&mut problems, config::permission_problems(main, service));
         inventory(main, service)
     });
     let certificates = inventory.as_ref().map_or(0, |inventory| inventory.entries.len());
-    let (credentials, places) = match (&main, &inventory) {
-        (Some(main), Some(inventory)) => (credentials(main), places(main, inventory)),
-        _ => (Vec::new(), Vec::new()),
-    };
-    let files = inventory.map(|inventory| inventory.files).unwrap_or_default();
-    let count = files.len();
-    add(&mut problems, files.into_iter().flat_map(|file| file.problems));
-    if problems.is_empty() && credentials.is_empty() && places.is_empty() {
-        output::print(&format!("{}: good; {}", file.display(), counted(certificates, count)));
-        return exit::OK.into();
+    let files = inventory.as_ref().map_or(0, |inventory| inventory.files.len());
+    add(&mut problems, inventory.iter().flat_map(|inventory| &inventory.files).flat_map(|file| file.problems.clone()));
+    let (mut of_files, mut of_host) = (Vec::new(), Vec::new());
+    if let (Some(main), Some(inventory)) = (&main, &inventory) {
+        of_files = credentials(main);
+        match (wish.online, account) {
+            (true, Some(account)) => match account::runtime() {
+                Ok(runtime) => of_host = runtime.block_on(online::findings(main, inventory, account)),
+                Err(why) => output::complain(&why),
+            },
+            _ => of_host = places(main, inventory),
+        }
     }
-    let of_files = problems.len() + credentials.len();
+    let code = match problems.len() + of_files.len() {
+        0 if of_host.iter().any(|finding| finding.state == Verdict::Failed) => exit::UNWELL,
+        0 => exit::OK,
+        _ => exit::CONFIG,
+    };
+    if wish.json {
+        let findings = problems.iter().map(of_problem).chain(of_files).chain(of_host).collect();
+        output::print_json(&Report { ok: code == exit::OK, certificates, files, findings });
+        return code.into();
+    }
+    let good = format!("{}: good; {}", file.display(), counted(certificates, files));
+    tell(&problems, &of_files, if wish.online { &[] } else { &of_host }, &good);
+    if wish.online && !of_host.is_empty() {
+        output::print(&told(&of_host));
+    }
+    code.into()
+}
+
+/// The problems, or that there is none.
+fn tell(problems: &[Problem], of_files: &[Finding], of_host: &[Finding], good: &str) {
     let mut told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    told.extend(credentials);
-    told.extend(places);
+    told.extend(of_files.iter().map(|finding| format!("{}: {}", finding.subject, finding.message)));
+    told.extend(of_host.iter().map(|finding| {
+        let remedy = finding.remedy.as_ref().map_or_else(String::new, |remedy| format!("; {remedy}"));
+        format!("{}: {}{remedy}", finding.subject, finding.message)
+    }));
+    if told.is_empty() {
+        output::print(good);
+        return;
+    }
     output::complain(&told.join("\n\n"));
     output::complain(&format!("\n{} problem{}", told.len(), if told.len() == 1 { "" } else { "s" }));
-    if of_files > 0 { exit::CONFIG.into() } else { exit::UNWELL.into() }
+}
+
+/// A line a check, each that is not good with what to do.
+fn told(findings: &[Finding]) -> String {
+    let mut lines = Vec::new();
+    for finding in findings {
+        let code = finding.code.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
+        let word = output::verdict(finding.state);
+        lines.push(format!("{word} {:<8} {}: {}{code}", finding.check, finding.subject, finding.message));
+        lines.extend(finding.remedy.as_ref().map(|remedy| format!("{:17} what to do: {remedy}", "")));
+    }
+    let count = |state: Verdict| findings.iter().filter(|finding| finding.state == state).count();
+    let (failed, warnings) = (count(Verdict::Failed), count(Verdict::Warning));
+    let s = if warnings == 1 { "" } else { "s" };
+    lines.push(format!("\n{} checks: {failed} failed, {warnings} warning{s}", findings.len()));
+    lines.join("\n")
+}
+
+fn of_problem(problem: &Problem) -> Finding {
+    let summary = problem.summary();
+    let (place, message) = summary.split_once(": ").unwrap_or(("", &summary));
+    Finding::failed("file", place, message, "mend the file; `renewd check` shows the line")
 }
 
 /// The credentials and roots that `renewd.toml` names, read as the service does. A key at the default path may be for
 /// systemd alone to read, and is not looked at.
-fn credentials(main: &Main) -> Vec<String> {
-    let is_named = !main.api.api_key_files.is_empty() || main.api.client_identity_file.is_some();
+fn credentials(main: &Main) -> Vec<Finding> {
     let is_service = setup::service_user(main).uid == rustix::process::geteuid().as_raw();
-    let client = (is_named && is_service).then(|| setup::client(&main.api, None));
-    client
-        .and_then(Result::err)
-        .map(|failure| format!("{}: {}", main.file.display(), failure.message))
-        .into_iter()
-        .collect()
+    let client = (names_credentials(main) && is_service).then(|| setup::client(&main.api, None));
+    let found = client.and_then(Result::err);
+    found.map(|failure| Finding::failure("key", main.file.display(), &failure)).into_iter().collect()
+}
+
+fn names_credentials(main: &Main) -> bool {
+    !main.api.api_key_files.is_empty() || main.api.client_identity_file.is_some()
 }
 
 /// Targets that the rules refuse, or in whose folders the service may not write. A sandbox may forbid more: that is found
 /// by the daemon, before anything is asked for.
-fn places(main: &Main, inventory: &Inventory) -> Vec<String> {
+pub(super) fn places(main: &Main, inventory: &Inventory) -> Vec<Finding> {
     let ground = setup::ground(main);
     let is_service = setup::service_user(main).uid == rustix::process::geteuid().as_raw();
-    let mut told = Vec::new();
+    let mut found = Vec::new();
     for entry in &inventory.entries {
         for (key, target) in entry.files.targets() {
             let folder = target.parent().unwrap_or(target);
             let place = format!("{}: certificate `{}`: `{key}`", entry.source, entry.name);
             if let Err(failure) = fixed::check_target(&RealDisk, &ground, target) {
-                told.push(format!("{place}: {}; {}", failure.message, failure.class.remedy()));
+                found.push(Finding::failure("target", place, &failure));
             } else if is_service && access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
                 let (uid, folder) = (ground.uid, folder.display());
-                told.push(format!(
-                    "{place}: the service's user {uid} may not write to {folder}; run: setfacl -m u:{uid}:rwx {folder}, \
-                     and where the unit's sandbox forbids it, name it by ReadWritePaths="
-                ));
+                let message = format!("the service's user {uid} may not write to {folder}");
+                let remedy = format!(
+                    "run: setfacl -m u:{uid}:rwx {folder}, and where the unit's sandbox forbids it, name it by \
+                     ReadWritePaths="
+                );
+                found.push(Finding::failed("target", place, message, &remedy));
             }
         }
     }
-    told
+    found
 }
 
-/// Reads `renewd.toml` as the service does: what root can read tells nothing of what the service can.
-fn examine(file: &Path) -> (Option<Main>, Vec<Problem>) {
+/// `renewd.toml` as it was read.
+struct Examined {
+    main: Option<Main>,
+    problems: Vec<Problem>,
+    account: Option<Result<Account, Failure>>,
+}
+
+/// Reads `renewd.toml` as the service does: what root can read tells nothing of what the service can. The key that only
+/// systemd reads for the service is read by root before that.
+fn examine(file: &Path, online: bool) -> Examined {
     let (main, problems) = config::examine_main(file);
-    match &main {
-        // Any user may check; one who is not root does so with the rights that he has.
-        Some(main) if user::become_owner(&main.state_dir).is_ok() => config::examine_main(file),
-        Some(_) | None => (main, problems),
-    }
+    let Some(first) = main else { return Examined { main, problems, account: None } };
+    let early = (online && !names_credentials(&first)).then(|| Account::open(&first));
+    // Any user may check; one who is not root does so with the rights that he has.
+    let (main, problems) =
+        if user::become_owner(&first.state_dir).is_ok() { config::examine_main(file) } else { (Some(first), problems) };
+    let late = main.as_ref().filter(|_| online && early.is_none()).map(Account::open);
+    Examined { main, problems, account: early.or(late) }
 }
 
 /// The drop-in files, those of a directory that others may write to as well.

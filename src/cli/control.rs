@@ -25,9 +25,18 @@ pub(super) fn path(main: &Main) -> PathBuf {
 ///
 /// When nobody listens there, or this user may not ask.
 pub(super) fn ask(path: &Path, request: &Request) -> io::Result<String> {
+    ask_within(path, request, PATIENCE)
+}
+
+/// The same for what takes longer.
+///
+/// # Errors
+///
+/// When nobody listens there, this user may not ask, or no answer comes in time.
+pub(super) fn ask_within(path: &Path, request: &Request, patience: Duration) -> io::Result<String> {
     let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let mut line = serde_json::to_string(request)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
@@ -55,17 +64,13 @@ pub(super) fn command(config: &Path, request: &Request, alone: impl FnOnce() -> 
 
 /// Tells what the daemon answered.
 fn told(answer: &str) -> ExitCode {
-    match serde_json::from_str::<Reply>(answer) {
-        Ok(Reply { done: Some(done), .. }) => {
+    match Reply::done_in(answer) {
+        Ok(done) => {
             output::print(&done);
             exit::OK.into()
         }
-        Ok(Reply { error: Some(why), .. }) => {
+        Err(why) => {
             output::complain(&why);
-            exit::UNWELL.into()
-        }
-        Ok(Reply { .. }) | Err(_) => {
-            output::complain("the daemon's answer was not understood: is it of another version? restart it");
             exit::UNWELL.into()
         }
     }

@@ -1,16 +1,21 @@
 //! The commands: one file each. They read arguments, ask the daemon or do the work themselves, and print.
 
+mod account;
 mod adopt;
 mod calendar;
 mod check;
 mod control;
+mod explain;
 mod heal;
 mod history;
 mod log;
 mod offline;
 mod once;
+mod online;
 mod output;
 mod plan;
+mod profiles;
+mod progress;
 mod renew;
 mod rollback;
 mod run;
@@ -51,8 +56,15 @@ enum Command {
     },
     /// Finishes installs that were cut off, from the disk alone. For the start of the machine, before the services.
     Heal,
-    /// Validates every file of the configuration and what it names on this host, and asks nobody.
-    Check,
+    /// Validates every file of the configuration and what it names on this host; asks nobody, unless told to.
+    Check {
+        /// Asks TLM, the running daemon and the host as well: key, roles, profiles, targets, hooks, probes.
+        #[arg(long)]
+        online: bool,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints what would be done, when and why. Changes nothing.
     Plan {
         /// Prints JSON.
@@ -81,7 +93,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Replaces certificates now, whatever their age.
+    /// Replaces certificates now, whatever their age, and shows how it goes; Ctrl-C leaves the work to the daemon.
     #[command(override_usage = "renewd renew <NAME>...\n       renewd renew --all")]
     Renew {
         /// Which.
@@ -93,6 +105,26 @@ enum Command {
         /// By new certificates, never by TLM's renewal of the old ones: after a mass revocation, or a lost key.
         #[arg(long)]
         reissue: bool,
+        /// Prints what became of each as JSON, in place of progress.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists the profiles that the API key may use.
+    Profiles {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+        /// Prints an inventory entry for the profile of this id or exact name instead.
+        #[arg(long, value_name = "ID")]
+        entry: Option<String>,
+    },
+    /// Explains a code of status or log: what it means, what renewd does, what you do.
+    Explain {
+        /// The code; without one, all are listed.
+        code: Option<String>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Makes the generation before live again, runs the hooks, and holds it there until `renewd renew`.
     Rollback {
@@ -137,13 +169,15 @@ pub fn main() -> ExitCode {
         Command::Run => run::run(&config),
         Command::Once { wait } => once::run(&config, wait),
         Command::Heal => heal::run(&config),
-        Command::Check => check::run(&config),
+        Command::Check { online, json } => check::run(&config, check::Wish { online, json }),
         Command::Plan { json: true, at, .. } => plan::run(&config, plan::Form::Json, at),
         Command::Plan { calendar: true, at, .. } => plan::run(&config, plan::Form::Calendar, at),
         Command::Plan { at, .. } => plan::run(&config, plan::Form::Text, at),
         Command::Status { name, json } => status::run(&config, name.as_ref(), json),
         Command::History { name, json } => history::run(&config, &name, json),
-        Command::Renew { names, all: _, reissue } => renew::run(&config, &names, reissue),
+        Command::Renew { names, all: _, reissue, json } => renew::run(&config, &renew::Wish { names, reissue, json }),
+        Command::Profiles { json, entry } => profiles::run(&config, json, entry.as_deref()),
+        Command::Explain { code, json } => explain::run(code.as_deref(), json),
         Command::Rollback { name, force } => rollback::run(&config, &name, force),
         Command::Adopt { files, profile, password_file } => {
             adopt::run(&config, &files, &profile, password_file.as_deref())
@@ -166,4 +200,6 @@ mod exit {
     pub(super) const NOT_PERMITTED: u8 = 77;
     /// Bad configuration or permissions.
     pub(super) const CONFIG: u8 = 78;
+    /// Ended by Ctrl-C, as a shell says it.
+    pub(super) const INTERRUPTED: u8 = 130;
 }

@@ -83,7 +83,7 @@ impl Look {
             clock: &self.clock,
             breaker: &Breaker::default(),
             paused_until: None,
-            credentials: Vec::new(),
+            credentials: &[],
             files: &self.inventory.files,
             hooks: &Hooks::default(),
             problems: Vec::new(),

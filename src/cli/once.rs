@@ -15,10 +15,10 @@ use super::{exit, output};
 /// Does everything that is due, and tells what is left.
 pub(super) fn run(config: &Path, wait: Duration) -> ExitCode {
     match start::configuration(config).and_then(|main| pass(main, wait, &[], false)) {
-        Ok(status) if is_done(&status) => exit::OK.into(),
         Ok(status) => {
+            // Warnings are told where all is done, too.
             left_over(&status);
-            exit::UNWELL.into()
+            if is_done(&status) { exit::OK.into() } else { exit::UNWELL.into() }
         }
         Err(code) => code.into(),
     }

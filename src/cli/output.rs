@@ -2,7 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+
+use crate::daemon::inspect::Verdict;
 
 use crate::core::time::{Span, Timestamp};
 
@@ -24,12 +26,19 @@ pub(super) fn print_json<T: serde::Serialize>(value: &T) {
     }
 }
 
-/// A table without lines: on a terminal the last column is folded to its width.
+/// A table without lines: on a terminal the last column is folded to its width, where the others leave it room.
 pub(super) fn table<R: IntoIterator<Item = Vec<String>>>(head: &[&str], rows: R) -> String {
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head.to_vec());
-    if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(size.ws_col.max(60));
+    if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
+        && others(head, &rows) + LEAST_LAST <= usize::from(size.ws_col)
+    {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(size.ws_col);
+        let last = head.len().saturating_sub(1);
+        for column in table.column_iter_mut().take(last) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     for row in rows {
         table.add_row(row);
@@ -52,6 +61,30 @@ pub(super) fn has_colours() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
+}
+
+/// How wide all columns but the last are.
+fn others(head: &[&str], rows: &[Vec<String>]) -> usize {
+    let width = |(at, name): (usize, &&str)| {
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+        cells.chain([name.chars().count()]).max().unwrap_or_default() + 2
+    };
+    head.iter().enumerate().take(head.len().saturating_sub(1)).map(width).sum()
+}
+
+/// How a check ended, in colour on a terminal.
+pub(super) fn verdict(state: Verdict) -> String {
+    let (word, colour) = match state {
+        Verdict::Ok => ("ok     ", "32"),
+        Verdict::Warning => ("warning", "33"),
+        Verdict::Failed => ("FAILED ", "1;31"),
+    };
+    coloured(word, colour)
+}
+
+/// A word in colour, where what is printed may have colours.
+pub(super) fn coloured(word: &str, colour: &str) -> String {
+    if has_colours() { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
 }
 
 /// An instant with its distance, as in `in 3 h 40 min`.
@@ -82,3 +115,6 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
         .map(|at| Timestamp::from_millis(at.as_millisecond()))
         .map_err(|_| format!("{text:?} is no instant; write it as 2027-01-31T12:00:00Z"))
 }
+
+/// A narrower last column is no help: the terminal breaks the lines.
+const LEAST_LAST: usize = 24;

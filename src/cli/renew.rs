@@ -1,47 +1,133 @@
-//! `renewd renew`: the operator's word. Through the daemon where it runs, by one pass of its own where not.
+//! `renewd renew`: the operator's word. Through the daemon where it runs, which is watched while it works; by one pass of
+//! its own where not.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::core::name::CertName;
 use crate::core::reason::State;
-use crate::daemon::control::Request;
+use crate::daemon::control::{Reply, Request};
 use crate::daemon::kept;
-use crate::daemon::setup;
+use crate::daemon::setup::{self, StartError};
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
-use super::{control, exit, once, output, start};
+use super::progress::{self, Before, Outcome, Settled, Watched};
+use super::{control, exit, once, output, start, user};
 
-/// Replaces these certificates now; all, where none is named.
-pub(super) fn run(config: &Path, names: &[CertName], reissue: bool) -> ExitCode {
-    let request = Request::Renew { names: names.to_vec(), reissue };
-    control::command(config, &request, || by_itself(config, names, reissue))
+/// What is to be replaced, and how.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// Which; all, where none is named.
+    pub(super) names: Vec<CertName>,
+    /// By new certificates.
+    pub(super) reissue: bool,
+    pub(super) json: bool,
 }
 
-fn by_itself(config: &Path, names: &[CertName], reissue: bool) -> ExitCode {
+/// Replaces these certificates now.
+pub(super) fn run(config: &Path, wish: &Wish) -> ExitCode {
+    if let Err(why) = user::may_read(config) {
+        output::complain(&why);
+        return exit::NOT_PERMITTED.into();
+    }
+    let main = match crate::config::load_main(config) {
+        Ok(main) => main,
+        Err(problems) => return start::told(&StartError::Config(setup::shown(&problems))).into(),
+    };
+    let path = control::path(&main);
+    match progress::status(&path) {
+        Ok(before) => {
+            let before = before.certificates.into_iter().map(|one| (one.name, one.generation)).collect();
+            through_daemon(&path, wish, &before)
+        }
+        // Who may not ask is told so by what the files allow.
+        Err(_) => by_itself(config, wish),
+    }
+}
+
+fn through_daemon(path: &Path, wish: &Wish, before: &Before) -> ExitCode {
+    let request = Request::Renew { names: wish.names.clone(), reissue: wish.reissue };
+    let answer = control::ask(path, &request).map_err(|error| format!("the daemon does not answer: {error}"));
+    if let Err(why) = answer.and_then(|answer| Reply::done_in(&answer)) {
+        output::complain(&why);
+        return exit::UNWELL.into();
+    }
+    let asked: BTreeSet<String> = match wish.names.as_slice() {
+        [] => before.keys().cloned().collect(),
+        names => names.iter().map(ToString::to_string).collect(),
+    };
+    let (settled, code) = match progress::watch(path, &asked, before, wish.json) {
+        Watched::All(settled) => {
+            let failed = settled.iter().any(|one| one.outcome == Outcome::Failed);
+            (settled, if failed { exit::UNWELL } else { exit::OK })
+        }
+        Watched::Interrupted(settled) => {
+            let left = asked.len() - settled.len();
+            output::complain(&format!(
+                "{left} of {} left to the daemon, which goes on; see `renewd status`",
+                asked.len()
+            ));
+            (settled, exit::INTERRUPTED)
+        }
+        Watched::Lost(settled, why) => {
+            output::complain(&format!(
+                "the daemon does not answer any more ({why}); what is under way is in its journal and goes on at its \
+                 next start; see `renewd status`"
+            ));
+            (settled, exit::UNWELL)
+        }
+    };
+    sum_up(&settled, wish.json);
+    code.into()
+}
+
+fn by_itself(config: &Path, wish: &Wish) -> ExitCode {
     let passed = start::configuration(config).and_then(|main| {
         let in_force = kept::read(&RealDisk, &Layout::new(&main.state_dir));
         let known = setup::inventory(&main, &in_force).map_err(|error| start::told(&error))?;
         let known: Vec<CertName> = known.entries.into_iter().map(|entry| entry.name).collect();
-        let unknown: Vec<&str> = names.iter().filter(|name| !known.contains(name)).map(CertName::as_str).collect();
+        let unknown: Vec<&str> = wish.names.iter().filter(|name| !known.contains(name)).map(CertName::as_str).collect();
         if !unknown.is_empty() {
             output::complain(&format!("no such certificate in the inventory: {}", unknown.join(", ")));
             return Err(exit::UNWELL);
         }
-        let asked = if names.is_empty() { known } else { names.to_vec() };
-        Ok((once::pass(main, Duration::ZERO, &asked, reissue)?, asked))
+        let asked = if wish.names.is_empty() { known } else { wish.names.clone() };
+        Ok((once::pass(main, Duration::ZERO, &asked, wish.reissue)?, asked))
     });
     let (status, asked) = match passed {
         Ok(passed) => passed,
         Err(code) => return code.into(),
     };
     let of_asked = |name: &str| asked.iter().any(|asked| asked.as_str() == name);
-    let mut all_valid = true;
+    let mut settled = Vec::new();
     for certificate in status.certificates.iter().filter(|certificate| of_asked(&certificate.name)) {
-        all_valid &= certificate.state == State::Valid.as_str();
-        output::print(&format!("{}: {}: {}", certificate.name, certificate.state, certificate.reason));
+        // Nobody goes on with what waits before the next pass.
+        let is_valid = certificate.state == State::Valid.as_str();
+        let outcome = match progress::judge(certificate, None, &status.at) {
+            _ if is_valid => Outcome::Replaced,
+            Some(outcome) => outcome,
+            None => Outcome::Failed,
+        };
+        settled.push(progress::settle(certificate, outcome));
+        if !wish.json {
+            output::print(&format!("{}: {}: {}", certificate.name, certificate.state, certificate.reason));
+        }
     }
-    if all_valid { exit::OK.into() } else { exit::UNWELL.into() }
+    sum_up(&settled, wish.json);
+    if settled.iter().all(|one| one.outcome == Outcome::Replaced) { exit::OK.into() } else { exit::UNWELL.into() }
+}
+
+fn sum_up(settled: &[Settled], json: bool) {
+    if json {
+        output::print_json(&serde_json::json!({"certificates": settled}));
+        return;
+    }
+    let count = |outcome: Outcome| settled.iter().filter(|one| one.outcome == outcome).count();
+    if settled.len() > 1 {
+        let [replaced, waiting, failed] = [Outcome::Replaced, Outcome::Waiting, Outcome::Failed].map(count);
+        output::print(&format!("{replaced} replaced, {waiting} waiting, {failed} failed"));
+    }
 }

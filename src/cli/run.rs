@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::core::code::Code;
 use crate::core::text::Text;
 use crate::daemon::control::{self, Access};
 use crate::daemon::exporter;
 use crate::daemon::run::Mode;
-use crate::daemon::status::Problem;
+use crate::daemon::status::{Problem, Severity};
 
 use super::start::{self, Started};
 use super::{control as client, exit};
@@ -46,7 +47,8 @@ pub(super) fn run(config: &Path) -> ExitCode {
 
 fn no_socket(path: &Path, error: &std::io::Error) -> Problem {
     Problem {
-        code: "control-socket-failed".to_owned(),
+        code: Code::ControlSocketFailed.to_string(),
+        severity: Severity::Error,
         message: Text::new(&format!("the control socket {} cannot be opened: {error}", path.display())),
         since: None,
         remedy: Text::new("create its folder for the service's user, or set `control_socket`, and restart"),

@@ -9,7 +9,7 @@ use crate::core::name::CertName;
 use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request};
 use crate::daemon::setup;
-use crate::daemon::status::{CertificateStatus, Status};
+use crate::daemon::status::{CertificateStatus, Severity, Status};
 
 use super::{control, exit, offline, output, user};
 
@@ -86,12 +86,23 @@ fn text(status: &Status, in_full: bool) -> String {
         text.push_str(&line);
     };
     line(format!("API {}: {}", status.api.url, api(status, now)));
+    for credential in status.credentials.iter().filter(|credential| credential.not_after.is_some()) {
+        let end = credential.not_after.as_deref().unwrap_or_default();
+        line(format!("Credential {}: ends at {end}, {}", credential.name, output::told(Some(end), now)));
+    }
     if status.problems.is_empty() {
         line("No problems.".to_owned());
     }
     for problem in &status.problems {
-        line(format!("PROBLEM {}: {}", problem.code, problem.message));
+        let word = match problem.severity {
+            Severity::Error => output::coloured("PROBLEM", "1;31"),
+            Severity::Warning => output::coloured("WARNING", "33"),
+        };
+        line(format!("{word} {}: {}", problem.code, problem.message));
         line(format!("  what to do: {}", problem.remedy));
+    }
+    if !status.problems.is_empty() {
+        line("More about a code, those in parentheses too: renewd explain CODE".to_owned());
     }
     text
 }
@@ -122,6 +133,9 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     line("certificate", certificate.name.clone());
     line("state", certificate.state.clone());
     line("reason", certificate.reason.to_string());
+    if !certificate.reason_code.is_empty() {
+        line("explained by", format!("renewd explain {}", certificate.reason_code));
+    }
     line("next step", instant(&certificate.next_action_at));
     line("profile", certificate.profile.to_string());
     line("serial number", known(&certificate.serial_number));
@@ -151,7 +165,8 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     }
     line("served", certificate.served.clone());
     let own = format!("{}:", certificate.name);
-    match status.problems.iter().filter(|problem| !problem.message.as_str().starts_with(&own)).count() {
+    let errors = status.problems.iter().filter(|problem| problem.severity == Severity::Error);
+    match errors.filter(|problem| !problem.message.as_str().starts_with(&own)).count() {
         0 => {}
         1 => line("elsewhere", "1 problem; see `renewd status`".to_owned()),
         others => line("elsewhere", format!("{others} problems; see `renewd status`")),

@@ -106,6 +106,12 @@ impl Breaker {
         }
     }
 
+    /// Notes that nothing may go out, by what is known before anything was sent; a trial is due now.
+    pub fn refused(&mut self, failure: &Failure, now: Timestamp) {
+        self.last_failure = Some(failure.clone());
+        self.outage = Some(Outage { failure: failure.clone(), trial_at: now });
+    }
+
     /// Notes a failed trial: the next one waits as long again, unless only this profile was refused, and another one
     /// can be tried.
     pub fn trial_failed(&mut self, profile: Option<&ProfileRef>, failure: &Failure, now: Timestamp) {

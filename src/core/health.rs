@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::code::Code;
 use super::decide::Decision;
 use super::entry::Entry;
 use super::observed::Observed;
@@ -21,37 +22,37 @@ pub fn problem(
     profile: Option<&Profile>,
     decision: &Decision,
     now: Timestamp,
-) -> Option<&'static str> {
+) -> Option<Code> {
     if observed.installed().is_some_and(|installed| installed.not_after < now) {
-        return Some("certificate-expired");
+        return Some(Code::CertificateExpired);
     }
     match decision.reason.state() {
-        State::Failing => return Some("certificate-failing"),
-        State::Rejected => return Some("certificate-rejected"),
-        State::Held => return Some("certificate-held"),
-        State::Deploying if is_overdue(record, now) => return Some("hook-overdue"),
-        State::Deploying if is_unseen(record, now) => return Some("probe-overdue"),
+        State::Failing => return Some(Code::CertificateFailing),
+        State::Rejected => return Some(Code::CertificateRejected),
+        State::Held => return Some(Code::CertificateHeld),
+        State::Deploying if is_overdue(record, now) => return Some(Code::HookOverdue),
+        State::Deploying if is_unseen(record, now) => return Some(Code::ProbeOverdue),
         State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {}
     }
     if matches!(decision.reason, Reason::Held { .. }) {
-        return Some("certificate-staged");
+        return Some(Code::CertificateStaged);
     }
     if not_served(observed, record).is_some() {
-        return Some("not-served");
+        return Some(Code::NotServed);
     }
     if record.hooks.values().any(|hook| hook.done_at.is_none() && hook.trouble.count > 0) {
-        return Some("hook-failing");
+        return Some(Code::HookFailing);
     }
     match observed.installed() {
         Some(installed) => {
             let window = schedule::window(entry, profile, installed.lifetime());
-            (installed.not_after - window / 2 <= now).then_some("renewal-overdue")
+            (installed.not_after - window / 2 <= now).then_some(Code::RenewalOverdue)
         }
         None => record
             .request
             .as_ref()
             .is_some_and(|request| decision.reason.state() == State::Pending && request.since + DAY <= now)
-            .then_some("first-issuance-overdue"),
+            .then_some(Code::FirstIssuanceOverdue),
     }
 }
 

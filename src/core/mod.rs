@@ -5,6 +5,8 @@ pub mod admission;
 pub mod backoff;
 pub mod breaker;
 pub mod clock;
+pub mod code;
+pub mod credential;
 pub mod decide;
 pub mod entry;
 pub mod event;

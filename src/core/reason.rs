@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::code::Code;
+use super::failure::{Failure, FailureClass};
 use super::name::{Generation, HookName, ProfileRef, RequestId};
 use super::text::Text;
 use super::time::{Span, Timestamp};
@@ -314,6 +315,45 @@ impl Reason {
             | Self::JournalTooNew
             | Self::DiskTrouble { .. }
             | Self::Unreadable(_) => State::Failing,
+        }
+    }
+
+    /// The code under which `renewd explain` tells more: that of the failure behind it, else its own.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ProfileUnread { failure, .. }
+            | Self::Unfit { failure, .. }
+            | Self::BackOff { failure, .. }
+            | Self::Stopped { failure, .. }
+            | Self::DiskTrouble { failure, .. }
+            | Self::HookOwed { failure: Some(failure), .. } => failure.class.code(),
+            Self::TooEarly { .. } => FailureClass::RenewalTooEarly.code(),
+            Self::NotDue { .. } => Code::NotDue.as_str(),
+            Self::HookOwed { failure: None, .. } => Code::HookOwed.as_str(),
+            Self::Probing => Code::Probing.as_str(),
+            Self::NotServed { .. } => Code::NotServed.as_str(),
+            Self::ClosedWindow { .. } => Code::ClosedWindow.as_str(),
+            Self::RollingBack | Self::RolledBack { .. } => Code::RolledBack.as_str(),
+            Self::HeldBack { .. } => Code::CertificateHeld.as_str(),
+            Self::Drifted(_) => Code::Drifted.as_str(),
+            Self::Due(_) => Code::Due.as_str(),
+            Self::Queued(_) => Code::Queued.as_str(),
+            Self::ApiDown { .. } => Code::ApiDown.as_str(),
+            Self::ReadingProfile(_) => Code::ReadingProfile.as_str(),
+            Self::BudgetSpent { .. } => Code::BudgetSpent.as_str(),
+            Self::ClockWrong { .. } => Code::ClockWrong.as_str(),
+            Self::JournalTooNew => Code::JournalTooNew.as_str(),
+            Self::Pending { .. } => Code::Pending.as_str(),
+            Self::AnswerLost { .. } => Code::AnswerLost.as_str(),
+            Self::Installing => Code::Installing.as_str(),
+            Self::NotYetValid(_) => Code::NotYetValid.as_str(),
+            Self::Held { .. } => Code::CertificateStaged.as_str(),
+            Self::Abandoning => Code::RequestAbandoned.as_str(),
+            Self::Forgetting => Code::KeyForgotten.as_str(),
+            Self::Unrecorded(_) => Code::Unrecorded.as_str(),
+            Self::Unreadable(_) => Code::Unreadable.as_str(),
+            Self::CheckingStatus => Code::CheckingStatus.as_str(),
         }
     }
 

@@ -1,10 +1,11 @@
 //! What a request to TLM says: composed from entry and profile, with every reason why it may not be sent.
 
-use super::entry::{Entry, SubjectFrom, Validity};
+use super::entry::{Entry, RequestMethod, SubjectFrom, Validity};
 use super::failure::{Failure, FailureClass};
 use super::key::KeyType;
 use super::profile::{Origin, Profile, ProfileAttribute};
 use super::subject::{Subject, SubjectAttribute};
+use super::time::Span;
 
 /// What is asked of TLM, without the CSR.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,33 +48,65 @@ pub fn compose(entry: &Entry, profile: &Profile) -> Result<Wish, Failure> {
 }
 
 fn usable(entry: &Entry, profile: &Profile) -> Result<(), Failure> {
-    let name = &profile.name;
-    let refuse = |why: String| {
-        let message = format!("profile {name:?} cannot be used for {}: {why}", entry.source);
-        Err(Failure::new(FailureClass::ProfileUnusable, message))
-    };
+    let Some(why) = unusable(profile) else { return Ok(()) };
+    let message = format!("profile {:?} cannot be used for {}: {why}", profile.name, entry.source);
+    Err(Failure::new(FailureClass::ProfileUnusable, message))
+}
+
+/// Why a profile cannot be used at all, and what to do about it.
+#[must_use]
+pub fn unusable(profile: &Profile) -> Option<String> {
     if !profile.status.eq_ignore_ascii_case("active") {
-        return refuse(format!(
+        return Some(format!(
             "its status is {:?}, not Active; activate it in TLM or name another profile",
             profile.status
         ));
     }
     if !profile.enrollment_method.eq_ignore_ascii_case("rest_api") {
-        return refuse(format!(
+        return Some(format!(
             "its enrollment method is {:?}, not rest_api; name a profile for the REST API",
             profile.enrollment_method
         ));
     }
     if !profile.authentication_method.eq_ignore_ascii_case("third_party_app") {
-        return refuse(format!(
+        return Some(format!(
             "its authentication method is {:?}, not third_party_app; change it in TLM or name another profile",
             profile.authentication_method
         ));
     }
     if profile.escrows_keys {
-        return refuse("DigiCert makes its keys (cloud key escrow); renewd makes keys on the host alone".to_owned());
+        return Some("DigiCert makes its keys (cloud key escrow); renewd makes keys on the host alone".to_owned());
     }
-    Ok(())
+    None
+}
+
+/// How the entry's renewals do not go with its profile, each with what to do.
+#[must_use]
+pub fn renewal_misfits(entry: &Entry, profile: &Profile) -> Vec<(String, String)> {
+    let mut misfits = Vec::new();
+    if profile.allows_duplicates {
+        return misfits;
+    }
+    let (wanted, allowed) = (entry.renew_before, profile.renewal_window());
+    if let (Some(wanted), Some(allowed)) = (wanted, allowed)
+        && wanted > allowed
+    {
+        let message = format!(
+            "`renew_before` is {}, and TLM renews in the last {} alone, since the profile allows no duplicates",
+            Span(wanted),
+            Span(allowed)
+        );
+        misfits.push((
+            message,
+            format!("lower `renew_before` to \"{}d\", or let the profile allow duplicates", allowed.as_secs() / 86_400),
+        ));
+    }
+    if entry.request_method == RequestMethod::New {
+        let message =
+            "`request_method` is \"new\", and the profile allows no second certificate while one is valid".to_owned();
+        misfits.push((message, "remove `request_method`, or let the profile allow duplicates".to_owned()));
+    }
+    misfits
 }
 
 fn subject_misfits(entry: &Entry, profile: &Profile, subject: &Subject) -> Vec<String> {

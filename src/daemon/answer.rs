@@ -1,16 +1,24 @@
 //! Answers to what is asked at the control socket.
 
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
 use crate::api::Tlm;
 use crate::core::admission::Pace;
+use crate::core::decide::Action;
 use crate::core::name::CertName;
 use crate::core::time::Span;
 
-use super::control::{Reply, Request};
+use super::control::{Inspected, Reply, Request};
+use super::fleet::Managed;
+use super::inspect::{self, Subject};
 use super::run::Daemon;
 
-/// Answers, after doing what is asked.
-pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request) -> String {
-    match request {
+/// Answers, after doing what is asked. Whoever asked may have gone.
+pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot::Sender<String>) {
+    let told = match request {
+        Request::Inspect => return inspect(daemon, answer),
         Request::Status => {
             serde_json::to_string(&daemon.status()).unwrap_or_else(|error| Reply::refused(&error.to_string()))
         }
@@ -19,6 +27,46 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request) -> String {
             Ok(done) => Reply::done(&done),
             Err(why) => Reply::refused(&why),
         },
+    };
+    drop(answer.send(told));
+}
+
+/// Looks the host over beside the loop, and answers then. Folders of certificates that are being worked on are left to
+/// that work.
+fn inspect<T: Tlm>(daemon: &Daemon<T>, answer: oneshot::Sender<String>) {
+    let mut inventory = daemon.inventory.clone();
+    let is_free = |managed: &Managed| !managed.busy || !writes(&managed.decision.action);
+    inventory.entries.retain(|entry| daemon.fleet.one(&entry.name).is_some_and(is_free));
+    let certificates = inventory.entries.iter().map(|entry| entry.name.clone()).collect();
+    let context = &daemon.context;
+    let (disk, layout, ground) = (Arc::clone(&context.disk), context.layout.clone(), context.ground.clone());
+    tokio::spawn(async move {
+        let findings = inspect::inspect(Subject { disk, layout, ground, inventory, with_files: true }).await;
+        let inspected = serde_json::to_string(&Inspected { certificates, findings });
+        // Whoever asked may have gone.
+        drop(answer.send(inspected.unwrap_or_else(|error| Reply::refused(&error.to_string()))));
+    });
+}
+
+/// Whether an action writes to the folders of its certificate.
+const fn writes(action: &Action) -> bool {
+    match action {
+        Action::Submit(_)
+        | Action::LookUp(_)
+        | Action::PickUp(..)
+        | Action::Install { .. }
+        | Action::Repair
+        | Action::RollBack(_)
+        | Action::Forward { .. }
+        | Action::Recognise(_)
+        | Action::Abandon(_)
+        | Action::ForgetKey(_) => true,
+        Action::Wait
+        | Action::ReadProfile(_)
+        | Action::RunHook(_)
+        | Action::RepeatHooks(_)
+        | Action::Probe
+        | Action::CheckStatus(_) => false,
     }
 }
 

@@ -235,14 +235,14 @@ impl<T: Tlm> Daemon<T> {
         }
         let _span = span(name).entered();
         let class = reason.failure().map(|failure| failure.class);
-        let code = class.map_or("", FailureClass::code);
+        let code = reason.code();
         let remedy = class.map_or("see `renewd status`", FailureClass::remedy);
         match reason.state() {
             State::Failing | State::Rejected | State::Held => {
                 tracing::warn!(state = %reason.state(), code, remedy, "{reason}")
             }
             State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {
-                tracing::info!(state = %reason.state(), "{reason}");
+                tracing::info!(state = %reason.state(), code, "{reason}");
             }
         }
         self.headline_is_old = true;
@@ -262,11 +262,12 @@ fn log_event(entry: &event::Entry) {
         }
         Event::Pending { request_id, .. } => tracing::info!(%request_id, "TLM will issue later"),
         Event::GateRefused { why, .. } => {
-            why.iter()
-                .for_each(|why| tracing::error!(code = "gate-refused", "what TLM issued is not installed: {why}"));
+            why.iter().for_each(|why| {
+                tracing::error!(code = FailureClass::GateRefused.code(), "what TLM issued is not installed: {why}")
+            });
         }
         Event::Rejected { why, .. } => {
-            tracing::error!(code = "request-rejected", "rejected by an administrator: {why}")
+            tracing::error!(code = FailureClass::RequestRejected.code(), "rejected by an administrator: {why}")
         }
         Event::Repaired => tracing::info!("files put back as they should be"),
         Event::Adopted { generation, serial_number, not_after, .. } => {

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::core::name::CertName;
 
+use super::inspect::Finding;
 use super::message::Message;
 
 /// What may be asked.
@@ -23,6 +24,8 @@ use super::message::Message;
 pub enum Request {
     /// The status.
     Status,
+    /// Look over what a renewal will need of this host.
+    Inspect,
     /// Replace these certificates now; all, where none is named.
     Renew {
         /// Which.
@@ -48,6 +51,15 @@ impl Request {
     }
 }
 
+/// What was found of the host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inspected {
+    /// Which certificates were looked at: those in force.
+    pub certificates: Vec<CertName>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
 /// An answer that is no status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
@@ -64,6 +76,21 @@ impl Reply {
     #[must_use]
     pub fn refused(why: &str) -> String {
         serde_json::to_string(&Self { done: None, error: Some(why.to_owned()) }).unwrap_or_default()
+    }
+
+    /// What a line says that was done.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was done, or that the line is none of this version's.
+    pub fn done_in(line: &str) -> Result<String, String> {
+        match serde_json::from_str(line) {
+            Ok(Self { done: Some(done), .. }) => Ok(done),
+            Ok(Self { error: Some(why), .. }) => Err(why),
+            Ok(Self { .. }) | Err(_) => {
+                Err("the daemon's answer was not understood: is it of another version? restart it".to_owned())
+            }
+        }
     }
 
     /// As a line.
@@ -182,4 +209,5 @@ async fn ask(request: Request, loop_: &mpsc::UnboundedSender<Message>) -> String
 
 const NOT_ALLOWED: &str = "this user may not ask that: root, the service's user and the members of its group may, and to read also those of `control_group`";
 const LONGEST_LINE: u64 = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Looking over the folders of a thousand certificates takes its time.
+const PATIENCE: Duration = Duration::from_secs(60);

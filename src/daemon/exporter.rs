@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::api::Tlm;
+use crate::core::code::Code;
 use crate::core::text::Text;
 use crate::store::disk::Perms;
 use crate::store::replace;
@@ -24,7 +25,7 @@ use crate::store::replace;
 use super::message::Message;
 use super::metrics::in_text_format;
 use super::run::{Daemon, Mode};
-use super::status::Problem;
+use super::status::{Problem, Severity};
 
 impl<T: Tlm> Daemon<T> {
     pub(super) fn measured(&self) -> String {
@@ -45,6 +46,7 @@ impl<T: Tlm> Daemon<T> {
             let written = replace::replace(&*context.disk, &path, text.as_bytes(), perms);
             let problem = written.err().map(|error| Problem {
                 code: TEXTFILE_PROBLEM.to_owned(),
+                severity: Severity::Error,
                 message: Text::new(&format!("the metrics cannot be written to {}: {error}", path.display())),
                 since: None,
                 remedy: Text::new("let the service's user write into its folder, or set `textfile` of [metrics]"),
@@ -84,6 +86,7 @@ async fn listen(address: SocketAddr, loop_: &mpsc::UnboundedSender<Message>) -> 
             }
             Err(error) => Problem {
                 code: PROBLEM.to_owned(),
+                severity: Severity::Error,
                 message: Text::new(&format!("the metrics cannot be shown at {address}: {error}")),
                 since: None,
                 remedy: Text::new(
@@ -140,7 +143,7 @@ fn refusal(status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
-const PROBLEM: &str = "metrics-listener-failed";
+const PROBLEM: &str = Code::MetricsListenerFailed.as_str();
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const MOST_CONNECTIONS: usize = 16;
 const LARGEST_HEAD: usize = 16 << 10;
@@ -149,4 +152,4 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BIND_AGAIN: Duration = Duration::from_secs(30);
 /// How often the text file is written.
 const TEXTFILE_INTERVAL: Duration = Duration::from_secs(60);
-const TEXTFILE_PROBLEM: &str = "metrics-textfile-failed";
+const TEXTFILE_PROBLEM: &str = Code::MetricsTextfileFailed.as_str();

@@ -36,6 +36,8 @@ pub enum Message {
     },
     /// A profile was read, or not.
     ProfileRead(ProfileRef, Box<Result<Profile, Failure>>),
+    /// What TLM said of the credentials.
+    CredentialsRead(super::credentials::Told),
     /// The trial request after an outage, for a profile.
     Tried(Option<ProfileRef>, Option<Failure>),
     /// Any request, for clock and metrics.

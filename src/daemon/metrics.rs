@@ -231,6 +231,12 @@ fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {
     if let Some(offset) = facts.clock.offset_seconds() {
         registry.register("clock_offset_seconds", "How far the API's clock is ahead of the host's", one(offset));
     }
+    let ends = Family::<Labels<1>, Gauge>::default();
+    for (credential, end) in facts.credentials.iter().filter_map(|one| Some((one.name.clone(), one.not_after?))) {
+        ends.get_or_create(&Labels([("credential", credential)])).set(end.seconds());
+    }
+    let help = "End of an API key or of the client certificate, where it is known";
+    registry.register("credential_not_after_timestamp_seconds", help, ends);
     let help = "When the loop last looked whether anything is due";
     registry.register("last_pass_timestamp_seconds", help, one(facts.now.seconds()));
     let info = Family::<Labels<1>, Gauge>::default();

@@ -57,7 +57,7 @@ impl<T: Tlm> Daemon<T> {
     }
 
     /// Fails over to the next API key: each is tried once at once, then one at each trial.
-    fn next_key(&mut self, now: Timestamp) {
+    pub(super) fn next_key(&mut self, now: Timestamp) {
         self.keys_tried += 1;
         if self.context.api().use_next_key() && self.keys_tried < MOST_KEYS {
             tracing::warn!("trying the next API key: {}", self.context.api().credential());

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use crate::api::Tlm;
 use crate::api::credentials::CredentialFiles;
 use crate::config::{self, FileState, Problem, ServiceUser, permission_problems};
+use crate::core::code::Code;
 use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
 use crate::core::let_go::Trigger;
@@ -15,6 +16,7 @@ use crate::core::text::Text;
 
 use super::lookout::Look;
 use super::run::Daemon;
+use super::status::Severity;
 use super::{notify, setup, status};
 
 /// Reads everything anew, at the operator's word.
@@ -53,10 +55,12 @@ fn reload_credentials<T: Tlm>(daemon: &mut Daemon<T>) {
             *daemon.context.api.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(api);
             daemon.breaker.try_now(daemon.context.clock.now());
             daemon.try_again = daemon.trying;
+            daemon.credentials.forget(daemon.context.clock.now());
             daemon.mended(CREDENTIALS);
         }
         Err(failure) => daemon.report(status::Problem {
             code: CREDENTIALS.to_owned(),
+            severity: Severity::Error,
             message: Text::new(&format!("the credentials cannot be read, those in use stay in force: {failure}")),
             since: Some(daemon.context.clock.now().to_string()),
             remedy: Text::new("mend the file that the message names, and reload"),
@@ -65,6 +69,7 @@ fn reload_credentials<T: Tlm>(daemon: &mut Daemon<T>) {
     match CredentialFiles::of_this_process().outdated_copy(&daemon.main.api.api_key_files) {
         Some(why) => daemon.report(status::Problem {
             code: OUTDATED.to_owned(),
+            severity: Severity::Error,
             message: why,
             since: Some(daemon.context.clock.now().to_string()),
             remedy: Text::new("run `systemctl restart renewd`: no request, key or owed hook is lost by that"),
@@ -177,5 +182,5 @@ fn change<T: Tlm>(daemon: &mut Daemon<T>, name: &CertName, entry: Entry) -> Chan
     }
 }
 
-const CREDENTIALS: &str = "credentials-unreadable";
-const OUTDATED: &str = "credential-outdated";
+const CREDENTIALS: &str = Code::CredentialsUnreadable.as_str();
+const OUTDATED: &str = Code::CredentialOutdated.as_str();

@@ -25,6 +25,7 @@ use crate::store::lock::Lock;
 use crate::store::pending;
 
 use super::context::Context;
+use super::credentials::Credentials;
 use super::fleet::{Fleet, Managed};
 use super::hooks::Hooks;
 use super::lookout::Lookout;
@@ -77,6 +78,7 @@ pub struct Daemon<T: Tlm> {
     pub(super) try_again: bool,
     pub(super) keeping: Option<tokio::task::JoinHandle<()>>,
     pub(super) keys_tried: usize,
+    pub(super) credentials: Credentials,
     /// Who looks after the inventory directory; nobody in a single pass.
     pub(super) lookout: Option<Lookout>,
     hints: Arc<Notify>,
@@ -127,6 +129,7 @@ impl<T: Tlm> Daemon<T> {
             try_again: false,
             keeping: None,
             keys_tried: 0,
+            credentials: Credentials::default(),
             lookout: None,
             hints: Arc::new(Notify::new()),
             headline_is_old: true,
@@ -221,6 +224,7 @@ impl<T: Tlm> Daemon<T> {
                 tracing::error!(file = %state.label, "refused: {}", problem.summary());
             }
         }
+        self.credentials.forget(self.context.clock.now());
         let entries = self.inventory.entries.clone();
         for entry in entries {
             self.adopt(Arc::new(entry));
@@ -266,6 +270,7 @@ impl<T: Tlm> Daemon<T> {
         self.watch_clock(now);
         notify::alive(self.context.clock.steady());
         self.watch_inventory();
+        self.watch_credentials(now);
         while let Some(name) = self.fleet.pop_due(now) {
             self.look(&name);
         }
@@ -333,6 +338,7 @@ impl<T: Tlm> Daemon<T> {
             }
             Message::Finished { name, had_place } => self.finished(&name, had_place),
             Message::ProfileRead(profile, result) => self.profile_read(&profile, *result, now),
+            Message::CredentialsRead(told) => self.credentials_read(told, now),
             Message::Tried(profile, failure) => self.tried(profile.as_ref(), failure.as_ref(), now),
             Message::Seen(seen) => {
                 self.metrics.seen(&seen);
@@ -348,10 +354,7 @@ impl<T: Tlm> Daemon<T> {
                 // Whoever asked may have gone.
                 drop(answer.send(self.measured()));
             }
-            Message::Asked(request, answer) => {
-                // Whoever asked may have gone.
-                drop(answer.send(super::answer::answer(self, &request)));
-            }
+            Message::Asked(request, answer) => super::answer::answer(self, &request, answer),
         }
     }
 
@@ -362,7 +365,14 @@ impl<T: Tlm> Daemon<T> {
             return false;
         }
         let now = self.context.clock.now();
-        !self.fleet.iter().any(|managed| is_worth_waiting(managed, give_up, now))
+        if self.fleet.iter().any(|managed| is_worth_waiting(managed, give_up, now)) {
+            return false;
+        }
+        // Last of all, so that it holds nothing back.
+        if !self.credentials.was_read() {
+            self.read_credentials();
+        }
+        !self.credentials.is_reading()
     }
 
     /// Ends: installs that run are finished, hooks are ended and stay owed, everything else is in the journal.
@@ -410,7 +420,7 @@ impl<T: Tlm> Daemon<T> {
             clock: &self.clock,
             breaker: &self.breaker,
             paused_until: self.context.pace.lock().unwrap_or_else(std::sync::PoisonError::into_inner).paused_until(now),
-            credentials: vec![self.context.api().credential()],
+            credentials: self.credentials.ends(),
             files: &self.inventory.files,
             hooks: &self.hooks,
             problems: self.problems.values().cloned().collect(),

@@ -231,7 +231,19 @@ fn connector(main: &Main, loop_: &mpsc::UnboundedSender<Message>) -> Connect<Cli
 ///
 /// When a credential or a root is missing or refused.
 pub fn client(settings: &ApiSettings, observer: Option<Observer>) -> Result<Client, Failure> {
-    let files = CredentialFiles::of_this_process();
+    client_with(settings, &CredentialFiles::of_this_process(), observer)
+}
+
+/// A client whose credentials are read on behalf of somebody.
+///
+/// # Errors
+///
+/// When a credential or a root is missing or refused.
+pub fn client_with(
+    settings: &ApiSettings,
+    files: &CredentialFiles,
+    observer: Option<Observer>,
+) -> Result<Client, Failure> {
     let refused = |error: &dyn fmt::Display| Failure::new(FailureClass::ApiUnauthorised, error.to_string());
     let client_identity = match &settings.client_identity_file {
         Some(file) => Some(files.client_identity(file).map_err(|error| refused(&error))?),

@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{FileState, Main};
-use crate::core::breaker::Breaker;
-use crate::core::clock::ClockCheck;
+use crate::core::breaker::{ApiState, Breaker};
+use crate::core::clock::{ClockCheck, ClockState};
+use crate::core::code::Code;
+use crate::core::credential::CredentialEnd;
 use crate::core::decide::{Action, Decision};
+use crate::core::failure::FailureClass;
 use crate::core::health;
 use crate::core::name::{CertName, HookName};
 use crate::core::reading::Reading;
@@ -18,6 +21,7 @@ use crate::core::served::Served;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
+use super::credentials;
 use super::fleet::Managed;
 use super::hooks::Hooks;
 
@@ -51,12 +55,27 @@ pub struct Status {
 pub struct Problem {
     /// Its stable code.
     pub code: String,
+    /// Whether it makes the whole unhealthy.
+    #[serde(default)]
+    pub severity: Severity,
     /// What it is.
     pub message: Text,
     /// Since when, where that is known.
     pub since: Option<String>,
     /// What to do.
     pub remedy: Text,
+}
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Somebody has to act, and there is time: healthy all the same.
+    Warning,
+    /// Unhealthy.
+    #[default]
+    #[serde(other)]
+    Error,
 }
 
 /// The main configuration.
@@ -125,6 +144,9 @@ pub struct CertificateStatus {
     pub state: String,
     /// Why, and what ends the wait.
     pub reason: Text,
+    /// The code of that, as `renewd explain` takes it; empty where an older version speaks.
+    #[serde(default)]
+    pub reason_code: String,
     /// The profile as the entry names it.
     pub profile: Text,
     /// Of the installed certificate.
@@ -236,8 +258,8 @@ pub struct Facts<'a> {
     pub breaker: &'a Breaker,
     /// Until when a 429 holds everything back.
     pub paused_until: Option<Timestamp>,
-    /// The names of the credentials.
-    pub credentials: Vec<String>,
+    /// The credentials, with their ends where those are known.
+    pub credentials: &'a [CredentialEnd],
     /// The drop-in files.
     pub files: &'a [FileState],
     /// The hooks, for those that run.
@@ -261,7 +283,7 @@ pub fn status<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: facts.now.to_string(),
-        healthy: problems.is_empty(),
+        healthy: problems.iter().all(|problem| problem.severity == Severity::Warning),
         problems,
         config: ConfigStatus {
             file: facts.main.file.display().to_string(),
@@ -275,7 +297,7 @@ pub fn status<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &
         credentials: facts
             .credentials
             .iter()
-            .map(|name| CredentialStatus { name: name.clone(), not_after: None })
+            .map(|one| CredentialStatus { name: one.name.clone(), not_after: one.not_after.map(|at| at.to_string()) })
             .collect(),
         inventory: facts.files.iter().map(file).collect(),
         api: ApiStatus {
@@ -306,6 +328,7 @@ pub fn plan<'a>(now: Timestamp, fleet: impl Iterator<Item = &'a Managed>) -> Pla
 fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
     let problem = |code: &str, message: String, remedy: &str| Problem {
         code: code.to_owned(),
+        severity: Severity::Error,
         message: Text::new(&message),
         since: None,
         remedy: Text::new(remedy),
@@ -314,21 +337,30 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
     if let Some(error) = facts.config_error {
         let message =
             format!("{} is refused; what was loaded before stays in force: {error}", facts.main.file.display());
-        problems.push(problem("config-refused", message, "run `renewd check`, mend the file, and reload"));
+        problems.push(problem(Code::ConfigRefused.as_str(), message, "run `renewd check`, mend the file, and reload"));
     }
     for state in facts.files.iter().filter(|state| !state.problems.is_empty()) {
         let first = state.problems.first().map(crate::config::Problem::summary).unwrap_or_default();
         let message = format!("refused: {first}");
-        problems.push(problem("inventory-file-refused", message, "run `renewd check`, mend the file, and reload"));
+        problems.push(problem(
+            Code::InventoryFileRefused.as_str(),
+            message,
+            "run `renewd check`, mend the file, and reload",
+        ));
     }
-    if facts.clock.state() == crate::core::clock::ClockState::Wrong {
+    if facts.clock.state() == ClockState::Wrong {
         let message = Reason::ClockWrong { offset: facts.clock.offset_seconds() }.to_string();
-        problems.push(problem("clock-wrong", message, "set the clock right (NTP), and see that it stays so"));
+        problems.push(problem(
+            Code::ClockWrong.as_str(),
+            message,
+            "set the clock right (NTP), and see that it stays so",
+        ));
     }
-    if facts.breaker.state() == crate::core::breaker::ApiState::Unauthorised {
+    if facts.breaker.state() == ApiState::Unauthorised {
         let why = facts.breaker.last_failure().map(ToString::to_string).unwrap_or_default();
-        problems.push(problem("api-unauthorised", why, "put a valid API key in place and reload"));
+        problems.push(problem(FailureClass::ApiUnauthorised.code(), why, "put a valid API key in place and reload"));
     }
+    problems.extend(credentials::problems(facts.credentials, facts.now));
     problems
 }
 
@@ -338,12 +370,13 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
     let seen = health::not_served(observed, record);
     let unserved = seen.and_then(|seen| Some(format!("not served since {}: {}", seen.since, seen.what.as_ref()?)));
     let why = match unserved {
-        Some(unserved) if code == "not-served" => unserved,
+        Some(unserved) if code == Code::NotServed => unserved,
         Some(unserved) => format!("{}; {unserved}", decision.reason),
         None => decision.reason.to_string(),
     };
     Some(Problem {
-        code: code.to_owned(),
+        code: code.to_string(),
+        severity: Severity::Error,
         message: Text::new(&format!("{}: {why}", entry.name)),
         since: last_trouble(managed).and_then(|trouble| trouble.last.as_ref()).map(|(_, at)| at.to_string()),
         remedy: Text::new(&format!("{} (its entry: {})", remedy(managed, code), entry.source)),
@@ -363,6 +396,7 @@ fn certificate(managed: &Managed, running: &Running<'_>, now: Timestamp) -> Cert
         name: entry.name.to_string(),
         state: decision.reason.state().as_str().to_owned(),
         reason: Text::new(&decision.reason.to_string()),
+        reason_code: decision.reason.code().to_owned(),
         profile: Text::new(profile_name(managed)),
         serial_number: installed.map(|installed| installed.serial_number.to_string()),
         fingerprint: installed.map(|installed| installed.fingerprint.to_string()),
@@ -406,16 +440,17 @@ fn last_trouble(managed: &Managed) -> Option<&Trouble> {
 }
 
 /// What to do about a certificate's problem.
-fn remedy(managed: &Managed, code: &str) -> &'static str {
+fn remedy(managed: &Managed, code: Code) -> &'static str {
     if let Some(failure) = managed.decision.reason.failure() {
         return failure.class.remedy();
     }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what has no sentence of its own has its reason's")]
     match code {
-        "certificate-staged" => "accept it by the entry's `usages`, or change the profile",
-        "not-served" => "reload or restart the service that the probe names, or mend its hook",
-        "probe-overdue" => "let the probe's address be reached from this host, or mend `probe`",
-        "certificate-held" => "`renewd renew NAME` ends the hold",
-        "first-issuance-overdue" => "approve or reject the request in TLM",
+        Code::CertificateStaged => "accept it by the entry's `usages`, or change the profile",
+        Code::NotServed => "reload or restart the service that the probe names, or mend its hook",
+        Code::ProbeOverdue => "let the probe's address be reached from this host, or mend `probe`",
+        Code::CertificateHeld => "`renewd renew NAME` ends the hold",
+        Code::FirstIssuanceOverdue => "approve or reject the request in TLM",
         _ => "see `renewd status NAME` for what it waits for",
     }
 }
@@ -479,7 +514,10 @@ fn loaded_or_refused(loaded: bool) -> String {
 /// One line for `systemctl status`: counts, and the nearest trouble.
 #[must_use]
 pub fn headline<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>) -> Text {
-    let mut trouble = facts.problems.iter().cloned().chain(common_problems(facts)).next();
+    let common: Vec<Problem> = facts.problems.iter().cloned().chain(common_problems(facts)).collect();
+    let (warnings, errors): (Vec<_>, Vec<_>) =
+        common.into_iter().partition(|problem| problem.severity == Severity::Warning);
+    let mut trouble = errors.into_iter().next();
     let mut counts: BTreeMap<State, usize> = BTreeMap::new();
     for (managed, reading) in fleet {
         *counts.entry(managed.decision.reason.state()).or_default() += 1;
@@ -487,6 +525,8 @@ pub fn headline<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed,
     }
     let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let counts = if counts.is_empty() { "no certificates".to_owned() } else { counts.join(", ") };
-    let trouble = trouble.map_or(String::new(), |problem| format!("; {}", problem.message));
+    let trouble = trouble
+        .or_else(|| warnings.into_iter().next())
+        .map_or(String::new(), |problem| format!("; {}", problem.message));
     Text::new(&format!("{counts}{trouble}"))
 }

@@ -117,6 +117,11 @@ impl Host {
         }
     }
 
+    /// Begins a command.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
+        self.command().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Starts the daemon, and waits until it answers.
     pub(crate) fn start(&mut self) {
         self.start_unanswered();

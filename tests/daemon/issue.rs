@@ -16,7 +16,9 @@ fn a_certificate_is_asked_for_once_and_installed_whole() {
     let mode = |file: &str| std::fs::metadata(host.live("www").join(file)).unwrap().permissions().mode() & 0o777;
     assert_eq!(["privkey.pem", "cert.pem", "chain.pem", "fullchain.pem"].map(mode), [0o600, 0o644, 0o644, 0o644]);
     assert_eq!(host.says(&["status"]).code, 0);
-    let calls: Vec<_> = host.simulator.requests().iter().map(|call| format!("{} {}", call.method, call.path)).collect();
+    let calls = host.simulator.requests().into_iter().map(|call| format!("{} {}", call.method, call.path));
+    // That the end of the key is asked for comes on top, once.
+    let calls: Vec<_> = calls.filter(|call| call != "GET /account/api/v1/user/me").collect();
     assert_eq!(calls, [format!("GET /mpki/api/v2/profile/{}", host.profile), format!("POST {ISSUE}")]);
     assert_eq!(host.end(Signal::TERM), Some(0));
 }

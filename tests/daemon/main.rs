@@ -11,6 +11,8 @@
 
 mod api_faults;
 mod commands;
+mod credentials;
+mod desk;
 mod files;
 mod formats;
 mod gate;
@@ -24,6 +26,7 @@ mod inventory;
 mod issue;
 mod metrics;
 mod notify;
+mod online;
 mod pending;
 mod profiles;
 #[path = "../monitoring/promtool.rs"]

@@ -87,7 +87,7 @@ fn deploying_until_the_new_leaf_is_seen_and_loud_while_another_is() {
     assert_eq!(host.certificate("www")["served"], "yes");
     assert_eq!(host.status()["healthy"], true);
     let old = host.live_serial("www");
-    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    let mut renew = host.begin(&["renew", "www"]);
     let www = host.until("the old leaf is seen", || {
         let www = host.certificate("www");
         let is_said = www["reason"].as_str()?.contains("still serves");
@@ -104,6 +104,7 @@ fn deploying_until_the_new_leaf_is_seen_and_loud_while_another_is() {
     server.load();
     host.wait_state("www", "valid");
     assert_ne!(host.live_serial("www"), old);
+    assert_eq!(renew.wait().unwrap().code(), Some(0), "it waited until the new one was served");
 }
 
 #[test]
@@ -126,10 +127,11 @@ fn what_is_not_served_gets_its_hook_again() {
     host.wait_state("www", "valid");
     let runs = || host.read(&ran).lines().count();
     let before = runs();
-    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    let mut renew = host.begin(&["renew", "www"]);
     host.until("the hook ran for the new one, and once more", || (runs() >= before + 2).then_some(()));
     server.load();
     host.wait_state("www", "valid");
+    assert_eq!(renew.wait().unwrap().code(), Some(0), "it waited until the new one was served");
     assert_eq!(host.submissions(), 2, "a hook never costs a certificate");
 }
 
@@ -144,7 +146,7 @@ fn every_address_has_to_serve_it_and_each_that_does_not_is_named() {
     host.start();
     host.wait_state("www", "valid");
     let old = host.live_serial("www");
-    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    let mut renew = host.begin(&["renew", "www"]);
     servers[0].load_once_live(&host, &old);
     *servers[2].loaded.lock().unwrap() = None;
     let www = host.until("the others are seen", || {
@@ -158,6 +160,7 @@ fn every_address_has_to_serve_it_and_each_that_does_not_is_named() {
     assert!(found.contains(&format!("{third} shows no certificate")) && !found.contains(&first), "{found}");
     servers.iter().for_each(Server::load);
     host.wait_state("www", "valid");
+    assert_eq!(renew.wait().unwrap().code(), Some(0), "it waited until each served it");
 }
 
 /// What each protocol says before TLS; a client that says something else gets none.

@@ -25,6 +25,10 @@ impl Site {
         (0..4).for_each(|number| host.entry(&format!("site-{number}"), ""));
         let process = Process::start(&host, &clock.environment());
         host.until("all are valid", || (in_state(&host.status(), "valid") == 5).then_some(()));
+        // Last of all, so that nothing is asked for behind the test's back.
+        host.until("the end of the key is asked for", || {
+            (host.simulator.count("GET", "/account/api/v1/user/me") == 1).then_some(())
+        });
         Some(Self { host, clock, process })
     }
 

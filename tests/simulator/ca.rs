@@ -119,22 +119,35 @@ impl TlsAuthority {
     /// A certificate for `localhost` and the loopback addresses, and its key (PKCS#8).
     pub fn server(&self) -> (Vec<u8>, Vec<u8>) {
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let (certificate, key) = self.sign(&names, ExtendedKeyUsagePurpose::ServerAuth);
+        let (certificate, key) = self.sign(&names, ExtendedKeyUsagePurpose::ServerAuth, None);
         (certificate.der().to_vec(), key.serialize_der())
     }
 
     /// A certificate for a client with its key, as one PEM text.
     pub fn client(&self) -> String {
-        let (certificate, key) = self.sign(&[], ExtendedKeyUsagePurpose::ClientAuth);
+        self.client_until(None)
+    }
+
+    /// The same, with this end (year, month, day).
+    pub fn client_until(&self, not_after: Option<(i32, u8, u8)>) -> String {
+        let (certificate, key) = self.sign(&[], ExtendedKeyUsagePurpose::ClientAuth, not_after);
         format!("{}{}", certificate.pem(), key.serialize_pem())
     }
 
-    fn sign(&self, names: &[String], usage: ExtendedKeyUsagePurpose) -> (rcgen::Certificate, KeyPair) {
+    fn sign(
+        &self,
+        names: &[String],
+        usage: ExtendedKeyUsagePurpose,
+        not_after: Option<(i32, u8, u8)>,
+    ) -> (rcgen::Certificate, KeyPair) {
         let key = key_pair(false);
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, "Simulated Trust Lifecycle Manager");
         params.use_authority_key_identifier_extension = true;
         params.extended_key_usages = vec![usage];
+        if let Some((year, month, day)) = not_after {
+            params.not_after = date_time_ymd(year, month, day);
+        }
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 }

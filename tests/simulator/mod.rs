@@ -164,10 +164,22 @@ impl Simulator {
         key.secret
     }
 
+    /// The same certificate with this end (year, month, day).
+    pub fn client_identity_until(&self, not_after: (i32, u8, u8)) -> String {
+        TlsAuthority::shared().client_until(Some(not_after))
+    }
+
     /// Refuses this API key from now on.
     pub fn revoke_key(&self, secret: &str) {
         self.change(|state| {
             state.keys.iter_mut().filter(|key| key.secret == secret).for_each(|key| key.revoked = true);
+        });
+    }
+
+    /// Lets this API key end at this instant (seconds since 1970), or never.
+    pub fn end_key(&self, secret: &str, not_after: Option<i64>) {
+        self.change(|state| {
+            state.keys.iter_mut().filter(|key| key.secret == secret).for_each(|key| key.not_after = not_after);
         });
     }
 

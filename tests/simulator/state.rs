@@ -46,13 +46,22 @@ pub struct ApiKey {
     pub id: String,
     pub secret: String,
     pub revoked: bool,
+    /// The end of its service user, in seconds since 1970.
+    pub not_after: Option<i64>,
 }
 
 impl ApiKey {
     pub fn random() -> Self {
         let secret = certificate::hex_lower(&certificate::random::<45>());
         let secret = format!("{}_{}", &secret[..26], &secret[26..]);
-        Self { id: certificate::uuid(), secret, revoked: false }
+        Self { id: certificate::uuid(), secret, revoked: false, not_after: None }
+    }
+}
+
+impl ApiKey {
+    /// Whether it is taken now.
+    pub fn is_valid(&self) -> bool {
+        !self.revoked && self.not_after.is_none_or(|end| clock::now() < end)
     }
 }
 

@@ -12,6 +12,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod check;
 mod faults;
 mod hooks;
 mod host;

@@ -211,7 +211,7 @@ fn dispatch(state: &mut State, endpoint: Endpoint, call: &Call<'_>) -> Result<Re
         Endpoint::Renew => renew::renew(state, call),
         Endpoint::Revoke => revoke::revoke_or_resume(state, call),
         Endpoint::Search => search::search(state, call),
-        Endpoint::User => call.knows_query(&[]).map(|()| account::me(state)),
+        Endpoint::User => call.knows_query(&[]).map(|()| account::me(state, call.key)),
         Endpoint::Version => Ok(account::version()),
         Endpoint::Hello => Ok(account::hello(state)),
         Endpoint::Unknown => Ok(unknown_path(state.variants.unknown_path)),
@@ -239,7 +239,7 @@ fn authenticate(state: &mut State, incoming: &Incoming<'_>) -> Result<Option<usi
         return if incoming.has_client_certificate && is_alone { Ok(None) } else { Err(refused()) };
     }
     let secret = incoming.headers.get("x-api-key").and_then(|value| value.to_str().ok()).ok_or_else(refused)?;
-    let index = state.keys.iter().position(|key| key.secret == secret && !key.revoked).ok_or_else(refused)?;
+    let index = state.keys.iter().position(|key| key.secret == secret && key.is_valid()).ok_or_else(refused)?;
     within_rate(state, secret)?;
     Ok(Some(index))
 }

@@ -1,0 +1,116 @@
+//! The account at TLM, for commands that ask it by themselves: with the credentials that the service has, in single
+//! requests, and changing nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::api::credentials::CredentialFiles;
+use crate::api::{Client, Observer, Page, Tlm};
+use crate::config::Main;
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::ProfileRef;
+use crate::core::profile::Profile;
+use crate::core::time::Timestamp;
+use crate::daemon::setup;
+
+/// A client, and the dates of the answers that it got.
+pub(super) struct Account {
+    pub(super) client: Client,
+    dates: Arc<Mutex<Vec<Timestamp>>>,
+}
+
+impl Account {
+    /// Reads the credentials as the service may: root reads the key that systemd hands to the service as a credential.
+    ///
+    /// # Errors
+    ///
+    /// When a credential or a root is missing or refused.
+    pub(super) fn open(main: &Main) -> Result<Self, Failure> {
+        let dates = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&dates);
+        let observer: Observer = Arc::new(move |call| {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).extend(call.date);
+        });
+        let service = setup::service_user(main);
+        let own = CredentialFiles::of_this_process();
+        let files = if own.user == 0 { CredentialFiles { user: service.uid, group: service.gid, ..own } } else { own };
+        let client = setup::client_with(&main.api, &files, Some(observer)).map_err(|failure| hinted(failure, main))?;
+        Ok(Self { client, dates })
+    }
+
+    /// The date of the last answer.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        self.dates.lock().unwrap_or_else(PoisonError::into_inner).last().copied()
+    }
+
+    /// Every profile that the credential may see.
+    ///
+    /// # Errors
+    ///
+    /// When a page cannot be read.
+    pub(super) async fn profiles(&self) -> Result<Vec<Profile>, Failure> {
+        let mut page = Page::FIRST;
+        let mut all: Vec<Profile> = Vec::new();
+        loop {
+            let found = self.client.profiles(page).await?;
+            let is_last = found.len() < page.limit as usize;
+            let known = all.len();
+            for profile in found {
+                if !all.iter().any(|other| other.id == profile.id) {
+                    all.push(profile);
+                }
+            }
+            // A server that repeats itself has no more to say.
+            if is_last || all.len() == known {
+                return Ok(all);
+            }
+            page = page.next();
+        }
+    }
+
+    /// One profile, by its id or its exact name.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or there is none or several of the name.
+    pub(super) async fn profile(&self, reference: &ProfileRef) -> Result<Profile, Failure> {
+        let name = match reference {
+            ProfileRef::Id(id) => return self.client.profile(id).await,
+            ProfileRef::Name(name) => name,
+        };
+        let mut named: Vec<Profile> = self.profiles().await?;
+        named.retain(|profile| profile.name == *name);
+        match named.len() {
+            0 => Err(Failure::new(
+                FailureClass::ProfileNotFound,
+                format!("no profile that the API key may see is named {name:?}; `renewd profiles` lists them"),
+            )),
+            1 => Ok(named.remove(0)),
+            count => {
+                let ids: Vec<String> = named.iter().map(|profile| profile.id.to_string()).collect();
+                let message = format!("{count} profiles are named {name:?}: name one by its id ({})", ids.join(", "));
+                Err(Failure::new(FailureClass::ProfileNotFound, message))
+            }
+        }
+    }
+}
+
+/// What to do where only root can read the key.
+fn hinted(failure: Failure, main: &Main) -> Failure {
+    let is_root = rustix::process::geteuid().is_root();
+    let is_default = main.api.api_key_files.is_empty() && main.api.client_identity_file.is_none();
+    if is_root || !is_default {
+        return failure;
+    }
+    Failure { message: format!("{}; run this as root, who may read it", failure.message).as_str().into(), ..failure }
+}
+
+/// Where a command asks.
+///
+/// # Errors
+///
+/// When the system gives no runtime.
+pub(super) fn runtime() -> Result<Runtime, String> {
+    Builder::new_current_thread().enable_all().build().map_err(|error| format!("cannot start: {error}"))
+}

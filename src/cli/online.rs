@@ -1,0 +1,243 @@
+//! `renewd check --online`: what only TLM, the running daemon and the host can tell. Changes nothing that it does not take
+//! back.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::{Me, Tlm};
+use crate::config::{Inventory, Main};
+use crate::core::clock::{ClockCheck, ClockState};
+use crate::core::credential::{CredentialEnd, Nearness, REMEDY};
+use crate::core::entry::Entry;
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::ProfileRef;
+use crate::core::profile::Profile;
+use crate::core::reason::Reason;
+use crate::core::request::{compose, renewal_misfits, unusable};
+use crate::core::time::{Span, Timestamp};
+use crate::daemon::clock::{Clock, SystemClock};
+use crate::daemon::control::{Inspected, Request};
+use crate::daemon::inspect::{self, Finding, Subject};
+use crate::daemon::setup;
+use crate::store::layout::Layout;
+use crate::store::real_disk::RealDisk;
+
+use super::account::Account;
+use super::{check, control};
+
+/// Everything, in the order in which a renewal needs it.
+pub(super) async fn findings(main: &Main, inventory: &Inventory, account: Result<Account, Failure>) -> Vec<Finding> {
+    let mut findings = match account {
+        Ok(account) => of_account(main, inventory, &account).await,
+        Err(failure) => vec![Finding::failure("key", main.file.display(), &failure)],
+    };
+    findings.extend(of_host(main, inventory).await);
+    findings
+}
+
+async fn of_account(main: &Main, inventory: &Inventory, account: &Account) -> Vec<Finding> {
+    let url = &main.api.url;
+    let now = SystemClock::default().now();
+    let mut findings = match account.client.version().await {
+        Ok(version) => vec![Finding::ok("api", url, format!("answers, version {version}"))],
+        // Whatever else is asked would fail in the same way. A client certificate that has ended tells why.
+        Err(failure) => {
+            let credentials = account.client.credentials();
+            let ends = credentials.iter().filter_map(|credential| end(credential, now));
+            return std::iter::once(Finding::failure("api", url, &failure)).chain(ends).collect();
+        }
+    };
+    findings.push(clock(account.date(), now));
+    let mut is_taken = false;
+    for credential in account.client.credentials() {
+        let answer = account.client.me_as(&credential.name).await;
+        is_taken |= !answer.as_ref().is_err_and(|failure| failure.class == FailureClass::ApiUnauthorised);
+        findings.extend(key(credential, answer, now));
+    }
+    if is_taken {
+        findings.extend(profiles(inventory, account).await);
+    }
+    findings
+}
+
+fn clock(date: Option<Timestamp>, now: Timestamp) -> Finding {
+    let mut check = ClockCheck::new(Timestamp::default(), now);
+    let subject = "this host";
+    let Some(date) = date else {
+        let remedy = "nothing; see that the host keeps its time by NTP";
+        return Finding::warning("clock", subject, "the API's answers carry no date to compare with", remedy);
+    };
+    check.compare(date, now);
+    if check.state() == ClockState::Wrong {
+        let message = Reason::ClockWrong { offset: check.offset_seconds() }.to_string();
+        return Finding::failed("clock", subject, message, "set the clock right (NTP), and see that it stays so");
+    }
+    Finding::ok("clock", subject, format!("{} from the API's", Span(now.distance(date))))
+}
+
+/// Whether TLM takes a credential, until when, and what it may do.
+fn key(credential: CredentialEnd, answer: Result<Me, Failure>, now: Timestamp) -> Vec<Finding> {
+    let name = credential.name.clone();
+    let me = match answer {
+        Ok(me) => me,
+        Err(failure) if failure.class == FailureClass::ApiForbidden => {
+            let message = format!("taken, but not allowed to ask about itself: {}", failure.message);
+            let remedy = "nothing, as long as the profiles can be read; its end and its roles are not known";
+            let unknown = Finding::warning("key", &name, message, remedy);
+            return vec![end(&credential, now).unwrap_or(unknown)];
+        }
+        Err(failure) => return vec![Finding::failure("key", &name, &failure)],
+    };
+    let credential = CredentialEnd { not_after: credential.not_after.or(me.not_after), ..credential };
+    let unknown = || Finding::ok("key", &name, "taken; TLM does not tell when it ends");
+    vec![end(&credential, now).unwrap_or_else(unknown), roles(&name, &me.roles)]
+}
+
+fn end(credential: &CredentialEnd, now: Timestamp) -> Option<Finding> {
+    let (name, at) = (&credential.name, credential.not_after?);
+    let remark = credential.remark(now).unwrap_or_default();
+    Some(match credential.nearness(now) {
+        Nearness::Far => Finding::ok("key", name, format!("ends at {at}, in {}", Span(at.since(now)))),
+        Nearness::Month | Nearness::Week => Finding::warning("key", name, remark, REMEDY),
+        Nearness::Day | Nearness::Ended => Finding::failed("key", name, remark, REMEDY),
+    })
+}
+
+fn roles(name: &str, roles: &[String]) -> Finding {
+    let told = roles.join(", ");
+    let may_issue = |role: &String| {
+        let role = role.to_ascii_lowercase();
+        role.contains("cert") && role.contains("manager")
+    };
+    if roles.is_empty() {
+        let remedy = format!("see in TLM that its user has the role {ROLE}");
+        return Finding::warning("roles", name, "TLM does not tell its roles", &remedy);
+    }
+    if roles.iter().any(may_issue) {
+        return Finding::ok("roles", name, told);
+    }
+    let remedy = format!("give its user the role {ROLE} in TLM");
+    Finding::failed("roles", name, format!("none of its roles issues certificates: {told}"), &remedy)
+}
+
+/// Each profile that an entry uses, and each entry against it.
+async fn profiles(inventory: &Inventory, account: &Account) -> Vec<Finding> {
+    let mut users: BTreeMap<&ProfileRef, Vec<&Entry>> = BTreeMap::new();
+    for entry in &inventory.entries {
+        users.entry(&entry.profile).or_default().push(entry);
+    }
+    let mut findings = Vec::new();
+    for (reference, entries) in users {
+        match account.profile(reference).await {
+            Err(failure) => findings.push(Finding::failure("profile", reference, &failure)),
+            Ok(profile) => {
+                findings.push(usable(&profile));
+                if unusable(&profile).is_none() {
+                    findings.extend(entries.iter().flat_map(|entry| fit(entry, &profile)));
+                }
+            }
+        }
+    }
+    findings
+}
+
+fn usable(profile: &Profile) -> Finding {
+    let name = format!("{:?}", profile.name);
+    if let Some(why) = unusable(profile) {
+        let failure = Failure::new(FailureClass::ProfileUnusable, why);
+        return Finding::failure("profile", name, &failure);
+    }
+    let Profile { status, enrollment_method, authentication_method, .. } = profile;
+    let window = profile.renewal_window().map_or_else(|| "not told".to_owned(), |window| Span(window).to_string());
+    let duplicates = if profile.allows_duplicates { "allowed" } else { "not allowed" };
+    Finding::ok(
+        "profile",
+        name,
+        format!(
+            "{status}, {enrollment_method}, {authentication_method}; renewal window {window}, duplicates {duplicates}"
+        ),
+    )
+}
+
+fn fit(entry: &Entry, profile: &Profile) -> Vec<Finding> {
+    let mut findings = vec![match compose(entry, profile) {
+        Ok(wish) => Finding::ok(
+            "entry",
+            &entry.name,
+            format!("fits profile {:?}: {}, every mandatory attribute, seat {}", profile.name, wish.key, entry.seat),
+        ),
+        Err(failure) => Finding::failure("entry", &entry.name, &failure),
+    }];
+    let misfits = renewal_misfits(entry, profile).into_iter();
+    findings
+        .extend(misfits.map(|(why, remedy)| {
+            Finding::failed("renewal", &entry.name, why, &format!("{remedy} ({})", entry.source))
+        }));
+    findings
+}
+
+/// Asked of the daemon, which alone knows its sandbox; what it does not have in force yet, and everything where none
+/// runs, is tried here as the service's user.
+async fn of_host(main: &Main, inventory: &Inventory) -> Vec<Finding> {
+    let path = control::path(main);
+    let asked = ask(&path).await;
+    let Ok(Inspected { certificates, mut findings }) = asked else { return alone(main, inventory.clone()).await };
+    let mut rest = inventory.clone();
+    rest.entries.retain(|entry| !certificates.contains(&entry.name));
+    let names: Vec<&str> = rest.entries.iter().map(|entry| entry.name.as_str()).collect();
+    if !names.is_empty() {
+        findings.push(Finding::warning(
+            "host",
+            "the daemon",
+            format!(
+                "did not look at {}: not in force yet, or being worked on; tried without its sandbox",
+                names.join(", ")
+            ),
+            "try again in a minute",
+        ));
+        findings.extend(alone(main, rest).await);
+    }
+    findings
+}
+
+async fn ask(path: &Path) -> Result<Inspected, String> {
+    let path = path.to_owned();
+    let asked = tokio::task::spawn_blocking(move || control::ask_within(&path, &Request::Inspect, PATIENCE)).await;
+    let line = asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    serde_json::from_str(&line).map_err(|error| error.to_string())
+}
+
+async fn alone(main: &Main, inventory: Inventory) -> Vec<Finding> {
+    let layout = Layout::new(&main.state_dir);
+    let ground = setup::ground(main);
+    let state = main.state_dir.display();
+    let service = setup::service_user(main).uid;
+    let why = if !main.state_dir.exists() {
+        Some((
+            format!("{state} is not there: that its folders can be written to was not tried"),
+            "start renewd once, which makes it",
+        ))
+    } else if service != ground.uid {
+        Some((
+            format!("that folders can be written to was not tried: this user is not user {service}, who owns {state}"),
+            "run this as root",
+        ))
+    } else {
+        None
+    };
+    let with_files = why.is_none();
+    let mut findings: Vec<Finding> =
+        why.into_iter().map(|(why, remedy)| Finding::warning("target", "all", why, remedy)).collect();
+    if !with_files {
+        findings.extend(check::places(main, &inventory));
+    }
+    findings
+        .extend(inspect::inspect(Subject { disk: Arc::new(RealDisk), layout, ground, inventory, with_files }).await);
+    findings
+}
+
+const ROLE: &str = "\"User and certificate manager\" (EM_EPKI_USER_&_CERT_MANAGER)";
+/// Folders are written to and synced, one certificate after the other.
+const PATIENCE: Duration = Duration::from_secs(60);

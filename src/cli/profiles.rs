@@ -1,0 +1,196 @@
+//! `renewd profiles`: the account's profiles as the API key sees them, and an inventory entry for one.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::core::failure::Failure;
+use crate::core::name::ProfileRef;
+use crate::core::profile::{Origin, Profile, ProfileAttribute};
+use crate::core::request::unusable;
+use crate::core::subject::SubjectAttribute;
+use crate::core::text::Text;
+use crate::core::time::Span;
+use crate::daemon::setup;
+
+use super::account::{self, Account};
+use super::{exit, output, user};
+
+/// What `profiles --json` says of one.
+#[derive(Debug, Serialize)]
+struct Listed {
+    id: Text,
+    name: Text,
+    status: Text,
+    enrollment_method: Text,
+    authentication_method: Text,
+    renewal_window_days: Option<u32>,
+    allows_duplicates: bool,
+    keys: Vec<&'static str>,
+    /// The request keys of what a request has to bring.
+    mandatory: Vec<Text>,
+    /// Whether renewd can use it.
+    usable: bool,
+    /// Why not.
+    unusable_because: Option<Text>,
+}
+
+/// Lists them, or prints an entry for one, named by its id or its exact name.
+pub(super) fn run(config: &Path, json: bool, entry: Option<&str>) -> ExitCode {
+    let asked = account(config).and_then(|account| {
+        let runtime = account::runtime()?;
+        match entry {
+            None => {
+                let profiles = runtime.block_on(account.profiles()).map_err(told)?;
+                list(&profiles, json);
+            }
+            Some(named) => {
+                let profile = runtime.block_on(account.profile(&ProfileRef::new(named))).map_err(told)?;
+                if let Some(why) = unusable(&profile) {
+                    return Err(format!("profile {:?} cannot be used: {why}", Text::new(&profile.name).as_str()));
+                }
+                let entry = self::entry(&profile);
+                if json { output::print_json(&serde_json::json!({ "entry": entry })) } else { output::print(&entry) }
+            }
+        }
+        Ok(())
+    });
+    match asked {
+        Ok(()) => exit::OK.into(),
+        Err(why) => {
+            output::complain(&why);
+            exit::UNWELL.into()
+        }
+    }
+}
+
+fn told(failure: Failure) -> String {
+    format!("{failure}; what to do: {}; `renewd explain {}`", failure.class.remedy(), failure.class)
+}
+
+fn account(config: &Path) -> Result<Account, String> {
+    user::may_read(config)?;
+    let main = crate::config::load_main(config).map_err(|problems| setup::shown(&problems))?;
+    Account::open(&main).map_err(|failure| failure.to_string())
+}
+
+fn list(profiles: &[Profile], json: bool) {
+    if json {
+        output::print_json(&profiles.iter().map(listed).collect::<Vec<_>>());
+        return;
+    }
+    if profiles.is_empty() {
+        output::print("the API key sees no profile: give its user one in TLM");
+        return;
+    }
+    let rows = profiles.iter().map(|profile| {
+        let Listed { id, name, status, enrollment_method, authentication_method, keys, .. } = listed(profile);
+        let window = profile.renewal_window().map_or_else(|| "-".to_owned(), |window| Span(window).to_string());
+        let keys = if keys.is_empty() { "-".to_owned() } else { keys.join(" ") };
+        let texts = [id, name, status, enrollment_method, authentication_method].map(|text| text.to_string());
+        let duplicates = if profile.allows_duplicates { "yes" } else { "no" };
+        texts.into_iter().chain([window, duplicates.to_owned(), keys]).collect()
+    });
+    let head = ["ID", "NAME", "STATUS", "ENROLLMENT", "AUTHENTICATION", "WINDOW", "DUPLICATES", "KEYS"];
+    output::print(&output::table(&head, rows));
+    for profile in profiles {
+        if let Some(why) = unusable(profile) {
+            output::complain(&format!("{} cannot be used by renewd: {}", Text::new(&profile.name), Text::new(&why)));
+        }
+    }
+}
+
+fn listed(profile: &Profile) -> Listed {
+    let because = unusable(profile);
+    Listed {
+        id: Text::new(&profile.id.0),
+        name: Text::new(&profile.name),
+        status: Text::new(&profile.status),
+        enrollment_method: Text::new(&profile.enrollment_method),
+        authentication_method: Text::new(&profile.authentication_method),
+        renewal_window_days: profile.renewal_window_days,
+        allows_duplicates: profile.allows_duplicates,
+        keys: profile.keys.iter().map(|key| key.as_str()).collect(),
+        mandatory: profile.subject.iter().chain(&profile.san).filter(|one| is_asked(one)).map(key).collect(),
+        usable: because.is_none(),
+        unusable_because: because.as_deref().map(Text::new),
+    }
+}
+
+fn key(attribute: &ProfileAttribute) -> Text {
+    Text::new(&attribute.key)
+}
+
+fn is_asked(attribute: &ProfileAttribute) -> bool {
+    attribute.mandatory && attribute.origin == Origin::Request
+}
+
+/// An entry that fits the profile as soon as its placeholders are replaced.
+fn entry(profile: &Profile) -> String {
+    let mut lines = vec![
+        format!("# For profile {:?}. Replace what is in capitals, and example.com.", Text::new(&profile.name).as_str()),
+        "[[certificate]]".to_owned(),
+        "name = \"www\"".to_owned(),
+        format!("profile = {}", quoted(&profile.id.0)),
+    ];
+    if profile.subject.is_empty() || profile.subject.iter().any(|attribute| attribute.key == "common_name") {
+        lines.push("common_name = \"www.example.com\"".to_owned());
+    }
+    let mut unknown = Vec::new();
+    for attribute in profile.san.iter().filter(|attribute| is_asked(attribute) || attribute.key == "dns_names") {
+        match san(attribute) {
+            Some(line) => lines.push(line),
+            None => unknown.push(key(attribute)),
+        }
+    }
+    let mut subject = Vec::new();
+    for attribute in profile.subject.iter().filter(|attribute| is_asked(attribute)) {
+        match SubjectAttribute::of_key(&attribute.key) {
+            Some(SubjectAttribute::CommonName) => {}
+            Some(known) => subject.push(placeholder(known)),
+            None => unknown.push(key(attribute)),
+        }
+    }
+    if !subject.is_empty() {
+        lines.push(format!("subject = {{ {} }}", subject.join(", ")));
+    }
+    if !profile.keys.is_empty() {
+        let keys: Vec<&str> = profile.keys.iter().map(|key| key.as_str()).collect();
+        lines.push(format!("# key = \"{}\"    # the profile takes {}", profile.default_key(), keys.join(", ")));
+    }
+    lines.extend(unknown.iter().map(|key| format!("# The profile requires {key} as well, which renewd cannot send.")));
+    lines.push("# hooks = [\"nginx\"]    # what to run after an install".to_owned());
+    lines.push("# probe = \"127.0.0.1:443\"    # where to see that it is served".to_owned());
+    lines.join("\n")
+}
+
+fn san(attribute: &ProfileAttribute) -> Option<String> {
+    Some(match (attribute.key.as_str(), attribute.multiple) {
+        ("dns_names", true) => "dns_names = [\"www.example.com\", \"example.com\"]".to_owned(),
+        ("dns_names", false) => "dns_names = [\"www.example.com\"]".to_owned(),
+        ("ip_addresses", _) => "ip_addresses = [\"192.0.2.1\"]".to_owned(),
+        ("emails", _) => "emails = [\"admin@example.com\"]".to_owned(),
+        ("uris", _) => "uris = [\"https://www.example.com/\"]".to_owned(),
+        _ => return None,
+    })
+}
+
+fn placeholder(attribute: SubjectAttribute) -> String {
+    let value = if attribute == SubjectAttribute::Country {
+        "XX".to_owned()
+    } else if attribute == SubjectAttribute::Email {
+        "admin@example.com".to_owned()
+    } else {
+        let word = attribute.key().to_ascii_uppercase().replace('_', " ");
+        let word: String = word.chars().take(attribute.max_length().unwrap_or(usize::MAX)).collect();
+        word.trim_end().to_owned()
+    };
+    let value = quoted(&value);
+    if attribute.is_list() { format!("{attribute} = [{value}]") } else { format!("{attribute} = {value}") }
+}
+
+/// A basic string of TOML.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

@@ -1,0 +1,118 @@
+//! The codes of what is no failure: problems of the whole, and what a certificate waits for. With the failure classes they
+//! are all the codes that status and log name, each with a page that `renewd explain` prints.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal;)*) => {
+        /// A code that is no failure class.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The stable word.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// An installed certificate is past its end.
+    CertificateExpired = "certificate-expired";
+    /// The work for a certificate fails.
+    CertificateFailing = "certificate-failing";
+    /// A certificate is not asked for any more.
+    CertificateRejected = "certificate-rejected";
+    /// An older generation is live by the operator's word.
+    CertificateHeld = "certificate-held";
+    /// Something was issued that the entry has to accept.
+    CertificateStaged = "certificate-staged";
+    /// A hook is owed for over an hour.
+    HookOverdue = "hook-overdue";
+    /// A hook failed.
+    HookFailing = "hook-failing";
+    /// A probe has seen nothing for over an hour.
+    ProbeOverdue = "probe-overdue";
+    /// Clients are shown another certificate.
+    NotServed = "not-served";
+    /// Half of the renewal window is over.
+    RenewalOverdue = "renewal-overdue";
+    /// Nothing is installed, and TLM takes over a day.
+    FirstIssuanceOverdue = "first-issuance-overdue";
+    /// `renewd.toml` is refused.
+    ConfigRefused = "config-refused";
+    /// A drop-in file is refused.
+    InventoryFileRefused = "inventory-file-refused";
+    /// The host's clock is wrong.
+    ClockWrong = "clock-wrong";
+    /// The control socket cannot be opened.
+    ControlSocketFailed = "control-socket-failed";
+    /// The metrics cannot be listened for.
+    MetricsListenerFailed = "metrics-listener-failed";
+    /// The metrics cannot be written.
+    MetricsTextfileFailed = "metrics-textfile-failed";
+    /// The credentials could not be read at a reload.
+    CredentialsUnreadable = "credentials-unreadable";
+    /// The credential in use is an old copy.
+    CredentialOutdated = "credential-outdated";
+    /// A credential ends soon.
+    CredentialExpiring = "credential-expiring";
+    /// A credential is past its end.
+    CredentialExpired = "credential-expired";
+    /// The renewal time has not come.
+    NotDue = "not-due";
+    /// A hook has to run.
+    HookOwed = "hook-owed";
+    /// The probe looks.
+    Probing = "probing";
+    /// The deploy window is closed.
+    ClosedWindow = "closed-window";
+    /// The generation before is live again.
+    RolledBack = "rolled-back";
+    /// Files are put back.
+    Drifted = "drifted";
+    /// To be replaced now.
+    Due = "due";
+    /// Waiting for a place.
+    Queued = "queued";
+    /// Waiting for the API as a whole.
+    ApiDown = "api-down";
+    /// The profile is being read.
+    ReadingProfile = "reading-profile";
+    /// The submissions of a day are spent.
+    BudgetSpent = "budget-spent";
+    /// The journal is of a newer version.
+    JournalTooNew = "journal-too-new";
+    /// TLM issues later.
+    Pending = "pending";
+    /// The answer to a request is not known.
+    AnswerLost = "answer-lost";
+    /// Being installed.
+    Installing = "installing";
+    /// Valid only later.
+    NotYetValid = "not-yet-valid";
+    /// The entry changed under way.
+    RequestAbandoned = "request-abandoned";
+    /// The key of an abandoned request is removed.
+    KeyForgotten = "key-forgotten";
+    /// What is live is put on record.
+    Unrecorded = "unrecorded";
+    /// What is installed cannot be read.
+    Unreadable = "unreadable";
+    /// The state at TLM is looked at.
+    CheckingStatus = "checking-status";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
