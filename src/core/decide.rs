@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::backoff;
 use super::entry::{Entry, RequestMethod};
-use super::event::Method;
+use super::event::{Event, Method};
 use super::failure::{Failure, FailureClass, RetryHint, Scope};
 use super::key::KeyType;
 use super::name::{Attempt, Generation, HookName, ProfileRef, RequestId, SerialNumber};
@@ -92,13 +92,20 @@ pub enum Action {
     /// Make the generation before this one live again.
     RollBack(Generation),
     /// Make a generation live again that was rolled back.
-    Forward(Generation),
+    Forward {
+        /// The generation.
+        generation: Generation,
+        /// Whether it stays, whatever its hooks say.
+        stays: bool,
+    },
     /// Ask TLM for the state of the installed certificate.
     CheckStatus(SerialNumber),
     /// Give the request in flight up.
     Abandon(Attempt),
     /// Remove the key of an abandoned request.
     ForgetKey(Attempt),
+    /// Write down that another generation is live than the journal has.
+    Recognise(Box<Event>),
 }
 
 impl Action {
@@ -117,10 +124,11 @@ impl Action {
             Self::RepeatHooks(_) => "repeat-hooks",
             Self::Probe => "probe",
             Self::RollBack(_) => "roll-back",
-            Self::Forward(_) => "forward",
+            Self::Forward { .. } => "forward",
             Self::CheckStatus(_) => "check-status",
             Self::Abandon(_) => "abandon",
             Self::ForgetKey(_) => "forget-key",
+            Self::Recognise(_) => "recognise",
         }
     }
 
@@ -137,7 +145,8 @@ impl Action {
             | Self::RepeatHooks(_)
             | Self::Probe
             | Self::RollBack(_)
-            | Self::Forward(_)
+            | Self::Forward { .. }
+            | Self::Recognise(_)
             | Self::RunHook(_) => false,
         }
     }
@@ -200,12 +209,12 @@ impl<'a> World<'a> {
         if let Observed::Unreadable(what) = self.observed {
             return self.wait(Reason::Unreadable(what.clone()), self.now + RECHECK);
         }
-        let main = match (self.disk_trouble(), &self.record.request) {
+        let main = match (self.disk_trouble().or_else(|| self.unrecorded()), &self.record.request) {
             (Some(choice), _) => choice,
             (None, Some(request)) => self.go_on(request, schedule),
             (None, None) => self.renewed_elsewhere().unwrap_or_else(|| self.renew_or_keep(schedule)),
         };
-        if main.0 == Action::Wait { self.upkeep(main) } else { main }
+        self.not_yet_served(if main.0 == Action::Wait { self.upkeep(main) } else { main })
     }
 
     /// What somebody else put in place of the installed set, and ends later, is judged before anything is asked for:

@@ -229,6 +229,9 @@ pub enum Event {
         generation: Generation,
         /// The hooks that are owed for it.
         hooks: Vec<HookName>,
+        /// Whether it stays, whatever its hooks say: the older one is about to end.
+        #[serde(default)]
+        stays: bool,
     },
     /// The operator asked for a replacement.
     RenewalAsked {

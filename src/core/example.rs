@@ -79,7 +79,7 @@ pub(super) fn profile() -> Profile {
 /// A certificate that lives so long from [`START`] on, its renewal time at the very start of the window.
 pub(super) fn installed(lifetime: Duration) -> Installed {
     Installed {
-        generation: Generation(1),
+        generation: Generation(0),
         attempt: None,
         serial_number: SerialNumber("0A".to_owned()),
         fingerprint: Digest([0; 32]),

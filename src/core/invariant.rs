@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::decide::{Action, Decision, World};
 use super::name::Attempt;
-use super::reason::Reason;
+use super::reason::{Reason, State};
 use super::record::BUDGET_SPAN;
 use super::schedule;
+use super::served::Served;
 use super::time::Timestamp;
 
 /// A promise that a decision breaks.
@@ -33,6 +34,7 @@ pub fn breaches(world: &World<'_>, decision: &Decision) -> Vec<Breach> {
         one_request(world, &decision.action).map(|what| (3, what)),
         within_budget(world, &decision.action).map(|what| (4, what)),
         due_for_its_own_sake(decision).map(|what| (6, what)),
+        valid_means_served(world, decision).map(|what| (7, what)),
         wait_that_ends(decision, world.now).map(|what| (9, what)),
         trusted_clock(world, &decision.action).map(|what| (12, what)),
         wait_within_its_rule(decision, world.now).map(|what| (12, what)),
@@ -67,8 +69,9 @@ const fn attempt_of(action: &Action) -> Option<Attempt> {
         | Action::RepeatHooks(_)
         | Action::Probe
         | Action::RollBack(_)
-        | Action::Forward(_)
+        | Action::Forward { .. }
         | Action::CheckStatus(_)
+        | Action::Recognise(_)
         | Action::ForgetKey(_) => None,
     }
 }
@@ -98,6 +101,15 @@ fn budget_limit(world: &World<'_>) -> usize {
 fn due_for_its_own_sake(decision: &Decision) -> Option<String> {
     let submits = matches!(decision.action, Action::Submit(_));
     (submits && !matches!(decision.reason, Reason::Due(_))).then(|| format!("submits because {}", decision.reason))
+}
+
+/// What has a probe is valid once the probe saw it.
+fn valid_means_served(world: &World<'_>, decision: &Decision) -> Option<String> {
+    let installed = world.observed.installed().filter(|_| !world.entry.probes.is_empty())?;
+    let seen = world.record.probe.as_ref().filter(|seen| seen.fingerprint == installed.fingerprint);
+    let is_served = seen.is_some_and(|seen| seen.served == Served::Yes);
+    let is_valid = decision.reason.state() == State::Valid;
+    (is_valid && !is_served).then(|| format!("called valid, and not seen served: {}", decision.reason))
 }
 
 /// A wait ends in the future.
@@ -136,6 +148,7 @@ fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
         | Reason::TooEarly { .. }
         | Reason::JournalTooNew
         | Reason::Installing
+        | Reason::Unrecorded(_)
         | Reason::Held { .. }
         | Reason::Abandoning
         | Reason::Forgetting

@@ -209,7 +209,7 @@ enum Phase {
     Repaired,
     Probed,
     Back(Generation),
-    Forward(Generation),
+    Forward { generation: Generation, stays: bool },
     Forgotten { record: bool },
     Over,
 }
@@ -234,7 +234,10 @@ impl Protocol {
             Action::Repair => (Attempt(0), Phase::Repaired, Effect::Repair),
             Action::Probe => (Attempt(0), Phase::Probed, Effect::Probe),
             Action::RollBack(from) => (Attempt(0), Phase::Back(*from), Effect::RollBack(*from)),
-            Action::Forward(generation) => (Attempt(0), Phase::Forward(*generation), Effect::Switch(*generation)),
+            Action::Forward { generation, stays } => {
+                let phase = Phase::Forward { generation: *generation, stays: *stays };
+                (Attempt(0), phase, Effect::Switch(*generation))
+            }
             Action::RepeatHooks(generation) => {
                 let event = Event::HooksAgain { generation: *generation };
                 (Attempt(0), Phase::Recorded { forget: false }, Effect::Record(event))
@@ -247,6 +250,9 @@ impl Protocol {
             }
             Action::ForgetKey(attempt) => {
                 (*attempt, Phase::Forgotten { record: true }, Effect::Forget { attempt: *attempt })
+            }
+            Action::Recognise(event) => {
+                (Attempt(0), Phase::Recorded { forget: false }, Effect::Record(Event::clone(event)))
             }
             Action::Wait | Action::ReadProfile(_) | Action::RunHook(_) => return None,
         };
@@ -262,9 +268,10 @@ impl Protocol {
             | Action::RepeatHooks(_)
             | Action::Probe
             | Action::RollBack(_)
-            | Action::Forward(_)
+            | Action::Forward { .. }
             | Action::CheckStatus(_)
             | Action::Abandon(_)
+            | Action::Recognise(_)
             | Action::ForgetKey(_) => (Method::New, None),
         };
         let (profile, profile_version) = profile;
@@ -312,8 +319,8 @@ impl Protocol {
             Phase::Repaired => self.repaired(outcome),
             Phase::Probed => self.probed(outcome),
             Phase::Back(from) => self.back(outcome, from),
-            Phase::Forward(generation) => {
-                self.finish(Event::Forward { generation, hooks: self.job.entry.hooks.clone() })
+            Phase::Forward { generation, stays } => {
+                self.finish(Event::Forward { generation, hooks: self.job.entry.hooks.clone(), stays })
             }
             Phase::Forgotten { record: true } => self.finish(Event::KeyForgotten { attempt: self.attempt }),
             Phase::Recorded { forget: false } | Phase::Forgotten { record: false } | Phase::Over => Next::End,

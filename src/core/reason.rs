@@ -244,6 +244,8 @@ pub enum Reason {
     },
     /// Issued, and being checked and installed.
     Installing,
+    /// Another generation is live than the journal has.
+    Unrecorded(Generation),
     /// Issued, and valid only later.
     NotYetValid(Timestamp),
     /// Issued, and lacking something that the entry can accept.
@@ -287,7 +289,9 @@ impl Reason {
             | Self::TooEarly { .. }
             | Self::Drifted(_)
             | Self::Forgetting => State::Valid,
-            Self::HookOwed { failure: None, .. } | Self::Probing | Self::NotServed { .. } => State::Deploying,
+            Self::HookOwed { failure: None, .. } | Self::Unrecorded(_) | Self::Probing | Self::NotServed { .. } => {
+                State::Deploying
+            }
             Self::HeldBack { .. } => State::Held,
             Self::Pending { .. } => State::Pending,
             Self::Held { .. } | Self::NotYetValid(_) | Self::ClosedWindow { .. } => State::Staged,
@@ -344,6 +348,7 @@ impl Reason {
             | Self::Pending { .. }
             | Self::AnswerLost { .. }
             | Self::Installing
+            | Self::Unrecorded(_)
             | Self::NotYetValid(_)
             | Self::Held { .. }
             | Self::Abandoning
@@ -428,6 +433,12 @@ impl fmt::Display for Reason {
                 write!(f, "the answer to the request of {since} was lost; looked up, or submitted again, at {next}")
             }
             Self::Installing => f.write_str("issued; checked and installed now"),
+            Self::Unrecorded(generation) => {
+                write!(
+                    f,
+                    "generation {generation} is live, and the journal has another; it goes on record, and its hooks run"
+                )
+            }
             Self::NotYetValid(until) => write!(f, "issued; installed when its validity starts at {until}"),
             Self::Held { why, until } => {
                 write!(f, "issued, but {why}; installed when the entry accepts that (key `usages`)")?;

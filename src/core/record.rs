@@ -194,6 +194,9 @@ pub struct RolledBack {
     pub tries: u32,
     /// Whether the newer one is live once more.
     pub forward: bool,
+    /// Whether it stays live, whatever its hooks say.
+    #[serde(default)]
+    pub stays: bool,
 }
 
 /// So often, over at least [`UNKNOWN_SPAN`], TLM has to claim not to know a pending request before it counts as lost.
@@ -295,14 +298,21 @@ impl Record {
             Event::RolledBack { from, to, by, hooks } => {
                 let tries =
                     self.rolled_back.as_ref().filter(|before| before.from == *from).map_or(0, |before| before.tries);
-                self.rolled_back =
-                    Some(RolledBack { from: *from, to: *to, at, by: *by, tries: tries + 1, forward: false });
+                self.rolled_back = Some(RolledBack {
+                    from: *from,
+                    to: *to,
+                    at,
+                    by: *by,
+                    tries: tries + 1,
+                    forward: false,
+                    stays: false,
+                });
                 self.owe(*to, hooks, at);
             }
             Event::RollbackRefused { from, .. } => self.rollback_refused = Some(*from),
-            Event::Forward { generation, hooks } => {
+            Event::Forward { generation, hooks, stays } => {
                 if let Some(rolled_back) = &mut self.rolled_back {
-                    rolled_back.forward = true;
+                    (rolled_back.forward, rolled_back.stays) = (true, *stays);
                 }
                 self.owe(*generation, hooks, at);
             }

@@ -89,7 +89,8 @@ impl<T: Tlm> Daemon<T> {
             | Action::RepeatHooks(_)
             | Action::Probe
             | Action::RollBack(_)
-            | Action::Forward(_)) => self.execute(name, action, false),
+            | Action::Forward { .. }
+            | Action::Recognise(_)) => self.execute(name, action, false),
         }
         self.log_change(name, &before);
     }
@@ -122,8 +123,11 @@ impl<T: Tlm> Daemon<T> {
             managed.decision.reason = Reason::ApiDown { why, until };
         }
         managed.decision.action = Action::Wait;
-        managed.decision.wake_at = until;
-        self.fleet.wake(name, until.max(self.context.clock.now() + SHORTEST_NAP));
+        // A trial that is on its way wakes everybody when it succeeds.
+        let now = self.context.clock.now();
+        managed.decision.wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
+        let wake_at = managed.decision.wake_at;
+        self.fleet.wake(name, wake_at);
     }
 
     /// Holds a certificate back whose turn came after the API as a whole went down.
@@ -310,4 +314,6 @@ fn log_event(entry: &event::Entry) {
     }
 }
 
+/// Longer than the API's time-out.
+const TRIAL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(6 * 3600);

@@ -437,7 +437,11 @@ fn is_worth_waiting(managed: &Managed, give_up: Timestamp, now: Timestamp) -> bo
     }
     let at_once = matches!(
         reason,
-        Reason::HookOwed { failure: None, .. } | Reason::Due(_) | Reason::Installing | Reason::ReadingProfile(_)
+        Reason::HookOwed { failure: None, .. }
+            | Reason::Due(_)
+            | Reason::Installing
+            | Reason::Unrecorded(_)
+            | Reason::ReadingProfile(_)
     );
     at_once || managed.decision.action != Action::Wait || managed.decision.wake_at <= now
 }
@@ -451,7 +455,8 @@ fn is_local(action: &Action) -> bool {
             | Action::Abandon(_)
             | Action::ForgetKey(_)
             | Action::RollBack(_)
-            | Action::Forward(_)
+            | Action::Forward { .. }
+            | Action::Recognise(_)
     )
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Bench {
     protocol: Protocol,
     profile: Option<Profile>,
     installed: Option<Installed>,
+    /// The certificate that TLM reported as revoked last.
+    revoked: Option<SerialNumber>,
     request: Option<Request>,
     had_place: bool,
     spki: Option<Digest>,
@@ -61,6 +63,7 @@ impl Bench {
             protocol,
             profile,
             installed: managed.observed.installed().cloned(),
+            revoked: managed.record.revoked().cloned(),
             spki: request.as_ref().map(|request| request.spki),
             request,
             had_place,
@@ -175,9 +178,18 @@ impl World {
                 Ok(Outcome::Key { spki: pending.spki, key: pending.key })
             }
             Effect::Record(event) => self.record(&name, event),
-            // No entry of the simulation has a probe or goes back by itself.
-            Effect::Probe | Effect::RollBack(_) | Effect::Switch(_) => {
-                Err(Failure::new(FailureClass::Internal, "the simulated host has no such thing"))
+            Effect::Probe => {
+                let Some(installed) = &bench.installed else { return Ok(Outcome::Done) };
+                let sights = self.look_at_servers(&bench.entry);
+                Ok(Outcome::Probed { fingerprint: installed.fingerprint, sights })
+            }
+            Effect::RollBack(from) => {
+                let entry = Arc::clone(&bench.entry);
+                self.roll_back(&entry, from, bench.revoked.as_ref()).map(Outcome::Switched)
+            }
+            Effect::Switch(generation) => {
+                let entry = Arc::clone(&bench.entry);
+                self.make_live(&entry, generation).map(|()| Outcome::Switched(generation))
             }
             Effect::Send(method) => self.send(bench, method),
             Effect::LookUp => self.look_up(bench),
@@ -212,11 +224,8 @@ impl World {
                 Ok(Outcome::Done)
             }
             Effect::Repair => {
-                self.disk.write()?;
-                if let Some(live) = self.disk.live.get_mut(&name) {
-                    live.drifted = false;
-                }
-                Ok(Outcome::Done)
+                let entry = Arc::clone(&bench.entry);
+                self.repair(&entry)
             }
             Effect::CheckStatus(serial) => {
                 let found = self.tlm.details(&serial);
@@ -354,6 +363,7 @@ impl World {
         };
         self.read_key(bench.name(), attempt)?;
         self.disk.write()?;
+        self.check_window(&bench.entry, attempt);
         let generation = self.disk.install(bench.name(), attempt, &set, &bench.entry);
         self.went_live(&bench.entry.clone(), generation);
         Ok(Outcome::Installed { generation, leaf: Box::new(set.leaf()) })

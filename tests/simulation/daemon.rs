@@ -25,7 +25,8 @@ use renewd::daemon::hooks::Hooks;
 use renewd::daemon::profiles::Profiles;
 
 use crate::bench::Bench;
-use crate::world::{HookMood, START, Task, World};
+use crate::host::HookMood;
+use crate::world::{START, Task, World};
 
 /// One life of the process.
 pub(crate) struct Daemon {
@@ -197,7 +198,8 @@ impl World {
             | Action::RepeatHooks(_)
             | Action::Probe
             | Action::RollBack(_)
-            | Action::Forward(_)) => self.execute(name, &action, false),
+            | Action::Forward { .. }
+            | Action::Recognise(_)) => self.execute(name, &action, false),
         }
         self.log_change(name, before);
     }
@@ -240,8 +242,9 @@ impl World {
             managed.decision.reason = Reason::ApiDown { why, until };
         }
         managed.decision.action = Action::Wait;
-        managed.decision.wake_at = until;
-        self.d().fleet.wake(name, until.max(now + SHORTEST_NAP));
+        managed.decision.wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
+        let wake_at = managed.decision.wake_at;
+        self.d().fleet.wake(name, wake_at);
     }
 
     fn admit(&mut self) {
@@ -420,11 +423,14 @@ impl World {
     pub(crate) fn hook_ends(&mut self, key: &HookKey, served: Vec<(CertName, HookName, Generation)>) {
         let mood = self.hook_moods.get(&key.name).copied().unwrap_or(HookMood::Fine);
         let why = match mood {
-            HookMood::Fine => None,
+            HookMood::Fine | HookMood::Lies => None,
             HookMood::Fails => Some("ended with 1"),
             HookMood::Hangs => Some("did not end within 60 s and was killed"),
         };
         let failure = why.map(|why| Failure::new(FailureClass::HookFailed, format!("hook {} {why}", key.name)));
+        if mood == HookMood::Fine {
+            self.servers_read(&key.name);
+        }
         self.d().hooks.ended(key);
         let at = self.wall();
         for (name, hook, generation) in served {
@@ -500,6 +506,7 @@ impl Daemon {
 
 const SECOND: Duration = Duration::from_secs(1);
 const SHORTEST_NAP: Duration = Duration::from_millis(20);
+const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_secs(6 * 3600);
 const STEP: Duration = Duration::from_secs(60);
 const HOOK_INTERVAL: Duration = Duration::from_secs(10);

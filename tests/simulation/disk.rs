@@ -35,6 +35,8 @@ pub(crate) struct Live {
     pub(crate) manifest: Option<(Asked, ProfileId)>,
     pub(crate) damaged: bool,
     pub(crate) drifted: bool,
+    /// What somebody put in its place.
+    pub(crate) foreign: Option<Arc<Certificate>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,8 @@ pub(crate) struct Disk {
     pub(crate) journal: Vec<event::Entry>,
     pub(crate) pending: BTreeMap<(CertName, Attempt), Pending>,
     pub(crate) live: BTreeMap<CertName, Live>,
+    /// The other generations that are kept, the oldest first.
+    pub(crate) others: BTreeMap<CertName, Vec<Live>>,
     /// The highest generation of each certificate.
     pub(crate) generations: BTreeMap<CertName, u64>,
     pub(crate) readings: BTreeMap<ProfileRef, Profile>,
@@ -101,9 +105,27 @@ impl Disk {
             manifest: Some((entry.asked(), set.profile.clone())),
             damaged: false,
             drifted: false,
+            foreign: None,
         };
-        self.live.insert(name.clone(), live);
+        let before = self.live.insert(name.clone(), live);
+        let others = self.others.entry(name.clone()).or_default();
+        others.extend(before);
+        others.sort_by_key(|live| live.generation);
+        others.drain(..others.len().saturating_sub(KEPT_BESIDE));
         generation
+    }
+
+    /// Makes a generation live that is kept; whether it is.
+    pub(crate) fn switch(&mut self, name: &CertName, generation: Generation) -> bool {
+        let Some(live) = self.live.get_mut(name) else { return false };
+        if live.generation == generation {
+            return true;
+        }
+        let others = self.others.entry(name.clone()).or_default();
+        let Some(other) = others.iter_mut().find(|other| other.generation == generation) else { return false };
+        std::mem::swap(live, other);
+        others.sort_by_key(|live| live.generation);
+        true
     }
 
     pub(crate) fn observe(&self, entry: &Entry) -> Observed {
@@ -115,7 +137,9 @@ impl Disk {
             return Observed::Damaged(Text::new("it is no PEM file"));
         }
         let leaf = live.certificate.leaf();
-        let drift = if live.drifted { vec![Text::new("its mode is 0666")] } else { Vec::new() };
+        let is_edited = live.drifted || live.foreign.is_some();
+        let drift = if is_edited { vec![Text::new("it is not as it was written")] } else { Vec::new() };
+        let foreign = live.foreign.as_ref();
         Observed::Installed(Box::new(Installed {
             generation: live.generation,
             attempt: live.manifest.as_ref().map(|_| live.attempt),
@@ -129,7 +153,10 @@ impl Disk {
             key: leaf.key,
             usages: leaf.usages,
             drift,
-            renewed_elsewhere: false,
+            renewed_elsewhere: foreign.is_some_and(|theirs| theirs.not_after > live.certificate.not_after),
         }))
     }
 }
+
+/// `keep_generations = 3`, the live one among them.
+const KEPT_BESIDE: usize = 2;

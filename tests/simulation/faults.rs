@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use renewd::core::entry::{Access, Entry, FixedFiles, RequestMethod, Sans, Source, SubjectFrom};
+use renewd::core::entry::{Access, Entry, FixedFiles, Probe, RequestMethod, Sans, Source, SubjectFrom};
 use renewd::core::failure::FailureClass;
 use renewd::core::key::KeyType;
 use renewd::core::name::{CertName, HookName, ProfileId, ProfileRef};
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
 use renewd::core::time::Timestamp;
+use renewd::core::window::DeployWindow;
 
+use crate::host::HookMood;
 use crate::random::Random;
 use crate::tlm::{DEFECTS, Defect, Fate, Mode, ProfileState, Weather};
-use crate::world::{AUDIT_EVERY, HookMood, START, Task, World};
+use crate::world::{AUDIT_EVERY, START, Task, World};
 
 /// Something that goes wrong, or right again.
 #[derive(Clone, Debug)]
@@ -41,6 +43,14 @@ pub(crate) enum Fault {
     ClockSet,
     Sleep(Duration),
     Hook(HookName, HookMood),
+    /// No server answers.
+    Silent(bool),
+    /// A server starts with old files.
+    ServeOld(CertName),
+    /// Somebody else renews.
+    RenewElsewhere(CertName),
+    /// The operator goes back to the generation before.
+    RollBack(CertName),
     Edit(CertName),
     Remove(CertName),
     Add(Box<Entry>),
@@ -98,6 +108,11 @@ pub(crate) fn furnish(world: &mut World) {
         entry.reuse_key = number == 7;
         let hooks: &[&str] = [&["web"][..], &["web", "mail"], &["mail"], &[]][number % 4];
         entry.hooks = hooks.iter().filter_map(|hook| hook.parse().ok()).collect();
+        if number == 6 {
+            entry.probes = probe();
+        }
+        entry.rollback = [1, 4, 6].contains(&number);
+        entry.deploy_window = [2, 6].contains(&number).then(window);
         world.inventory.insert(entry.name.clone(), entry);
     }
     world.tlm.refused.extend("c9".parse());
@@ -161,12 +176,21 @@ pub(crate) fn entry(name: &str, profile: &str) -> Entry {
     }
 }
 
+pub(crate) fn probe() -> Vec<Probe> {
+    vec![Probe { address: "127.0.0.1:443".to_owned(), server_name: None, starttls: None }]
+}
+
+/// Every night by UTC.
+pub(crate) fn window() -> DeployWindow {
+    DeployWindow { zone: Some("UTC".to_owned()), ..DeployWindow::parse("02:00-05:00").expect("a window") }
+}
+
 fn draw(random: &mut Random) -> Fault {
     let name: CertName = format!("c{}", random.below(10)).parse().expect("a valid name");
     let profile = ProfileId(format!("p{}", random.below(4)));
     let hook: HookName = random.pick(&["web", "mail"]).parse().expect("a valid name");
     let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
-    match random.below(34) {
+    match random.below(40) {
         0..=4 => Fault::Weather(weather(random), random.span(minute, DAY * 7)),
         5 | 6 => Fault::LoseReplies(1 + random.below(3) as u32),
         7 | 8 => Fault::Defects((0..=random.below(2)).map(|_| *random.pick(&DEFECTS)).collect()),
@@ -205,7 +229,11 @@ fn draw(random: &mut Random) -> Fault {
         }
         22 | 23 => Fault::Clock(clock_step(random)),
         24 => Fault::Sleep(random.span(minute, DAY * 7)),
-        25 => Fault::Hook(hook, *random.pick(&[HookMood::Fails, HookMood::Hangs])),
+        25 | 34 => Fault::Hook(hook, *random.pick(&[HookMood::Fails, HookMood::Hangs, HookMood::Lies])),
+        35 => Fault::Silent(true),
+        36 => Fault::ServeOld(name),
+        37 => Fault::RenewElsewhere(name),
+        38 => Fault::RollBack(name),
         26 => Fault::Edit(name),
         27 => Fault::Remove(name),
         28 => Fault::Ask(name),
@@ -275,9 +303,16 @@ impl World {
                 }
             }
             Fault::Refuse(..) | Fault::Forbid(..) | Fault::ForbidSearch(_) | Fault::Suspend(..) => self.refuse(fault),
-            Fault::Disk(_) | Fault::Unreadable(_) | Fault::Hook(..) => self.for_a_while(fault),
+            Fault::Disk(_) | Fault::Unreadable(_) | Fault::Hook(..) | Fault::Silent(_) => self.for_a_while(fault),
             Fault::Damage(_) | Fault::Delete(_) | Fault::Drift(_) | Fault::LosePending(_) | Fault::LoseJournal => {
                 self.damage(&fault);
+            }
+            Fault::ServeOld(name) => self.serve_old(&name),
+            Fault::RenewElsewhere(name) => self.renew_elsewhere(&name),
+            Fault::RollBack(name) => {
+                if self.is_awake() {
+                    self.operator_rolls_back(&name);
+                }
             }
             Fault::Clock(_) | Fault::ClockSet | Fault::Sleep(_) => self.change_clock(&fault),
             Fault::Edit(_) | Fault::Remove(_) | Fault::Add(_) | Fault::Ask(_) => self.operate(fault),
@@ -337,6 +372,10 @@ impl World {
                 self.disk.unreadable = on;
                 (Fault::Unreadable(false), on)
             }
+            Fault::Silent(on) => {
+                self.silent = on;
+                (Fault::Silent(false), on)
+            }
             Fault::Hook(hook, mood) => {
                 self.hook_moods.insert(hook.clone(), mood);
                 (Fault::Hook(hook, HookMood::Fine), mood != HookMood::Fine)
@@ -363,7 +402,10 @@ impl World {
                     live.damaged = true;
                 }
             }
-            Fault::Delete(name) => drop(self.disk.live.remove(name)),
+            Fault::Delete(name) => {
+                self.disk.live.remove(name);
+                self.disk.others.remove(name);
+            }
             Fault::Drift(name) => {
                 if let Some(live) = self.disk.live.get_mut(name) {
                     live.drifted = true;

@@ -16,6 +16,7 @@ mod bench;
 mod daemon;
 mod disk;
 mod faults;
+mod host;
 mod promises;
 mod random;
 mod scenario;

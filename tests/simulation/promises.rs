@@ -9,14 +9,16 @@ use renewd::core::event::{self, Event, Method};
 use renewd::core::failure::{Accepted, Failure, FailureClass, Scope};
 use renewd::core::invariant;
 use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileRef, RequestId, SerialNumber};
-use renewd::core::reason::Reason;
+use renewd::core::reason::{Reason, State};
 use renewd::core::record::Stage;
 use renewd::core::schedule::{self, Schedule};
 use renewd::core::time::Timestamp;
-use renewd::core::window::Deploy;
+use renewd::daemon::zone;
 
+use crate::disk::Live;
+use crate::host::HookMood;
 use crate::tlm::{Fate, Mode, Weather};
-use crate::world::{HookMood, World};
+use crate::world::World;
 
 /// What the checks keep of one certificate.
 #[derive(Debug, Default)]
@@ -41,6 +43,10 @@ pub(crate) struct Account {
     looked: Option<(Timestamp, bool)>,
     /// Hooks that the live generation owes, since when.
     hooks: BTreeMap<HookName, (Generation, Timestamp)>,
+    /// Since when the server shows something else than what is installed, where it could be known.
+    unserved_since: Option<Timestamp>,
+    /// How often the hooks of this generation were owed once more.
+    repeats: Option<(Generation, u32)>,
     /// Requests that TLM told us of and that were neither ended nor given up.
     open: BTreeMap<RequestId, Attempt>,
     /// What TLM delivered: the request and its serial number, until installed, refused or given up.
@@ -111,7 +117,7 @@ impl World {
             reading: daemon.profiles.reading(&managed.entry.profile),
             record: &managed.record,
             surroundings: &daemon.surroundings,
-            deploy: Deploy::Open,
+            deploy: zone::deploy(managed.entry.deploy_window.as_ref(), wall),
             now: wall,
         };
         let breach = invariant::breaches(&world, &managed.decision).into_iter().next();
@@ -148,6 +154,7 @@ impl World {
             self.not_issued_before(name, spki).map(|what| (3, what)),
             self.within_budget(name).map(|what| (4, what)),
             self.justified(name).map(|what| (12, what)),
+            self.no_reissue_of_the_set_aside(name).map(|what| (6, what)),
             self.clock_is_right().map(|what| (12, what)),
             self.nothing_wasted(name).map(|what| (13, what)),
         ];
@@ -292,6 +299,9 @@ impl World {
         if matches!(entry.event, Event::Installed { .. }) {
             self.ledger.installs += 1;
         }
+        if let Event::HooksAgain { generation } = &entry.event {
+            self.check_repeat(&entry.name, *generation);
+        }
         let now = self.now;
         let account = self.ledger.account(&entry.name);
         match &entry.event {
@@ -320,6 +330,7 @@ impl World {
         }
         let note = match &entry.event {
             Event::Polled { .. } | Event::LookedUp { .. } | Event::StatusChecked { revoked: false, .. } => None,
+            Event::Probed { .. } if !self.silent && self.is_served(&entry.name) => None,
             other => Some(format!("{} {}", entry.name, shown(other))),
         };
         if let Some(note) = note {
@@ -348,6 +359,7 @@ impl World {
 
     fn audit_one(&mut self, name: &CertName) {
         let now = self.now;
+        self.audit_served(name);
         let account = self.ledger.account(name);
         if account.hooks.is_empty() && account.quiet_until.is_some_and(|until| now < until) {
             (account.fine_since, account.calm_since) = (None, None);
@@ -426,6 +438,83 @@ impl World {
         }
     }
 
+    /// Promise 7: what is not served is not called valid, once there was time for a look.
+    fn audit_served(&mut self, name: &CertName) {
+        let now = self.now;
+        let has_probe = self.inventory.get(name).is_some_and(|entry| !entry.probes.is_empty());
+        let can_look = has_probe && !self.disk.unreadable && self.disk.fault.is_none() && self.asleep_until <= now;
+        let managed = self.daemon.as_ref().filter(|_| can_look).and_then(|daemon| daemon.fleet.one(name));
+        let is_wrong = managed.is_some() && (self.silent || !self.is_served(name));
+        let is_called_valid = managed.is_some_and(|managed| {
+            !managed.busy && managed.observed.installed().is_some() && managed.decision.reason.state() == State::Valid
+        });
+        let account = self.ledger.account(name);
+        account.unserved_since = is_wrong.then(|| account.unserved_since.unwrap_or(now));
+        if is_called_valid && account.unserved_since.is_some_and(|since| since + TWO_HOURS < now) {
+            self.breaks(7, format!("{name}: called valid, and not served for two hours"));
+        }
+    }
+
+    /// An issued certificate is switched in at the hours that the entry names, unless the old one is about to end, has
+    /// ended, is revoked, or is no good.
+    pub(crate) fn check_window(&mut self, entry: &Entry, attempt: Attempt) {
+        let of_day = self.wall().seconds().rem_euclid(86_400);
+        if entry.deploy_window.is_none() || (WINDOW_OPENS..WINDOW_CLOSES).contains(&of_day) {
+            return;
+        }
+        let (wall, name) = (self.wall(), &entry.name);
+        let Some(live) = self.disk.live.get(name).filter(|live| !live.damaged && live.attempt != attempt) else {
+            return;
+        };
+        let tenth = live.certificate.not_after.since(live.certificate.not_before) / 10;
+        let is_urgent = live.certificate.not_after - tenth <= wall;
+        if !is_urgent && !self.tlm.revoked.contains(&live.certificate.serial) {
+            self.breaks(6, format!("{name}: switched in outside its window"));
+        }
+    }
+
+    /// Hooks are owed once more three times for a generation, and inside the window.
+    fn check_repeat(&mut self, name: &CertName, generation: Generation) {
+        let of_day = self.wall().seconds().rem_euclid(86_400);
+        let has_window = self.inventory.get(name).is_some_and(|entry| entry.deploy_window.is_some());
+        let account = self.ledger.account(name);
+        let before = account.repeats.filter(|(of, _)| *of == generation).map_or(0, |(_, count)| count);
+        account.repeats = Some((generation, before + 1));
+        if before >= MOST_REPEATS {
+            self.breaks(7, format!("{name}: hooks of generation {generation} for the fourth time"));
+        }
+        if has_window && !(WINDOW_OPENS..WINDOW_CLOSES).contains(&of_day) {
+            self.breaks(7, format!("{name}: hooks once more outside the window"));
+        }
+    }
+
+    /// Promise 6: a certificate that a rollback set aside is not asked for once more.
+    fn no_reissue_of_the_set_aside(&self, name: &CertName) -> Option<String> {
+        let (entry, live) = (self.inventory.get(name)?, self.disk.live.get(name)?);
+        let managed = self.daemon.as_ref()?.fleet.one(name)?;
+        let (schedule, _) = self.schedule(name)?;
+        let is_revoked = self.tlm.revoked.contains(&live.certificate.serial);
+        let excused = is_revoked
+            || managed.record.renewal_asked.is_some()
+            || schedule.emergency_at <= self.now
+            || self.ledger.clock_set_at.is_some_and(|at| at + DAY > self.now)
+            || self.history_lost();
+        let set_aside = self.disk.others.get(name)?.iter().find(|other| {
+            other.generation > live.generation
+                && !other.damaged
+                && other.manifest.as_ref().is_some_and(|(asked, _)| entry.asks(asked))
+        });
+        let of_entry = live.manifest.as_ref().is_some_and(|(asked, _)| entry.asks(asked));
+        set_aside
+            .filter(|_| !excused && of_entry && self.is_of_profile(entry, live))
+            .map(|other| format!("asks though generation {} is only set aside", other.generation))
+    }
+
+    fn is_of_profile(&self, entry: &Entry, live: &Live) -> bool {
+        let wanted = self.profile_in_force(entry).map(|profile| &profile.id);
+        live.manifest.as_ref().map(|(_, profile)| profile) == wanted
+    }
+
     /// Since when the certificate ought to be replaced.
     fn due_at(&self, name: &CertName) -> Option<Timestamp> {
         let entry = self.inventory.get(name)?;
@@ -486,8 +575,12 @@ impl World {
             // Promise 5 is about the time between `renew_at` and `not_after`.
             return true;
         }
+        if managed.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward) {
+            return true;
+        }
         match &managed.decision.reason {
             Reason::TooEarly { .. }
+            | Reason::ClosedWindow { .. }
             | Reason::BudgetSpent { .. }
             | Reason::Stopped { .. }
             | Reason::Pending { .. }
@@ -509,12 +602,15 @@ impl World {
         let refused = managed.record.trouble.last.as_ref().is_some_and(|(failure, _)| {
             matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
         });
+        let set_aside = managed.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward);
         match &managed.decision.reason {
-            _ if refused => true,
+            // As long as the hook fails on the newer one; the operator's word holds until he takes it back.
+            _ if refused || set_aside => true,
             Reason::Stopped { failure, until } => {
                 failure.class != FailureClass::GateRefused && until.is_none_or(|until| until > self.wall())
             }
             Reason::TooEarly { until } => *until > self.wall(),
+            Reason::ClosedWindow { opens, .. } => *opens + SLACK > self.wall() && opens.since(self.wall()) <= DAY,
             Reason::ClockWrong { .. } => !self.tlm.dates,
             Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
             // Submissions by a clock that was ahead, and that no `Date` showed to be wrong, count when they come to pass.
@@ -586,5 +682,9 @@ const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
 const A_DAY_AND_MORE: Duration = Duration::from_secs(26 * 3600);
 /// The longest step of a hook's ladder, and its run.
 const HOOK_PATIENCE: Duration = Duration::from_secs(8 * 3600);
+const MOST_REPEATS: u32 = 3;
+/// The hours of the simulation's deploy windows, in seconds of the day.
+const WINDOW_OPENS: i64 = 2 * 3600;
+const WINDOW_CLOSES: i64 = 5 * 3600;
 const MOST_DECISIONS: u32 = 240;
 const MOST_CALLS: u32 = 60;

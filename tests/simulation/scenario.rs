@@ -6,13 +6,15 @@
 
 use std::time::Duration;
 
+use renewd::core::entry::Entry;
 use renewd::core::failure::FailureClass;
-use renewd::core::name::ProfileId;
+use renewd::core::name::{CertName, ProfileId};
 use renewd::core::time::Timestamp;
 
 use crate::faults::{self, Fault, Verdict};
+use crate::host::HookMood;
 use crate::tlm::{Defect, Mode, ProfileState, Weather};
-use crate::world::{AUDIT_EVERY, HookMood, START, Task, World};
+use crate::world::{AUDIT_EVERY, START, Task, World};
 
 /// Runs the commands of a script, and returns its transcript.
 pub(crate) fn transcript(script: &str) -> String {
@@ -95,6 +97,11 @@ fn obey(world: &mut World, command: &str) -> String {
         ["disk", "full"] => return disk(world, Some(FailureClass::DiskFull)),
         ["disk", "ok"] => return disk(world, None),
         ["hook", name, mood] => return hook(world, name, mood),
+        ["probe", name] => return change(world, name, |entry| entry.probes = faults::probe()),
+        ["rollback", name, "on"] => return change(world, name, |entry| entry.rollback = true),
+        ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window())),
+        ["rollback", name] => Fault::RollBack(name.parse().expect("a name")),
+        ["renewed-elsewhere", name] => Fault::RenewElsewhere(name.parse().expect("a name")),
         ["kill"] => {
             world.crash(None);
             return String::new();
@@ -143,11 +150,19 @@ fn hook(world: &mut World, name: &str, mood: &str) -> String {
     let mood = match mood {
         "fails" => HookMood::Fails,
         "hangs" => HookMood::Hangs,
+        "lies" => HookMood::Lies,
         "works" => HookMood::Fine,
         other => panic!("no such mood: {other}"),
     };
     world.hook_moods.insert(name.parse().expect("a name"), mood);
     world.ledger.disturb(world.now);
+    String::new()
+}
+
+/// The operator edits an entry, and reloads.
+fn change(world: &mut World, name: &str, edit: impl FnOnce(&mut Entry)) -> String {
+    edit(world.inventory.get_mut(&name.parse::<CertName>().expect("a name")).expect("an entry"));
+    world.apply(Fault::Reload);
     String::new()
 }
 

@@ -1,6 +1,7 @@
 //! The world around one daemon: time, the disk, TLM, the hooks, the operator. Time jumps to whatever happens next.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::config::HookKey;
@@ -14,18 +15,11 @@ use crate::bench::Bench;
 use crate::daemon::Daemon;
 use crate::disk::Disk;
 use crate::faults::Fault;
+use crate::host::HookMood;
 use crate::promises::Ledger;
 use crate::random::Random;
 use crate::scenario::with_days;
-use crate::tlm::Tlm;
-
-/// How the operator's hooks behave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HookMood {
-    Fine,
-    Fails,
-    Hangs,
-}
+use crate::tlm::{Certificate, Tlm};
 
 /// Something that happens at an instant.
 pub(crate) enum Task {
@@ -65,6 +59,10 @@ pub(crate) struct World {
     pub(crate) tlm: Tlm,
     pub(crate) disk: Disk,
     pub(crate) hook_moods: BTreeMap<HookName, HookMood>,
+    /// What the server of each certificate shows.
+    pub(crate) served: BTreeMap<CertName, Arc<Certificate>>,
+    /// Whether no server answers.
+    pub(crate) silent: bool,
     /// What the operator wrote.
     pub(crate) inventory: BTreeMap<CertName, Entry>,
     pub(crate) submissions_per_day: u32,
@@ -101,6 +99,8 @@ impl World {
             tlm,
             disk: Disk::default(),
             hook_moods: BTreeMap::new(),
+            served: BTreeMap::new(),
+            silent: false,
             inventory: BTreeMap::new(),
             submissions_per_day: 6,
             daemon: None,

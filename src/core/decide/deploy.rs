@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::super::event::RollbackBy;
+use super::super::event::{Event, RollbackBy};
 use super::super::failure::Failure;
-use super::super::name::HookName;
+use super::super::name::{Generation, HookName};
 use super::super::observed::Installed;
 use super::super::reason::{Reason, State};
 use super::super::record::RolledBack;
@@ -37,15 +37,62 @@ impl World<'_> {
         }
     }
 
+    /// Whatever is done meanwhile: a certificate whose hook or probe is owed is not called valid (promise 7).
+    pub(super) fn not_yet_served(&self, mut choice: Choice) -> Choice {
+        if choice.0 != Action::Wait
+            && choice.1.state() == State::Valid
+            && let Some(installed) = self.observed.installed()
+            && let Some(owed) = self.hook().or_else(|| self.probe(installed))
+            && owed.1.state() != State::Valid
+        {
+            choice.1 = owed.1;
+        }
+        choice
+    }
+
     /// A hook that failed on a new generation, where the entry wants the one before back.
     fn way_back(&self) -> Option<Choice> {
-        let generation = self.record.generation?;
+        let generation = self.record.generation.filter(|_| self.goes_back_by_hook())?;
+        Some(self.act(Action::RollBack(generation), Reason::RollingBack))
+    }
+
+    fn goes_back_by_hook(&self) -> bool {
         let failed = self.record.hooks.values().any(|hook| hook.done_at.is_none() && hook.trouble.count > 0);
-        let is_back = self.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward);
-        if !self.entry.rollback || !failed || is_back || self.record.rollback_refused == Some(generation) {
+        let is_settled = self.record.rolled_back.as_ref().is_some_and(|back| !back.forward || back.stays);
+        let is_refused =
+            self.record.rollback_refused.is_some() && self.record.rollback_refused == self.record.generation;
+        self.entry.rollback && failed && !is_settled && !is_refused
+    }
+
+    /// Where another generation is live than the journal has: the process died between the switch and the journal, the
+    /// journal is gone, or somebody set the link by hand. It goes on record, and owes its hooks. What is older than the
+    /// one installed last was put back on purpose, and is held.
+    pub(super) fn unrecorded(&self) -> Option<Choice> {
+        let installed = self.observed.installed()?;
+        let live = installed.generation;
+        let by_request = self.record.request.as_ref().is_some_and(|request| Some(request.attempt) == installed.attempt);
+        if live == Generation(0) || self.record.generation == Some(live) || by_request {
             return None;
         }
-        Some(self.act(Action::RollBack(generation), Reason::RollingBack))
+        let hooks = self.entry.hooks.clone();
+        let set_aside = self.record.rolled_back.as_ref().filter(|rolled_back| !rolled_back.forward);
+        let action = match (self.record.generation, set_aside) {
+            (Some(_), Some(set_aside)) if set_aside.from == live && set_aside.by == RollbackBy::Hook => {
+                Action::Forward { generation: live, stays: false }
+            }
+            (Some(from), _) if live < from && self.goes_back_by_hook() => Action::RollBack(from),
+            (Some(from), _) if live < from => {
+                Action::Recognise(Box::new(Event::RolledBack { from, to: live, by: RollbackBy::Operator, hooks }))
+            }
+            _ => Action::Recognise(Box::new(Event::Adopted {
+                generation: live,
+                serial_number: installed.serial_number.clone(),
+                fingerprint: installed.fingerprint,
+                not_after: installed.not_after,
+                hooks,
+            })),
+        };
+        Some(self.act(action, Reason::Unrecorded(live)))
     }
 
     /// Where an older generation is live: by the operator's word it is held, after a failed hook the newer one is tried
@@ -64,25 +111,22 @@ impl World<'_> {
                 let reason = Reason::HeldBack { generation: rolled_back.to, until: emergency_at };
                 Some(self.wait(reason, emergency_at.unwrap_or(self.now + super::LONGEST_WAIT)))
             }
-            RollbackBy::Hook => Some(self.forward(rolled_back, installed.not_after, in_emergency)),
+            RollbackBy::Hook => Some(self.forward(rolled_back, in_emergency)),
         }
     }
 
-    /// The ladder holds in the emergency stage too, where no step is longer than a tenth of what is left: a hook that
-    /// goes on failing must not send the files back and forth without a pause. The end of the old one ends the wait.
-    fn forward(&self, rolled_back: &RolledBack, not_after: Timestamp, in_emergency: bool) -> Choice {
+    fn forward(&self, rolled_back: &RolledBack, in_emergency: bool) -> Choice {
         let RolledBack { from, to, at, tries, .. } = rolled_back;
-        let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left_at(*at)));
+        let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left()));
         let next = match self.deploy {
-            Deploy::Closed(opens) if !in_emergency => due.max(opens),
-            Deploy::Closed(_) | Deploy::Open => due,
+            Deploy::Closed(opens) => due.max(opens),
+            Deploy::Open => due,
         };
-        let next = next.min(not_after);
         let reason = Reason::RolledBack { from: *from, to: *to, next };
-        if next > self.now {
+        if next > self.now && !in_emergency {
             return self.wait(reason, next);
         }
-        self.act(Action::Forward(*from), reason)
+        self.act(Action::Forward { generation: *from, stays: in_emergency }, reason)
     }
 
     fn hook(&self) -> Option<Choice> {
@@ -126,7 +170,9 @@ impl World<'_> {
         }
         let seen = self.record.probe.as_ref().filter(|seen| seen.fingerprint == installed.fingerprint);
         let Some(seen) = seen else { return Some(self.act(Action::Probe, Reason::Probing)) };
-        let hooks_done_at = self.record.hooks.values().filter_map(|hook| hook.done_at).max();
+        // An instant that lies ahead is from before the clock was set back, and over.
+        let done = self.record.hooks.values().filter_map(|hook| hook.done_at);
+        let hooks_done_at = done.filter(|at| *at <= self.now + super::SMALL_STEP).max();
         let since_then = hooks_done_at.filter(|at| *at > seen.at);
         let next = match since_then {
             // A server takes a moment to put a new certificate to use.

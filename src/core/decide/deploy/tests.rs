@@ -157,7 +157,7 @@ fn a_hook_that_fails_brings_the_old_generation_back_and_the_new_one_is_tried_aga
     check_with(next, true, Deploy::Closed(next + DAY), &events, "wait", State::Failing, "2 is tried again at");
     check_with(next, true, Deploy::Open, &events, "forward", State::Failing, "2 is tried again");
     // Long before that the window of renewal may open: nothing is asked for all the same.
-    events.push((next, Event::Forward { generation: from, hooks: hooks.clone() }));
+    events.push((next, Event::Forward { generation: from, hooks: hooks.clone(), stays: false }));
     check_with(next + SECOND, true, Deploy::Open, &events, "wait", State::Deploying, "is owed");
     let mut again = events.clone();
     again.push(failed(next + 5 * SECOND, 2));
@@ -190,23 +190,6 @@ fn what_is_served_while_a_hook_fails_is_looked_at_and_runs_no_hook() {
     check(ladder + SECOND, &events, "probe", State::Deploying, "");
     events.push(seen(ladder + SECOND, Ok(9)));
     check(ladder + 6 * SECOND, &events, "probe", State::Deploying, "");
-}
-
-#[test]
-fn near_the_end_of_the_old_one_a_failing_hook_still_has_its_pauses() {
-    let hooks = vec!["nginx".parse().unwrap()];
-    let (from, to) = (Generation(2), Generation(1));
-    let (end, start) = (START + 90 * DAY, START + 90 * DAY - HOUR);
-    let back = Event::RolledBack { from, to, by: RollbackBy::Hook, hooks };
-    let events = [install(start), failed(start + SECOND, 2), (start + SECOND, back), seen(start + SECOND, Ok(0))];
-    let closed = Deploy::Closed(end + DAY);
-    check_with(start + 2 * SECOND, true, closed, &events, "wait", State::Failing, "2 is tried again at");
-    check_with(start + 2 * MINUTE, true, closed, &events, "forward", State::Failing, "2 is tried again at");
-    // Its end ends the pause.
-    let last = end - 10 * SECOND;
-    let late: Vec<_> = events.iter().map(|(_, event)| (last, event.clone())).collect();
-    check_with(last + SECOND, true, closed, &late, "wait", State::Failing, "2 is tried again at");
-    check_with(end, true, closed, &late, "forward", State::Failing, "2 is tried again at");
 }
 
 #[test]
@@ -268,4 +251,92 @@ fn a_first_certificate_waits_for_no_window() {
         now: AT + SECOND,
     });
     assert_eq!(decision.action.as_str(), "install", "{}", decision.reason);
+}
+
+#[test]
+fn a_generation_that_the_journal_has_not_got_goes_on_record_and_owes_its_hooks() {
+    let installed = |generation| {
+        let Observed::Installed(mut installed) = live(90 * DAY) else { panic!("nothing is installed") };
+        (installed.generation, installed.attempt) = (Generation(generation), Some(Attempt(1)));
+        Observed::Installed(installed)
+    };
+    let hooks = || vec!["nginx".parse().unwrap()];
+    let check = |generation, rollback, events: &[(Timestamp, Event)], action: &str| {
+        let mut entry = entry();
+        (entry.hooks, entry.rollback) = (hooks(), rollback);
+        let (reading, record, surroundings) = (read(profile(), AT), record(events), surroundings());
+        let observed = installed(generation);
+        let world = World {
+            entry: &entry,
+            observed: &observed,
+            reading: &reading,
+            record: &record,
+            surroundings: &surroundings,
+            deploy: Deploy::Open,
+            now: AT,
+        };
+        let decision = decide(&world);
+        assert_eq!(decision.action.as_str(), action, "{}", decision.reason);
+        decision.action
+    };
+    let before = AT - HOUR;
+    // The journal is gone, or a take-over was cut off.
+    for events in [&[][..], &[install(before), done(before)]] {
+        let Action::Recognise(event) = check(3, false, events, "recognise") else { panic!() };
+        assert!(matches!(*event, Event::Adopted { generation: Generation(3), .. }), "{event:?}");
+    }
+    // Somebody went back: that is held, and nothing is asked for.
+    let Action::Recognise(event) = check(1, false, &[install(before), done(before)], "recognise") else { panic!() };
+    let Event::RolledBack { from, to, by, .. } = *event else { panic!("{event:?}") };
+    assert_eq!((from, to, by), (Generation(2), Generation(1), RollbackBy::Operator));
+    // The way back after a failed hook, and the way forward again, are only finished.
+    check(1, true, &[install(before), failed(before + SECOND, 2)], "roll-back");
+    let back = Event::RolledBack { from: Generation(2), to: Generation(1), by: RollbackBy::Hook, hooks: hooks() };
+    check(2, true, &[install(before), failed(before, 2), (before + SECOND, back)], "forward");
+    // What the request in flight brought is finished by that; what is on record, and files at fixed paths, are no news.
+    check(3, false, &[(before, submitting(1)), (before, issued())], "install");
+    check(2, false, &[install(before), done(before)], "wait");
+    check(0, false, &[], "wait");
+}
+
+fn issued() -> Event {
+    Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0A".to_owned()) }
+}
+
+#[test]
+fn in_the_emergency_stage_the_newer_generation_stays_whatever_its_hook_says() {
+    let late = START + 82 * DAY;
+    let hooks = vec!["nginx".parse().unwrap()];
+    let (from, to) = (Generation(2), Generation(1));
+    let back = Event::RolledBack { from, to, by: RollbackBy::Hook, hooks: hooks.clone() };
+    let mut events = vec![install(AT), failed(late - DAY, 2), (late - SECOND, back)];
+    let decision = told_live(1, 90 * DAY, late, &events);
+    assert_eq!(decision.action, Action::Forward { generation: from, stays: true }, "{}", decision.reason);
+    events.extend([(late, Event::Forward { generation: from, hooks, stays: true }), failed(late + SECOND, 2)]);
+    let decision = told_live(2, 180 * DAY, late + 2 * SECOND, &events);
+    assert_eq!(decision.action, Action::Wait, "{}", decision.reason);
+    assert_eq!(decision.reason.state(), State::Failing, "{}", decision.reason);
+}
+
+fn told_live(generation: u64, lifetime: Duration, at: Timestamp, events: &[(Timestamp, Event)]) -> Decision {
+    let Observed::Installed(mut installed) = live(lifetime) else { panic!("nothing is installed") };
+    installed.generation = Generation(generation);
+    let mut entry = entry();
+    (entry.hooks, entry.rollback) = (vec!["nginx".parse().unwrap()], true);
+    let (reading, record, surroundings) = (read(profile(), at), record(events), surroundings());
+    decide(&World {
+        entry: &entry,
+        observed: &Observed::Installed(installed),
+        reading: &reading,
+        record: &record,
+        surroundings: &surroundings,
+        deploy: Deploy::Open,
+        now: at,
+    })
+}
+
+#[test]
+fn a_hook_that_ran_by_a_clock_ahead_is_over() {
+    let events = [install(AT), done(AT + 400 * DAY), seen(AT, Ok(0))];
+    check(AT + MINUTE, &events, "wait", State::Valid, "not due until");
 }
