@@ -29,8 +29,8 @@ pub(crate) struct Bench {
     protocol: Protocol,
     profile: Option<Profile>,
     installed: Option<Installed>,
-    /// The certificate that TLM reported as revoked last.
-    revoked: Option<SerialNumber>,
+    /// The certificates that TLM reported as revoked.
+    revoked: Vec<SerialNumber>,
     request: Option<Request>,
     had_place: bool,
     spki: Option<Digest>,
@@ -63,7 +63,7 @@ impl Bench {
             protocol,
             profile,
             installed: managed.observed.installed().cloned(),
-            revoked: managed.record.revoked().cloned(),
+            revoked: managed.record.revoked.clone(),
             spki: request.as_ref().map(|request| request.spki),
             request,
             had_place,
@@ -185,7 +185,7 @@ impl World {
             }
             Effect::RollBack(from) => {
                 let entry = Arc::clone(&bench.entry);
-                self.roll_back(&entry, from, bench.revoked.as_ref()).map(Outcome::Switched)
+                self.roll_back(&entry, from, &bench.revoked).map(Outcome::Switched)
             }
             Effect::Switch(generation) => {
                 let entry = Arc::clone(&bench.entry);

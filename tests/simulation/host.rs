@@ -118,12 +118,12 @@ impl World {
         &mut self,
         entry: &Entry,
         from: Generation,
-        revoked: Option<&SerialNumber>,
+        revoked: &[SerialNumber],
     ) -> Result<Generation, Failure> {
         let now = self.wall();
         let usable = |live: &&Live| {
             let certificate = &live.certificate;
-            live.generation < from && certificate.not_after > now && Some(&certificate.serial) != revoked
+            live.generation < from && certificate.not_after > now && !revoked.contains(&certificate.serial)
         };
         let there = self.disk.live.get(&entry.name).into_iter();
         let all = there.chain(self.disk.others.get(&entry.name).into_iter().flatten());
@@ -147,9 +147,9 @@ impl World {
     pub(crate) fn operator_rolls_back(&mut self, name: &CertName) {
         let Some(daemon) = &self.daemon else { return };
         let Some(managed) = daemon.fleet.one(name).filter(|managed| !managed.busy) else { return };
-        let (entry, revoked) = (Arc::clone(&managed.entry), managed.record.revoked().cloned());
+        let (entry, revoked) = (Arc::clone(&managed.entry), managed.record.revoked.clone());
         let Some(from) = self.disk.live.get(name).map(|live| live.generation) else { return };
-        let Ok(to) = self.roll_back(&entry, from, revoked.as_ref()) else { return };
+        let Ok(to) = self.roll_back(&entry, from, &revoked) else { return };
         if self.random.percent(20) {
             return self.crash(Some(Duration::from_secs(60)));
         }
