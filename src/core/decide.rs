@@ -266,9 +266,7 @@ impl<'a> World<'a> {
             },
             Stage::Held { serial_number, why, usages } => {
                 let emergency_at = schedule.map(|schedule| schedule.emergency_at);
-                // What is live already, and died before that was on record, is only finished.
-                let is_live = self.observed.installed().is_some_and(|live| live.attempt == Some(request.attempt));
-                let emergency = is_live || emergency_at.is_none_or(|at| at <= self.now);
+                let emergency = self.is_live(request) || emergency_at.is_none_or(|at| at <= self.now);
                 if emergency || *usages != self.entry.usages {
                     return self.install(request, serial_number, emergency, schedule);
                 }
@@ -361,12 +359,18 @@ impl<'a> World<'a> {
         emergency: bool,
         schedule: Option<&Schedule>,
     ) -> Choice {
-        let against = self.back_off().or_else(|| self.kept_back(schedule)).or_else(|| self.closed_window(schedule));
-        if let Some(choice) = against {
+        let for_now = || self.kept_back(schedule).or_else(|| self.closed_window(schedule));
+        let for_now = if self.is_live(request) { None } else { for_now() };
+        if let Some(choice) = self.back_off().or(for_now) {
             return choice;
         }
         let serial_number = serial_number.clone();
         self.act(Action::Install { attempt: request.attempt, serial_number, emergency }, Reason::Installing)
+    }
+
+    /// Whether the switch took place, and the process died before that was on record: then it is only finished.
+    fn is_live(&self, request: &Request) -> bool {
+        self.observed.installed().is_some_and(|live| live.attempt == Some(request.attempt))
     }
 
     /// Why the certificate has to be replaced, if it has to.

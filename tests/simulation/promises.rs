@@ -687,4 +687,5 @@ const MOST_REPEATS: u32 = 3;
 const WINDOW_OPENS: i64 = 2 * 3600;
 const WINDOW_CLOSES: i64 = 5 * 3600;
 const MOST_DECISIONS: u32 = 240;
-const MOST_CALLS: u32 = 60;
+/// One a minute, which is what a short `Retry-After` leads to, and some.
+const MOST_CALLS: u32 = 66;

@@ -309,7 +309,7 @@ fn in_the_emergency_stage_the_newer_generation_stays_whatever_its_hook_says() {
     let hooks = vec!["nginx".parse().unwrap()];
     let (from, to) = (Generation(2), Generation(1));
     let back = Event::RolledBack { from, to, by: RollbackBy::Hook, hooks: hooks.clone() };
-    let mut events = vec![install(AT), failed(late - DAY, 2), (late - SECOND, back)];
+    let mut events = vec![install(AT), failed(late - DAY, 2), (late - HOUR, back)];
     let decision = told_live(1, 90 * DAY, late, &events);
     assert_eq!(decision.action, Action::Forward { generation: from, stays: true }, "{}", decision.reason);
     events.extend([(late, Event::Forward { generation: from, hooks, stays: true }), failed(late + SECOND, 2)]);
@@ -319,8 +319,19 @@ fn in_the_emergency_stage_the_newer_generation_stays_whatever_its_hook_says() {
 }
 
 fn told_live(generation: u64, lifetime: Duration, at: Timestamp, events: &[(Timestamp, Event)]) -> Decision {
+    told_in(generation, None, lifetime, Deploy::Open, at, events)
+}
+
+fn told_in(
+    generation: u64,
+    attempt: Option<Attempt>,
+    lifetime: Duration,
+    deploy: Deploy,
+    at: Timestamp,
+    events: &[(Timestamp, Event)],
+) -> Decision {
     let Observed::Installed(mut installed) = live(lifetime) else { panic!("nothing is installed") };
-    installed.generation = Generation(generation);
+    (installed.generation, installed.attempt) = (Generation(generation), attempt);
     let mut entry = entry();
     (entry.hooks, entry.rollback) = (vec!["nginx".parse().unwrap()], true);
     let (reading, record, surroundings) = (read(profile(), at), record(events), surroundings());
@@ -330,7 +341,7 @@ fn told_live(generation: u64, lifetime: Duration, at: Timestamp, events: &[(Time
         reading: &reading,
         record: &record,
         surroundings: &surroundings,
-        deploy: Deploy::Open,
+        deploy,
         now: at,
     })
 }
@@ -339,4 +350,13 @@ fn told_live(generation: u64, lifetime: Duration, at: Timestamp, events: &[(Time
 fn a_hook_that_ran_by_a_clock_ahead_is_over() {
     let events = [install(AT), done(AT + 400 * DAY), seen(AT, Ok(0))];
     check(AT + MINUTE, &events, "wait", State::Valid, "not due until");
+}
+
+#[test]
+fn what_is_live_already_is_finished_whatever_the_window_says() {
+    let events = [(AT, submitting(1)), (AT, issued())];
+    let live = told_in(7, Some(Attempt(1)), 90 * DAY, Deploy::Closed(AT + DAY), AT + SECOND, &events);
+    assert_eq!(live.action.as_str(), "install", "{}", live.reason);
+    let before = told_in(0, None, 90 * DAY, Deploy::Closed(AT + DAY), AT + SECOND, &events);
+    assert_eq!(before.reason.state(), State::Staged, "{}", before.reason);
 }
