@@ -111,19 +111,22 @@ impl World<'_> {
                 let reason = Reason::HeldBack { generation: rolled_back.to, until: emergency_at };
                 Some(self.wait(reason, emergency_at.unwrap_or(self.now + super::LONGEST_WAIT)))
             }
-            RollbackBy::Hook => Some(self.forward(rolled_back, in_emergency)),
+            RollbackBy::Hook => Some(self.forward(rolled_back, installed.not_after, in_emergency)),
         }
     }
 
-    fn forward(&self, rolled_back: &RolledBack, in_emergency: bool) -> Choice {
+    /// The ladder holds in the emergency stage too, where no step is longer than a tenth of what is left: a hook that
+    /// goes on failing must not send the files back and forth without a pause. The end of the old one ends the wait.
+    fn forward(&self, rolled_back: &RolledBack, not_after: Timestamp, in_emergency: bool) -> Choice {
         let RolledBack { from, to, at, tries, .. } = rolled_back;
-        let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left()));
+        let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left_at(*at)));
         let next = match self.deploy {
-            Deploy::Closed(opens) => due.max(opens),
-            Deploy::Open => due,
+            Deploy::Closed(opens) if !in_emergency => due.max(opens),
+            Deploy::Closed(_) | Deploy::Open => due,
         };
+        let next = next.min(not_after);
         let reason = Reason::RolledBack { from: *from, to: *to, next };
-        if next > self.now && !in_emergency {
+        if next > self.now {
             return self.wait(reason, next);
         }
         self.act(Action::Forward { generation: *from, stays: in_emergency }, reason)

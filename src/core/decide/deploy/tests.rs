@@ -193,6 +193,23 @@ fn what_is_served_while_a_hook_fails_is_looked_at_and_runs_no_hook() {
 }
 
 #[test]
+fn near_the_end_of_the_old_one_a_failing_hook_still_has_its_pauses() {
+    let hooks = vec!["nginx".parse().unwrap()];
+    let (from, to) = (Generation(2), Generation(1));
+    let (end, start) = (START + 90 * DAY, START + 90 * DAY - HOUR);
+    let back = Event::RolledBack { from, to, by: RollbackBy::Hook, hooks };
+    let events = [install(start), failed(start + SECOND, 2), (start + SECOND, back), seen(start + SECOND, Ok(0))];
+    let closed = Deploy::Closed(end + DAY);
+    check_with(start + 2 * SECOND, true, closed, &events, "wait", State::Failing, "2 is tried again at");
+    check_with(start + 2 * MINUTE, true, closed, &events, "forward", State::Failing, "2 is tried again at");
+    // Its end ends the pause.
+    let last = end - 10 * SECOND;
+    let late: Vec<_> = events.iter().map(|(_, event)| (last, event.clone())).collect();
+    check_with(last + SECOND, true, closed, &late, "wait", State::Failing, "2 is tried again at");
+    check_with(end, true, closed, &late, "forward", State::Failing, "2 is tried again at");
+}
+
+#[test]
 fn a_hold_lasts_until_the_operator_the_emergency_or_a_revocation() {
     let back =
         Event::RolledBack { from: Generation(3), to: Generation(2), by: RollbackBy::Operator, hooks: Vec::new() };
