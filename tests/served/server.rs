@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,9 +26,17 @@ pub(crate) fn is_installed(program: &str) -> bool {
     is_there(program, Path::new(program).exists()) && is_there("root", rustix::process::geteuid().is_root())
 }
 
-/// An address that was free a moment ago.
+/// An address that was free a moment ago: of a port that no outgoing connection is given, and that no other test asks
+/// for at the same time.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 97).unwrap() * 100;
+    let addresses = std::iter::repeat_with(|| {
+        let port = PORTS.start + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
+        SocketAddr::from(([127, 0, 0, 1], port))
+    });
+    let is_free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
+    addresses.take(usize::from(PORTS.end - PORTS.start)).find(is_free).unwrap()
 }
 
 /// A server that runs.
@@ -64,3 +74,4 @@ impl Drop for Server {
 }
 
 const PATIENCE: Duration = Duration::from_secs(2);
+const PORTS: Range<u16> = 20_000..32_000;
