@@ -68,7 +68,8 @@ fn the_readme_lists_the_exit_code_of_a_missing_configuration() {
     let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `renewd ")).collect();
     assert!(rows.len() >= 7);
     // What reads no configuration misses none.
-    let reads = |row: &&&str| !["adopt", "explain", "schema"].iter().any(|name| row.starts_with(&format!("| `renewd {name}")));
+    let reads =
+        |row: &&&str| !["adopt", "explain", "schema"].iter().any(|name| row.starts_with(&format!("| `renewd {name}")));
     for row in rows.iter().filter(reads) {
         let command = row.split(['`', ' ']).nth(3).unwrap();
         let codes = row.trim_end_matches(" |").rsplit("| ").next().unwrap();

@@ -8,6 +8,7 @@ use renewd::core::decide::Action;
 use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event, Method};
 use renewd::core::failure::{Failure, FailureClass};
+use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, CertName, Digest, ProfileId, RequestId, SerialNumber};
 use renewd::core::observed::Installed;
 use renewd::core::profile::Profile;
@@ -162,16 +163,7 @@ impl World {
         let name = bench.name().clone();
         match bench.effect.clone() {
             Effect::CheckRoom => self.disk.write().map(|()| Outcome::Done),
-            Effect::MakeKey { attempt, key } => {
-                self.disk.write()?;
-                let spki = match &bench.installed {
-                    Some(installed) if bench.entry.reuse_key => installed.spki,
-                    _ => digest(self.random.next()),
-                };
-                self.disk.pending.insert((name, attempt), Pending { spki, key, answer: None });
-                bench.spki = Some(spki);
-                Ok(Outcome::Key { spki, key })
-            }
+            Effect::MakeKey { attempt, key } => self.make_key(bench, attempt, key),
             Effect::ReadKey { attempt } => {
                 let pending = self.read_key(&name, attempt)?;
                 bench.spki = Some(pending.spki);
@@ -233,6 +225,17 @@ impl World {
                 Ok(Outcome::Status { revoked })
             }
         }
+    }
+
+    fn make_key(&mut self, bench: &mut Bench, attempt: Attempt, key: KeyType) -> Result<Outcome, Failure> {
+        self.disk.write()?;
+        let spki = match &bench.installed {
+            Some(installed) if bench.entry.reuse_key => installed.spki,
+            _ => digest(self.random.next()),
+        };
+        self.disk.pending.insert((bench.name().clone(), attempt), Pending { spki, key, answer: None });
+        bench.spki = Some(spki);
+        Ok(Outcome::Key { spki, key })
     }
 
     /// Tells the loop how a call went.
