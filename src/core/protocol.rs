@@ -5,6 +5,8 @@
 //! and only then the request; the answer on the disk, then `Issued` in the journal; the gate; the live link; and only
 //! then `Installed` in the journal and the key of the request removed.
 
+use std::sync::Arc;
+
 use super::decide::{Action, Submission};
 use super::entry::Entry;
 use super::event::{Event, Method, RollbackBy};
@@ -178,7 +180,7 @@ pub struct Protocol {
 /// What does not change while an action is on its way.
 #[derive(Clone, Debug)]
 struct Job {
-    entry: Entry,
+    entry: Arc<Entry>,
     profile: ProfileId,
     profile_version: u64,
     method: Method,
@@ -219,7 +221,7 @@ impl Protocol {
     ///
     /// `profile` and `profile_version` are those of the entry's profile as last read.
     #[must_use]
-    pub fn start(entry: &Entry, profile: (ProfileId, u64), action: &Action) -> Option<(Self, Effect)> {
+    pub fn start(entry: &Arc<Entry>, profile: (ProfileId, u64), action: &Action) -> Option<(Self, Effect)> {
         let (attempt, phase, effect) = match action {
             Action::Submit(Submission { attempt, prepared, look_up, key, .. }) => {
                 let phase = Phase::Room { prepared: *prepared, look_up: *look_up, key: *key };
@@ -276,7 +278,7 @@ impl Protocol {
         };
         let (profile, profile_version) = profile;
         let may_install = matches!(action, Action::Install { .. });
-        let job = Job { entry: entry.clone(), profile, profile_version, method, expiring, may_install };
+        let job = Job { entry: Arc::clone(entry), profile, profile_version, method, expiring, may_install };
         Some((Self { phase, attempt, job }, effect))
     }
 

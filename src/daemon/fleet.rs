@@ -14,6 +14,7 @@ use crate::core::reason::Reason;
 use crate::core::record::Record;
 use crate::core::served::{ProbeRecord, Served};
 use crate::core::time::Timestamp;
+use crate::core::window::{Deploy, DeployWindow};
 
 use super::zone;
 
@@ -31,6 +32,8 @@ pub struct Managed {
     /// Whether something is being done for it.
     pub busy: bool,
     wake_at: Option<Timestamp>,
+    /// Between which instants its deploy window is known to be closed: the calendar is asked once.
+    closed: Option<(DeployWindow, Timestamp, Timestamp)>,
 }
 
 /// All of them.
@@ -50,14 +53,29 @@ impl Managed {
         let reason = Reason::Due(crate::core::reason::Cause::Absent);
         let decision =
             Decision { action: Action::Wait, reason, wake_at: now, renew_at: None, emergency: false, hook: None };
-        Self { entry, observed, record, decision, busy: false, wake_at: None }
+        Self { entry, observed, record, decision, busy: false, wake_at: None, closed: None }
     }
 
     /// Decides anew.
     pub fn decide(&mut self, reading: &Reading, surroundings: &Surroundings, now: Timestamp) {
+        let deploy = self.deploy(now);
+        self.closed = match (&self.entry.deploy_window, deploy) {
+            (Some(window), Deploy::Closed(opens)) => Some((window.clone(), now, opens)),
+            (Some(_), Deploy::Open) | (None, _) => None,
+        };
         let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
-        let deploy = zone::deploy(entry.deploy_window.as_ref(), now);
         self.decision = decide(&World { entry, observed, reading, record, surroundings, deploy, now });
+    }
+
+    /// What its deploy window says at `now`.
+    #[must_use]
+    pub fn deploy(&self, now: Timestamp) -> Deploy {
+        match (&self.closed, &self.entry.deploy_window) {
+            (Some((known, from, opens)), Some(window)) if known == window && *from <= now && now < *opens => {
+                Deploy::Closed(*opens)
+            }
+            (_, window) => zone::deploy(window.as_ref(), now),
+        }
     }
 
     /// What the last probe of the installed certificate saw, where it saw anything.

@@ -124,7 +124,9 @@ impl Daemon {
     }
 
     fn act(&mut self, action: &Action, profile: (ProfileId, u64)) {
-        let Some((mut protocol, mut effect)) = Protocol::start(&self.entry, profile, action) else { return };
+        let Some((mut protocol, mut effect)) = Protocol::start(&Arc::new(self.entry.clone()), profile, action) else {
+            return;
+        };
         self.key = self.record.request.as_ref().map(|request| request.attempt);
         loop {
             let outcome = self.perform(effect).unwrap_or_else(Outcome::Failed);

@@ -28,7 +28,7 @@ pub(crate) struct Bench {
     pub(crate) entry: Arc<Entry>,
     pub(crate) effect: Effect,
     protocol: Protocol,
-    profile: Option<Profile>,
+    profile: Option<ProfileId>,
     installed: Option<Installed>,
     /// The certificates that TLM reported as revoked.
     revoked: Vec<SerialNumber>,
@@ -48,21 +48,23 @@ impl Bench {
     /// `None` for an action that the protocol has no part in.
     pub(crate) fn new(
         managed: &Managed,
-        profile: Option<Profile>,
+        profile: Option<&Profile>,
         action: &Action,
         had_place: bool,
         skew: i64,
     ) -> Option<Self> {
         let request = managed.record.request.clone();
         let of_request = request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
-        let of_profile = profile.as_ref().map(|profile| (profile.id.clone(), profile.version()));
+        // Only a submission puts the version on record.
+        let version = |profile: &Profile| if matches!(action, Action::Submit(_)) { profile.version() } else { 0 };
+        let of_profile = profile.map(|profile| (profile.id.clone(), version(profile)));
         let of_action = of_profile.or(of_request).unwrap_or_else(|| (ProfileId(String::new()), 0));
         let (protocol, effect) = Protocol::start(&managed.entry, of_action, action)?;
         Some(Self {
             entry: Arc::clone(&managed.entry),
             effect,
             protocol,
-            profile,
+            profile: profile.map(|profile| profile.id.clone()),
             installed: managed.observed.installed().cloned(),
             revoked: managed.record.revoked.clone(),
             spki: request.as_ref().map(|request| request.spki),
@@ -269,12 +271,11 @@ impl World {
     }
 
     fn send_order(&mut self, bench: &Bench, method: Method) -> Result<Answer, Failure> {
-        let profile = bench.profile.as_ref().map(|profile| profile.id.clone());
         let order = Order {
             name: bench.name().clone(),
             spki: bench.spki.unwrap_or(Digest([0; 32])),
             asked: bench.entry.asked(),
-            profile: profile.unwrap_or(ProfileId(String::new())),
+            profile: bench.profile.clone().unwrap_or(ProfileId(String::new())),
             method,
         };
         self.tlm.create(&order, self.now)

@@ -206,8 +206,9 @@ impl World {
 
     /// A reason is logged when it changes, not at each look.
     fn log_change(&mut self, name: &CertName, before: Discriminant<Reason>) {
+        let is_told = self.is_told;
         let Some(managed) = self.d().fleet.one(name) else { return };
-        if std::mem::discriminant(&managed.decision.reason) == before {
+        if !is_told || std::mem::discriminant(&managed.decision.reason) == before {
             return;
         }
         let line = format!("{name} {}: {}", managed.decision.action.as_str(), managed.decision.reason);
@@ -281,7 +282,7 @@ impl World {
         let daemon = self.d();
         let Some(managed) = daemon.fleet.one_mut(name) else { return };
         managed.busy = true;
-        let profile = daemon.profiles.reading(&managed.entry.profile).profile.clone();
+        let profile = daemon.profiles.reading(&managed.entry.profile).profile.as_ref();
         match Bench::new(managed, profile, action, has_place, skew) {
             Some(bench) => self.begin_effect(Box::new(bench)),
             None => self.finished(name, has_place),

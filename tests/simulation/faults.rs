@@ -70,8 +70,9 @@ pub(crate) enum Verdict {
 }
 
 /// A world with ten certificates and a year of faults.
-pub(crate) fn world(seed: u64) -> World {
+pub(crate) fn world(seed: u64, is_told: bool) -> World {
     let mut world = World::new(seed, START);
+    world.is_told = is_told;
     furnish(&mut world);
     let intensity = 1 + world.random.below(3);
     for _ in 0..intensity * FAULTS {

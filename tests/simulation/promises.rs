@@ -13,7 +13,6 @@ use renewd::core::reason::{Reason, State};
 use renewd::core::record::Stage;
 use renewd::core::schedule::{self, Schedule};
 use renewd::core::time::Timestamp;
-use renewd::daemon::zone;
 
 use crate::disk::Live;
 use crate::host::HookMood;
@@ -117,7 +116,7 @@ impl World {
             reading: daemon.profiles.reading(&managed.entry.profile),
             record: &managed.record,
             surroundings: &daemon.surroundings,
-            deploy: zone::deploy(managed.entry.deploy_window.as_ref(), wall),
+            deploy: managed.deploy(wall),
             now: wall,
         };
         let breach = invariant::breaches(&world, &managed.decision).into_iter().next();
@@ -328,6 +327,13 @@ impl World {
             }
             _ => {}
         }
+        if self.is_told {
+            self.tell_event(entry);
+        }
+        debug_assert!(now >= self.ledger.clock_set_at.unwrap_or(now));
+    }
+
+    fn tell_event(&mut self, entry: &event::Entry) {
         let note = match &entry.event {
             Event::Polled { .. } | Event::LookedUp { .. } | Event::StatusChecked { revoked: false, .. } => None,
             Event::Probed { .. } if !self.silent && self.is_served(&entry.name) => None,
@@ -336,7 +342,6 @@ impl World {
         if let Some(note) = note {
             self.tell(|| note);
         }
-        debug_assert!(now >= self.ledger.clock_set_at.unwrap_or(now));
     }
 
     /// Promise 6: from here on its hooks are owed.
@@ -359,9 +364,13 @@ impl World {
 
     fn audit_one(&mut self, name: &CertName) {
         let now = self.now;
-        self.audit_served(name);
-        let account = self.ledger.account(name);
-        if account.hooks.is_empty() && account.quiet_until.is_some_and(|until| now < until) {
+        if self.inventory.get(name).is_some_and(|entry| !entry.probes.is_empty()) {
+            self.audit_served(name);
+        }
+        if let Some(account) = self.ledger.accounts.get_mut(name)
+            && account.hooks.is_empty()
+            && account.quiet_until.is_some_and(|until| now < until)
+        {
             (account.fine_since, account.calm_since) = (None, None);
             return;
         }
@@ -441,8 +450,7 @@ impl World {
     /// Promise 7: what is not served is not called valid, once there was time for a look.
     fn audit_served(&mut self, name: &CertName) {
         let now = self.now;
-        let has_probe = self.inventory.get(name).is_some_and(|entry| !entry.probes.is_empty());
-        let can_look = has_probe && !self.disk.unreadable && self.disk.fault.is_none() && self.asleep_until <= now;
+        let can_look = !self.disk.unreadable && self.disk.fault.is_none() && self.asleep_until <= now;
         let managed = self.daemon.as_ref().filter(|_| can_look).and_then(|daemon| daemon.fleet.one(name));
         let is_wrong = managed.is_some() && (self.silent || !self.is_served(name));
         let is_called_valid = managed.is_some_and(|managed| {

@@ -43,7 +43,7 @@ pub(crate) fn transcript(script: &str) -> String {
 
 fn stage() -> World {
     let mut world = World::new(0, START);
-    world.keep_all = true;
+    (world.is_told, world.keep_all) = (true, true);
     for (id, days, window, duplicates, mode) in [
         ("web", 90, 30, true, Mode::Immediate),
         ("once", 47, 15, false, Mode::Immediate),

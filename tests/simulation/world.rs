@@ -76,6 +76,8 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     /// The last things that happened.
     pub(crate) events: VecDeque<String>,
+    /// Whether events are kept at all: a seed is run again for that, and goes the same way.
+    pub(crate) is_told: bool,
     /// Scripts show events; seeds keep the last ones.
     pub(crate) keep_all: bool,
     /// The first promise that was broken.
@@ -109,6 +111,7 @@ impl World {
             crash_after: None,
             ledger: Ledger::default(),
             events: VecDeque::new(),
+            is_told: false,
             keep_all: false,
             broken: None,
             lives: 0,
@@ -221,6 +224,9 @@ impl World {
 
     /// Notes something that happened.
     pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {
+        if !self.is_told {
+            return;
+        }
         let what = if self.keep_all { with_days(&what()) } else { what() };
         let line = format!("{} {what}", self.stamp());
         self.events.push_back(line);

@@ -90,7 +90,7 @@ fn a_hook_with_its_own_privileges_runs_and_its_failure_is_seen() {
     let host = host(rule, "unit = \"renewd-hook@web.service\"\nverb = \"start\"\nmin_interval = \"1s\"");
     hook_error(&host);
     host.write("/etc/renewd/hooks/web", 0o755, "#!/bin/sh\nexit 3\n");
-    host.sh("renewd renew www");
+    assert_eq!(host.run(&["renewd", "renew", "www"]).code, 1, "the command tells of the hook");
     host.until("the program failed", |host| {
         (host.property("renewd-hook@web.service", "ExecMainStatus") == "3").then_some(())
     });

@@ -1,5 +1,7 @@
 //! The write-ahead order, and what follows each outcome.
 
+use std::sync::Arc;
+
 use super::super::decide::Submission;
 use super::super::example::{START, entry, failure, profile};
 use super::*;
@@ -18,7 +20,7 @@ fn submission(prepared: bool) -> Action {
 /// Runs an action, each effect answered by the table; the names of the effects in their order.
 fn run(action: &Action, answer: impl Fn(&Effect) -> Outcome) -> Vec<String> {
     let profile = profile();
-    let started = Protocol::start(&entry(), (profile.id.clone(), profile.version()), action);
+    let started = Protocol::start(&Arc::new(entry()), (profile.id.clone(), profile.version()), action);
     let (mut protocol, mut effect) = started.unwrap();
     let mut seen = Vec::new();
     loop {
@@ -213,6 +215,6 @@ fn an_answer_that_cannot_be_kept_is_installed_all_the_same() {
 
 #[test]
 fn what_only_waits_has_no_protocol() {
-    let started = Protocol::start(&entry(), (profile().id, 0), &Action::Wait);
+    let started = Protocol::start(&Arc::new(entry()), (profile().id, 0), &Action::Wait);
     assert!(started.is_none());
 }
