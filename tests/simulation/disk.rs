@@ -136,22 +136,26 @@ impl Disk {
         if live.damaged {
             return Observed::Damaged(Text::new("it is no PEM file"));
         }
-        let leaf = live.certificate.leaf();
+        let certificate = &live.certificate;
+        let differs = match &live.manifest {
+            Some((asked, _)) if entry.asks(asked) => None,
+            of_manifest => difference(entry, of_manifest.as_ref().map(|(asked, _)| asked), &certificate.leaf()),
+        };
         let is_edited = live.drifted || live.foreign.is_some();
         let drift = if is_edited { vec![Text::new("it is not as it was written")] } else { Vec::new() };
         let foreign = live.foreign.as_ref();
         Observed::Installed(Box::new(Installed {
             generation: live.generation,
             attempt: live.manifest.as_ref().map(|_| live.attempt),
-            differs: difference(entry, live.manifest.as_ref().map(|(asked, _)| asked), &leaf),
+            differs,
             profile: live.manifest.as_ref().map(|(_, profile)| profile.clone()),
-            serial_number: leaf.serial_number,
-            fingerprint: leaf.fingerprint,
-            spki: leaf.spki,
-            not_before: leaf.not_before,
-            not_after: leaf.not_after,
-            key: leaf.key,
-            usages: leaf.usages,
+            serial_number: certificate.serial.clone(),
+            fingerprint: certificate.fingerprint,
+            spki: certificate.spki,
+            not_before: certificate.not_before,
+            not_after: certificate.not_after,
+            key: Some(KeyType::EcdsaP256),
+            usages: certificate.usages(),
             drift,
             renewed_elsewhere: foreign.is_some_and(|theirs| theirs.not_after > live.certificate.not_after),
         }))

@@ -1,7 +1,7 @@
 //! The simulated TLM: profiles, requests, certificates, and every way in which it is known to misbehave.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use renewd::core::entry::{Asked, Usage};
@@ -33,8 +33,11 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
+    pub(crate) fn usages(&self) -> Vec<Usage> {
+        if self.defect == Some(Defect::Usage) { Vec::new() } else { server_auth() }
+    }
+
     pub(crate) fn leaf(&self) -> Leaf {
-        let usages = if self.defect == Some(Defect::Usage) { Vec::new() } else { server_auth() };
         Leaf {
             serial_number: self.serial.clone(),
             fingerprint: self.fingerprint,
@@ -45,13 +48,14 @@ impl Certificate {
             common_name: self.asked.common_name.clone(),
             subject: self.asked.subject.clone(),
             names: self.asked.names.clone(),
-            usages,
+            usages: self.usages(),
         }
     }
 }
 
 pub(crate) fn server_auth() -> Vec<Usage> {
-    Usage::parse("server_auth").into_iter().collect()
+    static SERVER_AUTH: LazyLock<Vec<Usage>> = LazyLock::new(|| Usage::parse("server_auth").into_iter().collect());
+    SERVER_AUTH.clone()
 }
 
 /// What may be wrong with a certificate, or with the answer that brings it.
