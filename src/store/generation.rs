@@ -73,6 +73,7 @@ pub fn install(
         disk.sync_dir(&home).map_err(|error| disk_failure("sync", &home, &error))?;
         live
     } else {
+        retire_twins(disk, layout, &entry.name, set);
         let generation = write(disk, layout, entry, &manifest(entry, set, record), &files, &ids)?;
         switch(disk, layout, &entry.name, generation)?;
         generation
@@ -209,18 +210,35 @@ pub(super) fn fingerprints(disk: &dyn Disk, layout: &Layout, name: &CertName) ->
     numbers.iter().filter_map(manifest).map(|manifest| manifest.fingerprint).collect()
 }
 
+/// The same set under a number that never became live: an install was cut off before its switch. There is no going back
+/// to it, so it does not take the place of a generation that was.
+fn retire_twins(disk: &dyn Disk, layout: &Layout, name: &CertName, set: &NewSet<'_>) {
+    let numbers = numbered(disk, &layout.certificate(name)).unwrap_or_default();
+    let is_twin = |number: &Generation| {
+        let manifest = read_manifest(disk, &layout.generation(name, *number)).ok().flatten();
+        manifest.is_some_and(|manifest| is_this_set(&manifest, set))
+    };
+    let twins: Vec<_> = numbers.into_iter().filter(is_twin).collect();
+    retire(disk, layout, name, &twins);
+}
+
+/// Takes the numbers of generations away, durably, before anything of them is removed: no number ever names a part of
+/// a set. Whether it is durable.
+fn retire(disk: &dyn Disk, layout: &Layout, name: &CertName, numbers: &[Generation]) -> bool {
+    for number in numbers {
+        drop(disk.rename(&layout.generation(name, *number), &replace::beside(&layout.live(name))));
+    }
+    numbers.is_empty() || disk.sync_dir(&layout.certificate(name)).is_ok()
+}
+
 /// Removes what is older than the newest `keep` generations, and left-overs of installs that were cut off. What
 /// cannot be removed now is removed after the next install.
 fn prune(disk: &dyn Disk, layout: &Layout, name: &CertName, live: Generation, keep: u32) {
     let home = layout.certificate(name);
     let Ok(numbers) = numbered(disk, &home) else { return };
     let surplus = numbers.len().saturating_sub(usize::try_from(keep.max(1)).unwrap_or(usize::MAX));
-    // They lose their numbers first, durably: no number ever names a part of a set.
     let old: Vec<_> = numbers.into_iter().take(surplus).filter(|old| *old != live).collect();
-    for old in &old {
-        drop(disk.rename(&layout.generation(name, *old), &replace::beside(&layout.live(name))));
-    }
-    if !old.is_empty() && disk.sync_dir(&home).is_err() {
+    if !retire(disk, layout, name, &old) {
         return;
     }
     let Ok(names) = disk.list(&home) else { return };

@@ -10,7 +10,7 @@ use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::key::KeyType;
-use renewd::core::name::{Attempt, ProfileId, RequestId, SerialNumber};
+use renewd::core::name::{Attempt, Generation, HookName, ProfileId, RequestId, SerialNumber};
 use renewd::core::observed::Observed;
 use renewd::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
 use renewd::core::reading::Reading;
@@ -27,6 +27,7 @@ use renewd::store::generation::{self, NewSet};
 use renewd::store::journal::{Content, Journal};
 use renewd::store::layout::Layout;
 use renewd::store::repair::{self, Repaired, Terms};
+use renewd::store::rollback::{self, Wanted};
 use renewd::store::{observe, pending, replace};
 
 use crate::api::Mode;
@@ -115,12 +116,25 @@ impl Daemon {
             };
             let decision = decide(&world);
             match decision.action {
-                Action::Wait if self.record.request.is_none() => return Ok(()),
+                Action::Wait if self.record.request.is_none() && decision.hook.is_none() => return Ok(()),
+                Action::RunHook(hook) => self.run_hook(hook),
                 Action::Wait => self.now = decision.wake_at.max(self.now + Duration::from_secs(1)),
                 action => self.act(&action, (profile.id.clone(), profile.version())),
             }
         }
         Err(format!("does not come to rest: {:?}", self.record))
+    }
+
+    /// The hook of an entry that goes back fails on every generation but the first.
+    fn run_hook(&mut self, hook: HookName) {
+        let generation = self.record.generation.unwrap();
+        let event = if self.entry.rollback && generation > Generation(1) {
+            let failure = Failure::new(FailureClass::HookFailed, "exit code 1");
+            Event::HookFailed { hook, generation, failure }
+        } else {
+            Event::HookDone { hook, generation, output: None }
+        };
+        self.write(event).unwrap();
     }
 
     fn act(&mut self, action: &Action, profile: (ProfileId, u64)) {
@@ -177,10 +191,15 @@ impl Daemon {
             Effect::Install { .. } if self.swap == Some(Swap::InstalledBeforeLive) => {
                 let attempt = self.attempt();
                 let leaf = material::set(attempt).facts.clone();
-                Ok(Outcome::Installed { generation: renewd::core::name::Generation(attempt.0), leaf: Box::new(leaf) })
+                Ok(Outcome::Installed { generation: Generation(attempt.0), leaf: Box::new(leaf) })
             }
             Effect::Install { .. } => self.install(),
-            Effect::Probe | Effect::RollBack(_) | Effect::Switch(_) => Err(forbidden()),
+            Effect::RollBack(from) => {
+                let wanted = Wanted { from, revoked: Vec::new(), force: false };
+                let to = rollback::roll_back(&self.machine, &layout, &ground(), &self.entry, &wanted, self.now)?;
+                Ok(Outcome::Switched(to))
+            }
+            Effect::Probe | Effect::Switch(_) => Err(forbidden()),
             Effect::Forget { attempt } => {
                 pending::forget(&self.machine, &layout, &name, attempt)?;
                 Ok(Outcome::Done)
@@ -291,7 +310,14 @@ impl Daemon {
         let facts = leaf::read(first).map_err(|error| Failure::new(FailureClass::Internal, error.to_string()))?;
         let profile = material::profile().id;
         let set = NewSet { leaf: first, facts: &facts, chain, root: None, key: &key, attempt, profile: &profile };
-        let generation = generation::install(&self.machine, &layout, &ground(), &self.entry, &set, 1)?;
+        let generation = generation::install(
+            &self.machine,
+            &layout,
+            &ground(),
+            &self.entry,
+            &set,
+            if self.entry.rollback { 2 } else { 1 },
+        )?;
         Ok(Outcome::Installed { generation, leaf: Box::new(facts) })
     }
 }

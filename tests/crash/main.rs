@@ -13,6 +13,7 @@
 )]
 
 mod api;
+mod back;
 mod daemon;
 mod disk;
 mod files;

@@ -22,7 +22,7 @@ use renewd::store::content::{Content, Parts, contents};
 /// The present: 2026-12-01T00:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_796_083_200);
 
-/// What an attempt brings; it ends in ninety days.
+/// What an attempt brings; it ends in ninety days, each a day after the one before.
 pub struct Set {
     pub key: Zeroizing<String>,
     pub spki: Digest,
@@ -57,17 +57,17 @@ static SETS: LazyLock<Vec<Set>> = LazyLock::new(|| {
     let ca_key = KeyPair::generate().unwrap();
     let chain = vec![Certificate::from_der(ca.self_signed(&ca_key).unwrap().der()).unwrap()];
     let issuer = Issuer::from_params(&ca, &ca_key);
-    (0..4).map(|_| made(&issuer, chain.clone())).collect()
+    (0..4).map(|number| made(&issuer, chain.clone(), number)).collect()
 });
 
-fn made(issuer: &Issuer<'_, &KeyPair>, chain: Vec<Certificate>) -> Set {
+fn made(issuer: &Issuer<'_, &KeyPair>, chain: Vec<Certificate>, number: u64) -> Set {
     let pair = KeyPair::generate().unwrap();
     let key = PrivateKey::from_pem(pair.serialize_pem().as_bytes()).unwrap();
     let mut params = CertificateParams::new(vec!["www.example.com".to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "www.example.com");
     let now = rcgen::date_time_ymd(2026, 12, 1);
     params.not_before = now - Duration::from_secs(86_400);
-    params.not_after = now + Duration::from_secs(90 * 86_400);
+    params.not_after = now + Duration::from_secs((90 + number) * 86_400);
     let public = SubjectPublicKeyInfo::from_der(&rcgen::PublicKeyData::subject_public_key_info(&pair)).unwrap();
     let issued = params.signed_by(&public, issuer).unwrap();
     let leaf = certificates(&issued.pem()).unwrap().remove(0);
