@@ -8,7 +8,7 @@ use renewd::core::name::Generation;
 use renewd::core::observed::Observed;
 
 use crate::daemon::{Daemon, layout};
-use crate::disk::{Ignored, Machine, Point};
+use crate::disk::{Ignored, Machine, Point, Sync};
 use crate::material::{self, sets};
 use crate::points::require;
 
@@ -35,8 +35,9 @@ fn comes_to_rest(machine: &Machine, entry: &Entry, requests: usize) -> Result<(D
     Ok((daemon, live.generation))
 }
 
-/// Crashes at every point of what the daemon does from `before` on; each sync is needed.
-fn check(name: &str, entry: &Entry, before: &Point, holds: impl Fn(&Machine) -> Result<(), String>) {
+/// Crashes at every point of what the daemon does from `before` on. The syncs without which no case fails: another flow
+/// needs them.
+pub fn check(name: &str, entry: &Entry, before: &Point, holds: impl Fn(&Machine) -> Result<(), String>) -> Vec<Sync> {
     let recorded = |ignored| {
         let machine = Machine::boot(before.disk.clone(), before.api.clone());
         let mut daemon = Daemon::start(&machine, entry, None).unwrap().0;
@@ -57,16 +58,16 @@ fn check(name: &str, entry: &Entry, before: &Point, holds: impl Fn(&Machine) -> 
     let machine = recorded(None);
     let (points, syncs) = (machine.points(), machine.syncs());
     let images: usize = points.iter().map(|point| survives(point).unwrap()).sum();
-    let needed = (0..syncs.len()).filter(|number| {
-        let points = recorded(Some(Ignored::Nth(*number))).points_after_ignored();
+    let is_missed = |number: usize| {
+        let points = recorded(Some(Ignored::Nth(number))).points_after_ignored();
         points.iter().any(|point| survives(point).is_err())
-    });
-    println!(
-        "{name}: {} crash points, {images} images, {} of {} syncs needed",
-        points.len(),
-        needed.count(),
-        syncs.len()
-    );
+    };
+    let count = syncs.len();
+    let unneeded = syncs.into_iter().enumerate().filter(|(number, _)| !is_missed(*number));
+    let unneeded: Vec<Sync> = unneeded.map(|(_, sync)| sync).collect();
+    let needed = count - unneeded.len();
+    println!("{name}: {} crash points, {images} images, {needed} of {count} syncs needed", points.len());
+    unneeded
 }
 
 #[test]

@@ -12,8 +12,9 @@ use renewd::store::journal::Journal;
 use renewd::store::observe::observe;
 use renewd::store::{fixed, repair, replace};
 
+use crate::back::check;
 use crate::daemon::{Daemon, ground, layout, terms};
-use crate::disk::{Ignored, Machine, Point, Sync};
+use crate::disk::{Ignored, Machine, Sync};
 use crate::material::{entry, sets, with_copies};
 use crate::points::require;
 
@@ -51,14 +52,6 @@ fn a_repair_survives_every_crash() {
     let edited = [live("cert.pem"), "/etc/tls/www.crt".into(), "/etc/tls/www.pem".into(), "/etc/keys/www.key".into()];
     edited.iter().for_each(|path| machine.edit(path, b"somebody's edit"));
     let (before, drifted) = (machine.point(), machine.all());
-    let recorded = |ignored| {
-        let machine = Machine::boot(before.disk.clone(), before.api.clone());
-        let mut daemon = Daemon::start(&machine, &entry, None).unwrap().0;
-        machine.ignore(ignored);
-        machine.record();
-        daemon.run().unwrap();
-        machine
-    };
     let holds = |machine: &Machine| -> Result<(), String> {
         let there = machine.all();
         let ends = [".pem", ".crt", ".key"];
@@ -81,23 +74,8 @@ fn a_repair_survives_every_crash() {
         require(found.profile.is_some(), "the manifest is gone")?;
         require(machine.api_now().accepted.len() == 1, "a request was spent")
     };
-    let survives = |point: &Point| -> Result<usize, String> {
-        let images = point.disk.images();
-        let count = images.len();
-        for (names, data, image) in images {
-            holds(&Machine::boot(image, point.api.clone()))
-                .map_err(|what| format!("after {}, {names:?}, {data:?}: {what}", point.after))?;
-        }
-        Ok(count)
-    };
-    let machine = recorded(None);
-    let (points, syncs) = (machine.points(), machine.syncs());
-    let images: usize = points.iter().map(|point| survives(point).unwrap()).sum();
-    for (number, sync) in syncs.iter().enumerate() {
-        let points = recorded(Some(Ignored::Nth(number))).points_after_ignored();
-        assert!(points.iter().any(|point| survives(point).is_err()), "nothing fails without {sync:?}");
-    }
-    println!("repair: {} crash points, {images} images, each of {} syncs needed", points.len(), syncs.len());
+    let unneeded = check("repair", &entry, &before, holds);
+    assert_eq!(unneeded, [], "nothing fails without these");
 }
 
 #[test]
