@@ -36,7 +36,7 @@ pub(super) fn pass(
         daemon.ask_renewal(replace, reissue);
         daemon.run(messages, orders).await
     });
-    runtime.shutdown_background();
+    start::end(runtime);
     Ok(status)
 }
 

@@ -40,8 +40,7 @@ pub(super) fn run(config: &Path) -> ExitCode {
         }
         daemon.run(messages, orders).await;
     });
-    // What still runs (a request under way, a name being resolved) is in the journal; it is not waited for.
-    runtime.shutdown_background();
+    start::end(runtime);
     exit::OK.into()
 }
 

@@ -1,6 +1,7 @@
 //! What `run`, `once` and `renew` have in common: configuration, user, log, daemon, signals.
 
 use std::path::Path;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
@@ -86,3 +87,11 @@ async fn listen(mut signals: Signals, orders: mpsc::UnboundedSender<Order>) {
         }
     }
 }
+
+/// Ends the runtime. What still runs (a request under way, a name being resolved) is in the journal and is not waited
+/// for; threads get a moment, since one that makes a key while the process exits can bring it down by a signal.
+pub(super) fn end(runtime: Runtime) {
+    runtime.shutdown_timeout(LAST_MOMENT);
+}
+
+const LAST_MOMENT: Duration = Duration::from_millis(900);

@@ -97,7 +97,7 @@ fn told(event: &Event) -> Told {
             live("", *generation, (serial_number, *fingerprint, *not_after), hooks).attempt(*attempt)
         }
         Event::Adopted { generation, serial_number, fingerprint, not_after, hooks } => {
-            let what = ", put there by somebody else";
+            let what = ", taken over as it was found";
             live(what, *generation, (serial_number, *fingerprint, *not_after), hooks)
         }
         Event::Repaired => say("files that had been changed or lost were put back"),

@@ -271,7 +271,7 @@ fn log_event(entry: &event::Entry) {
         }
         Event::Repaired => tracing::info!("files put back as they should be"),
         Event::Adopted { generation, serial_number, not_after, .. } => {
-            tracing::warn!(%generation, %serial_number, "somebody else renewed it: taken over; valid until {not_after}");
+            tracing::warn!(%generation, %serial_number, "taken over as it was found, by no request on record; valid until {not_after}");
         }
         Event::StatusChecked { revoked: true, .. } => {
             tracing::error!("TLM says that the certificate is revoked")
