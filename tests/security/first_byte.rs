@@ -31,8 +31,30 @@ fn traced(host: &Host) -> Option<Vec<String>> {
         return None;
     }
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let calls = trace.lines().filter_map(|line| line.split_once(' ')).map(|(_, call)| call.trim().to_owned());
-    Some(calls.filter(|call| !call.contains("= -1 E")).collect())
+    Some(whole(&trace).into_iter().filter(|call| !call.contains("= -1 E")).collect())
+}
+
+/// The calls in the order of their ends: one that another thread's cut in two is put together.
+fn whole(trace: &str) -> Vec<String> {
+    let mut begun: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut calls = Vec::new();
+    for (thread, call) in trace.lines().filter_map(|line| line.split_once(' ')) {
+        let call = call.trim();
+        if let Some(start) = call.strip_suffix("<unfinished ...>") {
+            begun.insert(thread, start.trim_end());
+        } else if let Some((_, rest)) = call.strip_prefix("<... ").and_then(|call| call.split_once(" resumed>")) {
+            calls.push(format!("{}{rest}", begun.remove(thread).unwrap_or_default()));
+        } else {
+            calls.push(call.to_owned());
+        }
+    }
+    calls
+}
+
+#[test]
+fn calls_that_others_cut_in_two_are_whole() {
+    let trace = "7 openat(1, \"a\", 0600 <unfinished ...>\n8 mkdir(\"b\", 0700) = 0\n7 <... openat resumed>) = 3</a>\n";
+    assert_eq!(whole(trace), ["mkdir(\"b\", 0700) = 0", "openat(1, \"a\", 0600) = 3</a>"]);
 }
 
 /// The file that the descriptor of a call names: `fchmod(9</a/b>, 0640)`.
