@@ -315,6 +315,6 @@ fn log_event(entry: &event::Entry) {
     }
 }
 
-/// Longer than the API's time-out.
+/// When a trial that is under way is asked after again.
 const TRIAL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(6 * 3600);

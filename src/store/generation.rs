@@ -73,7 +73,7 @@ pub fn install(
         disk.sync_dir(&home).map_err(|error| disk_failure("sync", &home, &error))?;
         live
     } else {
-        retire_twins(disk, layout, &entry.name, set);
+        retire_twins(disk, layout, &entry.name, set)?;
         let generation = write(disk, layout, entry, &manifest(entry, set, record), &files, &ids)?;
         switch(disk, layout, &entry.name, generation)?;
         generation
@@ -211,15 +211,17 @@ pub(super) fn fingerprints(disk: &dyn Disk, layout: &Layout, name: &CertName) ->
 }
 
 /// The same set under a number that never became live: an install was cut off before its switch. There is no going back
-/// to it, so it does not take the place of a generation that was.
-fn retire_twins(disk: &dyn Disk, layout: &Layout, name: &CertName, set: &NewSet<'_>) {
+/// to it, so it does not take the place of a generation that was. What is live stays, whatever its manifest says now.
+fn retire_twins(disk: &dyn Disk, layout: &Layout, name: &CertName, set: &NewSet<'_>) -> Result<(), Failure> {
+    let live = live_generation(disk, layout, name)?;
     let numbers = numbered(disk, &layout.certificate(name)).unwrap_or_default();
     let is_twin = |number: &Generation| {
         let manifest = read_manifest(disk, &layout.generation(name, *number)).ok().flatten();
         manifest.is_some_and(|manifest| is_this_set(&manifest, set))
     };
-    let twins: Vec<_> = numbers.into_iter().filter(is_twin).collect();
+    let twins: Vec<_> = numbers.into_iter().filter(|number| Some(*number) != live && is_twin(number)).collect();
     retire(disk, layout, name, &twins);
+    Ok(())
 }
 
 /// Takes the numbers of generations away, durably, before anything of them is removed: no number ever names a part of
