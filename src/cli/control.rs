@@ -48,18 +48,23 @@ pub(super) fn ask_within(path: &Path, request: &Request, patience: Duration) -> 
 /// Lets the daemon do it where it runs; where none does, `alone` does it. The daemon knows who may command it; only
 /// without one does this process write.
 pub(super) fn command(config: &Path, request: &Request, alone: impl FnOnce() -> ExitCode) -> ExitCode {
-    if let Err(why) = user::may_read(config) {
-        output::complain(&why);
-        return exit::NOT_PERMITTED.into();
-    }
-    let main = match crate::config::load_main(config) {
+    let main = match configuration(config) {
         Ok(main) => main,
-        Err(problems) => return start::told(&StartError::Config(setup::shown(&problems))).into(),
+        Err(code) => return code.into(),
     };
     match ask(&path(&main), request) {
         Ok(answer) => told(&answer),
         Err(_) => alone(),
     }
+}
+
+/// The configuration, for who may read it; else the exit code, after telling why.
+pub(super) fn configuration(config: &Path) -> Result<Main, u8> {
+    user::may_read(config).map_err(|why| {
+        output::complain(&why);
+        exit::NOT_PERMITTED
+    })?;
+    crate::config::load_main(config).map_err(|problems| start::told(&StartError::Config(setup::shown(&problems))))
 }
 
 /// Tells what the daemon answered.

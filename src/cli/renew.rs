@@ -10,12 +10,12 @@ use crate::core::name::CertName;
 use crate::core::reason::State;
 use crate::daemon::control::{Reply, Request};
 use crate::daemon::kept;
-use crate::daemon::setup::{self, StartError};
+use crate::daemon::setup;
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
 use super::progress::{self, Before, Outcome, Settled, Watched};
-use super::{control, exit, once, output, start, user};
+use super::{control, exit, once, output, start};
 
 /// What is to be replaced, and how.
 #[derive(Debug)]
@@ -29,13 +29,9 @@ pub(super) struct Wish {
 
 /// Replaces these certificates now.
 pub(super) fn run(config: &Path, wish: &Wish) -> ExitCode {
-    if let Err(why) = user::may_read(config) {
-        output::complain(&why);
-        return exit::NOT_PERMITTED.into();
-    }
-    let main = match crate::config::load_main(config) {
+    let main = match control::configuration(config) {
         Ok(main) => main,
-        Err(problems) => return start::told(&StartError::Config(setup::shown(&problems))).into(),
+        Err(code) => return code.into(),
     };
     let path = control::path(&main);
     match progress::status(&path) {
