@@ -197,7 +197,7 @@ impl<T: Tlm> Daemon<T> {
             Arc::clone(&managed.entry),
             profile,
             managed.observed.installed().cloned(),
-            managed.record.request.clone(),
+            managed.record.request.as_deref().cloned(),
             has_place,
         )
         .avoiding(managed.record.revoked.clone());

@@ -33,7 +33,7 @@ pub struct Managed {
     work: Work,
     wake_at: Option<Timestamp>,
     /// Between which instants its deploy window is known to be closed: the calendar is asked once.
-    closed: Option<(DeployWindow, Timestamp, Timestamp)>,
+    closed: Option<Box<(DeployWindow, Timestamp, Timestamp)>>,
 }
 
 /// What a certificate counts as.
@@ -56,7 +56,7 @@ enum Work {
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Fleet {
-    certificates: BTreeMap<CertName, Managed>,
+    certificates: BTreeMap<CertName, Box<Managed>>,
     /// When each is looked at next.
     queue: BTreeSet<(Timestamp, CertName)>,
     /// Who waits for a place among the running requests.
@@ -90,7 +90,7 @@ impl Managed {
     pub fn decide(&mut self, reading: &Reading, surroundings: &Surroundings, now: Timestamp) {
         let deploy = self.deploy(now);
         self.closed = match (&self.entry.deploy_window, deploy) {
-            (Some(window), Deploy::Closed(opens)) => Some((window.clone(), now, opens)),
+            (Some(window), Deploy::Closed(opens)) => Some(Box::new((DeployWindow::clone(window), now, opens))),
             (Some(_), Deploy::Open) | (None, _) => None,
         };
         let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
@@ -100,11 +100,11 @@ impl Managed {
     /// What its deploy window says at `now`.
     #[must_use]
     pub fn deploy(&self, now: Timestamp) -> Deploy {
-        match (&self.closed, &self.entry.deploy_window) {
+        match (self.closed.as_deref(), self.entry.deploy_window.as_deref()) {
             (Some((known, from, opens)), Some(window)) if known == window && *from <= now && now < *opens => {
                 Deploy::Closed(*opens)
             }
-            (_, window) => zone::deploy(window.as_ref(), now),
+            (_, window) => zone::deploy(window, now),
         }
     }
 
@@ -118,7 +118,7 @@ impl Managed {
     #[must_use]
     pub fn last_look(&self) -> Option<&ProbeRecord> {
         let fingerprint = self.observed.installed()?.fingerprint;
-        self.record.probe.as_ref().filter(|seen| seen.fingerprint == fingerprint)
+        self.record.probe.as_deref().filter(|seen| seen.fingerprint == fingerprint)
     }
 
     fn standing(&self) -> Standing {
@@ -139,7 +139,7 @@ impl Managed {
 impl Fleet {
     /// The certificates in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Managed> {
-        self.certificates.values()
+        self.certificates.values().map(|managed| &**managed)
     }
 
     /// The certificates with their names.
@@ -155,7 +155,7 @@ impl Fleet {
     /// One certificate.
     #[must_use]
     pub fn one(&self, name: &CertName) -> Option<&Managed> {
-        self.certificates.get(name)
+        self.certificates.get(name).map(|managed| &**managed)
     }
 
     /// Changes one certificate.
@@ -195,7 +195,7 @@ impl Fleet {
 
     /// The certificates that may be in trouble, in order of their names.
     pub fn notable(&self) -> impl Iterator<Item = &Managed> {
-        self.notable.iter().filter_map(|name| self.certificates.get(name))
+        self.notable.iter().filter_map(|name| self.one(name))
     }
 
     /// Takes a certificate under management, to be looked at now.
@@ -203,7 +203,7 @@ impl Fleet {
         let name = managed.entry.name.clone();
         self.remove(&name);
         self.tally(&name, None, Some(managed.standing()));
-        self.certificates.insert(name.clone(), managed);
+        self.certificates.insert(name.clone(), Box::new(managed));
         self.wake(&name, now);
     }
 
@@ -244,7 +244,7 @@ impl Fleet {
         if let Some(at) = managed.wake_at {
             self.queue.remove(&(at, name.clone()));
         }
-        Some(managed)
+        Some(*managed)
     }
 
     /// Looks at a certificate at `at`, and not at the time that was set before.

@@ -618,7 +618,7 @@ impl World {
     /// Whether only the operator, or the end of the old certificate, can end the wait.
     fn is_stopped(&self, name: &CertName) -> bool {
         let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.fleet.one(name)) else { return true };
-        let refused = managed.record.trouble.last.as_ref().is_some_and(|(failure, _)| {
+        let refused = managed.record.trouble.last.as_deref().is_some_and(|(failure, _)| {
             matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
         });
         let set_aside = managed.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward);
