@@ -24,6 +24,7 @@ ROUNDS=${ROUNDS:-5} REST=${REST:-600} SETTLE=${SETTLE:-60} PARTS=${PARTS:-pass r
 RELOAD=${RELOAD:-10000} REPLACE=${REPLACE:-1000 10000}
 [ $# -gt 0 ] || set -- 1000 10000 100000
 source tests/bench/common.sh
+floor=$(realpath -m "$target/examples/floor")
 
 pass() {
     local n=$1 dir=$2 shown=$work/shown-$1
