@@ -56,6 +56,14 @@ pub fn problem(
     }
 }
 
+/// Whether nothing in the record is a problem by itself: a certificate that is valid and waits for its renewal time is
+/// none then.
+#[must_use]
+pub fn is_calm(record: &Record) -> bool {
+    record.hooks.values().all(|hook| hook.done_at.is_some() || hook.trouble.count == 0)
+        && record.probe.as_ref().is_none_or(|seen| seen.served == Served::Yes)
+}
+
 /// What TLS clients are shown instead of the installed certificate, as far as a probe saw it.
 #[must_use]
 pub fn not_served<'a>(observed: &Observed, record: &'a Record) -> Option<&'a ProbeRecord> {

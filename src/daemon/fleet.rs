@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::core::admission::Urgency;
 use crate::core::decide::{Action, Decision, Surroundings, World, decide};
 use crate::core::entry::Entry;
+use crate::core::health;
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::reading::Reading;
-use crate::core::reason::Reason;
+use crate::core::reason::{Reason, State};
 use crate::core::record::Record;
 use crate::core::served::{ProbeRecord, Served};
 use crate::core::time::Timestamp;
@@ -35,6 +36,13 @@ pub struct Managed {
     closed: Option<(DeployWindow, Timestamp, Timestamp)>,
 }
 
+/// What a certificate counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Standing {
+    state: State,
+    is_notable: bool,
+}
+
 /// What is being done for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
@@ -53,6 +61,10 @@ pub struct Fleet {
     queue: BTreeSet<(Timestamp, CertName)>,
     /// Who waits for a place among the running requests.
     waiting: BTreeSet<Urgency>,
+    /// How many are in each state.
+    states: BTreeMap<State, usize>,
+    /// Those that may be in trouble: all but the ones that are valid and wait for their renewal time.
+    notable: BTreeSet<CertName>,
     /// For how many something is being done, and for how many of these it is a repair.
     busy: usize,
     healing: usize,
@@ -109,6 +121,12 @@ impl Managed {
         self.record.probe.as_ref().filter(|seen| seen.fingerprint == fingerprint)
     }
 
+    fn standing(&self) -> Standing {
+        let reason = &self.decision.reason;
+        let is_calm = matches!(reason, Reason::NotDue { .. }) && health::is_calm(&self.record);
+        Standing { state: reason.state(), is_notable: !is_calm }
+    }
+
     fn urgency(&self) -> Urgency {
         Urgency {
             relaxed: !self.decision.emergency,
@@ -140,15 +158,51 @@ impl Fleet {
         self.certificates.get(name)
     }
 
-    /// One certificate, to be changed.
-    pub fn one_mut(&mut self, name: &CertName) -> Option<&mut Managed> {
-        self.certificates.get_mut(name)
+    /// Changes one certificate.
+    pub fn change<R>(&mut self, name: &CertName, change: impl FnOnce(&mut Managed) -> R) -> Option<R> {
+        let managed = self.certificates.get_mut(name)?;
+        let before = managed.standing();
+        let result = change(managed);
+        let after = managed.standing();
+        if before != after {
+            self.tally(name, Some(before), Some(after));
+        }
+        Some(result)
+    }
+
+    /// Counts a certificate otherwise than before.
+    fn tally(&mut self, name: &CertName, before: Option<Standing>, after: Option<Standing>) {
+        if let Some(Standing { state, is_notable }) = before {
+            if let Some(count) = self.states.get_mut(&state) {
+                *count -= 1;
+            }
+            if is_notable {
+                self.notable.remove(name);
+            }
+        }
+        if let Some(Standing { state, is_notable }) = after {
+            *self.states.entry(state).or_default() += 1;
+            if is_notable {
+                self.notable.insert(name.clone());
+            }
+        }
+    }
+
+    /// How many certificates are in each state, where there are any.
+    pub fn states(&self) -> impl Iterator<Item = (State, usize)> {
+        self.states.iter().map(|(state, count)| (*state, *count)).filter(|(_, count)| *count > 0)
+    }
+
+    /// The certificates that may be in trouble, in order of their names.
+    pub fn notable(&self) -> impl Iterator<Item = &Managed> {
+        self.notable.iter().filter_map(|name| self.certificates.get(name))
     }
 
     /// Takes a certificate under management, to be looked at now.
     pub fn add(&mut self, managed: Managed, now: Timestamp) {
         let name = managed.entry.name.clone();
         self.remove(&name);
+        self.tally(&name, None, Some(managed.standing()));
         self.certificates.insert(name.clone(), managed);
         self.wake(&name, now);
     }
@@ -185,6 +239,7 @@ impl Fleet {
     pub fn remove(&mut self, name: &CertName) -> Option<Managed> {
         self.end(name);
         let managed = self.certificates.remove(name)?;
+        self.tally(name, Some(managed.standing()), None);
         self.waiting.remove(&managed.urgency());
         if let Some(at) = managed.wake_at {
             self.queue.remove(&(at, name.clone()));

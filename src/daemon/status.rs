@@ -513,17 +513,17 @@ fn loaded_or_refused(loaded: bool) -> String {
 
 /// One line for `systemctl status`: counts, and the nearest trouble.
 #[must_use]
-pub fn headline<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>) -> Text {
+pub fn headline<'a>(
+    facts: &Facts<'_>,
+    states: impl Iterator<Item = (State, usize)>,
+    notable: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+) -> Text {
     let common: Vec<Problem> = facts.problems.iter().cloned().chain(common_problems(facts)).collect();
     let (warnings, errors): (Vec<_>, Vec<_>) =
         common.into_iter().partition(|problem| problem.severity == Severity::Warning);
-    let mut trouble = errors.into_iter().next();
-    let mut counts: BTreeMap<State, usize> = BTreeMap::new();
-    for (managed, reading) in fleet {
-        *counts.entry(managed.decision.reason.state()).or_default() += 1;
-        trouble = trouble.or_else(|| certificate_problem(managed, reading, facts.now));
-    }
-    let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let mut of_certificates = notable.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now));
+    let trouble = errors.into_iter().next().or_else(|| of_certificates.next());
+    let counts: Vec<String> = states.map(|(state, count)| format!("{count} {state}")).collect();
     let counts = if counts.is_empty() { "no certificates".to_owned() } else { counts.join(", ") };
     let trouble = trouble
         .or_else(|| warnings.into_iter().next())
