@@ -32,8 +32,6 @@ use crate::material::{self, DAY, Issued, NOW};
 /// A part.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
-    /// How often it is done while its instructions are counted; 0: they are not, for chance decides about them.
-    pub(crate) turns: u32,
     prepare: fn(&Room<'_>) -> Box<dyn FnMut()>,
 }
 
@@ -63,27 +61,27 @@ impl Part {
 }
 
 pub(crate) const PARTS: &[Part] = &[
-    Part { name: "parse-inventory-1", turns: 0, prepare: |_| parse_inventory(1) },
-    Part { name: "parse-inventory-100", turns: 5, prepare: |_| parse_inventory(100) },
-    Part { name: "parse-inventory-1000", turns: 0, prepare: |_| parse_inventory(1000) },
-    Part { name: "parse-leaf", turns: 50, prepare: |room| parse_leaf(room.p256()) },
-    Part { name: "parse-chain", turns: 50, prepare: |room| parse_chain(room.p256()) },
-    Part { name: "observe", turns: 50, prepare: observe_set },
-    Part { name: "decide-valid", turns: 200, prepare: |room| decide_once(&room.p256(), 1, false) },
-    Part { name: "decide-due", turns: 200, prepare: |room| decide_once(&room.p256(), 80, true) },
-    Part { name: "queue-1k", turns: 1000, prepare: |room| queue(&room.p256(), 1000) },
-    Part { name: "queue-100k", turns: 1000, prepare: |room| queue(&room.p256(), 100_000) },
-    Part { name: "event-1k", turns: 1000, prepare: |room| event_of(&room.p256(), 1000) },
-    Part { name: "event-100k", turns: 1000, prepare: |room| event_of(&room.p256(), 100_000) },
-    Part { name: "journal-append-1", turns: 50, prepare: |room| journal_append(room, 1) },
-    Part { name: "journal-append-16", turns: 20, prepare: |room| journal_append(room, 16) },
-    Part { name: "journal-read-1k", turns: 5, prepare: journal_read },
-    Part { name: "install", turns: 20, prepare: install_set },
-    Part { name: "gate-p256", turns: 10, prepare: |room| gate(room.p256()) },
-    Part { name: "gate-rsa-2048", turns: 10, prepare: |room| gate(Issued::read(room.material, "rsa")) },
-    Part { name: "key-and-csr-p256", turns: 20, prepare: |_| key_and_csr(KeyType::EcdsaP256) },
-    Part { name: "key-and-csr-p384", turns: 0, prepare: |_| key_and_csr(KeyType::EcdsaP384) },
-    Part { name: "key-and-csr-rsa-2048", turns: 0, prepare: |_| key_and_csr(KeyType::Rsa2048) },
+    Part { name: "parse-inventory-1", prepare: |_| parse_inventory(1) },
+    Part { name: "parse-inventory-100", prepare: |_| parse_inventory(100) },
+    Part { name: "parse-inventory-1000", prepare: |_| parse_inventory(1000) },
+    Part { name: "parse-leaf", prepare: |room| parse_leaf(room.p256()) },
+    Part { name: "parse-chain", prepare: |room| parse_chain(room.p256()) },
+    Part { name: "observe", prepare: observe_set },
+    Part { name: "decide-valid", prepare: |room| decide_once(&room.p256(), 1, false) },
+    Part { name: "decide-due", prepare: |room| decide_once(&room.p256(), 80, true) },
+    Part { name: "queue-1k", prepare: |room| queue(&room.p256(), 1000) },
+    Part { name: "queue-100k", prepare: |room| queue(&room.p256(), 100_000) },
+    Part { name: "event-1k", prepare: |room| event_of(&room.p256(), 1000) },
+    Part { name: "event-100k", prepare: |room| event_of(&room.p256(), 100_000) },
+    Part { name: "journal-append-1", prepare: |room| journal_append(room, 1) },
+    Part { name: "journal-append-16", prepare: |room| journal_append(room, 16) },
+    Part { name: "journal-read-1k", prepare: journal_read },
+    Part { name: "install", prepare: install_set },
+    Part { name: "gate-p256", prepare: |room| gate(room.p256()) },
+    Part { name: "gate-rsa-2048", prepare: |room| gate(Issued::read(room.material, "rsa")) },
+    Part { name: "key-and-csr-p256", prepare: |_| key_and_csr(KeyType::EcdsaP256) },
+    Part { name: "key-and-csr-p384", prepare: |_| key_and_csr(KeyType::EcdsaP384) },
+    Part { name: "key-and-csr-rsa-2048", prepare: |_| key_and_csr(KeyType::Rsa2048) },
 ];
 
 fn parse_inventory(count: usize) -> Box<dyn FnMut()> {
