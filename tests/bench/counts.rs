@@ -15,8 +15,8 @@
     reason = "a benchmark that cannot go on has failed"
 )]
 
-mod fleet_turn;
 mod material;
+mod turn;
 mod work;
 
 use std::collections::BTreeMap;
@@ -52,11 +52,13 @@ const COUNTED: [(&str, u32); 17] = [
 const GROWTH: [(&str, &str, f64); 2] = [("event-1k", "event-100k", 1.5), ("queue-1k", "queue-100k", 2.0)];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    if let [name, turns, folder] = arguments.as_slice() {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [ONE, name, turns, folder] = arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         work_under_valgrind(name, turns.parse().unwrap(), Path::new(folder));
         return ExitCode::SUCCESS;
     }
+    // Cargo's own `--bench`.
+    arguments.retain(|argument| !argument.starts_with("--"));
     if let Some(why) = obstacle() {
         println!("instruction counts are skipped: {why}");
         return if std::env::var_os("RENEWD_REQUIRE_COUNTS").is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
@@ -127,7 +129,7 @@ fn count_one(name: &str, turns: u32, folder: &Path) -> u64 {
         .args(["--tool=callgrind", "--toggle-collect=counts::measured*", "--quiet"])
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(std::env::current_exe().unwrap())
-        .args([name, &turns.to_string()])
+        .args([ONE, name, &turns.to_string()])
         .arg(folder)
         .output()
         .unwrap();
@@ -215,6 +217,8 @@ fn ratio(one: u64, other: u64) -> f64 {
     one as f64 / other as f64
 }
 
+/// Tells the program to work, not to count.
+const ONE: &str = "--one";
 /// How much a count may differ from its bound.
 const SLACK: f64 = 0.1;
 const BLESS: &str = "RENEWD_BLESS=1 cargo bench --bench counts";

@@ -8,8 +8,8 @@
     reason = "a benchmark that cannot go on has failed"
 )]
 
-mod fleet_turn;
 mod material;
+mod turn;
 mod work;
 
 use std::path::Path;

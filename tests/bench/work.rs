@@ -26,8 +26,8 @@ use renewd::store::layout::Layout;
 use renewd::store::observe::observe;
 use renewd::store::real_disk::RealDisk;
 
-use crate::fleet_turn::Turn;
 use crate::material::{self, DAY, Issued, NOW};
+use crate::turn::Turn;
 
 /// A part.
 pub(crate) struct Part {

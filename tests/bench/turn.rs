@@ -9,6 +9,7 @@ use std::time::Duration;
 use renewd::core::admission::Places;
 use renewd::core::breaker::Breaker;
 use renewd::core::decide::{Action, Surroundings};
+use renewd::core::entry::Entry;
 use renewd::core::name::CertName;
 use renewd::core::observed::{Leaf, Observed};
 use renewd::core::record::Record;
@@ -34,12 +35,14 @@ impl Turn {
         let mut fleet = Fleet::default();
         let entry = material::entry("c");
         let observed = Observed::Installed(Box::new(material::installed(facts, DAY, NOW)));
+        let mut record = Record::default();
+        material::renewal(&entry, facts, NOW).iter().for_each(|told| record.apply(told.at, &told.event));
         let step = LOOK_AGAIN / u32::try_from(count).unwrap();
         for number in 0..count {
             let name: CertName = format!("c{number:06}").parse().unwrap();
             let at = NOW + step * u32::try_from(number * 617 % count).unwrap();
-            let entry = Arc::new(renewd::core::entry::Entry { name, ..entry.clone() });
-            fleet.add(Managed::new(entry, observed.clone(), Record::default(), NOW), at);
+            let entry = Arc::new(Entry { name, ..entry.clone() });
+            fleet.add(Managed::new(entry, observed.clone(), record.clone(), NOW), at);
         }
         let mut profiles = Profiles::new(BTreeMap::new());
         profiles.note(&entry.profile, Ok(material::profile()), NOW);
