@@ -64,11 +64,11 @@ impl Turn {
     }
 
     /// The next certificate comes due: it is seen, decided for, lined up and given a place; then its renewal ends, and
-    /// it is seen and decided for again.
+    /// it is seen and decided for again. The decisions are all of one instant, so that the profile stays fresh.
     pub(crate) fn event(&mut self) {
-        let now = self.fleet.next_wake().unwrap();
-        let name = self.fleet.pop_due(now).unwrap();
-        assert!(self.settle(&name, DAY * 80, now), "it is not due");
+        let at = self.fleet.next_wake().unwrap();
+        let name = self.fleet.pop_due(at).unwrap();
+        assert!(self.settle(&name, DAY * 80, at), "it is not due");
         let (first, emergency) = self.fleet.first_in_line().unwrap();
         assert!(first == name && self.places.take(emergency), "it has no place");
         self.fleet.leave_line();
@@ -77,24 +77,24 @@ impl Turn {
         managed.busy = true;
         self.places.give_back();
         self.fleet.one_mut(&name).unwrap().busy = false;
-        assert!(!self.settle(&name, DAY, now), "it is due again");
+        assert!(!self.settle(&name, DAY, at), "it is due again");
     }
 
-    /// `Daemon::observed` with `Daemon::settle`; whether it lines up.
-    fn settle(&mut self, name: &CertName, age: Duration, now: Timestamp) -> bool {
-        let observed = Observed::Installed(Box::new(material::installed(&self.facts, age, now)));
+    /// `Daemon::observed` with `Daemon::settle`; whether it lines up. It came due `at`.
+    fn settle(&mut self, name: &CertName, age: Duration, at: Timestamp) -> bool {
+        let observed = Observed::Installed(Box::new(material::installed(&self.facts, age, NOW)));
         self.fleet.one_mut(name).filter(|managed| !managed.busy).unwrap().observed = observed;
         self.fleet.step_out(name);
         self.surroundings.api_recovered_at = self.breaker.recovered_at();
         let managed = self.fleet.one_mut(name).filter(|managed| !managed.busy).unwrap();
         let reading = self.profiles.reading(&managed.entry.profile);
         let before = managed.decision.reason.clone();
-        managed.decide(reading, &self.surroundings, now);
+        managed.decide(reading, &self.surroundings, NOW);
         let action = managed.decision.action.clone();
         let entry = Arc::clone(&managed.entry);
-        let wake_at = managed.decision.wake_at.min(now + LOOK_AGAIN);
-        black_box((before, self.profiles.is_stale(&entry.profile, now), self.breaker.closed()));
-        self.fleet.wake(name, wake_at.max(now + Duration::from_millis(20)));
+        let nap = managed.decision.wake_at.since(NOW).clamp(Duration::from_millis(20), LOOK_AGAIN);
+        black_box((before, self.profiles.is_stale(&entry.profile, NOW), self.breaker.closed()));
+        self.fleet.wake(name, at + nap);
         let is_due = matches!(action, Action::Submit(_));
         if is_due {
             self.fleet.line_up(name);
