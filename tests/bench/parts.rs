@@ -29,7 +29,7 @@ static MATERIAL: LazyLock<TempDir> = LazyLock::new(|| {
     folder
 });
 
-#[divan::bench(args = PARTS.iter().map(|part| part.name), max_time = 3)]
+#[divan::bench(args = PARTS.iter().map(|part| part.name), min_time = 0.3, max_time = 3)]
 fn part(bencher: divan::Bencher<'_, '_>, name: &str) {
     let part = PARTS.iter().find(|part| part.name == name).unwrap();
     let folder = folder();
