@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::config::{self, Inventory, Main};
 use crate::core::breaker::Breaker;
 use crate::core::clock::ClockCheck;
+use crate::core::entry::Entry;
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::observed::Observed;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::daemon::clock::{Clock, SystemClock};
@@ -17,6 +19,7 @@ use crate::daemon::profiles::Profiles;
 use crate::daemon::run::Mode;
 use crate::daemon::setup;
 use crate::daemon::status::{self, Facts, Plan, Status};
+use crate::parallel;
 use crate::store::journal::Journal;
 use crate::store::layout::Layout;
 use crate::store::lock::Lock;
@@ -53,14 +56,14 @@ pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
     let mut profiles = Profiles::new(readings::read(&RealDisk, &layout));
     profiles.trust(now);
     let surroundings = setup::surroundings(&main, Mode::Forever, &content);
-    let decided = |entry: &crate::core::entry::Entry| {
-        let observed = observe::observe(&RealDisk, &layout, entry);
+    let observed = parallel::map(&inventory.entries, |entry| observe::observe(&RealDisk, &layout, entry));
+    let decided = |(entry, observed): (&Arc<Entry>, Observed)| {
         let record = records.remove(&entry.name).unwrap_or_default();
-        let mut managed = Managed::new(Arc::new(entry.clone()), observed, record, now);
+        let mut managed = Managed::new(Arc::clone(entry), observed, record, now);
         managed.decide(profiles.reading(&entry.profile), &surroundings, now);
         managed
     };
-    let fleet = inventory.entries.iter().map(decided).collect();
+    let fleet = inventory.entries.iter().zip(observed).map(decided).collect();
     let clock = ClockCheck::new(setup::earliest(&content), now);
     Ok(Look { main, layout, inventory, fleet, profiles, clock, now })
 }

@@ -84,7 +84,7 @@ fn by_itself(config: &Path, wish: &Wish) -> ExitCode {
     let passed = start::configuration(config).and_then(|main| {
         let in_force = kept::read(&RealDisk, &Layout::new(&main.state_dir));
         let known = setup::inventory(&main, &in_force).map_err(|error| start::told(&error))?;
-        let known: Vec<CertName> = known.entries.into_iter().map(|entry| entry.name).collect();
+        let known: Vec<CertName> = known.entries.iter().map(|entry| entry.name.clone()).collect();
         let unknown: Vec<&str> = wish.names.iter().filter(|name| !known.contains(name)).map(CertName::as_str).collect();
         if !unknown.is_empty() {
             output::complain(&format!("no such certificate in the inventory: {}", unknown.join(", ")));

@@ -1,10 +1,10 @@
 //! What only one entry of the inventory may have: its name, and the paths that it writes.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::problem::Place;
 use crate::core::name::CertName;
 
 /// Something that only one entry may have.
@@ -17,10 +17,13 @@ pub(super) enum Claim {
 }
 
 /// A claim, and where a file makes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Claimed {
     /// What is claimed.
     pub(super) claim: Claim,
-    /// Where.
-    pub(super) place: Place,
+    /// The line, from 1.
+    pub(super) line: u32,
+    /// The bytes of the text, as long as there is one.
+    #[serde(skip)]
+    pub(super) span: Range<u32>,
 }

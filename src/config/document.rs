@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -23,10 +24,10 @@ use crate::core::hook::Hook;
 use crate::core::name::{CertName, HookName};
 
 /// What a drop-in file holds, checked.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct FileContent {
     /// Its certificates, in the order of the file.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Arc<Entry>>,
     /// Its own hooks, which no other file sees.
     pub hooks: BTreeMap<HookName, Hook>,
     /// The hooks of `renewd.toml` that its certificates use, as they were when the file was read: a file that stays in
@@ -34,6 +35,30 @@ pub struct FileContent {
     pub inherited: BTreeMap<HookName, Hook>,
     /// What its certificates have for themselves alone.
     pub(super) claimed: Vec<Claimed>,
+    /// The text, to show where a claim is made that is not granted; what is in force needs it no more.
+    #[serde(skip)]
+    pub(super) text: Option<Box<str>>,
+}
+
+/// Both mean the same, wherever their texts are.
+impl PartialEq for FileContent {
+    fn eq(&self, other: &Self) -> bool {
+        fn claims(content: &FileContent) -> impl Iterator<Item = (&Claim, u32)> {
+            content.claimed.iter().map(|claimed| (&claimed.claim, claimed.line))
+        }
+        (&self.entries, &self.hooks, &self.inherited) == (&other.entries, &other.hooks, &other.inherited)
+            && claims(self).eq(claims(other))
+    }
+}
+
+impl FileContent {
+    /// The same without the text.
+    pub(super) fn without_text(self: Arc<Self>) -> Arc<Self> {
+        if self.text.is_none() {
+            return self;
+        }
+        Arc::new(Self { text: None, ..Self::clone(&self) })
+    }
 }
 
 table! {
@@ -124,10 +149,10 @@ fn content(table: FileTable, main: &Main, sheet: &mut Sheet<'_>) -> FileContent 
     for table in &tables {
         let Some(entry) = entry(table, &around, sheet) else { continue };
         taken.take(&entry, table, sheet);
-        entries.push(entry);
+        entries.push(Arc::new(entry));
     }
     let inherited = inherited(&entries, &hooks, main);
-    FileContent { entries, hooks, inherited, claimed: taken.claimed }
+    FileContent { entries, hooks, inherited, claimed: taken.claimed, text: Some(sheet.text().into()) }
 }
 
 /// What the entries of one file have taken so far: a second claim is a problem.
@@ -141,7 +166,7 @@ struct Taken {
 impl Taken {
     fn take(&mut self, entry: &Entry, table: &Spanned<EntryTable>, sheet: &mut Sheet<'_>) {
         for (claim, span) in claims(entry, table) {
-            self.claimed.push(Claimed { claim: claim.clone(), place: sheet.place(span.clone()) });
+            self.claimed.push(sheet.claimed(claim.clone(), span.clone()));
             let holder = self.holders.insert(claim.clone(), (entry.name.clone(), entry.source.line));
             let Some((name, line)) = holder else { continue };
             let fault = match claim {
@@ -168,7 +193,7 @@ fn claims(entry: &Entry, table: &Spanned<EntryTable>) -> Vec<(Claim, Range<usize
     std::iter::once((Claim::Name(entry.name.clone()), name)).chain(targets).collect()
 }
 
-fn inherited(entries: &[Entry], own: &BTreeMap<HookName, Hook>, main: &Main) -> BTreeMap<HookName, Hook> {
+fn inherited(entries: &[Arc<Entry>], own: &BTreeMap<HookName, Hook>, main: &Main) -> BTreeMap<HookName, Hook> {
     let used = entries.iter().flat_map(|entry| &entry.hooks).filter(|name| !own.contains_key(*name));
     used.filter_map(|name| Some((name.clone(), main.hooks.get(name)?.clone()))).collect()
 }

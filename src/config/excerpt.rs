@@ -1,12 +1,10 @@
 //! One line of a file, fit to be shown: on one line, without steering characters, cut around what is marked, and with
 //! what may be a secret blotted out. Character for character, so that a caret below it stays in its place.
 
-use serde::{Deserialize, Serialize};
-
 use crate::core::text::Text;
 
 /// A line and the part of it that is marked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Excerpt {
     line: String,
     /// Characters before the mark.

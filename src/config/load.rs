@@ -4,13 +4,16 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
 use super::document::{FileContent, examine_main_text, parse_inventory_file};
-use super::permissions::{ServiceUser, directory_problem, file_problem, let_read, shell_word, world_problem};
+use super::permissions::{ServiceUser, file_problem, let_read, shell_word, world_problem};
 use super::problem::{Fault, Problem};
 use super::settings::Main;
+use super::shelf::Shelf;
+use crate::core::time::Timestamp;
 
 /// One drop-in file as it was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +21,7 @@ pub struct InventoryFile {
     /// What messages call it: the directory's name and its own (`certs.d/www.toml`).
     pub label: String,
     /// What it holds, or every reason why it is refused.
-    pub content: Result<FileContent, Vec<Problem>>,
+    pub content: Result<Arc<FileContent>, Vec<Problem>>,
 }
 
 /// Reads `renewd.toml`.
@@ -55,12 +58,9 @@ pub fn examine_main(path: &Path) -> (Option<Main>, Vec<Problem>) {
 ///
 /// When the directory is missing, cannot be read, or others may write to it: what is in force stays in force.
 pub fn load_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
-    let directory = &main.inventory;
-    let metadata = fs::metadata(directory).map_err(|error| unlisted(directory, &error, service))?;
-    match directory_problem(directory, &metadata, service) {
-        Some(problem) => Err(problem),
-        None => examine_inventory(main, service),
-    }
+    let mut shelf = Shelf::default();
+    shelf.look(main, service, Timestamp::default())?;
+    Ok(shelf.files())
 }
 
 /// Reads every drop-in file as [`load_inventory`] does, whoever may write to the directory: to tell every problem.
@@ -69,21 +69,14 @@ pub fn load_inventory(main: &Main, service: ServiceUser) -> Result<Vec<Inventory
 ///
 /// When the directory is missing or cannot be read.
 pub fn examine_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
-    let failed = |error: io::Error| unlisted(&main.inventory, &error, service);
-    let mut paths = Vec::new();
-    for found in fs::read_dir(&main.inventory).map_err(failed)? {
-        let found = found.map_err(failed)?;
-        if is_drop_in(&found.file_name().to_string_lossy()) {
-            paths.push(found.path());
-        }
-    }
-    paths.sort();
-    Ok(paths.iter().filter_map(|path| inventory_file(path, main, service)).collect())
+    let mut shelf = Shelf::default();
+    shelf.examine(main, service, Timestamp::default())?;
+    Ok(shelf.files())
 }
 
 /// The problem of a directory that cannot be listed.
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind has no remedy of its own")]
-fn unlisted(directory: &Path, error: &io::Error, service: ServiceUser) -> Problem {
+pub(super) fn unlisted(directory: &Path, error: &io::Error, service: ServiceUser) -> Problem {
     let word = shell_word(&directory.display().to_string());
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => {
@@ -113,9 +106,8 @@ pub fn is_drop_in(name: &str) -> bool {
 }
 
 /// The file at `path`; `None` if it went away since the directory was read.
-fn inventory_file(path: &Path, main: &Main, service: ServiceUser) -> Option<InventoryFile> {
-    let name = |path: Option<&OsStr>| path.unwrap_or_default().to_string_lossy().into_owned();
-    let label = format!("{}/{}", name(main.inventory.file_name()), name(path.file_name()));
+pub(super) fn inventory_file(path: &Path, main: &Main, service: ServiceUser) -> Option<InventoryFile> {
+    let label = label_of(main, path);
     let opened = match open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => return None,
         opened => opened,
@@ -124,8 +116,14 @@ fn inventory_file(path: &Path, main: &Main, service: ServiceUser) -> Option<Inve
         .map_err(|error| unreadable(path, &label, &error, service))
         .and_then(|(file, metadata)| trusted_text(file, &metadata, path, &label, service))
         .map_err(|problem| vec![problem])
-        .and_then(|text| parse_inventory_file(main, &label, &text));
+        .and_then(|text| parse_inventory_file(main, &label, &text).map(Arc::new));
     Some(InventoryFile { label, content })
+}
+
+/// What messages call the drop-in file at `path`.
+pub(super) fn label_of(main: &Main, path: &Path) -> String {
+    let name = |path: Option<&OsStr>| path.unwrap_or_default().to_string_lossy().into_owned();
+    format!("{}/{}", name(main.inventory.file_name()), name(path.file_name()))
 }
 
 fn trusted_text(

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
 use super::excerpt::Excerpt;
 use crate::core::text::Text;
 
@@ -12,7 +10,7 @@ use crate::core::text::Text;
 ///
 /// `Display` writes one line for a defect of the file as a whole, and adds the offending line with a caret where there
 /// is a place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The file: the path of `renewd.toml`, or a label such as `certs.d/www.toml`.
     pub file: Text,
@@ -27,7 +25,7 @@ pub struct Problem {
 }
 
 /// Where in a file a defect is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The line, from 1.
     pub line: u32,

@@ -1,31 +1,47 @@
 //! The files together: which of them are in force. Pure, and the same at start and at reload.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::claim::{Claim, Claimed};
 use super::document::FileContent;
 use super::load::InventoryFile;
-use super::problem::{Fault, Problem};
+use super::problem::{Fault, Place, Problem};
 use super::settings::Main;
+use super::shelf::Changes;
 use crate::core::entry::Entry;
 use crate::core::hook::Hook;
-use crate::core::let_go::{Trigger, may_go};
+use crate::core::let_go::{Trigger, is_too_much, may_go};
 use crate::core::name::{CertName, HookName};
 
 /// What is in force, by the label of the file that brought it: the last good content of each file.
-pub type InForce = BTreeMap<String, FileContent>;
+pub type InForce = BTreeMap<String, Arc<FileContent>>;
 
 /// The inventory: what all files together ask for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inventory {
     /// Every certificate, sorted by name.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Arc<Entry>>,
     /// Every hook that may be run.
     pub hooks: BTreeMap<HookKey, Hook>,
     /// Every file that was found, sorted by label.
     pub files: Vec<FileState>,
     /// What is in force now, to be kept for the next reload and across restarts.
     pub in_force: InForce,
+    /// Whether the directory itself is not to be had, so that everything stays as it was.
+    pub is_held: bool,
+}
+
+/// What a newer inventory has otherwise than an older one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Difference {
+    /// The certificates that are in force no more.
+    pub gone: Vec<CertName>,
+    /// The entries that are new, or may have changed.
+    pub wanted: Vec<Arc<Entry>>,
+    /// The files whose content in force is another one.
+    pub labels: BTreeSet<String>,
 }
 
 /// A hook among those of all files.
@@ -48,11 +64,134 @@ pub struct FileState {
     pub problems: Vec<Problem>,
 }
 
+impl Difference {
+    /// Compares two inventories.
+    #[must_use]
+    pub fn between(before: &Inventory, after: &Inventory) -> Self {
+        let mut difference = Self::default();
+        let (mut old, mut new) = (before.entries.iter().peekable(), after.entries.iter().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some(new)) => old.name.cmp(&new.name),
+            };
+            let gone = if order.is_le() { old.next() } else { None };
+            let there = if order.is_ge() { new.next() } else { None };
+            match (gone, there) {
+                (Some(gone), None) => difference.gone.push(gone.name.clone()),
+                (Some(old), Some(new)) if Arc::ptr_eq(old, new) => {}
+                (_, there) => difference.wanted.extend(there.cloned()),
+            }
+        }
+        difference.labels = after.changed_since(&before.in_force);
+        difference
+    }
+}
+
 impl Inventory {
+    /// Takes changed files in where that concerns nobody else: every file is loaded, and none of them claims what
+    /// another has. It comes out as [`settle`] would have it, at the cost of these files. `None`: nothing was done, all
+    /// files have to be settled together.
+    pub fn amend(
+        &mut self,
+        changes: &Changes,
+        hooks: &BTreeMap<HookName, Hook>,
+        trigger: Trigger,
+    ) -> Option<Difference> {
+        if self.is_held || self.files.iter().any(|state| !state.problems.is_empty()) {
+            return None;
+        }
+        let changed = changes.files.iter().map(|file| Some((&file.label, file.content.as_ref().ok()?)));
+        let changed: Vec<(&String, &Arc<FileContent>)> = changed.collect::<Option<_>>()?;
+        let labels: BTreeSet<String> = changed.iter().map(|(label, _)| *label).chain(&changes.gone).cloned().collect();
+        if !self.is_free_for(&changed, &labels) {
+            return None;
+        }
+        let names_of =
+            |content: &Arc<FileContent>| content.entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
+        let before: BTreeSet<CertName> =
+            labels.iter().filter_map(|label| self.in_force.get(label)).flat_map(names_of).collect();
+        let after: BTreeSet<CertName> = changed.iter().flat_map(|(_, content)| names_of(content)).collect();
+        let gone: Vec<CertName> = before.difference(&after).cloned().collect();
+        let wanted = self.entries.len() - before.len() + after.len();
+        if trigger == Trigger::Watch && !gone.is_empty() && is_too_much(self.entries.len(), wanted, gone.len()) {
+            return None;
+        }
+        self.entries.retain(|entry| !before.contains(&entry.name));
+        for label in &labels {
+            self.in_force.remove(label);
+            self.files.retain(|state| state.label != *label);
+            self.hooks.retain(|key, _| key.file.as_ref() != Some(label));
+        }
+        for (label, content) in &changed {
+            self.take((*label).clone(), Vec::new(), Some(Arc::clone(content)), hooks);
+        }
+        self.sort();
+        let wanted = changed.iter().flat_map(|(_, content)| content.entries.iter().cloned()).collect();
+        Some(Difference { gone, wanted, labels })
+    }
+
+    /// Whether nobody but the files of `labels` has what these files claim, and no two of these claim the same.
+    fn is_free_for(&self, changed: &[(&String, &Arc<FileContent>)], labels: &BTreeSet<String>) -> bool {
+        let mut taken = BTreeSet::new();
+        changed.iter().flat_map(|(_, content)| &content.claimed).all(|Claimed { claim, .. }| {
+            let holder = match claim {
+                Claim::Name(name) => self.entry(name),
+                Claim::Target(path) => {
+                    self.entries.iter().find(|entry| entry.files.targets().any(|(_, target)| target == path))
+                }
+            };
+            taken.insert(claim) && holder.is_none_or(|holder| labels.contains(&*holder.source.file))
+        })
+    }
+
+    /// The entry of this name.
+    #[must_use]
+    pub fn entry(&self, name: &CertName) -> Option<&Arc<Entry>> {
+        let at = self.entries.binary_search_by(|entry| entry.name.cmp(name)).ok()?;
+        self.entries.get(at)
+    }
+
+    /// Takes one file in, with what of it is in force.
+    fn take(
+        &mut self,
+        label: String,
+        problems: Vec<Problem>,
+        content: Option<Arc<FileContent>>,
+        hooks: &BTreeMap<HookName, Hook>,
+    ) {
+        let certificates = content.as_ref().map_or(0, |content| content.entries.len());
+        self.files.push(FileState { label: label.clone(), certificates, problems });
+        let Some(content) = content else { return };
+        let lost = content.inherited.iter().filter(|(name, _)| !hooks.contains_key(*name));
+        let own = |name: &HookName| HookKey { file: Some(label.clone()), name: name.clone() };
+        self.hooks.extend(content.hooks.iter().chain(lost).map(|(name, hook)| (own(name), hook.clone())));
+        self.entries.extend(content.entries.iter().cloned());
+        self.in_force.insert(label, content.without_text());
+    }
+
+    fn sort(&mut self) {
+        self.entries.sort_by(|one, other| one.name.cmp(&other.name));
+        self.files.sort_by(|one, other| one.label.cmp(&other.label));
+    }
+
     /// The certificates that were in force before and are so no more.
     #[must_use]
     pub fn gone_since(&self, before: &InForce) -> BTreeSet<CertName> {
         names(before).difference(&names(&self.in_force)).cloned().collect()
+    }
+
+    /// The files whose content in force was another one before.
+    #[must_use]
+    pub fn changed_since(&self, before: &InForce) -> BTreeSet<String> {
+        let is_other = |(label, content): &(&String, &Arc<FileContent>), there: &InForce| {
+            there.get(*label).is_none_or(|other| !Arc::ptr_eq(other, content) && *other != **content)
+        };
+        let lost = before.iter().filter(|file| is_other(file, &self.in_force));
+        let found = self.in_force.iter().filter(|file| is_other(file, before));
+        lost.chain(found).map(|(label, _)| label.clone()).collect()
     }
 
     /// The hook that `entry` means by `name`: its own file's before that of `renewd.toml`.
@@ -106,14 +245,15 @@ pub fn settle_watched(
 /// everything. The directory counts as a refused file.
 #[must_use]
 pub fn hold(main: &Main, problem: Problem, in_force: &InForce) -> Inventory {
-    let kept = |(label, content): (&String, &FileContent)| InventoryFile {
+    let kept = |(label, content): (&String, &Arc<FileContent>)| InventoryFile {
         label: label.clone(),
-        content: Ok(content.clone()),
+        content: Ok(Arc::clone(content)),
     };
     let mut inventory = settle(in_force.iter().map(kept).collect(), &main.hooks, in_force);
     let label = main.inventory.display().to_string();
     let certificates = inventory.entries.len();
     inventory.files.insert(0, FileState { label, certificates, problems: vec![problem] });
+    inventory.is_held = true;
     inventory
 }
 
@@ -130,8 +270,8 @@ fn unconfirmed(label: &str, lost: usize, all: usize) -> Problem {
 /// A file and what of it is in force as things stand.
 struct Standing<'a> {
     label: String,
-    content: Option<FileContent>,
-    before: Option<&'a FileContent>,
+    content: Option<Arc<FileContent>>,
+    before: Option<&'a Arc<FileContent>>,
     is_new: bool,
     problems: Vec<Problem>,
 }
@@ -161,6 +301,29 @@ impl<'a> Standing<'a> {
     fn claimed(&self) -> impl Iterator<Item = &Claimed> {
         self.content.iter().flat_map(|content| &content.claimed)
     }
+
+    /// The problem of a claim that `holder` has in its `line`.
+    fn conflict(&self, claimed: &Claimed, holder: &str, line: u32) -> Problem {
+        let (message, expected) = match &claimed.claim {
+            Claim::Name(name) => (
+                format!("the name `{name}` is taken by {holder} line {line}"),
+                "a name that is unique in the inventory",
+            ),
+            Claim::Target(path) => (
+                format!("{} is written by {holder} line {line} as well", path.display()),
+                "a path of its own for each file",
+            ),
+        };
+        let remedy = "remove it from one of the two files";
+        match self.content.as_ref().and_then(|content| content.text.as_ref()) {
+            Some(text) => {
+                let span = claimed.span.start as usize..claimed.span.end as usize;
+                let fault = Fault::new(message).expected(expected).hint(remedy);
+                Problem::at_place(&self.label, Place::of(text, span), fault)
+            }
+            None => Problem::of_file(&self.label, &format!("line {}: {message}", claimed.line)).with_hint(remedy),
+        }
+    }
 }
 
 /// Who had each claim before; the first by label, if the past was in conflict with itself.
@@ -180,14 +343,14 @@ fn refuse_against_holders(standing: &mut [Standing<'_>], holders: &BTreeMap<Clai
     let still: BTreeMap<Claim, u32> = standing
         .iter()
         .flat_map(|file| file.claimed().filter(|claimed| holders.get(&claimed.claim) == Some(&file.label)))
-        .map(|claimed| (claimed.claim.clone(), claimed.place.line))
+        .map(|claimed| (claimed.claim.clone(), claimed.line))
         .collect();
     let mut changed = false;
     for file in standing {
         let conflict = |claimed: &Claimed| {
             let line = still.get(&claimed.claim)?;
             let holder = holders.get(&claimed.claim).filter(|holder| **holder != file.label)?;
-            Some(conflict(&file.label, claimed, holder, *line))
+            Some(file.conflict(claimed, holder, *line))
         };
         let conflicts = file.claimed().filter_map(conflict).collect();
         changed |= file.refuse(conflicts);
@@ -201,26 +364,16 @@ fn refuse_latecomer(standing: &mut [Standing<'_>]) -> bool {
     for file in standing {
         let conflict = |claimed: &Claimed| {
             let (label, line) = taken.get(&claimed.claim)?;
-            Some(conflict(&file.label, claimed, label, *line))
+            Some(file.conflict(claimed, label, *line))
         };
         let conflicts = file.claimed().filter_map(conflict).collect();
         if file.refuse(conflicts) {
             return true;
         }
-        let claims = file.claimed().map(|claimed| (claimed.claim.clone(), (file.label.clone(), claimed.place.line)));
+        let claims = file.claimed().map(|claimed| (claimed.claim.clone(), (file.label.clone(), claimed.line)));
         taken.extend(claims);
     }
     false
-}
-
-fn conflict(label: &str, claimed: &Claimed, holder: &str, line: u32) -> Problem {
-    let fault = match &claimed.claim {
-        Claim::Name(name) => Fault::new(format!("the name `{name}` is taken by {holder} line {line}"))
-            .expected("a name that is unique in the inventory"),
-        Claim::Target(path) => Fault::new(format!("{} is written by {holder} line {line} as well", path.display()))
-            .expected("a path of its own for each file"),
-    };
-    Problem::at_place(label, claimed.place.clone(), fault.hint("remove it from one of the two files"))
 }
 
 fn gather(standing: Vec<Standing<'_>>, hooks: &BTreeMap<HookName, Hook>) -> Inventory {
@@ -228,15 +381,8 @@ fn gather(standing: Vec<Standing<'_>>, hooks: &BTreeMap<HookName, Hook>) -> Inve
     let shared = |name: &HookName| HookKey { file: None, name: name.clone() };
     inventory.hooks.extend(hooks.iter().map(|(name, hook)| (shared(name), hook.clone())));
     for file in standing {
-        let certificates = file.content.as_ref().map_or(0, |content| content.entries.len());
-        inventory.files.push(FileState { label: file.label.clone(), certificates, problems: file.problems });
-        let Some(content) = file.content else { continue };
-        let lost = content.inherited.iter().filter(|(name, _)| !hooks.contains_key(*name));
-        let own = |name: &HookName| HookKey { file: Some(file.label.clone()), name: name.clone() };
-        inventory.hooks.extend(content.hooks.iter().chain(lost).map(|(name, hook)| (own(name), hook.clone())));
-        inventory.entries.extend(content.entries.iter().cloned());
-        inventory.in_force.insert(file.label, content);
+        inventory.take(file.label, file.problems, file.content, hooks);
     }
-    inventory.entries.sort_by(|one, other| one.name.cmp(&other.name));
+    inventory.sort();
     inventory
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::problem::{Fault, Place, Problem};
+use super::claim::{Claim, Claimed};
+use super::problem::{Fault, Problem};
 
 /// A file being read.
 pub(super) struct Sheet<'a> {
@@ -45,9 +46,15 @@ impl<'a> Sheet<'a> {
         self.problems.extend(news);
     }
 
-    /// The place of `span` (in bytes).
-    pub(super) fn place(&self, span: Range<usize>) -> Place {
-        Place::of(self.text, span)
+    /// The text.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// A claim that is made at `span` (in bytes).
+    pub(super) fn claimed(&self, claim: Claim, span: Range<usize>) -> Claimed {
+        let short = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Claimed { claim, line: self.line(span.start), span: short(span.start)..short(span.end) }
     }
 
     /// The line (from 1) of a byte.

@@ -21,11 +21,17 @@ pub enum Trigger {
 #[must_use]
 pub fn may_go(in_force: &BTreeSet<CertName>, wanted: &BTreeSet<CertName>, trigger: Trigger) -> BTreeSet<CertName> {
     let gone: BTreeSet<CertName> = in_force.difference(wanted).cloned().collect();
-    let too_many = wanted.is_empty() || (in_force.len() >= MANY && gone.len() * 2 > in_force.len());
+    let too_many = is_too_much(in_force.len(), wanted.len(), gone.len());
     match trigger {
         Trigger::Watch if too_many => BTreeSet::new(),
         Trigger::Watch | Trigger::Signal => gone,
     }
+}
+
+/// Whether it needs a word that of `in_force` certificates `gone` go and `wanted` are left.
+#[must_use]
+pub const fn is_too_much(in_force: usize, wanted: usize, gone: usize) -> bool {
+    wanted == 0 || (in_force >= MANY && gone * 2 > in_force)
 }
 
 /// From so many certificates on, more than half of them going at once needs a word.

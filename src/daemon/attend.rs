@@ -1,6 +1,7 @@
 //! The loop's part in one certificate: it is looked at, decided for, queued and given a place, and what came of it is
 //! noted. The core decides; here is only who is next.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tracing::Instrument as _;
@@ -16,6 +17,7 @@ use crate::core::reason::{Reason, State};
 use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::parallel;
 use crate::store::{observe, pending};
 
 use super::execute::Bench;
@@ -25,12 +27,31 @@ use super::profiles;
 use super::run::{Daemon, SHORTEST_NAP};
 
 impl<T: Tlm> Daemon<T> {
+    /// Takes every entry of the inventory under management.
+    pub(super) fn adopt_all(&mut self) {
+        let entries = self.inventory.entries.clone();
+        let (disk, layout) = (&*self.context.disk, &self.context.layout);
+        let with_keys = pending::names(disk, layout);
+        let observed = parallel::map(&entries, |entry| observe::observe(disk, layout, entry));
+        for (entry, observed) in entries.into_iter().zip(observed) {
+            self.adopt_as(entry, observed, &with_keys);
+        }
+    }
+
     /// Takes an entry under management.
     pub(super) fn adopt(&mut self, entry: Arc<Entry>) {
+        let (disk, layout) = (&*self.context.disk, &self.context.layout);
+        let observed = observe::observe(disk, layout, &entry);
+        let with_keys = [entry.name.to_string()].into();
+        self.adopt_as(entry, observed, &with_keys);
+    }
+
+    fn adopt_as(&mut self, entry: Arc<Entry>, observed: Observed, with_keys: &BTreeSet<String>) {
         let now = self.context.clock.now();
         let record = self.records.remove(&entry.name).unwrap_or_default();
-        self.forget_orphans(&entry.name, &record);
-        let observed = observe::observe(&*self.context.disk, &self.context.layout, &entry);
+        if with_keys.contains(entry.name.as_str()) {
+            self.forget_orphans(&entry.name, &record);
+        }
         let name = entry.name.clone();
         self.fleet.add(Managed::new(entry, observed, record, now), now);
         self.settle(&name);
@@ -52,7 +73,7 @@ impl<T: Tlm> Daemon<T> {
 
     /// Observes a certificate beside the loop; the decision follows when that is done.
     pub(super) fn look(&mut self, name: &CertName) {
-        let Some(managed) = self.fleet.one(name).filter(|managed| !managed.busy) else { return };
+        let Some(managed) = self.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let (entry, context) = (Arc::clone(&managed.entry), Arc::clone(&self.context));
         tokio::task::spawn_blocking(move || {
             let observed = observe::observe(&*context.disk, &context.layout, &entry);
@@ -65,7 +86,7 @@ impl<T: Tlm> Daemon<T> {
         let now = self.context.clock.now();
         self.fleet.step_out(name);
         self.surroundings.api_recovered_at = self.breaker.recovered_at();
-        let Some(managed) = self.fleet.one_mut(name).filter(|managed| !managed.busy) else { return };
+        let Some(managed) = self.fleet.one_mut(name).filter(|managed| !managed.is_busy()) else { return };
         let reading = self.profiles.reading(&managed.entry.profile);
         let before = managed.decision.reason.clone();
         managed.decide(reading, &self.surroundings, now);
@@ -167,7 +188,6 @@ impl<T: Tlm> Daemon<T> {
 
     fn execute(&mut self, name: &CertName, action: Action, has_place: bool) {
         let Some(managed) = self.fleet.one_mut(name) else { return };
-        managed.busy = true;
         let profile = self.profiles.reading(&managed.entry.profile).profile.clone().map(Arc::new);
         let bench = Bench::new(
             Arc::clone(&self.context),
@@ -178,11 +198,12 @@ impl<T: Tlm> Daemon<T> {
             has_place,
         )
         .avoiding(managed.record.revoked.clone());
+        self.fleet.begin(name);
         tokio::spawn(bench.run(action).instrument(span(name)));
     }
 
     pub(super) fn observed(&mut self, name: &CertName, observed: Observed) {
-        if let Some(managed) = self.fleet.one_mut(name).filter(|managed| !managed.busy) {
+        if let Some(managed) = self.fleet.one_mut(name).filter(|managed| !managed.is_busy()) {
             managed.observed = observed;
             self.settle(name);
         }
@@ -201,9 +222,7 @@ impl<T: Tlm> Daemon<T> {
         if had_place {
             self.places.give_back();
         }
-        if let Some(managed) = self.fleet.one_mut(name) {
-            managed.busy = false;
-        }
+        self.fleet.end(name);
         self.look(name);
     }
 

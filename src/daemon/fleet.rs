@@ -29,11 +29,20 @@ pub struct Managed {
     pub record: Record,
     /// What was decided last.
     pub decision: Decision,
-    /// Whether something is being done for it.
-    pub busy: bool,
+    work: Work,
     wake_at: Option<Timestamp>,
     /// Between which instants its deploy window is known to be closed: the calendar is asked once.
     closed: Option<(DeployWindow, Timestamp, Timestamp)>,
+}
+
+/// What is being done for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    None,
+    /// Files are being put back as they should be.
+    Repair,
+    /// Anything else.
+    Other,
 }
 
 /// All of them.
@@ -44,6 +53,9 @@ pub struct Fleet {
     queue: BTreeSet<(Timestamp, CertName)>,
     /// Who waits for a place among the running requests.
     waiting: BTreeSet<Urgency>,
+    /// For how many something is being done, and for how many of these it is a repair.
+    busy: usize,
+    healing: usize,
 }
 
 impl Managed {
@@ -53,7 +65,13 @@ impl Managed {
         let reason = Reason::Due(crate::core::reason::Cause::Absent);
         let decision =
             Decision { action: Action::Wait, reason, wake_at: now, renew_at: None, emergency: false, hook: None };
-        Self { entry, observed, record, decision, busy: false, wake_at: None, closed: None }
+        Self { entry, observed, record, decision, work: Work::None, wake_at: None, closed: None }
+    }
+
+    /// Whether something is being done for it.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.work != Work::None
     }
 
     /// Decides anew.
@@ -135,8 +153,37 @@ impl Fleet {
         self.wake(&name, now);
     }
 
+    /// Something is being done for a certificate now: what was decided.
+    pub fn begin(&mut self, name: &CertName) {
+        let Some(managed) = self.certificates.get_mut(name).filter(|managed| !managed.is_busy()) else { return };
+        managed.work = if managed.decision.action == Action::Repair { Work::Repair } else { Work::Other };
+        self.busy += 1;
+        self.healing += usize::from(managed.work == Work::Repair);
+    }
+
+    /// What was being done for a certificate is done.
+    pub fn end(&mut self, name: &CertName) {
+        let Some(managed) = self.certificates.get_mut(name).filter(|managed| managed.is_busy()) else { return };
+        self.busy -= 1;
+        self.healing -= usize::from(managed.work == Work::Repair);
+        managed.work = Work::None;
+    }
+
+    /// Whether something is being done for any.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.busy > 0
+    }
+
+    /// Whether half-done installs are being finished.
+    #[must_use]
+    pub const fn is_healing(&self) -> bool {
+        self.healing > 0
+    }
+
     /// Lets a certificate go.
     pub fn remove(&mut self, name: &CertName) -> Option<Managed> {
+        self.end(name);
         let managed = self.certificates.remove(name)?;
         self.waiting.remove(&managed.urgency());
         if let Some(at) = managed.wake_at {

@@ -86,7 +86,7 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
     let mut healed = Vec::new();
     for entry in inventory.entries {
         let record = records.remove(&entry.name).unwrap_or_default();
-        healed.extend(healer.treat(Arc::new(entry), record).await);
+        healed.extend(healer.treat(entry, record).await);
     }
     Ok(healed)
 }

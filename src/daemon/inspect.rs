@@ -176,11 +176,10 @@ fn refused(entry: &Entry, ground: &Ground, failure: &Failure) -> Finding {
 
 /// Every hook that an entry uses, each once.
 fn used_hooks(inventory: &Inventory) -> impl Iterator<Item = &Hook> {
-    let used = move |entry| {
-        let entry: &Entry = entry;
-        entry.hooks.iter().filter_map(move |name| inventory.hook(entry, name)).map(|(key, _)| key)
-    };
-    let used: std::collections::BTreeSet<_> = inventory.entries.iter().flat_map(used).collect();
+    let hooks =
+        |entry: &'_ Entry| entry.hooks.iter().filter_map(|name| inventory.hook(entry, name)).collect::<Vec<_>>();
+    let used = inventory.entries.iter().flat_map(|entry| hooks(entry));
+    let used: std::collections::BTreeSet<_> = used.map(|(key, _)| key).collect();
     used.into_iter().filter_map(|key| inventory.hooks.get(key))
 }
 
@@ -245,7 +244,7 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
 }
 
 /// Whether something listens where the certificate is to be seen.
-async fn reach(entry: Entry, probe: Probe) -> Finding {
+async fn reach(entry: Arc<Entry>, probe: Probe) -> Finding {
     let why = match tokio::time::timeout(PATIENCE, TcpStream::connect(&probe.address)).await {
         Ok(Ok(_)) => {
             let subject = format!("{} at {}", entry.name, probe.address);

@@ -1,62 +1,158 @@
 //! The last good content of each drop-in file, kept in the state directory: a file that was refused stays in force
-//! across restarts. One file for all, replaced whole, so that no crash leaves a certificate in two of them.
+//! across restarts. What one reading of the directory changed is one line, so that it costs what changed, and no crash
+//! leaves a certificate in two files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::config::{FileContent, InForce};
 use crate::core::failure::Failure;
-use crate::store::disk::{Disk, Perms};
+use crate::store::disk::{Disk, DiskFile, Perms};
 use crate::store::layout::Layout;
-use crate::store::{disk_failure, replace};
+use crate::store::{disk_failure, lines, replace};
 
-/// Reads what was in force. It is a copy alone: what cannot be read counts as not kept, and is said.
-#[must_use]
-pub fn read(disk: &dyn Disk, layout: &Layout) -> InForce {
-    let path = layout.inventory();
-    let kept: BTreeMap<String, Value> = match disk.read(&path, LIMIT) {
-        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-            tracing::error!("{} is damaged ({error}): the last good content of refused files is lost", path.display());
-            BTreeMap::new()
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-        Err(error) => {
-            tracing::warn!("the last good content of refused files is not known: {}", failure("read", layout, &error));
-            BTreeMap::new()
-        }
-    };
-    kept.into_iter().filter_map(|(label, content)| understood(label, content)).collect()
+/// The kept content, open to be added to.
+pub struct Kept {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    file: Option<Box<dyn DiskFile>>,
+    /// How long the file is as far as it is known to be whole.
+    length: u64,
+    /// How long it was when it was last written anew.
+    base: u64,
+    /// Whether the file lacks something, so that it has to be written anew.
+    is_lacking: bool,
 }
 
-/// The content of one file; another version may have written it otherwise, which costs that file alone.
-fn understood(label: String, content: Value) -> Option<(String, FileContent)> {
-    match serde_json::from_value(content) {
+/// What a reading of the file brought.
+#[derive(Default)]
+struct Reading {
+    in_force: InForce,
+    length: u64,
+    is_lacking: bool,
+}
+
+impl Kept {
+    /// Opens what is kept. It is a copy alone: what cannot be read counts as not kept, and is said.
+    #[must_use]
+    pub fn open(disk: Arc<dyn Disk>, layout: &Layout) -> (Self, InForce) {
+        let path = layout.inventory();
+        let Reading { in_force, length, is_lacking } = take(&*disk, layout);
+        (Self { disk, path, file: None, length, base: length, is_lacking }, in_force)
+    }
+
+    /// Keeps what is in force, of which the files of `labels` have changed.
+    ///
+    /// # Errors
+    ///
+    /// When the file operation fails; then everything is written at the next change.
+    pub fn note(&mut self, in_force: &InForce, labels: &BTreeSet<String>) -> Result<(), Failure> {
+        if labels.is_empty() && !self.is_lacking {
+            return Ok(());
+        }
+        let change: BTreeMap<_, _> =
+            labels.iter().map(|label| (label, in_force.get(label).map(|content| &**content))).collect();
+        let line = lines::encode(&change);
+        let is_long = self.length + line.len() as u64 > 2 * self.base + SLACK;
+        let written =
+            if self.length == 0 || self.is_lacking || is_long { self.write_all(in_force) } else { self.append(&line) };
+        self.is_lacking = written.is_err();
+        written.map_err(|error| disk_failure("write", &self.path, &error))
+    }
+
+    fn write_all(&mut self, in_force: &InForce) -> io::Result<()> {
+        self.file = None;
+        let line = lines::encode(in_force);
+        replace::replace(&*self.disk, &self.path, &line, Perms::PRIVATE)?;
+        self.length = line.len() as u64;
+        self.base = self.length;
+        Ok(())
+    }
+
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                let mut file = self.disk.append(&self.path)?;
+                file.cut(self.length)?;
+                file
+            }
+        };
+        file.write(line)?;
+        file.sync()?;
+        self.length += line.len() as u64;
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+/// Reads what was in force.
+#[must_use]
+pub fn read(disk: &dyn Disk, layout: &Layout) -> InForce {
+    take(disk, layout).in_force
+}
+
+fn take(disk: &dyn Disk, layout: &Layout) -> Reading {
+    let path = layout.inventory();
+    let bytes = match disk.read(&path, LIMIT) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Reading::default(),
+        Err(error) => {
+            let failure = disk_failure("read", &path, &error);
+            tracing::warn!("the last good content of refused files is not known: {failure}");
+            return Reading { is_lacking: true, ..Reading::default() };
+        }
+    };
+    let mut reading = Reading::default();
+    for raw in bytes.split_inclusive(|byte| *byte == b'\n') {
+        // Only a line that a crash cut off has no end.
+        if raw.last() != Some(&b'\n') {
+            break;
+        }
+        match lines::decode(raw).and_then(understood) {
+            Some(change) => reading.apply(change),
+            None => {
+                let shown = path.display();
+                tracing::error!("{shown} is damaged: the last good content of refused files may be lost");
+                reading.is_lacking = true;
+            }
+        }
+        reading.length += raw.len() as u64;
+    }
+    reading
+}
+
+impl Reading {
+    fn apply(&mut self, change: BTreeMap<String, Option<FileContent>>) {
+        for (label, content) in change {
+            match content {
+                Some(content) => drop(self.in_force.insert(label, Arc::new(content))),
+                None => drop(self.in_force.remove(&label)),
+            }
+        }
+    }
+}
+
+/// The contents of files; another version may have written one otherwise, which costs that file alone.
+fn understood(json: &[u8]) -> Option<BTreeMap<String, Option<FileContent>>> {
+    if let Ok(change) = serde_json::from_slice(json) {
+        return Some(change);
+    }
+    let change: BTreeMap<String, Value> = serde_json::from_slice(json).ok()?;
+    let one = |(label, content)| match serde_json::from_value(content) {
         Ok(content) => Some((label, content)),
         Err(error) => {
             tracing::warn!(file = %label, "its last good content was kept in another form and is not used: {error}");
             None
         }
-    }
+    };
+    Some(change.into_iter().filter_map(one).collect())
 }
 
-/// Keeps what is in force, where it is not kept already.
-///
-/// # Errors
-///
-/// When the file operation fails.
-pub fn write(disk: &dyn Disk, layout: &Layout, in_force: &InForce) -> Result<(), Failure> {
-    let path = layout.inventory();
-    let bytes = serde_json::to_vec(in_force).map_err(|error| failure("write", layout, &error.into()))?;
-    if disk.read(&path, LIMIT).is_ok_and(|kept| kept == bytes) {
-        return Ok(());
-    }
-    replace::replace(disk, &path, &bytes, Perms::PRIVATE).map_err(|error| failure("write", layout, &error))
-}
-
-fn failure(what: &str, layout: &Layout, error: &io::Error) -> Failure {
-    disk_failure(what, &layout.inventory(), error)
-}
-
-const LIMIT: u64 = 64 << 20;
+const LIMIT: u64 = 1 << 30;
+/// So much longer than needed the file may grow before it is written anew, beside twice its length.
+const SLACK: u64 = 1 << 20;

@@ -1,14 +1,13 @@
 //! When the inventory directory is looked at: soon after a hint, once it is quiet, and now and then without one. Hints
 //! are only hints: what none told of is found by the next look.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::config::Snapshot;
-use crate::core::time::Timestamp;
+use crate::config::UNSETTLED;
 
 use super::watch::Watch;
 
@@ -16,20 +15,8 @@ use super::watch::Watch;
 /// matters.
 #[derive(Debug)]
 pub struct Lookout {
-    directory: PathBuf,
     watch: Watch,
-    /// What the directory looked like when it was read last; `None`: read it whatever it looks like.
-    seen: Option<Snapshot>,
     hints: Hints,
-}
-
-/// What a look found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Nothing new.
-    Same,
-    /// Something to read.
-    News,
 }
 
 impl Lookout {
@@ -40,7 +27,7 @@ impl Lookout {
         let watched = watch.arm();
         // The watch began after the first reading: the first look compares.
         let hints = Hints { first: Some(steady), last: steady, next_look: steady + cadence(watched) };
-        Self { directory: directory.to_owned(), watch, seen: None, hints }
+        Self { watch, hints }
     }
 
     /// Something may have changed.
@@ -60,29 +47,15 @@ impl Lookout {
         self.due() <= steady
     }
 
-    /// Looks, and renews the watch where the directory was replaced.
-    pub fn look(&mut self, now: Timestamp, steady: Duration) -> Look {
+    /// The directory is being looked at: renews the watch where it was replaced.
+    pub fn looking(&mut self, steady: Duration) {
         let watched = self.watch.arm();
         self.hints.looked(steady, cadence(watched));
-        let snapshot = Snapshot::of(&self.directory);
-        let is_news = self.seen.as_ref() != Some(&snapshot);
-        self.note(snapshot, now, steady);
-        if is_news { Look::News } else { Look::Same }
     }
 
-    /// The directory is about to be read whatever it looks like.
-    pub fn reading(&mut self, now: Timestamp, steady: Duration) {
-        self.note(Snapshot::of(&self.directory), now, steady);
-    }
-
-    /// A file that changed just now may change once more in the same tick of the file system's clock, unseen: then the
-    /// next look reads whatever it looks like.
-    fn note(&mut self, snapshot: Snapshot, now: Timestamp, steady: Duration) {
-        let is_settled = snapshot.newest_change().is_none_or(|at| at + UNSETTLED <= now || at > now + UNSETTLED);
-        if !is_settled {
-            self.hints.next_look = self.hints.next_look.min(steady + UNSETTLED);
-        }
-        self.seen = is_settled.then_some(snapshot);
+    /// A file that changed just now may change once more unseen: looks again soon.
+    pub fn look_again(&mut self, steady: Duration) {
+        self.hints.next_look = self.hints.next_look.min(steady + UNSETTLED);
     }
 }
 
@@ -121,7 +94,6 @@ const QUIET: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(2);
 const CADENCE: Duration = Duration::from_secs(300);
 const CADENCE_UNWATCHED: Duration = Duration::from_secs(30);
-const UNSETTLED: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

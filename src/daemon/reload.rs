@@ -1,12 +1,12 @@
 //! Reload: credentials and drop-in files are read anew. Each file is taken or refused whole; what is refused keeps its
 //! last good content in force; an entry that disappears is let go, and its files stay.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use crate::api::Tlm;
 use crate::api::credentials::CredentialFiles;
-use crate::config::{self, FileState, Problem, ServiceUser, permission_problems};
+use crate::config::{self, Difference, FileState, Inventory, Problem, ServiceUser, permission_problems};
 use crate::core::code::Code;
 use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
@@ -14,10 +14,9 @@ use crate::core::let_go::Trigger;
 use crate::core::name::CertName;
 use crate::core::text::Text;
 
-use super::lookout::Look;
 use super::run::Daemon;
 use super::status::Severity;
-use super::{notify, setup, status};
+use super::{notify, status};
 
 /// Reads everything anew, at the operator's word.
 pub fn reload<T: Tlm>(daemon: &mut Daemon<T>) {
@@ -25,12 +24,9 @@ pub fn reload<T: Tlm>(daemon: &mut Daemon<T>) {
     tracing::info!("reloading");
     reload_credentials(daemon);
     daemon.config_error = check_main(daemon).err().inspect(|error| tracing::error!("{error}"));
-    let (now, steady) = (daemon.context.clock.now(), daemon.context.clock.steady());
-    if let Some(lookout) = &mut daemon.lookout {
-        lookout.reading(now, steady);
-    }
     reload_inventory(daemon, Trigger::Signal);
     daemon.profiles.expire();
+    let now = daemon.context.clock.now();
     let names: Vec<CertName> = daemon.fleet.names().cloned().collect();
     names.iter().for_each(|name| daemon.fleet.wake(name, now));
     daemon.surroundings.can_search = true;
@@ -39,13 +35,9 @@ pub fn reload<T: Tlm>(daemon: &mut Daemon<T>) {
     notify::ready();
 }
 
-/// Looks at the inventory directory, and reads it if something changed.
+/// Looks at the inventory directory, and takes in what changed.
 pub(super) fn look<T: Tlm>(daemon: &mut Daemon<T>) {
-    let (now, steady) = (daemon.context.clock.now(), daemon.context.clock.steady());
-    if daemon.lookout.as_mut().is_some_and(|lookout| lookout.look(now, steady) == Look::News) {
-        tracing::debug!("the inventory directory may have changed");
-        reload_inventory(daemon, Trigger::Watch);
-    }
+    reload_inventory(daemon, Trigger::Watch);
 }
 
 /// A key that cannot be read changes nothing.
@@ -98,27 +90,63 @@ fn check_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<(), Text> {
         daemon.main.keep_generations,
     );
     daemon.surroundings.submissions_per_day = main.max_submissions_per_day;
+    if (&main.defaults, &main.hooks) != (&daemon.main.defaults, &daemon.main.hooks) {
+        daemon.shelf.clear();
+    }
     daemon.main = config::Main { inventory, state_dir, api, keep_generations: keep, ..main };
     Ok(())
 }
 
+/// Reads what changed in the inventory directory. The watch takes in what concerns nobody else by itself; the operator's
+/// word has everything settled anew.
 fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
-    let in_force = &daemon.inventory.in_force;
-    let inventory = match (config::load_inventory(&daemon.main, ServiceUser::of_process()), trigger) {
-        (Ok(files), Trigger::Signal) => config::settle(files, &daemon.main.hooks, in_force),
-        (Ok(files), Trigger::Watch) => config::settle_watched(files, &daemon.main.hooks, in_force),
-        (Err(problem), _) => config::hold(&daemon.main, problem, in_force),
+    let (now, steady) = (daemon.context.clock.now(), daemon.context.clock.steady());
+    if let Some(lookout) = &mut daemon.lookout {
+        lookout.looking(steady);
+    }
+    let (hooks, in_force) = (&daemon.main.hooks, &daemon.inventory.in_force);
+    let difference = match (daemon.shelf.look(&daemon.main, ServiceUser::of_process(), now), trigger) {
+        (Ok(changes), Trigger::Watch) if changes.is_empty() && !daemon.inventory.is_held => None,
+        (Ok(changes), Trigger::Watch) => daemon.inventory.amend(&changes, hooks, trigger).or_else(|| {
+            let settled = config::settle_watched(daemon.shelf.files(), hooks, &daemon.inventory.in_force);
+            Some(replace(&mut daemon.inventory, settled))
+        }),
+        (Ok(_), Trigger::Signal) => {
+            let settled = config::settle(daemon.shelf.files(), hooks, in_force);
+            Some(replace(&mut daemon.inventory, settled))
+        }
+        (Err(problem), _) => {
+            let held = config::hold(&daemon.main, problem, in_force);
+            Some(replace(&mut daemon.inventory, held))
+        }
     };
-    setup::keep(&daemon.context, &inventory.in_force);
-    log_changes(&daemon.inventory.files, &inventory.files);
-    let wanted: BTreeMap<CertName, Entry> =
-        inventory.entries.iter().map(|entry| (entry.name.clone(), entry.clone())).collect();
-    daemon.inventory = inventory;
-    let gone: Vec<CertName> = daemon.fleet.names().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+    if let Some(lookout) = daemon.lookout.as_mut().filter(|_| !daemon.shelf.is_settled()) {
+        lookout.look_again(steady);
+    }
+    if let Some(difference) = difference {
+        take(daemon, difference);
+    }
+}
+
+/// Puts another inventory in force, and says of files what is news.
+fn replace(inventory: &mut Inventory, newer: Inventory) -> Difference {
+    log_changes(&inventory.files, &newer.files);
+    let difference = Difference::between(inventory, &newer);
+    *inventory = newer;
+    difference
+}
+
+/// Keeps what is in force now, and acts upon what is different in it.
+fn take<T: Tlm>(daemon: &mut Daemon<T>, difference: Difference) {
+    let Difference { gone, wanted, labels } = difference;
+    if !labels.is_empty() {
+        daemon.shelf.share(&daemon.inventory.in_force);
+    }
+    daemon.keep(&labels);
     gone.iter().for_each(|name| let_go(daemon, name));
     let (mut added, mut changed) = (0, 0);
-    for (name, entry) in wanted {
-        match change(daemon, &name, entry) {
+    for entry in wanted {
+        match change(daemon, entry) {
             Change::None => {}
             Change::Added => added += 1,
             Change::Changed => changed += 1,
@@ -128,6 +156,17 @@ fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
         tracing::info!(added, changed, removed = gone.len(), "the inventory changed");
     }
     daemon.headline_is_old = true;
+}
+
+impl<T: Tlm> Daemon<T> {
+    /// Keeps what is in force for the next start, of which the files of `labels` have changed. Where that fails the
+    /// daemon goes on without.
+    pub(super) fn keep(&mut self, labels: &BTreeSet<String>) {
+        let noted = self.kept.as_mut().map(|kept| kept.note(&self.inventory.in_force, labels));
+        if let Some(Err(failure)) = noted {
+            tracing::error!("what is in force is not kept for the next start: {failure}");
+        }
+    }
 }
 
 /// What a reading brought for one certificate.
@@ -140,7 +179,8 @@ enum Change {
 /// What became of the files, where that is news.
 fn log_changes(before: &[FileState], now: &[FileState]) {
     for state in now {
-        let earlier = before.iter().find(|earlier| earlier.label == state.label);
+        let earlier = before.binary_search_by(|earlier| earlier.label.cmp(&state.label));
+        let earlier = earlier.ok().and_then(|at| before.get(at));
         if earlier == Some(state) {
             continue;
         }
@@ -166,20 +206,18 @@ pub(super) fn let_go<T: Tlm>(daemon: &mut Daemon<T>, name: &CertName) {
 }
 
 /// Takes a new entry, or changes one; what is the same is left alone.
-fn change<T: Tlm>(daemon: &mut Daemon<T>, name: &CertName, entry: Entry) -> Change {
-    match daemon.fleet.one_mut(name) {
-        None => {
-            daemon.adopt(Arc::new(entry));
-            Change::Added
-        }
-        Some(managed) if *managed.entry == entry => Change::None,
-        Some(managed) => {
-            managed.entry = Arc::new(entry);
-            let now = daemon.context.clock.now();
-            daemon.fleet.wake(name, now);
-            Change::Changed
-        }
+fn change<T: Tlm>(daemon: &mut Daemon<T>, entry: Arc<Entry>) -> Change {
+    let Some(managed) = daemon.fleet.one_mut(&entry.name) else {
+        daemon.adopt(entry);
+        return Change::Added;
+    };
+    let before = std::mem::replace(&mut managed.entry, entry);
+    if *before == *managed.entry {
+        return Change::None;
     }
+    let (name, now) = (before.name.clone(), daemon.context.clock.now());
+    daemon.fleet.wake(&name, now);
+    Change::Changed
 }
 
 const CREDENTIALS: &str = Code::CredentialsUnreadable.as_str();

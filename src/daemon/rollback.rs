@@ -49,7 +49,7 @@ impl<T: Tlm> Daemon<T> {
         let Some(managed) = self.fleet.one(name) else {
             return Err(format!("no such certificate in the inventory: {name}"));
         };
-        if managed.busy {
+        if managed.is_busy() {
             return Err(format!("{name} is being worked on; try again in a moment"));
         }
         let context = &self.context;

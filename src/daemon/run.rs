@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::api::Tlm;
-use crate::config::{Inventory, Main};
+use crate::config::{Inventory, Main, Shelf};
 use crate::core::admission::Places;
 use crate::core::breaker::Breaker;
 use crate::core::clock::{ClockCheck, ClockState};
@@ -28,6 +28,7 @@ use super::context::Context;
 use super::credentials::Credentials;
 use super::fleet::{Fleet, Managed};
 use super::hooks::Hooks;
+use super::kept::Kept;
 use super::lookout::Lookout;
 use super::message::Message;
 use super::metrics::Metrics;
@@ -61,6 +62,10 @@ pub struct Daemon<T: Tlm> {
     pub(super) context: Arc<Context<T>>,
     pub(super) main: Main,
     pub(super) inventory: Inventory,
+    /// The drop-in files as they were read.
+    pub(super) shelf: Shelf,
+    /// What is in force, kept for the next start.
+    pub(super) kept: Option<Kept>,
     pub(super) fleet: Fleet,
     pub(super) records: BTreeMap<CertName, Record>,
     pub(super) profiles: Profiles,
@@ -115,6 +120,8 @@ impl<T: Tlm> Daemon<T> {
             context,
             main,
             inventory,
+            shelf: Shelf::default(),
+            kept: None,
             fleet: Fleet::default(),
             records,
             profiles,
@@ -186,7 +193,7 @@ impl<T: Tlm> Daemon<T> {
         let mut healing = true;
         loop {
             self.tick();
-            if healing && !self.is_healing() {
+            if healing && !self.fleet.is_healing() {
                 healing = false;
                 notify::ready();
                 tracing::info!("ready: {}", self.headline());
@@ -225,20 +232,12 @@ impl<T: Tlm> Daemon<T> {
             }
         }
         self.credentials.forget(self.context.clock.now());
-        let entries = self.inventory.entries.clone();
-        for entry in entries {
-            self.adopt(Arc::new(entry));
-        }
+        self.adopt_all();
         if self.mode == Mode::Forever {
             let hints = Arc::clone(&self.hints);
             self.lookout = Some(Lookout::new(&self.main.inventory, hints, self.context.clock.steady()));
         }
         self.forget_keys_of_the_gone();
-    }
-
-    /// Whether half-done installs are still being finished: systemd is told READY after that.
-    fn is_healing(&self) -> bool {
-        self.fleet.iter().any(|managed| managed.busy && managed.decision.action == Action::Repair)
     }
 
     /// Something may have changed in the inventory directory.
@@ -360,8 +359,12 @@ impl<T: Tlm> Daemon<T> {
 
     /// The end of a pass: nothing runs, nothing is due, and nothing is worth waiting for.
     pub(super) fn is_over(&mut self, give_up: Timestamp) -> bool {
-        let busy = self.fleet.iter().any(|managed| managed.busy);
-        if busy || !self.fleet.line_is_empty() || self.profiles.is_reading() || self.hooks.is_running() || self.trying {
+        if self.fleet.is_busy()
+            || !self.fleet.line_is_empty()
+            || self.profiles.is_reading()
+            || self.hooks.is_running()
+            || self.trying
+        {
             return false;
         }
         let now = self.context.clock.now();
@@ -380,7 +383,8 @@ impl<T: Tlm> Daemon<T> {
         notify::stopping();
         self.stop_hooks.send_replace(true);
         let until = self.context.clock.steady() + STOP_PATIENCE;
-        let installs = |fleet: &Fleet| fleet.iter().any(|managed| managed.busy && is_local(&managed.decision.action));
+        let installs =
+            |fleet: &Fleet| fleet.iter().any(|managed| managed.is_busy() && is_local(&managed.decision.action));
         while installs(&self.fleet) || self.hooks.is_running() {
             let left = until.saturating_sub(self.context.clock.steady());
             match tokio::time::timeout(left, messages.recv()).await {

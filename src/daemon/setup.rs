@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::api::credentials::CredentialFiles;
-use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots, Tlm};
-use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, permission_problems};
+use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots};
+use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, Shelf, permission_problems};
 use crate::core::admission::Pace;
 use crate::core::decide::Surroundings;
 use crate::core::event;
@@ -30,7 +30,7 @@ use crate::store::{readings, replace};
 
 use super::clock::{Clock, SystemClock};
 use super::context::{Connect, Context};
-use super::kept;
+use super::kept::Kept;
 use super::message::Message;
 use super::profiles::Profiles;
 use super::reload;
@@ -140,11 +140,15 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         clock,
         loop_: sender,
     });
-    let before = kept::read(&*context.disk, &context.layout);
-    let inventory = inventory(&main, &before)?;
-    keep(&context, &inventory.in_force);
-    let gone = inventory.gone_since(&before);
+    let (kept, before) = Kept::open(Arc::clone(&context.disk), &context.layout);
+    let mut shelf = Shelf::default();
+    let inventory = read_inventory(&main, &mut shelf, now, &before)?;
+    let (gone, changed) = (inventory.gone_since(&before), inventory.changed_since(&before));
+    drop(before);
+    shelf.share(&inventory.in_force);
     let mut daemon = Daemon::new(context, main, inventory, records(&content), profiles, &content, lock, mode);
+    (daemon.kept, daemon.shelf) = (Some(kept), shelf);
+    daemon.keep(&changed);
     gone.iter().for_each(|name| reload::let_go(&mut daemon, name));
     if let Some(remark) = journal::remark(&content) {
         tracing::error!("{remark}");
@@ -159,18 +163,15 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
 ///
 /// When the directory is not to be trusted.
 pub fn inventory(main: &Main, in_force: &InForce) -> Result<Inventory, StartError> {
-    let service = ServiceUser::of_process();
-    match config::load_inventory(main, service) {
-        Ok(files) => Ok(config::settle(files, &main.hooks, in_force)),
-        Err(problem) if permission_problems(main, service).is_empty() => Ok(config::hold(main, problem, in_force)),
-        Err(problem) => Err(StartError::Config(problem.to_string())),
-    }
+    read_inventory(main, &mut Shelf::default(), Timestamp::default(), in_force)
 }
 
-/// Keeps what is in force for the next start. Where that fails the daemon goes on without.
-pub fn keep<T: Tlm>(context: &Context<T>, in_force: &InForce) {
-    if let Err(failure) = kept::write(&*context.disk, &context.layout, in_force) {
-        tracing::error!("what is in force is not kept for the next start: {failure}");
+fn read_inventory(main: &Main, shelf: &mut Shelf, now: Timestamp, in_force: &InForce) -> Result<Inventory, StartError> {
+    let service = ServiceUser::of_process();
+    match shelf.look(main, service, now) {
+        Ok(_) => Ok(config::settle(shelf.files(), &main.hooks, in_force)),
+        Err(problem) if permission_problems(main, service).is_empty() => Ok(config::hold(main, problem, in_force)),
+        Err(problem) => Err(StartError::Config(problem.to_string())),
     }
 }
 

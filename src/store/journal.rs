@@ -18,7 +18,7 @@ use crate::core::time::Timestamp;
 
 use super::disk::{Disk, DiskFile, Perms};
 use super::layout::Layout;
-use super::{disk_failure, replace};
+use super::{disk_failure, lines, replace};
 
 /// The open journal.
 pub struct Journal {
@@ -126,7 +126,7 @@ impl Journal {
             return Err(disk_failure("append to the journal", &self.path, &error));
         }
         let mut bytes = self.backlog.clone();
-        entries.iter().for_each(|entry| bytes.extend(line(entry)));
+        entries.iter().for_each(|entry| bytes.extend(lines::encode(entry)));
         self.write(&bytes).map_err(|error| disk_failure("append to the journal", &self.path, &error))?;
         self.backlog.clear();
         Ok(())
@@ -135,7 +135,7 @@ impl Journal {
     /// Keeps an event that happened although the journal could not take it: it is written before the next one.
     pub fn keep_for_later(&mut self, entry: &Entry) {
         if !self.too_new {
-            self.backlog.extend(line(entry));
+            self.backlog.extend(lines::encode(entry));
         }
     }
 
@@ -185,9 +185,9 @@ pub fn remark(content: &Content) -> Option<Text> {
 
 fn parse(bytes: &[u8]) -> Content {
     let mut content = Content::default();
-    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').peekable();
-    let mut position = lines.peek().map_or(0, |first| first.len() as u64);
-    match lines.next() {
+    let mut raws = bytes.split_inclusive(|byte| *byte == b'\n').peekable();
+    let mut position = raws.peek().map_or(0, |first| first.len() as u64);
+    match raws.next() {
         Some(first) if first == HEADER.as_bytes() => content.length = position,
         Some(first) if format_number(first).is_some_and(|number| number > FORMAT) => content.too_new = true,
         // Where the head alone is gone, an event is first.
@@ -198,7 +198,7 @@ fn parse(bytes: &[u8]) -> Content {
     }
     let mut bad_since = None;
     let mut bad = 0;
-    for raw in lines {
+    for raw in raws {
         position += raw.len() as u64;
         match decode(raw) {
             Some(entry) => {
@@ -246,16 +246,16 @@ fn compact(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> bool {
 /// The newest events of each certificate, and as many before them as the fold needs to come out the same; of kinds that
 /// this version does not know, all.
 fn needed(bytes: &[u8]) -> Vec<u8> {
-    let lines: Vec<(Entry, &[u8])> =
+    let whole: Vec<(Entry, &[u8])> =
         bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|raw| Some((decode(raw)?, raw))).collect();
     let mut by_name: BTreeMap<&CertName, Vec<&Entry>> = BTreeMap::new();
-    for (entry, _) in &lines {
+    for (entry, _) in &whole {
         by_name.entry(&entry.name).or_default().push(entry);
     }
     let mut surplus: BTreeMap<&CertName, usize> =
         by_name.into_iter().map(|(name, events)| (name, events.len() - needed_of(&events))).collect();
     let mut kept = HEADER.as_bytes().to_vec();
-    for (entry, raw) in &lines {
+    for (entry, raw) in &whole {
         let left = surplus.get_mut(&entry.name).filter(|left| **left > 0);
         let is_surplus = left.is_some_and(|left| {
             *left -= 1;
@@ -291,19 +291,8 @@ fn format_number(first: &[u8]) -> Option<u32> {
     std::str::from_utf8(first).ok()?.strip_prefix(MAGIC)?.trim().parse().ok()
 }
 
-fn line(entry: &Entry) -> Vec<u8> {
-    let json = serde_json::to_vec(entry).unwrap_or_default();
-    let mut line = format!("{:08x} ", crc32fast::hash(&json)).into_bytes();
-    line.extend(json);
-    line.push(b'\n');
-    line
-}
-
 fn decode(raw: &[u8]) -> Option<Entry> {
-    let text = raw.strip_suffix(b"\n")?;
-    let (sum, json) = (text.get(..8)?, text.get(9..)?);
-    let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
-    (sum == crc32fast::hash(json)).then(|| serde_json::from_slice(json).ok()).flatten()
+    serde_json::from_slice(lines::decode(raw)?).ok()
 }
 
 const MAGIC: &str = "renewd journal ";

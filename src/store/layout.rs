@@ -69,10 +69,10 @@ impl Layout {
         self.pending_of(name).join(attempt.to_string())
     }
 
-    /// `inventory.json`: the last good content of each drop-in file.
+    /// `inventory`: the last good content of each drop-in file.
     #[must_use]
     pub fn inventory(&self) -> PathBuf {
-        self.0.join("inventory.json")
+        self.0.join("inventory")
     }
 
     /// `profiles.json`.

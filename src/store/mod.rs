@@ -10,6 +10,7 @@ pub mod generation;
 pub mod journal;
 pub mod key_store;
 pub mod layout;
+pub mod lines;
 pub mod lock;
 pub mod manifest;
 pub mod observe;

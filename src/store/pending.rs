@@ -1,5 +1,6 @@
 //! The files of requests in flight: the key, the CSR, and what TLM answered, below `pending/NAME/ATTEMPT/`.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -112,6 +113,13 @@ pub fn read_answer(
 pub fn forget(disk: &dyn Disk, layout: &Layout, name: &CertName, attempt: Attempt) -> Result<(), Failure> {
     let folder = layout.attempt(name, attempt);
     replace::remove_tree(disk, &folder).map_err(|error| disk_failure("remove", &folder, &error))
+}
+
+/// The certificates for which there may be requests, by their names.
+#[must_use]
+pub fn names(disk: &dyn Disk, layout: &Layout) -> BTreeSet<String> {
+    let names = disk.list(&layout.pending()).unwrap_or_default();
+    names.into_iter().filter_map(|name| name.into_string().ok()).collect()
 }
 
 /// The requests of a certificate that have files and were never submitted: its record does not know them.

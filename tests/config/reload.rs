@@ -1,10 +1,15 @@
 //! Which files are in force, at start and after each reload, as small histories.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use proptest::prelude::*;
 use renewd::config::{
-    InForce, Inventory, InventoryFile, Main, Problem, hold, parse_inventory_file, parse_main, settle, settle_watched,
+    Changes, Difference, InForce, Inventory, InventoryFile, Main, Problem, hold, parse_inventory_file, parse_main,
+    settle, settle_watched,
 };
+use renewd::core::let_go::Trigger;
 
 /// A history of reloads; what is in force carries over.
 struct History {
@@ -62,7 +67,7 @@ impl History {
     }
 
     fn file(&self, label: &str, text: &str) -> InventoryFile {
-        let content = parse_inventory_file(&self.main, label, text);
+        let content = parse_inventory_file(&self.main, label, text).map(Arc::new);
         InventoryFile { label: label.to_owned(), content }
     }
 }
@@ -240,4 +245,87 @@ fn a_hook_of_one_file_is_not_seen_by_another() {
     let without = history.file("b", &entry("y"));
     let inventory = history.settle(vec![with, without], "a: x, b: +");
     assert_eq!(inventory.hooks.len(), 1);
+}
+
+/// What one step of a history does to a file: new words, or nothing left of it.
+type Step = (&'static str, Option<Vec<&'static str>>);
+
+fn step() -> impl Strategy<Value = Step> {
+    let word = prop::sample::select(vec!["u", "v", "w", "x", "y", "z", "x /k", "y /k", "z /l", "!"]);
+    let words = prop::option::weighted(0.9, prop::collection::vec(word, 0..4));
+    (prop::sample::select(vec!["a", "b", "c", "d"]), words)
+}
+
+/// The inventory after each step of a watched directory, with whether it was amended.
+fn amended(steps: &[Vec<Step>]) -> Vec<bool> {
+    let mut history = History::start();
+    let mut files: BTreeMap<&str, String> = BTreeMap::new();
+    let mut inventory = Inventory::default();
+    let mut was_amended = Vec::new();
+    for step in steps {
+        let mut changes = Changes::default();
+        for (label, words) in step {
+            let now = words.as_ref().map(|words| text(&words.join(" ")));
+            if files.get(label) == now.as_ref() {
+                continue;
+            }
+            changes.files.retain(|file| file.label != *label);
+            changes.gone.retain(|gone| gone != label);
+            match now {
+                Some(text) => {
+                    changes.files.push(history.file(label, &text));
+                    files.insert(label, text);
+                }
+                None => {
+                    files.remove(label);
+                    changes.gone.push((*label).to_owned());
+                }
+            }
+        }
+        let all = files.iter().map(|(label, text)| history.file(label, text)).collect();
+        let settled = settle_watched(all, &history.main.hooks, &inventory.in_force);
+        let mut by_itself = inventory.clone();
+        let difference = by_itself.amend(&changes, &history.main.hooks, Trigger::Watch);
+        match &difference {
+            Some(difference) => {
+                assert_eq!(by_itself, settled);
+                let whole = Difference::between(&inventory, &settled);
+                assert_eq!(difference.gone, whole.gone);
+                assert!(whole.labels.is_subset(&difference.labels));
+                let wanted: Vec<_> = difference.wanted.iter().map(|entry| &entry.name).collect();
+                let is_news = |entry: &&Arc<_>| !inventory.entries.contains(entry);
+                assert!(settled.entries.iter().filter(is_news).all(|entry| wanted.contains(&&entry.name)));
+            }
+            None => assert_eq!(by_itself, inventory, "nothing was done"),
+        }
+        was_amended.push(difference.is_some());
+        inventory = settled;
+        history.in_force = inventory.in_force.clone();
+    }
+    was_amended
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// What is taken in by itself comes out as if everything had been settled.
+    #[test]
+    fn a_change_by_itself_comes_out_as_all_together(steps in prop::collection::vec(prop::collection::vec(step(), 1..3), 1..8)) {
+        amended(&steps);
+    }
+}
+
+#[test]
+fn what_concerns_nobody_else_is_taken_in_by_itself() {
+    let step = |label, words: &[&'static str]| vec![(label, Some(words.to_vec()))];
+    let check = |steps: &[Vec<Step>], expected: &[bool]| assert_eq!(amended(steps), expected);
+    check(&[step("a", &["x"]), step("b", &["y /k"]), step("a", &["x", "z"]), vec![("b", None)]], &[true; 4]);
+    // A name moves within one reading.
+    check(&[step("a", &["x", "y"]), [step("a", &["x"]), step("b", &["y"])].concat()], &[true, true]);
+    // A name and a target that another file has; a file that is refused.
+    check(&[step("a", &["x"]), step("b", &["x"])], &[true, false]);
+    check(&[step("a", &["x /k"]), step("b", &["y /k"])], &[true, false]);
+    check(&[step("a", &["!"]), step("b", &["y"]), step("a", &["x"]), step("b", &["z"])], &[false, false, false, true]);
+    // The last one goes.
+    check(&[step("a", &["x"]), step("a", &[])], &[true, false]);
 }

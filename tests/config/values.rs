@@ -112,7 +112,7 @@ fn probes_are_written_in_three_ways() {
     #[track_caller]
     fn check(probe: &str, expected: &[(&str, Option<&str>, Option<StartTls>)]) {
         let text = format!("[[certificate]]\nname = \"a\"\nprofile = \"P\"\ncommon_name = \"a\"\nprobe = {probe}\n");
-        let probes = file(&main(""), &text).entries.remove(0).probes;
+        let probes = file(&main(""), &text).entries.remove(0).probes.clone();
         let read: Vec<_> =
             probes.iter().map(|probe| (probe.address.as_str(), probe.server_name.as_deref(), probe.starttls)).collect();
         assert_eq!(read, expected);

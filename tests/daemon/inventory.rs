@@ -56,9 +56,9 @@ fn a_kept_copy_that_is_damaged_stops_nothing() {
     let host = Host::with_www();
     assert_eq!(host.says(&["once"]).code, 0);
     for damage in ["", "{", "[]", "{\"certs.d/www.toml\": {\"entries\": 1}}"] {
-        host.write("state/inventory.json", damage);
+        host.write("state/inventory", damage);
         assert_eq!(host.says(&["once"]).code, 0, "{damage}");
-        assert!(host.read(&host.path("state/inventory.json")).contains("\"www\""), "it is written anew");
+        assert!(host.read(&host.path("state/inventory")).contains("\"www\""), "it is written anew");
     }
 }
 

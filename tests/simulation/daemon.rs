@@ -160,7 +160,7 @@ impl World {
     }
 
     pub(crate) fn look(&mut self, name: &CertName) {
-        let Some(managed) = self.d().fleet.one(name).filter(|managed| !managed.busy) else { return };
+        let Some(managed) = self.d().fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let entry = Arc::clone(&managed.entry);
         let observed = self.disk.observe(&entry);
         if let Some(managed) = self.d().fleet.one_mut(name) {
@@ -174,7 +174,7 @@ impl World {
         let daemon = self.d();
         daemon.fleet.step_out(name);
         daemon.surroundings.api_recovered_at = daemon.breaker.recovered_at();
-        let Some(managed) = daemon.fleet.one_mut(name).filter(|managed| !managed.busy) else { return };
+        let Some(managed) = daemon.fleet.one_mut(name).filter(|managed| !managed.is_busy()) else { return };
         let reading = daemon.profiles.reading(&managed.entry.profile);
         let before = std::mem::discriminant(&managed.decision.reason);
         managed.decide(reading, &daemon.surroundings, now);
@@ -281,9 +281,10 @@ impl World {
         let skew = self.skew;
         let daemon = self.d();
         let Some(managed) = daemon.fleet.one_mut(name) else { return };
-        managed.busy = true;
         let profile = daemon.profiles.reading(&managed.entry.profile).profile.as_ref();
-        match Bench::new(managed, profile, action, has_place, skew) {
+        let bench = Bench::new(managed, profile, action, has_place, skew);
+        daemon.fleet.begin(name);
+        match bench {
             Some(bench) => self.begin_effect(Box::new(bench)),
             None => self.finished(name, has_place),
         }
@@ -368,9 +369,7 @@ impl World {
         if had_place {
             self.d().places.give_back();
         }
-        if let Some(managed) = self.d().fleet.one_mut(name) {
-            managed.busy = false;
-        }
+        self.d().fleet.end(name);
         self.look(name);
     }
 

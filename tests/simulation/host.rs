@@ -146,7 +146,7 @@ impl World {
     /// `daemon::rollback`: at the operator's word. The process may die before the journal has it.
     pub(crate) fn operator_rolls_back(&mut self, name: &CertName) {
         let Some(daemon) = &self.daemon else { return };
-        let Some(managed) = daemon.fleet.one(name).filter(|managed| !managed.busy) else { return };
+        let Some(managed) = daemon.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let (entry, revoked) = (Arc::clone(&managed.entry), managed.record.revoked.clone());
         let Some(from) = self.disk.live.get(name).map(|live| live.generation) else { return };
         let Ok(to) = self.roll_back(&entry, from, &revoked) else { return };

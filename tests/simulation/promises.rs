@@ -454,7 +454,9 @@ impl World {
         let managed = self.daemon.as_ref().filter(|_| can_look).and_then(|daemon| daemon.fleet.one(name));
         let is_wrong = managed.is_some() && (self.silent || !self.is_served(name));
         let is_called_valid = managed.is_some_and(|managed| {
-            !managed.busy && managed.observed.installed().is_some() && managed.decision.reason.state() == State::Valid
+            !managed.is_busy()
+                && managed.observed.installed().is_some()
+                && managed.decision.reason.state() == State::Valid
         });
         let account = self.ledger.account(name);
         account.unserved_since = is_wrong.then(|| account.unserved_since.unwrap_or(now));
@@ -638,7 +640,7 @@ impl World {
                 Stage::Held { .. } => "held",
             });
             let (action, reason) = (managed.decision.action.as_str(), &managed.decision.reason);
-            let busy = if managed.busy { "busy, " } else { "" };
+            let busy = if managed.is_busy() { "busy, " } else { "" };
             format!("{busy}{action}, {reason} (request {})", stage.unwrap_or("none"))
         })
     }

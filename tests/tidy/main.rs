@@ -122,6 +122,7 @@ fn the_core_is_pure() {
         "std::env",
         "std::process",
         "std::thread",
+        "parallel::",
         "Mutex",
         "RwLock",
         "Condvar",
