@@ -72,21 +72,20 @@ impl Turn {
         let (first, emergency) = self.fleet.first_in_line().unwrap();
         assert!(first == name && self.places.take(emergency), "it has no place");
         self.fleet.leave_line();
-        let managed = self.fleet.one_mut(&name).unwrap();
-        black_box(managed.decision.action.clone());
-        managed.busy = true;
+        black_box(self.fleet.one(&name).unwrap().decision.action.clone());
+        self.fleet.begin(&name);
         self.places.give_back();
-        self.fleet.one_mut(&name).unwrap().busy = false;
+        self.fleet.end(&name);
         assert!(!self.settle(&name, DAY, at), "it is due again");
     }
 
     /// `Daemon::observed` with `Daemon::settle`; whether it lines up. It came due `at`.
     fn settle(&mut self, name: &CertName, age: Duration, at: Timestamp) -> bool {
         let observed = Observed::Installed(Box::new(material::installed(&self.facts, age, NOW)));
-        self.fleet.one_mut(name).filter(|managed| !managed.busy).unwrap().observed = observed;
+        self.fleet.one_mut(name).filter(|managed| !managed.is_busy()).unwrap().observed = observed;
         self.fleet.step_out(name);
         self.surroundings.api_recovered_at = self.breaker.recovered_at();
-        let managed = self.fleet.one_mut(name).filter(|managed| !managed.busy).unwrap();
+        let managed = self.fleet.one_mut(name).filter(|managed| !managed.is_busy()).unwrap();
         let reading = self.profiles.reading(&managed.entry.profile);
         let before = managed.decision.reason.clone();
         managed.decide(reading, &self.surroundings, NOW);
