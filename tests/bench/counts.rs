@@ -150,7 +150,7 @@ fn bounds_path() -> PathBuf {
 /// The bounds by part.
 fn bounds() -> BTreeMap<String, u64> {
     let text = fs::read_to_string(bounds_path()).unwrap_or_default();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let bound = |line: &str| {
         let (name, bound) = line.split_once(' ').unwrap_or((line, ""));
         (name.to_owned(), bound.trim().parse().unwrap_or_else(|_| panic!("counts.txt: no number in {line:?}")))

@@ -6,7 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData, SubjectPublicKeyInfo};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData, SerialNumber,
+    SubjectPublicKeyInfo,
+};
 use zeroize::Zeroizing;
 
 use renewd::core::decide::Surroundings;
@@ -62,13 +65,16 @@ pub(crate) fn keep(folder: &Path) {
 }
 
 fn issue(folder: &Path, name: &str, key: impl Fn() -> KeyPair) {
-    let ca = |common_name: &str| {
+    // A number that chance begins with a zero takes longer to compare.
+    let serial_number = |number: u8| Some(SerialNumber::from_slice(&[number; 16]));
+    let ca = |common_name: &str, number: u8| {
         let mut params = CertificateParams::default();
+        params.serial_number = serial_number(number);
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params
     };
-    let (root, issuing) = (ca("Root"), ca("Issuing"));
+    let (root, issuing) = (ca("Root", 0x51), ca("Issuing", 0x52));
     let (root_key, issuing_key, leaf_key) = (key(), key(), key());
     let of_root = Issuer::from_params(&root, &root_key);
     let of_issuing = Issuer::from_params(&issuing, &issuing_key);
@@ -76,6 +82,7 @@ fn issue(folder: &Path, name: &str, key: impl Fn() -> KeyPair) {
     let names = ["www.example.com", "example.com"].map(str::to_owned);
     let mut params = CertificateParams::new(names).unwrap();
     params.distinguished_name.push(DnType::CommonName, "www.example.com");
+    params.serial_number = serial_number(0x53);
     params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     let now = rcgen::date_time_ymd(2026, 12, 1);
     (params.not_before, params.not_after) = (now - DAY, now + DAY * 89);
