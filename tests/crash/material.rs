@@ -138,5 +138,5 @@ pub fn with_copies() -> Entry {
         certificate: path("/etc/tls/www.crt"),
         ..FixedFiles::default()
     };
-    Entry { files.into(), ..entry() }
+    Entry { files: files.into(), ..entry() }
 }
