@@ -51,8 +51,9 @@ impl Transport {
             .no_proxy()
             .connect_timeout(way.connect)
             .timeout(way.total)
-            // A connection that went stale while idle would make the fate of a submission unknown.
-            .pool_max_idle_per_host(0);
+            // A connection that went stale while idle would make the fate of a submission unknown: it is used again at
+            // once or not at all.
+            .pool_idle_timeout(KEPT);
         builder = with_roots(builder, &settings.roots)?;
         if let Some(identity) = &settings.client_identity {
             builder = builder.identity(tls_identity(identity)?);
@@ -197,3 +198,5 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_LIMIT: usize = 4 << 20;
+/// So long a connection is kept for the next request: within a burst it is used again.
+const KEPT: Duration = Duration::from_secs(3);

@@ -1,7 +1,7 @@
 //! What the workers share: the API, the disk, the journal, the clock and the pace.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -12,8 +12,8 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::time::Timestamp;
 use crate::store::disk::Disk;
 use crate::store::fixed::Ground;
-use crate::store::journal::Journal;
 use crate::store::layout::Layout;
+use crate::store::shared_journal::SharedJournal;
 
 use super::clock::Clock;
 use super::message::Message;
@@ -36,7 +36,7 @@ pub struct Context<T: Tlm> {
     /// How many generations are kept.
     pub keep_generations: u32,
     /// The journal.
-    pub journal: Mutex<Journal>,
+    pub journal: SharedJournal,
     /// The pace of requests.
     pub pace: Mutex<Pace>,
     /// The clock.
@@ -56,11 +56,6 @@ impl<T: Tlm> Context<T> {
     /// Tells the loop. A loop that has ended needs to know nothing any more.
     pub fn tell(&self, message: Message) {
         drop(self.loop_.send(message));
-    }
-
-    /// The journal.
-    pub fn journal(&self) -> MutexGuard<'_, Journal> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets no request out before `until`.

@@ -247,7 +247,7 @@ impl<T: Tlm> Bench<T> {
             let append = self
                 .context
                 .blocking(move |c| {
-                    let mut journal = c.journal();
+                    let journal = &c.journal;
                     journal.append(std::slice::from_ref(&written)).inspect_err(|_| {
                         if !must {
                             journal.keep_for_later(&written);

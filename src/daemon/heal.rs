@@ -25,6 +25,7 @@ use crate::store::journal::{self, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::Lock;
 use crate::store::real_disk::RealDisk;
+use crate::store::shared_journal::SharedJournal;
 use crate::store::{observe, pending, readings};
 
 use super::clock::{Clock, SystemClock};
@@ -71,7 +72,7 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
         connect: Box::new(|| Ok(Nobody)),
         ground: setup::ground(main),
         keep_generations: main.keep_generations,
-        journal: Mutex::new(journal),
+        journal: SharedJournal::new(journal),
         pace: Mutex::new(Pace::new(main.api.requests_per_minute)),
         config: main.file.clone(),
         disk,

@@ -26,6 +26,7 @@ use crate::store::journal::{self, Content, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::{Lock, LockError};
 use crate::store::real_disk::RealDisk;
+use crate::store::shared_journal::SharedJournal;
 use crate::store::{readings, replace};
 
 use super::clock::{Clock, SystemClock};
@@ -132,7 +133,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         connect,
         ground: ground(&main),
         keep_generations: main.keep_generations,
-        journal: Mutex::new(journal),
+        journal: SharedJournal::new(journal),
         pace: Mutex::new(Pace::new(main.api.requests_per_minute)),
         config: main.file.clone(),
         disk,

@@ -90,6 +90,16 @@ pub fn holds_key(name: &str) -> bool {
     matches!(name, KEY | BUNDLE | KEYSTORE)
 }
 
+/// Whether a file of a generation or of a request is for everybody, by its name: it was never anything secret.
+#[must_use]
+pub fn is_public(name: &str) -> bool {
+    matches!(name, FULLCHAIN | CERT | CHAIN | PKCS7 | DER | CSR | ANSWER)
+}
+
+/// The signing request of a request in flight.
+pub const CSR: &str = "request.pem";
+/// What TLM answered.
+pub const ANSWER: &str = "answer.pem";
 /// The private key alone.
 pub const KEY: &str = "privkey.pem";
 /// Leaf and intermediates.

@@ -106,6 +106,16 @@ pub trait Disk: Send + Sync {
     /// Those of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
+    /// Makes durable what an earlier process may have left in a folder: once is enough, since this one syncs what it does
+    /// itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    fn settle_dir(&self, path: &Path) -> io::Result<()> {
+        self.sync_dir(path)
+    }
+
     /// Whether something is mounted at exactly this path.
     ///
     /// # Errors

@@ -123,12 +123,20 @@ impl Journal {
     ///
     /// When the disk fails: nothing of `entries` is in the journal then.
     pub fn append(&mut self, entries: &[Entry]) -> Result<(), Failure> {
+        self.append_lines(&entries.iter().flat_map(lines::encode).collect::<Vec<u8>>())
+    }
+
+    /// Appends the lines of events, as [`Self::append`] does.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails: none of the lines is in the journal then.
+    pub(super) fn append_lines(&mut self, lines: &[u8]) -> Result<(), Failure> {
         if self.too_new {
             let error = io::Error::other("it was written by a newer renewd");
             return Err(disk_failure("append to the journal", &self.path, &error));
         }
-        let mut bytes = self.backlog.clone();
-        entries.iter().for_each(|entry| bytes.extend(lines::encode(entry)));
+        let bytes = [&self.backlog, lines].concat();
         self.write(&bytes).map_err(|error| disk_failure("append to the journal", &self.path, &error))?;
         self.backlog.clear();
         Ok(())

@@ -20,6 +20,7 @@ pub mod real_disk;
 pub mod repair;
 pub mod replace;
 pub mod rollback;
+pub mod shared_journal;
 
 use std::io;
 use std::path::Path;

@@ -10,6 +10,7 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{Attempt, CertName};
 use crate::core::record::Record;
 
+use super::content::{ANSWER, CSR, KEY};
 use super::disk::{Disk, Perms};
 use super::layout::Layout;
 use super::{disk_failure, observe, replace};
@@ -133,7 +134,3 @@ pub fn orphans(disk: &dyn Disk, layout: &Layout, name: &CertName, record: &Recor
     let attempts = names.iter().filter_map(|name| name.to_str()?.parse().ok().map(Attempt));
     attempts.filter(|attempt| !is_known(attempt)).collect()
 }
-
-const KEY: &str = "privkey.pem";
-const CSR: &str = "request.pem";
-const ANSWER: &str = "answer.pem";

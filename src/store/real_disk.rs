@@ -1,10 +1,12 @@
 //! The real file system.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{OFlags, XattrFlags};
 
@@ -120,7 +122,23 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        let synced = File::open(path).and_then(|folder| folder.sync_all());
+        if synced.is_err() {
+            settled().remove(path);
+        }
+        synced
+    }
+
+    fn settle_dir(&self, path: &Path) -> io::Result<()> {
+        if settled().contains(path) {
+            return Ok(());
+        }
+        self.sync_dir(path)?;
+        let mut settled = settled();
+        if settled.len() < MOST_SETTLED {
+            settled.insert(path.to_owned());
+        }
+        Ok(())
     }
 
     fn is_mount_point(&self, path: &Path) -> io::Result<bool> {
@@ -131,6 +149,15 @@ impl Disk for RealDisk {
         Ok(mounts.lines().any(is_it))
     }
 }
+
+/// The folders that this process has synced since it began.
+fn settled() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    static SETTLED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    SETTLED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Enough for the folders that all certificates share.
+const MOST_SETTLED: usize = 64;
 
 /// Mode first: with `CAP_CHOWN` alone, as the unit has it, a file that was given away cannot be changed any more.
 fn prepare(file: &File, perms: Perms) -> io::Result<()> {

@@ -1,9 +1,12 @@
 //! Atomic replacement: the only way in which a file comes to be under its name.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::content;
 use super::disk::{Disk, Kind, Perms};
+use crate::core::name::hex;
 use crate::pki::digest::sha256;
 
 /// A file that is written and durable under a random name beside its target.
@@ -97,7 +100,7 @@ pub fn relink(disk: &dyn Disk, link: &Path, destination: &Path) -> io::Result<()
 pub fn ensure_dir(disk: &dyn Disk, path: &Path, mode: u32) -> io::Result<()> {
     if is_dir(disk, path)? {
         // A run that was killed may have made it and not synced. Not every folder above may be opened.
-        drop(disk.sync_dir(folder(path)));
+        drop(disk.settle_dir(folder(path)));
         return Ok(());
     }
     make_dir(disk, path, mode)
@@ -123,7 +126,7 @@ fn is_dir(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a folder with the files in it; what a crash brings back is no longer wanted by anybody, and removed again. Keys are overwritten first, as far as the file system lets that matter.
+/// Removes a folder with the files in it; what a crash brings back is no longer wanted by anybody, and removed again. What may hold a key is overwritten first, as far as the file system lets that matter.
 ///
 /// # Errors
 ///
@@ -138,8 +141,10 @@ pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
         match disk.stat(&path)? {
             stat if stat.kind == Kind::Dir => remove_tree(disk, &path)?,
             stat if stat.kind == Kind::File => {
-                // A key that was given to another owner may not be writable: removing it is what counts.
-                drop(disk.overwrite(&path, &vec![0; usize::try_from(stat.size).unwrap_or(0)]));
+                if !path.file_name().and_then(OsStr::to_str).is_some_and(content::is_public) {
+                    // A key that was given to another owner may not be writable: removing it is what counts.
+                    drop(disk.overwrite(&path, &vec![0; usize::try_from(stat.size).unwrap_or(0)]));
+                }
                 disk.remove_file(&path)?;
             }
             _ => disk.remove_file(&path)?,
@@ -154,7 +159,7 @@ pub fn beside(target: &Path) -> PathBuf {
     let mut random = [0_u8; 12];
     // Only a broken random source fails here; O_EXCL still keeps a name from being taken twice.
     let _filled = aws_lc_rs::rand::fill(&mut random);
-    let suffix: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let suffix: String = random.iter().flat_map(|byte| hex(*byte)).map(char::from).collect();
     folder(target).join(format!("{}{suffix}", prefix(target)))
 }
 

@@ -1,7 +1,7 @@
 //! A file system in memory that loses what was not synced: the content of a file until the file is synced, the names in
 //! a folder until the folder is. Every change is a crash point; what a crash leaves is one of many images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ pub struct Point {
 #[derive(Default)]
 struct State {
     disk: Files,
+    /// The folders that this life has synced since it began.
+    settled: BTreeSet<PathBuf>,
     api: Api,
     /// Where the points go, while they are recorded.
     trace: Option<Vec<Point>>,
@@ -590,6 +592,15 @@ impl Disk for Machine {
             }
             _ => Err(ErrorKind::DirectoryNotEmpty.into()),
         }
+    }
+
+    fn settle_dir(&self, path: &Path) -> io::Result<()> {
+        if self.state().settled.contains(path) {
+            return Ok(());
+        }
+        self.sync_dir(path)?;
+        self.state().settled.insert(path.to_owned());
+        Ok(())
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

@@ -9,6 +9,7 @@ use renewd::core::name::{CertName, SerialNumber};
 use renewd::core::record::Record;
 use renewd::store::disk::Disk as _;
 use renewd::store::journal::{Content, Journal};
+use renewd::store::shared_journal::SharedJournal;
 
 use crate::daemon::layout;
 use crate::disk::{Ignored, Machine, Point};
@@ -213,4 +214,42 @@ fn a_newer_format_is_left_alone_and_unknown_events_are_kept() {
     journal.append(&[entry("www", failed())]).unwrap();
     let text = String::from_utf8(unknown.read(&path(), u64::MAX).unwrap()).unwrap();
     assert!(text.contains("\"event\":\"moved\",\"to\":1"), "{text}");
+}
+
+/// Several threads write at once; whoever is told that it is written can rely on it, whatever is lost then.
+#[test]
+fn what_several_threads_wrote_is_there_and_in_their_order() {
+    const EACH: usize = 50;
+    let machine = machine(&[], b"");
+    let shared = SharedJournal::new(open(&machine, u64::MAX).unwrap().0);
+    machine.record();
+    let write = |name: &'static str| {
+        let shared = &shared;
+        move || (0..EACH).for_each(|number| shared.append(&[entry(name, checked(number))]).unwrap())
+    };
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    std::thread::scope(|scope| names.map(|name| scope.spawn(write(name))).map(|thread| thread.join().unwrap()));
+    let syncs = machine.syncs().len();
+    assert!(syncs <= names.len() * EACH, "{syncs} syncs");
+    for (_, _, image) in machine.points().last().unwrap().disk.images() {
+        let content = open(&Machine::boot(image, machine.api_now()), u64::MAX).unwrap().1;
+        for name in names {
+            let of_name = content.entries.iter().filter(|entry| entry.name.as_str() == name);
+            let events: Vec<_> = of_name.map(|entry| entry.event.clone()).collect();
+            assert_eq!(events, (0..EACH).map(checked).collect::<Vec<_>>(), "{name}");
+        }
+    }
+
+    machine.fill(Some(&layout().root().to_owned()));
+    let fail = |name: &'static str| {
+        let shared = &shared;
+        move || shared.append(&[entry(name, failed())]).is_err()
+    };
+    let all_failed =
+        std::thread::scope(|scope| names.map(|name| scope.spawn(fail(name))).map(|thread| thread.join().unwrap()));
+    assert_eq!(all_failed, [true; 8]);
+    machine.fill(None);
+    shared.append(&[entry("a", Event::Repaired)]).unwrap();
+    let content = open(&machine, u64::MAX).unwrap().1;
+    assert_eq!(content.entries.len(), names.len() * EACH + 1, "nothing of what failed is there");
 }
