@@ -198,7 +198,7 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         subject_from: table.subject_from.map(Spanned::into_inner).unwrap_or_default(),
         hooks: unique(list(table.hooks)),
         probes: unique(table.probe.map(|probe| bare(probe.into_inner().0)).unwrap_or_default()),
-        deploy_window: deploy_window(table.deploy_window, table.deploy_time_zone),
+        deploy_window: deploy_window(table.deploy_window, table.deploy_time_zone).map(Box::new),
         rollback: table.rollback.is_some_and(Spanned::into_inner),
         formats,
         include_root: table.include_root.is_some_and(Spanned::into_inner),
@@ -207,11 +207,12 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
             group: table.group.map(account),
             key_mode: table.key_mode.map_or(default.key_mode, |mode| mode.into_inner().0),
             mode: table.mode.map_or(default.mode, |mode| mode.into_inner().0),
-        },
-        files: table.files.map(|files| fixed_files(files.into_inner())).unwrap_or_default(),
-        tags: list(table.tags),
-        custom_attributes: list(table.custom_attributes),
-        ca_attributes: table.ca_attributes.map(Spanned::into_inner).unwrap_or_default(),
+        }
+        .into(),
+        files: table.files.map(|files| fixed_files(files.into_inner()).into()).unwrap_or_default(),
+        tags: list(table.tags).into(),
+        custom_attributes: list(table.custom_attributes).into(),
+        ca_attributes: table.ca_attributes.map(Spanned::into_inner).unwrap_or_default().into(),
     })
 }
 
@@ -226,9 +227,9 @@ fn names(table: &EntryTable) -> Sans {
     }
     Sans {
         dns_names: texts(table.dns_names.as_ref(), |name| name.0.clone()),
-        ip_addresses: unique(list(table.ip_addresses.clone())),
-        emails: texts(table.emails.as_ref(), |email| email.0.clone()),
-        uris: texts(table.uris.as_ref(), |uri| uri.0.clone()),
+        ip_addresses: unique(list(table.ip_addresses.clone())).into(),
+        emails: texts(table.emails.as_ref(), |email| email.0.clone()).into(),
+        uris: texts(table.uris.as_ref(), |uri| uri.0.clone()).into(),
     }
 }
 

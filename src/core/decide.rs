@@ -238,7 +238,7 @@ impl<'a> World<'a> {
 
     /// A disk that failed is tried again on its own ladder before anything is spent.
     fn disk_trouble(&self) -> Option<Choice> {
-        let (failure, _) = self.record.disk.last.as_ref()?;
+        let (failure, _) = self.record.disk.last.as_deref()?;
         let until = self.retry_at(&self.record.disk)?;
         let reason = Reason::DiskTrouble { failure: failure.clone(), until };
         (until > self.now).then(|| self.wait(reason, until))
@@ -340,7 +340,7 @@ impl<'a> World<'a> {
     fn pick_up(&self, request: &Request, id: &RequestId, polls: u32, polled_at: Option<Timestamp>) -> Choice {
         let interval = backoff::poll(self.surroundings.first_poll, polls);
         let due = self.after(polled_at.unwrap_or(request.since), interval);
-        let failed = self.record.trouble.last.as_ref().filter(|(_, at)| *at >= request.since);
+        let failed = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
         let retry = failed.and_then(|_| self.retry_at(&self.record.trouble)).unwrap_or(due);
         let next = due.max(retry);
         let failure = failed.map(|(failure, _)| failure.clone());
@@ -401,7 +401,7 @@ impl<'a> World<'a> {
 
     fn is_revoked(&self, installed: &Installed) -> bool {
         let of_installed = |checked: &&Checked| checked.serial_number.same(&installed.serial_number);
-        self.record.checked.as_ref().filter(of_installed).is_some_and(|checked| checked.revoked)
+        self.record.checked.as_deref().filter(of_installed).is_some_and(|checked| checked.revoked)
     }
 
     /// Files without a manifest count as of their entry's profile.
@@ -446,7 +446,7 @@ impl<'a> World<'a> {
     /// What ended the last request: until the entry or the profile changes; after the gate, for a day; and what TLM
     /// refused for the sake of the installed certificate, until that one ends.
     fn stopped(&self, cause: &Cause) -> Option<Choice> {
-        let stop = self.record.stopped.as_ref()?;
+        let stop = self.record.stopped.as_deref()?;
         let by_installed = matches!(stop.failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused);
         if by_installed && *cause == Cause::Revoked {
             return None;
@@ -474,9 +474,9 @@ impl<'a> World<'a> {
     /// A certificate that TLM said was renewed already is asked about before it is renewed once more: the operator may
     /// have revoked it, as the refusal told.
     fn look_before_renewing_again(&self, method: &Method) -> Option<Choice> {
-        let (refused, at) = self.record.already_renewed.as_ref()?;
+        let (refused, at) = self.record.already_renewed.as_deref()?;
         let Method::Renew { serial_number, .. } = method else { return None };
-        let seen = self.record.checked.as_ref().is_some_and(|checked| checked.at > *at)
+        let seen = self.record.checked.as_deref().is_some_and(|checked| checked.at > *at)
             || self.record.status_unread_at.is_some_and(|unread| unread > *at);
         if seen || !self.surroundings.can_check || !refused.same(serial_number) {
             return None;
@@ -504,7 +504,7 @@ impl<'a> World<'a> {
     }
 
     fn back_off(&self) -> Option<Choice> {
-        let (failure, _) = self.record.trouble.last.as_ref()?;
+        let (failure, _) = self.record.trouble.last.as_deref()?;
         let until = self.retry_at(&self.record.trouble)?;
         if until <= self.now {
             return None;
@@ -519,7 +519,7 @@ impl<'a> World<'a> {
 
     /// When something that failed is tried again.
     fn retry_at(&self, trouble: &Trouble) -> Option<Timestamp> {
-        let (failure, at) = trouble.last.as_ref()?;
+        let (failure, at) = trouble.last.as_deref()?;
         let by_outage = matches!(failure.class.scope(), Scope::Outage | Scope::Key);
         let recovered = self.surroundings.api_recovered_at.filter(|recovered| *recovered <= self.now + SMALL_STEP);
         if by_outage && recovered.is_some_and(|recovered| recovered > *at) {
@@ -645,7 +645,7 @@ impl<'a> World<'a> {
     fn check_at(&self, installed: &Installed) -> Option<Timestamp> {
         let interval = self.surroundings.status_check_interval.filter(|_| self.surroundings.can_check)?;
         let checked =
-            self.record.checked.as_ref().filter(|checked| checked.serial_number.same(&installed.serial_number));
+            self.record.checked.as_deref().filter(|checked| checked.serial_number.same(&installed.serial_number));
         let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
         let spread = Duration::from_millis(installed.fingerprint.prefix() % millis);
         let due = checked.map_or(installed.not_before + spread, |checked| self.after(checked.at, interval));

@@ -1,5 +1,6 @@
 //! The inventory entry: what the operator wants of one certificate, checked and complete.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::KeyType;
 use super::name::{CertName, HookName, ProfileRef};
+use super::rare::{Plain, Rare};
 use super::subject::Subject;
 use super::window::DeployWindow;
 
@@ -52,7 +54,7 @@ pub struct Entry {
     pub probes: Vec<Probe>,
     /// When a new certificate may be switched in; `None`: at any time.
     #[serde(default)]
-    pub deploy_window: Option<DeployWindow>,
+    pub deploy_window: Option<Box<DeployWindow>>,
     /// Go back to the generation before when a hook fails on a new one.
     #[serde(default)]
     pub rollback: bool,
@@ -62,15 +64,15 @@ pub struct Entry {
     #[serde(default)]
     pub include_root: bool,
     /// Owner, group and modes of the files.
-    pub access: Access,
+    pub access: Rare<Access>,
     /// Copies at fixed paths.
-    pub files: FixedFiles,
+    pub files: Rare<FixedFiles>,
     /// TLM's `tags`, sent as they are.
-    pub tags: Vec<Value>,
+    pub tags: Rare<Vec<Value>>,
     /// TLM's `custom_attributes`, sent as they are.
-    pub custom_attributes: Vec<Value>,
+    pub custom_attributes: Rare<Vec<Value>>,
     /// TLM's `ca_attributes`, sent as they are.
-    pub ca_attributes: BTreeMap<String, Value>,
+    pub ca_attributes: Rare<BTreeMap<String, Value>>,
 }
 
 impl Entry {
@@ -130,14 +132,18 @@ pub struct Sans {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns_names: Vec<String>,
     /// IP addresses.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ip_addresses: Vec<IpAddr>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub ip_addresses: Rare<Vec<IpAddr>>,
     /// E-mail addresses.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub emails: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub emails: Rare<Vec<String>>,
     /// URIs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub uris: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub uris: Rare<Vec<String>>,
+}
+
+fn is_empty<T: Clone + PartialEq + 'static>(list: &Rare<Vec<T>>) -> bool {
+    list.is_empty()
 }
 
 impl Sans {
@@ -158,9 +164,9 @@ impl Sans {
         }
         Self {
             dns_names: sorted(&self.dns_names),
-            ip_addresses: sorted(&self.ip_addresses),
-            emails: sorted(&self.emails),
-            uris: sorted(&self.uris),
+            ip_addresses: sorted(&self.ip_addresses).into(),
+            emails: sorted(&self.emails).into(),
+            uris: sorted(&self.uris).into(),
         }
     }
 
@@ -272,7 +278,7 @@ pub enum SubjectFrom {
 /// An extended key usage, by its configuration name or, for others, its object identifier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
-pub struct Usage(String);
+pub struct Usage(Cow<'static, str>);
 
 impl Usage {
     const NAMED: [(&'static str, &'static str); 7] = [
@@ -289,11 +295,11 @@ impl Usage {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some((name, _)) = Self::NAMED.iter().find(|(name, oid)| *name == text || *oid == text) {
-            return Some(Self((*name).to_owned()));
+            return Some(Self(Cow::Borrowed(name)));
         }
         let is_oid =
             text.contains('.') && text.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|c| c.is_ascii_digit()));
-        is_oid.then(|| Self(text.to_owned()))
+        is_oid.then(|| Self(Cow::Owned(text.to_owned())))
     }
 
     /// The names that configuration knows.
@@ -304,13 +310,13 @@ impl Usage {
 
 impl From<String> for Usage {
     fn from(text: String) -> Self {
-        Self::parse(&text).unwrap_or(Self(text))
+        Self::parse(&text).unwrap_or(Self(Cow::Owned(text)))
     }
 }
 
 impl From<Usage> for String {
     fn from(usage: Usage) -> Self {
-        usage.0
+        usage.0.into_owned()
     }
 }
 
@@ -374,9 +380,13 @@ pub struct Access {
     pub mode: u32,
 }
 
+impl Plain for Access {
+    const PLAIN: &'static Self = &Self { owner: None, group: None, key_mode: 0o600, mode: 0o644 };
+}
+
 impl Default for Access {
     fn default() -> Self {
-        Self { owner: None, group: None, key_mode: 0o600, mode: 0o644 }
+        Self::PLAIN.clone()
     }
 }
 
@@ -418,6 +428,21 @@ pub enum Pkcs12Encryption {
     /// Triple DES and SHA-1, for readers that know nothing newer.
     #[serde(rename = "legacy-3des")]
     Legacy3des,
+}
+
+impl Plain for FixedFiles {
+    const PLAIN: &'static Self = &Self {
+        private_key: None,
+        certificate: None,
+        chain: None,
+        fullchain: None,
+        bundle: None,
+        pkcs12: None,
+        pkcs7: None,
+        der: None,
+        pkcs12_password_file: None,
+        pkcs12_encryption: Pkcs12Encryption::Aes256,
+    };
 }
 
 impl FixedFiles {

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::decide::Surroundings;
-use super::entry::{Access, Entry, FixedFiles, RequestMethod, Sans, Source, SubjectFrom};
+use super::entry::{Entry, RequestMethod, Sans, Source, SubjectFrom};
 use super::event::{Event, Method};
 use super::failure::{Failure, FailureClass};
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, ProfileRef, SerialNumber};
 use super::observed::{Installed, Observed};
 use super::profile::{Origin, Profile, ProfileAttribute};
+use super::rare::Rare;
 use super::reading::Reading;
 use super::record::Record;
 use super::time::Timestamp;
@@ -45,11 +46,11 @@ pub(super) fn entry() -> Entry {
         rollback: false,
         formats: Vec::new(),
         include_root: false,
-        access: Access::default(),
-        files: FixedFiles::default(),
-        tags: Vec::new(),
-        custom_attributes: Vec::new(),
-        ca_attributes: std::collections::BTreeMap::new(),
+        access: Rare::default(),
+        files: Rare::default(),
+        tags: Rare::default(),
+        custom_attributes: Rare::default(),
+        ca_attributes: Rare::default(),
     }
 }
 

@@ -56,16 +56,24 @@ pub fn problem(
     }
 }
 
+/// Whether nothing in the record is a problem by itself: a certificate that is valid and waits for its renewal time is
+/// none then.
+#[must_use]
+pub fn is_calm(record: &Record) -> bool {
+    record.hooks.values().all(|hook| hook.done_at.is_some() || hook.trouble.count == 0)
+        && record.probe.as_deref().is_none_or(|seen| seen.served == Served::Yes)
+}
+
 /// What TLS clients are shown instead of the installed certificate, as far as a probe saw it.
 #[must_use]
 pub fn not_served<'a>(observed: &Observed, record: &'a Record) -> Option<&'a ProbeRecord> {
     let fingerprint = observed.installed()?.fingerprint;
-    record.probe.as_ref().filter(|seen| seen.fingerprint == fingerprint && seen.served == Served::No)
+    record.probe.as_deref().filter(|seen| seen.fingerprint == fingerprint && seen.served == Served::No)
 }
 
 /// Whether a probe has shown nothing for over an hour.
 fn is_unseen(record: &Record, now: Timestamp) -> bool {
-    record.probe.as_ref().is_some_and(|seen| seen.served == Served::Unknown && seen.since + HOUR <= now)
+    record.probe.as_deref().is_some_and(|seen| seen.served == Served::Unknown && seen.since + HOUR <= now)
 }
 
 /// Whether a hook is owed for over an hour.

@@ -46,7 +46,7 @@ pub fn breaches(world: &World<'_>, decision: &Decision) -> Vec<Breach> {
 fn one_request(world: &World<'_>, action: &Action) -> Option<String> {
     let record = world.record;
     let attempt = attempt_of(action)?;
-    let in_flight = record.request.as_ref().map(|request| request.attempt);
+    let in_flight = record.request.as_deref().map(|request| request.attempt);
     let is_new = matches!(action, Action::Submit(submission) if !submission.prepared);
     let expected = if is_new && in_flight.is_none() { Some(record.next_attempt()) } else { in_flight };
     if expected == Some(attempt) && is_new == in_flight.is_none() {
@@ -106,7 +106,7 @@ fn due_for_its_own_sake(decision: &Decision) -> Option<String> {
 /// What has a probe is valid once the probe saw it.
 fn valid_means_served(world: &World<'_>, decision: &Decision) -> Option<String> {
     let installed = world.observed.installed().filter(|_| !world.entry.probes.is_empty())?;
-    let seen = world.record.probe.as_ref().filter(|seen| seen.fingerprint == installed.fingerprint);
+    let seen = world.record.probe.as_deref().filter(|seen| seen.fingerprint == installed.fingerprint);
     let is_served = seen.is_some_and(|seen| seen.served == Served::Yes);
     let is_valid = decision.reason.state() == State::Valid;
     (is_valid && !is_served).then(|| format!("called valid, and not seen served: {}", decision.reason))

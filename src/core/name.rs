@@ -172,7 +172,7 @@ shown_as_text!(ProfileId, RequestId, SerialNumber);
 
 /// A SHA-256 digest: of a certificate's DER (its fingerprint), of its SPKI, or of a file. Shown as upper-case hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "std::borrow::Cow<'_, str>", into = "String")]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
@@ -185,7 +185,11 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
+        let mut text = [0; 64];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&hex(byte));
+        }
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -201,19 +205,35 @@ impl From<Digest> for String {
     }
 }
 
-impl TryFrom<String> for Digest {
+impl TryFrom<std::borrow::Cow<'_, str>> for Digest {
     type Error = InvalidDigest;
-    fn try_from(text: String) -> Result<Self, InvalidDigest> {
-        let mut bytes = [0; 32];
-        let digits: Vec<u32> = text.chars().map_while(|c| c.to_digit(16)).collect();
-        if text.len() != 64 || digits.len() != 64 {
+    fn try_from(text: std::borrow::Cow<'_, str>) -> Result<Self, InvalidDigest> {
+        text.parse()
+    }
+}
+
+impl FromStr for Digest {
+    type Err = InvalidDigest;
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        if text.len() != 64 {
             return Err(InvalidDigest);
         }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = pair.iter().fold(0, |value, digit| value << 4 | u8::try_from(*digit).unwrap_or(0));
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let value = |half: u8| digit(half).ok_or(InvalidDigest);
+            *byte = pair.iter().try_fold(0, |whole, half| Ok(whole << 4 | value(*half)?))?;
         }
         Ok(Self(bytes))
     }
+}
+
+/// The two digits of a byte, in upper case.
+pub const fn hex(byte: u8) -> [u8; 2] {
+    const fn digit(half: u8) -> u8 {
+        if half < 10 { b'0' + half } else { b'A' + half - 10 }
+    }
+    [digit(byte >> 4), digit(byte & 15)]
 }
 
 /// A text is no SHA-256 digest.
@@ -269,8 +289,10 @@ mod tests {
     #[test]
     fn a_digest_survives_its_text() {
         let digest = Digest(std::array::from_fn(|at| u8::try_from(at * 7).unwrap_or(0)));
-        assert_eq!(Digest::try_from(digest.to_string()), Ok(digest));
-        assert_eq!(Digest::try_from("zz".repeat(32)), Err(InvalidDigest));
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert_eq!(digest.to_string().to_ascii_lowercase().parse(), Ok(digest));
+        assert_eq!("zz".repeat(32).parse::<Digest>(), Err(InvalidDigest));
+        assert_eq!("0".repeat(63).parse::<Digest>(), Err(InvalidDigest));
         assert_eq!(digest.prefix(), 0x00_07_0e_15_1c_23_2a_31);
     }
 }

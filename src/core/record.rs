@@ -1,6 +1,5 @@
 //! The record of a certificate: its events, folded. What was started and is not finished, and what failed how often.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Asked, Usage};
 use super::event::{Event, Method, RollbackBy};
 use super::failure::{Failure, FailureClass, Scope};
+use super::few::Few;
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
 use super::served::ProbeRecord;
@@ -18,9 +18,9 @@ use super::time::Timestamp;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The request in flight; at most one (promise 3).
-    pub request: Option<Request>,
+    pub request: Option<Box<Request>>,
     /// Requests that were given up, with the instant when.
-    pub abandoned: BTreeMap<Attempt, Timestamp>,
+    pub abandoned: Few<Attempt, Timestamp>,
     /// Failures of requests, in a row.
     pub trouble: Trouble,
     /// Failures of the disk, in a row.
@@ -28,11 +28,11 @@ pub struct Record {
     /// When requests left that TLM may have accepted, within the last day.
     pub submissions: Vec<Timestamp>,
     /// What stopped the certificate until the entry or the profile changes.
-    pub stopped: Option<Stop>,
+    pub stopped: Option<Box<Stop>>,
     /// The certificate that TLM last said was renewed already, and when.
-    pub already_renewed: Option<(SerialNumber, Timestamp)>,
+    pub already_renewed: Option<Box<(SerialNumber, Timestamp)>>,
     /// The last check of the installed certificate's state at TLM.
-    pub checked: Option<Checked>,
+    pub checked: Option<Box<Checked>>,
     /// Certificates that TLM said are revoked, the latest last: nobody goes back to one of them.
     #[serde(default)]
     pub revoked: Vec<SerialNumber>,
@@ -43,13 +43,13 @@ pub struct Record {
     /// Whether that replacement has to be a new certificate.
     pub reissue: bool,
     /// Hooks of the installed generation.
-    pub hooks: BTreeMap<HookName, HookRecord>,
+    pub hooks: Few<HookName, HookRecord>,
     /// How often they were owed once more because the certificate was not served.
     pub hook_repeats: u32,
     /// The last look at what is served.
-    pub probe: Option<ProbeRecord>,
+    pub probe: Option<Box<ProbeRecord>>,
     /// The last return to an older generation.
-    pub rolled_back: Option<RolledBack>,
+    pub rolled_back: Option<Box<RolledBack>>,
     /// The generation from which there is no way back.
     pub rollback_refused: Option<Generation>,
     /// The generation that was installed last.
@@ -132,13 +132,13 @@ pub struct Trouble {
     /// How many.
     pub count: u32,
     /// The last one, and when.
-    pub last: Option<(Failure, Timestamp)>,
+    pub last: Option<Box<(Failure, Timestamp)>>,
 }
 
 impl Trouble {
     fn add(&mut self, failure: Failure, at: Timestamp) {
         self.count = self.count.saturating_add(1);
-        self.last = Some((failure, at));
+        self.last = Some(Box::new((failure, at)));
     }
 }
 
@@ -224,7 +224,7 @@ impl Record {
                 self.attempts = self.attempts.max(attempt.0);
                 self.count_submission(at);
                 self.stopped = None;
-                self.request = Some(Request {
+                self.request = Some(Box::new(Request {
                     attempt: *attempt,
                     method: method.clone(),
                     asked: asked.clone(),
@@ -235,7 +235,7 @@ impl Record {
                     expiring: *expiring,
                     stage: Stage::Submitted { looks: 0, looked_at: None },
                     since: at,
-                });
+                }));
             }
             Event::NotAccepted { failure, .. } => {
                 self.submissions.pop();
@@ -292,13 +292,13 @@ impl Record {
     fn deployed(&mut self, at: Timestamp, event: &Event) {
         match event {
             Event::Probed { fingerprint, sights } => {
-                self.probe = Some(ProbeRecord::after(self.probe.as_ref(), *fingerprint, sights, at));
+                self.probe = Some(Box::new(ProbeRecord::after(self.probe.as_deref(), *fingerprint, sights, at)));
             }
             Event::HooksAgain { generation } => self.hooks_again(*generation, at),
             Event::RolledBack { from, to, by, hooks } => {
                 let tries =
-                    self.rolled_back.as_ref().filter(|before| before.from == *from).map_or(0, |before| before.tries);
-                self.rolled_back = Some(RolledBack {
+                    self.rolled_back.as_deref().filter(|before| before.from == *from).map_or(0, |before| before.tries);
+                self.rolled_back = Some(Box::new(RolledBack {
                     from: *from,
                     to: *to,
                     at,
@@ -306,7 +306,7 @@ impl Record {
                     tries: tries + 1,
                     forward: false,
                     stays: false,
-                });
+                }));
                 self.owe(*to, hooks, at);
             }
             Event::RollbackRefused { from, .. } => self.rollback_refused = Some(*from),
@@ -336,12 +336,12 @@ impl Record {
                 self.enter(at, Stage::Issued { serial_number: serial_number.clone(), waits_until: None });
             }
             Event::Waits { until, .. } => {
-                if let Some(Request { stage: Stage::Issued { waits_until, .. }, .. }) = &mut self.request {
+                if let Some(Request { stage: Stage::Issued { waits_until, .. }, .. }) = self.request.as_deref_mut() {
                     *waits_until = Some(*until);
                 }
             }
             Event::Held { why, usages, .. } => {
-                if let Some(serial_number) = self.request.as_ref().and_then(Request::serial_number).cloned() {
+                if let Some(serial_number) = self.request.as_deref().and_then(Request::serial_number).cloned() {
                     self.enter(at, Stage::Held { serial_number, why: why.clone(), usages: usages.clone() });
                 }
             }
@@ -420,9 +420,9 @@ impl Record {
             self.abandoned.insert(request.attempt, at);
         }
         if failure.class == FailureClass::AlreadyRenewed
-            && let Some(Request { method: Method::Renew { serial_number, .. }, .. }) = &self.request
+            && let Some(Request { method: Method::Renew { serial_number, .. }, .. }) = self.request.as_deref()
         {
-            self.already_renewed = Some((serial_number.clone(), at));
+            self.already_renewed = Some(Box::new((serial_number.clone(), at)));
         }
         if matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused) {
             return self.stop(failure.clone(), at);
@@ -443,7 +443,7 @@ impl Record {
     }
 
     fn checked(&mut self, serial_number: &SerialNumber, revoked: bool, at: Timestamp) {
-        self.checked = Some(Checked { serial_number: serial_number.clone(), revoked, at });
+        self.checked = Some(Box::new(Checked { serial_number: serial_number.clone(), revoked, at }));
         self.revoked.retain(|other| !other.same(serial_number));
         if revoked {
             let surplus = (self.revoked.len() + 1).saturating_sub(MOST_REVOKED);
@@ -456,11 +456,12 @@ impl Record {
         let Some(request) = self.request.take() else { return };
         self.trouble.add(failure.clone(), at);
         self.abandoned.insert(request.attempt, at);
-        self.stopped = Some(Stop { failure, at, asked: request.asked, profile_version: request.profile_version });
+        let Request { asked, profile_version, .. } = *request;
+        self.stopped = Some(Box::new(Stop { failure, at, asked, profile_version }));
     }
 
     fn looked_up(&mut self, at: Timestamp) {
-        if let Some(Request { stage: Stage::Submitted { looks, looked_at }, .. }) = &mut self.request {
+        if let Some(Request { stage: Stage::Submitted { looks, looked_at }, .. }) = self.request.as_deref_mut() {
             *looks = looks.saturating_add(1);
             *looked_at = Some(at);
         }
@@ -468,7 +469,9 @@ impl Record {
 
     fn polled(&mut self, at: Timestamp) {
         self.trouble = Trouble::default();
-        if let Some(Request { stage: Stage::Pending { polls, polled_at, unknown, .. }, .. }) = &mut self.request {
+        if let Some(Request { stage: Stage::Pending { polls, polled_at, unknown, .. }, .. }) =
+            self.request.as_deref_mut()
+        {
             *polls = polls.saturating_add(1);
             *polled_at = Some(at);
             *unknown = None;
@@ -476,8 +479,8 @@ impl Record {
     }
 
     fn pickup_unknown(&mut self, failure: &Failure, at: Timestamp) {
-        self.trouble.last = Some((failure.clone(), at));
-        if let Some(Request { stage: Stage::Pending { polled_at, unknown, .. }, .. }) = &mut self.request {
+        self.trouble.last = Some(Box::new((failure.clone(), at)));
+        if let Some(Request { stage: Stage::Pending { polled_at, unknown, .. }, .. }) = self.request.as_deref_mut() {
             let (first, count) = unknown.unwrap_or((at, 0));
             *unknown = Some((first, count + 1));
             *polled_at = Some(at);
@@ -536,7 +539,7 @@ impl Record {
             }
         }
         // The newer generation, tried once more, is in order.
-        if self.rolled_back.as_ref().is_some_and(|rolled_back| rolled_back.forward && rolled_back.from == generation)
+        if self.rolled_back.as_deref().is_some_and(|rolled_back| rolled_back.forward && rolled_back.from == generation)
             && self.hooks.values().all(|hook| hook.done_at.is_some())
         {
             self.rolled_back = None;

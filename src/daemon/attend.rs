@@ -86,13 +86,16 @@ impl<T: Tlm> Daemon<T> {
         let now = self.context.clock.now();
         self.fleet.step_out(name);
         self.surroundings.api_recovered_at = self.breaker.recovered_at();
-        let Some(managed) = self.fleet.one_mut(name).filter(|managed| !managed.is_busy()) else { return };
-        let reading = self.profiles.reading(&managed.entry.profile);
-        let before = managed.decision.reason.clone();
-        managed.decide(reading, &self.surroundings, now);
-        let action = managed.decision.action.clone();
+        let Some(managed) = self.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let entry = Arc::clone(&managed.entry);
-        let wake_at = managed.decision.wake_at.max(now + SHORTEST_NAP).min(now + LOOK_AGAIN);
+        let before = managed.decision.reason.clone();
+        let reading = self.profiles.reading(&entry.profile);
+        let decide = |managed: &mut Managed| {
+            managed.decide(reading, &self.surroundings, now);
+            (managed.decision.action.clone(), managed.decision.wake_at)
+        };
+        let Some((action, wake_at)) = self.fleet.change(name, decide) else { return };
+        let wake_at = wake_at.max(now + SHORTEST_NAP).min(now + LOOK_AGAIN);
         if self.profiles.is_stale(&entry.profile, now) && self.breaker.closed().is_none() {
             self.read_profile(&entry.profile);
         }
@@ -138,16 +141,16 @@ impl<T: Tlm> Daemon<T> {
     }
 
     fn hold_back(&mut self, name: &CertName, why: Text, until: Timestamp) {
-        let Some(managed) = self.fleet.one_mut(name) else { return };
-        // A pending request keeps its own reason: it is no less pending.
-        if managed.decision.reason.state() != State::Pending {
-            managed.decision.reason = Reason::ApiDown { why, until };
-        }
-        managed.decision.action = Action::Wait;
         // A trial that is on its way wakes everybody when it succeeds.
         let now = self.context.clock.now();
-        managed.decision.wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
-        let wake_at = managed.decision.wake_at;
+        let wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
+        self.fleet.change(name, |managed| {
+            // A pending request keeps its own reason: it is no less pending.
+            if managed.decision.reason.state() != State::Pending {
+                managed.decision.reason = Reason::ApiDown { why, until };
+            }
+            (managed.decision.action, managed.decision.wake_at) = (Action::Wait, wake_at);
+        });
         self.fleet.wake(name, wake_at);
     }
 
@@ -179,22 +182,22 @@ impl<T: Tlm> Daemon<T> {
     }
 
     fn mark_queued(&mut self, name: &CertName) {
-        if let Some(managed) = self.fleet.one_mut(name)
-            && let Reason::Due(cause) = &managed.decision.reason
-        {
-            managed.decision.reason = Reason::Queued(cause.clone());
-        }
+        self.fleet.change(name, |managed| {
+            if let Reason::Due(cause) = &managed.decision.reason {
+                managed.decision.reason = Reason::Queued(cause.clone());
+            }
+        });
     }
 
     fn execute(&mut self, name: &CertName, action: Action, has_place: bool) {
-        let Some(managed) = self.fleet.one_mut(name) else { return };
+        let Some(managed) = self.fleet.one(name) else { return };
         let profile = self.profiles.reading(&managed.entry.profile).profile.clone().map(Arc::new);
         let bench = Bench::new(
             Arc::clone(&self.context),
             Arc::clone(&managed.entry),
             profile,
             managed.observed.installed().cloned(),
-            managed.record.request.clone(),
+            managed.record.request.as_deref().cloned(),
             has_place,
         )
         .avoiding(managed.record.revoked.clone());
@@ -203,8 +206,8 @@ impl<T: Tlm> Daemon<T> {
     }
 
     pub(super) fn observed(&mut self, name: &CertName, observed: Observed) {
-        if let Some(managed) = self.fleet.one_mut(name).filter(|managed| !managed.is_busy()) {
-            managed.observed = observed;
+        if self.fleet.one(name).is_some_and(|managed| !managed.is_busy()) {
+            self.fleet.change(name, |managed| managed.observed = observed);
             self.settle(name);
         }
     }
@@ -212,9 +215,9 @@ impl<T: Tlm> Daemon<T> {
     pub(super) fn happened(&mut self, entry: &event::Entry) {
         log_event(entry);
         self.metrics.happened(&entry.event);
-        match self.fleet.one_mut(&entry.name) {
-            Some(managed) => managed.record.apply(entry.at, &entry.event),
-            None => self.records.entry(entry.name.clone()).or_default().apply(entry.at, &entry.event),
+        let apply = |record: &mut Record| record.apply(entry.at, &entry.event);
+        if self.fleet.change(&entry.name, |managed| apply(&mut managed.record)).is_none() {
+            apply(self.records.entry(entry.name.clone()).or_default());
         }
     }
 

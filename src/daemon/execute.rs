@@ -1,6 +1,7 @@
 //! Executing an action: performs the effects that the protocol names, one after the other, and tells what came of
 //! each. No effect is chosen here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -302,9 +303,9 @@ impl<T: Tlm> Bench<T> {
             subject: wish.subject,
             names: self.entry.names.clone(),
             validity: wish.validity,
-            tags: self.entry.tags.clone(),
-            custom_attributes: self.entry.custom_attributes.clone(),
-            ca_attributes: self.entry.ca_attributes.clone(),
+            tags: self.entry.tags.to_vec(),
+            custom_attributes: self.entry.custom_attributes.to_vec(),
+            ca_attributes: BTreeMap::clone(&self.entry.ca_attributes),
         })
     }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::core::admission::Urgency;
 use crate::core::decide::{Action, Decision, Surroundings, World, decide};
 use crate::core::entry::Entry;
+use crate::core::health;
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::reading::Reading;
-use crate::core::reason::Reason;
+use crate::core::reason::{Reason, State};
 use crate::core::record::Record;
 use crate::core::served::{ProbeRecord, Served};
 use crate::core::time::Timestamp;
@@ -32,7 +33,14 @@ pub struct Managed {
     work: Work,
     wake_at: Option<Timestamp>,
     /// Between which instants its deploy window is known to be closed: the calendar is asked once.
-    closed: Option<(DeployWindow, Timestamp, Timestamp)>,
+    closed: Option<Box<(DeployWindow, Timestamp, Timestamp)>>,
+}
+
+/// What a certificate counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Standing {
+    state: State,
+    is_notable: bool,
 }
 
 /// What is being done for a certificate.
@@ -48,11 +56,15 @@ enum Work {
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Fleet {
-    certificates: BTreeMap<CertName, Managed>,
+    certificates: BTreeMap<CertName, Box<Managed>>,
     /// When each is looked at next.
     queue: BTreeSet<(Timestamp, CertName)>,
     /// Who waits for a place among the running requests.
     waiting: BTreeSet<Urgency>,
+    /// How many are in each state.
+    states: BTreeMap<State, usize>,
+    /// Those that may be in trouble: all but the ones that are valid and wait for their renewal time.
+    notable: BTreeSet<CertName>,
     /// For how many something is being done, and for how many of these it is a repair.
     busy: usize,
     healing: usize,
@@ -78,7 +90,7 @@ impl Managed {
     pub fn decide(&mut self, reading: &Reading, surroundings: &Surroundings, now: Timestamp) {
         let deploy = self.deploy(now);
         self.closed = match (&self.entry.deploy_window, deploy) {
-            (Some(window), Deploy::Closed(opens)) => Some((window.clone(), now, opens)),
+            (Some(window), Deploy::Closed(opens)) => Some(Box::new((DeployWindow::clone(window), now, opens))),
             (Some(_), Deploy::Open) | (None, _) => None,
         };
         let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
@@ -88,11 +100,11 @@ impl Managed {
     /// What its deploy window says at `now`.
     #[must_use]
     pub fn deploy(&self, now: Timestamp) -> Deploy {
-        match (&self.closed, &self.entry.deploy_window) {
+        match (self.closed.as_deref(), self.entry.deploy_window.as_deref()) {
             (Some((known, from, opens)), Some(window)) if known == window && *from <= now && now < *opens => {
                 Deploy::Closed(*opens)
             }
-            (_, window) => zone::deploy(window.as_ref(), now),
+            (_, window) => zone::deploy(window, now),
         }
     }
 
@@ -106,7 +118,13 @@ impl Managed {
     #[must_use]
     pub fn last_look(&self) -> Option<&ProbeRecord> {
         let fingerprint = self.observed.installed()?.fingerprint;
-        self.record.probe.as_ref().filter(|seen| seen.fingerprint == fingerprint)
+        self.record.probe.as_deref().filter(|seen| seen.fingerprint == fingerprint)
+    }
+
+    fn standing(&self) -> Standing {
+        let reason = &self.decision.reason;
+        let is_calm = matches!(reason, Reason::NotDue { .. }) && health::is_calm(&self.record);
+        Standing { state: reason.state(), is_notable: !is_calm }
     }
 
     fn urgency(&self) -> Urgency {
@@ -121,7 +139,7 @@ impl Managed {
 impl Fleet {
     /// The certificates in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Managed> {
-        self.certificates.values()
+        self.certificates.values().map(|managed| &**managed)
     }
 
     /// The certificates with their names.
@@ -137,19 +155,55 @@ impl Fleet {
     /// One certificate.
     #[must_use]
     pub fn one(&self, name: &CertName) -> Option<&Managed> {
-        self.certificates.get(name)
+        self.certificates.get(name).map(|managed| &**managed)
     }
 
-    /// One certificate, to be changed.
-    pub fn one_mut(&mut self, name: &CertName) -> Option<&mut Managed> {
-        self.certificates.get_mut(name)
+    /// Changes one certificate.
+    pub fn change<R>(&mut self, name: &CertName, change: impl FnOnce(&mut Managed) -> R) -> Option<R> {
+        let managed = self.certificates.get_mut(name)?;
+        let before = managed.standing();
+        let result = change(managed);
+        let after = managed.standing();
+        if before != after {
+            self.tally(name, Some(before), Some(after));
+        }
+        Some(result)
+    }
+
+    /// Counts a certificate otherwise than before.
+    fn tally(&mut self, name: &CertName, before: Option<Standing>, after: Option<Standing>) {
+        if let Some(Standing { state, is_notable }) = before {
+            if let Some(count) = self.states.get_mut(&state) {
+                *count -= 1;
+            }
+            if is_notable {
+                self.notable.remove(name);
+            }
+        }
+        if let Some(Standing { state, is_notable }) = after {
+            *self.states.entry(state).or_default() += 1;
+            if is_notable {
+                self.notable.insert(name.clone());
+            }
+        }
+    }
+
+    /// How many certificates are in each state, where there are any.
+    pub fn states(&self) -> impl Iterator<Item = (State, usize)> {
+        self.states.iter().map(|(state, count)| (*state, *count)).filter(|(_, count)| *count > 0)
+    }
+
+    /// The certificates that may be in trouble, in order of their names.
+    pub fn notable(&self) -> impl Iterator<Item = &Managed> {
+        self.notable.iter().filter_map(|name| self.one(name))
     }
 
     /// Takes a certificate under management, to be looked at now.
     pub fn add(&mut self, managed: Managed, now: Timestamp) {
         let name = managed.entry.name.clone();
         self.remove(&name);
-        self.certificates.insert(name.clone(), managed);
+        self.tally(&name, None, Some(managed.standing()));
+        self.certificates.insert(name.clone(), Box::new(managed));
         self.wake(&name, now);
     }
 
@@ -185,11 +239,12 @@ impl Fleet {
     pub fn remove(&mut self, name: &CertName) -> Option<Managed> {
         self.end(name);
         let managed = self.certificates.remove(name)?;
+        self.tally(name, Some(managed.standing()), None);
         self.waiting.remove(&managed.urgency());
         if let Some(at) = managed.wake_at {
             self.queue.remove(&(at, name.clone()));
         }
-        Some(managed)
+        Some(*managed)
     }
 
     /// Looks at a certificate at `at`, and not at the time that was set before.

@@ -157,7 +157,7 @@ impl Healer {
             Arc::clone(&managed.entry),
             profile,
             managed.observed.installed().cloned(),
-            managed.record.request.clone(),
+            managed.record.request.as_deref().cloned(),
             false,
         );
         bench.run(action).await;

@@ -207,15 +207,18 @@ pub(super) fn let_go<T: Tlm>(daemon: &mut Daemon<T>, name: &CertName) {
 
 /// Takes a new entry, or changes one; what is the same is left alone.
 fn change<T: Tlm>(daemon: &mut Daemon<T>, entry: Arc<Entry>) -> Change {
-    let Some(managed) = daemon.fleet.one_mut(&entry.name) else {
+    let name = entry.name.clone();
+    let Some(managed) = daemon.fleet.one(&name) else {
         daemon.adopt(entry);
         return Change::Added;
     };
-    let before = std::mem::replace(&mut managed.entry, entry);
-    if *before == *managed.entry {
+    let is_same = *managed.entry == *entry;
+    // Where it is the same, one copy is enough.
+    daemon.fleet.change(&name, |managed| managed.entry = entry);
+    if is_same {
         return Change::None;
     }
-    let (name, now) = (before.name.clone(), daemon.context.clock.now());
+    let now = daemon.context.clock.now();
     daemon.fleet.wake(&name, now);
     Change::Changed
 }

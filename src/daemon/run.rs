@@ -404,16 +404,19 @@ impl<T: Tlm> Daemon<T> {
 
     /// The status as it is now.
     pub(super) fn status(&self) -> Status {
-        status::status(&self.facts(), self.with_readings())
+        status::status(&self.facts(), self.with_readings(self.fleet.iter()))
     }
 
     /// One line: counts, and the nearest trouble.
     fn headline(&self) -> Text {
-        status::headline(&self.facts(), self.with_readings())
+        status::headline(&self.facts(), self.fleet.states(), self.with_readings(self.fleet.notable()))
     }
 
-    fn with_readings(&self) -> impl Iterator<Item = (&Managed, &Reading)> {
-        self.fleet.iter().map(|managed| (managed, self.profiles.reading(&managed.entry.profile)))
+    fn with_readings<'d>(
+        &'d self,
+        certificates: impl Iterator<Item = &'d Managed>,
+    ) -> impl Iterator<Item = (&'d Managed, &'d Reading)> {
+        certificates.map(|managed| (managed, self.profiles.reading(&managed.entry.profile)))
     }
 
     pub(super) fn facts(&self) -> Facts<'_> {

@@ -378,7 +378,7 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
         code: code.to_string(),
         severity: Severity::Error,
         message: Text::new(&format!("{}: {why}", entry.name)),
-        since: last_trouble(managed).and_then(|trouble| trouble.last.as_ref()).map(|(_, at)| at.to_string()),
+        since: last_trouble(managed).and_then(|trouble| trouble.last.as_deref()).map(|(_, at)| at.to_string()),
         remedy: Text::new(&format!("{} (its entry: {})", remedy(managed, code), entry.source)),
     })
 }
@@ -390,8 +390,8 @@ fn certificate(managed: &Managed, running: &Running<'_>, now: Timestamp) -> Cert
     let Managed { entry, observed, record, decision, .. } = managed;
     let installed = observed.installed();
     let trouble = last_trouble(managed);
-    let failure = decision.reason.failure().or_else(|| Some(&trouble?.last.as_ref()?.0));
-    let failed_at = trouble.and_then(|trouble| trouble.last.as_ref()).map_or(now, |(_, at)| *at);
+    let failure = decision.reason.failure().or_else(|| Some(&trouble?.last.as_deref()?.0));
+    let failed_at = trouble.and_then(|trouble| trouble.last.as_deref()).map_or(now, |(_, at)| *at);
     CertificateStatus {
         name: entry.name.to_string(),
         state: decision.reason.state().as_str().to_owned(),
@@ -430,11 +430,11 @@ fn last_trouble(managed: &Managed) -> Option<&Trouble> {
     let hooks = record.hooks.values().filter(|hook| hook.done_at.is_none()).map(|hook| &hook.trouble);
     let troubles = || [&record.trouble, &record.disk].into_iter().chain(hooks.clone());
     let failure = managed.decision.reason.failure();
-    let is_behind = |trouble: &&Trouble| trouble.last.as_ref().map(|(last, _)| last) == failure;
+    let is_behind = |trouble: &&Trouble| trouble.last.as_deref().map(|(last, _)| last) == failure;
     let latest = || {
         troubles()
             .filter(|trouble| trouble.last.is_some())
-            .max_by_key(|trouble| trouble.last.as_ref().map(|(_, at)| *at))
+            .max_by_key(|trouble| trouble.last.as_deref().map(|(_, at)| *at))
     };
     failure.and_then(|_| troubles().find(is_behind)).or_else(latest)
 }
@@ -472,7 +472,7 @@ fn next_action_at(managed: &Managed, now: Timestamp) -> Timestamp {
 }
 
 fn request_id(record: &Record) -> Option<Text> {
-    match &record.request.as_ref()?.stage {
+    match &record.request.as_deref()?.stage {
         Stage::Pending { request_id, .. } => Some(Text::new(&request_id.0)),
         Stage::Prepared | Stage::Submitted { .. } | Stage::Issued { .. } | Stage::Held { .. } => None,
     }
@@ -481,7 +481,7 @@ fn request_id(record: &Record) -> Option<Text> {
 fn hooks(managed: &Managed, running: &Running<'_>) -> Vec<HookStatus> {
     let status = |name: &HookName| {
         let hook = managed.record.hooks.get(name)?;
-        let failed = hook.trouble.last.as_ref();
+        let failed = hook.trouble.last.as_deref();
         let (state, at) = match (hook.done_at, failed) {
             (Some(at), _) => ("done", at),
             (None, _) if running.contains(&(&managed.entry.name, name)) => ("running", hook.owed_at),
@@ -513,17 +513,17 @@ fn loaded_or_refused(loaded: bool) -> String {
 
 /// One line for `systemctl status`: counts, and the nearest trouble.
 #[must_use]
-pub fn headline<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>) -> Text {
+pub fn headline<'a>(
+    facts: &Facts<'_>,
+    states: impl Iterator<Item = (State, usize)>,
+    notable: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+) -> Text {
     let common: Vec<Problem> = facts.problems.iter().cloned().chain(common_problems(facts)).collect();
     let (warnings, errors): (Vec<_>, Vec<_>) =
         common.into_iter().partition(|problem| problem.severity == Severity::Warning);
-    let mut trouble = errors.into_iter().next();
-    let mut counts: BTreeMap<State, usize> = BTreeMap::new();
-    for (managed, reading) in fleet {
-        *counts.entry(managed.decision.reason.state()).or_default() += 1;
-        trouble = trouble.or_else(|| certificate_problem(managed, reading, facts.now));
-    }
-    let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let mut of_certificates = notable.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now));
+    let trouble = errors.into_iter().next().or_else(|| of_certificates.next());
+    let counts: Vec<String> = states.map(|(state, count)| format!("{count} {state}")).collect();
     let counts = if counts.is_empty() { "no certificates".to_owned() } else { counts.join(", ") };
     let trouble = trouble
         .or_else(|| warnings.into_iter().next())

@@ -25,9 +25,6 @@ impl Certificate {
     ///
     /// When it is no certificate, too large, or followed by something.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
-        if der.len() > MAX_DER {
-            return Err(CertificateError::TooLarge);
-        }
         let spki = spki::digest(parse(der)?.public_key());
         Ok(Self { der: der.to_vec(), spki })
     }
@@ -89,7 +86,11 @@ impl fmt::Debug for Certificate {
     }
 }
 
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
+/// Parses the DER of one certificate.
+pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
+    if der.len() > MAX_DER {
+        return Err(CertificateError::TooLarge);
+    }
     match x509_parser::parse_x509_certificate(der) {
         Ok(([], parsed)) if is_strict(&parsed, der) => Ok(parsed),
         Ok(([], _)) => Err(CertificateError::NotACertificate),
@@ -209,7 +210,7 @@ fn bounded<'p, 't>(parts: &'p [Part<'t>]) -> Result<&'p [Part<'t>], CertificateE
     if parts.len() > MAX_PARTS { Err(CertificateError::TooLarge) } else { Ok(parts) }
 }
 
-const LABEL: &str = "CERTIFICATE";
+pub(super) const LABEL: &str = "CERTIFICATE";
 const MAX_DER: usize = 64 * 1024;
 const MAX_TEXT: usize = 1024 * 1024;
 const MAX_PARTS: usize = 64;

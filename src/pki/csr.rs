@@ -126,7 +126,7 @@ fn in_order(subject: &Subject) -> Result<Vec<(SubjectAttribute, &str)>, CsrError
 
 /// The names as GeneralName's tag and content.
 fn general_names(names: &Sans) -> Result<Vec<(u64, Vec<u8>)>, CsrError> {
-    let texts = [(RFC822_NAME, &names.emails), (DNS_NAME, &names.dns_names), (URI, &names.uris)];
+    let texts = [(RFC822_NAME, &*names.emails), (DNS_NAME, &names.dns_names), (URI, &*names.uris)];
     let mut general = Vec::new();
     for (tag, name) in texts.into_iter().flat_map(|(tag, names)| names.iter().map(move |name| (tag, name))) {
         if !name.is_ascii() {

@@ -223,7 +223,7 @@ impl Read {
         let mut asked = demand.names.clone();
         if let Some(host) = demand.common_name.and_then(as_host) {
             asked.dns_names.extend(host.dns_names);
-            asked.ip_addresses.extend(host.ip_addresses);
+            asked.ip_addresses.extend(host.ip_addresses.iter().copied());
         }
         let mut extra = self.facts.names.missing_in(&asked);
         extra.extend(self.other_names.iter().cloned());
@@ -294,7 +294,7 @@ fn missing_usages(facts: &Leaf, wanted: &[Usage]) -> Option<String> {
 /// A common name that is an address or a DNS name with a dot, as a subject alternative name: in A-label form.
 fn as_host(name: &str) -> Option<Sans> {
     if let Ok(address) = name.parse::<IpAddr>() {
-        return Some(Sans { ip_addresses: vec![address], ..Sans::default() });
+        return Some(Sans { ip_addresses: vec![address].into(), ..Sans::default() });
     }
     let is_label =
         |label: &str| !label.is_empty() && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');

@@ -5,7 +5,7 @@ use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
 };
-use rcgen::{KeyPair, PublicKeyData as _, RsaKeySize, SigningKey as _};
+use rcgen::{KeyPair, PublicKeyData as _, RsaKeySize, SignatureAlgorithm, SigningKey as _};
 use rustls_pki_types::{AlgorithmIdentifier, PrivatePkcs8KeyDer, alg_id};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::SubjectPublicKeyInfo;
@@ -21,6 +21,7 @@ use crate::core::name::Digest;
 pub struct PrivateKey {
     pkcs8: Zeroizing<Vec<u8>>,
     public: Vec<u8>,
+    algorithm: &'static SignatureAlgorithm,
 }
 
 /// A private key cannot be made or read. Holds nothing of the key.
@@ -121,8 +122,8 @@ impl PrivateKey {
 
     /// Signs `message`; gives the algorithm and the signature.
     pub(super) fn sign(&self, message: &[u8]) -> Result<(AlgorithmIdentifier, Vec<u8>), KeyError> {
-        let pair =
-            KeyPair::try_from(&PrivatePkcs8KeyDer::from(self.pkcs8.as_slice())).map_err(|_| KeyError::NotSigned)?;
+        let der = PrivatePkcs8KeyDer::from(self.pkcs8.as_slice());
+        let pair = KeyPair::from_pkcs8_der_and_sign_algo(&der, self.algorithm).map_err(|_| KeyError::NotSigned)?;
         let pair = Zeroizing::new(pair);
         let algorithms = [
             (&rcgen::PKCS_RSA_SHA256, alg_id::RSA_PKCS1_SHA256),
@@ -131,13 +132,17 @@ impl PrivateKey {
             (&rcgen::PKCS_ECDSA_P521_SHA512, alg_id::ECDSA_SHA512),
             (&rcgen::PKCS_ED25519, alg_id::ED25519),
         ];
-        let used = algorithms.into_iter().find(|(known, _)| *known == pair.algorithm());
+        let used = algorithms.into_iter().find(|(known, _)| *known == self.algorithm);
         let (_, id) = used.ok_or(KeyError::NotSigned)?;
         Ok((id, pair.sign(message).map_err(|_| KeyError::NotSigned)?))
     }
 
     fn of_pair(pair: &KeyPair) -> Self {
-        Self { pkcs8: Zeroizing::new(pair.serialized_der().to_vec()), public: pair.subject_public_key_info() }
+        Self {
+            pkcs8: Zeroizing::new(pair.serialized_der().to_vec()),
+            public: pair.subject_public_key_info(),
+            algorithm: pair.algorithm(),
+        }
     }
 }
 

@@ -44,10 +44,8 @@ pub fn parts(text: &str) -> Result<Vec<Part<'_>>, PemError> {
     let mut rest = text;
     while let Some((before, opened)) = rest.split_once(BEGIN) {
         parts.extend(outside(before));
-        let (label, body) = opened.split_once(DASHES).ok_or(PemError::CutOff)?;
-        let end = format!("-----END {label}-----");
-        let (body, after) = body.split_once(end.as_str()).ok_or(PemError::CutOff)?;
-        parts.push(Part::Block(Block { label, body }));
+        let (block, after) = block(opened)?;
+        parts.push(Part::Block(block));
         rest = after;
     }
     parts.extend(outside(rest));
@@ -60,10 +58,10 @@ pub fn parts(text: &str) -> Result<Vec<Part<'_>>, PemError> {
 ///
 /// When anything but white space, padding and base64's alphabet is in it.
 pub fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, PemError> {
-    let mut compact = Zeroizing::new(String::with_capacity(text.len()));
-    compact.extend(text.chars().filter(|c| !c.is_ascii_whitespace()));
+    let mut compact = Zeroizing::new(Vec::with_capacity(text.len()));
+    text.split_ascii_whitespace().for_each(|line| compact.extend_from_slice(line.as_bytes()));
     let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(compact.len())]);
-    let length = STANDARD.decode_slice(compact.as_bytes(), &mut bytes).map_err(|_| PemError::Base64)?;
+    let length = STANDARD.decode_slice(&*compact, &mut bytes).map_err(|_| PemError::Base64)?;
     bytes.truncate(length);
     Ok(bytes)
 }
@@ -83,6 +81,31 @@ pub fn armour(label: &str, der: &[u8]) -> Zeroizing<String> {
     }
     text.extend(["-----END ", label, DASHES, "\n"]);
     text
+}
+
+/// The first block of this label.
+///
+/// # Errors
+///
+/// When a block before its end is not closed.
+pub fn first<'t>(text: &'t str, label: &str) -> Result<Option<Block<'t>>, PemError> {
+    let mut rest = text;
+    while let Some((_, opened)) = rest.split_once(BEGIN) {
+        let (block, after) = block(opened)?;
+        if block.label == label {
+            return Ok(Some(block));
+        }
+        rest = after;
+    }
+    Ok(None)
+}
+
+/// The block whose label begins `opened`, and what follows it.
+fn block(opened: &str) -> Result<(Block<'_>, &str), PemError> {
+    let (label, body) = opened.split_once(DASHES).ok_or(PemError::CutOff)?;
+    let end = format!("-----END {label}-----");
+    let (body, after) = body.split_once(end.as_str()).ok_or(PemError::CutOff)?;
+    Ok((Block { label, body }, after))
 }
 
 fn outside(text: &str) -> Option<Part<'_>> {

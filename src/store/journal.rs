@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::core::event::{Entry, Event};
 use crate::core::failure::Failure;
 use crate::core::name::CertName;
@@ -292,7 +294,17 @@ fn format_number(first: &[u8]) -> Option<u32> {
 }
 
 fn decode(raw: &[u8]) -> Option<Entry> {
-    serde_json::from_slice(lines::decode(raw)?).ok()
+    let json = lines::decode(raw)?;
+    // Two readings of the same text cost less than one that has to keep what it does not know yet.
+    let Head { at, name } = serde_json::from_slice(json).ok()?;
+    Some(Entry { at, name, event: serde_json::from_slice(json).ok()? })
+}
+
+/// When something happened, and to which certificate.
+#[derive(Deserialize)]
+struct Head {
+    at: Timestamp,
+    name: CertName,
 }
 
 const MAGIC: &str = "renewd journal ";

@@ -16,7 +16,7 @@ use crate::pki::leaf;
 
 use super::access::Ids;
 use super::content::{self, CHAIN, FULLCHAIN, KEY, KEYSTORE, holds_key};
-use super::disk::{Disk, Kind};
+use super::disk::{Disk, Kind, Stat};
 use super::generation::{live_generation, read_manifest};
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
@@ -50,26 +50,67 @@ fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Ob
     let folder = layout.generation(&entry.name, generation);
     let manifest = read_manifest(disk, &folder).map_err(|error| unreadable(&folder.join(Manifest::NAME), &error))?;
     let manifest = manifest.as_ref();
-    let (leaf, known) = match by_fullchain(disk, &folder, manifest) {
+    let files = Files::of(disk, &folder, entry);
+    let (leaf, known) = match by_fullchain(disk, &files, manifest) {
         Ok((leaf, Some(known))) => (leaf, Some(known)),
-        edited => by_record(disk, &folder, manifest, edited)?,
+        edited => by_record(disk, &files, manifest, edited)?,
     };
-    let drift = drift(disk, entry, &folder, manifest);
+    let drift = drift(disk, entry, &files, manifest);
     let newest = if drift.is_empty() { None } else { foreign::newest_end(disk, layout, entry, generation) };
     let renewed_elsewhere = newest.is_some_and(|newest| newest > leaf.not_after);
     Ok(Installed { renewed_elsewhere, ..installed(entry, generation, leaf, known, drift) })
+}
+
+/// The files of a generation, each looked at once.
+struct Files<'f> {
+    folder: &'f Path,
+    stats: Vec<(&'static str, io::Result<Stat>)>,
+}
+
+impl<'f> Files<'f> {
+    fn of(disk: &dyn Disk, folder: &'f Path, entry: &Entry) -> Self {
+        Self { folder, stats: content::names(entry).map(|name| (name, disk.stat(&folder.join(name)))).collect() }
+    }
+
+    fn stat(&self, name: &str) -> Option<&io::Result<Stat>> {
+        self.stats.iter().find(|(known, _)| *known == name).map(|(_, stat)| stat)
+    }
+
+    /// Whether a file has size and ctime as recorded, so that its content needs no reading to be known.
+    fn is_untouched(&self, name: &str, record: Option<&FileRecord>) -> bool {
+        match (self.stat(name), record) {
+            (Some(Ok(stat)), Some(record)) => is_untouched(stat, record),
+            (_, _) => false,
+        }
+    }
+}
+
+fn is_untouched(stat: &Stat, record: &FileRecord) -> bool {
+    stat.kind == Kind::File && record.size == stat.size && record.ctime == stat.ctime
 }
 
 /// The set as fullchain and key have it, with the manifest where that speaks of it. A set that was edited is judged by
 /// its content.
 fn by_fullchain<'m>(
     disk: &dyn Disk,
-    folder: &Path,
+    files: &Files<'_>,
     manifest: Option<&'m Manifest>,
 ) -> Result<(Leaf, Option<&'m Manifest>), Obstacle> {
-    let (bytes, leaf) = read_leaf(disk, &folder.join(FULLCHAIN))?;
-    let known = manifest.filter(|manifest| manifest.fingerprint == leaf.fingerprint && is_recorded(manifest, &bytes));
-    check_key(disk, &folder.join(KEY), &leaf, known.and_then(|manifest| manifest.files.get(KEY)))?;
+    let path = files.folder.join(FULLCHAIN);
+    let record = manifest.and_then(|manifest| manifest.files.get(FULLCHAIN));
+    let leaf = if files.is_untouched(FULLCHAIN, record) { first_leaf(disk, &path).ok() } else { None };
+    let known = manifest.filter(|manifest| leaf.as_ref().is_some_and(|leaf| leaf.fingerprint == manifest.fingerprint));
+    let (leaf, known) = match leaf {
+        Some(leaf) if known.is_some() => (leaf, known),
+        _ => {
+            let (bytes, leaf) = read_leaf(disk, &path)?;
+            let is_ours =
+                |manifest: &&Manifest| manifest.fingerprint == leaf.fingerprint && is_recorded(manifest, &bytes);
+            let known = manifest.filter(is_ours);
+            (leaf, known)
+        }
+    };
+    check_key(disk, files, &leaf, known.and_then(|manifest| manifest.files.get(KEY)))?;
     Ok((leaf, known))
 }
 
@@ -77,13 +118,13 @@ fn by_fullchain<'m>(
 /// of fullchain is no newer: that is put back.
 fn by_record<'m>(
     disk: &dyn Disk,
-    folder: &Path,
+    files: &Files<'_>,
     manifest: Option<&'m Manifest>,
     edited: Result<(Leaf, Option<&'m Manifest>), Obstacle>,
 ) -> Result<(Leaf, Option<&'m Manifest>), Obstacle> {
     let ours = |manifest: &'m Manifest| {
-        let leaf = leaf::read(recorded(disk, folder, manifest)?.first()?).ok()?;
-        check_key(disk, &folder.join(KEY), &leaf, manifest.files.get(KEY)).ok()?;
+        let leaf = leaf::read(recorded(disk, files.folder, manifest)?.first()?).ok()?;
+        check_key(disk, files, &leaf, manifest.files.get(KEY)).ok()?;
         Some((leaf, Some(manifest)))
     };
     match (edited, manifest.and_then(ours)) {
@@ -104,7 +145,8 @@ fn in_place(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obstacle> {
     let key = files.private_key.as_ref().or(files.bundle.as_ref());
     let (Some(certificate), Some(key)) = (certificate, key) else { return Err(Obstacle::Absent) };
     let (_, leaf) = read_leaf(disk, certificate)?;
-    check_key(disk, key, &leaf, None)?;
+    let stat = disk.stat(key).map_err(|error| missing(key, &error))?;
+    read_key(disk, key, &leaf, &stat, None)?;
     Ok(installed(entry, Generation(0), leaf, None, Vec::new()))
 }
 
@@ -143,13 +185,34 @@ fn read_leaf(disk: &dyn Disk, path: &Path) -> Result<(Zeroizing<Vec<u8>>, Leaf),
     Ok((bytes, leaf))
 }
 
-/// Whether the key belongs to the leaf. A key whose size and ctime are as recorded needs no reading, and one that was
-/// given to another owner, so that the service may not read it, is judged by its recorded size.
-fn check_key(disk: &dyn Disk, path: &Path, leaf: &Leaf, record: Option<&FileRecord>) -> Result<(), Obstacle> {
-    let stat = disk.stat(path).map_err(|error| missing(path, &error))?;
-    if record.is_some_and(|record| stat.kind == Kind::File && record.size == stat.size && record.ctime == stat.ctime) {
-        return Ok(());
+/// The leaf of a file whose content is known to be whole.
+fn first_leaf(disk: &dyn Disk, path: &Path) -> Result<Leaf, Obstacle> {
+    let bytes = Zeroizing::new(read(disk, path)?);
+    let damaged = |what: String| Obstacle::Damaged(format!("{}: {what}", path.display()));
+    let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is no PEM file".to_owned()))?;
+    leaf::first_in_file(text).map_err(|error| damaged(error.to_string()))
+}
+
+/// Whether the key of a generation belongs to the leaf. One whose size and ctime are as recorded needs no reading.
+fn check_key(disk: &dyn Disk, files: &Files<'_>, leaf: &Leaf, record: Option<&FileRecord>) -> Result<(), Obstacle> {
+    let path = files.folder.join(KEY);
+    match files.stat(KEY) {
+        Some(Ok(stat)) if record.is_some_and(|record| is_untouched(stat, record)) => Ok(()),
+        Some(Ok(stat)) => read_key(disk, &path, leaf, stat, record),
+        Some(Err(error)) => Err(missing(&path, error)),
+        None => Err(Obstacle::Absent),
     }
+}
+
+/// Whether the key in a file belongs to the leaf. One that was given to another owner, so that the service may not read
+/// it, is judged by its recorded size.
+fn read_key(
+    disk: &dyn Disk,
+    path: &Path,
+    leaf: &Leaf,
+    stat: &Stat,
+    record: Option<&FileRecord>,
+) -> Result<(), Obstacle> {
     let bytes = match disk.read(path, FILE_LIMIT) {
         Ok(bytes) => Zeroizing::new(bytes),
         Err(error)
@@ -169,61 +232,65 @@ fn check_key(disk: &dyn Disk, path: &Path, leaf: &Leaf, record: Option<&FileReco
 }
 
 /// What is not as it should be: a file's content, owner, group or mode, in the generation and at the fixed paths.
-fn drift(disk: &dyn Disk, entry: &Entry, folder: &Path, manifest: Option<&Manifest>) -> Vec<Text> {
+fn drift(disk: &dyn Disk, entry: &Entry, files: &Files<'_>, manifest: Option<&Manifest>) -> Vec<Text> {
     // The folder is the service's: a reader may be another user.
-    let Ok(service) = disk.stat(folder) else { return Vec::new() };
+    let Ok(service) = disk.stat(files.folder) else { return Vec::new() };
     let Ok(ids) = Ids::with_default(&entry.access, service.uid, service.gid) else { return Vec::new() };
     let Some(manifest) = manifest else { return Vec::new() };
     let mut found = Vec::new();
-    for name in content::names(entry) {
-        let path = folder.join(name);
-        match manifest.files.get(name) {
-            Some(record) => found.extend(differs(disk, &path, record, &ids, holds_key(name), true)),
-            None => found.push(Text::new(&format!("{} is not written yet", path.display()))),
+    for (name, stat) in &files.stats {
+        match manifest.files.get(*name) {
+            Some(record) if files.is_untouched(name, Some(record)) => {
+                let how = stat.as_ref().ok().and_then(|stat| ids.difference(holds_key(name), stat));
+                found.extend(how.map(|how| in_file(&files.folder.join(name), &how)));
+            }
+            Some(record) => {
+                found.extend(differs(disk, &files.folder.join(name), stat.as_ref(), record, &ids, holds_key(name)));
+            }
+            None => found.push(Text::new(&format!("{} is not written yet", files.folder.join(name).display()))),
         }
     }
-    let say = |name: &str, what: String| Text::new(&format!("{}: {what}", folder.join(name).display()));
     let key_store = manifest.key_store.and_then(|record| key_store::change(disk, entry, &record));
-    found.extend(key_store.map(|what| say(KEYSTORE, what)));
+    found.extend(key_store.map(|what| in_file(&files.folder.join(KEYSTORE), &what)));
     if manifest.is_root_misplaced(entry) {
-        found.push(say(CHAIN, "`include_root` changed".to_owned()));
+        found.push(in_file(&files.folder.join(CHAIN), "`include_root` changed"));
     }
     for (target, source) in fixed::targets(&entry.files) {
-        let record = manifest.files.get(source);
-        found.extend(record.and_then(|record| differs(disk, target, record, &ids, holds_key(source), false)));
+        let differs = |record| differs(disk, target, disk.stat(target).as_ref(), record, &ids, holds_key(source));
+        found.extend(manifest.files.get(source).and_then(differs));
     }
     found
+}
+
+fn in_file(path: &Path, what: &str) -> Text {
+    Text::new(&format!("{}: {what}", path.display()))
 }
 
 /// How one file differs from its record. Files whose content cannot be read are left to those who can.
 fn differs(
     disk: &dyn Disk,
     path: &Path,
+    stat: Result<&Stat, &io::Error>,
     record: &FileRecord,
     ids: &Ids,
     holds_key: bool,
-    original: bool,
 ) -> Option<Text> {
-    let say = |what: String| Some(Text::new(&format!("{}: {what}", path.display())));
-    let stat = match disk.stat(path) {
+    let stat = match stat {
         Ok(stat) => stat,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return say("it is missing".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(in_file(path, "it is missing")),
         Err(_) => return None,
     };
     if stat.kind != Kind::File {
-        return say("it is no regular file".to_owned());
+        return Some(in_file(path, "it is no regular file"));
     }
-    if let Some(how) = ids.difference(holds_key, &stat) {
-        return say(how);
+    if let Some(how) = ids.difference(holds_key, stat) {
+        return Some(in_file(path, &how));
     }
-    if stat.size != record.size {
-        return say("its content changed".to_owned());
-    }
-    if original && stat.ctime == record.ctime {
-        return None;
-    }
-    let bytes = Zeroizing::new(disk.read(path, FILE_LIMIT).ok()?);
-    (sha256(&bytes) != record.sha256).then(|| say("its content changed".to_owned())).flatten()
+    let is_other = stat.size != record.size || {
+        let bytes = Zeroizing::new(disk.read(path, FILE_LIMIT).ok()?);
+        sha256(&bytes) != record.sha256
+    };
+    is_other.then(|| in_file(path, "its content changed"))
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Obstacle> {

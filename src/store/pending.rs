@@ -126,7 +126,7 @@ pub fn names(disk: &dyn Disk, layout: &Layout) -> BTreeSet<String> {
 #[must_use]
 pub fn orphans(disk: &dyn Disk, layout: &Layout, name: &CertName, record: &Record) -> Vec<Attempt> {
     let is_known = |attempt: &Attempt| {
-        record.request.as_ref().is_some_and(|request| request.attempt == *attempt)
+        record.request.as_deref().is_some_and(|request| request.attempt == *attempt)
             || record.abandoned.contains_key(attempt)
     };
     let names = disk.list(&layout.pending_of(name)).unwrap_or_default();

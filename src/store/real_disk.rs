@@ -21,8 +21,13 @@ impl Disk for RealDisk {
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file"));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0) + 1);
-        file.take(limit + 1).read_to_end(&mut bytes)?;
+        let mut bytes = vec![0; usize::try_from(metadata.len().min(limit)).unwrap_or(0) + 1];
+        let mut file = file.take(limit + 1);
+        let length = file.read(&mut bytes)?;
+        bytes.truncate(length);
+        if length as u64 != metadata.len() {
+            file.read_to_end(&mut bytes)?;
+        }
         if bytes.len() as u64 > limit {
             return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is larger than {limit} bytes")));
         }

@@ -92,7 +92,7 @@ async fn the_fullest_request_for_a_certificate() {
         .into(),
         names: Sans {
             dns_names: vec!["www.example.com".to_owned(), "example.com".to_owned()],
-            ip_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
+            ip_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()].into(),
             ..Sans::default()
         },
         validity: Some(Validity { unit: ValidityUnit::Days, duration: 90 }),

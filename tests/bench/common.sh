@@ -3,7 +3,6 @@
 
 target=${CARGO_TARGET_DIR:-target}/release
 renewd=$(realpath -m "$target/renewd")
-floor=$(realpath -m "$target/examples/floor")
 work=$(mktemp -d "${TMPDIR:-/tmp}/renewd-bench.XXXXXX")
 chmod 0755 "$work"
 simulator=

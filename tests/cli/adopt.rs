@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use renewd::config::{Main, parse_inventory_file};
@@ -75,7 +76,7 @@ fn params(common_name: &str, serial: u8, names: &[&str]) -> CertificateParams {
     params
 }
 
-fn entries(text: &str) -> Vec<Entry> {
+fn entries(text: &str) -> Vec<Arc<Entry>> {
     let main = Main::new(Path::new("/nonexistent"));
     parse_inventory_file(&main, "adopted", text).map(|content| content.entries).unwrap_or_default()
 }

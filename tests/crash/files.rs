@@ -137,7 +137,7 @@ fn a_format_that_is_added_is_written_and_one_that_is_removed_is_let_be() {
 #[test]
 fn a_bundle_alone_is_adopted() {
     let files = FixedFiles { bundle: Some("/etc/tls/www.pem".into()), ..FixedFiles::default() };
-    let entry = Entry { files, ..entry() };
+    let entry = Entry { files: files.into(), ..entry() };
     let machine = Machine::with_folders(&["/var/lib", "/etc/tls"]);
     put(&machine, "/etc/tls/www.pem");
     assert!(matches!(observe(&machine, &layout(), &entry), Observed::Damaged(_)));

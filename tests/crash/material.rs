@@ -120,11 +120,11 @@ pub fn entry() -> Entry {
         rollback: false,
         formats: vec![Format::Bundle],
         include_root: false,
-        access: Access::default(),
-        files: FixedFiles::default(),
-        tags: Vec::new(),
-        custom_attributes: Vec::new(),
-        ca_attributes: BTreeMap::new(),
+        access: Access::default().into(),
+        files: FixedFiles::default().into(),
+        tags: Vec::new().into(),
+        custom_attributes: Vec::new().into(),
+        ca_attributes: BTreeMap::new().into(),
     }
 }
 
@@ -138,5 +138,5 @@ pub fn with_copies() -> Entry {
         certificate: path("/etc/tls/www.crt"),
         ..FixedFiles::default()
     };
-    Entry { files, ..entry() }
+    Entry { files: files.into(), ..entry() }
 }

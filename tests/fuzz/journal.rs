@@ -135,7 +135,7 @@ fn entry() -> &'static Entry {
         let main = Main::new(Path::new("/etc/renewd/renewd.toml"));
         let content =
             parse_inventory_file(&main, "certs.d/x.toml", text).unwrap_or_else(|problems| panic!("{problems:?}"));
-        content.entries.into_iter().next().unwrap()
+        Entry::clone(&content.entries[0])
     })
 }
 

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use corpus::{keep, read, words};
 use mutate::Mutator;
-use renewd::core::event::{Entry, Event};
+use renewd::core::event::Event;
 use targets::{TARGETS, Target};
 
 /// Runs one target; `Err`: it failed, or took too long.
@@ -84,7 +84,7 @@ each!(main drop_in profiles issue pickup details formats search errors pem key k
 fn the_journals_seed_holds_every_event() {
     let (_, seed) = read("journal").into_iter().find(|(path, _)| path.ends_with("seeds/journal/every-event")).unwrap();
     let lines = std::str::from_utf8(&seed).unwrap().lines().filter_map(|line| line.strip_prefix('+'));
-    let events: Vec<Event> = lines.map(|line| serde_json::from_str::<Entry>(line).unwrap().event).collect();
+    let events: Vec<Event> = lines.map(|line| serde_json::from_str::<Event>(line).unwrap()).collect();
     let kinds: BTreeSet<_> = events.iter().map(std::mem::discriminant).map(|kind| format!("{kind:?}")).collect();
     assert_eq!((events.contains(&Event::Unknown), kinds.len()), (false, 28), "{kinds:?}");
 }

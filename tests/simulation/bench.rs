@@ -53,7 +53,7 @@ impl Bench {
         had_place: bool,
         skew: i64,
     ) -> Option<Self> {
-        let request = managed.record.request.clone();
+        let request = managed.record.request.as_deref().cloned();
         let of_request = request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
         // Only a submission puts the version on record.
         let version = |profile: &Profile| if matches!(action, Action::Submit(_)) { profile.version() } else { 0 };

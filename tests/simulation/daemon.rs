@@ -163,9 +163,7 @@ impl World {
         let Some(managed) = self.d().fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let entry = Arc::clone(&managed.entry);
         let observed = self.disk.observe(&entry);
-        if let Some(managed) = self.d().fleet.one_mut(name) {
-            managed.observed = observed;
-        }
+        self.d().fleet.change(name, |managed| managed.observed = observed);
         self.settle(name);
     }
 
@@ -174,13 +172,17 @@ impl World {
         let daemon = self.d();
         daemon.fleet.step_out(name);
         daemon.surroundings.api_recovered_at = daemon.breaker.recovered_at();
-        let Some(managed) = daemon.fleet.one_mut(name).filter(|managed| !managed.is_busy()) else { return };
-        let reading = daemon.profiles.reading(&managed.entry.profile);
-        let before = std::mem::discriminant(&managed.decision.reason);
-        managed.decide(reading, &daemon.surroundings, now);
-        let action = managed.decision.action.clone();
+        let Some(managed) = daemon.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let entry = Arc::clone(&managed.entry);
-        let wake_at = managed.decision.wake_at.max(now + SHORTEST_NAP).min(now + LOOK_AGAIN);
+        let before = std::mem::discriminant(&managed.decision.reason);
+        let reading = daemon.profiles.reading(&entry.profile);
+        let surroundings = &daemon.surroundings;
+        let decide = |managed: &mut Managed| {
+            managed.decide(reading, surroundings, now);
+            (managed.decision.action.clone(), managed.decision.wake_at)
+        };
+        let Some((action, wake_at)) = daemon.fleet.change(name, decide) else { return };
+        let wake_at = wake_at.max(now + SHORTEST_NAP).min(now + LOOK_AGAIN);
         if daemon.profiles.is_stale(&entry.profile, now) && daemon.breaker.closed().is_none() {
             self.read_profile(&entry.profile);
         }
@@ -238,24 +240,24 @@ impl World {
 
     fn hold_back(&mut self, name: &CertName, why: Text, until: Timestamp) {
         let now = self.wall();
-        let Some(managed) = self.d().fleet.one_mut(name) else { return };
-        if managed.decision.reason.state() != State::Pending {
-            managed.decision.reason = Reason::ApiDown { why, until };
-        }
-        managed.decision.action = Action::Wait;
-        managed.decision.wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
-        let wake_at = managed.decision.wake_at;
+        let wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
+        self.d().fleet.change(name, |managed| {
+            if managed.decision.reason.state() != State::Pending {
+                managed.decision.reason = Reason::ApiDown { why, until };
+            }
+            (managed.decision.action, managed.decision.wake_at) = (Action::Wait, wake_at);
+        });
         self.d().fleet.wake(name, wake_at);
     }
 
     fn admit(&mut self) {
         while let Some((name, emergency)) = self.d().fleet.first_in_line() {
             if !self.d().places.take(emergency) {
-                if let Some(managed) = self.d().fleet.one_mut(&name)
-                    && let Reason::Due(cause) = &managed.decision.reason
-                {
-                    managed.decision.reason = Reason::Queued(cause.clone());
-                }
+                self.d().fleet.change(&name, |managed| {
+                    if let Reason::Due(cause) = &managed.decision.reason {
+                        managed.decision.reason = Reason::Queued(cause.clone());
+                    }
+                });
                 return;
             }
             self.d().fleet.leave_line();
@@ -280,7 +282,7 @@ impl World {
     fn execute(&mut self, name: &CertName, action: &Action, has_place: bool) {
         let skew = self.skew;
         let daemon = self.d();
-        let Some(managed) = daemon.fleet.one_mut(name) else { return };
+        let Some(managed) = daemon.fleet.one(name) else { return };
         let profile = daemon.profiles.reading(&managed.entry.profile).profile.as_ref();
         let bench = Bench::new(managed, profile, action, has_place, skew);
         daemon.fleet.begin(name);
@@ -293,9 +295,9 @@ impl World {
     pub(crate) fn happened(&mut self, entry: &event::Entry) {
         self.witness(entry);
         let daemon = self.d();
-        match daemon.fleet.one_mut(&entry.name) {
-            Some(managed) => managed.record.apply(entry.at, &entry.event),
-            None => daemon.records.entry(entry.name.clone()).or_default().apply(entry.at, &entry.event),
+        let apply = |record: &mut Record| record.apply(entry.at, &entry.event);
+        if daemon.fleet.change(&entry.name, |managed| apply(&mut managed.record)).is_none() {
+            apply(daemon.records.entry(entry.name.clone()).or_default());
         }
     }
 
@@ -472,10 +474,10 @@ impl World {
             }
         }
         for entry in self.inventory.values().cloned().collect::<Vec<_>>() {
-            match self.d().fleet.one_mut(&entry.name) {
-                None => self.adopt(Arc::new(entry)),
-                Some(managed) if *managed.entry == entry => {}
-                Some(managed) => managed.entry = Arc::new(entry),
+            let entry = Arc::new(entry);
+            let change = |managed: &mut Managed| managed.entry = Arc::clone(&entry);
+            if self.d().fleet.change(&entry.name, change).is_none() {
+                self.adopt(entry);
             }
         }
         let daemon = self.d();

@@ -113,7 +113,7 @@ pub(crate) fn furnish(world: &mut World) {
             entry.probes = probe();
         }
         entry.rollback = [1, 4, 6].contains(&number);
-        entry.deploy_window = [2, 6].contains(&number).then(window);
+        entry.deploy_window = [2, 6].contains(&number).then(window).map(Box::new);
         world.inventory.insert(entry.name.clone(), entry);
     }
     world.tlm.refused.extend("c9".parse());
@@ -169,11 +169,11 @@ pub(crate) fn entry(name: &str, profile: &str) -> Entry {
         rollback: false,
         formats: Vec::new(),
         include_root: false,
-        access: Access::default(),
-        files: FixedFiles::default(),
-        tags: Vec::new(),
-        custom_attributes: Vec::new(),
-        ca_attributes: BTreeMap::new(),
+        access: Access::default().into(),
+        files: FixedFiles::default().into(),
+        tags: Vec::new().into(),
+        custom_attributes: Vec::new().into(),
+        ca_attributes: BTreeMap::new().into(),
     }
 }
 

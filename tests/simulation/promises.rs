@@ -7,12 +7,14 @@ use renewd::core::decide::World as DecideWorld;
 use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event, Method};
 use renewd::core::failure::{Accepted, Failure, FailureClass, Scope};
+use renewd::core::health;
 use renewd::core::invariant;
 use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileRef, RequestId, SerialNumber};
 use renewd::core::reason::{Reason, State};
 use renewd::core::record::Stage;
 use renewd::core::schedule::{self, Schedule};
 use renewd::core::time::Timestamp;
+use renewd::daemon::fleet::Managed;
 
 use crate::disk::Live;
 use crate::host::HookMood;
@@ -120,8 +122,15 @@ impl World {
             now: wall,
         };
         let breach = invariant::breaches(&world, &managed.decision).into_iter().next();
+        let is_notable = daemon.fleet.notable().any(|notable| notable.entry.name == *name);
+        let profile = world.reading.profile.as_ref();
+        let Managed { entry, observed, record, decision, .. } = managed;
+        let problem = health::problem(entry, observed, record, profile, decision, wall);
         if let Some(breach) = breach {
             self.breaks(breach.promise, format!("{name}: {}", breach.what));
+        }
+        if let Some(code) = problem.filter(|_| !is_notable) {
+            self.breaks(9, format!("{name}: {code}, and the headline does not see it"));
         }
         let account = self.ledger.account(name);
         if account.hour != hour {
@@ -609,7 +618,7 @@ impl World {
     /// Whether only the operator, or the end of the old certificate, can end the wait.
     fn is_stopped(&self, name: &CertName) -> bool {
         let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.fleet.one(name)) else { return true };
-        let refused = managed.record.trouble.last.as_ref().is_some_and(|(failure, _)| {
+        let refused = managed.record.trouble.last.as_deref().is_some_and(|(failure, _)| {
             matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
         });
         let set_aside = managed.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward);

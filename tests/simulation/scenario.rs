@@ -99,7 +99,7 @@ fn obey(world: &mut World, command: &str) -> String {
         ["hook", name, mood] => return hook(world, name, mood),
         ["probe", name] => return change(world, name, |entry| entry.probes = faults::probe()),
         ["rollback", name, "on"] => return change(world, name, |entry| entry.rollback = true),
-        ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window())),
+        ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window().into())),
         ["rollback", name] => Fault::RollBack(name.parse().expect("a name")),
         ["renewed-elsewhere", name] => Fault::RenewElsewhere(name.parse().expect("a name")),
         ["kill"] => {

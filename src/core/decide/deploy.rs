@@ -58,7 +58,7 @@ impl World<'_> {
 
     fn goes_back_by_hook(&self) -> bool {
         let failed = self.record.hooks.values().any(|hook| hook.done_at.is_none() && hook.trouble.count > 0);
-        let is_settled = self.record.rolled_back.as_ref().is_some_and(|back| !back.forward || back.stays);
+        let is_settled = self.record.rolled_back.as_deref().is_some_and(|back| !back.forward || back.stays);
         let is_refused =
             self.record.rollback_refused.is_some() && self.record.rollback_refused == self.record.generation;
         self.entry.rollback && failed && !is_settled && !is_refused
@@ -70,12 +70,13 @@ impl World<'_> {
     pub(super) fn unrecorded(&self) -> Option<Choice> {
         let installed = self.observed.installed()?;
         let live = installed.generation;
-        let by_request = self.record.request.as_ref().is_some_and(|request| Some(request.attempt) == installed.attempt);
+        let by_request =
+            self.record.request.as_deref().is_some_and(|request| Some(request.attempt) == installed.attempt);
         if live == Generation(0) || self.record.generation == Some(live) || by_request {
             return None;
         }
         let hooks = self.entry.hooks.clone();
-        let set_aside = self.record.rolled_back.as_ref().filter(|rolled_back| !rolled_back.forward);
+        let set_aside = self.record.rolled_back.as_deref().filter(|rolled_back| !rolled_back.forward);
         let action = match (self.record.generation, set_aside) {
             (Some(_), Some(set_aside)) if set_aside.from == live && set_aside.by == RollbackBy::Hook => {
                 Action::Forward { generation: live, stays: false }
@@ -98,7 +99,7 @@ impl World<'_> {
     /// Where an older generation is live: by the operator's word it is held, after a failed hook the newer one is tried
     /// again on a ladder. Neither asks TLM for anything before the emergency stage.
     pub(super) fn kept_back(&self, schedule: Option<&Schedule>) -> Option<Choice> {
-        let rolled_back = self.record.rolled_back.as_ref().filter(|rolled_back| !rolled_back.forward)?;
+        let rolled_back = self.record.rolled_back.as_deref().filter(|rolled_back| !rolled_back.forward)?;
         let installed = self.observed.installed()?;
         let emergency_at = schedule.map(|schedule| schedule.emergency_at);
         let in_emergency = emergency_at.is_none_or(|at| at <= self.now);
@@ -156,11 +157,11 @@ impl World<'_> {
         let owed = |name: &&HookName| self.record.hooks.get(*name).is_some_and(|hook| hook.done_at.is_none());
         let due = |name: &HookName| {
             let hook = self.record.hooks.get(name)?;
-            let at = match &hook.trouble.last {
+            let at = match hook.trouble.last.as_deref() {
                 Some((_, at)) => self.after(*at, backoff::wait(&self.entry.name, hook.trouble.count, None)),
                 None => self.after(hook.owed_at, GATHER_INSTALLS),
             };
-            Some((at, name.clone(), hook.trouble.last.as_ref().map(|(failure, _)| failure.clone())))
+            Some((at, name.clone(), hook.trouble.last.as_deref().map(|(failure, _)| failure.clone())))
         };
         self.entry.hooks.iter().filter(owed).filter_map(due).min_by_key(|(at, ..)| *at)
     }
@@ -171,7 +172,7 @@ impl World<'_> {
         if self.entry.probes.is_empty() {
             return None;
         }
-        let seen = self.record.probe.as_ref().filter(|seen| seen.fingerprint == installed.fingerprint);
+        let seen = self.record.probe.as_deref().filter(|seen| seen.fingerprint == installed.fingerprint);
         let Some(seen) = seen else { return Some(self.act(Action::Probe, Reason::Probing)) };
         // An instant that lies ahead is from before the clock was set back, and over.
         let done = self.record.hooks.values().filter_map(|hook| hook.done_at);

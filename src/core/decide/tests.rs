@@ -117,7 +117,7 @@ fn what_is_due_at_once_is() {
     check(&change(&|case| case.observed = differing(Some(Text::new("names added: x")))), "submit", "names added: x");
     check(&change(&|case| case.reading.profile.as_mut().unwrap().id.0 = "q".to_owned()), "submit", "profile");
     let revoked = Checked { serial_number: SerialNumber("0A".to_owned()), revoked: true, at: START };
-    check(&change(&|case| case.record.checked = Some(revoked.clone())), "submit", "revoked");
+    check(&change(&|case| case.record.checked = Some(Box::new(revoked.clone()))), "submit", "revoked");
     check(&change(&|case| case.record.renewal_asked = Some(START)), "submit", "asked");
 }
 
@@ -384,8 +384,11 @@ fn the_state_at_tlm_is_looked_at_once_in_the_interval() {
     let mut case = Case::after(DAY);
     case.surroundings.status_check_interval = Some(DAY);
     check(&case, "check-status", "not due until");
-    case.record.checked =
-        Some(Checked { serial_number: SerialNumber("0A".to_owned()), revoked: false, at: case.now - DAY + SECOND });
+    case.record.checked = Some(Box::new(Checked {
+        serial_number: SerialNumber("0A".to_owned()),
+        revoked: false,
+        at: case.now - DAY + SECOND,
+    }));
     check(&case, "wait", "not due until");
     case.surroundings.can_check = false;
     case.record.checked = None;

@@ -22,7 +22,7 @@ fn installed(attempt: u64) -> Event {
 #[test]
 fn a_request_goes_through_its_stages_and_an_install_ends_it() {
     let mut record = record(&[(START, submitting(1))]);
-    let stage = |record: &Record| record.request.as_ref().map(|request| request.stage.clone());
+    let stage = |record: &Record| record.request.as_deref().map(|request| request.stage.clone());
     assert_eq!(stage(&record), Some(Stage::Submitted { looks: 0, looked_at: None }));
     record.apply(START + SECOND, &pending(1));
     assert!(matches!(stage(&record), Some(Stage::Pending { polls: 0, .. })));
@@ -67,7 +67,7 @@ fn a_refusal_of_the_gate_stays_in_view_until_the_operator_or_an_install() {
     let asked = (START, Event::RenewalAsked { reissue: false });
     let refused = Event::GateRefused { attempt: Attempt(1), why: vec![Text::new("wrong key")] };
     let mut record = record(&[asked, (START + SECOND, submitting(1)), (START + SECOND, refused)]);
-    assert_eq!(record.stopped.as_ref().map(|stop| stop.failure.class), Some(FailureClass::GateRefused));
+    assert_eq!(record.stopped.as_deref().map(|stop| stop.failure.class), Some(FailureClass::GateRefused));
     assert_eq!(record.renewal_asked, Some(START), "what was asked for has not come");
     record.apply(START + HOUR, &submitting(2));
     record.apply(START + HOUR, &installed(2));
@@ -116,7 +116,7 @@ fn a_renewal_refused_for_a_revocation_tells_of_it() {
     let renewing = Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring };
     let refused = Event::NotAccepted { attempt: Attempt(1), failure: failure(FailureClass::CertificateRevoked) };
     let record = record(&[(START, renewing), (START, refused)]);
-    assert_eq!(record.checked, Some(Checked { serial_number, revoked: true, at: START }));
+    assert_eq!(record.checked.as_deref(), Some(&Checked { serial_number, revoked: true, at: START }));
     assert_eq!((record.stopped, record.submissions.len()), (None, 0), "a new one is asked for");
 }
 

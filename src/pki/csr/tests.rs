@@ -87,9 +87,9 @@ fn every_attribute_can_be_asked_for() {
 fn names_of_all_kinds_are_asked_for() {
     let names = Sans {
         dns_names: vec!["www.example.com".into(), "*.example.com".into()],
-        ip_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
-        emails: vec!["a@example.com".into()],
-        uris: vec!["spiffe://example.com/a".into()],
+        ip_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()].into(),
+        emails: vec!["a@example.com".into()].into(),
+        uris: vec!["spiffe://example.com/a".into()].into(),
     };
     for (subject, is_critical) in [(Subject::new(), true), (subject(&[(SubjectAttribute::CommonName, "x")]), false)] {
         let der = der(&make(&key(), &subject, &names).unwrap());

@@ -46,7 +46,7 @@ impl Case {
             common_name: Some("www.example.com"),
             names: Sans {
                 dns_names: vec!["www.example.com".into()],
-                ip_addresses: vec!["192.0.2.1".parse().unwrap()],
+                ip_addresses: vec!["192.0.2.1".parse().unwrap()].into(),
                 ..Sans::default()
             },
             subject: Subject::from([(SubjectAttribute::OrganizationName, vec!["example  ag".into()])]),

@@ -17,7 +17,8 @@ use renewd::core::observed::Leaf;
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
 use renewd::core::reading::Reading;
 use renewd::core::time::Timestamp;
-use renewd::daemon::{kept, setup};
+use renewd::daemon::kept::Kept;
+use renewd::daemon::setup;
 use renewd::pki::key::PrivateKey;
 use renewd::pki::leaf;
 use renewd::store::fixed::Ground;
@@ -58,7 +59,9 @@ pub(super) fn all(
     for (folder, mode) in [(workshop.layout.certs(), 0o755), (workshop.layout.pending(), 0o700)] {
         replace::ensure_dir(&disk, &folder, mode)?;
     }
-    kept::write(&disk, &workshop.layout, &inventory.in_force).map_err(io::Error::other)?;
+    let labels = inventory.in_force.keys().cloned().collect();
+    let (mut kept, _) = Kept::open(Arc::new(disk), &workshop.layout);
+    kept.note(&inventory.in_force, &labels).map_err(io::Error::other)?;
     let reading = Reading { profile: Some(workshop.profile.clone()), ..Reading::default() };
     readings::write(&disk, &workshop.layout, &[(ProfileRef::new(&spec.api.profile), reading)])
         .map_err(io::Error::other)?;
@@ -69,10 +72,10 @@ pub(super) fn all(
 
 impl Workshop<'_> {
     /// On all cores; the entries stand in the order of their names, which is that of their numbers.
-    fn install(&self, entries: &[Entry]) -> Result<Vec<event::Entry>, Failure> {
+    fn install(&self, entries: &[Arc<Entry>]) -> Result<Vec<event::Entry>, Failure> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let share = entries.len().div_ceil(threads).max(1);
-        let install = |part: usize, entries: &[Entry]| {
+        let install = |part: usize, entries: &[Arc<Entry>]| {
             let mut events = Vec::new();
             for (at, entry) in entries.iter().enumerate() {
                 let index = part * share + at;
