@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::entry::Entry;
-use super::name::Digest;
+use super::name::{CertName, Digest};
 use super::observed::Installed;
 use super::profile::Profile;
 use super::time::Timestamp;
@@ -45,6 +45,23 @@ pub fn window(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> D
     };
     if allowed > lifetime * 2 / 3 { lifetime / 3 } else { allowed }
 }
+
+/// When a certificate is looked at again though nothing is due: within six hours, spread over the later half of them by
+/// its name, and at the full ten minutes, so that those that come together cost one awakening.
+#[must_use]
+pub fn look_again(name: &CertName, now: Timestamp) -> Timestamp {
+    // FNV-1a: any hash that stays the same would do.
+    let hash = name.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let slots = LOOK_AGAIN.as_secs() / SLOT / 2;
+    let wanted = now + LOOK_AGAIN / 2 + Duration::from_secs(hash % slots * SLOT);
+    let into_slot = wanted.seconds().rem_euclid(SLOT.cast_signed());
+    wanted + Duration::from_secs(SLOT - into_slot.cast_unsigned())
+}
+
+const LOOK_AGAIN: Duration = Duration::from_secs(6 * 3600);
+const SLOT: u64 = 600;
 
 /// The share of the window's first tenth that the fingerprint chooses: the same after every restart, different for
 /// every certificate.

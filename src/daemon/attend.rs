@@ -15,6 +15,7 @@ use crate::core::name::{CertName, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::reason::{Reason, State};
 use crate::core::record::Record;
+use crate::core::schedule;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::parallel;
@@ -71,14 +72,28 @@ impl<T: Tlm> Daemon<T> {
         }
     }
 
-    /// Observes a certificate beside the loop; the decision follows when that is done.
-    pub(super) fn look(&mut self, name: &CertName) {
-        let Some(managed) = self.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
-        let (entry, context) = (Arc::clone(&managed.entry), Arc::clone(&self.context));
-        tokio::task::spawn_blocking(move || {
-            let observed = observe::observe(&*context.disk, &context.layout, &entry);
-            context.tell(Message::Observed(entry.name.clone(), observed));
-        });
+    /// Observes certificates beside the loop; the decisions follow when that is done. Many at once share a thread; each
+    /// that has files outside of the state directory has one of its own, since those may hang.
+    pub(super) fn look_at(&self, names: &[CertName]) {
+        let free = names.iter().filter_map(|name| self.fleet.one(name)).filter(|managed| !managed.is_busy());
+        let entries = free.map(|managed| Arc::clone(&managed.entry));
+        let (apart, together): (Vec<_>, Vec<_>) =
+            entries.partition(|entry| entry.files.targets().next().is_some());
+        let batches = together.chunks(LOOKS_AT_ONCE).chain(apart.chunks(1));
+        for batch in batches {
+            let (entries, context) = (batch.to_vec(), Arc::clone(&self.context));
+            tokio::task::spawn_blocking(move || {
+                let look = |entry: Arc<Entry>| {
+                    (entry.name.clone(), observe::observe(&*context.disk, &context.layout, &entry))
+                };
+                context.tell(Message::Observed(entries.into_iter().map(look).collect()));
+            });
+        }
+    }
+
+    /// Observes one certificate beside the loop.
+    pub(super) fn look(&self, name: &CertName) {
+        self.look_at(std::slice::from_ref(name));
     }
 
     /// Decides for one certificate, and sets in motion what was decided.
@@ -95,7 +110,7 @@ impl<T: Tlm> Daemon<T> {
             (managed.decision.action.clone(), managed.decision.wake_at)
         };
         let Some((action, wake_at)) = self.fleet.change(name, decide) else { return };
-        let wake_at = wake_at.max(now + SHORTEST_NAP).min(now + LOOK_AGAIN);
+        let wake_at = wake_at.max(now + SHORTEST_NAP).min(schedule::look_again(name, now));
         if self.profiles.is_stale(&entry.profile, now) && self.breaker.closed().is_none() {
             self.read_profile(&entry.profile);
         }
@@ -339,4 +354,5 @@ fn log_event(entry: &event::Entry) {
 
 /// When a trial that is under way is asked after again.
 const TRIAL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
-const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(6 * 3600);
+/// So many certificates are looked at one after the other before the loop is told.
+const LOOKS_AT_ONCE: usize = 64;

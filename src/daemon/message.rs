@@ -13,7 +13,7 @@ use crate::core::profile::Profile;
 #[derive(Debug)]
 pub enum Message {
     /// A certificate's files were looked at.
-    Observed(CertName, Observed),
+    Observed(Vec<(CertName, Observed)>),
     /// An event is in the journal, or happened although the journal could not take it.
     Happened(event::Entry),
     /// A request was answered in a way that shows API and key to be in order, or failed.

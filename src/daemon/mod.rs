@@ -1,6 +1,7 @@
 //! The daemon: looks at the world, lets the core decide, performs, writes down what happened, for ever. It holds no
 //! policy: *when* and *whether* are the core's.
 
+mod alarm;
 pub mod answer;
 mod attend;
 pub mod clock;

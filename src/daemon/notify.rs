@@ -35,10 +35,10 @@ pub fn alive(steady: Duration) {
     }
 }
 
-/// How long the loop may sleep at a time: half a minute, or what the watchdog leaves.
+/// How long the loop may sleep at a time: three quarters of a minute, or half of what the watchdog leaves.
 #[must_use]
 pub fn longest_nap() -> Duration {
-    sd_notify::watchdog_enabled().map_or(LONGEST_NAP, |limit| LONGEST_NAP.min(limit / 3))
+    sd_notify::watchdog_enabled().map_or(LONGEST_NAP, |limit| LONGEST_NAP.min(limit / 2))
 }
 
 /// Stopping.
@@ -52,5 +52,5 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
-const LONGEST_NAP: Duration = Duration::from_secs(30);
+const LONGEST_NAP: Duration = Duration::from_secs(45);
 const PING_INTERVAL: u64 = 2;

@@ -1,5 +1,5 @@
 //! The loop: takes what the workers tell, lets the core decide for the certificate concerned, and hands out work. It
-//! sleeps by the wall clock, half a minute at most, so that a suspend or a step of the clock is seen soon.
+//! sleeps by the wall clock, less than a minute at most, so that a step of the clock is seen soon.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::store::journal::Content;
 use crate::store::lock::Lock;
 use crate::store::pending;
 
+use super::alarm::Alarm;
 use super::context::Context;
 use super::credentials::Credentials;
 use super::fleet::{Fleet, Managed};
@@ -189,6 +190,7 @@ impl<T: Tlm> Daemon<T> {
             Mode::Once { wait } => Some(self.context.clock.now() + wait),
         };
         let hints = Arc::clone(&self.hints);
+        let alarm = Alarm::new().inspect_err(|error| tracing::warn!("no timer of the kernel's: {error}")).ok();
         self.begin();
         let mut healing = true;
         loop {
@@ -216,7 +218,7 @@ impl<T: Tlm> Daemon<T> {
                     }
                 }
                 () = hints.notified() => self.hinted(),
-                () = tokio::time::sleep(self.nap()) => {}
+                () = rest(alarm.as_ref(), self.nap()) => {}
             }
         }
         self.finish(&mut messages).await;
@@ -270,9 +272,8 @@ impl<T: Tlm> Daemon<T> {
         notify::alive(self.context.clock.steady());
         self.watch_inventory();
         self.watch_credentials(now);
-        while let Some(name) = self.fleet.pop_due(now) {
-            self.look(&name);
-        }
+        let due: Vec<CertName> = std::iter::from_fn(|| self.fleet.pop_due(now)).collect();
+        self.look_at(&due);
         self.try_api(now);
         self.start_hooks(now);
         self.admit();
@@ -330,7 +331,9 @@ impl<T: Tlm> Daemon<T> {
     pub(super) fn take(&mut self, message: Message) {
         let now = self.context.clock.now();
         match message {
-            Message::Observed(name, observed) => self.observed(&name, observed),
+            Message::Observed(found) => {
+                found.into_iter().for_each(|(name, observed)| self.observed(&name, observed));
+            }
             Message::Happened(entry) => self.happened(&entry),
             Message::Answered { name, profile, function, failure } => {
                 self.answered(&name, &profile, function, failure.as_ref(), now);
@@ -443,6 +446,17 @@ impl<T: Tlm> Daemon<T> {
             self.headline_is_old = false;
             notify::status(&self.headline());
         }
+    }
+}
+
+/// Waits until the end of a nap.
+async fn rest(alarm: Option<&Alarm>, nap: Duration) {
+    let rang = match alarm {
+        Some(alarm) => alarm.ring(nap).await,
+        None => Err(std::io::ErrorKind::Unsupported.into()),
+    };
+    if rang.is_err() {
+        tokio::time::sleep(nap).await;
     }
 }
 

@@ -18,6 +18,7 @@ use renewd::core::name::{CertName, Generation, HookName, ProfileRef};
 use renewd::core::profile::Profile;
 use renewd::core::reason::{Reason, State};
 use renewd::core::record::Record;
+use renewd::core::schedule;
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::daemon::fleet::{Fleet, Managed};
@@ -182,7 +183,7 @@ impl World {
             (managed.decision.action.clone(), managed.decision.wake_at)
         };
         let Some((action, wake_at)) = daemon.fleet.change(name, decide) else { return };
-        let wake_at = wake_at.max(now + SHORTEST_NAP).min(now + LOOK_AGAIN);
+        let wake_at = wake_at.max(now + SHORTEST_NAP).min(schedule::look_again(name, now));
         if daemon.profiles.is_stale(&entry.profile, now) && daemon.breaker.closed().is_none() {
             self.read_profile(&entry.profile);
         }
@@ -509,7 +510,6 @@ impl Daemon {
 const SECOND: Duration = Duration::from_secs(1);
 const SHORTEST_NAP: Duration = Duration::from_millis(20);
 const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_secs(6 * 3600);
 const STEP: Duration = Duration::from_secs(60);
 const HOOK_INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) const HOOK_TIMEOUT: Duration = Duration::from_secs(60);

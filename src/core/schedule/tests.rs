@@ -1,6 +1,6 @@
 //! The renewal window, the instant inside of it, and the emergency stage, at their bounds.
 
-use super::super::example::{DAY, HOUR, START, entry, installed, profile};
+use super::super::example::{DAY, HOUR, SECOND, START, entry, installed, profile};
 use super::*;
 
 #[test]
@@ -54,5 +54,18 @@ fn the_emergency_stage_is_the_last_tenth_of_the_validity() {
     for (lifetime, tenth) in [(90 * DAY, 9 * DAY), (HOUR, HOUR / 10), (3650 * DAY, 365 * DAY)] {
         let schedule = Schedule::of(&entry(), Some(&profile()), &installed(lifetime));
         assert_eq!(schedule.emergency_at, START + lifetime - tenth);
+    }
+}
+
+#[test]
+fn looks_without_a_reason_are_spread_and_share_instants() {
+    for now in [START, START + SECOND, START + SECOND * 599] {
+        let names = (0..1000).map(|number| format!("c{number}").parse::<CertName>().unwrap());
+        let looks: Vec<Timestamp> = names.map(|name| look_again(&name, now)).collect();
+        assert!(looks.iter().all(|at| at.seconds() % 600 == 0 && *at > now + 3 * HOUR && *at <= now + 6 * HOUR));
+        let of_slot = |slot: &Timestamp| looks.iter().filter(|at| *at == slot).count();
+        let slots: std::collections::BTreeSet<_> = looks.iter().copied().collect();
+        assert_eq!(slots.len(), 18);
+        assert!(slots.iter().all(|slot| of_slot(slot) < 2 * 1000 / 18), "none has twice its share");
     }
 }
