@@ -51,9 +51,10 @@ pub fn window(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> D
 #[must_use]
 pub fn look_again(name: &CertName, now: Timestamp) -> Timestamp {
     // FNV-1a: any hash that stays the same would do.
-    let hash = name.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = name
+        .as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let slots = LOOK_AGAIN.as_secs() / SLOT / 2;
     let wanted = now + LOOK_AGAIN / 2 + Duration::from_secs(hash % slots * SLOT);
     let into_slot = wanted.seconds().rem_euclid(SLOT.cast_signed());

@@ -21,7 +21,10 @@ impl Alarm {
     /// # Errors
     ///
     /// When the kernel has no more descriptors.
-    #[expect(deprecated, reason = "its successor is unsafe, for types that do not own their descriptor as this one does")]
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, for types that do not own their descriptor as this one does"
+    )]
     pub(super) fn new() -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         Ok(Self(AsyncFd::with_interest(timer, Interest::READABLE)?))
@@ -36,10 +39,8 @@ impl Alarm {
         // Zero would stop the timer.
         let nap = nap.max(Duration::from_nanos(1));
         let never = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let in_time = Timespec {
-            tv_sec: i64::try_from(nap.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: nap.subsec_nanos().into(),
-        };
+        let in_time =
+            Timespec { tv_sec: i64::try_from(nap.as_secs()).unwrap_or(i64::MAX), tv_nsec: nap.subsec_nanos().into() };
         let setting = Itimerspec { it_interval: never, it_value: in_time };
         timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::empty(), &setting)?;
         loop {

@@ -77,15 +77,13 @@ impl<T: Tlm> Daemon<T> {
     pub(super) fn look_at(&self, names: &[CertName]) {
         let free = names.iter().filter_map(|name| self.fleet.one(name)).filter(|managed| !managed.is_busy());
         let entries = free.map(|managed| Arc::clone(&managed.entry));
-        let (apart, together): (Vec<_>, Vec<_>) =
-            entries.partition(|entry| entry.files.targets().next().is_some());
+        let (apart, together): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.files.targets().next().is_some());
         let batches = together.chunks(LOOKS_AT_ONCE).chain(apart.chunks(1));
         for batch in batches {
             let (entries, context) = (batch.to_vec(), Arc::clone(&self.context));
             tokio::task::spawn_blocking(move || {
-                let look = |entry: Arc<Entry>| {
-                    (entry.name.clone(), observe::observe(&*context.disk, &context.layout, &entry))
-                };
+                let look =
+                    |entry: Arc<Entry>| (entry.name.clone(), observe::observe(&*context.disk, &context.layout, &entry));
                 context.tell(Message::Observed(entries.into_iter().map(look).collect()));
             });
         }
