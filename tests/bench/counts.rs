@@ -104,6 +104,7 @@ fn measured(turns: u32, work: &mut dyn FnMut()) {
 fn count(wanted: &dyn Fn(&str) -> bool) -> BTreeMap<&'static str, u64> {
     let folder = tempfile::tempdir().unwrap();
     material::keep(folder.path());
+    fs::copy(std::env::current_exe().unwrap(), folder.path().join(PROGRAM)).unwrap();
     let mut left: Vec<(&'static str, u32)> = COUNTED.into_iter().filter(|(name, _)| wanted(name)).collect();
     left.reverse();
     let (left, counts) = (Mutex::new(left), Mutex::new(BTreeMap::new()));
@@ -128,9 +129,13 @@ fn count_one(name: &str, turns: u32, folder: &Path) -> u64 {
     let run = Command::new("valgrind")
         .args(["--tool=callgrind", "--toggle-collect=counts::measured*", "--quiet"])
         .arg(format!("--callgrind-out-file={}", out.display()))
-        .arg(std::env::current_exe().unwrap())
+        .arg(folder.join(PROGRAM))
         .args([ONE, name, &turns.to_string()])
         .arg(folder)
+        // What the loader does with the environment moves the heap, as the length of the program's path does, and that
+        // moves the counts.
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&run.stderr);
@@ -217,6 +222,8 @@ fn ratio(one: u64, other: u64) -> f64 {
     one as f64 / other as f64
 }
 
+/// The program's name in the folder of a run.
+const PROGRAM: &str = "program";
 /// Tells the program to work, not to count.
 const ONE: &str = "--one";
 /// How much a count may differ from its bound.

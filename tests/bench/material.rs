@@ -13,12 +13,13 @@ use rcgen::{
 use zeroize::Zeroizing;
 
 use renewd::core::decide::Surroundings;
-use renewd::core::entry::{Access, Entry, FixedFiles, Format, RequestMethod, Sans, Source, SubjectFrom};
+use renewd::core::entry::{Entry, Format, RequestMethod, Sans, Source, SubjectFrom};
 use renewd::core::event::{self, Event, Method};
 use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, Digest, Generation, ProfileId, ProfileRef};
 use renewd::core::observed::{Installed, Leaf};
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
+use renewd::core::rare::Rare;
 use renewd::core::reading::Reading;
 use renewd::core::time::Timestamp;
 use renewd::pki::certificate::{Certificate, certificates};
@@ -142,11 +143,11 @@ pub(crate) fn entry(name: &str) -> Entry {
         rollback: false,
         formats: vec![Format::Bundle],
         include_root: false,
-        access: Access::default(),
-        files: FixedFiles::default(),
-        tags: Vec::new(),
-        custom_attributes: Vec::new(),
-        ca_attributes: BTreeMap::new(),
+        access: Rare::default(),
+        files: Rare::default(),
+        tags: Rare::default(),
+        custom_attributes: Rare::default(),
+        ca_attributes: Rare::default(),
     }
 }
 

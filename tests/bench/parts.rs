@@ -33,8 +33,8 @@ static MATERIAL: LazyLock<TempDir> = LazyLock::new(|| {
 fn part(bencher: divan::Bencher<'_, '_>, name: &str) {
     let part = PARTS.iter().find(|part| part.name == name).unwrap();
     let folder = folder();
-    let mut work = part.prepare(folder.path(), MATERIAL.path());
-    bencher.bench_local(|| work());
+    let work = part.prepare(folder.path(), MATERIAL.path());
+    bencher.bench_local(work);
 }
 
 fn main() {

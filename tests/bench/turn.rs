@@ -37,12 +37,15 @@ impl Turn {
         let observed = Observed::Installed(Box::new(material::installed(facts, DAY, NOW)));
         let mut record = Record::default();
         material::renewal(&entry, facts, NOW).iter().for_each(|told| record.apply(told.at, &told.event));
+        let (reading, surroundings) = (material::reading(), material::surroundings(None));
         let step = LOOK_AGAIN / u32::try_from(count).unwrap();
         for number in 0..count {
             let name: CertName = format!("c{number:06}").parse().unwrap();
             let at = NOW + step * u32::try_from(number * 617 % count).unwrap();
             let entry = Arc::new(Entry { name, ..entry.clone() });
-            fleet.add(Managed::new(entry, observed.clone(), record.clone(), NOW), at);
+            let mut managed = Managed::new(entry, observed.clone(), record.clone(), NOW);
+            managed.decide(&reading, &surroundings, NOW);
+            fleet.add(managed, at);
         }
         let mut profiles = Profiles::new(BTreeMap::new());
         profiles.note(&entry.profile, Ok(material::profile()), NOW);
@@ -50,7 +53,7 @@ impl Turn {
             fleet,
             profiles,
             breaker: Breaker::default(),
-            surroundings: material::surroundings(None),
+            surroundings,
             places: Places::new(8),
             facts: facts.clone(),
         }
@@ -75,6 +78,8 @@ impl Turn {
         black_box(self.fleet.one(&name).unwrap().decision.action.clone());
         self.fleet.begin(&name);
         self.places.give_back();
+        // The line that systemd is told.
+        black_box((self.fleet.states().collect::<Vec<_>>(), self.fleet.notable().count()));
         self.fleet.end(&name);
         assert!(!self.settle(&name, DAY, at), "it is due again");
     }
@@ -82,16 +87,18 @@ impl Turn {
     /// `Daemon::observed` with `Daemon::settle`; whether it lines up. It came due `at`.
     fn settle(&mut self, name: &CertName, age: Duration, at: Timestamp) -> bool {
         let observed = Observed::Installed(Box::new(material::installed(&self.facts, age, NOW)));
-        self.fleet.one_mut(name).filter(|managed| !managed.is_busy()).unwrap().observed = observed;
+        self.fleet.change(name, |managed| managed.observed = observed);
         self.fleet.step_out(name);
         self.surroundings.api_recovered_at = self.breaker.recovered_at();
-        let managed = self.fleet.one_mut(name).filter(|managed| !managed.is_busy()).unwrap();
-        let reading = self.profiles.reading(&managed.entry.profile);
-        let before = managed.decision.reason.clone();
-        managed.decide(reading, &self.surroundings, NOW);
-        let action = managed.decision.action.clone();
-        let entry = Arc::clone(&managed.entry);
-        let nap = managed.decision.wake_at.since(NOW).clamp(Duration::from_millis(20), LOOK_AGAIN);
+        let managed = self.fleet.one(name).filter(|managed| !managed.is_busy()).unwrap();
+        let (entry, before) = (Arc::clone(&managed.entry), managed.decision.reason.clone());
+        let reading = self.profiles.reading(&entry.profile);
+        let decide = |managed: &mut Managed| {
+            managed.decide(reading, &self.surroundings, NOW);
+            (managed.decision.action.clone(), managed.decision.wake_at)
+        };
+        let (action, wake_at) = self.fleet.change(name, decide).unwrap();
+        let nap = wake_at.since(NOW).clamp(Duration::from_millis(20), LOOK_AGAIN);
         black_box((before, self.profiles.is_stale(&entry.profile, NOW), self.breaker.closed()));
         self.fleet.wake(name, at + nap);
         let is_due = matches!(action, Action::Submit(_));
