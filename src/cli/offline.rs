@@ -20,7 +20,7 @@ use crate::daemon::run::Mode;
 use crate::daemon::setup;
 use crate::daemon::status::{self, Facts, Plan, Status};
 use crate::parallel;
-use crate::store::journal::Journal;
+use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::Lock;
 use crate::store::real_disk::RealDisk;
@@ -51,11 +51,12 @@ pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
         Ok(files) => config::settle(files, &main.hooks, &in_force),
         Err(problem) => config::hold(&main, problem, &in_force),
     };
-    let content = Journal::read(&RealDisk, &layout).map_err(|failure| unread(&layout, &failure))?;
-    let mut records = setup::records(&content);
+    let content = Journal::read::<Folded>(&RealDisk, &layout).map_err(|failure| unread(&layout, &failure))?;
     let mut profiles = Profiles::new(readings::read(&RealDisk, &layout));
     profiles.trust(now);
     let surroundings = setup::surroundings(&main, Mode::Forever, &content);
+    let clock = ClockCheck::new(setup::earliest(&content), now);
+    let mut records = content.entries.records;
     let observed = parallel::map(&inventory.entries, |entry| observe::observe(&RealDisk, &layout, entry));
     let decided = |(entry, observed): (&Arc<Entry>, Observed)| {
         let record = records.remove(&entry.name).unwrap_or_default();
@@ -64,7 +65,6 @@ pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
         managed
     };
     let fleet = inventory.entries.iter().zip(observed).map(decided).collect();
-    let clock = ClockCheck::new(setup::earliest(&content), now);
     Ok(Look { main, layout, inventory, fleet, profiles, clock, now })
 }
 

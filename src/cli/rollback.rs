@@ -9,7 +9,7 @@ use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::control::Request;
 use crate::daemon::setup::StartError;
 use crate::daemon::{kept, rollback, setup};
-use crate::store::journal::Journal;
+use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::Lock;
 use crate::store::real_disk::RealDisk;
@@ -53,9 +53,9 @@ fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<()
         return Err(unwell(&format!("no such certificate in the inventory: {name}")));
     };
     let now = SystemClock::default().now();
-    let (mut journal, content) = Journal::open(std::sync::Arc::new(RealDisk), &layout, now)
+    let (mut journal, mut content) = Journal::open::<Folded>(std::sync::Arc::new(RealDisk), &layout, now)
         .map_err(|failure| start::told(&StartError::State(failure)))?;
-    let record = setup::records(&content).remove(name).unwrap_or_default();
+    let record = content.entries.records.remove(name).unwrap_or_default();
     let done = rollback::by_operator(&RealDisk, &layout, &setup::ground(main), entry, &record, force, now)
         .map_err(|failure| unwell(&format!("{name}: {}; {}", failure.message, failure.class.remedy())))?;
     journal.append(std::slice::from_ref(&done)).map_err(|failure| unwell(&failure))?;

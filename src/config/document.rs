@@ -142,7 +142,7 @@ fn content(table: FileTable, main: &Main, sheet: &mut Sheet<'_>) -> FileContent 
     let mut known = hook_names(table.hook.as_ref());
     known.extend(main.hook_names.iter().cloned());
     let hooks = hooks(table.hook, sheet);
-    let around = Surroundings { main, hooks: &known };
+    let around = Surroundings { main, hooks: &known, label: sheet.label().into() };
     let tables = table.certificate.map(|tables| tables.into_inner().0).unwrap_or_default();
     let mut entries = Vec::with_capacity(tables.len());
     let mut taken = Taken::default();
@@ -152,6 +152,7 @@ fn content(table: FileTable, main: &Main, sheet: &mut Sheet<'_>) -> FileContent 
         entries.push(Arc::new(entry));
     }
     let inherited = inherited(&entries, &hooks, main);
+    taken.claimed.shrink_to_fit();
     FileContent { entries, hooks, inherited, claimed: taken.claimed, text: Some(sheet.text().into()) }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 
@@ -26,6 +27,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) main: &'a Main,
     /// The names of the hooks that the file may use.
     pub(super) hooks: &'a BTreeSet<HookName>,
+    /// What messages call the file.
+    pub(super) label: Arc<str>,
 }
 
 /// The entry that `own` and the defaults make; `None` after a problem was noted.
@@ -38,7 +41,7 @@ pub(super) fn entry(own: &Spanned<EntryTable>, around: &Surroundings<'_>, sheet:
     check_deploy_window(&table, &place, sheet);
     check_hooks(&table, &place, around.hooks, sheet);
     check_files(&table, &place, sheet);
-    let source = Source { file: sheet.label().to_owned(), line: sheet.line(place.header.start) };
+    let source = Source { file: around.label.clone(), line: sheet.line(place.header.start) };
     complete(table, source)
 }
 

@@ -173,6 +173,7 @@ impl Inventory {
     }
 
     fn sort(&mut self) {
+        self.entries.shrink_to_fit();
         self.entries.sort_by(|one, other| one.name.cmp(&other.name));
         self.files.sort_by(|one, other| one.label.cmp(&other.label));
     }
@@ -197,7 +198,7 @@ impl Inventory {
     /// The hook that `entry` means by `name`: its own file's before that of `renewd.toml`.
     #[must_use]
     pub fn hook(&self, entry: &Entry, name: &HookName) -> Option<(&HookKey, &Hook)> {
-        let own = HookKey { file: Some(entry.source.file.clone()), name: name.clone() };
+        let own = HookKey { file: Some(entry.source.file.to_string()), name: name.clone() };
         let shared = HookKey { file: None, name: name.clone() };
         self.hooks.get_key_value(&own).or_else(|| self.hooks.get_key_value(&shared))
     }

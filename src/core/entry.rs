@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -98,10 +99,10 @@ impl Entry {
 }
 
 /// Where an entry was written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The drop-in file, relative to the configuration's folder (`certs.d/www.toml`).
-    pub file: String,
+    pub file: Arc<str>,
     /// The line of the entry, from 1.
     pub line: u32,
 }

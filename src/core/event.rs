@@ -11,7 +11,7 @@ use super::text::Text;
 use super::time::Timestamp;
 
 /// One entry of the journal.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// When it happened.
     pub at: Timestamp,

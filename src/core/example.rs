@@ -26,7 +26,7 @@ pub(super) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 pub(super) fn entry() -> Entry {
     Entry {
         name: "www".parse().unwrap(),
-        source: Source { file: "certs.d/www.toml".to_owned(), line: 1 },
+        source: Source { file: "certs.d/www.toml".into(), line: 1 },
         profile: ProfileRef::Id(ProfileId("p".to_owned())),
         seat: "www.example.com".to_owned(),
         subject: std::collections::BTreeMap::new(),

@@ -19,7 +19,6 @@ use super::text::Text;
 use super::time::Timestamp;
 
 /// Something that the daemon performs for the protocol.
-#[expect(clippy::large_enum_variant, reason = "one is alive at a time")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Prove that every target can take a set: write, sync, rename, remove.

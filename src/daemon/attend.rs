@@ -105,9 +105,10 @@ impl<T: Tlm> Daemon<T> {
         let reading = self.profiles.reading(&entry.profile);
         let decide = |managed: &mut Managed| {
             managed.decide(reading, &self.surroundings, now);
-            (managed.decision.action.clone(), managed.decision.wake_at)
+            let is_first = std::mem::replace(&mut managed.is_new, false);
+            (managed.decision.action.clone(), managed.decision.wake_at, is_first)
         };
-        let Some((action, wake_at)) = self.fleet.change(name, decide) else { return };
+        let Some((action, wake_at, is_first)) = self.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now + SHORTEST_NAP).min(schedule::look_again(name, now));
         if self.profiles.is_stale(&entry.profile, now) && self.breaker.closed().is_none() {
             self.read_profile(&entry.profile);
@@ -129,7 +130,7 @@ impl<T: Tlm> Daemon<T> {
             | Action::Forward { .. }
             | Action::Recognise(_)) => self.execute(name, action, false),
         }
-        self.log_change(name, &before);
+        self.log_change(name, &before, is_first);
     }
 
     fn want_profile(&mut self, name: &CertName, profile: &ProfileRef) {
@@ -258,7 +259,7 @@ impl<T: Tlm> Daemon<T> {
     }
 
     /// A reason is logged when it changes, not at each look.
-    fn log_change(&mut self, name: &CertName, before: &Reason) {
+    fn log_change(&mut self, name: &CertName, before: &Reason, is_first: bool) {
         let Some(managed) = self.fleet.one(name) else { return };
         let reason = &managed.decision.reason;
         // A new time for the same wait is no news.
@@ -271,6 +272,8 @@ impl<T: Tlm> Daemon<T> {
         let code = reason.code();
         let remedy = class.map_or("see `renewd status`", FailureClass::remedy);
         match reason.state() {
+            // Of many thousands that a start finds in order, each by itself is no news.
+            State::Valid if is_first => tracing::debug!(state = %reason.state(), code, "{reason}"),
             State::Failing | State::Rejected | State::Held => {
                 tracing::warn!(state = %reason.state(), code, remedy, "{reason}")
             }

@@ -30,6 +30,8 @@ pub struct Managed {
     pub record: Record,
     /// What was decided last.
     pub decision: Decision,
+    /// Whether nothing was decided for it yet.
+    pub is_new: bool,
     work: Work,
     wake_at: Option<Timestamp>,
     /// Between which instants its deploy window is known to be closed: the calendar is asked once.
@@ -77,7 +79,7 @@ impl Managed {
         let reason = Reason::Due(crate::core::reason::Cause::Absent);
         let decision =
             Decision { action: Action::Wait, reason, wake_at: now, renew_at: None, emergency: false, hook: None };
-        Self { entry, observed, record, decision, work: Work::None, wake_at: None, closed: None }
+        Self { entry, observed, record, decision, work: Work::None, is_new: true, wake_at: None, closed: None }
     }
 
     /// Whether something is being done for it.

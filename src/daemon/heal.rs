@@ -21,7 +21,7 @@ use crate::core::profile::Profile;
 use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::store::disk::Disk;
-use crate::store::journal::{self, Journal};
+use crate::store::journal::{self, Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::Lock;
 use crate::store::real_disk::RealDisk;
@@ -62,7 +62,8 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
     }
     let _lock = Lock::take(&layout)?;
     let inventory = setup::inventory(main, &kept::read(&*disk, &layout))?;
-    let (journal, content) = Journal::open(Arc::clone(&disk), &layout, clock.now()).map_err(StartError::State)?;
+    let (journal, content) =
+        Journal::open::<Folded>(Arc::clone(&disk), &layout, clock.now()).map_err(StartError::State)?;
     if let Some(remark) = journal::remark(&content) {
         tracing::error!("{remark}");
     }
@@ -82,7 +83,7 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
     });
     let profiles = Profiles::new(readings::read(&*context.disk, &context.layout));
     let surroundings = setup::surroundings(main, Mode::Forever, &content);
-    let mut records = setup::records(&content);
+    let mut records = content.entries.records;
     let mut healer = Healer { context, profiles, surroundings, messages };
     let mut healed = Vec::new();
     for entry in inventory.entries {

@@ -20,7 +20,7 @@ use crate::core::reason::Reason;
 use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::store::journal::Content;
+use crate::store::journal::{Content, Folded};
 use crate::store::lock::Lock;
 use crate::store::pending;
 
@@ -101,22 +101,20 @@ pub struct Daemon<T: Tlm> {
 impl<T: Tlm> Daemon<T> {
     /// The daemon before its first look at the certificates.
     #[must_use]
-    #[expect(clippy::too_many_arguments, reason = "each is a part that the caller opened")]
     pub fn new(
         context: Arc<Context<T>>,
         main: Main,
         inventory: Inventory,
-        records: BTreeMap<CertName, Record>,
+        content: Content<Folded>,
         profiles: Profiles,
-        content: &Content,
         lock: Lock,
         mode: Mode,
     ) -> Self {
         let now = context.clock.now();
-        let surroundings = setup::surroundings(&main, mode, content);
+        let surroundings = setup::surroundings(&main, mode, &content);
         Self {
             last_tick: (now, context.clock.steady()),
-            clock: ClockCheck::new(setup::earliest(content), now),
+            clock: ClockCheck::new(setup::earliest(&content), now),
             places: Places::new(main.api.max_concurrent_requests),
             context,
             main,
@@ -124,7 +122,7 @@ impl<T: Tlm> Daemon<T> {
             shelf: Shelf::default(),
             kept: None,
             fleet: Fleet::default(),
-            records,
+            records: content.entries.records,
             profiles,
             config_error: None,
             problems: BTreeMap::new(),

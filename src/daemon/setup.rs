@@ -1,6 +1,5 @@
 //! Starting: configuration, lock, journal, first look at every certificate. What fails here has an exit code.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,15 +13,12 @@ use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots};
 use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, Shelf, permission_problems};
 use crate::core::admission::Pace;
 use crate::core::decide::Surroundings;
-use crate::core::event;
 use crate::core::failure::{Failure, FailureClass};
-use crate::core::name::CertName;
-use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::store::disk::Disk;
 use crate::store::fixed::Ground;
-use crate::store::journal::{self, Content, Journal};
+use crate::store::journal::{self, Content, Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::{Lock, LockError};
 use crate::store::real_disk::RealDisk;
@@ -121,7 +117,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         .map_err(|error| StartError::State(crate::store::disk_failure("make the folder", layout.root(), &error)))?;
     let lock = Lock::take(&layout)?;
     let now = clock.now();
-    let (journal, content) = Journal::open(Arc::clone(&disk), &layout, now).map_err(StartError::State)?;
+    let (journal, content) = Journal::open::<Folded>(Arc::clone(&disk), &layout, now).map_err(StartError::State)?;
     let (sender, receiver) = mpsc::unbounded_channel();
     let connect = connector(&main, &sender);
     let api = connect().map_err(|failure| StartError::Config(failure.message.to_string()))?;
@@ -147,11 +143,12 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     let (gone, changed) = (inventory.gone_since(&before), inventory.changed_since(&before));
     drop(before);
     shelf.share(&inventory.in_force);
-    let mut daemon = Daemon::new(context, main, inventory, records(&content), profiles, &content, lock, mode);
+    let remark = journal::remark(&content);
+    let mut daemon = Daemon::new(context, main, inventory, content, profiles, lock, mode);
     (daemon.kept, daemon.shelf) = (Some(kept), shelf);
     daemon.keep(&changed);
     gone.iter().for_each(|name| reload::let_go(&mut daemon, name));
-    if let Some(remark) = journal::remark(&content) {
+    if let Some(remark) = remark {
         tracing::error!("{remark}");
     }
     Ok((daemon, receiver))
@@ -176,25 +173,15 @@ fn read_inventory(main: &Main, shelf: &mut Shelf, now: Timestamp, in_force: &InF
     }
 }
 
-/// The journal, folded.
-#[must_use]
-pub fn records(content: &Content) -> BTreeMap<CertName, Record> {
-    let mut records: BTreeMap<CertName, Record> = BTreeMap::new();
-    for event::Entry { at, name, event } in &content.entries {
-        records.entry(name.clone()).or_default().apply(*at, event);
-    }
-    records
-}
-
 /// No time before this one can be right: the journal's last entry.
 #[must_use]
-pub fn earliest(content: &Content) -> Timestamp {
-    content.entries.last().map_or(BUILT, |entry| entry.at.max(BUILT))
+pub fn earliest(content: &Content<Folded>) -> Timestamp {
+    content.entries.last.map_or(BUILT, |last| last.max(BUILT))
 }
 
 /// What holds for all certificates at the start.
 #[must_use]
-pub fn surroundings(main: &Main, mode: Mode, content: &Content) -> Surroundings {
+pub fn surroundings(main: &Main, mode: Mode, content: &Content<Folded>) -> Surroundings {
     Surroundings {
         submissions_per_day: main.max_submissions_per_day,
         status_check_interval: main.api.status_check_interval,

@@ -43,7 +43,10 @@ pub(super) fn usages(certificate: &X509Certificate<'_>) -> Result<Vec<Usage>, Ce
         Some(ParsedExtension::ExtendedKeyUsage(extended)) => listed(extended),
         Some(_) => Vec::new(),
     };
-    if usages.is_empty() { Err(CertificateError::Malformed(what)) } else { Ok(usages) }
+    if usages.is_empty() {
+        return Err(CertificateError::Malformed(what));
+    }
+    Ok(usages.into_boxed_slice().into_vec())
 }
 
 /// The subject alternative names, with those of other kinds described.

@@ -9,8 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use crate::core::event::{Entry, Event};
 use crate::core::failure::Failure;
 use crate::core::name::CertName;
@@ -36,9 +34,9 @@ pub struct Journal {
 
 /// What reading the journal brought.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Content {
-    /// The events, oldest first.
-    pub entries: Vec<Entry>,
+pub struct Content<T = Vec<Entry>> {
+    /// The events, oldest first; or what is gathered from them.
+    pub entries: T,
     /// Whether a newer version wrote it: it is only read, as far as it can be.
     pub too_new: bool,
     /// Lines in the middle that could not be read.
@@ -48,13 +46,45 @@ pub struct Content {
     length: u64,
 }
 
+/// What is made of the events while they are read.
+pub trait Gather: Default {
+    /// Takes the next event.
+    fn take(&mut self, entry: Entry);
+}
+
+impl Gather for Vec<Entry> {
+    fn take(&mut self, entry: Entry) {
+        self.push(entry);
+    }
+}
+
+/// The events, folded: none of them is kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Folded {
+    /// The record of each certificate.
+    pub records: BTreeMap<CertName, Record>,
+    /// When the last event happened.
+    pub last: Option<Timestamp>,
+}
+
+impl Gather for Folded {
+    fn take(&mut self, Entry { at, name, event }: Entry) {
+        self.records.entry(name).or_default().apply(at, &event);
+        self.last = Some(at);
+    }
+}
+
 impl Journal {
     /// Opens the journal, mends it, and reads it. `now` names the copy of a damaged one.
     ///
     /// # Errors
     ///
     /// When a file operation fails.
-    pub fn open(disk: Arc<dyn Disk>, layout: &Layout, now: Timestamp) -> Result<(Self, Content), Failure> {
+    pub fn open<T: Gather>(
+        disk: Arc<dyn Disk>,
+        layout: &Layout,
+        now: Timestamp,
+    ) -> Result<(Self, Content<T>), Failure> {
         Self::open_compacting(disk, layout, now, COMPACT_FROM)
     }
 
@@ -63,19 +93,19 @@ impl Journal {
     /// # Errors
     ///
     /// When a file operation fails.
-    pub fn open_compacting(
+    pub fn open_compacting<T: Gather>(
         disk: Arc<dyn Disk>,
         layout: &Layout,
         now: Timestamp,
         bound: u64,
-    ) -> Result<(Self, Content), Failure> {
+    ) -> Result<(Self, Content<T>), Failure> {
         let path = layout.journal();
         let failed = |error: io::Error| disk_failure("open the journal", &path, &error);
         if disk.stat(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             put(&*disk, &path, HEADER.as_bytes()).map_err(failed)?;
         }
         let mut bytes = disk.read(&path, LIMIT).map_err(failed)?;
-        if bytes.len() as u64 > bound && compact(&*disk, &path, &bytes) {
+        if bytes.len() as u64 > bound && has_surplus(&bytes) && compact(&*disk, &path, &bytes) {
             bytes = disk.read(&path, LIMIT).map_err(failed)?;
         }
         let mut content = parse(&bytes);
@@ -91,7 +121,7 @@ impl Journal {
             return Ok((journal, content));
         }
         if content.damaged > 0 {
-            journal.set_aside(&bytes, &content, now).map_err(failed)?;
+            journal.set_aside(&bytes, now).map_err(failed)?;
         }
         content.length = journal.length;
         let mut file = journal.disk.append(&path).map_err(failed)?;
@@ -109,10 +139,10 @@ impl Journal {
     /// # Errors
     ///
     /// When it is there and cannot be read.
-    pub fn read(disk: &dyn Disk, layout: &Layout) -> Result<Content, Failure> {
+    pub fn read<T: Gather>(disk: &dyn Disk, layout: &Layout) -> Result<Content<T>, Failure> {
         match disk.read(&layout.journal(), LIMIT) {
             Ok(bytes) => Ok(parse(&bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::nothing()),
             Err(error) => Err(disk_failure("read the journal", &layout.journal(), &error)),
         }
     }
@@ -166,7 +196,7 @@ impl Journal {
     }
 
     /// Copies a damaged journal, and goes on with what could be read of it.
-    fn set_aside(&mut self, bytes: &[u8], content: &Content, now: Timestamp) -> io::Result<()> {
+    fn set_aside(&mut self, bytes: &[u8], now: Timestamp) -> io::Result<()> {
         let copy = self.path.with_file_name(format!("journal.damaged-{}", now.millis()));
         replace::replace(&*self.disk, &copy, bytes, Perms::PRIVATE)?;
         let mut whole = HEADER.as_bytes().to_vec();
@@ -176,7 +206,6 @@ impl Journal {
             .filter(|raw| decode(raw).is_some())
             .for_each(|raw| whole.extend(raw));
         put(&*self.disk, &self.path, &whole)?;
-        debug_assert_eq!(parse(&whole).entries, content.entries);
         self.length = whole.len() as u64;
         Ok(())
     }
@@ -184,7 +213,7 @@ impl Journal {
 
 /// How a damaged journal is told of.
 #[must_use]
-pub fn remark(content: &Content) -> Option<Text> {
+pub fn remark<T>(content: &Content<T>) -> Option<Text> {
     (content.damaged > 0).then(|| {
         Text::new(&format!(
             "damaged lines of the journal: {}; a copy is kept beside it as journal.damaged-…, and requests that only those lines knew of may be asked for again",
@@ -193,8 +222,14 @@ pub fn remark(content: &Content) -> Option<Text> {
     })
 }
 
-fn parse(bytes: &[u8]) -> Content {
-    let mut content = Content::default();
+impl<T: Gather> Content<T> {
+    fn nothing() -> Self {
+        Self { entries: T::default(), too_new: false, damaged: 0, torn: 0, length: 0 }
+    }
+}
+
+fn parse<T: Gather>(bytes: &[u8]) -> Content<T> {
+    let mut content = Content::<T>::nothing();
     let mut raws = bytes.split_inclusive(|byte| *byte == b'\n').peekable();
     let mut position = raws.peek().map_or(0, |first| first.len() as u64);
     match raws.next() {
@@ -203,7 +238,7 @@ fn parse(bytes: &[u8]) -> Content {
         // Where the head alone is gone, an event is first.
         first => {
             content.damaged += 1;
-            content.entries.extend(first.and_then(decode));
+            first.and_then(decode).into_iter().for_each(|entry| content.entries.take(entry));
         }
     }
     let mut bad_since = None;
@@ -216,7 +251,7 @@ fn parse(bytes: &[u8]) -> Content {
                 bad = 0;
                 bad_since = None;
                 content.length = position;
-                content.entries.push(entry);
+                content.entries.take(entry);
             }
             None => {
                 bad += 1;
@@ -240,13 +275,27 @@ fn put(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace::stage(disk, path, bytes, Perms::PRIVATE)?.switch(disk)
 }
 
+/// Whether so many lines are above [`HISTORY`] of one certificate each that they may be a quarter of all. A guess by the
+/// names alone, so that the large journal of many certificates is not read twice at each start.
+fn has_surplus(bytes: &[u8]) -> bool {
+    const BEFORE_NAME: &[u8] = b"\"name\":\"";
+    let name = |raw: &'_ [u8]| {
+        let at = raw.windows(BEFORE_NAME.len()).position(|window| window == BEFORE_NAME)?;
+        Some(crc32fast::hash(raw.get(at + BEFORE_NAME.len()..)?.split(|byte| *byte == b'"').next()?))
+    };
+    let mut counts: BTreeMap<Option<u32>, usize> = BTreeMap::new();
+    bytes.split(|byte| *byte == b'\n').for_each(|raw| *counts.entry(name(raw)).or_default() += 1);
+    let surplus: usize = counts.values().map(|count| count.saturating_sub(HISTORY)).sum();
+    surplus * 4 >= counts.values().sum()
+}
+
 /// Writes the journal anew without what neither the fold nor the history needs. Whether it was tried: where the disk
 /// did not take it, the old one is still in force.
 fn compact(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> bool {
-    let content = parse(bytes);
+    let Content { too_new, damaged, .. } = parse::<Folded>(bytes);
     let kept = needed(bytes);
     let is_worth_it = kept.len() < bytes.len() / 4 * 3;
-    if content.too_new || content.damaged > 0 || !is_worth_it {
+    if too_new || damaged > 0 || !is_worth_it {
         return false;
     }
     drop(put(disk, path, &kept));
@@ -302,17 +351,7 @@ fn format_number(first: &[u8]) -> Option<u32> {
 }
 
 fn decode(raw: &[u8]) -> Option<Entry> {
-    let json = lines::decode(raw)?;
-    // Two readings of the same text cost less than one that has to keep what it does not know yet.
-    let Head { at, name } = serde_json::from_slice(json).ok()?;
-    Some(Entry { at, name, event: serde_json::from_slice(json).ok()? })
-}
-
-/// When something happened, and to which certificate.
-#[derive(Deserialize)]
-struct Head {
-    at: Timestamp,
-    name: CertName,
+    serde_json::from_slice(lines::decode(raw)?).ok()
 }
 
 const MAGIC: &str = "renewd journal ";

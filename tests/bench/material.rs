@@ -123,7 +123,7 @@ pub(crate) fn reading() -> Reading {
 pub(crate) fn entry(name: &str) -> Entry {
     Entry {
         name: name.parse().unwrap(),
-        source: Source { file: "certs.d/all.toml".to_owned(), line: 1 },
+        source: Source { file: "certs.d/all.toml".into(), line: 1 },
         profile: ProfileRef::Id(profile().id),
         seat: "www.example.com".to_owned(),
         subject: BTreeMap::new(),

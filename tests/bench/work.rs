@@ -14,14 +14,13 @@ use renewd::core::observed::Observed;
 use renewd::core::record::Record;
 use renewd::core::subject::Subject;
 use renewd::core::window::Deploy;
-use renewd::daemon::setup;
 use renewd::pki::certificate::{certificates, certificates_in_file};
 use renewd::pki::gate::{Candidate, Demand, Verdict, judge};
 use renewd::pki::key::PrivateKey;
 use renewd::pki::{csr, leaf};
 use renewd::store::fixed::Ground;
 use renewd::store::generation::{NewSet, install};
-use renewd::store::journal::Journal;
+use renewd::store::journal::{Folded, Journal};
 use renewd::store::layout::Layout;
 use renewd::store::observe::observe;
 use renewd::store::real_disk::RealDisk;
@@ -186,7 +185,7 @@ fn events(issued: &Issued, count: usize) -> Vec<event::Entry> {
 }
 
 fn journal(room: &Room<'_>) -> Journal {
-    Journal::open(Arc::new(RealDisk), &room.layout(), NOW).unwrap().0
+    Journal::open::<Folded>(Arc::new(RealDisk), &room.layout(), NOW).unwrap().0
 }
 
 fn journal_append(room: &Room<'_>, count: usize) -> Box<dyn FnMut()> {
@@ -199,9 +198,9 @@ fn journal_read(room: &Room<'_>) -> Box<dyn FnMut()> {
     journal(room).append(&events(&room.p256(), 1000)).unwrap();
     let layout = room.layout();
     Box::new(move || {
-        let content = Journal::read(&RealDisk, &layout).unwrap();
-        assert_eq!((content.entries.len(), content.damaged), (1000, 0));
-        drop(black_box(setup::records(&content)));
+        let content = Journal::read::<Folded>(&RealDisk, &layout).unwrap();
+        assert!(!content.entries.records.is_empty() && content.damaged == 0);
+        drop(black_box(content));
     })
 }
 

@@ -78,7 +78,7 @@ impl Daemon {
         replace::ensure_dir(machine, layout.root(), 0o755)
             .map_err(|error| renewd::store::disk_failure("make", layout.root(), &error))?;
         let disk: Arc<dyn Disk> = Arc::new(machine.clone());
-        let (journal, content) = Journal::open(disk, &layout, NOW)?;
+        let (journal, content) = Journal::open::<Vec<_>>(disk, &layout, NOW)?;
         let mut record = Record::default();
         content.entries.iter().for_each(|entry| record.apply(entry.at, &entry.event));
         for attempt in pending::orphans(machine, &layout, &entry.name, &record) {

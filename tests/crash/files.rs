@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use renewd::core::entry::{Entry, FixedFiles, Format};
-use renewd::core::event::Event;
+use renewd::core::event::{self, Event};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::observed::Observed;
 use renewd::store::content::BUNDLE;
@@ -63,7 +63,7 @@ fn a_repair_survives_every_crash() {
             let now = there.get(path);
             require(now == Some(file) || now == drifted.get(path), &format!("{} is half-written", path.display()))?;
         }
-        let journal = Journal::read(machine, &layout()).map_err(|failure| failure.to_string())?;
+        let journal = Journal::read::<Vec<event::Entry>>(machine, &layout()).map_err(|failure| failure.to_string())?;
         require(journal.entries.len() >= machine.api_now().events, "the journal lacks an event that it had taken")?;
         let is_said = journal.entries.last().is_some_and(|last| last.event == Event::Repaired);
         require(!is_said || drift(machine, &entry).is_empty(), "the journal says that it is repaired")?;

@@ -240,7 +240,7 @@ fn what_several_threads_wrote_is_there_and_in_their_order() {
         }
     }
 
-    machine.fill(Some(&layout().root().to_owned()));
+    machine.fill(Some(layout().root()));
     let fail = |name: &'static str| {
         let shared = &shared;
         move || shared.append(&[entry(name, failed())]).is_err()

@@ -100,7 +100,7 @@ pub fn profile() -> Profile {
 pub fn entry() -> Entry {
     Entry {
         name: "www".parse().unwrap(),
-        source: Source { file: "certs.d/www.toml".to_owned(), line: 1 },
+        source: Source { file: "certs.d/www.toml".into(), line: 1 },
         profile: ProfileRef::Id(ProfileId("p".to_owned())),
         seat: "www.example.com".to_owned(),
         subject: BTreeMap::new(),

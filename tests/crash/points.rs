@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use renewd::core::entry::Entry;
-use renewd::core::event::Event;
+use renewd::core::event::{self, Event};
 use renewd::core::name::{Attempt, Digest};
 use renewd::core::observed::Installed;
 use renewd::store::content::Content;
@@ -84,7 +84,7 @@ impl Case {
 
     /// What holds at every instant, before anybody recovers (promise 2).
     fn holds(&self, machine: &Machine) -> Result<(), String> {
-        let journal = Journal::read(machine, &layout()).map_err(|failure| failure.to_string())?;
+        let journal = Journal::read::<Vec<event::Entry>>(machine, &layout()).map_err(|failure| failure.to_string())?;
         let events = machine.api_now().events;
         require(journal.entries.len() >= events, "the journal lacks an event that it had taken")?;
         let said = journal.entries.iter().rev().find_map(|entry| match &entry.event {

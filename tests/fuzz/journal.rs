@@ -30,7 +30,7 @@ pub fn journal(data: &[u8]) {
     let layout = Layout::new(folder.path());
     let mut file = OpenOptions::new().write(true).create_new(true).open(layout.journal()).unwrap();
     file.write_all(&with_sums(data)).unwrap();
-    let before = Journal::read(&RealDisk, &layout).unwrap();
+    let before = Journal::read::<Vec<_>>(&RealDisk, &layout).unwrap();
     let Ok((mut journal, content)) = Journal::open(Arc::new(RealDisk), &layout, NOW) else {
         panic!("a file that can be read is opened")
     };
@@ -42,7 +42,7 @@ pub fn journal(data: &[u8]) {
     assert_eq!(appended.is_err(), content.too_new);
     drop(journal);
     if !content.too_new {
-        let after = Journal::read(&RealDisk, &layout).unwrap();
+        let after = Journal::read::<Vec<_>>(&RealDisk, &layout).unwrap();
         assert_eq!((after.damaged, after.torn), (0, 0), "it is mended");
         assert_eq!(after.entries.split_last(), Some((&more, content.entries.as_slice())));
         compacted(&layout, &after);

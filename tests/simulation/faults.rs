@@ -149,7 +149,7 @@ pub(crate) fn entry(name: &str, profile: &str) -> Entry {
     let host = format!("{name}.example.com");
     Entry {
         name: name.parse().expect("a valid name"),
-        source: Source { file: "certs.d/all.toml".to_owned(), line: 1 },
+        source: Source { file: "certs.d/all.toml".into(), line: 1 },
         profile: ProfileRef::Id(ProfileId(profile.to_owned())),
         seat: host.clone(),
         subject: BTreeMap::new(),

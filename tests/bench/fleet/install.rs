@@ -23,7 +23,7 @@ use renewd::pki::key::PrivateKey;
 use renewd::pki::leaf;
 use renewd::store::fixed::Ground;
 use renewd::store::generation::{self, NewSet};
-use renewd::store::journal::Journal;
+use renewd::store::journal::{Folded, Journal};
 use renewd::store::layout::Layout;
 use renewd::store::{disk_failure, readings, replace};
 
@@ -154,7 +154,7 @@ impl Workshop<'_> {
     }
 
     fn record(&self, events: &[event::Entry]) -> Result<(), Failure> {
-        let (mut journal, _) = Journal::open(Arc::new(self.disk), &self.layout, self.now)?;
+        let (mut journal, _) = Journal::open::<Folded>(Arc::new(self.disk), &self.layout, self.now)?;
         events.chunks(10_000).try_for_each(|events| journal.append(events))
     }
 }
