@@ -139,6 +139,8 @@ async fn a_failing_proxy_is_named_and_a_good_one_carries() {
         [ProxyFailure::AuthenticationRequired, ProxyFailure::BadGateway, ProxyFailure::Html, ProxyFailure::Reset];
     for failure in failures {
         proxy.fail(Some(failure));
+        // The tunnel of before may still be there.
+        let tlm = Client::new(settings(&["example.com"])).unwrap();
         let found: Failure = tlm.issue(&world.request()).await.unwrap_err();
         assert_eq!((found.class, found.accepted), (FailureClass::Proxy, Accepted::No), "{failure:?}: {found}");
         assert!(found.message.as_str().contains(&format!("the proxy {} failed", proxy.url())), "{found}");

@@ -304,13 +304,18 @@ async fn a_407_of_the_server_is_a_proxys() {
 }
 
 #[tokio::test]
-async fn every_request_has_its_own_connection() {
+async fn a_connection_serves_a_burst_and_none_that_was_idle_is_used_again() {
     let server = tls_server(Certificate::good(), None).await;
     let tlm = Client::new(server.settings()).unwrap();
-    for count in 1..=2 {
+    let connections = || server.connections.load(Ordering::SeqCst);
+    for _ in 0..3 {
         tlm.version().await.unwrap();
-        assert_eq!(server.connections.load(Ordering::SeqCst), count);
+        assert_eq!(connections(), 1);
     }
+    // Time itself is the condition here: a connection is kept for three seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(3_100)).await;
+    tlm.version().await.unwrap();
+    assert_eq!(connections(), 2);
 }
 
 #[tokio::test]
