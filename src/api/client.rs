@@ -8,6 +8,7 @@ use crate::core::credential::CredentialEnd;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
 use crate::core::profile::Profile;
+use crate::core::text::Text;
 
 use super::body_answer as answer;
 use super::body_profile;
@@ -197,6 +198,10 @@ impl Tlm for Client {
 
     async fn version(&self) -> Result<String, Failure> {
         self.ask(&Call::version(), answer::version).await
+    }
+
+    fn end_of(&self, text: &str, limit: usize) -> Text {
+        Text::end_masked(text, self.secrets(), limit)
     }
 
     fn use_next_key(&self) -> bool {

@@ -11,6 +11,7 @@ use crate::core::failure::Failure;
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
 use crate::core::profile::Profile;
 use crate::core::subject::Subject;
+use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
 /// What the daemon asks of TLM. Every method makes exactly one request, and no redirect is followed.
@@ -67,6 +68,11 @@ pub trait Tlm: Send + Sync + 'static {
 
     /// The name of the credential in use; never the credential.
     fn credential(&self) -> String;
+
+    /// The last `limit` bytes of a text from outside, without any credential that may stand in it.
+    fn end_of(&self, text: &str, limit: usize) -> Text {
+        Text::end_masked(text, [], limit)
+    }
 
     /// `GET /mpki/api/v1/version`; needs no credential.
     fn version(&self) -> impl Future<Output = Result<String, Failure>> + Send;

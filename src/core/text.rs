@@ -29,6 +29,14 @@ impl Text {
         Self(cut(shown))
     }
 
+    /// The last `limit` bytes of what [`Self::masked`] makes of the whole: no secret is cut before it is masked.
+    #[must_use]
+    pub fn end_masked<'a>(raw: &str, secrets: impl IntoIterator<Item = &'a str>, limit: usize) -> Self {
+        let shown = secrets.into_iter().fold(clean(raw), |shown, secret| without(shown, &clean(secret)));
+        let from = (shown.len().saturating_sub(limit)..shown.len()).find(|at| shown.is_char_boundary(*at));
+        Self(cut(shown.get(from.unwrap_or(shown.len())..).unwrap_or_default().trim_start().to_owned()))
+    }
+
     /// The cleaned text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -130,6 +138,16 @@ mod tests {
         assert_eq!(Text::masked("key k-123 is bad", ["k-123"]).as_str(), "key *** is bad");
         assert_eq!(Text::masked("nothing", [""]).as_str(), "nothing");
         assert_eq!(Text::masked("two: k-1, k-2.", ["k-1", "k-2"]).as_str(), "two: ***, ***.");
+    }
+
+    #[test]
+    fn the_end_of_a_text_shows_no_part_of_a_secret() {
+        let end = |raw: &str, limit| Text::end_masked(raw, ["k-12345"], limit);
+        assert_eq!(end("a k-12345 b", 99).as_str(), "a *** b");
+        assert_eq!(end("a k-12345 b", 4).as_str(), "** b");
+        assert_eq!(end("a k-12345 é", 2).as_str(), "é");
+        assert_eq!(end("a k-12345 é", 1).as_str(), "");
+        assert_eq!(end("", 9).as_str(), "");
     }
 
     #[test]

@@ -41,7 +41,8 @@ impl<T: Tlm> Daemon<T> {
             let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());
             tracing::info!(hook = %hook.name, certificates = run.serves.len(), "running the hook");
             tokio::spawn(async move {
-                let ended = hooks::run(&hook, hooks::environment(&told), stop).await;
+                let shown = |output: &str, limit| context.api().end_of(output, limit);
+                let ended = hooks::run(&hook, hooks::environment(&told), stop, shown).await;
                 context.tell(Message::HookEnded { hook: run.key, served: run.serves, ended });
             });
         }

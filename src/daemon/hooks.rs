@@ -129,15 +129,20 @@ impl Hooks {
 }
 
 /// Runs a hook to its end, or until `stop` says so; then its group is ended and the hook stays owed. A failure holds
-/// the end of what the hook printed.
-pub async fn run(hook: &Hook, environment: Vec<(String, String)>, mut stop: watch::Receiver<bool>) -> Ended {
+/// the end of what the hook printed, as `shown` shows it in so many bytes.
+pub async fn run(
+    hook: &Hook,
+    environment: Vec<(String, String)>,
+    mut stop: watch::Receiver<bool>,
+    shown: impl Fn(&str, usize) -> Text,
+) -> Ended {
     let failed = |what: &str| Ended::Failed(failed(hook, what));
     let mut child = match command(hook, environment).spawn() {
         Ok(child) => child,
         Err(error) => return failed(&format!("could not be started: {error}")),
     };
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let mut output = Output::of(&mut child);
+    let mut output = Output::of(&mut child, shown);
     tokio::select! {
         status = output.until_exit(&mut child) => match status {
             Ok(status) if status.success() => Ended::Done(output.tail()),
@@ -228,15 +233,16 @@ fn failed(hook: &Hook, what: &str) -> Failure {
 }
 
 /// The end of what a hook prints; the rest is read and thrown away, so that it never blocks on a full pipe.
-struct Output {
+struct Output<S> {
+    shown: S,
     stdout: Option<tokio::process::ChildStdout>,
     stderr: Option<tokio::process::ChildStderr>,
     end: Vec<u8>,
 }
 
-impl Output {
-    fn of(child: &mut Child) -> Self {
-        Self { stdout: child.stdout.take(), stderr: child.stderr.take(), end: Vec::new() }
+impl<S: Fn(&str, usize) -> Text> Output<S> {
+    fn of(child: &mut Child, shown: S) -> Self {
+        Self { shown, stdout: child.stdout.take(), stderr: child.stderr.take(), end: Vec::new() }
     }
 
     /// Reads until the hook exits. What a left-over process still prints is not waited for.
@@ -263,7 +269,7 @@ impl Output {
     }
 
     fn tail(&self) -> Option<Text> {
-        Some(Text::new(&String::from_utf8_lossy(&self.end))).filter(|text| !text.as_str().is_empty())
+        Some((self.shown)(&String::from_utf8_lossy(&self.end), SHOWN_OUTPUT)).filter(|text| !text.as_str().is_empty())
     }
 
     fn told(&self) -> String {
@@ -278,7 +284,9 @@ async fn read<R: AsyncReadExt + Unpin>(source: Option<&mut R>, buffer: &mut [u8]
     }
 }
 
-const KEPT_OUTPUT: usize = 400;
+/// More than is shown, so that a secret at its beginning is whole when it is masked.
+const KEPT_OUTPUT: usize = 8192;
+const SHOWN_OUTPUT: usize = 400;
 
 #[cfg(test)]
 mod tests;

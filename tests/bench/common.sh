@@ -58,7 +58,8 @@ host() {
 
 # Starts the daemon of a host; sets $daemon, and $ready to its id, the seconds until READY, and the CPU seconds by then.
 start() {
-    ready=$(meter ready --log "$1/log" -- "$renewd" run --config "$1/renewd.toml")
+    # With what the shipped unit sets for the C library.
+    ready=$(MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=0 MALLOC_MMAP_THRESHOLD_=65536 meter ready --log "$1/log" -- "$renewd" run --config "$1/renewd.toml")
     daemon=${ready%% *}
     running+=("$daemon")
 }

@@ -61,3 +61,20 @@ fn a_hook_inherits_no_open_file() {
     let strange: Vec<_> = open.iter().filter(|file| !own(file) && **file != files.display().to_string()).collect();
     assert!(strange.is_empty(), "{strange:?}");
 }
+
+/// A hook that prints the API key, at the very place where what is kept of its output begins, too.
+#[test]
+fn what_a_hook_prints_of_a_credential_is_masked() {
+    let mut host = Host::with_www();
+    let key = host.read(&host.path("api-key")).trim().to_owned();
+    let script = format!("cat {0}; head -c 395 /dev/zero | tr '\\0' x; exit 1", host.path("api-key").display());
+    host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\n"));
+    host.start();
+    host.wait_state("www", "failing");
+    let places = [host.log(), host.status().to_string(), host.read(&host.path("state/journal"))];
+    for place in places {
+        assert!(place.contains("xxxxx"), "the output is there: {place}");
+        let parts = (0..key.len() - 7).map(|at| &key[at..at + 8]);
+        assert!(parts.into_iter().all(|part| !place.contains(part)), "{place}");
+    }
+}
