@@ -290,7 +290,12 @@ impl<'a> World<'a> {
     }
 
     fn submit_again(&self, request: &Request, schedule: Option<&Schedule>) -> Choice {
-        let cause = self.cause(schedule).unwrap_or(Cause::Asked);
+        let cause = match self.cause(schedule) {
+            Some(cause) => cause,
+            // What brought it about is over, such as a clock that ran ahead: key and CSR wait for the next time.
+            None if !request.may_be_accepted() => return self.keep(schedule),
+            None => Cause::Asked,
+        };
         if let Some(choice) = self.obstacle() {
             return choice;
         }

@@ -233,6 +233,21 @@ fn a_lost_answer_is_looked_up_and_after_ten_minutes_submitted_again_with_the_sam
     check(&blind, "wait", "was lost");
 }
 
+/// A clock that ran ahead had it submitted, and TLM refused it; the clock is right again.
+#[test]
+fn a_refused_request_waits_where_nothing_is_due_any_more() {
+    let refused = Event::NotAccepted { attempt: Attempt(1), failure: failure(FailureClass::RequestRefused) };
+    let case = |offset| {
+        let now = START + offset;
+        Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }
+            .events(&[(START + 10 * DAY, submitting(1)), (START + 10 * DAY, refused.clone())])
+    };
+    check(&case(20 * DAY), "wait", "not due until");
+    let due = case(70 * DAY);
+    let Action::Submit(submission) = due.decide().action else { panic!("{:?}", due.told()) };
+    assert!(submission.prepared && submission.attempt == Attempt(1), "the same key and CSR");
+}
+
 #[test]
 fn failures_wait_on_the_ladder_and_never_longer_than_a_tenth_of_what_is_left() {
     let at = START + 70 * DAY;
