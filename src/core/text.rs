@@ -64,7 +64,10 @@ impl fmt::Display for Text {
 
 /// One line of visible characters, however long.
 fn clean(raw: &str) -> String {
-    let mut shown = String::new();
+    if is_clean(raw.as_bytes()) {
+        return raw.to_owned();
+    }
+    let mut shown = String::with_capacity(raw.len());
     for c in raw.trim().chars() {
         let c = if c.is_whitespace() { ' ' } else { c };
         let is_surplus = c == ' ' && shown.ends_with(' ');
@@ -75,8 +78,23 @@ fn clean(raw: &str) -> String {
     shown
 }
 
+/// Whether nothing is to be done, as far as that is seen at a glance: visible ASCII, and single spaces between words.
+fn is_clean(raw: &[u8]) -> bool {
+    let mut after_space = true;
+    for byte in raw {
+        if !matches!(byte, b' '..=b'~') || (*byte == b' ' && after_space) {
+            return false;
+        }
+        after_space = *byte == b' ';
+    }
+    !after_space || raw.is_empty()
+}
+
 /// At most [`Text::LIMIT`] characters; the last of a text that was cut says so.
 fn cut(mut shown: String) -> String {
+    if shown.len() <= Text::LIMIT {
+        return shown;
+    }
     let mut places = shown.char_indices().map(|(at, _)| at).skip(Text::LIMIT - 1);
     if let (Some(last), Some(_)) = (places.next(), places.next()) {
         shown.truncate(last);
@@ -123,6 +141,14 @@ mod tests {
         check("\u{1b}[31mred\u{7}", "[31mred");
         check("ab\u{202e}cd\u{2066}", "abcd");
         check("x\nMAINPID=1", "x MAINPID=1");
+        for same in ["", "a", "a b c", "a-b_c.d: e, f (g)"] {
+            check(same, same);
+        }
+        for (raw, expected) in
+            [(" ", ""), (" a", "a"), ("a ", "a"), ("a  b", "a b"), ("a\u{7f}b", "ab"), ("a\tb", "a b")]
+        {
+            check(raw, expected);
+        }
     }
 
     #[test]

@@ -20,7 +20,9 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot
     let told = match request {
         Request::Inspect => return inspect(daemon, answer),
         Request::Status => {
-            serde_json::to_string(&daemon.status()).unwrap_or_else(|error| Reply::refused(&error.to_string()))
+            let mut told = Vec::with_capacity(EACH * (daemon.fleet.iter().count() + 8));
+            let written = serde_json::to_writer(&mut told, &daemon.status()).map_err(|error| error.to_string());
+            written.map_or_else(|why| Reply::refused(&why), |()| String::from_utf8(told).unwrap_or_default())
         }
         Request::Renew { names, reissue } => renew(daemon, names, *reissue),
         Request::Rollback { name, force } => match daemon.roll_back(name, *force) {
@@ -82,3 +84,6 @@ fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> S
     let estimate = if least.is_zero() { String::new() } else { format!(", which takes {} at least", Span(least)) };
     Reply::done(&format!("{} to be replaced now{estimate}; see `renewd status`", all.len()))
 }
+
+/// About so many bytes a certificate takes in the status.
+const EACH: usize = 640;

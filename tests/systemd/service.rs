@@ -14,7 +14,7 @@ fn the_service_starts_issues_and_tells_how_things_stand() {
     host.until("systemd shows the count", |_| (host.status_text() == "1 valid").then_some(()));
     let shown = host.run(&["systemctl", "status", "--no-pager", "renewd"]).out;
     assert!(shown.contains("Status: \"1 valid\""), "{shown}");
-    assert_eq!(host.property(RENEWD, "WatchdogUSec"), "1min 30s");
+    assert_eq!(host.property(RENEWD, "WatchdogUSec"), "2min");
     let files = host.sh("cd /var/lib/renewd/certs/www/live && stat -Lc '%n %U:%G %a' * | grep pem");
     assert_eq!(
         files,
