@@ -1,7 +1,6 @@
 //! The loop's part in one certificate: it is looked at, decided for, queued and given a place, and what came of it is
 //! noted. The core decides; here is only who is next.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tracing::Instrument as _;
@@ -11,7 +10,7 @@ use crate::core::decide::Action;
 use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
 use crate::core::failure::FailureClass;
-use crate::core::name::{CertName, ProfileRef};
+use crate::core::name::{Attempt, CertName, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::reason::{Reason, State};
 use crate::core::record::Record;
@@ -32,10 +31,15 @@ impl<T: Tlm> Daemon<T> {
     pub(super) fn adopt_all(&mut self) {
         let entries = self.inventory.entries.clone();
         let (disk, layout) = (&*self.context.disk, &self.context.layout);
-        let with_keys = pending::names(disk, layout);
-        let observed = parallel::map(&entries, |entry| observe::observe(disk, layout, entry));
-        for (entry, observed) in entries.into_iter().zip(observed) {
-            self.adopt_as(entry, observed, &with_keys);
+        let with_requests = pending::names(disk, layout);
+        let look = |entry: &Arc<Entry>| {
+            let has_requests = with_requests.contains(entry.name.as_str());
+            let attempts = if has_requests { pending::attempts(disk, layout, &entry.name) } else { Vec::new() };
+            (observe::observe(disk, layout, entry), attempts)
+        };
+        let found = parallel::map(&entries, look);
+        for (entry, (observed, attempts)) in entries.into_iter().zip(found) {
+            self.adopt_as(entry, observed, &attempts);
         }
     }
 
@@ -43,16 +47,14 @@ impl<T: Tlm> Daemon<T> {
     pub(super) fn adopt(&mut self, entry: Arc<Entry>) {
         let (disk, layout) = (&*self.context.disk, &self.context.layout);
         let observed = observe::observe(disk, layout, &entry);
-        let with_keys = [entry.name.to_string()].into();
-        self.adopt_as(entry, observed, &with_keys);
+        let attempts = pending::attempts(disk, layout, &entry.name);
+        self.adopt_as(entry, observed, &attempts);
     }
 
-    fn adopt_as(&mut self, entry: Arc<Entry>, observed: Observed, with_keys: &BTreeSet<String>) {
+    fn adopt_as(&mut self, entry: Arc<Entry>, observed: Observed, attempts: &[Attempt]) {
         let now = self.context.clock.now();
         let record = self.records.remove(&entry.name).unwrap_or_default();
-        if with_keys.contains(entry.name.as_str()) {
-            self.forget_orphans(&entry.name, &record);
-        }
+        self.forget_orphans(&entry.name, &record, attempts);
         let name = entry.name.clone();
         self.fleet.add(Managed::new(entry, observed, record, now), now);
         self.settle(&name);
@@ -60,13 +62,13 @@ impl<T: Tlm> Daemon<T> {
 
     /// Removes the keys of requests that were never submitted: the journal does not know them. One that is too new may
     /// know them in words of its own.
-    fn forget_orphans(&self, name: &CertName, record: &Record) {
+    fn forget_orphans(&self, name: &CertName, record: &Record, attempts: &[Attempt]) {
         if self.surroundings.journal_too_new {
             return;
         }
         let context = &self.context;
-        for attempt in pending::orphans(&*context.disk, &context.layout, name, record) {
-            if let Err(failure) = pending::forget(&*context.disk, &context.layout, name, attempt) {
+        for attempt in attempts.iter().filter(|attempt| !record.knows(**attempt)) {
+            if let Err(failure) = pending::forget(&*context.disk, &context.layout, name, *attempt) {
                 tracing::warn!(%name, "{failure}");
             }
         }

@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{Attempt, CertName};
-use crate::core::record::Record;
 
 use super::content::{ANSWER, CSR, KEY};
 use super::disk::{Disk, Perms};
@@ -123,14 +122,9 @@ pub fn names(disk: &dyn Disk, layout: &Layout) -> BTreeSet<String> {
     names.into_iter().filter_map(|name| name.into_string().ok()).collect()
 }
 
-/// The requests of a certificate that have files and were never submitted: its record does not know them.
+/// The requests of a certificate that have files. Those that its record does not know were never submitted.
 #[must_use]
-pub fn orphans(disk: &dyn Disk, layout: &Layout, name: &CertName, record: &Record) -> Vec<Attempt> {
-    let is_known = |attempt: &Attempt| {
-        record.request.as_deref().is_some_and(|request| request.attempt == *attempt)
-            || record.abandoned.contains_key(attempt)
-    };
+pub fn attempts(disk: &dyn Disk, layout: &Layout, name: &CertName) -> Vec<Attempt> {
     let names = disk.list(&layout.pending_of(name)).unwrap_or_default();
-    let attempts = names.iter().filter_map(|name| name.to_str()?.parse().ok().map(Attempt));
-    attempts.filter(|attempt| !is_known(attempt)).collect()
+    names.iter().filter_map(|name| name.to_str()?.parse().ok().map(Attempt)).collect()
 }

@@ -81,7 +81,8 @@ impl Daemon {
         let (journal, content) = Journal::open::<Vec<_>>(disk, &layout, NOW)?;
         let mut record = Record::default();
         content.entries.iter().for_each(|entry| record.apply(entry.at, &entry.event));
-        for attempt in pending::orphans(machine, &layout, &entry.name, &record) {
+        let attempts = pending::attempts(machine, &layout, &entry.name);
+        for attempt in attempts.into_iter().filter(|attempt| !record.knows(*attempt)) {
             pending::forget(machine, &layout, &entry.name, attempt)?;
         }
         let now = content.entries.last().map_or(NOW, |last| last.at.max(NOW));

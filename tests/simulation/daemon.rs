@@ -107,12 +107,8 @@ impl World {
     pub(crate) fn adopt(&mut self, entry: Arc<Entry>) {
         let now = self.wall();
         let record = self.d().records.remove(&entry.name).unwrap_or_default();
-        let known = |attempt| {
-            record.request.as_ref().is_some_and(|request| request.attempt == attempt)
-                || record.abandoned.contains_key(&attempt)
-        };
         if self.disk.fault.is_none() {
-            self.disk.pending.retain(|(name, attempt), _| *name != entry.name || known(*attempt));
+            self.disk.pending.retain(|(name, attempt), _| *name != entry.name || record.knows(*attempt));
         }
         let observed = self.disk.observe(&entry);
         let name = entry.name.clone();
