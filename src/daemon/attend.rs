@@ -269,12 +269,16 @@ impl<T: Tlm> Daemon<T> {
         if is_same && reason.failure() == before.failure() && reason.state() == before.state() {
             return;
         }
+        // Of many thousands that a start finds in order, each by itself is no news.
+        if is_first && reason.state() == State::Valid && !tracing::enabled!(tracing::Level::DEBUG) {
+            self.headline_is_old = true;
+            return;
+        }
         let _span = span(name).entered();
         let class = reason.failure().map(|failure| failure.class);
         let code = reason.code();
         let remedy = class.map_or("see `renewd status`", FailureClass::remedy);
         match reason.state() {
-            // Of many thousands that a start finds in order, each by itself is no news.
             State::Valid if is_first => tracing::debug!(state = %reason.state(), code, "{reason}"),
             State::Failing | State::Rejected | State::Held => {
                 tracing::warn!(state = %reason.state(), code, remedy, "{reason}")
