@@ -397,8 +397,7 @@ impl Record {
     /// Whether a request is in flight, or was given up and may still end.
     #[must_use]
     pub fn knows(&self, attempt: Attempt) -> bool {
-        self.request.as_ref().is_some_and(|request| request.attempt == attempt)
-            || self.abandoned.contains_key(&attempt)
+        self.request.as_ref().is_some_and(|request| request.attempt == attempt) || self.abandoned.contains_key(&attempt)
     }
 
     /// The attempt that a new request gets.
