@@ -27,6 +27,8 @@ pub struct Shelf {
 struct Shelved {
     /// `None`: it is read again at the next look, whatever it looks like.
     mark: Option<Mark>,
+    /// Whether it changed so shortly before the look that the next change may go unseen.
+    is_fresh: bool,
     file: InventoryFile,
 }
 
@@ -123,32 +125,24 @@ impl Shelf {
         let news: Vec<_> = marks.into_iter().filter(is_news).collect();
         let read = parallel::map(&news, |(name, _)| inventory_file(&directory.join(name), main, service));
         for ((name, mark), file) in news.into_iter().zip(read) {
-            let mark = mark.filter(|mark| mark.is_settled(now));
-            self.put(name, mark, file, main, &mut changes);
+            let settled = mark.filter(|mark| mark.is_settled(now));
+            let is_fresh = settled != mark;
+            match file {
+                Some(file) => self.put(name, settled, is_fresh, file, &mut changes),
+                // It went away since the directory was listed.
+                None if self.files.remove(&name).is_some() => changes.gone.push(label_of(main, Path::new(&name))),
+                None => {}
+            }
         }
         Ok(changes)
     }
 
-    fn put(
-        &mut self,
-        name: OsString,
-        mark: Option<Mark>,
-        file: Option<InventoryFile>,
-        main: &Main,
-        changes: &mut Changes,
-    ) {
-        let Some(file) = file else {
-            // It went away since the directory was listed.
-            if self.files.remove(&name).is_some() {
-                changes.gone.push(label_of(main, Path::new(&name)));
-            }
-            return;
-        };
+    fn put(&mut self, name: OsString, mark: Option<Mark>, is_fresh: bool, file: InventoryFile, changes: &mut Changes) {
         match self.files.get_mut(&name) {
-            Some(shelved) if shelved.file == file => shelved.mark = mark,
+            Some(shelved) if shelved.file == file => (shelved.mark, shelved.is_fresh) = (mark, is_fresh),
             _ => {
                 changes.files.push(file.clone());
-                self.files.insert(name, Shelved { mark, file });
+                self.files.insert(name, Shelved { mark, is_fresh, file });
             }
         }
     }
@@ -162,7 +156,7 @@ impl Shelf {
     /// Whether a later change of every file will be seen: none changed just now.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.files.values().all(|shelved| shelved.mark.is_some())
+        self.files.values().all(|shelved| !shelved.is_fresh)
     }
 
     /// Forgets all: what files are read with has changed.

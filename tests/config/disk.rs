@@ -5,9 +5,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use renewd::config::{
-    InventoryFile, Main, Problem, ServiceUser, examine_inventory, examine_main, load_inventory, load_main,
+    InventoryFile, Main, Problem, ServiceUser, Shelf, examine_inventory, examine_main, load_inventory, load_main,
     permission_problems,
 };
+use renewd::core::time::Timestamp;
 use tempfile::TempDir;
 
 const ENTRY: &str = "[[certificate]]\nname = \"NAME\"\nprofile = \"P\"\ncommon_name = \"x.example\"\n";
@@ -304,3 +305,30 @@ fn told(problems: &[Problem]) -> String {
 }
 
 const FOREIGN: u32 = 54_321;
+
+/// A look after another one tells what is new and what is gone. What changed in the very moment of a look is read once
+/// more, and nothing else keeps the looks short: not even a symlink that leads nowhere.
+#[test]
+fn a_look_tells_what_changed_since_the_one_before() {
+    let folder = Folder::new();
+    let mut shelf = Shelf::default();
+    let mut look = |at: Timestamp| {
+        let changes = shelf.look(&folder.main, ServiceUser::of_process(), at).unwrap();
+        let state = |file: &InventoryFile| format!("{}{}", file.label, if file.content.is_ok() { "" } else { "!" });
+        let files: Vec<String> = changes.files.iter().map(state).collect();
+        (format!("{} - {}", files.join(" "), changes.gone.join(" ")), shelf.is_settled())
+    };
+    let changed = |path: &Path| Timestamp::from_seconds(fs::symlink_metadata(path).unwrap().ctime());
+    let minute = std::time::Duration::from_secs(60);
+    let (a, b) = (folder.write("a.toml"), folder.write("b.toml"));
+    assert_eq!(look(changed(&b)), ("certs.d/a.toml certs.d/b.toml - ".to_owned(), false));
+    let later = changed(&b) + minute;
+    assert_eq!(look(later), (" - ".to_owned(), true));
+    fs::write(&a, "bad").unwrap();
+    fs::remove_file(&b).unwrap();
+    symlink("nowhere", folder.path("c.toml")).unwrap();
+    assert_eq!(look(later), ("certs.d/a.toml! certs.d/c.toml! - certs.d/b.toml".to_owned(), true));
+    assert_eq!(look(later), (" - ".to_owned(), true));
+    fs::rename(folder.write("d.toml"), folder.path("nowhere")).unwrap();
+    assert_eq!(look(later), ("certs.d/c.toml - ".to_owned(), true));
+}
