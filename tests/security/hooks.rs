@@ -67,7 +67,7 @@ fn a_hook_inherits_no_open_file() {
 fn what_a_hook_prints_of_a_credential_is_masked() {
     let mut host = Host::with_www();
     let key = host.read(&host.path("api-key")).trim().to_owned();
-    let script = format!("cat {0}; head -c 395 /dev/zero | tr '\\0' x; exit 1", host.path("api-key").display());
+    let script = format!("cat {0}; head -c 380 /dev/zero | tr '\\0' x; exit 1", host.path("api-key").display());
     host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\n"));
     host.start();
     host.wait_state("www", "failing");
