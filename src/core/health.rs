@@ -56,11 +56,12 @@ pub fn problem(
     }
 }
 
-/// Whether nothing in the record is a problem by itself: a certificate that is valid and waits for its renewal time is
-/// none then.
+/// Whether a certificate cannot be a problem ([`problem`]) before its next decision: it waits for its renewal time, and
+/// nothing of its past is open.
 #[must_use]
-pub fn is_calm(record: &Record) -> bool {
-    record.hooks.values().all(|hook| hook.done_at.is_some() || hook.trouble.count == 0)
+pub fn is_calm(reason: &Reason, record: &Record) -> bool {
+    matches!(reason, Reason::NotDue { .. })
+        && record.hooks.values().all(|hook| hook.done_at.is_some() || hook.trouble.count == 0)
         && record.probe.as_deref().is_none_or(|seen| seen.served == Served::Yes)
 }
 

@@ -269,9 +269,9 @@ impl<T: Tlm> Daemon<T> {
         if is_same && reason.failure() == before.failure() && reason.state() == before.state() {
             return;
         }
+        self.headline_is_old = true;
         // Of many thousands that a start finds in order, each by itself is no news.
         if is_first && reason.state() == State::Valid && !tracing::enabled!(tracing::Level::DEBUG) {
-            self.headline_is_old = true;
             return;
         }
         let _span = span(name).entered();
@@ -287,7 +287,6 @@ impl<T: Tlm> Daemon<T> {
                 tracing::info!(state = %reason.state(), code, "{reason}");
             }
         }
-        self.headline_is_old = true;
     }
 }
 

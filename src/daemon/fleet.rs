@@ -125,8 +125,7 @@ impl Managed {
 
     fn standing(&self) -> Standing {
         let reason = &self.decision.reason;
-        let is_calm = matches!(reason, Reason::NotDue { .. }) && health::is_calm(&self.record);
-        Standing { state: reason.state(), is_notable: !is_calm }
+        Standing { state: reason.state(), is_notable: !health::is_calm(reason, &self.record) }
     }
 
     fn urgency(&self) -> Urgency {

@@ -117,7 +117,9 @@ fn take(disk: &dyn Disk, layout: &Layout) -> Reading {
             Some(change) => reading.apply(change),
             None => {
                 let shown = path.display();
-                tracing::error!("{shown} is damaged: the last good content of refused files may be lost");
+                tracing::error!(
+                    "{shown} is damaged: the last good content of refused files may be lost; it is written anew"
+                );
                 reading.is_lacking = true;
             }
         }

@@ -188,7 +188,13 @@ impl<T: Tlm> Daemon<T> {
             Mode::Once { wait } => Some(self.context.clock.now() + wait),
         };
         let hints = Arc::clone(&self.hints);
-        let alarm = Alarm::new().inspect_err(|error| tracing::warn!("no timer of the kernel's: {error}")).ok();
+        let alarm = Alarm::new()
+            .inspect_err(|error| {
+                tracing::warn!(
+                    "the kernel gives no timer ({error}): the loop sleeps by its own, which wakes it more often"
+                )
+            })
+            .ok();
         self.begin();
         let mut healing = true;
         loop {

@@ -60,6 +60,14 @@ fn a_kept_copy_that_is_damaged_stops_nothing() {
         assert_eq!(host.says(&["once"]).code, 0, "{damage}");
         assert!(host.read(&host.path("state/inventory")).contains("\"www\""), "it is written anew");
     }
+    // A change that a loss of power cut off is dropped, and the next one is a line of its own.
+    let whole = host.read(&host.path("state/inventory"));
+    host.write("state/inventory", &format!("{whole}1a2b3c4d {{\"certs.d/x"));
+    host.entry("other", "");
+    assert_eq!(host.says(&["once"]).code, 0);
+    host.write("certs.d/other.toml", "bad");
+    assert_eq!(host.says(&["once"]).code, 1);
+    assert!(!host.certificate("other").is_null(), "its last good content was kept, after the line that was cut off");
 }
 
 #[test]
