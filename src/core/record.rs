@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::entry::{Asked, Usage};
 use super::event::{Event, Method, RollbackBy};
 use super::failure::{Failure, FailureClass, Scope};
@@ -15,7 +13,7 @@ use super::text::Text;
 use super::time::Timestamp;
 
 /// What is known of the past of one certificate.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// The request in flight; at most one (promise 3).
     pub request: Option<Box<Request>>,
@@ -34,7 +32,6 @@ pub struct Record {
     /// The last check of the installed certificate's state at TLM.
     pub checked: Option<Box<Checked>>,
     /// Certificates that TLM said are revoked, the latest last: nobody goes back to one of them.
-    #[serde(default)]
     pub revoked: Vec<SerialNumber>,
     /// When TLM could last not be asked for that state.
     pub status_unread_at: Option<Timestamp>,
@@ -61,7 +58,7 @@ pub struct Record {
 }
 
 /// A request in flight.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// Its number, which names its files.
     pub attempt: Attempt,
@@ -86,7 +83,7 @@ pub struct Request {
 }
 
 /// How far a request got.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
     /// Key and CSR are there; TLM has accepted nothing.
     Prepared,
@@ -127,7 +124,7 @@ pub enum Stage {
 }
 
 /// Failures in a row.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trouble {
     /// How many.
     pub count: u32,
@@ -143,7 +140,7 @@ impl Trouble {
 }
 
 /// A request that ended in a way that a repetition would only repeat.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Stop {
     /// What ended it.
     pub failure: Failure,
@@ -156,7 +153,7 @@ pub struct Stop {
 }
 
 /// A look at the installed certificate's state.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
     /// Of which certificate.
     pub serial_number: SerialNumber,
@@ -167,7 +164,7 @@ pub struct Checked {
 }
 
 /// A hook as far as the installed generation owes it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HookRecord {
     /// The generation that owes or had it.
     pub generation: Generation,
@@ -180,7 +177,7 @@ pub struct HookRecord {
 }
 
 /// A return to an older generation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RolledBack {
     /// The newer generation, which stays on the disk.
     pub from: Generation,
@@ -195,7 +192,6 @@ pub struct RolledBack {
     /// Whether the newer one is live once more.
     pub forward: bool,
     /// Whether it stays live, whatever its hooks say.
-    #[serde(default)]
     pub stays: bool,
 }
 
