@@ -65,7 +65,7 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
 pub fn profile_id(text: &str) -> ProfileId {
     match ProfileRef::new(text.trim()) {
         ProfileRef::Id(id) => id,
-        ProfileRef::Name(other) => ProfileId(other),
+        ProfileRef::Name(other) => ProfileId(other.into()),
     }
 }
 

@@ -90,7 +90,7 @@ impl Call {
     /// `GET /mpki/api/v1/certificate-search`.
     pub fn search(query: &SearchQuery, page: Page) -> Self {
         Self::to(Endpoint::Search, "mpki/api/v1/certificate-search", FailureClass::ApiBadAnswer)
-            .asking("profile_id", query.profile.as_ref().map(|id| id.0.clone()))
+            .asking("profile_id", query.profile.as_ref().map(|id| id.0.to_string()))
             .asking("seat_id", query.seat.clone())
             .asking("common_name", query.common_name.clone())
             .asking("status", Some("issued".to_owned()))

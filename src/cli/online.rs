@@ -166,7 +166,12 @@ fn fit(entry: &Entry, profile: &Profile) -> Vec<Finding> {
         Ok(wish) => Finding::ok(
             "entry",
             &entry.name,
-            format!("fits profile {:?}: {}, every mandatory attribute, seat {}", profile.name, wish.key, entry.seat),
+            format!(
+                "fits profile {:?}: {}, every mandatory attribute, seat {}",
+                profile.name,
+                wish.key,
+                entry.naming.seat()
+            ),
         ),
         Err(failure) => Finding::failure("entry", &entry.name, &failure),
     }];

@@ -3,12 +3,11 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
+use crate::core::entry::Entry;
 use crate::core::name::CertName;
 
 /// Something that only one entry may have.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Claim {
     /// A name.
     Name(CertName),
@@ -16,14 +15,17 @@ pub(super) enum Claim {
     Target(PathBuf),
 }
 
-/// A claim, and where a file makes it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What an entry has for itself alone.
+pub(super) fn claims(entry: &Entry) -> impl Iterator<Item = Claim> {
+    let targets = entry.files.targets().map(|(_, path)| Claim::Target(path.clone()));
+    std::iter::once(Claim::Name(entry.name.clone())).chain(targets)
+}
+
+/// A claim, and the bytes of the text where a file makes it.
+#[derive(Clone, Debug)]
 pub(super) struct Claimed {
     /// What is claimed.
     pub(super) claim: Claim,
-    /// The line, from 1.
-    pub(super) line: u32,
-    /// The bytes of the text, as long as there is one.
-    #[serde(skip)]
-    pub(super) span: Range<u32>,
+    /// Where.
+    pub(super) span: Range<usize>,
 }

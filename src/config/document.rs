@@ -5,11 +5,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::claim::{Claim, Claimed};
+use super::claim::{Claim, Claimed, claims};
 use super::entry::{Surroundings, entry, unknown_hook};
 use super::entry_table::{EntryTable, FilesTable, ProbeTable};
 use super::hook::{HookTable, hook_names, hooks};
@@ -22,9 +21,10 @@ use super::table::{Table, read_table, table};
 use crate::core::entry::Entry;
 use crate::core::hook::Hook;
 use crate::core::name::{CertName, HookName};
+use crate::core::terms::TermsPool;
 
 /// What a drop-in file holds, checked.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct FileContent {
     /// Its certificates, in the order of the file.
     pub entries: Vec<Arc<Entry>>,
@@ -33,31 +33,45 @@ pub struct FileContent {
     /// The hooks of `renewd.toml` that its certificates use, as they were when the file was read: a file that stays in
     /// force after it was refused keeps them.
     pub inherited: BTreeMap<HookName, Hook>,
-    /// What its certificates have for themselves alone.
+    /// To show where a claim is made that is not granted; what is in force needs it no more.
+    pub(super) draft: Option<Box<Draft>>,
+}
+
+/// The text that a file was read from.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    /// The text.
+    pub(super) text: Box<str>,
+    /// What its certificates have for themselves alone, and where it says so.
     pub(super) claimed: Vec<Claimed>,
-    /// The text, to show where a claim is made that is not granted; what is in force needs it no more.
-    #[serde(skip)]
-    pub(super) text: Option<Box<str>>,
 }
 
 /// Both mean the same, wherever their texts are.
 impl PartialEq for FileContent {
     fn eq(&self, other: &Self) -> bool {
-        fn claims(content: &FileContent) -> impl Iterator<Item = (&Claim, u32)> {
-            content.claimed.iter().map(|claimed| (&claimed.claim, claimed.line))
-        }
         (&self.entries, &self.hooks, &self.inherited) == (&other.entries, &other.hooks, &other.inherited)
-            && claims(self).eq(claims(other))
     }
 }
 
 impl FileContent {
     /// The same without the text.
-    pub(super) fn without_text(self: Arc<Self>) -> Arc<Self> {
-        if self.text.is_none() {
+    pub(super) fn without_draft(self: Arc<Self>) -> Arc<Self> {
+        if self.draft.is_none() {
             return self;
         }
-        Arc::new(Self { text: None, ..Self::clone(&self) })
+        Arc::new(Self { draft: None, ..Self::clone(&self) })
+    }
+
+    /// Each claim of its certificates, with the line where the certificate begins.
+    pub(super) fn claims(&self) -> impl Iterator<Item = (Claim, u32)> {
+        self.entries.iter().flat_map(|entry| claims(entry).map(|claim| (claim, entry.source.line)))
+    }
+
+    /// Shares terms with other files, as far as nobody has the content yet.
+    pub(super) fn share_terms(&mut self, pool: &mut TermsPool) {
+        for entry in self.entries.iter_mut().filter_map(Arc::get_mut) {
+            entry.terms = pool.share(Arc::clone(&entry.terms));
+        }
     }
 }
 
@@ -146,14 +160,16 @@ fn content(table: FileTable, main: &Main, sheet: &mut Sheet<'_>) -> FileContent 
     let tables = table.certificate.map(|tables| tables.into_inner().0).unwrap_or_default();
     let mut entries = Vec::with_capacity(tables.len());
     let mut taken = Taken::default();
+    let mut pool = TermsPool::default();
     for table in &tables {
-        let Some(entry) = entry(table, &around, sheet) else { continue };
+        let Some(mut entry) = entry(table, &around, sheet) else { continue };
+        entry.terms = pool.share(entry.terms);
         taken.take(&entry, table, sheet);
         entries.push(Arc::new(entry));
     }
     let inherited = inherited(&entries, &hooks, main);
-    taken.claimed.shrink_to_fit();
-    FileContent { entries, hooks, inherited, claimed: taken.claimed, text: Some(sheet.text().into()) }
+    let draft = Draft { text: sheet.text().into(), claimed: taken.claimed };
+    FileContent { entries, hooks, inherited, draft: Some(Box::new(draft)) }
 }
 
 /// What the entries of one file have taken so far: a second claim is a problem.
@@ -166,8 +182,8 @@ struct Taken {
 
 impl Taken {
     fn take(&mut self, entry: &Entry, table: &Spanned<EntryTable>, sheet: &mut Sheet<'_>) {
-        for (claim, span) in claims(entry, table) {
-            self.claimed.push(sheet.claimed(claim.clone(), span.clone()));
+        for (claim, span) in claims(entry).zip(places(entry, table)) {
+            self.claimed.push(Claimed { claim: claim.clone(), span: span.clone() });
             let holder = self.holders.insert(claim.clone(), (entry.name.clone(), entry.source.line));
             let Some((name, line)) = holder else { continue };
             let fault = match claim {
@@ -183,15 +199,14 @@ impl Taken {
     }
 }
 
-/// What an entry claims, each with its place in the text: the header's where it comes from `[defaults]`.
-fn claims(entry: &Entry, table: &Spanned<EntryTable>) -> Vec<(Claim, Range<usize>)> {
+/// The places of an entry's claims in the text: the header's where one comes from `[defaults]`.
+fn places(entry: &Entry, table: &Spanned<EntryTable>) -> impl Iterator<Item = Range<usize>> {
     let own = table.get_ref();
     let name = own.name.as_ref().map_or_else(|| table.span(), Spanned::span);
     let files = own.files.as_ref().map(Spanned::get_ref);
-    let target = |key: &str| files.and_then(|files| files.targets().find(|(own, _)| *own == key));
-    let place = |key: &str| target(key).map_or_else(|| table.span(), |(_, path)| path.span());
-    let targets = entry.files.targets().map(|(key, path)| (Claim::Target(path.clone()), place(key)));
-    std::iter::once((Claim::Name(entry.name.clone()), name)).chain(targets).collect()
+    let target = move |key: &str| files.and_then(|files| files.targets().find(|(own, _)| *own == key));
+    let place = move |key: &str| target(key).map_or_else(|| table.span(), |(_, path)| path.span());
+    std::iter::once(name).chain(entry.files.targets().map(move |(key, _)| place(key)))
 }
 
 fn inherited(entries: &[Arc<Entry>], own: &BTreeMap<HookName, Hook>, main: &Main) -> BTreeMap<HookName, Hook> {

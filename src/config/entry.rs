@@ -17,7 +17,9 @@ use super::sheet::Sheet;
 use super::table::Table;
 use crate::core::entry::{Access, Entry, FixedFiles, Format, Sans, Source};
 use crate::core::name::HookName;
+use crate::core::naming::Naming;
 use crate::core::subject::Subject;
+use crate::core::terms::Terms;
 use crate::core::time::Span;
 use crate::core::window::DeployWindow;
 
@@ -178,19 +180,17 @@ fn formats(table: &EntryTable) -> impl Iterator<Item = &Spanned<Format>> {
 }
 
 fn complete(table: EntryTable, source: Source) -> Option<Entry> {
-    let names = names(&table);
     let formats = all_formats(&table);
-    let common_name = table.common_name.map(|name| name.into_inner().0);
-    let seat = table.seat.map(Spanned::into_inner).or_else(|| common_name.clone()).or_else(|| first(&names))?;
-    let default = Access::default();
-    Some(Entry {
-        name: table.name?.into_inner(),
-        source,
-        profile: table.profile?.into_inner(),
-        seat,
-        subject: without_empty(table.subject.map(Spanned::into_inner).unwrap_or_default()),
-        common_name,
+    let names = names(&table);
+    let naming = Naming {
+        own_seat: table.seat.map(Spanned::into_inner),
+        common_name: table.common_name.map(|name| name.into_inner().0),
         names,
+    };
+    let default = Access::default();
+    let terms = Terms {
+        profile: table.profile?.into_inner(),
+        subject: without_empty(table.subject.map(Spanned::into_inner).unwrap_or_default()),
         key: table.key.map(Spanned::into_inner),
         reuse_key: table.reuse_key.is_some_and(Spanned::into_inner),
         validity: table.validity.map(Spanned::into_inner),
@@ -200,7 +200,6 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         exact_names: table.exact_names.is_some_and(Spanned::into_inner),
         subject_from: table.subject_from.map(Spanned::into_inner).unwrap_or_default(),
         hooks: unique(list(table.hooks)),
-        probes: unique(table.probe.map(|probe| bare(probe.into_inner().0)).unwrap_or_default()),
         deploy_window: deploy_window(table.deploy_window, table.deploy_time_zone).map(Box::new),
         rollback: table.rollback.is_some_and(Spanned::into_inner),
         formats,
@@ -212,10 +211,17 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
             mode: table.mode.map_or(default.mode, |mode| mode.into_inner().0),
         }
         .into(),
-        files: table.files.map(|files| fixed_files(files.into_inner()).into()).unwrap_or_default(),
         tags: list(table.tags).into(),
         custom_attributes: list(table.custom_attributes).into(),
         ca_attributes: table.ca_attributes.map(Spanned::into_inner).unwrap_or_default().into(),
+    };
+    Some(Entry {
+        name: table.name?.into_inner(),
+        source,
+        naming: naming.into(),
+        probes: unique(table.probe.map(|probe| bare(probe.into_inner().0)).unwrap_or_default()).into(),
+        files: table.files.map(|files| fixed_files(files.into_inner()).into()).unwrap_or_default(),
+        terms: Arc::new(terms),
     })
 }
 
@@ -234,12 +240,6 @@ fn names(table: &EntryTable) -> Sans {
         emails: texts(table.emails.as_ref(), |email| email.0.clone()).into(),
         uris: texts(table.uris.as_ref(), |uri| uri.0.clone()).into(),
     }
-}
-
-fn first(names: &Sans) -> Option<String> {
-    let address = names.ip_addresses.first().map(ToString::to_string);
-    let text = |names: &[String]| names.first().cloned();
-    text(&names.dns_names).or(address).or_else(|| text(&names.emails)).or_else(|| text(&names.uris))
 }
 
 /// The formats that are asked for, and those that a fixed file is a copy of.

@@ -12,6 +12,7 @@ use super::document::{FileContent, examine_main_text, parse_inventory_file};
 use super::permissions::{ServiceUser, file_problem, let_read, shell_word, world_problem};
 use super::problem::{Fault, Problem};
 use super::settings::Main;
+use super::settle::InForce;
 use super::shelf::Shelf;
 use crate::core::time::Timestamp;
 
@@ -22,6 +23,18 @@ pub struct InventoryFile {
     pub label: String,
     /// What it holds, or every reason why it is refused.
     pub content: Result<Arc<FileContent>, Vec<Problem>>,
+}
+
+impl InventoryFile {
+    /// Shares what is in force where it reads the same: that needs its text no more.
+    pub(super) fn share(&mut self, in_force: &InForce) {
+        if let (Ok(content), Some(known)) = (&mut self.content, in_force.get(&self.label))
+            && !Arc::ptr_eq(content, known)
+            && content == known
+        {
+            *content = Arc::clone(known);
+        }
+    }
 }
 
 /// Reads `renewd.toml`.
@@ -59,7 +72,7 @@ pub fn examine_main(path: &Path) -> (Option<Main>, Vec<Problem>) {
 /// When the directory is missing, cannot be read, or others may write to it: what is in force stays in force.
 pub fn load_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
     let mut shelf = Shelf::default();
-    shelf.look(main, service, Timestamp::default())?;
+    shelf.look(main, service, &InForce::default(), Timestamp::default())?;
     Ok(shelf.files())
 }
 
@@ -70,7 +83,7 @@ pub fn load_inventory(main: &Main, service: ServiceUser) -> Result<Vec<Inventory
 /// When the directory is missing or cannot be read.
 pub fn examine_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
     let mut shelf = Shelf::default();
-    shelf.examine(main, service, Timestamp::default())?;
+    shelf.examine(main, service, &InForce::default(), Timestamp::default())?;
     Ok(shelf.files())
 }
 

@@ -10,6 +10,7 @@ mod endpoint;
 mod entry;
 mod entry_table;
 mod excerpt;
+mod form;
 mod hook;
 mod host;
 mod hours;

@@ -136,8 +136,8 @@ impl Inventory {
     /// Whether nobody but the files of `labels` has what these files claim, and no two of these claim the same.
     fn is_free_for(&self, changed: &[(&String, &Arc<FileContent>)], labels: &BTreeSet<String>) -> bool {
         let mut taken = BTreeSet::new();
-        changed.iter().flat_map(|(_, content)| &content.claimed).all(|Claimed { claim, .. }| {
-            let holder = match claim {
+        changed.iter().flat_map(|(_, content)| content.claims()).all(|(claim, _)| {
+            let holder = match &claim {
                 Claim::Name(name) => self.entry(name),
                 Claim::Target(path) => {
                     self.entries.iter().find(|entry| entry.files.targets().any(|(_, target)| target == path))
@@ -169,7 +169,7 @@ impl Inventory {
         let own = |name: &HookName| HookKey { file: Some(label.clone()), name: name.clone() };
         self.hooks.extend(content.hooks.iter().chain(lost).map(|(name, hook)| (own(name), hook.clone())));
         self.entries.extend(content.entries.iter().cloned());
-        self.in_force.insert(label, content.without_text());
+        self.in_force.insert(label, content.without_draft());
     }
 
     fn sort(&mut self) {
@@ -181,7 +181,8 @@ impl Inventory {
     /// The certificates that were in force before and are so no more.
     #[must_use]
     pub fn gone_since(&self, before: &InForce) -> BTreeSet<CertName> {
-        names(before).difference(&names(&self.in_force)).cloned().collect()
+        let there = sorted_names(&self.in_force);
+        sorted_names(before).into_iter().filter(|name| there.binary_search(name).is_err()).cloned().collect()
     }
 
     /// The files whose content in force was another one before.
@@ -258,6 +259,12 @@ pub fn hold(main: &Main, problem: Problem, in_force: &InForce) -> Inventory {
     inventory
 }
 
+fn sorted_names(in_force: &InForce) -> Vec<&CertName> {
+    let mut names: Vec<_> = in_force.values().flat_map(|content| &content.entries).map(|entry| &entry.name).collect();
+    names.sort();
+    names
+}
+
 fn names(in_force: &InForce) -> BTreeSet<CertName> {
     in_force.values().flat_map(|content| &content.entries).map(|entry| entry.name.clone()).collect()
 }
@@ -299,13 +306,13 @@ impl<'a> Standing<'a> {
         true
     }
 
-    fn claimed(&self) -> impl Iterator<Item = &Claimed> {
-        self.content.iter().flat_map(|content| &content.claimed)
+    fn claims(&self) -> impl Iterator<Item = (Claim, u32)> {
+        self.content.iter().flat_map(|content| content.claims())
     }
 
-    /// The problem of a claim that `holder` has in its `line`.
-    fn conflict(&self, claimed: &Claimed, holder: &str, line: u32) -> Problem {
-        let (message, expected) = match &claimed.claim {
+    /// The problem of a claim, made in `own_line`, that `holder` has in its `line`.
+    fn conflict(&self, claim: &Claim, own_line: u32, holder: &str, line: u32) -> Problem {
+        let (message, expected) = match claim {
             Claim::Name(name) => (
                 format!("the name `{name}` is taken by {holder} line {line}"),
                 "a name that is unique in the inventory",
@@ -316,65 +323,92 @@ impl<'a> Standing<'a> {
             ),
         };
         let remedy = "remove it from one of the two files";
-        match self.content.as_ref().and_then(|content| content.text.as_ref()) {
-            Some(text) => {
-                let span = claimed.span.start as usize..claimed.span.end as usize;
+        let draft = self.content.as_ref().and_then(|content| content.draft.as_deref());
+        let shown =
+            draft.and_then(|draft| Some((draft, draft.claimed.iter().find(|claimed| claimed.claim == *claim)?)));
+        match shown {
+            Some((draft, Claimed { span, .. })) => {
                 let fault = Fault::new(message).expected(expected).hint(remedy);
-                Problem::at_place(&self.label, Place::of(text, span), fault)
+                Problem::at_place(&self.label, Place::of(&draft.text, span.clone()), fault)
             }
-            None => Problem::of_file(&self.label, &format!("line {}: {message}", claimed.line)).with_hint(remedy),
+            None => Problem::of_file(&self.label, &format!("line {own_line}: {message}")).with_hint(remedy),
         }
     }
 }
 
-/// Who had each claim before; the first by label, if the past was in conflict with itself.
-fn holders(in_force: &InForce) -> BTreeMap<Claim, String> {
-    let mut holders = BTreeMap::new();
-    for (label, content) in in_force {
-        for Claimed { claim, .. } in &content.claimed {
-            holders.entry(claim.clone()).or_insert_with(|| label.clone());
-        }
-    }
+/// Who had each claim before, sorted by claim; the first by label, if the past was in conflict with itself. Of tens of
+/// thousands of claims a vector is given back to the system whole, where a tree would leave holes between what stays.
+fn holders(in_force: &InForce) -> Vec<(Claim, &str)> {
+    let mut holders: Vec<_> = in_force
+        .iter()
+        .flat_map(|(label, content)| content.claims().map(|(claim, _)| (claim, label.as_str())))
+        .collect();
+    holders.sort();
+    holders.dedup_by(|later, first| later.0 == first.0);
     holders
 }
 
 /// Refuses every file that claims what another file had before and still has. A holder keeps its claim whatever becomes
 /// of its new content, so that no order among these matters.
-fn refuse_against_holders(standing: &mut [Standing<'_>], holders: &BTreeMap<Claim, String>) -> bool {
-    let still: BTreeMap<Claim, u32> = standing
+fn refuse_against_holders(standing: &mut [Standing<'_>], holders: &[(Claim, &str)]) -> bool {
+    let holder_of = |claim: &Claim| {
+        let at = holders.binary_search_by(|(held, _)| held.cmp(claim)).ok()?;
+        holders.get(at).map(|(_, holder)| *holder)
+    };
+    // The line of the claim in what is its holder's now, if it still makes it.
+    let still = |standing: &[Standing<'_>], claim: &Claim, holder: &str| {
+        let at = standing.binary_search_by(|file| file.label.as_str().cmp(holder)).ok()?;
+        standing.get(at)?.claims().find(|(other, _)| other == claim).map(|(_, line)| line)
+    };
+    let conflicts: Vec<Vec<Problem>> = standing
         .iter()
-        .flat_map(|file| file.claimed().filter(|claimed| holders.get(&claimed.claim) == Some(&file.label)))
-        .map(|claimed| (claimed.claim.clone(), claimed.line))
+        .map(|file| {
+            let conflict = |(claim, own_line)| {
+                let holder = holder_of(&claim).filter(|holder| *holder != file.label)?;
+                Some(file.conflict(&claim, own_line, holder, still(standing, &claim, holder)?))
+            };
+            file.claims().filter_map(conflict).collect()
+        })
         .collect();
     let mut changed = false;
-    for file in standing {
-        let conflict = |claimed: &Claimed| {
-            let line = still.get(&claimed.claim)?;
-            let holder = holders.get(&claimed.claim).filter(|holder| **holder != file.label)?;
-            Some(file.conflict(claimed, holder, *line))
-        };
-        let conflicts = file.claimed().filter_map(conflict).collect();
-        changed |= file.refuse(conflicts);
+    for (file, problems) in standing.iter_mut().zip(conflicts) {
+        changed |= file.refuse(problems);
     }
     changed
 }
 
+/// A claim as a file makes it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Made {
+    claim: Claim,
+    /// Which of the files.
+    file: usize,
+    line: u32,
+}
+
+/// The first two files that make a claim, where two do.
+fn first_two(made: &[Made]) -> Option<(&Made, &Made)> {
+    let first = made.first()?;
+    let second = made.iter().find(|other| other.file != first.file)?;
+    Some((first, second))
+}
+
 /// Refuses the first file that claims what an earlier one claims.
 fn refuse_latecomer(standing: &mut [Standing<'_>]) -> bool {
-    let mut taken: BTreeMap<Claim, (String, u32)> = BTreeMap::new();
-    for file in standing {
-        let conflict = |claimed: &Claimed| {
-            let (label, line) = taken.get(&claimed.claim)?;
-            Some(file.conflict(claimed, label, *line))
-        };
-        let conflicts = file.claimed().filter_map(conflict).collect();
-        if file.refuse(conflicts) {
-            return true;
-        }
-        let claims = file.claimed().map(|claimed| (claimed.claim.clone(), (file.label.clone(), claimed.line)));
-        taken.extend(claims);
+    let mut claims: Vec<Made> = Vec::new();
+    for (file, content) in standing.iter().enumerate() {
+        claims.extend(content.claims().map(|(claim, line)| Made { claim, file, line }));
     }
-    false
+    claims.sort();
+    let pairs: Vec<_> = claims.chunk_by(|one, other| one.claim == other.claim).filter_map(first_two).collect();
+    let Some(late) = pairs.iter().map(|(_, second)| second.file).min() else { return false };
+    let Some(file) = standing.get(late) else { return false };
+    let conflict = |(first, second): &(&Made, &Made)| {
+        let holder = &standing.get(first.file)?.label;
+        Some(file.conflict(&second.claim, second.line, holder, first.line))
+    };
+    let conflicts = pairs.iter().filter(|(_, second)| second.file == late).filter_map(conflict).collect();
+    standing.get_mut(late).is_some_and(|file| file.refuse(conflicts))
 }
 
 fn gather(standing: Vec<Standing<'_>>, hooks: &BTreeMap<HookName, Hook>) -> Inventory {

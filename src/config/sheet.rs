@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::claim::{Claim, Claimed};
 use super::problem::{Fault, Problem};
 
 /// A file being read.
@@ -49,12 +48,6 @@ impl<'a> Sheet<'a> {
     /// The text.
     pub(super) fn text(&self) -> &'a str {
         self.text
-    }
-
-    /// A claim that is made at `span` (in bytes).
-    pub(super) fn claimed(&self, claim: Claim, span: Range<usize>) -> Claimed {
-        let short = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Claimed { claim, line: self.line(span.start), span: short(span.start)..short(span.end) }
     }
 
     /// The line (from 1) of a byte.

@@ -14,6 +14,7 @@ use super::permissions::{ServiceUser, directory_problem};
 use super::problem::Problem;
 use super::settings::Main;
 use super::settle::InForce;
+use crate::core::terms::TermsPool;
 use crate::core::time::Timestamp;
 use crate::parallel;
 
@@ -21,6 +22,7 @@ use crate::parallel;
 #[derive(Debug, Default)]
 pub struct Shelf {
     files: BTreeMap<OsString, Shelved>,
+    terms: TermsPool,
 }
 
 #[derive(Debug)]
@@ -82,17 +84,24 @@ impl Mark {
 }
 
 impl Shelf {
-    /// Looks at the directory, and reads what changed since the last look.
+    /// Looks at the directory, and reads what changed since the last look. What reads as what is in force becomes the
+    /// same in memory.
     ///
     /// # Errors
     ///
     /// When the directory is missing, cannot be read, or others may write to it: what is in force stays in force.
-    pub fn look(&mut self, main: &Main, service: ServiceUser, now: Timestamp) -> Result<Changes, Problem> {
+    pub fn look(
+        &mut self,
+        main: &Main,
+        service: ServiceUser,
+        in_force: &InForce,
+        now: Timestamp,
+    ) -> Result<Changes, Problem> {
         let directory = &main.inventory;
         let metadata = fs::metadata(directory).map_err(|error| unlisted(directory, &error, service))?;
         match directory_problem(directory, &metadata, service) {
             Some(problem) => Err(problem),
-            None => self.examine(main, service, now),
+            None => self.examine(main, service, in_force, now),
         }
     }
 
@@ -101,7 +110,13 @@ impl Shelf {
     /// # Errors
     ///
     /// When the directory is missing or cannot be read.
-    pub fn examine(&mut self, main: &Main, service: ServiceUser, now: Timestamp) -> Result<Changes, Problem> {
+    pub fn examine(
+        &mut self,
+        main: &Main,
+        service: ServiceUser,
+        in_force: &InForce,
+        now: Timestamp,
+    ) -> Result<Changes, Problem> {
         let directory = &main.inventory;
         let names = list(directory).map_err(|error| unlisted(directory, &error, service))?;
         let marks: BTreeMap<OsString, Option<Mark>> = names
@@ -123,7 +138,11 @@ impl Shelf {
             mark.is_none() || self.files.get(name).is_none_or(|shelved| shelved.mark != *mark)
         };
         let news: Vec<_> = marks.into_iter().filter(is_news).collect();
-        let read = parallel::map(&news, |(name, _)| inventory_file(&directory.join(name), main, service));
+        let read = parallel::map(&news, |(name, _)| {
+            let mut file = inventory_file(&directory.join(name), main, service)?;
+            file.share(in_force);
+            Some(file)
+        });
         for ((name, mark), file) in news.into_iter().zip(read) {
             let settled = mark.filter(|mark| mark.is_settled(now));
             let is_fresh = settled != mark;
@@ -137,7 +156,17 @@ impl Shelf {
         Ok(changes)
     }
 
-    fn put(&mut self, name: OsString, mark: Option<Mark>, is_fresh: bool, file: InventoryFile, changes: &mut Changes) {
+    fn put(
+        &mut self,
+        name: OsString,
+        mark: Option<Mark>,
+        is_fresh: bool,
+        mut file: InventoryFile,
+        changes: &mut Changes,
+    ) {
+        if let Some(content) = file.content.as_mut().ok().and_then(Arc::get_mut) {
+            content.share_terms(&mut self.terms);
+        }
         match self.files.get_mut(&name) {
             Some(shelved) if shelved.file == file => (shelved.mark, shelved.is_fresh) = (mark, is_fresh),
             _ => {
@@ -166,15 +195,7 @@ impl Shelf {
 
     /// Shares what is in force, which needs its text no more.
     pub fn share(&mut self, in_force: &InForce) {
-        for shelved in self.files.values_mut() {
-            let known = in_force.get(&shelved.file.label);
-            if let (Ok(content), Some(known)) = (&mut shelved.file.content, known)
-                && !Arc::ptr_eq(content, known)
-                && content == known
-            {
-                *content = Arc::clone(known);
-            }
-        }
+        self.files.values_mut().for_each(|shelved| shelved.file.share(in_force));
     }
 }
 

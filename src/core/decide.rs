@@ -16,6 +16,7 @@ use super::reason::{Cause, Reason};
 use super::record::{BUDGET_SPAN, Checked, KEEP_KEYS, Record, Request, Stage, Trouble};
 use super::request::compose;
 use super::schedule::Schedule;
+use super::text::Text;
 use super::time::Timestamp;
 use super::window::Deploy;
 
@@ -207,7 +208,7 @@ impl<'a> World<'a> {
 
     fn choose(&self, schedule: Option<&Schedule>) -> Choice {
         if let Observed::Unreadable(what) = self.observed {
-            return self.wait(Reason::Unreadable(what.clone()), self.now + RECHECK);
+            return self.wait(Reason::Unreadable(Text::clone(what)), self.now + RECHECK);
         }
         let main = match (self.disk_trouble().or_else(|| self.unrecorded()), &self.record.request) {
             (Some(choice), _) => choice,
@@ -382,12 +383,12 @@ impl<'a> World<'a> {
     fn cause(&self, schedule: Option<&Schedule>) -> Option<Cause> {
         let installed = match self.observed {
             Observed::Absent => return Some(Cause::Absent),
-            Observed::Damaged(what) => return Some(Cause::Damaged(what.clone())),
+            Observed::Damaged(what) => return Some(Cause::Damaged(Text::clone(what))),
             Observed::Unreadable(_) => return None,
             Observed::Installed(installed) => installed,
         };
         if let Some(how) = &installed.differs {
-            return Some(Cause::Differs(how.clone()));
+            return Some(Cause::Differs(Text::clone(how)));
         }
         if self.is_of_other_profile(installed) {
             return Some(Cause::OtherProfile);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,95 +12,71 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::key::KeyType;
-use super::name::{CertName, HookName, ProfileRef};
+use super::name::CertName;
+use super::naming::{Naming, PackedNaming};
 use super::rare::{Plain, Rare};
 use super::subject::Subject;
-use super::window::DeployWindow;
+use super::terms::Terms;
 
 /// One certificate of the inventory.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Unique in the inventory.
     pub name: CertName,
     /// The file and line that the entry comes from, for messages.
     pub source: Source,
-    /// The profile that issues it.
-    pub profile: ProfileRef,
-    /// TLM's seat id.
-    pub seat: String,
-    /// The subject without common name: attributes as TLM names them.
-    pub subject: Subject,
-    /// The common name.
-    pub common_name: Option<String>,
-    /// The subject alternative names.
-    pub names: Sans,
-    /// The key type; `None`: what the profile asks for.
-    pub key: Option<KeyType>,
-    /// Keep the installed key for the next certificate.
-    pub reuse_key: bool,
-    /// The validity to ask for; `None`: the profile's.
-    pub validity: Option<Validity>,
-    /// The renewal window; `None`: the profile's.
-    pub renew_before: Option<Duration>,
-    /// How a renewal is asked for.
-    pub request_method: RequestMethod,
-    /// Extended key usages that a new certificate must have; `None`: those of the installed one.
-    pub usages: Option<Vec<Usage>>,
-    /// Names that were not asked for are refused.
-    pub exact_names: bool,
-    /// Whether the request or the CA writes the subject.
-    pub subject_from: SubjectFrom,
-    /// Hooks to run after an install, in this order.
-    pub hooks: Vec<HookName>,
+    /// Whom the certificate is for.
+    pub naming: PackedNaming,
     /// Where the certificate is served.
-    pub probes: Vec<Probe>,
-    /// When a new certificate may be switched in; `None`: at any time.
-    #[serde(default)]
-    pub deploy_window: Option<Box<DeployWindow>>,
-    /// Go back to the generation before when a hook fails on a new one.
-    #[serde(default)]
-    pub rollback: bool,
-    /// More files in the generation.
-    pub formats: Vec<Format>,
-    /// Whether the root stands at the end of each chain, where it is known.
-    #[serde(default)]
-    pub include_root: bool,
-    /// Owner, group and modes of the files.
-    pub access: Rare<Access>,
+    pub probes: Rare<Vec<Probe>>,
     /// Copies at fixed paths.
     pub files: Rare<FixedFiles>,
-    /// TLM's `tags`, sent as they are.
-    pub tags: Rare<Vec<Value>>,
-    /// TLM's `custom_attributes`, sent as they are.
-    pub custom_attributes: Rare<Vec<Value>>,
-    /// TLM's `ca_attributes`, sent as they are.
-    pub ca_attributes: Rare<BTreeMap<String, Value>>,
+    /// What others are likely to have as well.
+    pub terms: Arc<Terms>,
+}
+
+/// An entry reads as its terms, which are shared between entries to save memory, and become its own where it changes
+/// them.
+impl Deref for Entry {
+    type Target = Terms;
+    fn deref(&self) -> &Terms {
+        &self.terms
+    }
+}
+
+impl DerefMut for Entry {
+    fn deref_mut(&mut self) -> &mut Terms {
+        Arc::make_mut(&mut self.terms)
+    }
 }
 
 impl Entry {
+    /// The subject alternative names.
+    #[must_use]
+    pub fn names(&self) -> Sans {
+        Naming::from(&self.naming).names
+    }
+
     /// What decides the content of the certificate: two entries that ask for the same need no new one.
     #[must_use]
     pub fn asked(&self) -> Asked {
-        Asked {
-            common_name: self.common_name.clone(),
-            names: self.names.sorted(),
-            subject: self.subject.clone(),
-            key: self.key,
-        }
+        let Naming { common_name, names, .. } = Naming::from(&self.naming);
+        Asked { common_name, names: names.sorted(), subject: self.subject.clone(), key: self.key }
     }
 
     /// Whether it asks for what `asked` says, whatever the order of the names.
     #[must_use]
     pub fn asks(&self, asked: &Asked) -> bool {
-        self.common_name == asked.common_name
-            && self.key == asked.key
-            && self.subject == asked.subject
-            && (self.names == asked.names || self.names.sorted() == asked.names)
+        if self.key != asked.key || self.subject != asked.subject {
+            return false;
+        }
+        let Naming { common_name, names, .. } = Naming::from(&self.naming);
+        common_name == asked.common_name && (names == asked.names || names.sorted() == asked.names)
     }
 }
 
 /// Where an entry was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The drop-in file, relative to the configuration's folder (`certs.d/www.toml`).
     pub file: Arc<str>,
@@ -306,6 +283,22 @@ impl Usage {
     /// The names that configuration knows.
     pub fn known_names() -> impl Iterator<Item = &'static str> {
         Self::NAMED.iter().map(|(name, _)| *name)
+    }
+}
+
+/// Extended key usages; the usual ones take no memory of their own.
+pub type Usages = Cow<'static, [Usage]>;
+
+const USUAL: [&[Usage]; 2] = [
+    &[Usage(Cow::Borrowed("server_auth"))],
+    &[Usage(Cow::Borrowed("server_auth")), Usage(Cow::Borrowed("client_auth"))],
+];
+
+impl Usage {
+    /// A list of usages.
+    #[must_use]
+    pub fn list(usages: Vec<Self>) -> Usages {
+        USUAL.into_iter().find(|usual| **usual == *usages).map_or(Cow::Owned(usages), Cow::Borrowed)
     }
 }
 

@@ -1,18 +1,21 @@
 //! An ordinary certificate for the core's tests: 90 days from the epoch's noon, under a profile with 30 days' window.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::decide::Surroundings;
-use super::entry::{Entry, RequestMethod, Sans, Source, SubjectFrom};
+use super::entry::{Entry, Sans, Source, Usage};
 use super::event::{Event, Method};
 use super::failure::{Failure, FailureClass};
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, ProfileRef, SerialNumber};
+use super::naming::Naming;
 use super::observed::{Installed, Observed};
 use super::profile::{Origin, Profile, ProfileAttribute};
 use super::rare::Rare;
 use super::reading::Reading;
 use super::record::Record;
+use super::terms::Terms;
 use super::time::Timestamp;
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
@@ -27,31 +30,23 @@ pub(super) fn entry() -> Entry {
     Entry {
         name: "www".parse().unwrap(),
         source: Source { file: "certs.d/www.toml".into(), line: 1 },
-        profile: ProfileRef::Id(ProfileId("p".to_owned())),
-        seat: "www.example.com".to_owned(),
-        subject: std::collections::BTreeMap::new(),
-        common_name: Some("www.example.com".to_owned()),
-        names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
-        key: None,
-        reuse_key: false,
-        validity: None,
-        renew_before: None,
-        request_method: RequestMethod::Auto,
-        usages: None,
-        exact_names: false,
-        subject_from: SubjectFrom::Request,
-        hooks: Vec::new(),
-        probes: Vec::new(),
-        deploy_window: None,
-        rollback: false,
-        formats: Vec::new(),
-        include_root: false,
-        access: Rare::default(),
+        naming: Naming {
+            own_seat: None,
+            common_name: Some("www.example.com".to_owned()),
+            names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
+        }
+        .into(),
+        probes: Rare::default(),
         files: Rare::default(),
-        tags: Rare::default(),
-        custom_attributes: Rare::default(),
-        ca_attributes: Rare::default(),
+        terms: Arc::new(Terms::new(ProfileRef::Id(ProfileId("p".into())))),
     }
+}
+
+/// Changes whom an entry's certificate is for.
+pub(super) fn rename(entry: &mut Entry, change: impl FnOnce(&mut Naming)) {
+    let mut naming = Naming::from(&entry.naming);
+    change(&mut naming);
+    entry.naming = naming.into();
 }
 
 pub(super) fn attribute(key: &str) -> ProfileAttribute {
@@ -60,7 +55,7 @@ pub(super) fn attribute(key: &str) -> ProfileAttribute {
 
 pub(super) fn profile() -> Profile {
     Profile {
-        id: ProfileId("p".to_owned()),
+        id: ProfileId("p".into()),
         name: "Web".to_owned(),
         status: "Active".to_owned(),
         enrollment_method: "rest_api".to_owned(),
@@ -88,10 +83,10 @@ pub(super) fn installed(lifetime: Duration) -> Installed {
         not_before: START,
         not_after: START + lifetime,
         key: Some(KeyType::EcdsaP256),
-        usages: Vec::new(),
-        profile: Some(ProfileId("p".to_owned())),
+        usages: Usage::list(Vec::new()),
+        profile: Some(ProfileId("p".into())),
         differs: None,
-        drift: Vec::new(),
+        drift: Rare::default(),
         renewed_elsewhere: false,
     }
 }
@@ -127,7 +122,7 @@ pub(super) fn submitting(attempt: u64) -> Event {
         attempt: Attempt(attempt),
         method: Method::New,
         asked: entry().asked(),
-        profile: ProfileId("p".to_owned()),
+        profile: ProfileId("p".into()),
         profile_version: profile().version(),
         key: KeyType::EcdsaP256,
         spki: Digest([2; 32]),

@@ -1,16 +1,24 @@
-//! A map of a few things: a sorted vector, which takes what its content takes, and nothing where it is empty.
+//! A map of a few things: a sorted vector, which takes what its content takes, and one pointer where it is empty.
+
+use super::rare::Rare;
 
 /// A map that is ordered by its keys, for at most a few dozen of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Few<K: Ord, V>(Vec<(K, V)>);
+pub struct Few<K: Ord + Clone + 'static, V: Clone + PartialEq + 'static>(Rare<Vec<(K, V)>>);
 
-impl<K: Ord, V> Default for Few<K, V> {
+impl<K: Ord + Clone + 'static, V: Clone + PartialEq + 'static> Default for Few<K, V> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self::new()
     }
 }
 
-impl<K: Ord, V> Few<K, V> {
+impl<K: Ord + Clone + 'static, V: Clone + PartialEq + 'static> Few<K, V> {
+    /// An empty map.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Rare::new())
+    }
+
     /// Puts a value in, in the place of the one that was there.
     pub fn insert(&mut self, key: K, value: V) {
         match self.place(&key) {
@@ -29,7 +37,9 @@ impl<K: Ord, V> Few<K, V> {
     /// Takes a value out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let at = self.place(key).ok()?;
-        Some(self.0.remove(at).1)
+        let (_, value) = self.0.remove(at);
+        self.0.settle();
+        Some(value)
     }
 
     /// One value.
@@ -52,13 +62,13 @@ impl<K: Ord, V> Few<K, V> {
 
     /// Whether it is empty.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// How many there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
@@ -83,7 +93,7 @@ impl<K: Ord, V> Few<K, V> {
 }
 
 /// Of two values under one key the later one is kept.
-impl<K: Ord, V> FromIterator<(K, V)> for Few<K, V> {
+impl<K: Ord + Clone + 'static, V: Clone + PartialEq + 'static> FromIterator<(K, V)> for Few<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let mut few = Self::default();
         pairs.into_iter().for_each(|(key, value)| few.insert(key, value));

@@ -88,7 +88,7 @@ impl ProfileRef {
     /// A UUID is an id, everything else a name.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        if is_uuid(text) { Self::Id(ProfileId(text.to_ascii_lowercase())) } else { Self::Name(text.to_owned()) }
+        if is_uuid(text) { Self::Id(ProfileId(text.to_ascii_lowercase().into())) } else { Self::Name(text.to_owned()) }
     }
 }
 
@@ -109,10 +109,10 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// The id of a profile in TLM.
+/// The id of a profile in TLM. Its text is shared: thousands of certificates may be issued under one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ProfileId(pub String);
+pub struct ProfileId(pub Arc<str>);
 
 /// The id that TLM gives to a request that is not issued at once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -270,13 +270,13 @@ mod tests {
         let clean = "a MAINPID=1[31mb";
         assert_eq!(RequestId(raw.clone()).to_string(), clean);
         assert_eq!(SerialNumber(raw.clone()).to_string(), clean);
-        assert_eq!(ProfileId(raw).to_string(), clean);
+        assert_eq!(ProfileId(raw.into()).to_string(), clean);
     }
 
     #[test]
     fn a_uuid_is_a_profile_id() {
         let id = "D6743D9A-fb67-4a64-a33e-8a3229d28cc4";
-        assert_eq!(ProfileRef::new(id), ProfileRef::Id(ProfileId(id.to_ascii_lowercase())));
+        assert_eq!(ProfileRef::new(id), ProfileRef::Id(ProfileId(id.to_ascii_lowercase().into())));
         assert_eq!(ProfileRef::new("Web servers"), ProfileRef::Name("Web servers".into()));
     }
 

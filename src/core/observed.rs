@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Asked, Entry, Sans, SubjectFrom, Usage};
+use super::entry::{Asked, Entry, Sans, SubjectFrom, Usage, Usages};
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, SerialNumber};
+use super::rare::Rare;
 use super::subject::{Subject, SubjectAttribute, same_value};
 use super::text::Text;
 use super::time::Timestamp;
@@ -40,9 +41,9 @@ pub enum Observed {
     /// Nothing there.
     Absent,
     /// Read, and unusable: it does not parse, or key and certificate do not belong together.
-    Damaged(Text),
+    Damaged(Box<Text>),
     /// Could not be read; says nothing about what is there.
-    Unreadable(Text),
+    Unreadable(Box<Text>),
     /// A usable set.
     Installed(Box<Installed>),
 }
@@ -78,13 +79,13 @@ pub struct Installed {
     /// The key type; `None`: one that renewd does not make.
     pub key: Option<KeyType>,
     /// The extended key usages.
-    pub usages: Vec<Usage>,
+    pub usages: Usages,
     /// The profile that issued it, where the manifest says so.
     pub profile: Option<ProfileId>,
     /// How the entry asks for something else than this certificate answers.
-    pub differs: Option<Text>,
+    pub differs: Option<Box<Text>>,
     /// Files of the set, at fixed paths or in the generation, that are not as they should be.
-    pub drift: Vec<Text>,
+    pub drift: Rare<Vec<Text>>,
     /// Whether somebody put a certificate that ends later in its place, which may pass the gate or not.
     pub renewed_elsewhere: bool,
 }
@@ -136,7 +137,7 @@ fn differs_from_asked(wanted: &Asked, asked: &Asked) -> String {
 }
 
 fn differs_from_content(entry: &Entry, leaf: &Leaf) -> Option<String> {
-    let missing = entry.names.missing_in(&leaf.names);
+    let missing = entry.names().missing_in(&leaf.names);
     if !missing.is_empty() {
         return Some(format!("the certificate lacks {}", missing.join(", ")));
     }
@@ -146,7 +147,7 @@ fn differs_from_content(entry: &Entry, leaf: &Leaf) -> Option<String> {
     if entry.subject_from == SubjectFrom::Ca {
         return None;
     }
-    if let Some(wanted) = &entry.common_name
+    if let Some(wanted) = entry.naming.common_name()
         && !leaf.common_name.as_ref().is_some_and(|there| same_value(wanted, there))
     {
         return Some(format!("the common name is not {wanted:?}"));

@@ -28,9 +28,24 @@ impl<T: Plain> From<T> for Rare<T> {
     }
 }
 
+impl<T> Rare<T> {
+    /// The default.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Plain> Rare<T> {
+    /// Gives the memory back where the value has become the default.
+    pub fn settle(&mut self) {
+        self.0.take_if(|value| **value == *T::PLAIN);
+    }
+}
+
 impl<T> Default for Rare<T> {
     fn default() -> Self {
-        Self(None)
+        Self::new()
     }
 }
 
@@ -78,7 +93,9 @@ mod tests {
         rare.push(7);
         assert_eq!(*rare, [7]);
         rare.clear();
-        assert_eq!(rare, Rare::default(), "however it came to be empty");
+        assert!(rare.0.is_some() && rare == Rare::default(), "however it came to be empty");
+        rare.settle();
+        assert!(rare.0.is_none());
         assert_eq!(std::mem::size_of::<Rare<[u8; 99]>>(), std::mem::size_of::<usize>());
     }
 }

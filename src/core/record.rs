@@ -1,5 +1,6 @@
 //! The record of a certificate: its events, folded. What was started and is not finished, and what failed how often.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use super::entry::{Asked, Usage};
@@ -8,6 +9,7 @@ use super::failure::{Failure, FailureClass, Scope};
 use super::few::Few;
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
+use super::rare::{Plain, Rare};
 use super::served::ProbeRecord;
 use super::text::Text;
 use super::time::Timestamp;
@@ -15,6 +17,27 @@ use super::time::Timestamp;
 /// What is known of the past of one certificate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
+    /// What is not settled.
+    open: Rare<Open>,
+    /// When requests left that TLM may have accepted, within the last day.
+    pub submissions: Rare<Vec<Timestamp>>,
+    /// The last check of the installed certificate's state at TLM.
+    pub checked: Option<Box<Checked>>,
+    /// Hooks of the installed generation.
+    pub hooks: Few<HookName, HookRecord>,
+    /// The last look at what is served.
+    pub probe: Option<Box<ProbeRecord>>,
+    /// The generation that was installed last.
+    pub generation: Option<Generation>,
+    /// The highest attempt so far.
+    pub attempts: u64,
+    /// Whether the entry left the inventory.
+    pub let_go: bool,
+}
+
+/// The part of a record that is empty for a certificate with which all is well.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
     /// The request in flight; at most one (promise 3).
     pub request: Option<Box<Request>>,
     /// Requests that were given up, with the instant when.
@@ -23,38 +46,56 @@ pub struct Record {
     pub trouble: Trouble,
     /// Failures of the disk, in a row.
     pub disk: Trouble,
-    /// When requests left that TLM may have accepted, within the last day.
-    pub submissions: Vec<Timestamp>,
     /// What stopped the certificate until the entry or the profile changes.
     pub stopped: Option<Box<Stop>>,
     /// The certificate that TLM last said was renewed already, and when.
     pub already_renewed: Option<Box<(SerialNumber, Timestamp)>>,
-    /// The last check of the installed certificate's state at TLM.
-    pub checked: Option<Box<Checked>>,
     /// Certificates that TLM said are revoked, the latest last: nobody goes back to one of them.
     pub revoked: Vec<SerialNumber>,
-    /// When TLM could last not be asked for that state.
+    /// When the state at TLM could last not be asked for.
     pub status_unread_at: Option<Timestamp>,
     /// When the operator asked for a replacement that has not been submitted yet.
     pub renewal_asked: Option<Timestamp>,
     /// Whether that replacement has to be a new certificate.
     pub reissue: bool,
-    /// Hooks of the installed generation.
-    pub hooks: Few<HookName, HookRecord>,
-    /// How often they were owed once more because the certificate was not served.
+    /// How often hooks were owed once more because the certificate was not served.
     pub hook_repeats: u32,
-    /// The last look at what is served.
-    pub probe: Option<Box<ProbeRecord>>,
     /// The last return to an older generation.
     pub rolled_back: Option<Box<RolledBack>>,
     /// The generation from which there is no way back.
     pub rollback_refused: Option<Generation>,
-    /// The generation that was installed last.
-    pub generation: Option<Generation>,
-    /// The highest attempt so far.
-    pub attempts: u64,
-    /// Whether the entry left the inventory.
-    pub let_go: bool,
+}
+
+impl Plain for Open {
+    const PLAIN: &'static Self = &Self {
+        request: None,
+        abandoned: Few::new(),
+        trouble: Trouble::NONE,
+        disk: Trouble::NONE,
+        stopped: None,
+        already_renewed: None,
+        revoked: Vec::new(),
+        status_unread_at: None,
+        renewal_asked: None,
+        reissue: false,
+        hook_repeats: 0,
+        rolled_back: None,
+        rollback_refused: None,
+    };
+}
+
+/// A record reads as what is open in it, which takes memory only where something is.
+impl Deref for Record {
+    type Target = Open;
+    fn deref(&self) -> &Open {
+        &self.open
+    }
+}
+
+impl DerefMut for Record {
+    fn deref_mut(&mut self) -> &mut Open {
+        &mut self.open
+    }
 }
 
 /// A request in flight.
@@ -133,6 +174,8 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    const NONE: Self = Self { count: 0, last: None };
+
     fn add(&mut self, failure: Failure, at: Timestamp) {
         self.count = self.count.saturating_add(1);
         self.last = Some(Box::new((failure, at)));
@@ -214,6 +257,11 @@ pub const BUDGET_SPAN: Duration = Duration::from_secs(86_400);
 impl Record {
     /// Folds one event.
     pub fn apply(&mut self, at: Timestamp, event: &Event) {
+        self.fold(at, event);
+        self.open.settle();
+    }
+
+    fn fold(&mut self, at: Timestamp, event: &Event) {
         self.let_go = matches!(event, Event::LetGo);
         match event {
             Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring } => {
@@ -235,6 +283,7 @@ impl Record {
             }
             Event::NotAccepted { failure, .. } => {
                 self.submissions.pop();
+                self.submissions.settle();
                 self.enter(at, Stage::Prepared);
                 self.heed_revocation(failure, at);
                 self.fail(failure, at);
@@ -376,6 +425,12 @@ impl Record {
         }
     }
 
+    /// Forgets submissions that count no more at `now`.
+    pub fn forget_submissions(&mut self, now: Timestamp) {
+        self.submissions.retain(|at| counts(*at, now));
+        self.submissions.settle();
+    }
+
     /// The requests whose keys nobody needs any more at `now`, for an entry that left the inventory: given up, or left
     /// in flight, for [`KEEP_KEYS`].
     pub fn expired_keys(&self, now: Timestamp) -> impl Iterator<Item = Attempt> {
@@ -411,6 +466,7 @@ impl Record {
 
     fn count_submission(&mut self, at: Timestamp) {
         self.submissions.retain(|earlier| counts(*earlier, at));
+        self.submissions.reserve_exact(1);
         self.submissions.push(at);
     }
 

@@ -27,8 +27,8 @@ pub fn compose(entry: &Entry, profile: &Profile) -> Result<Wish, Failure> {
     usable(entry, profile)?;
     let key = entry.key.unwrap_or_else(|| profile.default_key());
     let mut subject = entry.subject.clone();
-    if let Some(common_name) = &entry.common_name {
-        subject.insert(SubjectAttribute::CommonName, vec![common_name.clone()]);
+    if let Some(common_name) = entry.naming.common_name() {
+        subject.insert(SubjectAttribute::CommonName, vec![common_name.to_owned()]);
     }
     let mut misfits = subject_misfits(entry, profile, &subject);
     misfits.extend(san_misfits(entry, profile));
@@ -143,11 +143,12 @@ fn written(key: &str) -> String {
 }
 
 fn san_misfits(entry: &Entry, profile: &Profile) -> Vec<String> {
+    let names = entry.names();
     let counts = [
-        ("dns_names", entry.names.dns_names.len()),
-        ("ip_addresses", entry.names.ip_addresses.len()),
-        ("emails", entry.names.emails.len()),
-        ("uris", entry.names.uris.len()),
+        ("dns_names", names.dns_names.len()),
+        ("ip_addresses", names.ip_addresses.len()),
+        ("emails", names.emails.len()),
+        ("uris", names.uris.len()),
     ];
     let mut misfits = Vec::new();
     for (key, count) in counts.into_iter().filter(|(_, count)| *count > 0) {

@@ -37,7 +37,7 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot
 /// that work.
 fn inspect<T: Tlm>(daemon: &Daemon<T>, answer: oneshot::Sender<String>) {
     let mut inventory = daemon.inventory.clone();
-    let is_free = |managed: &Managed| !managed.is_busy() || !writes(&managed.decision.action);
+    let is_free = |managed: &Managed| !managed.is_busy() || !writes(&managed.decision().action);
     inventory.entries.retain(|entry| daemon.fleet.one(&entry.name).is_some_and(is_free));
     let certificates = inventory.entries.iter().map(|entry| entry.name.clone()).collect();
     let context = &daemon.context;

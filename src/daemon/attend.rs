@@ -33,14 +33,22 @@ impl<T: Tlm> Daemon<T> {
         let (disk, layout) = (&*self.context.disk, &self.context.layout);
         let with_requests = pending::names(disk, layout);
         let look = |entry: &Arc<Entry>| {
-            let has_requests = with_requests.contains(entry.name.as_str());
+            let has_requests =
+                with_requests.binary_search_by(|name| name.as_os_str().cmp(entry.name.as_str().as_ref())).is_ok();
             let attempts = if has_requests { pending::attempts(disk, layout, &entry.name) } else { Vec::new() };
             (observe::observe(disk, layout, entry), attempts)
         };
         let found = parallel::map(&entries, look);
-        for (entry, (observed, attempts)) in entries.into_iter().zip(found) {
-            self.adopt_as(entry, observed, &attempts);
+        // What follows stays, and takes its place.
+        drop(with_requests);
+        let now = self.context.clock.now();
+        let mut adopted = Vec::with_capacity(entries.len());
+        for (entry, (observed, attempts)) in entries.iter().zip(found) {
+            let record = self.record_of(&entry.name, &attempts);
+            adopted.push(Managed::new(Arc::clone(entry), observed, record, now));
         }
+        self.fleet.fill(adopted);
+        entries.iter().for_each(|entry| self.settle(&entry.name));
     }
 
     /// Takes an entry under management.
@@ -48,16 +56,17 @@ impl<T: Tlm> Daemon<T> {
         let (disk, layout) = (&*self.context.disk, &self.context.layout);
         let observed = observe::observe(disk, layout, &entry);
         let attempts = pending::attempts(disk, layout, &entry.name);
-        self.adopt_as(entry, observed, &attempts);
-    }
-
-    fn adopt_as(&mut self, entry: Arc<Entry>, observed: Observed, attempts: &[Attempt]) {
         let now = self.context.clock.now();
-        let record = self.records.remove(&entry.name).unwrap_or_default();
-        self.forget_orphans(&entry.name, &record, attempts);
+        let record = self.record_of(&entry.name, &attempts);
         let name = entry.name.clone();
         self.fleet.add(Managed::new(entry, observed, record, now), now);
         self.settle(&name);
+    }
+
+    fn record_of(&mut self, name: &CertName, attempts: &[Attempt]) -> Record {
+        let record = self.records.remove(name).unwrap_or_default();
+        self.forget_orphans(name, &record, attempts);
+        record
     }
 
     /// Removes the keys of requests that were never submitted: the journal does not know them. One that is too new may
@@ -103,12 +112,12 @@ impl<T: Tlm> Daemon<T> {
         self.surroundings.api_recovered_at = self.breaker.recovered_at();
         let Some(managed) = self.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let entry = Arc::clone(&managed.entry);
-        let before = managed.decision.reason.clone();
+        let before = managed.decision().reason.clone();
         let reading = self.profiles.reading(&entry.profile);
         let decide = |managed: &mut Managed| {
             managed.decide(reading, &self.surroundings, now);
             let is_first = std::mem::replace(&mut managed.is_new, false);
-            (managed.decision.action.clone(), managed.decision.wake_at, is_first)
+            (managed.decision().action.clone(), managed.decision().wake_at, is_first)
         };
         let Some((action, wake_at, is_first)) = self.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now + SHORTEST_NAP).min(schedule::look_again(name, now));
@@ -160,12 +169,12 @@ impl<T: Tlm> Daemon<T> {
         // A trial that is on its way wakes everybody when it succeeds.
         let now = self.context.clock.now();
         let wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
-        self.fleet.change(name, |managed| {
+        self.fleet.amend(name, |decision| {
             // A pending request keeps its own reason: it is no less pending.
-            if managed.decision.reason.state() != State::Pending {
-                managed.decision.reason = Reason::ApiDown { why, until };
+            if decision.reason.state() != State::Pending {
+                decision.reason = Reason::ApiDown { why, until };
             }
-            (managed.decision.action, managed.decision.wake_at) = (Action::Wait, wake_at);
+            (decision.action, decision.wake_at) = (Action::Wait, wake_at);
         });
         self.fleet.wake(name, wake_at);
     }
@@ -188,7 +197,7 @@ impl<T: Tlm> Daemon<T> {
                 return;
             }
             self.fleet.leave_line();
-            match self.fleet.one(&name).map(|managed| managed.decision.action.clone()) {
+            match self.fleet.one(&name).map(|managed| managed.decision().action.clone()) {
                 Some(action) if action.needs_api() && !self.is_held_back(&name, &action) => {
                     self.execute(&name, action, true);
                 }
@@ -198,9 +207,9 @@ impl<T: Tlm> Daemon<T> {
     }
 
     fn mark_queued(&mut self, name: &CertName) {
-        self.fleet.change(name, |managed| {
-            if let Reason::Due(cause) = &managed.decision.reason {
-                managed.decision.reason = Reason::Queued(cause.clone());
+        self.fleet.amend(name, |decision| {
+            if let Reason::Due(cause) = &decision.reason {
+                decision.reason = Reason::Queued(cause.clone());
             }
         });
     }
@@ -263,7 +272,7 @@ impl<T: Tlm> Daemon<T> {
     /// A reason is logged when it changes, not at each look.
     fn log_change(&mut self, name: &CertName, before: &Reason, is_first: bool) {
         let Some(managed) = self.fleet.one(name) else { return };
-        let reason = &managed.decision.reason;
+        let reason = &managed.decision().reason;
         // A new time for the same wait is no news.
         let is_same = std::mem::discriminant(reason) == std::mem::discriminant(before);
         if is_same && reason.failure() == before.failure() && reason.state() == before.state() {

@@ -19,7 +19,7 @@ impl<T: Tlm> Daemon<T> {
     pub(super) fn owe_hook(&mut self, name: &CertName) {
         let Some(managed) = self.fleet.one(name) else { return };
         let Some(generation) = managed.record.generation else { return };
-        let Some((hook, due)) = managed.decision.hook.clone() else { return self.hooks.forget(name) };
+        let Some((hook, due)) = managed.decision().hook.clone() else { return self.hooks.forget(name) };
         let Some((key, _)) = self.inventory.hook(&managed.entry, &hook) else { return };
         self.hooks.owe(key.clone(), (name.clone(), hook, generation), due);
     }

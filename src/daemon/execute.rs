@@ -94,7 +94,7 @@ impl<T: Tlm> Bench<T> {
     pub async fn run(mut self, action: Action) {
         let of_request = self.request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
         let of_profile = self.profile.as_ref().map(|profile| (profile.id.clone(), profile.version()));
-        let profile = of_profile.or(of_request).unwrap_or_else(|| (crate::core::name::ProfileId(String::new()), 0));
+        let profile = of_profile.or(of_request).unwrap_or_else(|| (crate::core::name::ProfileId("".into()), 0));
         if let Some((mut protocol, mut effect)) = Protocol::start(&self.entry, profile, &action) {
             loop {
                 let outcome = self.perform(effect).await.unwrap_or_else(Outcome::Failed);
@@ -211,7 +211,7 @@ impl<T: Tlm> Bench<T> {
                 };
                 let wish = profile.map(|profile| compose(&entry, &profile)).transpose()?;
                 let subject = wish.map_or_else(|| entry.subject.clone(), |wish| wish.subject);
-                let csr = csr::make(&key, &subject, &entry.names).map_err(|error| {
+                let csr = csr::make(&key, &subject, &entry.names()).map_err(|error| {
                     Failure::new(FailureClass::EntryMismatch, format!("no signing request: {error}"))
                 })?;
                 let text = key.to_pem();
@@ -298,10 +298,10 @@ impl<T: Tlm> Bench<T> {
         let wish = compose(&self.entry, profile)?;
         Ok(IssueRequest {
             profile: profile.id.clone(),
-            seat: self.entry.seat.clone(),
+            seat: self.entry.naming.seat().into_owned(),
             csr: self.csr.clone(),
             subject: wish.subject,
-            names: self.entry.names.clone(),
+            names: self.entry.names(),
             validity: wish.validity,
             tags: self.entry.tags.to_vec(),
             custom_attributes: self.entry.custom_attributes.to_vec(),
@@ -319,8 +319,8 @@ impl<T: Tlm> Bench<T> {
         let Some(wanted) = self.spki else { return Ok(Outcome::NotFound) };
         let query = SearchQuery {
             profile: self.request.as_ref().map(|request| request.profile.clone()),
-            seat: Some(self.entry.seat.clone()),
-            common_name: self.entry.common_name.clone(),
+            seat: Some(self.entry.naming.seat().into_owned()),
+            common_name: self.entry.naming.common_name().map(str::to_owned),
             valid_from: self.request.as_ref().map(|request| request.since - SEARCH_BACK),
         };
         let api = self.context.api();
@@ -439,11 +439,11 @@ impl<T: Tlm> Bench<T> {
         let wish = self.profile.as_ref().and_then(|profile| compose(&self.entry, profile).ok());
         let mut subject = wish.map_or_else(|| self.entry.subject.clone(), |wish| wish.subject);
         subject.remove(&subject::SubjectAttribute::CommonName);
-        let of_installed = || self.installed.as_ref().map_or_else(Vec::new, |installed| installed.usages.clone());
+        let of_installed = || self.installed.as_ref().map_or_else(Vec::new, |installed| installed.usages.to_vec());
         let usages: Vec<Usage> = self.entry.usages.clone().unwrap_or_else(of_installed);
         let demand = Demand {
-            common_name: self.entry.common_name.as_deref(),
-            names: &self.entry.names,
+            common_name: self.entry.naming.common_name(),
+            names: &self.entry.names(),
             subject: &subject,
             subject_from: self.entry.subject_from,
             exact_names: self.entry.exact_names,

@@ -1,8 +1,10 @@
 //! The certificates under management, and when each is looked at next. An event costs O(log n): nothing here passes
 //! over all of them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::core::admission::Urgency;
 use crate::core::decide::{Action, Decision, Surroundings, World, decide};
@@ -28,14 +30,43 @@ pub struct Managed {
     pub observed: Observed,
     /// What is known of its past.
     pub record: Record,
-    /// What was decided last.
-    pub decision: Decision,
+    decided: Decided,
     /// Whether nothing was decided for it yet.
     pub is_new: bool,
     work: Work,
     wake_at: Option<Timestamp>,
     /// Between which instants its deploy window is known to be closed: the calendar is asked once.
     closed: Option<Box<(DeployWindow, Timestamp, Timestamp)>>,
+}
+
+/// What was decided last, in as little memory as it takes for a certificate that waits for its renewal time.
+#[derive(Clone, Debug)]
+enum Decided {
+    NotDue { renew_at: Timestamp, window: Duration, wake_at: Timestamp },
+    Other(Box<Decision>),
+}
+
+impl Decided {
+    fn not_due(renew_at: Timestamp, window: Duration, wake_at: Timestamp) -> Decision {
+        let (action, reason) = (Action::Wait, Reason::NotDue { renew_at, window });
+        Decision { action, reason, wake_at, renew_at: Some(renew_at), emergency: false, hook: None }
+    }
+
+    fn new(decision: Decision) -> Self {
+        if let Reason::NotDue { renew_at, window } = decision.reason
+            && Self::not_due(renew_at, window, decision.wake_at) == decision
+        {
+            return Self::NotDue { renew_at, window, wake_at: decision.wake_at };
+        }
+        Self::Other(Box::new(decision))
+    }
+
+    fn get(&self) -> Cow<'_, Decision> {
+        match self {
+            Self::NotDue { renew_at, window, wake_at } => Cow::Owned(Self::not_due(*renew_at, *window, *wake_at)),
+            Self::Other(decision) => Cow::Borrowed(decision),
+        }
+    }
 }
 
 /// What a certificate counts as.
@@ -79,7 +110,14 @@ impl Managed {
         let reason = Reason::Due(crate::core::reason::Cause::Absent);
         let decision =
             Decision { action: Action::Wait, reason, wake_at: now, renew_at: None, emergency: false, hook: None };
-        Self { entry, observed, record, decision, work: Work::None, is_new: true, wake_at: None, closed: None }
+        let decided = Decided::new(decision);
+        Self { entry, observed, record, decided, work: Work::None, is_new: true, wake_at: None, closed: None }
+    }
+
+    /// What was decided last.
+    #[must_use]
+    pub fn decision(&self) -> Cow<'_, Decision> {
+        self.decided.get()
     }
 
     /// Whether something is being done for it.
@@ -96,7 +134,7 @@ impl Managed {
             (Some(_), Deploy::Open) | (None, _) => None,
         };
         let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
-        self.decision = decide(&World { entry, observed, reading, record, surroundings, deploy, now });
+        self.decided = Decided::new(decide(&World { entry, observed, reading, record, surroundings, deploy, now }));
     }
 
     /// What its deploy window says at `now`.
@@ -124,13 +162,14 @@ impl Managed {
     }
 
     fn standing(&self) -> Standing {
-        let reason = &self.decision.reason;
-        Standing { state: reason.state(), is_notable: !health::is_calm(reason, &self.record) }
+        let reason = &self.decision().reason;
+        // Nothing is known yet of a new one, and something will be at once.
+        Standing { state: reason.state(), is_notable: !self.is_new && !health::is_calm(reason, &self.record) }
     }
 
     fn urgency(&self) -> Urgency {
         Urgency {
-            relaxed: !self.decision.emergency,
+            relaxed: !self.decision().emergency,
             not_after: self.observed.installed().map_or(Timestamp::default(), |installed| installed.not_after),
             name: self.entry.name.clone(),
         }
@@ -171,6 +210,15 @@ impl Fleet {
         Some(result)
     }
 
+    /// Changes what was decided for one certificate.
+    pub fn amend(&mut self, name: &CertName, change: impl FnOnce(&mut Decision)) {
+        self.change(name, |managed| {
+            let mut decision = managed.decision().into_owned();
+            change(&mut decision);
+            managed.decided = Decided::new(decision);
+        });
+    }
+
     /// Counts a certificate otherwise than before.
     fn tally(&mut self, name: &CertName, before: Option<Standing>, after: Option<Standing>) {
         if let Some(Standing { state, is_notable }) = before {
@@ -208,10 +256,20 @@ impl Fleet {
         self.wake(&name, now);
     }
 
+    /// Takes certificates under management, in order of their names and none of them there yet. They wait to be decided
+    /// for. At once, it takes less memory than one after the other: the tree has no gaps.
+    pub fn fill(&mut self, certificates: Vec<Managed>) {
+        for managed in &certificates {
+            self.tally(&managed.entry.name, None, Some(managed.standing()));
+        }
+        let named = certificates.into_iter().map(|managed| (managed.entry.name.clone(), Box::new(managed)));
+        self.certificates.append(&mut named.collect());
+    }
+
     /// Something is being done for a certificate now: what was decided.
     pub fn begin(&mut self, name: &CertName) {
         let Some(managed) = self.certificates.get_mut(name).filter(|managed| !managed.is_busy()) else { return };
-        managed.work = if managed.decision.action == Action::Repair { Work::Repair } else { Work::Other };
+        managed.work = if managed.decision().action == Action::Repair { Work::Repair } else { Work::Other };
         self.busy += 1;
         self.healing += usize::from(managed.work == Work::Repair);
     }

@@ -141,10 +141,10 @@ impl Healer {
     fn next(&self, managed: &mut Managed) -> Option<Action> {
         managed.decide(self.profiles.reading(&managed.entry.profile), &self.surroundings, self.context.clock.now());
         let (disk, layout) = (&*self.context.disk, &self.context.layout);
-        if let Action::Install { attempt, .. } = &managed.decision.action
+        if let Action::Install { attempt, .. } = &managed.decision().action
             && matches!(pending::read_answer(disk, layout, &managed.entry.name, *attempt), Ok(Some(_)))
         {
-            return Some(managed.decision.action.clone());
+            return Some(managed.decision().action.clone());
         }
         let drift = managed.observed.installed().is_some_and(|installed| !installed.drift.is_empty());
         drift.then_some(Action::Repair)

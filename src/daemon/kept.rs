@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::config::{FileContent, InForce};
 use crate::core::failure::Failure;
@@ -113,7 +113,7 @@ fn take(disk: &dyn Disk, layout: &Layout) -> Reading {
         if raw.last() != Some(&b'\n') {
             break;
         }
-        match lines::decode(raw).and_then(understood) {
+        match lines::decode(raw).and_then(|json| reading.understood(json)) {
             Some(change) => reading.apply(change),
             None => {
                 let shown = path.display();
@@ -137,22 +137,23 @@ impl Reading {
             }
         }
     }
-}
 
-/// The contents of files; another version may have written one otherwise, which costs that file alone.
-fn understood(json: &[u8]) -> Option<BTreeMap<String, Option<FileContent>>> {
-    if let Ok(change) = serde_json::from_slice(json) {
-        return Some(change);
-    }
-    let change: BTreeMap<String, Value> = serde_json::from_slice(json).ok()?;
-    let one = |(label, content)| match serde_json::from_value(content) {
-        Ok(content) => Some((label, content)),
-        Err(error) => {
-            tracing::warn!(file = %label, "its last good content was kept in another form and is not used: {error}");
-            None
+    /// The contents of files; another version may have written one otherwise, which costs that file alone.
+    fn understood(&mut self, json: &[u8]) -> Option<BTreeMap<String, Option<FileContent>>> {
+        if let Ok(change) = serde_json::from_slice(json) {
+            return Some(change);
         }
-    };
-    Some(change.into_iter().filter_map(one).collect())
+        let change: BTreeMap<String, &RawValue> = serde_json::from_slice(json).ok()?;
+        self.is_lacking = true;
+        let one = |(label, content): (String, &RawValue)| match serde_json::from_str(content.get()) {
+            Ok(content) => Some((label, content)),
+            Err(error) => {
+                tracing::warn!(file = %label, "its last good content was kept in another form and is not used: {error}");
+                None
+            }
+        };
+        Some(change.into_iter().filter_map(one).collect())
+    }
 }
 
 const LIMIT: u64 = 1 << 30;

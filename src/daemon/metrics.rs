@@ -157,7 +157,7 @@ fn measure_all(registry: &mut Registry, fleet: &[&Managed]) {
     registry.register("inventory_certificates", "Certificates in the inventory", gauge(fleet.len()));
     let states = Family::<Labels<1>, Gauge>::default();
     for state in State::ALL {
-        let count = fleet.iter().filter(|managed| managed.decision.reason.state() == state).count();
+        let count = fleet.iter().filter(|managed| managed.decision().reason.state() == state).count();
         let state = states.get_or_create(&Labels([("state", state.to_string())])).clone();
         state.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
@@ -188,12 +188,12 @@ fn measure_each(registry: &mut Registry, fleet: &[&Managed]) {
         let installed = managed.observed.installed();
         set(&not_after, installed.map(|installed| installed.not_after));
         set(&not_before, installed.map(|installed| installed.not_before));
-        set(&renew_at, managed.decision.renew_at);
+        set(&renew_at, managed.decision().renew_at);
         failures.get_or_create(&Labels([name()])).set(managed.record.trouble.count.into());
         if let Some(seen) = managed.seen() {
             served.get_or_create(&Labels([name()])).set((seen == Served::Yes).into());
         }
-        let own = managed.decision.reason.state();
+        let own = managed.decision().reason.state();
         for one in State::ALL {
             state.get_or_create(&Labels([name(), ("state", one.to_string())])).set((one == own).into());
         }

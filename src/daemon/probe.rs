@@ -22,9 +22,9 @@ use super::starttls;
 
 /// Looks at every address of the entry's probes, all at once.
 pub async fn look(entry: &Entry, key: Option<KeyType>) -> Vec<Sight> {
-    let name = entry.names.dns_names.first().or(entry.common_name.as_ref());
+    let name = entry.naming.dns_names().next().or_else(|| entry.naming.common_name());
     let looks = entry.probes.iter().map(|probe| {
-        let server_name = probe.server_name.clone().or_else(|| name.cloned());
+        let server_name = probe.server_name.clone().or_else(|| name.map(str::to_owned));
         let probe = probe.clone();
         tokio::spawn(async move { one(&probe, server_name.as_deref(), key).await })
     });

@@ -105,21 +105,22 @@ fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
         lookout.looking(steady);
     }
     let (hooks, in_force) = (&daemon.main.hooks, &daemon.inventory.in_force);
-    let difference = match (daemon.shelf.look(&daemon.main, ServiceUser::of_process(), now), trigger) {
-        (Ok(changes), Trigger::Watch) if changes.is_empty() && !daemon.inventory.is_held => None,
-        (Ok(changes), Trigger::Watch) => daemon.inventory.amend(&changes, hooks, trigger).or_else(|| {
-            let settled = config::settle_watched(daemon.shelf.files(), hooks, &daemon.inventory.in_force);
-            Some(replace(&mut daemon.inventory, settled))
-        }),
-        (Ok(_), Trigger::Signal) => {
-            let settled = config::settle(daemon.shelf.files(), hooks, in_force);
-            Some(replace(&mut daemon.inventory, settled))
-        }
-        (Err(problem), _) => {
-            let held = config::hold(&daemon.main, problem, in_force);
-            Some(replace(&mut daemon.inventory, held))
-        }
-    };
+    let difference =
+        match (daemon.shelf.look(&daemon.main, ServiceUser::of_process(), &daemon.inventory.in_force, now), trigger) {
+            (Ok(changes), Trigger::Watch) if changes.is_empty() && !daemon.inventory.is_held => None,
+            (Ok(changes), Trigger::Watch) => daemon.inventory.amend(&changes, hooks, trigger).or_else(|| {
+                let settled = config::settle_watched(daemon.shelf.files(), hooks, &daemon.inventory.in_force);
+                Some(replace(&mut daemon.inventory, settled))
+            }),
+            (Ok(_), Trigger::Signal) => {
+                let settled = config::settle(daemon.shelf.files(), hooks, in_force);
+                Some(replace(&mut daemon.inventory, settled))
+            }
+            (Err(problem), _) => {
+                let held = config::hold(&daemon.main, problem, in_force);
+                Some(replace(&mut daemon.inventory, held))
+            }
+        };
     if let Some(lookout) = daemon.lookout.as_mut().filter(|_| !daemon.shelf.is_settled()) {
         lookout.look_again(steady);
     }

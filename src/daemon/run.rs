@@ -112,9 +112,13 @@ impl<T: Tlm> Daemon<T> {
     ) -> Self {
         let now = context.clock.now();
         let surroundings = setup::surroundings(&main, mode, &content);
+        let earliest = setup::earliest(&content);
+        let mut records = content.entries.records;
+        // By both clocks: neither of them alone may free what a wrong one counts as spent.
+        records.values_mut().for_each(|record| record.forget_submissions(earliest.min(now)));
         Self {
             last_tick: (now, context.clock.steady()),
-            clock: ClockCheck::new(setup::earliest(&content), now),
+            clock: ClockCheck::new(earliest, now),
             places: Places::new(main.api.max_concurrent_requests),
             context,
             main,
@@ -122,7 +126,7 @@ impl<T: Tlm> Daemon<T> {
             shelf: Shelf::default(),
             kept: None,
             fleet: Fleet::default(),
-            records: content.entries.records,
+            records,
             profiles,
             config_error: None,
             problems: BTreeMap::new(),
@@ -391,7 +395,7 @@ impl<T: Tlm> Daemon<T> {
         self.stop_hooks.send_replace(true);
         let until = self.context.clock.steady() + STOP_PATIENCE;
         let installs =
-            |fleet: &Fleet| fleet.iter().any(|managed| managed.is_busy() && is_local(&managed.decision.action));
+            |fleet: &Fleet| fleet.iter().any(|managed| managed.is_busy() && is_local(&managed.decision().action));
         while installs(&self.fleet) || self.hooks.is_running() {
             let left = until.saturating_sub(self.context.clock.steady());
             match tokio::time::timeout(left, messages.recv()).await {
@@ -466,7 +470,7 @@ async fn rest(alarm: Option<&Alarm>, nap: Duration) {
 
 /// Whether something happens for a certificate at once, or soon enough for one pass.
 fn is_worth_waiting(managed: &Managed, give_up: Timestamp, now: Timestamp) -> bool {
-    let reason = &managed.decision.reason;
+    let reason = &managed.decision().reason;
     if let Reason::Pending { next, .. } | Reason::AnswerLost { next, .. } | Reason::NotYetValid(next) = reason {
         return *next <= give_up;
     }
@@ -478,7 +482,7 @@ fn is_worth_waiting(managed: &Managed, give_up: Timestamp, now: Timestamp) -> bo
             | Reason::Unrecorded(_)
             | Reason::ReadingProfile(_)
     );
-    at_once || managed.decision.action != Action::Wait || managed.decision.wake_at <= now
+    at_once || managed.decision().action != Action::Wait || managed.decision().wake_at <= now
 }
 
 /// Whether an action, once begun, is worth finishing before the end: what it needs is here.

@@ -166,7 +166,7 @@ pub fn inventory(main: &Main, in_force: &InForce) -> Result<Inventory, StartErro
 
 fn read_inventory(main: &Main, shelf: &mut Shelf, now: Timestamp, in_force: &InForce) -> Result<Inventory, StartError> {
     let service = ServiceUser::of_process();
-    match shelf.look(main, service, now) {
+    match shelf.look(main, service, in_force, now) {
         Ok(_) => Ok(config::settle(shelf.files(), &main.hooks, in_force)),
         Err(problem) if permission_problems(main, service).is_empty() => Ok(config::hold(main, problem, in_force)),
         Err(problem) => Err(StartError::Config(problem.to_string())),

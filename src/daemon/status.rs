@@ -313,14 +313,17 @@ pub fn status<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &
 
 /// Builds the plan.
 pub fn plan<'a>(now: Timestamp, fleet: impl Iterator<Item = &'a Managed>) -> Plan {
-    let planned = |managed: &Managed| PlannedCertificate {
-        name: managed.entry.name.to_string(),
-        due: managed.decision.action != Action::Wait,
-        action: managed.decision.action.as_str().to_owned(),
-        at: next_action_at(managed, now).to_string(),
-        reason: Text::new(&managed.decision.reason.to_string()),
-        not_after: managed.observed.installed().map(|installed| installed.not_after.to_string()),
-        renew_at: managed.decision.renew_at.map(|at| at.to_string()),
+    let planned = |managed: &Managed| {
+        let decision = managed.decision();
+        PlannedCertificate {
+            name: managed.entry.name.to_string(),
+            due: decision.action != Action::Wait,
+            action: decision.action.as_str().to_owned(),
+            at: next_action_at(managed, now).to_string(),
+            reason: Text::new(&decision.reason.to_string()),
+            not_after: managed.observed.installed().map(|installed| installed.not_after.to_string()),
+            renew_at: decision.renew_at.map(|at| at.to_string()),
+        }
     };
     Plan { at: now.to_string(), certificates: fleet.map(planned).collect() }
 }
@@ -365,8 +368,9 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
 }
 
 fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> Option<Problem> {
-    let Managed { entry, observed, record, decision, .. } = managed;
-    let code = health::problem(entry, observed, record, reading.profile.as_ref(), decision, now)?;
+    let Managed { entry, observed, record, .. } = managed;
+    let decision = managed.decision();
+    let code = health::problem(entry, observed, record, reading.profile.as_ref(), &decision, now)?;
     let seen = health::not_served(observed, record);
     let unserved = seen.and_then(|seen| Some(format!("not served since {}: {}", seen.since, seen.what.as_ref()?)));
     let why = match unserved {
@@ -387,7 +391,8 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
 type Running<'a> = BTreeSet<(&'a CertName, &'a HookName)>;
 
 fn certificate(managed: &Managed, running: &Running<'_>, now: Timestamp) -> CertificateStatus {
-    let Managed { entry, observed, record, decision, .. } = managed;
+    let Managed { entry, observed, record, .. } = managed;
+    let decision = managed.decision();
     let installed = observed.installed();
     let trouble = last_trouble(managed);
     let failure = decision.reason.failure().or_else(|| Some(&trouble?.last.as_deref()?.0));
@@ -429,7 +434,8 @@ fn last_trouble(managed: &Managed) -> Option<&Trouble> {
     let record = &managed.record;
     let hooks = record.hooks.values().filter(|hook| hook.done_at.is_none()).map(|hook| &hook.trouble);
     let troubles = || [&record.trouble, &record.disk].into_iter().chain(hooks.clone());
-    let failure = managed.decision.reason.failure();
+    let decision = managed.decision();
+    let failure = decision.reason.failure();
     let is_behind = |trouble: &&Trouble| trouble.last.as_deref().map(|(last, _)| last) == failure;
     let latest = || {
         troubles()
@@ -441,7 +447,7 @@ fn last_trouble(managed: &Managed) -> Option<&Trouble> {
 
 /// What to do about a certificate's problem.
 fn remedy(managed: &Managed, code: Code) -> &'static str {
-    if let Some(failure) = managed.decision.reason.failure() {
+    if let Some(failure) = managed.decision().reason.failure() {
         return failure.class.remedy();
     }
     #[expect(clippy::wildcard_enum_match_arm, reason = "what has no sentence of its own has its reason's")]
@@ -464,7 +470,8 @@ fn profile_name(managed: &Managed) -> &str {
 
 /// When something is done: for what is not due that is the renewal, not the next look at the files.
 fn next_action_at(managed: &Managed, now: Timestamp) -> Timestamp {
-    let Decision { action, reason, wake_at, .. } = &managed.decision;
+    let decision = managed.decision();
+    let Decision { action, reason, wake_at, .. } = &*decision;
     if *action != Action::Wait {
         return now;
     }

@@ -71,8 +71,8 @@ fn judge(
     let of_installed = || ours.map_or_else(Vec::new, |leaf| leaf.usages.clone());
     let usages = entry.usages.clone().unwrap_or_else(of_installed);
     let demand = Demand {
-        common_name: entry.common_name.as_deref(),
-        names: &entry.names,
+        common_name: entry.naming.common_name(),
+        names: &entry.names(),
         subject: &entry.subject,
         subject_from: entry.subject_from,
         exact_names: entry.exact_names,

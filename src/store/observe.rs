@@ -5,8 +5,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::core::entry::Entry;
-use crate::core::name::Generation;
+use crate::core::entry::{Entry, Usage};
+use crate::core::name::{Generation, ProfileId, ProfileRef};
 use crate::core::observed::{Installed, Leaf, Observed, difference};
 use crate::core::text::Text;
 use crate::pki::certificate::{Certificate, certificates_in_file};
@@ -38,8 +38,8 @@ pub fn observe(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Observed {
     match look(disk, layout, entry) {
         Ok(installed) => Observed::Installed(Box::new(installed)),
         Err(Obstacle::Absent) => Observed::Absent,
-        Err(Obstacle::Damaged(what)) => Observed::Damaged(Text::new(&what)),
-        Err(Obstacle::Unreadable(what)) => Observed::Unreadable(Text::new(&what)),
+        Err(Obstacle::Damaged(what)) => Observed::Damaged(Box::new(Text::new(&what))),
+        Err(Obstacle::Unreadable(what)) => Observed::Unreadable(Box::new(Text::new(&what))),
     }
 }
 
@@ -161,17 +161,25 @@ fn installed(
     Installed {
         generation,
         attempt: manifest.map(|manifest| manifest.attempt),
-        differs,
-        drift,
+        differs: differs.map(Box::new),
+        drift: drift.into(),
         renewed_elsewhere: false,
-        profile: manifest.map(|manifest| manifest.profile.clone()),
+        profile: manifest.map(|manifest| known(entry, &manifest.profile)),
         serial_number: leaf.serial_number,
         fingerprint: leaf.fingerprint,
         spki: leaf.spki,
         not_before: leaf.not_before,
         not_after: leaf.not_after,
         key: leaf.key,
-        usages: leaf.usages,
+        usages: Usage::list(leaf.usages),
+    }
+}
+
+/// The profile, in the memory of the entry where that names it.
+fn known(entry: &Entry, profile: &ProfileId) -> ProfileId {
+    match &entry.profile {
+        ProfileRef::Id(known) if known == profile => known.clone(),
+        ProfileRef::Id(_) | ProfileRef::Name(_) => profile.clone(),
     }
 }
 

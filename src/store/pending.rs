@@ -1,6 +1,6 @@
 //! The files of requests in flight: the key, the CSR, and what TLM answered, below `pending/NAME/ATTEMPT/`.
 
-use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
@@ -115,11 +115,12 @@ pub fn forget(disk: &dyn Disk, layout: &Layout, name: &CertName, attempt: Attemp
     replace::remove_tree(disk, &folder).map_err(|error| disk_failure("remove", &folder, &error))
 }
 
-/// The certificates for which there may be requests, by their names.
+/// The certificates for which there may be requests, by their names, sorted.
 #[must_use]
-pub fn names(disk: &dyn Disk, layout: &Layout) -> BTreeSet<String> {
-    let names = disk.list(&layout.pending()).unwrap_or_default();
-    names.into_iter().filter_map(|name| name.into_string().ok()).collect()
+pub fn names(disk: &dyn Disk, layout: &Layout) -> Vec<OsString> {
+    let mut names = disk.list(&layout.pending()).unwrap_or_default();
+    names.sort_unstable();
+    names
 }
 
 /// The requests of a certificate that have files. Those that its record does not know were never submitted.

@@ -28,7 +28,7 @@ async fn read_profile(change: Value) -> Profile {
 async fn an_answer_about_another_profile_is_none() {
     let body = json!({"id": PROFILE.to_ascii_uppercase(), "name": "Web"});
     assert!(ask(200, body.clone(), async |tlm| tlm.profile(&profile()).await).await.is_ok());
-    let another = ProfileId("7f606454-e011-4cfb-af90-5a13232bbd8f".to_owned());
+    let another = ProfileId("7f606454-e011-4cfb-af90-5a13232bbd8f".into());
     let failure = ask(200, body, async |tlm| tlm.profile(&another).await).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::ApiBadAnswer);
     assert!(failure.message.as_str().ends_with(&format!("it is about the profile {PROFILE}")), "{failure}");
@@ -43,7 +43,7 @@ async fn the_full_profile_of_the_tutorial() {
     let body: Value = serde_json::from_str(include_str!("profiles.json")).unwrap();
     let profiles = ask(200, body, async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap();
     let [profile] = profiles.as_slice() else { panic!("{profiles:?}") };
-    assert_eq!(profile.id.0, PROFILE);
+    assert_eq!(&*profile.id.0, PROFILE);
     assert_eq!((profile.status.as_str(), profile.enrollment_method.as_str()), ("Active", "rest_api"));
     assert_eq!(profile.authentication_method, "third_party_app");
     assert_eq!(profile.renewal_window_days, Some(30));
@@ -73,7 +73,7 @@ async fn a_list_of_profiles_in_each_envelope() {
     let item = json!({"id": PROFILE.to_ascii_uppercase()});
     for list in [json!([item]), json!([[item]]), json!({"items": [item], "total": 1})] {
         let profiles = ask(200, list, async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap();
-        assert_eq!(profiles.iter().map(|found| found.id.0.as_str()).collect::<Vec<_>>(), [PROFILE]);
+        assert_eq!(profiles.iter().map(|found| &*found.id.0).collect::<Vec<_>>(), [PROFILE]);
     }
     assert!(ask(200, json!([]), async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap().is_empty());
     for wrong in [json!({"profiles": []}), json!([{"name": "no id"}]), json!("x")] {
@@ -266,7 +266,7 @@ async fn details_of_a_certificate() {
     );
     assert_eq!(details.serial_number.0, "0F6F55555658A989F0F463A4DA0D807F");
     assert_eq!(details.status, CertificateStatus::Issued);
-    assert_eq!(details.profile.unwrap().0, "7f606454-e011-4cfb-af90-5a13232bbd8f");
+    assert_eq!(&*details.profile.unwrap().0, "7f606454-e011-4cfb-af90-5a13232bbd8f");
     assert_eq!(details.certificate.as_deref(), Some("MIIB"));
     assert_eq!(details.thumbprint.as_deref(), Some("FE0EFDC64AA55565556152850D2B84B46EF433444A28970F6A2A7F510A7A8880"));
     let status = async |word: &str| {

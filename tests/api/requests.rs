@@ -180,10 +180,10 @@ async fn the_caller_and_the_version() {
 
 #[tokio::test]
 async fn an_id_cannot_leave_its_segment() {
-    let request = sent(async |tlm| drop(tlm.profile(&ProfileId("../a/b?c#d%2e é".to_owned())).await)).await;
+    let request = sent(async |tlm| drop(tlm.profile(&ProfileId("../a/b?c#d%2e é".into())).await)).await;
     check(&request, "GET", "/mpki/api/v2/profile/..%2Fa%2Fb%3Fc%23d%252e%20%C3%A9", None);
     for id in ["", ".", ".."] {
-        let failure = client("http://127.0.0.1:1").profile(&ProfileId(id.to_owned())).await.unwrap_err();
+        let failure = client("http://127.0.0.1:1").profile(&ProfileId(id.into())).await.unwrap_err();
         assert_eq!(failure.class.code(), "internal", "{id:?}");
     }
 }

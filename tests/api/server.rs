@@ -37,7 +37,7 @@ pub(crate) fn client(url: &str) -> Client {
 }
 
 pub(crate) fn profile() -> ProfileId {
-    ProfileId(PROFILE.to_owned())
+    ProfileId(PROFILE.into())
 }
 
 pub(crate) fn serial() -> SerialNumber {

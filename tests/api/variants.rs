@@ -45,7 +45,7 @@ impl World {
         let simulator = Simulator::start(Options { variants, ..Options::default() });
         let mut profile = ProfileSpec { allows_validity_override: true, ..ProfileSpec::default() };
         profile.subject.push(AttributeSpec::fixed("title", "fixed"));
-        let profile = ProfileId(simulator.add_profile(profile));
+        let profile = ProfileId(simulator.add_profile(profile).into());
         let tlm = Client::new(settings_for(&simulator)).unwrap();
         Self { simulator, tlm, profile }
     }
@@ -121,7 +121,7 @@ async fn life(world: &World) -> String {
     let mut profile = tlm.profile(&world.profile).await.unwrap();
     assert_eq!(listed, profile);
     assert_eq!(profile.issuers.len(), 2);
-    (profile.id, profile.name) = (ProfileId(String::new()), String::new());
+    (profile.id, profile.name) = (ProfileId("".into()), String::new());
     story.push(format!("{profile:?}"));
     let issued = world.issued().await;
     world.check_leaf(&issued);
@@ -159,7 +159,7 @@ async fn pending(world: &World) -> String {
     let Pickup::Issued(issued) = world.tlm.pick_up(&ids[0], &world.profile).await.unwrap() else { panic!("{ids:?}") };
     world.check_leaf(&issued);
     let rejected = world.tlm.pick_up(&ids[1], &world.profile).await.unwrap();
-    let unknown = world.tlm.pick_up(&ids[0], &ProfileId("another".to_owned())).await.unwrap_err();
+    let unknown = world.tlm.pick_up(&ids[0], &ProfileId("another".into())).await.unwrap_err();
     format!("{rejected:?} {:?}", unknown.class)
 }
 
@@ -242,7 +242,7 @@ async fn refusals(world: &World, case: &str) {
 #[tokio::test]
 async fn what_is_not_there_or_not_allowed_has_its_class_under_every_status() {
     use FailureClass::{ApiForbidden, NotFound, ProfileNotFound, RequestRefused};
-    let nobody = || (SerialNumber("0F".to_owned()), RequestId("r".to_owned()), ProfileId("p".to_owned()));
+    let nobody = || (SerialNumber("0F".to_owned()), RequestId("r".to_owned()), ProfileId("p".into()));
     for (status, of_object, of_profile, of_seat) in [
         (400, RequestRefused, RequestRefused, RequestRefused),
         (403, ApiForbidden, ApiForbidden, ApiForbidden),

@@ -1,9 +1,9 @@
 //! What the parts work on: keys and chains made once and kept in a folder, so that every run of a part sees the same
 //! ones, and entries, records and a profile around them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{
@@ -13,14 +13,16 @@ use rcgen::{
 use zeroize::Zeroizing;
 
 use renewd::core::decide::Surroundings;
-use renewd::core::entry::{Entry, Format, RequestMethod, Sans, Source, SubjectFrom};
+use renewd::core::entry::{Entry, Format, Sans, Source, Usage};
 use renewd::core::event::{self, Event, Method};
 use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, Digest, Generation, ProfileId, ProfileRef};
+use renewd::core::naming::Naming;
 use renewd::core::observed::{Installed, Leaf};
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
 use renewd::core::rare::Rare;
 use renewd::core::reading::Reading;
+use renewd::core::terms::Terms;
 use renewd::core::time::Timestamp;
 use renewd::pki::certificate::{Certificate, certificates};
 use renewd::pki::key::PrivateKey;
@@ -98,7 +100,7 @@ pub(crate) fn profile() -> Profile {
     let attribute =
         |key: &str| ProfileAttribute { key: key.to_owned(), mandatory: false, multiple: true, origin: Origin::Request };
     Profile {
-        id: ProfileId("d6743d9a-fb67-4a64-a33e-8a3229d28cc4".to_owned()),
+        id: ProfileId("d6743d9a-fb67-4a64-a33e-8a3229d28cc4".into()),
         name: "Web".to_owned(),
         status: "Active".to_owned(),
         enrollment_method: "rest_api".to_owned(),
@@ -121,33 +123,22 @@ pub(crate) fn reading() -> Reading {
 
 /// An entry for the default layout, with a bundle.
 pub(crate) fn entry(name: &str) -> Entry {
+    let naming = Naming {
+        own_seat: None,
+        common_name: Some("www.example.com".to_owned()),
+        names: Sans { dns_names: vec!["www.example.com".to_owned(), "example.com".to_owned()], ..Sans::default() },
+    };
+    let mut terms = Terms::new(ProfileRef::Id(profile().id));
+    terms.key = Some(KeyType::EcdsaP256);
+    terms.hooks = vec!["nginx".parse().unwrap()];
+    terms.formats = vec![Format::Bundle];
     Entry {
         name: name.parse().unwrap(),
         source: Source { file: "certs.d/all.toml".into(), line: 1 },
-        profile: ProfileRef::Id(profile().id),
-        seat: "www.example.com".to_owned(),
-        subject: BTreeMap::new(),
-        common_name: Some("www.example.com".to_owned()),
-        names: Sans { dns_names: vec!["www.example.com".to_owned(), "example.com".to_owned()], ..Sans::default() },
-        key: Some(KeyType::EcdsaP256),
-        reuse_key: false,
-        validity: None,
-        renew_before: None,
-        request_method: RequestMethod::Auto,
-        usages: None,
-        exact_names: false,
-        subject_from: SubjectFrom::Request,
-        hooks: vec!["nginx".parse().unwrap()],
-        probes: Vec::new(),
-        deploy_window: None,
-        rollback: false,
-        formats: vec![Format::Bundle],
-        include_root: false,
-        access: Rare::default(),
-        files: Rare::default(),
-        tags: Rare::default(),
-        custom_attributes: Rare::default(),
-        ca_attributes: Rare::default(),
+        naming: naming.into(),
+        probes: Rare::new(),
+        files: Rare::new(),
+        terms: Arc::new(terms),
     }
 }
 
@@ -183,10 +174,10 @@ pub(crate) fn installed(facts: &Leaf, age: Duration, now: Timestamp) -> Installe
         not_before,
         not_after: not_before + DAY * 90,
         key: facts.key,
-        usages: facts.usages.clone(),
+        usages: Usage::list(facts.usages.clone()),
         profile: Some(profile().id),
         differs: None,
-        drift: Vec::new(),
+        drift: Rare::new(),
         renewed_elsewhere: false,
     }
 }

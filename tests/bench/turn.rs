@@ -75,7 +75,7 @@ impl Turn {
         let (first, emergency) = self.fleet.first_in_line().unwrap();
         assert!(first == name && self.places.take(emergency), "it has no place");
         self.fleet.leave_line();
-        black_box(self.fleet.one(&name).unwrap().decision.action.clone());
+        black_box(self.fleet.one(&name).unwrap().decision().action.clone());
         self.fleet.begin(&name);
         self.places.give_back();
         // The line that systemd is told.
@@ -91,11 +91,11 @@ impl Turn {
         self.fleet.step_out(name);
         self.surroundings.api_recovered_at = self.breaker.recovered_at();
         let managed = self.fleet.one(name).filter(|managed| !managed.is_busy()).unwrap();
-        let (entry, before) = (Arc::clone(&managed.entry), managed.decision.reason.clone());
+        let (entry, before) = (Arc::clone(&managed.entry), managed.decision().reason.clone());
         let reading = self.profiles.reading(&entry.profile);
         let decide = |managed: &mut Managed| {
             managed.decide(reading, &self.surroundings, NOW);
-            (managed.decision.action.clone(), managed.decision.wake_at)
+            (managed.decision().action.clone(), managed.decision().wake_at)
         };
         let (action, wake_at) = self.fleet.change(name, decide).unwrap();
         let nap = wake_at.since(NOW).clamp(Duration::from_millis(20), LOOK_AGAIN);

@@ -205,7 +205,7 @@ fn journal_read(room: &Room<'_>) -> Box<dyn FnMut()> {
 }
 
 fn gate(issued: Issued) -> Box<dyn FnMut()> {
-    let (names, subject) = (material::entry("www").names, Subject::new());
+    let (names, subject) = (material::entry("www").names(), Subject::new());
     Box::new(move || {
         let candidate = Candidate { certificates: &issued.certificates, key: issued.spki };
         let demand = Demand {
@@ -225,7 +225,7 @@ fn gate(issued: Issued) -> Box<dyn FnMut()> {
 }
 
 fn key_and_csr(kind: KeyType) -> Box<dyn FnMut()> {
-    let (names, subject) = (material::entry("www").names, Subject::new());
+    let (names, subject) = (material::entry("www").names(), Subject::new());
     Box::new(move || {
         let key = PrivateKey::generate(kind).unwrap();
         drop(black_box(csr::make(&key, &subject, &names).unwrap()));

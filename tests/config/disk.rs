@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use renewd::config::{
-    InventoryFile, Main, Problem, ServiceUser, Shelf, examine_inventory, examine_main, load_inventory, load_main,
-    permission_problems,
+    InForce, InventoryFile, Main, Problem, ServiceUser, Shelf, examine_inventory, examine_main, load_inventory,
+    load_main, permission_problems,
 };
 use renewd::core::time::Timestamp;
 use tempfile::TempDir;
@@ -313,7 +313,7 @@ fn a_look_tells_what_changed_since_the_one_before() {
     let folder = Folder::new();
     let mut shelf = Shelf::default();
     let mut look = |at: Timestamp| {
-        let changes = shelf.look(&folder.main, ServiceUser::of_process(), at).unwrap();
+        let changes = shelf.look(&folder.main, ServiceUser::of_process(), &InForce::new(), at).unwrap();
         let state = |file: &InventoryFile| format!("{}{}", file.label, if file.content.is_ok() { "" } else { "!" });
         let files: Vec<String> = changes.files.iter().map(state).collect();
         (format!("{} - {}", files.join(" "), changes.gone.join(" ")), shelf.is_settled())

@@ -1,6 +1,7 @@
 //! What good files come to.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::config::{FileContent, Main, parse_inventory_file, parse_main};
@@ -28,8 +29,8 @@ fn a_small_entry_is_completed() {
     let content =
         file(&main(""), "[[certificate]]\nname = \"www\"\nprofile = \"P\"\ndns_names = [\"WWW.Example.com\"]\n");
     let [entry] = &content.entries[..] else { panic!("one entry") };
-    assert_eq!((entry.seat.as_str(), entry.common_name.as_deref()), ("www.example.com", None));
-    assert_eq!(entry.names.dns_names, ["www.example.com"]);
+    assert_eq!((&*entry.naming.seat(), entry.naming.common_name()), ("www.example.com", None));
+    assert_eq!(entry.names().dns_names, ["www.example.com"]);
     assert_eq!(entry.source.to_string(), "certs.d/x.toml line 1");
     assert_eq!((entry.access.key_mode, entry.access.mode), (0o600, 0o644));
     assert_eq!((entry.key, entry.validity, entry.usages.as_deref()), (None, None, None));
@@ -40,7 +41,7 @@ fn the_seat_is_the_common_name_else_the_first_name() {
     #[track_caller]
     fn check(names: &str, seat: &str) {
         let content = file(&main(""), &format!("[[certificate]]\nname = \"x\"\nprofile = \"P\"\n{names}"));
-        assert_eq!(content.entries[0].seat, seat);
+        assert_eq!(content.entries[0].naming.seat(), seat);
     }
     check("common_name = \"Foo Bar\"\ndns_names = [\"a.example\"]", "Foo Bar");
     check("ip_addresses = [\"2001:DB8::1\"]\nemails = [\"a@b.example\"]", "2001:db8::1");
@@ -151,9 +152,17 @@ fn the_control_socket_lies_in_the_runtime_directory() {
 fn what_was_read_survives_being_kept() {
     let main = main("[hook.n]\nunit = \"n.service\"\nverb = \"reload\"\n");
     let text = "[hook.m]\ncommand = [\"/bin/x\"]\n[[certificate]]\nname = \"a\"\nprofile = \"P\"\ncommon_name = \"a\"\n\
-                hooks = [\"n\", \"m\"]\ntags = [\"x\", 1]\nsubject = { country = \"CH\" }\nrenew_before = \"90s\"\n";
+                hooks = [\"n\", \"m\"]\ntags = [\"x\", 1]\nsubject = { country = \"CH\" }\nrenew_before = \"90s\"\n\
+                [[certificate]]\nname = \"b\"\nprofile = \"P\"\nseat = \"s\"\ndns_names = [\"b.example\"]\n\
+                ip_addresses = [\"192.0.2.1\"]\nfiles = { certificate = \"/srv/b.pem\" }\n\
+                [[certificate.probe]]\naddress = \"b.example:443\"\n\
+                [[certificate]]\nname = \"c\"\nprofile = \"P\"\ncommon_name = \"c\"\n";
     let content = file(&main, text);
     let kept = serde_json::to_string(&content).unwrap();
-    assert_eq!(serde_json::from_str::<FileContent>(&kept).unwrap(), content);
+    let read: FileContent = serde_json::from_str(&kept).unwrap();
+    assert_eq!(read, content);
+    assert!(Arc::ptr_eq(&read.entries[1].terms, &read.entries[2].terms), "what two have in common is held once");
+    let astray = kept.replace("\"terms\":1", "\"terms\":7");
+    assert!(astray != kept && serde_json::from_str::<FileContent>(&astray).is_err());
     assert_eq!(content.entries[0].subject[&SubjectAttribute::Country], ["CH"]);
 }

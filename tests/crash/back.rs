@@ -13,7 +13,9 @@ use crate::material::{self, sets};
 use crate::points::require;
 
 fn with_hook() -> Entry {
-    Entry { hooks: vec!["web".parse().unwrap()], ..material::entry() }
+    let mut entry = material::entry();
+    entry.hooks = vec!["web".parse().unwrap()];
+    entry
 }
 
 fn installed(entry: &Entry) -> Machine {
@@ -72,7 +74,8 @@ pub fn check(name: &str, entry: &Entry, before: &Point, holds: impl Fn(&Machine)
 
 #[test]
 fn the_way_back_survives_every_crash() {
-    let entry = Entry { rollback: true, ..with_hook() };
+    let mut entry = with_hook();
+    entry.rollback = true;
     let machine = installed(&entry);
     Daemon::start(&machine, &entry, None).unwrap().0.ask_renewal();
     machine.settle();

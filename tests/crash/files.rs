@@ -124,12 +124,17 @@ fn owner_group_and_mode_are_the_services_own_where_the_entry_names_none() {
 #[test]
 fn a_format_that_is_added_is_written_and_one_that_is_removed_is_let_be() {
     let machine = installed(&entry());
-    let more = Entry { formats: vec![Format::Bundle, Format::Der], ..entry() };
+    let with = |formats: &[Format]| {
+        let mut entry = entry();
+        entry.formats = formats.to_vec();
+        entry
+    };
+    let more = with(&[Format::Bundle, Format::Der]);
     assert_eq!(drift(&machine, &more), [format!("{} is not written yet", live("cert.der").display())]);
     repair(&machine, &more).unwrap();
     assert_eq!(drift(&machine, &more), Vec::<String>::new());
     assert_eq!(machine.read(&live("cert.der"), 1 << 20).unwrap(), sets()[0].leaf.der());
-    let fewer = Entry { formats: Vec::new(), ..entry() };
+    let fewer = with(&[]);
     machine.edit(&live("bundle.pem"), b"somebody's edit");
     assert_eq!(drift(&machine, &fewer), Vec::<String>::new());
 }

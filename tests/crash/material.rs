@@ -1,18 +1,20 @@
 //! Keys, certificates and an entry for the simulated machine, made once.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SubjectPublicKeyInfo};
 use zeroize::Zeroizing;
 
-use renewd::core::entry::{Access, Entry, FixedFiles, Format, RequestMethod, Sans, Source, SubjectFrom};
+use renewd::core::entry::{Entry, FixedFiles, Format, Sans, Source};
 use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, Digest, ProfileId, ProfileRef};
+use renewd::core::naming::Naming;
 use renewd::core::observed::Leaf;
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
+use renewd::core::rare::Rare;
+use renewd::core::terms::Terms;
 use renewd::core::time::Timestamp;
 use renewd::pki::certificate::{Certificate, certificates};
 use renewd::pki::key::PrivateKey;
@@ -79,7 +81,7 @@ pub fn profile() -> Profile {
     let attribute =
         |key: &str| ProfileAttribute { key: key.to_owned(), mandatory: false, multiple: true, origin: Origin::Request };
     Profile {
-        id: ProfileId("p".to_owned()),
+        id: ProfileId("p".into()),
         name: "Web".to_owned(),
         status: "Active".to_owned(),
         enrollment_method: "rest_api".to_owned(),
@@ -98,33 +100,20 @@ pub fn profile() -> Profile {
 
 /// An entry for the default layout, with a bundle.
 pub fn entry() -> Entry {
+    let naming = Naming {
+        own_seat: None,
+        common_name: Some("www.example.com".to_owned()),
+        names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
+    };
+    let mut terms = Terms::new(ProfileRef::Id(ProfileId("p".into())));
+    terms.formats = vec![Format::Bundle];
     Entry {
         name: "www".parse().unwrap(),
         source: Source { file: "certs.d/www.toml".into(), line: 1 },
-        profile: ProfileRef::Id(ProfileId("p".to_owned())),
-        seat: "www.example.com".to_owned(),
-        subject: BTreeMap::new(),
-        common_name: Some("www.example.com".to_owned()),
-        names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
-        key: None,
-        reuse_key: false,
-        validity: None,
-        renew_before: None,
-        request_method: RequestMethod::Auto,
-        usages: None,
-        exact_names: false,
-        subject_from: SubjectFrom::Request,
-        hooks: Vec::new(),
-        probes: Vec::new(),
-        deploy_window: None,
-        rollback: false,
-        formats: vec![Format::Bundle],
-        include_root: false,
-        access: Access::default().into(),
-        files: FixedFiles::default().into(),
-        tags: Vec::new().into(),
-        custom_attributes: Vec::new().into(),
-        ca_attributes: BTreeMap::new().into(),
+        naming: naming.into(),
+        probes: Rare::new(),
+        files: Rare::new(),
+        terms: Arc::new(terms),
     }
 }
 

@@ -85,11 +85,10 @@ fn folded(content: &Content) -> BTreeMap<String, Record> {
 /// Whatever was recorded, by whatever clock, a decision keeps the promises and can be told.
 fn decided(record: &Record) {
     let far = Timestamp::from_seconds(253_402_300_799);
+    let text = |what: &str| Box::new(Text::new(what));
     let newest = record.submissions.iter().copied().chain(record.renewal_asked).max().unwrap_or(NOW);
     for now in [Timestamp::from_seconds(0), NOW, newest, newest + Duration::from_secs(3600), far] {
-        for observed in
-            [Observed::Absent, Observed::Damaged(Text::new("no PEM")), Observed::Unreadable(Text::new("EIO"))]
-        {
+        for observed in [Observed::Absent, Observed::Damaged(text("no PEM")), Observed::Unreadable(text("EIO"))] {
             for profile in [None, Some(Timestamp::from_seconds(0)), Some(now)] {
                 let mut reading = Reading::default();
                 if let Some(read_at) = profile {

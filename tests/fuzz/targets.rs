@@ -103,7 +103,7 @@ fn told(text: &Text) {
 }
 
 fn profile_id() -> ProfileId {
-    ProfileId("d6743d9a-fb67-4a64-a33e-8a3229d28cc4".to_owned())
+    ProfileId("d6743d9a-fb67-4a64-a33e-8a3229d28cc4".into())
 }
 
 fn serial() -> SerialNumber {

@@ -58,7 +58,7 @@ impl Bench {
         // Only a submission puts the version on record.
         let version = |profile: &Profile| if matches!(action, Action::Submit(_)) { profile.version() } else { 0 };
         let of_profile = profile.map(|profile| (profile.id.clone(), version(profile)));
-        let of_action = of_profile.or(of_request).unwrap_or_else(|| (ProfileId(String::new()), 0));
+        let of_action = of_profile.or(of_request).unwrap_or_else(|| (ProfileId("".into()), 0));
         let (protocol, effect) = Protocol::start(&managed.entry, of_action, action)?;
         Some(Self {
             entry: Arc::clone(&managed.entry),
@@ -275,7 +275,7 @@ impl World {
             name: bench.name().clone(),
             spki: bench.spki.unwrap_or(Digest([0; 32])),
             asked: bench.entry.asked(),
-            profile: bench.profile.clone().unwrap_or(ProfileId(String::new())),
+            profile: bench.profile.clone().unwrap_or(ProfileId("".into())),
             method,
         };
         self.tlm.create(&order, self.now)
@@ -338,7 +338,7 @@ impl World {
         if found.spki != spki {
             return refused("its public key is not ours");
         }
-        if !bench.entry.names.missing_in(&found.asked.names).is_empty() {
+        if !bench.entry.names().missing_in(&found.asked.names).is_empty() {
             return refused("it lacks a name");
         }
         if !chain {

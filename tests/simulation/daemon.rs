@@ -171,12 +171,12 @@ impl World {
         daemon.surroundings.api_recovered_at = daemon.breaker.recovered_at();
         let Some(managed) = daemon.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let entry = Arc::clone(&managed.entry);
-        let before = std::mem::discriminant(&managed.decision.reason);
+        let before = std::mem::discriminant(&managed.decision().reason);
         let reading = daemon.profiles.reading(&entry.profile);
         let surroundings = &daemon.surroundings;
         let decide = |managed: &mut Managed| {
             managed.decide(reading, surroundings, now);
-            (managed.decision.action.clone(), managed.decision.wake_at)
+            (managed.decision().action.clone(), managed.decision().wake_at)
         };
         let Some((action, wake_at)) = daemon.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now + SHORTEST_NAP).min(schedule::look_again(name, now));
@@ -207,10 +207,10 @@ impl World {
     fn log_change(&mut self, name: &CertName, before: Discriminant<Reason>) {
         let is_told = self.is_told;
         let Some(managed) = self.d().fleet.one(name) else { return };
-        if !is_told || std::mem::discriminant(&managed.decision.reason) == before {
+        if !is_told || std::mem::discriminant(&managed.decision().reason) == before {
             return;
         }
-        let line = format!("{name} {}: {}", managed.decision.action.as_str(), managed.decision.reason);
+        let line = format!("{name} {}: {}", managed.decision().action.as_str(), managed.decision().reason);
         self.tell(|| line);
     }
 
@@ -238,11 +238,11 @@ impl World {
     fn hold_back(&mut self, name: &CertName, why: Text, until: Timestamp) {
         let now = self.wall();
         let wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
-        self.d().fleet.change(name, |managed| {
-            if managed.decision.reason.state() != State::Pending {
-                managed.decision.reason = Reason::ApiDown { why, until };
+        self.d().fleet.amend(name, |decision| {
+            if decision.reason.state() != State::Pending {
+                decision.reason = Reason::ApiDown { why, until };
             }
-            (managed.decision.action, managed.decision.wake_at) = (Action::Wait, wake_at);
+            (decision.action, decision.wake_at) = (Action::Wait, wake_at);
         });
         self.d().fleet.wake(name, wake_at);
     }
@@ -250,15 +250,15 @@ impl World {
     fn admit(&mut self) {
         while let Some((name, emergency)) = self.d().fleet.first_in_line() {
             if !self.d().places.take(emergency) {
-                self.d().fleet.change(&name, |managed| {
-                    if let Reason::Due(cause) = &managed.decision.reason {
-                        managed.decision.reason = Reason::Queued(cause.clone());
+                self.d().fleet.amend(&name, |decision| {
+                    if let Reason::Due(cause) = &decision.reason {
+                        decision.reason = Reason::Queued(cause.clone());
                     }
                 });
                 return;
             }
             self.d().fleet.leave_line();
-            match self.d().fleet.one(&name).map(|managed| managed.decision.action.clone()) {
+            match self.d().fleet.one(&name).map(|managed| managed.decision().action.clone()) {
                 Some(action) if action.needs_api() && !self.is_held_back(&name, &action) => {
                     self.execute(&name, &action, true);
                 }
@@ -406,7 +406,7 @@ impl World {
         let daemon = self.d();
         let Some(managed) = daemon.fleet.one(name) else { return };
         let Some(generation) = managed.record.generation else { return };
-        let Some((hook, due)) = managed.decision.hook.clone() else { return daemon.hooks.forget(name) };
+        let Some((hook, due)) = managed.decision().hook.clone() else { return daemon.hooks.forget(name) };
         let key = HookKey { file: None, name: hook.clone() };
         daemon.hooks.owe(key, (name.clone(), hook, generation), due);
     }

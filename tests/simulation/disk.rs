@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use renewd::core::entry::{Asked, Entry};
+use renewd::core::entry::{Asked, Entry, Usage};
 use renewd::core::event;
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::key::KeyType;
@@ -131,10 +131,10 @@ impl Disk {
     pub(crate) fn observe(&self, entry: &Entry) -> Observed {
         let Some(live) = self.live.get(&entry.name) else { return Observed::Absent };
         if self.unreadable {
-            return Observed::Unreadable(Text::new("permission denied"));
+            return Observed::Unreadable(Box::new(Text::new("permission denied")));
         }
         if live.damaged {
-            return Observed::Damaged(Text::new("it is no PEM file"));
+            return Observed::Damaged(Box::new(Text::new("it is no PEM file")));
         }
         let certificate = &live.certificate;
         let differs = match &live.manifest {
@@ -147,7 +147,7 @@ impl Disk {
         Observed::Installed(Box::new(Installed {
             generation: live.generation,
             attempt: live.manifest.as_ref().map(|_| live.attempt),
-            differs,
+            differs: differs.map(Box::new),
             profile: live.manifest.as_ref().map(|(_, profile)| profile.clone()),
             serial_number: certificate.serial.clone(),
             fingerprint: certificate.fingerprint,
@@ -155,8 +155,8 @@ impl Disk {
             not_before: certificate.not_before,
             not_after: certificate.not_after,
             key: Some(KeyType::EcdsaP256),
-            usages: certificate.usages(),
-            drift,
+            usages: Usage::list(certificate.usages()),
+            drift: drift.into(),
             renewed_elsewhere: foreign.is_some_and(|theirs| theirs.not_after > live.certificate.not_after),
         }))
     }

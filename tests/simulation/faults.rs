@@ -1,13 +1,16 @@
 //! What may go wrong: the faults of a year, drawn from a seed, and what each does to the world.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use renewd::core::entry::{Access, Entry, FixedFiles, Probe, RequestMethod, Sans, Source, SubjectFrom};
+use renewd::core::entry::{Entry, Probe, Sans, Source};
 use renewd::core::failure::FailureClass;
 use renewd::core::key::KeyType;
 use renewd::core::name::{CertName, HookName, ProfileId, ProfileRef};
+use renewd::core::naming::Naming;
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
+use renewd::core::rare::Rare;
+use renewd::core::terms::Terms;
 use renewd::core::time::Timestamp;
 use renewd::core::window::DeployWindow;
 
@@ -99,7 +102,7 @@ pub(crate) fn furnish(world: &mut World) {
     {
         let state =
             ProfileState { profile: profile(id, window, duplicates), lifetime: DAY * days, mode: Mode::Immediate };
-        world.tlm.profiles.insert(ProfileId(id.to_owned()), state);
+        world.tlm.profiles.insert(ProfileId(id.into()), state);
     }
     // The last one names a profile that does not exist, or is refused as it stands: it holds back nothing.
     let last = if world.random.percent(30) { "none" } else { "p0" };
@@ -110,7 +113,7 @@ pub(crate) fn furnish(world: &mut World) {
         let hooks: &[&str] = [&["web"][..], &["web", "mail"], &["mail"], &[]][number % 4];
         entry.hooks = hooks.iter().filter_map(|hook| hook.parse().ok()).collect();
         if number == 6 {
-            entry.probes = probe();
+            entry.probes = probe().into();
         }
         entry.rollback = [1, 4, 6].contains(&number);
         entry.deploy_window = [2, 6].contains(&number).then(window).map(Box::new);
@@ -128,7 +131,7 @@ pub(crate) fn profile(id: &str, window: Option<u32>, allows_duplicates: bool) ->
         origin: Origin::Request,
     };
     Profile {
-        id: ProfileId(id.to_owned()),
+        id: ProfileId(id.into()),
         name: format!("profile {id}"),
         status: "Active".to_owned(),
         enrollment_method: "rest_api".to_owned(),
@@ -147,33 +150,18 @@ pub(crate) fn profile(id: &str, window: Option<u32>, allows_duplicates: bool) ->
 
 pub(crate) fn entry(name: &str, profile: &str) -> Entry {
     let host = format!("{name}.example.com");
+    let naming = Naming {
+        own_seat: None,
+        common_name: Some(host.clone()),
+        names: Sans { dns_names: vec![host], ..Sans::default() },
+    };
     Entry {
         name: name.parse().expect("a valid name"),
         source: Source { file: "certs.d/all.toml".into(), line: 1 },
-        profile: ProfileRef::Id(ProfileId(profile.to_owned())),
-        seat: host.clone(),
-        subject: BTreeMap::new(),
-        common_name: Some(host.clone()),
-        names: Sans { dns_names: vec![host], ..Sans::default() },
-        key: None,
-        reuse_key: false,
-        validity: None,
-        renew_before: None,
-        request_method: RequestMethod::Auto,
-        usages: None,
-        exact_names: false,
-        subject_from: SubjectFrom::Request,
-        hooks: Vec::new(),
-        probes: Vec::new(),
-        deploy_window: None,
-        rollback: false,
-        formats: Vec::new(),
-        include_root: false,
-        access: Access::default().into(),
-        files: FixedFiles::default().into(),
-        tags: Vec::new().into(),
-        custom_attributes: Vec::new().into(),
-        ca_attributes: BTreeMap::new().into(),
+        naming: naming.into(),
+        probes: Rare::new(),
+        files: Rare::new(),
+        terms: Arc::new(Terms::new(ProfileRef::Id(ProfileId(profile.into())))),
     }
 }
 
@@ -188,7 +176,7 @@ pub(crate) fn window() -> DeployWindow {
 
 fn draw(random: &mut Random) -> Fault {
     let name: CertName = format!("c{}", random.below(10)).parse().expect("a valid name");
-    let profile = ProfileId(format!("p{}", random.below(4)));
+    let profile = ProfileId(format!("p{}", random.below(4)).into());
     let hook: HookName = random.pick(&["web", "mail"]).parse().expect("a valid name");
     let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
     match random.below(40) {
@@ -466,11 +454,13 @@ impl World {
             Fault::Edit(name) => {
                 let added = format!("n{}.example.com", self.random.below(100));
                 let Some(entry) = self.inventory.get_mut(&name) else { return };
-                if entry.names.dns_names.len() > 2 {
-                    entry.names.dns_names.pop();
+                let mut naming = Naming::from(&entry.naming);
+                if naming.names.dns_names.len() > 2 {
+                    naming.names.dns_names.pop();
                 } else {
-                    entry.names.dns_names.push(added);
+                    naming.names.dns_names.push(added);
                 }
+                entry.naming = naming.into();
             }
             Fault::Remove(name) => {
                 let Some(entry) = self.inventory.remove(&name) else { return };

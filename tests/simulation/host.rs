@@ -104,7 +104,7 @@ impl World {
         let passes = theirs.not_after > ours.not_after
             && theirs.not_before <= now
             && theirs.not_after > now
-            && entry.names.missing_in(&theirs.asked.names).is_empty();
+            && entry.names().missing_in(&theirs.asked.names).is_empty();
         if !passes {
             return Ok(Outcome::Done);
         }

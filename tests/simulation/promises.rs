@@ -121,11 +121,11 @@ impl World {
             deploy: managed.deploy(wall),
             now: wall,
         };
-        let breach = invariant::breaches(&world, &managed.decision).into_iter().next();
+        let breach = invariant::breaches(&world, &managed.decision()).into_iter().next();
         let is_notable = daemon.fleet.notable().any(|notable| notable.entry.name == *name);
         let profile = world.reading.profile.as_ref();
-        let Managed { entry, observed, record, decision, .. } = managed;
-        let problem = health::problem(entry, observed, record, profile, decision, wall);
+        let Managed { entry, observed, record, .. } = managed;
+        let problem = health::problem(entry, observed, record, profile, &managed.decision(), wall);
         if let Some(breach) = breach {
             self.breaks(breach.promise, format!("{name}: {}", breach.what));
         }
@@ -420,7 +420,7 @@ impl World {
     /// Promise 4, from the other side: what was certainly refused is not counted.
     fn refused_by_a_wrong_count(&self, name: &CertName) -> Option<String> {
         let managed = self.daemon.as_ref()?.fleet.one(name)?;
-        let Reason::BudgetSpent { limit, .. } = managed.decision.reason else { return None };
+        let Reason::BudgetSpent { limit, .. } = managed.decision().reason else { return None };
         if self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now) || self.history_lost() {
             return None;
         }
@@ -465,7 +465,7 @@ impl World {
         let is_called_valid = managed.is_some_and(|managed| {
             !managed.is_busy()
                 && managed.observed.installed().is_some()
-                && managed.decision.reason.state() == State::Valid
+                && managed.decision().reason.state() == State::Valid
         });
         let account = self.ledger.account(name);
         account.unserved_since = is_wrong.then(|| account.unserved_since.unwrap_or(now));
@@ -597,7 +597,7 @@ impl World {
         if managed.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward) {
             return true;
         }
-        match &managed.decision.reason {
+        match &managed.decision().reason {
             Reason::TooEarly { .. }
             | Reason::ClosedWindow { .. }
             | Reason::BudgetSpent { .. }
@@ -622,7 +622,7 @@ impl World {
             matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
         });
         let set_aside = managed.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward);
-        match &managed.decision.reason {
+        match &managed.decision().reason {
             // As long as the hook fails on the newer one; the operator's word holds until he takes it back.
             _ if refused || set_aside => true,
             Reason::Stopped { failure, until } => {
@@ -648,7 +648,7 @@ impl World {
                 Stage::Issued { .. } => "issued",
                 Stage::Held { .. } => "held",
             });
-            let (action, reason) = (managed.decision.action.as_str(), &managed.decision.reason);
+            let (action, reason) = (managed.decision().action.as_str(), &managed.decision().reason);
             let busy = if managed.is_busy() { "busy, " } else { "" };
             format!("{busy}{action}, {reason} (request {})", stage.unwrap_or("none"))
         })

@@ -50,7 +50,7 @@ fn stage() -> World {
         ("manual", 90, 30, true, Mode::Approval),
     ] {
         let profile = faults::profile(id, Some(window), duplicates);
-        world.tlm.profiles.insert(ProfileId(id.to_owned()), ProfileState { profile, lifetime: DAY * days, mode });
+        world.tlm.profiles.insert(ProfileId(id.into()), ProfileState { profile, lifetime: DAY * days, mode });
     }
     for (name, profile) in [("mail", "once"), ("slow", "manual"), ("www", "web")] {
         let mut entry = faults::entry(name, profile);
@@ -97,7 +97,7 @@ fn obey(world: &mut World, command: &str) -> String {
         ["disk", "full"] => return disk(world, Some(FailureClass::DiskFull)),
         ["disk", "ok"] => return disk(world, None),
         ["hook", name, mood] => return hook(world, name, mood),
-        ["probe", name] => return change(world, name, |entry| entry.probes = faults::probe()),
+        ["probe", name] => return change(world, name, |entry| entry.probes = faults::probe().into()),
         ["rollback", name, "on"] => return change(world, name, |entry| entry.rollback = true),
         ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window().into())),
         ["rollback", name] => Fault::RollBack(name.parse().expect("a name")),
@@ -169,7 +169,7 @@ fn change(world: &mut World, name: &str, edit: impl FnOnce(&mut Entry)) -> Strin
 fn status(world: &World) -> String {
     let Some(daemon) = &world.daemon else { return "  renewd does not run\n".to_owned() };
     let line = |managed: &renewd::daemon::fleet::Managed| {
-        let reason = &managed.decision.reason;
+        let reason = &managed.decision().reason;
         let ends = managed.observed.installed().map_or("-".to_owned(), |installed| day(installed.not_after));
         format!("  {:<4} {:<9} ends {ends}  {}\n", managed.entry.name, reason.state(), with_days(&reason.to_string()))
     };

@@ -217,7 +217,7 @@ impl World {
             ProfileRef::Id(id) => self.tlm.profile(id),
             ProfileRef::Name(name) => {
                 let id = self.tlm.profiles.iter().find(|(_, state)| state.profile.name == *name).map(|(id, _)| id);
-                self.tlm.profile(id.unwrap_or(&renewd::core::name::ProfileId(String::new())))
+                self.tlm.profile(id.unwrap_or(&renewd::core::name::ProfileId("".into())))
             }
         }
     }

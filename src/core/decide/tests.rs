@@ -2,13 +2,13 @@
 
 use super::super::event::Event;
 use super::super::example::{
-    DAY, HOUR, MINUTE, SECOND, START, entry, failure, installed, live, profile, read, record, submitting, surroundings,
+    DAY, HOUR, MINUTE, SECOND, START, entry, failure, installed, live, profile, read, record, rename, submitting,
+    surroundings,
 };
 use super::super::failure::Failure;
 use super::super::name::Digest;
 use super::super::reading::FailedReading;
 use super::super::record::Checked;
-use super::super::text::Text;
 use super::*;
 
 /// A world in which nothing is due: each case changes one thing.
@@ -113,9 +113,13 @@ fn what_is_due_at_once_is() {
         case
     };
     let differing = |differs| Observed::Installed(Box::new(Installed { differs, ..installed(90 * DAY) }));
-    check(&change(&|case| case.observed = Observed::Damaged(Text::new("no PEM"))), "submit", "no PEM");
-    check(&change(&|case| case.observed = differing(Some(Text::new("names added: x")))), "submit", "names added: x");
-    check(&change(&|case| case.reading.profile.as_mut().unwrap().id.0 = "q".to_owned()), "submit", "profile");
+    check(&change(&|case| case.observed = Observed::Damaged(Box::new(Text::new("no PEM")))), "submit", "no PEM");
+    check(
+        &change(&|case| case.observed = differing(Some(Box::new(Text::new("names added: x"))))),
+        "submit",
+        "names added: x",
+    );
+    check(&change(&|case| case.reading.profile.as_mut().unwrap().id.0 = "q".into()), "submit", "profile");
     let revoked = Checked { serial_number: SerialNumber("0A".to_owned()), revoked: true, at: START };
     check(&change(&|case| case.record.checked = Some(Box::new(revoked.clone()))), "submit", "revoked");
     check(&change(&|case| case.record.renewal_asked = Some(START)), "submit", "asked");
@@ -123,16 +127,17 @@ fn what_is_due_at_once_is() {
 
 #[test]
 fn what_cannot_be_read_is_never_a_reason_to_submit() {
-    let case = Case { observed: Observed::Unreadable(Text::new("EIO")), ..Case::after(89 * DAY) };
+    let case = Case { observed: Observed::Unreadable(Box::new(Text::new("EIO"))), ..Case::after(89 * DAY) };
     check(&case, "wait", "EIO");
-    let drifted = Installed { drift: vec![Text::new("key.pem has mode 0644")], ..installed(90 * DAY) };
+    let drifted = Installed { drift: vec![Text::new("key.pem has mode 0644")].into(), ..installed(90 * DAY) };
     check(&Case { observed: Observed::Installed(Box::new(drifted)), ..Case::after(DAY) }, "repair", "mode 0644");
 }
 
 #[test]
 fn what_others_renewed_is_judged_before_anything_is_asked_for() {
     let drift = vec![Text::new("www.crt: its content changed")];
-    let renewed = |renewed_elsewhere| Installed { drift: drift.clone(), renewed_elsewhere, ..installed(90 * DAY) };
+    let renewed =
+        |renewed_elsewhere| Installed { drift: drift.clone().into(), renewed_elsewhere, ..installed(90 * DAY) };
     let due = |observed| Case { observed: Observed::Installed(Box::new(observed)), ..Case::after(89 * DAY) };
     check(&due(renewed(true)), "repair", "www.crt");
     check(&due(renewed(false)), "submit", "due: ");
@@ -197,7 +202,7 @@ fn a_pending_request_is_polled_on_its_own_ladder() {
 #[test]
 fn an_entry_that_changes_abandons_its_request() {
     let mut case = Case { now: START + 61 * DAY, ..Case::after(Duration::ZERO) }.events(&pending(START + 60 * DAY));
-    case.entry.names.dns_names.push("new.example.com".to_owned());
+    rename(&mut case.entry, |naming| naming.names.dns_names.push("new.example.com".to_owned()));
     check(&case, "abandon", "given up");
 }
 
@@ -298,7 +303,7 @@ fn refusals_stop_until_something_changes() {
     let rejected = || Event::Rejected { attempt, why: Text::new("no") };
     check(&stopped(rejected(), 15 * DAY), "wait", "rejected the request: no");
     let mut changed = stopped(rejected(), HOUR);
-    changed.entry.names.dns_names.push("new.example.com".to_owned());
+    rename(&mut changed.entry, |naming| naming.names.dns_names.push("new.example.com".to_owned()));
     check(&changed, "submit", "due: ");
     let mut changed = stopped(rejected(), HOUR);
     changed.reading.profile.as_mut().unwrap().renewal_window_days = Some(31);
@@ -313,7 +318,8 @@ fn the_budget_holds_back_what_is_beyond_it_but_not_the_operators_word() {
     let now = START + 70 * DAY;
     let spent = |count: u64| {
         let mut case = Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) };
-        case.record.submissions = (0..count).map(|n| now - HOUR - MINUTE * u32::try_from(n).unwrap()).rev().collect();
+        case.record.submissions =
+            (0..count).map(|n| now - HOUR - MINUTE * u32::try_from(n).unwrap()).rev().collect::<Vec<_>>().into();
         case
     };
     check(&spent(5), "submit", "due: ");
@@ -331,7 +337,7 @@ fn short_lives_get_three_times_the_submissions_that_they_need() {
     // Lives an hour, is renewed every 40 minutes, so 36 times a day.
     let now = START + 50 * MINUTE;
     let mut case = Case { now, observed: live(HOUR), reading: read(profile(), now), ..Case::after(Duration::ZERO) };
-    case.record.submissions = (0..107).map(|n| now - DAY + SECOND * (n + 1)).collect();
+    case.record.submissions = (0..107).map(|n| now - DAY + SECOND * (n + 1)).collect::<Vec<_>>().into();
     check(&case, "submit", "due: ");
     case.record.submissions.push(now - SECOND);
     check(&case, "wait", "all 108 submissions");
@@ -427,7 +433,7 @@ fn a_clock_that_was_set_back_stalls_nothing() {
     check(&case(&[(ahead, fail(FailureClass::DiskFull, None))]), "submit", "due: ");
     let mut idle = case(&[]);
     idle.now = START + DAY;
-    idle.record.submissions = vec![ahead; 6];
+    idle.record.submissions = vec![ahead; 6].into();
     check(&idle, "wait", "not due until");
 }
 

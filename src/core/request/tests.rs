@@ -1,6 +1,6 @@
 //! Every misfit of entry and profile, by its own words, before anything is sent.
 
-use super::super::example::{attribute, entry, profile};
+use super::super::example::{attribute, entry, profile, rename};
 use super::super::failure::FailureClass::{EntryMismatch, ProfileUnusable};
 use super::*;
 
@@ -47,12 +47,12 @@ fn an_entry_that_does_not_fit_says_what_to_change() {
         profile.subject.push(ProfileAttribute { mandatory: true, ..attribute("state") });
     });
     refuses(EntryMismatch, &["add `common_name`"], |entry, profile| {
-        entry.common_name = None;
+        rename(entry, |naming| naming.common_name = None);
         profile.subject[0].mandatory = true;
     });
     refuses(EntryMismatch, &["kind dns_names", "remove `dns_names`"], |_, profile| profile.san.clear());
     refuses(EntryMismatch, &["one of dns_names", "names 2"], |entry, profile| {
-        entry.names.dns_names.push("b.example.com".into());
+        rename(entry, |naming| naming.names.dns_names.push("b.example.com".into()));
         profile.san[0].multiple = false;
     });
     refuses(EntryMismatch, &["requires emails: add `emails`"], |_, profile| {

@@ -7,7 +7,8 @@ use super::*;
 fn the_window_is_the_entrys_then_the_profiles_then_a_third() {
     #[track_caller]
     fn check(renew_before: Option<Duration>, of_profile: Option<u32>, lifetime: Duration, expected: Duration) {
-        let entry = Entry { renew_before, ..entry() };
+        let mut entry = entry();
+        entry.renew_before = renew_before;
         let profile = Profile { renewal_window_days: of_profile, ..profile() };
         assert_eq!(window(&entry, Some(&profile), lifetime), expected);
     }
@@ -26,7 +27,8 @@ fn the_window_is_the_entrys_then_the_profiles_then_a_third() {
 
 #[test]
 fn without_duplicates_the_window_is_no_wider_than_the_profiles() {
-    let entry = Entry { renew_before: Some(50 * DAY), ..entry() };
+    let mut entry = entry();
+    entry.renew_before = Some(50 * DAY);
     let mut profile = profile();
     assert_eq!(window(&entry, Some(&profile), 90 * DAY), 50 * DAY);
     profile.allows_duplicates = false;

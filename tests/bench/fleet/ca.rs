@@ -43,8 +43,8 @@ impl Ca {
 
     /// What the CA answers to the request of `entry` for this key.
     pub(super) fn issue(&self, entry: &Entry, key: &KeyPair, validity: (Timestamp, Timestamp)) -> Certificate {
-        let mut params = CertificateParams::new(entry.names.dns_names.clone()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, entry.common_name.clone().unwrap());
+        let mut params = CertificateParams::new(entry.names().dns_names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, entry.naming.common_name().unwrap());
         valid(&mut params, validity);
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

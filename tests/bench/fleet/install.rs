@@ -176,7 +176,7 @@ fn profile(id: &str, ca: &Ca) -> Profile {
     let attribute =
         |key: &str| ProfileAttribute { key: key.to_owned(), mandatory: false, multiple: true, origin: Origin::Request };
     Profile {
-        id: ProfileId(id.to_owned()),
+        id: ProfileId(id.into()),
         name: "Example".to_owned(),
         status: "Active".to_owned(),
         enrollment_method: "rest_api".to_owned(),

@@ -8,6 +8,7 @@ use super::super::super::example::{
 use super::super::super::failure::FailureClass;
 use super::super::super::name::{Attempt, Digest, Generation, SerialNumber};
 use super::super::super::observed::Observed;
+use super::super::super::rare::Rare;
 use super::super::super::served::{ServedLeaf, Sight};
 use super::super::super::text::Text;
 use super::super::{Decision, decide};
@@ -18,7 +19,7 @@ const AT: Timestamp = Timestamp::from_seconds(1_800_000_000 + 86_400);
 fn told(at: Timestamp, rollback: bool, deploy: Deploy, events: &[(Timestamp, Event)]) -> Decision {
     let mut entry = entry();
     entry.hooks = vec!["nginx".parse().unwrap()];
-    entry.probes = vec![Probe { address: "h:443".to_owned(), server_name: None, starttls: None }];
+    entry.probes = vec![Probe { address: "h:443".to_owned(), server_name: None, starttls: None }].into();
     entry.rollback = rollback;
     let (observed, reading, record, surroundings) =
         (live(90 * DAY), read(profile(), at), record(events), surroundings());
@@ -255,7 +256,7 @@ fn what_was_issued_waits_for_its_window_but_never_into_the_emergency() {
 #[test]
 fn a_first_certificate_waits_for_no_window() {
     let (mut entry, mut absent) = (entry(), record(&[(AT, submitting(1))]));
-    entry.probes = Vec::new();
+    entry.probes = Rare::new();
     absent.apply(AT, &Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0C".to_owned()) });
     let (reading, surroundings) = (read(profile(), AT), surroundings());
     let decision = decide(&World {
