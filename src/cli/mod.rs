@@ -4,6 +4,7 @@ mod account;
 mod adopt;
 mod calendar;
 mod check;
+mod columns;
 mod control;
 mod explain;
 mod heal;

@@ -93,7 +93,7 @@ impl Look {
             now: self.now,
         };
         let fleet = self.fleet.iter().map(|managed| (managed, self.profiles.reading(&managed.entry.profile)));
-        status::status(&facts, fleet)
+        status::status(&facts, fleet, status::certificates(&facts, self.fleet.iter()))
     }
 
     /// The plan.

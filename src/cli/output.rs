@@ -2,11 +2,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
-
+use crate::core::time::{Span, Timestamp};
 use crate::daemon::inspect::Verdict;
 
-use crate::core::time::{Span, Timestamp};
+use super::columns::columns;
 
 /// Prints to standard output. Whoever closed it wants no more.
 pub(super) fn print(text: &str) {
@@ -20,33 +19,26 @@ pub(super) fn complain(text: &str) {
 
 /// Prints a value as JSON.
 pub(super) fn print_json<T: serde::Serialize>(value: &T) {
-    match serde_json::to_string_pretty(value) {
+    match json(value) {
         Ok(text) => print(&text),
-        Err(error) => complain(&error.to_string()),
+        Err(error) => complain(&error),
     }
+}
+
+/// A value as JSON.
+///
+/// # Errors
+///
+/// When it has no such form, as a map whose keys are no texts.
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, String> {
+    serde_json::to_string_pretty(value).map_err(|error| error.to_string())
 }
 
 /// A table without lines: on a terminal the last column is folded to its width, where the others leave it room.
 pub(super) fn table<R: IntoIterator<Item = Vec<String>>>(head: &[&str], rows: R) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(head.to_vec());
-    if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
-        && others(head, &rows) + LEAST_LAST <= usize::from(size.ws_col)
-    {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(size.ws_col);
-        let last = head.len().saturating_sub(1);
-        for column in table.column_iter_mut().take(last) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
-    for row in rows {
-        table.add_row(row);
-    }
-    // The style without lines leaves a blank before the first column.
-    let lines: Vec<String> =
-        table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
-    lines.join("\n")
+    let terminal = rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col));
+    columns(head, &rows, terminal.ok())
 }
 
 /// How many columns there are: the terminal's, else those of the variable COLUMNS, else eighty.
@@ -61,15 +53,6 @@ pub(super) fn has_colours() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
-}
-
-/// How wide all columns but the last are.
-fn others(head: &[&str], rows: &[Vec<String>]) -> usize {
-    let width = |(at, name): (usize, &&str)| {
-        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
-        cells.chain([name.chars().count()]).max().unwrap_or_default() + 2
-    };
-    head.iter().enumerate().take(head.len().saturating_sub(1)).map(width).sum()
 }
 
 /// How a check ended, in colour on a terminal.
@@ -115,6 +98,3 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
         .map(|at| Timestamp::from_millis(at.as_millisecond()))
         .map_err(|_| format!("{text:?} is no instant; write it as 2027-01-31T12:00:00Z"))
 }
-
-/// A narrower last column is no help: the terminal breaks the lines.
-const LEAST_LAST: usize = 24;

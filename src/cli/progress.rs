@@ -18,7 +18,7 @@ use crate::core::failure::FailureClass;
 use crate::core::reason::State;
 use crate::core::text::Text;
 use crate::core::time::Span;
-use crate::daemon::control::Request;
+use crate::daemon::control::{Request, View};
 use crate::daemon::status::{CertificateStatus, Status};
 
 use super::{control, output};
@@ -65,7 +65,7 @@ pub(super) type Before = BTreeMap<String, Option<u64>>;
 ///
 /// When it does not answer.
 pub(super) fn status(path: &Path) -> io::Result<Status> {
-    let line = control::ask(path, &Request::Status)?;
+    let line = control::ask(path, &Request::Status { view: View::All })?;
     serde_json::from_str(&line).map_err(io::Error::from)
 }
 

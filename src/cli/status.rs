@@ -4,49 +4,69 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
+use serde::de::DeserializeOwned;
+
 use crate::config::{self, Main};
 use crate::core::name::CertName;
 use crate::core::time::Timestamp;
-use crate::daemon::control::{Reply, Request};
+use crate::daemon::control::{Reply, Request, View};
 use crate::daemon::setup;
-use crate::daemon::status::{CertificateStatus, Severity, Status};
+use crate::daemon::status::{CertificateStatus, Row, Severity, Status};
 
 use super::{control, exit, offline, output, user};
 
 /// Prints the status of all, or all about one.
 pub(super) fn run(file: &Path, name: Option<&CertName>, json: bool) -> ExitCode {
-    let (mut status, remark) = match status(file) {
-        Ok(found) => found,
+    let printed = match name {
+        None if !json => found(file, &View::Table, |full| full.into_iter().map(row).collect())
+            .map(|(status, remark)| (table(&status), status.healthy, remark)),
+        _ => in_full(file, name, json),
+    };
+    match printed {
+        Ok((text, is_healthy, remark)) => {
+            if let Some(remark) = remark.filter(|_| !json) {
+                output::complain(&remark);
+            }
+            output::print(&text);
+            if is_healthy { exit::OK.into() } else { exit::UNWELL.into() }
+        }
         Err(why) => {
             output::complain(&why);
-            return exit::UNREADABLE.into();
+            exit::UNREADABLE.into()
         }
-    };
+    }
+}
+
+/// Everything about one certificate, or as JSON about all.
+fn in_full(file: &Path, name: Option<&CertName>, json: bool) -> Result<(String, bool, Option<String>), String> {
+    let view = name.map_or(View::All, |name| View::One(name.clone()));
+    let (mut status, remark) = found(file, &view, |full| full)?;
     if let Some(name) = name {
         status.certificates.retain(|certificate| certificate.name == name.as_str());
         if status.certificates.is_empty() {
-            output::complain(&format!("no certificate in force is named {name}"));
-            return exit::UNREADABLE.into();
+            return Err(format!("no certificate in force is named {name}"));
         }
     }
-    if json {
-        output::print_json(&status);
+    let text = if json {
+        output::json(&status)?
     } else {
-        if let Some(remark) = remark {
-            output::complain(&remark);
-        }
-        output::print(&text(&status, name.is_some()));
-    }
-    if status.healthy { exit::OK.into() } else { exit::UNWELL.into() }
+        let now = output::instant(&status.at).unwrap_or_default();
+        status.certificates.iter().map(|certificate| details(certificate, &status, now)).collect()
+    };
+    Ok((text, status.healthy, remark))
 }
 
-/// The status, and what to say of where it comes from.
-fn status(file: &Path) -> Result<(Status, Option<String>), String> {
+/// The status, and what to say of where it comes from. The files tell everything, as does a daemon that knows no views.
+fn found<C: DeserializeOwned>(
+    file: &Path,
+    view: &View,
+    of_full: impl FnOnce(Vec<CertificateStatus>) -> Vec<C>,
+) -> Result<(Status<C>, Option<String>), String> {
     let main = config::load_main(file);
     // A daemon goes on with what the file said before it was broken.
     let path = main.as_ref().map_or_else(|_| control::path(&Main::new(file)), control::path);
-    let error = match control::ask(&path, &Request::Status) {
-        Ok(line) => return Ok((parsed(&line)?, None)),
+    let error = match control::ask(&path, &Request::Status { view: view.clone() }) {
+        Ok(line) => return Ok((parsed(&line, of_full)?, None)),
         Err(error) => error,
     };
     user::may_read(file)?;
@@ -59,25 +79,41 @@ fn status(file: &Path) -> Result<(Status, Option<String>), String> {
         (Some(holder), _) => format!("renewd runs ({holder}), but does not answer ({error}); as the files tell:"),
         (None, _) => "renewd does not run; as the files tell:".to_owned(),
     };
-    Ok((look.status(), Some(remark)))
+    Ok((look.status().with(of_full), Some(remark)))
 }
 
-fn parsed(line: &str) -> Result<Status, String> {
-    serde_json::from_str(line).map_err(|error| match serde_json::from_str::<Reply>(line) {
+fn parsed<C: DeserializeOwned>(
+    line: &str,
+    of_full: impl FnOnce(Vec<CertificateStatus>) -> Vec<C>,
+) -> Result<Status<C>, String> {
+    let error = match serde_json::from_str(line) {
+        Ok(status) => return Ok(status),
+        Err(error) => error,
+    };
+    if let Ok(status) = serde_json::from_str::<Status>(line) {
+        return Ok(status.with(of_full));
+    }
+    Err(match serde_json::from_str::<Reply>(line) {
         Ok(Reply { error: Some(why), .. }) => format!("the daemon says: {why}"),
         Ok(Reply { .. }) | Err(_) => format!("the daemon's answer was not understood: {error}"),
     })
 }
 
-fn text(status: &Status, in_full: bool) -> String {
+/// What of everything about a certificate the table shows.
+fn row(full: CertificateStatus) -> Row {
+    let instant = |text: Option<String>| output::instant(&text?).ok();
+    let CertificateStatus { name, state, not_after, next_action_at, reason, .. } = full;
+    Row { name, state, not_after: instant(not_after), next_action_at: instant(next_action_at), reason }
+}
+
+/// All certificates, a line each, and what is wrong.
+fn table(status: &Status<Row>) -> String {
     let now = output::instant(&status.at).unwrap_or_default();
-    if in_full {
-        return status.certificates.iter().map(|certificate| details(certificate, status, now)).collect();
-    }
     let rows = status.certificates.iter().map(|one| {
-        let next = output::next(one.next_action_at.as_deref(), now);
-        let expires = output::told(one.not_after.as_deref(), now);
-        vec![one.name.clone(), one.state.clone(), expires, next, one.reason.to_string()]
+        let distance = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| output::distance(at, now));
+        let next = one.next_action_at;
+        let next = if next.is_some_and(|at| at <= now) { "now".to_owned() } else { distance(next) };
+        vec![one.name.clone(), one.state.clone(), distance(one.not_after), next, one.reason.to_string()]
     });
     let mut text = output::table(&["CERTIFICATE", "STATE", "EXPIRES", "NEXT STEP", "REASON"], rows);
     text.push('\n');
@@ -107,7 +143,7 @@ fn text(status: &Status, in_full: bool) -> String {
     text
 }
 
-fn api(status: &Status, now: Timestamp) -> String {
+fn api(status: &Status<Row>, now: Timestamp) -> String {
     let api = &status.api;
     let mut text = api.state.clone();
     if let Some(at) = &api.last_success {

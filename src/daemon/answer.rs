@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::api::Tlm;
@@ -10,20 +11,17 @@ use crate::core::decide::Action;
 use crate::core::name::CertName;
 use crate::core::time::Span;
 
-use super::control::{Inspected, Reply, Request};
+use super::control::{Inspected, Reply, Request, View};
 use super::fleet::Managed;
 use super::inspect::{self, Subject};
 use super::run::Daemon;
+use super::status::{self, Status};
 
 /// Answers, after doing what is asked. Whoever asked may have gone.
 pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot::Sender<String>) {
     let told = match request {
         Request::Inspect => return inspect(daemon, answer),
-        Request::Status => {
-            let mut told = Vec::with_capacity(EACH * (daemon.fleet.iter().count() + 8));
-            let written = serde_json::to_writer(&mut told, &daemon.status()).map_err(|error| error.to_string());
-            written.map_or_else(|why| Reply::refused(&why), |()| String::from_utf8(told).unwrap_or_default())
-        }
+        Request::Status { view } => status(daemon, view).unwrap_or_else(|error| Reply::refused(&error.to_string())),
         Request::Renew { names, reissue } => renew(daemon, names, *reissue),
         Request::Rollback { name, force } => match daemon.roll_back(name, *force) {
             Ok(done) => Reply::done(&done),
@@ -31,6 +29,24 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot
         },
     };
     drop(answer.send(told));
+}
+
+fn status<T: Tlm>(daemon: &Daemon<T>, view: &View) -> serde_json::Result<String> {
+    let facts = daemon.facts();
+    match view {
+        View::All => told(&daemon.status(), EACH * daemon.fleet.len()),
+        View::Table => told(&daemon.status_with(status::rows(&facts, daemon.fleet.iter())), ROW * daemon.fleet.len()),
+        View::One(name) => {
+            told(&daemon.status_with(status::certificates(&facts, daemon.fleet.one(name).into_iter())), 0)
+        }
+    }
+}
+
+/// As a line of JSON, which is about so long beside what does not belong to a certificate.
+fn told<C: Serialize>(status: &Status<C>, length: usize) -> serde_json::Result<String> {
+    let mut told = Vec::with_capacity(length + COMMON);
+    serde_json::to_writer(&mut told, status)?;
+    Ok(String::from_utf8(told).unwrap_or_default())
 }
 
 /// Looks the host over beside the loop, and answers then. Folders of certificates that are being worked on are left to
@@ -87,3 +103,7 @@ fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> S
 
 /// About so many bytes a certificate takes in the status.
 const EACH: usize = 640;
+/// The same of a row of the table.
+const ROW: usize = 280;
+/// What a status takes beside its certificates.
+const COMMON: usize = 4096;

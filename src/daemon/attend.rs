@@ -115,8 +115,8 @@ impl<T: Tlm> Daemon<T> {
         let before = managed.decision().reason.clone();
         let reading = self.profiles.reading(&entry.profile);
         let decide = |managed: &mut Managed| {
+            let is_first = managed.is_new();
             managed.decide(reading, &self.surroundings, now);
-            let is_first = std::mem::replace(&mut managed.is_new, false);
             (managed.decision().action.clone(), managed.decision().wake_at, is_first)
         };
         let Some((action, wake_at, is_first)) = self.fleet.change(name, decide) else { return };

@@ -23,7 +23,11 @@ use super::message::Message;
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Request {
     /// The status.
-    Status,
+    Status {
+        /// How much of it.
+        #[serde(default)]
+        view: View,
+    },
     /// Look over what a renewal will need of this host.
     Inspect,
     /// Replace these certificates now; all, where none is named.
@@ -47,8 +51,21 @@ impl Request {
     /// Whether it only reads.
     #[must_use]
     pub const fn is_read_only(&self) -> bool {
-        matches!(self, Self::Status)
+        matches!(self, Self::Status { .. })
     }
+}
+
+/// How much of the certificates a status tells.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum View {
+    /// Everything about each.
+    #[default]
+    All,
+    /// What the table of all shows.
+    Table,
+    /// Everything about one.
+    One(CertName),
 }
 
 /// What was found of the host.

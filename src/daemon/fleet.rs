@@ -13,7 +13,7 @@ use crate::core::health;
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::reading::Reading;
-use crate::core::reason::{Reason, State};
+use crate::core::reason::{Cause, Reason, State};
 use crate::core::record::Record;
 use crate::core::served::{ProbeRecord, Served};
 use crate::core::time::Timestamp;
@@ -31,8 +31,6 @@ pub struct Managed {
     /// What is known of its past.
     pub record: Record,
     decided: Decided,
-    /// Whether nothing was decided for it yet.
-    pub is_new: bool,
     work: Work,
     wake_at: Option<Timestamp>,
     /// Between which instants its deploy window is known to be closed: the calendar is asked once.
@@ -42,6 +40,7 @@ pub struct Managed {
 /// What was decided last, in as little memory as it takes for a certificate that waits for its renewal time.
 #[derive(Clone, Debug)]
 enum Decided {
+    Nothing { since: Timestamp },
     NotDue { renew_at: Timestamp, window: Duration, wake_at: Timestamp },
     Other(Box<Decision>),
 }
@@ -63,6 +62,14 @@ impl Decided {
 
     fn get(&self) -> Cow<'_, Decision> {
         match self {
+            Self::Nothing { since } => Cow::Owned(Decision {
+                action: Action::Wait,
+                reason: Reason::Due(Cause::Absent),
+                wake_at: *since,
+                renew_at: None,
+                emergency: false,
+                hook: None,
+            }),
             Self::NotDue { renew_at, window, wake_at } => Cow::Owned(Self::not_due(*renew_at, *window, *wake_at)),
             Self::Other(decision) => Cow::Borrowed(decision),
         }
@@ -107,11 +114,14 @@ impl Managed {
     /// A certificate that was just seen for the first time.
     #[must_use]
     pub fn new(entry: Arc<Entry>, observed: Observed, record: Record, now: Timestamp) -> Self {
-        let reason = Reason::Due(crate::core::reason::Cause::Absent);
-        let decision =
-            Decision { action: Action::Wait, reason, wake_at: now, renew_at: None, emergency: false, hook: None };
-        let decided = Decided::new(decision);
-        Self { entry, observed, record, decided, work: Work::None, is_new: true, wake_at: None, closed: None }
+        let decided = Decided::Nothing { since: now };
+        Self { entry, observed, record, decided, work: Work::None, wake_at: None, closed: None }
+    }
+
+    /// Whether nothing was decided for it yet.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        matches!(self.decided, Decided::Nothing { .. })
     }
 
     /// What was decided last.
@@ -164,7 +174,7 @@ impl Managed {
     fn standing(&self) -> Standing {
         let reason = &self.decision().reason;
         // Nothing is known yet of a new one, and something will be at once.
-        Standing { state: reason.state(), is_notable: !self.is_new && !health::is_calm(reason, &self.record) }
+        Standing { state: reason.state(), is_notable: !self.is_new() && !health::is_calm(reason, &self.record) }
     }
 
     fn urgency(&self) -> Urgency {
@@ -180,6 +190,12 @@ impl Fleet {
     /// The certificates in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Managed> {
         self.certificates.values().map(|managed| &**managed)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.certificates.len()
     }
 
     /// The certificates with their names.

@@ -415,7 +415,12 @@ impl<T: Tlm> Daemon<T> {
 
     /// The status as it is now.
     pub(super) fn status(&self) -> Status {
-        status::status(&self.facts(), self.with_readings(self.fleet.iter()))
+        self.status_with(status::certificates(&self.facts(), self.fleet.iter()))
+    }
+
+    /// The status as it is now, with this of the certificates.
+    pub(super) fn status_with<C>(&self, certificates: Vec<C>) -> Status<C> {
+        status::status(&self.facts(), self.with_readings(self.fleet.notable()), certificates)
     }
 
     /// One line: counts, and the nearest trouble.

@@ -25,9 +25,9 @@ use super::credentials;
 use super::fleet::Managed;
 use super::hooks::Hooks;
 
-/// `status --json`.
+/// `status --json`; or the same with less of each certificate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Status {
+pub struct Status<C = CertificateStatus> {
     /// The version that speaks.
     pub version: String,
     /// When.
@@ -47,7 +47,16 @@ pub struct Status {
     /// The API as a whole.
     pub api: ApiStatus,
     /// The certificates, by name.
-    pub certificates: Vec<CertificateStatus>,
+    pub certificates: Vec<C>,
+}
+
+impl<C> Status<C> {
+    /// The same with another view of its certificates.
+    pub fn with<D>(self, view: impl FnOnce(Vec<C>) -> Vec<D>) -> Status<D> {
+        let Self { version, at, healthy, problems, config, clock, credentials, inventory, api, certificates } = self;
+        let certificates = view(certificates);
+        Status { version, at, healthy, problems, config, clock, credentials, inventory, api, certificates }
+    }
 }
 
 /// Something that somebody has to look at.
@@ -182,6 +191,21 @@ pub struct CertificateStatus {
     pub probe: Option<ProbeStatus>,
 }
 
+/// What the table of all certificates shows of one. Instants are numbers: of many thousands, each is read at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: String,
+    /// Of the installed certificate.
+    pub not_after: Option<Timestamp>,
+    /// When something is done or looked at next.
+    pub next_action_at: Option<Timestamp>,
+    /// Why, and what ends the wait.
+    pub reason: Text,
+}
+
 /// What a probe saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeStatus {
@@ -270,16 +294,15 @@ pub struct Facts<'a> {
     pub now: Timestamp,
 }
 
-/// Builds the status.
-pub fn status<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>) -> Status {
+/// Builds the status. Only those of `notable` may be problems.
+pub fn status<'a, C>(
+    facts: &Facts<'_>,
+    notable: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+    certificates: Vec<C>,
+) -> Status<C> {
     let mut problems = facts.problems.clone();
     problems.extend(common_problems(facts));
-    let mut certificates = Vec::new();
-    let running: BTreeSet<_> = facts.hooks.served_now().collect();
-    for (managed, reading) in fleet {
-        problems.extend(certificate_problem(managed, reading, facts.now));
-        certificates.push(certificate(managed, &running, facts.now));
-    }
+    problems.extend(notable.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now)));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: facts.now.to_string(),
@@ -309,6 +332,27 @@ pub fn status<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &
         },
         certificates,
     }
+}
+
+/// Everything about these certificates.
+pub fn certificates<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = &'a Managed>) -> Vec<CertificateStatus> {
+    let running: BTreeSet<_> = facts.hooks.served_now().collect();
+    fleet.map(|managed| certificate(managed, &running, facts.now)).collect()
+}
+
+/// A row of the table for each of these certificates.
+pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = &'a Managed>) -> Vec<Row> {
+    let row = |managed: &Managed| {
+        let reason = &managed.decision().reason;
+        Row {
+            name: managed.entry.name.to_string(),
+            state: reason.state().as_str().to_owned(),
+            not_after: managed.observed.installed().map(|installed| installed.not_after),
+            next_action_at: Some(next_action_at(managed, facts.now)),
+            reason: Text::new(&reason.to_string()),
+        }
+    };
+    fleet.map(row).collect()
 }
 
 /// Builds the plan.

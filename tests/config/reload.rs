@@ -86,7 +86,7 @@ fn at_start_the_first_file_by_name_stays() {
     let mut history = History::start();
     let inventory = history.reload(&[("b", "www"), ("a", "www"), ("c", "x")], "a: www, b: +, c: x");
     let problem = inventory.files[1].problems[0].to_string();
-    let expected = "b:2:8: the name `www` is taken by a line 2\n  |\n2 | name = \"www\"\n  |        ^^^^^ \
+    let expected = "b:2:8: the name `www` is taken by a line 1\n  |\n2 | name = \"www\"\n  |        ^^^^^ \
                     expected a name that is unique in the inventory; remove it from one of the two files";
     assert_eq!(problem, expected);
 }
@@ -105,7 +105,7 @@ fn one_target_belongs_to_one_file() {
     let mut history = History::start();
     let inventory = history.reload(&[("a", "x /k"), ("b", "y /k"), ("c", "z /l")], "a: x, b: +, c: z");
     let problem = inventory.files[1].problems[0].to_string();
-    assert!(problem.starts_with("b:5:21: /k is written by a line 5 as well\n"), "{problem}");
+    assert!(problem.starts_with("b:5:21: /k is written by a line 1 as well\n"), "{problem}");
     history.reload(&[("a", "x /l"), ("b", "y /k"), ("c", "z /l")], "a: x+, b: +, c: z");
     history.reload(&[("a", "x /m"), ("b", "y /k"), ("c", "z /l")], "a: x, b: y, c: z");
 }

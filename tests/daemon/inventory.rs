@@ -43,7 +43,7 @@ fn a_name_stays_with_its_file_across_restarts() {
     let said = host.says(&["once"]);
     assert_eq!(said.code, 1);
     assert!(
-        said.err.contains("certs.d/a.toml:2:8: the name `www` is taken by certs.d/www.toml line 2"),
+        said.err.contains("certs.d/a.toml:2:8: the name `www` is taken by certs.d/www.toml line 1"),
         "{}",
         said.err
     );

@@ -42,7 +42,7 @@ impl Service {
 
     /// What `renewd status --json` prints.
     pub(crate) fn status(&self) -> Status {
-        serde_json::from_str(&self.ask(Request::Status)).unwrap()
+        serde_json::from_str(&self.ask(Request::Status { view: View::All })).unwrap()
     }
 
     /// What `renewd renew NAME` does.
