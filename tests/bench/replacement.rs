@@ -130,7 +130,8 @@ fn pems(answer: &Value) -> Vec<String> {
 
 fn pass(at: usize, answer: &str, key: &KeyPair) {
     let names = Sans { dns_names: dns_names(at), ..Sans::default() };
-    let candidate = Candidate { certificates: &certificates(answer).unwrap(), key: sha256(&key.subject_public_key_info()) };
+    let candidate =
+        Candidate { certificates: &certificates(answer).unwrap(), key: sha256(&key.subject_public_key_info()) };
     let demand = Demand {
         common_name: names.dns_names.first().map(String::as_str),
         names: &names,
@@ -305,7 +306,9 @@ fn forget(attempt: &Path) {
     file.write_all(&vec![0; length]).unwrap();
     file.sync_data().unwrap();
     drop(file);
-    [key, attempt.join("request.pem"), attempt.join("answer.pem")].iter().for_each(|file| fs::remove_file(file).unwrap());
+    [key, attempt.join("request.pem"), attempt.join("answer.pem")]
+        .iter()
+        .for_each(|file| fs::remove_file(file).unwrap());
     fs::remove_dir(attempt).unwrap();
 }
 
