@@ -154,9 +154,9 @@ replace() {
     : > "$work/ratios"
     for round in $(seq "$ROUNDS"); do
         fresh_simulator
-        "$replacement" "$work/sim" "$work/parts" --count "$n" --rounds 1 > "$work/sum"
+        "$replacement" "$work/sim" "$work/parts-$round" --count "$n" --rounds 1 > "$work/sum"
         awk 'NR > 1 { printf "%s %.3f ms%s", $1, $2 / 1000, $1 == "sum" ? "\n" : "  " }' "$work/sum"
-        replaced "$n"
+        replaced "$n" "$work/bare-$round"
     done
     column "$work/ratios" 1 'CPU per certificate in the sum of its parts:' ''
     echo
@@ -165,23 +165,24 @@ replace() {
     sed -nE 's/^[^ ]+ ([0-9-]+) ([A-Z]+) ([^? ]+).*/\1 \2 \3/p' "$work/sim.log" |
         sed -E 's#/[0-9a-fA-F-]{16,}#/ID#g' | sort | uniq -c | sort -rn |
         awk -v n="$n" '{ printf "  %7d  %.3f a certificate  %s %s %s\n", $1, $1 / n, $3, $4, $2 }'
+    # Not before: ext4 steps over the inodes of what was removed in the last minutes, one by one.
+    rm -rf "$work"/parts-* "$work"/bare-*
 }
 
 # With a simulator and a host of its own.
 replaced() {
-    local n=$1 before after installed
+    local n=$1 dir=$2 before after installed
     fresh_simulator
-    bare "$n"
+    bare "$n" "$dir"
     before=$(meter cpu "$simulator")
-    meter run -- "$renewd" once --config "$work/bare/renewd.toml" | tee "$work/replaced"
+    meter run -- "$renewd" once --config "$dir/renewd.toml" | tee "$work/replaced"
     after=$(meter cpu "$simulator")
     awk -v a="$before" -v b="$after" -v n="$n" \
         'BEGIN { printf "the simulator: CPU %.3f s, %.3f ms a certificate\n", b - a, (b - a) * 1000 / n }'
     awk -v n="$n" 'NR == FNR { if ($1 == "sum") sum = $2 / 1e6; next }
         match($0, /CPU [0-9.]+/) { print substr($0, RSTART + 4, RLENGTH - 4) / n / sum }' "$work/sum" "$work/replaced" >> "$work/ratios"
-    installed=$(find "$work/bare/state/certs" -name live | wc -l)
+    installed=$(find "$dir/state/certs" -name live | wc -l)
     [ "$installed" = "$n" ] || fail "$installed of $n certificates are installed"
-    rm -rf "$work/bare"
 }
 
 # From two runs, so that what a pass costs by itself does not count.
@@ -191,9 +192,8 @@ syncs() {
     local n
     for n in 100 300; do
         fresh_simulator
-        bare "$n"
-        strace -f -q -c -U name,calls -o "$work/calls-$n" "$renewd" once --config "$work/bare/renewd.toml" 2> /dev/null
-        rm -rf "$work/bare"
+        bare "$n" "$work/bare-$n"
+        strace -f -q -c -U name,calls -o "$work/calls-$n" "$renewd" once --config "$work/bare-$n/renewd.toml" 2> /dev/null
     done
     awk 'FNR == NR { few[$1] = $2; next } $2 ~ /^[0-9]+$/ && $1 != "total" {
             each = ($2 - few[$1]) / 200; if (each >= 0.05) printf "  %-18s %8.2f a certificate, %d in any case\n", $1, each, few[$1] - each * 100
@@ -201,8 +201,8 @@ syncs() {
 }
 
 bare() {
-    host "$work/bare" --count "$1" --bare
-    cat >> "$work/bare/renewd.toml" << TOML
+    host "$2" --count "$1" --bare
+    cat >> "$2/renewd.toml" << TOML
 requests_per_minute = 100000
 max_concurrent_requests = 16
 TOML
