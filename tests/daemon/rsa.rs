@@ -46,7 +46,7 @@ fn rsa_keys_are_made_beside_the_loop_and_delay_no_event() {
     host.start();
     host.wait_state("www", "valid");
     let (loop_before, all_before) = used(&host);
-    let of_kind = |number: usize| if number % 2 == 0 { "rsa-3072" } else { "rsa-4096" };
+    let of_kind = |number: usize| if number.is_multiple_of(2) { "rsa-3072" } else { "rsa-4096" };
     (0..DUE).for_each(|number| host.entry(&name(number), &format!("key = \"{}\"\n", of_kind(number))));
     host.signal(Signal::HUP);
     host.until("keys are being made", || (used(&host).1 > all_before + 20).then_some(()));
