@@ -26,7 +26,7 @@ meter() { python3 tests/bench/meter.py "$@"; }
 build() {
     local name
     [ -x "$renewd" ] || cargo build --locked --release
-    for name in inventory floor tlm-sim; do
+    for name in inventory floor replacement tlm-sim; do
         [ -x "$target/examples/$name" ] || cargo build --locked --release --example "$name"
     done
 }

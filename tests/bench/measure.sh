@@ -11,7 +11,8 @@
 # and, each on hosts of its own:
 #   reload   one changed drop-in of 10,000: from its rename until the log says that the inventory changed, less the
 #            300 ms of quiet that the watch waits for; and which drop-in files were opened for it
-#   replace  1,000 and 10,000 ECDSA certificates due at once, by `renewd once` against the simulator
+#   replace  1,000 and 10,000 ECDSA certificates due at once, by `renewd once` against the simulator; and in the same
+#            round each part of a replacement alone (example `replacement`), CPU, and the ratio to the sum of the parts
 # Figures are medians, with (least..most). The machine's noise shows in them: compare within one run.
 #
 # Needs no root, and python3; strace for the counts of files opened and of syncs. 100,000 certificates take 4 GB below
@@ -25,6 +26,7 @@ RELOAD=${RELOAD:-10000} REPLACE=${REPLACE:-1000 10000}
 [ $# -gt 0 ] || set -- 1000 10000 100000
 source tests/bench/common.sh
 floor=$(realpath -m "$target/examples/floor")
+replacement=$(realpath -m "$target/examples/replacement")
 
 pass() {
     local n=$1 dir=$2 shown=$work/shown-$1
@@ -147,24 +149,40 @@ changed() {
 }
 
 replace() {
-    local n=$1 before after
-    say "mass replacement: $n ECDSA certificates due at once"
-    fresh_simulator
-    bare "$n"
-    before=$(meter cpu "$simulator")
-    meter run -- "$renewd" once --config "$work/bare/renewd.toml"
-    after=$(meter cpu "$simulator")
-    awk -v a="$before" -v b="$after" -v n="$n" \
-        'BEGIN { printf "the simulator: CPU %.3f s, %.3f ms a certificate\n", b - a, (b - a) * 1000 / n }'
+    local n=$1 round
+    say "mass replacement: $n ECDSA certificates due at once, after their parts alone"
+    : > "$work/ratios"
+    for round in $(seq "$ROUNDS"); do
+        fresh_simulator
+        "$replacement" "$work/sim" "$work/parts-$round" --count "$n" --rounds 1 > "$work/sum"
+        awk 'NR > 1 { printf "%s %.3f ms%s", $1, $2 / 1000, $1 == "sum" ? "\n" : "  " }' "$work/sum"
+        replaced "$n" "$work/bare-$round"
+    done
+    column "$work/ratios" 1 'CPU per certificate in the sum of its parts:' ''
+    echo
     echo "requests:"
     # By method and endpoint, identifiers left out.
     sed -nE 's/^[^ ]+ ([0-9-]+) ([A-Z]+) ([^? ]+).*/\1 \2 \3/p' "$work/sim.log" |
         sed -E 's#/[0-9a-fA-F-]{16,}#/ID#g' | sort | uniq -c | sort -rn |
         awk -v n="$n" '{ printf "  %7d  %.3f a certificate  %s %s %s\n", $1, $1 / n, $3, $4, $2 }'
-    local installed
-    installed=$(find "$work/bare/state/certs" -name live | wc -l)
+    # Not before: ext4 steps over the inodes of what was removed in the last minutes, one by one.
+    rm -rf "$work"/parts-* "$work"/bare-*
+}
+
+# With a simulator and a host of its own.
+replaced() {
+    local n=$1 dir=$2 before after installed
+    fresh_simulator
+    bare "$n" "$dir"
+    before=$(meter cpu "$simulator")
+    meter run -- "$renewd" once --config "$dir/renewd.toml" | tee "$work/replaced"
+    after=$(meter cpu "$simulator")
+    awk -v a="$before" -v b="$after" -v n="$n" \
+        'BEGIN { printf "the simulator: CPU %.3f s, %.3f ms a certificate\n", b - a, (b - a) * 1000 / n }'
+    awk -v n="$n" 'NR == FNR { if ($1 == "sum") sum = $2 / 1e6; next }
+        match($0, /CPU [0-9.]+/) { print substr($0, RSTART + 4, RLENGTH - 4) / n / sum }' "$work/sum" "$work/replaced" >> "$work/ratios"
+    installed=$(find "$dir/state/certs" -name live | wc -l)
     [ "$installed" = "$n" ] || fail "$installed of $n certificates are installed"
-    rm -rf "$work/bare"
 }
 
 # From two runs, so that what a pass costs by itself does not count.
@@ -174,9 +192,8 @@ syncs() {
     local n
     for n in 100 300; do
         fresh_simulator
-        bare "$n"
-        strace -f -q -c -U name,calls -o "$work/calls-$n" "$renewd" once --config "$work/bare/renewd.toml" 2> /dev/null
-        rm -rf "$work/bare"
+        bare "$n" "$work/bare-$n"
+        strace -f -q -c -U name,calls -o "$work/calls-$n" "$renewd" once --config "$work/bare-$n/renewd.toml" 2> /dev/null
     done
     awk 'FNR == NR { few[$1] = $2; next } $2 ~ /^[0-9]+$/ && $1 != "total" {
             each = ($2 - few[$1]) / 200; if (each >= 0.05) printf "  %-18s %8.2f a certificate, %d in any case\n", $1, each, few[$1] - each * 100
@@ -184,8 +201,8 @@ syncs() {
 }
 
 bare() {
-    host "$work/bare" --count "$1" --bare
-    cat >> "$work/bare/renewd.toml" << TOML
+    host "$2" --count "$1" --bare
+    cat >> "$2/renewd.toml" << TOML
 requests_per_minute = 100000
 max_concurrent_requests = 16
 TOML

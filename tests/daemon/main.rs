@@ -27,12 +27,14 @@ mod issue;
 mod metrics;
 mod notify;
 mod online;
+mod pace;
 mod pending;
 mod profiles;
 #[path = "../monitoring/promtool.rs"]
 mod promtool;
 mod reload;
 mod renew;
+mod rsa;
 mod serve;
 #[path = "../simulator/mod.rs"]
 mod simulator;
