@@ -17,7 +17,8 @@ pub struct Urgency {
     pub name: CertName,
 }
 
-/// Places for requests that run at the same time; two of them are kept for certificates in their emergency stage.
+/// Places for requests that run at the same time; two of them are kept for certificates in their emergency stage, and for
+/// requests that serve all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
     limit: u32,
@@ -31,12 +32,19 @@ impl Places {
         Self { limit, taken: 0 }
     }
 
-    /// Takes a place if there is one for such a certificate.
+    /// Takes a place if there is one for such a certificate; what serves all, as the reading of a profile, is as urgent as
+    /// an emergency.
     pub fn take(&mut self, emergency: bool) -> bool {
         let kept = if emergency || self.limit <= KEPT_PLACES { 0 } else { KEPT_PLACES };
         let free = self.taken < self.limit - kept;
         self.taken += u32::from(free);
         free
+    }
+
+    /// Whether none is free.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.taken >= self.limit
     }
 
     /// Gives a place back.
@@ -122,7 +130,7 @@ mod tests {
         let mut places = Places::new(8);
         let relaxed = (0..8).filter(|_| places.take(false)).count();
         let urgent = (0..8).filter(|_| places.take(true)).count();
-        assert_eq!((relaxed, urgent), (6, 2));
+        assert_eq!((relaxed, urgent, places.is_full()), (6, 2, true));
         places.give_back();
         assert!(!places.take(false));
         assert!(places.take(true));

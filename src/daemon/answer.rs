@@ -34,8 +34,8 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot
 fn status<T: Tlm>(daemon: &Daemon<T>, view: &View) -> serde_json::Result<String> {
     let facts = daemon.facts();
     match view {
-        View::All => told(&daemon.status(), EACH * daemon.fleet.len()),
-        View::Table => told(&daemon.status_with(status::rows(&facts, daemon.fleet.iter())), ROW * daemon.fleet.len()),
+        View::All => told(&daemon.status(), EACH * daemon.fleet.count()),
+        View::Table => told(&daemon.status_with(status::rows(&facts, daemon.fleet.iter())), ROW * daemon.fleet.count()),
         View::One(name) => {
             told(&daemon.status_with(status::certificates(&facts, daemon.fleet.one(name).into_iter())), 0)
         }

@@ -122,7 +122,7 @@ impl<T: Tlm> Daemon<T> {
         let Some((action, wake_at, is_first)) = self.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now + SHORTEST_NAP).min(schedule::look_again(name, now));
         if self.profiles.is_stale(&entry.profile, now) && self.breaker.closed().is_none() {
-            self.read_profile(&entry.profile);
+            self.profiles.want(&entry.profile);
         }
         self.fleet.wake(name, wake_at);
         self.owe_hook(name);
@@ -148,13 +148,7 @@ impl<T: Tlm> Daemon<T> {
         if let Some((why, until)) = self.breaker.closed() {
             return self.hold_back(name, why, until);
         }
-        self.read_profile(profile);
-    }
-
-    fn read_profile(&mut self, profile: &ProfileRef) {
-        if self.profiles.begin(profile) {
-            tokio::spawn(profiles::read(Arc::clone(&self.context), profile.clone()));
-        }
+        self.profiles.want(profile);
     }
 
     /// A due certificate waits for a place; while the API as a whole is down, for that.
@@ -189,8 +183,11 @@ impl<T: Tlm> Daemon<T> {
         true
     }
 
-    /// Gives places to those who wait first in line.
+    /// Gives places to profiles that have to be read, and to those who wait first in line.
     pub(super) fn admit(&mut self) {
+        while let Some(profile) = self.profiles.next(|| self.places.take(true)) {
+            tokio::spawn(profiles::read(Arc::clone(&self.context), profile));
+        }
         while let Some((name, emergency)) = self.fleet.first_in_line() {
             if !self.places.take(emergency) {
                 self.mark_queued(&name);

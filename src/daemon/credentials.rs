@@ -155,6 +155,9 @@ impl<T: Tlm> Daemon<T> {
         if credentials.is_reading || credentials.is_forbidden || self.breaker.state() != ApiState::Ok {
             return;
         }
+        if !self.places.take(true) {
+            return;
+        }
         credentials.is_reading = true;
         let names: Vec<String> = credentials.known.iter().map(|known| known.name.clone()).collect();
         let context = Arc::clone(&self.context);
@@ -172,6 +175,7 @@ impl<T: Tlm> Daemon<T> {
 
     /// Notes what TLM told. That it does not tell holds nothing back: whether a key is taken, each request shows.
     pub(super) fn credentials_read(&mut self, told: Told, now: Timestamp) {
+        self.places.give_back();
         let credentials = &mut self.credentials;
         (credentials.is_reading, credentials.looked_at) = (false, None);
         let mut again = DAILY;

@@ -194,7 +194,7 @@ impl Fleet {
 
     /// How many there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.certificates.len()
     }
 

@@ -67,10 +67,10 @@ impl<T: Tlm> Daemon<T> {
 
     /// One trial request while the API as a whole is not usable.
     pub(super) fn try_api(&mut self, now: Timestamp) {
-        if self.trying || !self.breaker.take_trial(now) {
+        if self.trying || self.places.is_full() || !self.breaker.take_trial(now) {
             return;
         }
-        self.trying = true;
+        self.trying = self.places.take(true);
         let context = Arc::clone(&self.context);
         let profile = self.breaker.to_try(self.fleet.profiles()).cloned();
         tokio::spawn(async move {
@@ -86,6 +86,7 @@ impl<T: Tlm> Daemon<T> {
 
     pub(super) fn tried(&mut self, profile: Option<&ProfileRef>, failure: Option<&Failure>, now: Timestamp) {
         self.trying = false;
+        self.places.give_back();
         match failure {
             None => self.api_answers(profile, now),
             // A profile that is not there is an answer, too.
@@ -103,6 +104,7 @@ impl<T: Tlm> Daemon<T> {
     }
 
     pub(super) fn profile_read(&mut self, profile: &ProfileRef, result: Result<Profile, Failure>, now: Timestamp) {
+        self.places.give_back();
         let users: Vec<CertName> = self
             .fleet
             .iter()

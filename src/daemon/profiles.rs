@@ -1,6 +1,6 @@
 //! The readings of the profiles: what is known, and which are being read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use super::message::Message;
 pub struct Profiles {
     readings: BTreeMap<ProfileRef, Reading>,
     being_read: BTreeSet<ProfileRef>,
+    /// Those of them that wait for a place.
+    waiting: VecDeque<ProfileRef>,
     nothing: Reading,
 }
 
@@ -27,7 +29,7 @@ impl Profiles {
     /// With the readings that were kept on the disk: they serve, and are not fresh.
     #[must_use]
     pub fn new(readings: BTreeMap<ProfileRef, Reading>) -> Self {
-        Self { readings, being_read: BTreeSet::new(), nothing: Reading::default() }
+        Self { readings, being_read: BTreeSet::new(), waiting: VecDeque::new(), nothing: Reading::default() }
     }
 
     /// What is known of a profile.
@@ -44,12 +46,22 @@ impl Profiles {
         !waits && reading.read_at.is_none_or(|at| at + DAILY <= now)
     }
 
-    /// Notes that a profile is being read; `false` if it is already.
-    pub fn begin(&mut self, reference: &ProfileRef) -> bool {
-        self.being_read.insert(reference.clone())
+    /// Wants a profile to be read, unless it is being read.
+    pub fn want(&mut self, reference: &ProfileRef) {
+        if self.being_read.insert(reference.clone()) {
+            self.waiting.push_back(reference.clone());
+        }
     }
 
-    /// Whether anything is being read.
+    /// The next profile that waits to be read, if there is a place for that.
+    pub fn next(&mut self, take_place: impl FnOnce() -> bool) -> Option<ProfileRef> {
+        if self.waiting.is_empty() || !take_place() {
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
+    /// Whether anything is being read, or waits to be.
     #[must_use]
     pub fn is_reading(&self) -> bool {
         !self.being_read.is_empty()

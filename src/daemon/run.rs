@@ -325,7 +325,9 @@ impl<T: Tlm> Daemon<T> {
 
     fn nap(&self) -> Duration {
         let (now, steady) = (self.context.clock.now(), self.context.clock.steady());
-        let next = [self.fleet.next_wake(), self.breaker.trial_at(), self.next_hook(now)].into_iter().flatten().min();
+        // A trial that finds no place free follows when a request has ended.
+        let trial_at = self.breaker.trial_at().filter(|_| !self.places.is_full());
+        let next = [self.fleet.next_wake(), trial_at, self.next_hook(now)].into_iter().flatten().min();
         let until_look = self.lookout.as_ref().map(|lookout| lookout.due().saturating_sub(steady));
         let told_at = self.told_at.filter(|_| self.headline_is_old);
         let until_told = told_at.map(|at| (at + TELL_INTERVAL).saturating_sub(steady));

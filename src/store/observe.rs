@@ -193,9 +193,9 @@ fn read_leaf(disk: &dyn Disk, path: &Path) -> Result<(Zeroizing<Vec<u8>>, Leaf),
     Ok((bytes, leaf))
 }
 
-/// The leaf of a file whose content is known to be whole.
+/// The leaf of a file of certificates alone whose content is known to be whole.
 fn first_leaf(disk: &dyn Disk, path: &Path) -> Result<Leaf, Obstacle> {
-    let bytes = Zeroizing::new(read(disk, path)?);
+    let bytes = read(disk, path)?;
     let damaged = |what: String| Obstacle::Damaged(format!("{}: {what}", path.display()));
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is no PEM file".to_owned()))?;
     leaf::first_in_file(text).map_err(|error| damaged(error.to_string()))

@@ -59,7 +59,7 @@ host() {
 # Starts the daemon of a host; sets $daemon, and $ready to its id, the seconds until READY, and the CPU seconds by then.
 start() {
     # With what the shipped unit sets for the C library.
-    ready=$(MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=0 MALLOC_MMAP_THRESHOLD_=65536 meter ready --log "$1/log" -- "$renewd" run --config "$1/renewd.toml")
+    ready=$(MALLOC_ARENA_MAX=2 MALLOC_TOP_PAD_=65536 MALLOC_MMAP_THRESHOLD_=65536 meter ready --log "$1/log" -- "$renewd" run --config "$1/renewd.toml")
     daemon=${ready%% *}
     running+=("$daemon")
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 
 use crate::host::Host;
-use crate::simulator::{Fault, FaultKind, Recorded};
+use crate::simulator::{Fault, FaultKind, ProfileSpec, Recorded};
 
 const DELAY: Duration = Duration::from_millis(700);
 
@@ -36,9 +36,7 @@ fn all_places_are_used_and_no_more(limit: usize, relaxed: usize) {
     let names: Vec<&str> = ["renew", "www"].into_iter().chain(names.iter().map(String::as_str)).collect();
     let said = host.says(&names);
     assert_eq!((said.code, host.submissions()), (0, 2 * limit), "{}", said.err);
-    // Who the key belongs to is asked for when nothing else is to be done, and needs no place.
-    let calls = host.simulator.requests().into_iter().filter(|call| call.method == "POST");
-    assert_eq!(most_at_once(&calls.collect::<Vec<_>>()), relaxed, "replaced, with {limit} places");
+    assert_eq!(most_at_once(&host.simulator.requests()), relaxed, "replaced, with {limit} places");
 }
 
 fn all_valid(host: &Host) -> usize {
@@ -57,12 +55,30 @@ fn as_many_requests_are_under_way_at_once_as_are_allowed() {
 }
 
 #[test]
+fn the_reading_of_profiles_takes_places_too() {
+    const PROFILES: usize = 5;
+    let mut host = Host::with_www();
+    for number in 1..PROFILES {
+        let profile =
+            host.simulator.add_profile(ProfileSpec { name: format!("Profile {number}"), ..ProfileSpec::default() });
+        host.entry(&format!("site-{number}"), &format!("profile = {profile:?}\n"));
+    }
+    host.configure("", "requests_per_minute = 100000\nmax_concurrent_requests = 2\n");
+    host.simulator.fault(Fault::new(FaultKind::LateReply(DELAY)));
+    host.start();
+    host.until("all are valid", || (all_valid(&host) == PROFILES).then_some(()));
+    let calls = host.simulator.requests();
+    let readings = calls.iter().filter(|call| call.path.contains("/profile")).count();
+    assert_eq!((readings, most_at_once(&calls)), (PROFILES, 2));
+}
+
+#[test]
 fn requests_keep_to_one_burst_and_then_to_their_pace() {
     const DUE: u32 = 40;
     const BURST: u32 = 20;
     const PLACES: u32 = 3;
-    /// As many as hold places, and the readings of the profile and of the key's end, which need none.
-    const LATE: u32 = PLACES + 2;
+    /// As many as hold places.
+    const LATE: u32 = PLACES;
     const INTERVAL: Duration = Duration::from_millis(200);
     /// The daemon's clock counts milliseconds.
     const TICK: Duration = Duration::from_millis(2);

@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
 use renewd::core::name::CertName;
-use renewd::daemon::control::{self, Access, Request};
+use renewd::daemon::control::{self, Access, Request, View};
 use renewd::daemon::message::Message;
 use renewd::daemon::run::{Mode, Order};
 use renewd::daemon::setup;

@@ -181,7 +181,7 @@ impl World {
         let Some((action, wake_at)) = daemon.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now + SHORTEST_NAP).min(schedule::look_again(name, now));
         if daemon.profiles.is_stale(&entry.profile, now) && daemon.breaker.closed().is_none() {
-            self.read_profile(&entry.profile);
+            self.d().profiles.want(&entry.profile);
         }
         self.d().fleet.wake(name, wake_at);
         self.check_decision(name);
@@ -218,14 +218,7 @@ impl World {
         if let Some((why, until)) = self.d().breaker.closed() {
             return self.hold_back(name, why, until);
         }
-        self.read_profile(profile);
-    }
-
-    fn read_profile(&mut self, profile: &ProfileRef) {
-        if self.d().profiles.begin(profile) {
-            let wait = self.turn_and_latency();
-            self.later(wait, Task::ReadProfile(profile.clone()));
-        }
+        self.d().profiles.want(profile);
     }
 
     fn queue_up(&mut self, name: &CertName) {
@@ -248,6 +241,12 @@ impl World {
     }
 
     fn admit(&mut self) {
+        loop {
+            let Daemon { profiles, places, .. } = self.d();
+            let Some(profile) = profiles.next(|| places.take(true)) else { break };
+            let wait = self.turn_and_latency();
+            self.later(wait, Task::ReadProfile(profile));
+        }
         while let Some((name, emergency)) = self.d().fleet.first_in_line() {
             if !self.d().places.take(emergency) {
                 self.d().fleet.amend(&name, |decision| {
@@ -380,6 +379,7 @@ impl World {
 
     fn profile_read(&mut self, profile: &ProfileRef, result: Result<Profile, Failure>) {
         let now = self.wall();
+        self.d().places.give_back();
         let users: Vec<CertName> = self
             .d()
             .fleet
