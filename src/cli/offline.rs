@@ -16,9 +16,10 @@ use crate::daemon::fleet::Managed;
 use crate::daemon::hooks::Hooks;
 use crate::daemon::kept;
 use crate::daemon::profiles::Profiles;
+use crate::daemon::report::{self, Facts};
 use crate::daemon::run::Mode;
 use crate::daemon::setup;
-use crate::daemon::status::{self, Facts, Plan, Status};
+use crate::daemon::status::{Plan, Status};
 use crate::parallel;
 use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
@@ -93,12 +94,12 @@ impl Look {
             now: self.now,
         };
         let fleet = self.fleet.iter().map(|managed| (managed, self.profiles.reading(&managed.entry.profile)));
-        status::status(&facts, fleet, status::certificates(&facts, self.fleet.iter()))
+        report::status(&facts, fleet, report::certificates(&facts, self.fleet.iter()))
     }
 
     /// The plan.
     pub(super) fn plan(&self) -> Plan {
-        status::plan(self.now, self.fleet.iter())
+        report::plan(self.now, self.fleet.iter())
     }
 
     /// Who holds the state directory, if somebody does.

@@ -14,8 +14,9 @@ use crate::core::time::Span;
 use super::control::{Inspected, Reply, Request, View};
 use super::fleet::Managed;
 use super::inspect::{self, Subject};
+use super::report;
 use super::run::Daemon;
-use super::status::{self, Status};
+use super::status::Status;
 
 /// Answers, after doing what is asked. Whoever asked may have gone.
 pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot::Sender<String>) {
@@ -35,9 +36,9 @@ fn status<T: Tlm>(daemon: &Daemon<T>, view: &View) -> serde_json::Result<String>
     let facts = daemon.facts();
     match view {
         View::All => told(&daemon.status(), EACH * daemon.fleet.count()),
-        View::Table => told(&daemon.status_with(status::rows(&facts, daemon.fleet.iter())), ROW * daemon.fleet.count()),
+        View::Table => told(&daemon.status_with(report::rows(&facts, daemon.fleet.iter())), ROW * daemon.fleet.count()),
         View::One(name) => {
-            told(&daemon.status_with(status::certificates(&facts, daemon.fleet.one(name).into_iter())), 0)
+            told(&daemon.status_with(report::certificates(&facts, daemon.fleet.one(name).into_iter())), 0)
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::core::time::Timestamp;
 
 use super::fleet::Managed;
 use super::hooks::Ended;
-use super::status::Facts;
+use super::report::Facts;
 
 /// Labels in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -25,6 +25,7 @@ mod outage;
 pub mod probe;
 pub mod profiles;
 pub mod reload;
+pub mod report;
 pub mod rollback;
 pub mod run;
 pub mod setup;

@@ -34,7 +34,8 @@ use super::lookout::Lookout;
 use super::message::Message;
 use super::metrics::Metrics;
 use super::profiles::Profiles;
-use super::status::{self, Facts, Status};
+use super::report::{self, Facts};
+use super::status::{self, Status};
 use super::{notify, reload, setup};
 
 /// How long the loop runs.
@@ -417,17 +418,17 @@ impl<T: Tlm> Daemon<T> {
 
     /// The status as it is now.
     pub(super) fn status(&self) -> Status {
-        self.status_with(status::certificates(&self.facts(), self.fleet.iter()))
+        self.status_with(report::certificates(&self.facts(), self.fleet.iter()))
     }
 
     /// The status as it is now, with this of the certificates.
     pub(super) fn status_with<C>(&self, certificates: Vec<C>) -> Status<C> {
-        status::status(&self.facts(), self.with_readings(self.fleet.notable()), certificates)
+        report::status(&self.facts(), self.with_readings(self.fleet.notable()), certificates)
     }
 
     /// One line: counts, and the nearest trouble.
     fn headline(&self) -> Text {
-        status::headline(&self.facts(), self.fleet.states(), self.with_readings(self.fleet.notable()))
+        report::headline(&self.facts(), self.fleet.states(), self.with_readings(self.fleet.notable()))
     }
 
     fn with_readings<'d>(

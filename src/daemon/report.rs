@@ -1,0 +1,340 @@
+//! How the status and the plan are made: from what the loop knows, or from the files alone.
+
+use std::collections::BTreeSet;
+
+use crate::config::{FileState, Main};
+use crate::core::breaker::{ApiState, Breaker};
+use crate::core::clock::{ClockCheck, ClockState};
+use crate::core::code::Code;
+use crate::core::credential::CredentialEnd;
+use crate::core::decide::{Action, Decision};
+use crate::core::failure::FailureClass;
+use crate::core::health;
+use crate::core::name::{CertName, HookName};
+use crate::core::reading::Reading;
+use crate::core::reason::{Reason, State};
+use crate::core::record::{Record, Stage, Trouble};
+use crate::core::served::Served;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+
+use super::credentials;
+use super::fleet::Managed;
+use super::hooks::Hooks;
+use super::status::{
+    ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CredentialStatus, FileStatus, HookStatus, LastError, Plan,
+    PlannedCertificate, ProbeStatus, Problem, Row, Severity, Status,
+};
+
+/// What the status is built from, beside the certificates.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The configuration in force.
+    pub main: &'a Main,
+    /// Why the configuration on the disk is not in force, if it is not.
+    pub config_error: Option<&'a Text>,
+    /// The clock.
+    pub clock: &'a ClockCheck,
+    /// The API.
+    pub breaker: &'a Breaker,
+    /// Until when a 429 holds everything back.
+    pub paused_until: Option<Timestamp>,
+    /// The credentials, with their ends where those are known.
+    pub credentials: &'a [CredentialEnd],
+    /// The drop-in files.
+    pub files: &'a [FileState],
+    /// The hooks, for those that run.
+    pub hooks: &'a Hooks,
+    /// Problems of other kinds.
+    pub problems: Vec<Problem>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Builds the status. Only those of `notable` may be problems.
+pub fn status<'a, C>(
+    facts: &Facts<'_>,
+    notable: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+    certificates: Vec<C>,
+) -> Status<C> {
+    let mut problems = facts.problems.clone();
+    problems.extend(common_problems(facts));
+    problems.extend(notable.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now)));
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at: facts.now.to_string(),
+        healthy: problems.iter().all(|problem| problem.severity == Severity::Warning),
+        problems,
+        config: ConfigStatus {
+            file: facts.main.file.display().to_string(),
+            state: loaded_or_refused(facts.config_error.is_none()),
+            error: facts.config_error.cloned(),
+        },
+        clock: ClockStatus {
+            state: facts.clock.state().as_str().to_owned(),
+            offset_seconds: facts.clock.offset_seconds(),
+        },
+        credentials: facts
+            .credentials
+            .iter()
+            .map(|one| CredentialStatus { name: one.name.clone(), not_after: one.not_after.map(|at| at.to_string()) })
+            .collect(),
+        inventory: facts.files.iter().map(file).collect(),
+        api: ApiStatus {
+            url: facts.main.api.url.clone(),
+            state: facts.breaker.state().as_str().to_owned(),
+            last_success: facts.breaker.last_success().map(|at| at.to_string()),
+            retry_at: facts.breaker.trial_at().or(facts.paused_until).map(|at| at.to_string()),
+            error: facts.breaker.last_failure().map(|failure| failure.message.clone()),
+        },
+        certificates,
+    }
+}
+
+/// Everything about these certificates.
+pub fn certificates<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = &'a Managed>) -> Vec<CertificateStatus> {
+    let running: BTreeSet<_> = facts.hooks.served_now().collect();
+    fleet.map(|managed| certificate(managed, &running, facts.now)).collect()
+}
+
+/// A row of the table for each of these certificates.
+pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = &'a Managed>) -> Vec<Row> {
+    let row = |managed: &Managed| {
+        let reason = &managed.decision().reason;
+        Row {
+            name: managed.entry.name.to_string(),
+            state: reason.state().as_str().to_owned(),
+            not_after: managed.observed.installed().map(|installed| installed.not_after),
+            next_action_at: Some(next_action_at(managed, facts.now)),
+            reason: Text::new(&reason.to_string()),
+        }
+    };
+    fleet.map(row).collect()
+}
+
+/// Builds the plan.
+pub fn plan<'a>(now: Timestamp, fleet: impl Iterator<Item = &'a Managed>) -> Plan {
+    let planned = |managed: &Managed| {
+        let decision = managed.decision();
+        PlannedCertificate {
+            name: managed.entry.name.to_string(),
+            due: decision.action != Action::Wait,
+            action: decision.action.as_str().to_owned(),
+            at: next_action_at(managed, now).to_string(),
+            reason: Text::new(&decision.reason.to_string()),
+            not_after: managed.observed.installed().map(|installed| installed.not_after.to_string()),
+            renew_at: decision.renew_at.map(|at| at.to_string()),
+        }
+    };
+    Plan { at: now.to_string(), certificates: fleet.map(planned).collect() }
+}
+
+fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
+    let problem = |code: &str, message: String, remedy: &str| Problem {
+        code: code.to_owned(),
+        severity: Severity::Error,
+        message: Text::new(&message),
+        since: None,
+        remedy: Text::new(remedy),
+    };
+    let mut problems = Vec::new();
+    if let Some(error) = facts.config_error {
+        let message =
+            format!("{} is refused; what was loaded before stays in force: {error}", facts.main.file.display());
+        problems.push(problem(Code::ConfigRefused.as_str(), message, "run `renewd check`, mend the file, and reload"));
+    }
+    for state in facts.files.iter().filter(|state| !state.problems.is_empty()) {
+        let first = state.problems.first().map(crate::config::Problem::summary).unwrap_or_default();
+        let message = format!("refused: {first}");
+        problems.push(problem(
+            Code::InventoryFileRefused.as_str(),
+            message,
+            "run `renewd check`, mend the file, and reload",
+        ));
+    }
+    if facts.clock.state() == ClockState::Wrong {
+        let message = Reason::ClockWrong { offset: facts.clock.offset_seconds() }.to_string();
+        problems.push(problem(
+            Code::ClockWrong.as_str(),
+            message,
+            "set the clock right (NTP), and see that it stays so",
+        ));
+    }
+    if facts.breaker.state() == ApiState::Unauthorised {
+        let why = facts.breaker.last_failure().map(ToString::to_string).unwrap_or_default();
+        problems.push(problem(FailureClass::ApiUnauthorised.code(), why, "put a valid API key in place and reload"));
+    }
+    problems.extend(credentials::problems(facts.credentials, facts.now));
+    problems
+}
+
+fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> Option<Problem> {
+    let Managed { entry, observed, record, .. } = managed;
+    let decision = managed.decision();
+    let code = health::problem(entry, observed, record, reading.profile.as_ref(), &decision, now)?;
+    let seen = health::not_served(observed, record);
+    let unserved = seen.and_then(|seen| Some(format!("not served since {}: {}", seen.since, seen.what.as_ref()?)));
+    let why = match unserved {
+        Some(unserved) if code == Code::NotServed => unserved,
+        Some(unserved) => format!("{}; {unserved}", decision.reason),
+        None => decision.reason.to_string(),
+    };
+    Some(Problem {
+        code: code.to_string(),
+        severity: Severity::Error,
+        message: Text::new(&format!("{}: {why}", entry.name)),
+        since: last_trouble(managed).and_then(|trouble| trouble.last.as_deref()).map(|(_, at)| at.to_string()),
+        remedy: Text::new(&format!("{} (its entry: {})", remedy(managed, code), entry.source)),
+    })
+}
+
+/// Hooks that run now, each for a certificate.
+type Running<'a> = BTreeSet<(&'a CertName, &'a HookName)>;
+
+fn certificate(managed: &Managed, running: &Running<'_>, now: Timestamp) -> CertificateStatus {
+    let Managed { entry, observed, record, .. } = managed;
+    let decision = managed.decision();
+    let installed = observed.installed();
+    let trouble = last_trouble(managed);
+    let failure = decision.reason.failure().or_else(|| Some(&trouble?.last.as_deref()?.0));
+    let failed_at = trouble.and_then(|trouble| trouble.last.as_deref()).map_or(now, |(_, at)| *at);
+    CertificateStatus {
+        name: entry.name.to_string(),
+        state: decision.reason.state().as_str().to_owned(),
+        reason: Text::new(&decision.reason.to_string()),
+        reason_code: decision.reason.code().to_owned(),
+        profile: Text::new(profile_name(managed)),
+        serial_number: installed.map(|installed| installed.serial_number.to_string()),
+        fingerprint: installed.map(|installed| installed.fingerprint.to_string()),
+        not_before: installed.map(|installed| installed.not_before.to_string()),
+        not_after: installed.map(|installed| installed.not_after.to_string()),
+        renew_at: decision.renew_at.map(|at| at.to_string()),
+        next_action_at: Some(next_action_at(managed, now).to_string()),
+        request_id: request_id(record),
+        failures: trouble.map_or(0, |trouble| trouble.count),
+        last_error: failure.map(|failure| LastError {
+            code: failure.class.code().to_owned(),
+            message: failure.message.clone(),
+            at: failed_at.to_string(),
+        }),
+        remedy: decision.reason.failure().map(|failure| Text::new(failure.class.remedy())),
+        generation: installed.map(|installed| installed.generation.0),
+        files: entry.files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect(),
+        hooks: hooks(managed, running),
+        served: managed.seen().unwrap_or(Served::Unknown).as_str().to_owned(),
+        probe: managed.last_look().map(|seen| ProbeStatus {
+            at: seen.at.to_string(),
+            since: seen.since.to_string(),
+            found: seen.what.clone(),
+        }),
+    }
+}
+
+/// The trouble behind the reason, else the latest.
+fn last_trouble(managed: &Managed) -> Option<&Trouble> {
+    let record = &managed.record;
+    let hooks = record.hooks.values().filter(|hook| hook.done_at.is_none()).map(|hook| &hook.trouble);
+    let troubles = || [&record.trouble, &record.disk].into_iter().chain(hooks.clone());
+    let decision = managed.decision();
+    let failure = decision.reason.failure();
+    let is_behind = |trouble: &&Trouble| trouble.last.as_deref().map(|(last, _)| last) == failure;
+    let latest = || {
+        troubles()
+            .filter(|trouble| trouble.last.is_some())
+            .max_by_key(|trouble| trouble.last.as_deref().map(|(_, at)| *at))
+    };
+    failure.and_then(|_| troubles().find(is_behind)).or_else(latest)
+}
+
+/// What to do about a certificate's problem.
+fn remedy(managed: &Managed, code: Code) -> &'static str {
+    if let Some(failure) = managed.decision().reason.failure() {
+        return failure.class.remedy();
+    }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what has no sentence of its own has its reason's")]
+    match code {
+        Code::CertificateStaged => "accept it by the entry's `usages`, or change the profile",
+        Code::NotServed => "reload or restart the service that the probe names, or mend its hook",
+        Code::ProbeOverdue => "let the probe's address be reached from this host, or mend `probe`",
+        Code::CertificateHeld => "`renewd renew NAME` ends the hold",
+        Code::FirstIssuanceOverdue => "approve or reject the request in TLM",
+        _ => "see `renewd status NAME` for what it waits for",
+    }
+}
+
+fn profile_name(managed: &Managed) -> &str {
+    match &managed.entry.profile {
+        crate::core::name::ProfileRef::Id(id) => &id.0,
+        crate::core::name::ProfileRef::Name(name) => name,
+    }
+}
+
+/// When something is done: for what is not due that is the renewal, not the next look at the files.
+fn next_action_at(managed: &Managed, now: Timestamp) -> Timestamp {
+    let decision = managed.decision();
+    let Decision { action, reason, wake_at, .. } = &*decision;
+    if *action != Action::Wait {
+        return now;
+    }
+    if let Reason::NotDue { renew_at, .. } = reason { *renew_at } else { *wake_at }
+}
+
+fn request_id(record: &Record) -> Option<Text> {
+    match &record.request.as_deref()?.stage {
+        Stage::Pending { request_id, .. } => Some(Text::new(&request_id.0)),
+        Stage::Prepared | Stage::Submitted { .. } | Stage::Issued { .. } | Stage::Held { .. } => None,
+    }
+}
+
+fn hooks(managed: &Managed, running: &Running<'_>) -> Vec<HookStatus> {
+    let status = |name: &HookName| {
+        let hook = managed.record.hooks.get(name)?;
+        let failed = hook.trouble.last.as_deref();
+        let (state, at) = match (hook.done_at, failed) {
+            (Some(at), _) => ("done", at),
+            (None, _) if running.contains(&(&managed.entry.name, name)) => ("running", hook.owed_at),
+            (None, Some((_, at))) => ("failing", *at),
+            (None, None) => ("owed", hook.owed_at),
+        };
+        Some(HookStatus {
+            name: name.to_string(),
+            state: state.to_owned(),
+            at: Some(at.to_string()),
+            error: failed.filter(|_| hook.done_at.is_none()).map(|(failure, _)| failure.message.clone()),
+        })
+    };
+    managed.entry.hooks.iter().filter_map(status).collect()
+}
+
+fn file(state: &FileState) -> FileStatus {
+    FileStatus {
+        file: state.label.clone(),
+        state: loaded_or_refused(state.problems.is_empty()),
+        certificates: state.certificates,
+        error: state.problems.first().map(|problem| Text::new(&problem.summary())),
+    }
+}
+
+fn loaded_or_refused(loaded: bool) -> String {
+    if loaded { "loaded" } else { "refused" }.to_owned()
+}
+
+/// One line for `systemctl status`: counts, and the nearest trouble.
+#[must_use]
+pub fn headline<'a>(
+    facts: &Facts<'_>,
+    states: impl Iterator<Item = (State, usize)>,
+    notable: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+) -> Text {
+    let common: Vec<Problem> = facts.problems.iter().cloned().chain(common_problems(facts)).collect();
+    let (warnings, errors): (Vec<_>, Vec<_>) =
+        common.into_iter().partition(|problem| problem.severity == Severity::Warning);
+    let mut of_certificates = notable.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now));
+    let trouble = errors.into_iter().next().or_else(|| of_certificates.next());
+    let counts: Vec<String> = states.map(|(state, count)| format!("{count} {state}")).collect();
+    let counts = if counts.is_empty() { "no certificates".to_owned() } else { counts.join(", ") };
+    let trouble = trouble
+        .or_else(|| warnings.into_iter().next())
+        .map_or(String::new(), |problem| format!("; {}", problem.message));
+    Text::new(&format!("{counts}{trouble}"))
+}
