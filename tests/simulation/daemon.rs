@@ -456,6 +456,8 @@ impl World {
         let at = self.wall();
         self.note(event::Entry { at, name: name.clone(), event: Event::RenewalAsked { reissue: false } });
         self.settle(name);
+        // The loop turns after each thing that it is told.
+        self.admit();
     }
 
     /// `reload::reload`, with the inventory as it is now.
