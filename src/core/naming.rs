@@ -93,6 +93,19 @@ impl PackedNaming {
         self.of_kind(DNS_NAME)
     }
 
+    /// How many alternative names there are of each kind, by TLM's keys.
+    #[must_use]
+    pub fn counts(&self) -> [(&'static str, usize); 4] {
+        let mut counts = [("dns_names", 0), ("ip_addresses", 0), ("emails", 0), ("uris", 0)];
+        let place = |kind: u8| usize::from(kind).checked_sub(usize::from(DNS_NAME));
+        for place in self.items().filter_map(|(kind, _)| place(kind)) {
+            if let Some((_, count)) = counts.get_mut(place) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
     /// TLM's seat id: the entry's own, else the common name, else its first name. Empty where it names nobody, which no
     /// checked entry does.
     #[must_use]
@@ -165,6 +178,9 @@ mod tests {
             assert_eq!(Naming::from(&packed), naming);
             assert_eq!(packed.common_name(), naming.common_name.as_deref());
             assert!(packed.dns_names().eq(&naming.names.dns_names));
+            let Sans { dns_names, ip_addresses, emails, uris } = &naming.names;
+            let counts = [dns_names.len(), ip_addresses.len(), emails.len(), uris.len()];
+            assert_eq!(packed.counts().map(|(_, count)| count), counts);
         }
     }
 

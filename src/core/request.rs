@@ -143,13 +143,7 @@ fn written(key: &str) -> String {
 }
 
 fn san_misfits(entry: &Entry, profile: &Profile) -> Vec<String> {
-    let names = entry.names();
-    let counts = [
-        ("dns_names", names.dns_names.len()),
-        ("ip_addresses", names.ip_addresses.len()),
-        ("emails", names.emails.len()),
-        ("uris", names.uris.len()),
-    ];
+    let counts = entry.naming.counts();
     let mut misfits = Vec::new();
     for (key, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         match listed(&profile.san, key) {
