@@ -209,3 +209,46 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     }
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(certificates: &serde_json::Value) -> String {
+        json!({
+            "version": "0.1.0", "at": "2027-01-15T08:00:00Z", "healthy": true, "problems": [],
+            "config": {"file": "/etc/renewd/renewd.toml", "state": "loaded"}, "clock": {"state": "ok"},
+            "credentials": [], "inventory": [], "api": {"url": "https://tlm.example", "state": "ok"},
+            "certificates": certificates,
+        })
+        .to_string()
+    }
+
+    fn shown(line: &str) -> Result<String, String> {
+        parsed(line, |full| full.into_iter().map(row).collect()).map(|status: Status<Row>| table(&status))
+    }
+
+    #[test]
+    fn a_daemon_that_tells_everything_is_understood_too() {
+        let at = "2027-01-16T08:00:00Z";
+        let full = json!([{
+            "name": "www", "state": "valid", "reason": "all is well", "reason_code": "not-due", "profile": "Web",
+            "not_after": at, "next_action_at": at, "failures": 0, "files": {}, "hooks": [], "served": "unknown",
+        }]);
+        let in_a_day = 1_800_000_000_000_i64 + 86_400_000;
+        let rows = json!([{
+            "name": "www", "state": "valid", "not_after": in_a_day, "next_action_at": in_a_day, "reason": "all is well",
+        }]);
+        let text = shown(&told(&rows)).unwrap();
+        assert!(text.contains("www          valid  in 1 d   in 1 d     all is well\n"), "{text}");
+        assert_eq!(shown(&told(&full)).unwrap(), text);
+    }
+
+    #[test]
+    fn a_refusal_is_told_as_such() {
+        assert_eq!(shown(&Reply::refused("not you")).unwrap_err(), "the daemon says: not you");
+        assert!(shown("{}").unwrap_err().starts_with("the daemon's answer was not understood: "));
+    }
+}

@@ -380,3 +380,24 @@ impl Fleet {
         self.waiting.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+    use crate::core::observed::Installed;
+
+    /// Of a hundred thousand, each byte is a tenth of a megabyte; what is rare goes behind a pointer.
+    #[test]
+    fn a_certificate_in_order_takes_little_memory() {
+        let sizes = [size_of::<Managed>(), size_of::<Record>(), size_of::<Installed>(), size_of::<Entry>()];
+        assert!(sizes.iter().zip([160, 72, 192, 80]).all(|(size, most)| *size <= most), "{sizes:?}");
+        let not_due = Decided::not_due(Timestamp::from_seconds(1), Duration::from_secs(1), Timestamp::from_seconds(2));
+        let decided = Decided::new(not_due.clone());
+        assert!(matches!(decided, Decided::NotDue { .. }) && *decided.get() == not_due);
+        let emergency = Decision { emergency: true, ..not_due };
+        let decided = Decided::new(emergency.clone());
+        assert!(matches!(decided, Decided::Other(_)) && *decided.get() == emergency);
+    }
+}
