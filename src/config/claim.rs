@@ -1,6 +1,5 @@
 //! What only one entry of the inventory may have: its name, and the paths that it writes.
 
-use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::core::entry::Entry;
@@ -19,13 +18,4 @@ pub(super) enum Claim {
 pub(super) fn claims(entry: &Entry) -> impl Iterator<Item = Claim> {
     let targets = entry.files.targets().map(|(_, path)| Claim::Target(path.clone()));
     std::iter::once(Claim::Name(entry.name.clone())).chain(targets)
-}
-
-/// A claim, and the bytes of the text where a file makes it.
-#[derive(Clone, Debug)]
-pub(super) struct Claimed {
-    /// What is claimed.
-    pub(super) claim: Claim,
-    /// Where.
-    pub(super) span: Range<usize>,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::claim::{Claim, Claimed, claims};
+use super::claim::{Claim, claims};
 use super::entry::{Surroundings, entry, unknown_hook};
 use super::entry_table::{EntryTable, FilesTable, ProbeTable};
 use super::hook::{HookTable, hook_names, hooks};
@@ -42,8 +42,8 @@ pub struct FileContent {
 pub(super) struct Draft {
     /// The text.
     pub(super) text: Box<str>,
-    /// What its certificates have for themselves alone, and where it says so.
-    pub(super) claimed: Vec<Claimed>,
+    /// Where it makes each claim, in the order of [`FileContent::claims`].
+    pub(super) places: Vec<Range<usize>>,
 }
 
 /// Both mean the same, wherever their texts are.
@@ -68,7 +68,7 @@ impl FileContent {
     }
 
     /// Shares terms with other files, as far as nobody has the content yet.
-    pub(super) fn share_terms(&mut self, pool: &mut TermsPool) {
+    pub(crate) fn share_terms(&mut self, pool: &mut TermsPool) {
         for entry in self.entries.iter_mut().filter_map(Arc::get_mut) {
             entry.terms = pool.share(Arc::clone(&entry.terms));
         }
@@ -168,7 +168,7 @@ fn content(table: FileTable, main: &Main, sheet: &mut Sheet<'_>) -> FileContent 
         entries.push(Arc::new(entry));
     }
     let inherited = inherited(&entries, &hooks, main);
-    let draft = Draft { text: sheet.text().into(), claimed: taken.claimed };
+    let draft = Draft { text: sheet.text().into(), places: taken.places };
     FileContent { entries, hooks, inherited, draft: Some(Box::new(draft)) }
 }
 
@@ -177,13 +177,13 @@ fn content(table: FileTable, main: &Main, sheet: &mut Sheet<'_>) -> FileContent 
 struct Taken {
     /// Each claim, with the name and the line of the entry that has it.
     holders: BTreeMap<Claim, (CertName, u32)>,
-    claimed: Vec<Claimed>,
+    places: Vec<Range<usize>>,
 }
 
 impl Taken {
     fn take(&mut self, entry: &Entry, table: &Spanned<EntryTable>, sheet: &mut Sheet<'_>) {
         for (claim, span) in claims(entry).zip(places(entry, table)) {
-            self.claimed.push(Claimed { claim: claim.clone(), span: span.clone() });
+            self.places.push(span.clone());
             let holder = self.holders.insert(claim.clone(), (entry.name.clone(), entry.source.line));
             let Some((name, line)) = holder else { continue };
             let fault = match claim {

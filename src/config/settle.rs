@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::claim::{Claim, Claimed};
+use super::claim::Claim;
 use super::document::FileContent;
 use super::load::InventoryFile;
 use super::problem::{Fault, Place, Problem};
@@ -306,13 +306,15 @@ impl<'a> Standing<'a> {
         true
     }
 
-    fn claims(&self) -> impl Iterator<Item = (Claim, u32)> {
-        self.content.iter().flat_map(|content| content.claims())
+    /// Each claim as the file, which is the `file`th, makes it.
+    fn made(&self, file: usize) -> impl Iterator<Item = Made> {
+        let claims = self.content.iter().flat_map(|content| content.claims()).enumerate();
+        claims.map(move |(at, (claim, line))| Made { claim, file, at, line })
     }
 
-    /// The problem of a claim, made in `own_line`, that `holder` has in its `line`.
-    fn conflict(&self, claim: &Claim, own_line: u32, holder: &str, line: u32) -> Problem {
-        let (message, expected) = match claim {
+    /// The problem of a claim that `holder` has in its `line`.
+    fn conflict(&self, made: &Made, holder: &str, line: u32) -> Problem {
+        let (message, expected) = match &made.claim {
             Claim::Name(name) => (
                 format!("the name `{name}` is taken by {holder} line {line}"),
                 "a name that is unique in the inventory",
@@ -324,14 +326,13 @@ impl<'a> Standing<'a> {
         };
         let remedy = "remove it from one of the two files";
         let draft = self.content.as_ref().and_then(|content| content.draft.as_deref());
-        let shown =
-            draft.and_then(|draft| Some((draft, draft.claimed.iter().find(|claimed| claimed.claim == *claim)?)));
-        match shown {
-            Some((draft, Claimed { span, .. })) => {
+        // A draft has its claims in the order in which its entries make them.
+        match draft.and_then(|draft| Some((draft, draft.places.get(made.at)?))) {
+            Some((draft, span)) => {
                 let fault = Fault::new(message).expected(expected).hint(remedy);
                 Problem::at_place(&self.label, Place::of(&draft.text, span.clone()), fault)
             }
-            None => Problem::of_file(&self.label, &format!("line {own_line}: {message}")).with_hint(remedy),
+            None => Problem::of_file(&self.label, &format!("line {}: {message}", made.line)).with_hint(remedy),
         }
     }
 }
@@ -348,42 +349,42 @@ fn holders(in_force: &InForce) -> Vec<(Claim, &str)> {
     holders
 }
 
-/// Refuses every file that claims what another file had before and still has. A holder keeps its claim whatever becomes
-/// of its new content, so that no order among these matters.
-fn refuse_against_holders(standing: &mut [Standing<'_>], holders: &[(Claim, &str)]) -> bool {
-    let holder_of = |claim: &Claim| {
-        let at = holders.binary_search_by(|(held, _)| held.cmp(claim)).ok()?;
-        holders.get(at).map(|(_, holder)| *holder)
-    };
-    // The line of the claim in what is its holder's now, if it still makes it.
-    let still = |standing: &[Standing<'_>], claim: &Claim, holder: &str| {
-        let at = standing.binary_search_by(|file| file.label.as_str().cmp(holder)).ok()?;
-        standing.get(at)?.claims().find(|(other, _)| other == claim).map(|(_, line)| line)
-    };
-    let conflicts: Vec<Vec<Problem>> = standing
-        .iter()
-        .map(|file| {
-            let conflict = |(claim, own_line)| {
-                let holder = holder_of(&claim).filter(|holder| *holder != file.label)?;
-                Some(file.conflict(&claim, own_line, holder, still(standing, &claim, holder)?))
-            };
-            file.claims().filter_map(conflict).collect()
-        })
-        .collect();
-    let mut changed = false;
-    for (file, problems) in standing.iter_mut().zip(conflicts) {
-        changed |= file.refuse(problems);
-    }
-    changed
-}
-
 /// A claim as a file makes it.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Made {
     claim: Claim,
     /// Which of the files.
     file: usize,
+    /// Which of the file's claims.
+    at: usize,
+    /// The line where the certificate begins.
     line: u32,
+}
+
+fn all_made(standing: &[Standing<'_>]) -> Vec<Made> {
+    let mut all = Vec::new();
+    standing.iter().enumerate().for_each(|(at, file)| all.extend(file.made(at)));
+    all.sort();
+    all
+}
+
+/// Refuses every file that claims what another file had before and still has. A holder keeps its claim whatever becomes
+/// of its new content, so that no order among these matters.
+fn refuse_against_holders(standing: &mut [Standing<'_>], holders: &[(Claim, &str)]) -> bool {
+    let label = |made: &Made| standing.get(made.file).map(|file| file.label.as_str());
+    let mut conflicts: Vec<(usize, usize, Problem)> = Vec::new();
+    let all = all_made(standing);
+    for group in all.chunk_by(|one, other| one.claim == other.claim).filter(|group| group.len() > 1) {
+        let Some(claim) = group.first().map(|made| &made.claim) else { continue };
+        let Ok(at) = holders.binary_search_by(|(held, _)| held.cmp(claim)) else { continue };
+        let Some((_, holder)) = holders.get(at) else { continue };
+        let Some(still) = group.iter().find(|made| label(made) == Some(holder)) else { continue };
+        for made in group.iter().filter(|made| made.file != still.file) {
+            let problem = standing.get(made.file).map(|file| file.conflict(made, holder, still.line));
+            conflicts.extend(problem.map(|problem| (made.file, made.at, problem)));
+        }
+    }
+    refuse(standing, conflicts)
 }
 
 /// The first two files that make a claim, where two do.
@@ -395,20 +396,27 @@ fn first_two(made: &[Made]) -> Option<(&Made, &Made)> {
 
 /// Refuses the first file that claims what an earlier one claims.
 fn refuse_latecomer(standing: &mut [Standing<'_>]) -> bool {
-    let mut claims: Vec<Made> = Vec::new();
-    for (file, content) in standing.iter().enumerate() {
-        claims.extend(content.claims().map(|(claim, line)| Made { claim, file, line }));
-    }
-    claims.sort();
-    let pairs: Vec<_> = claims.chunk_by(|one, other| one.claim == other.claim).filter_map(first_two).collect();
-    let Some(late) = pairs.iter().map(|(_, second)| second.file).min() else { return false };
-    let Some(file) = standing.get(late) else { return false };
+    let all = all_made(standing);
+    let pairs: Vec<_> = all.chunk_by(|one, other| one.claim == other.claim).filter_map(first_two).collect();
+    let late = pairs.iter().map(|(_, second)| second.file).min();
     let conflict = |(first, second): &(&Made, &Made)| {
-        let holder = &standing.get(first.file)?.label;
-        Some(file.conflict(&second.claim, second.line, holder, first.line))
+        let problem = standing.get(second.file)?.conflict(second, &standing.get(first.file)?.label, first.line);
+        Some((second.file, second.at, problem))
     };
-    let conflicts = pairs.iter().filter(|(_, second)| second.file == late).filter_map(conflict).collect();
-    standing.get_mut(late).is_some_and(|file| file.refuse(conflicts))
+    let conflicts = pairs.iter().filter(|(_, second)| Some(second.file) == late).filter_map(conflict).collect();
+    refuse(standing, conflicts)
+}
+
+/// Refuses files for their problems, each with the number of the file and of its claim; false: there are none.
+fn refuse(standing: &mut [Standing<'_>], mut conflicts: Vec<(usize, usize, Problem)>) -> bool {
+    conflicts.sort_by_key(|(file, at, _)| (*file, *at));
+    let mut conflicts = conflicts.into_iter().peekable();
+    let mut changed = false;
+    for (number, file) in standing.iter_mut().enumerate() {
+        let of_file = std::iter::from_fn(|| conflicts.next_if(|(of, ..)| *of == number));
+        changed |= file.refuse(of_file.map(|(.., problem)| problem).collect());
+    }
+    changed
 }
 
 fn gather(standing: Vec<Standing<'_>>, hooks: &BTreeMap<HookName, Hook>) -> Inventory {

@@ -18,7 +18,7 @@ pub struct Urgency {
 }
 
 /// Places for requests that run at the same time; two of them are kept for certificates in their emergency stage, and for
-/// requests that serve all.
+/// the trial of an API that was gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
     limit: u32,
@@ -32,8 +32,7 @@ impl Places {
         Self { limit, taken: 0 }
     }
 
-    /// Takes a place if there is one for such a certificate; what serves all, as the reading of a profile, is as urgent as
-    /// an emergency.
+    /// Takes a place if there is one for such a certificate.
     pub fn take(&mut self, emergency: bool) -> bool {
         let kept = if emergency || self.limit <= KEPT_PLACES { 0 } else { KEPT_PLACES };
         let free = self.taken < self.limit - kept;

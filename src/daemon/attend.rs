@@ -185,7 +185,10 @@ impl<T: Tlm> Daemon<T> {
 
     /// Gives places to profiles that have to be read, and to those who wait first in line.
     pub(super) fn admit(&mut self) {
-        while let Some(profile) = self.profiles.next(|| self.places.take(true)) {
+        if self.breaker.closed().is_some() {
+            self.profiles.want_none();
+        }
+        while let Some(profile) = self.profiles.next(|| self.places.take(false)) {
             tokio::spawn(profiles::read(Arc::clone(&self.context), profile));
         }
         while let Some((name, emergency)) = self.fleet.first_in_line() {

@@ -155,7 +155,7 @@ impl<T: Tlm> Daemon<T> {
         if credentials.is_reading || credentials.is_forbidden || self.breaker.state() != ApiState::Ok {
             return;
         }
-        if !self.places.take(true) {
+        if !self.places.take(false) {
             return;
         }
         credentials.is_reading = true;

@@ -218,8 +218,13 @@ impl Fleet {
     pub fn change<R>(&mut self, name: &CertName, change: impl FnOnce(&mut Managed) -> R) -> Option<R> {
         let managed = self.certificates.get_mut(name)?;
         let before = managed.standing();
+        // Its place in the line follows what it is lined up by.
+        let is_in_line = !self.waiting.is_empty() && self.waiting.remove(&managed.urgency());
         let result = change(managed);
         let after = managed.standing();
+        if is_in_line {
+            self.waiting.insert(managed.urgency());
+        }
         if before != after {
             self.tally(name, Some(before), Some(after));
         }
@@ -386,7 +391,12 @@ mod tests {
     use std::mem::size_of;
 
     use super::*;
+    use crate::core::entry::{Source, Usage};
+    use crate::core::name::{Digest, Generation, SerialNumber};
+    use crate::core::naming::Naming;
     use crate::core::observed::Installed;
+    use crate::core::rare::Rare;
+    use crate::core::terms::Terms;
 
     /// Of a hundred thousand, each byte is a tenth of a megabyte; what is rare goes behind a pointer.
     #[test]
@@ -399,5 +409,44 @@ mod tests {
         let emergency = Decision { emergency: true, ..not_due };
         let decided = Decided::new(emergency.clone());
         assert!(matches!(decided, Decided::Other(_)) && *decided.get() == emergency);
+    }
+
+    #[test]
+    fn nobody_stands_in_the_line_twice() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let entry = Entry {
+            name: "www".parse().unwrap(),
+            source: Source { file: "certs.d/www.toml".into(), line: 1 },
+            naming: Naming::default().into(),
+            probes: Rare::new(),
+            files: Rare::new(),
+            terms: Arc::new(Terms::new(ProfileRef::new("Web"))),
+        };
+        let ends_at = |not_after| {
+            Observed::Installed(Box::new(Installed {
+                generation: Generation(1),
+                attempt: None,
+                serial_number: SerialNumber("0A".to_owned()),
+                fingerprint: Digest([0; 32]),
+                spki: Digest([0; 32]),
+                not_before: Timestamp::default(),
+                not_after,
+                key: None,
+                usages: Usage::list(Vec::new()),
+                profile: None,
+                differs: None,
+                drift: Rare::new(),
+                renewed_elsewhere: false,
+            }))
+        };
+        let mut fleet = Fleet::default();
+        let name = entry.name.clone();
+        fleet.add(Managed::new(Arc::new(entry), ends_at(now), Record::default(), now), now);
+        fleet.line_up(&name);
+        fleet.change(&name, |managed| managed.observed = ends_at(now + Duration::from_secs(60)));
+        fleet.line_up(&name);
+        assert_eq!(fleet.first_in_line(), Some((name, false)));
+        fleet.leave_line();
+        assert!(fleet.line_is_empty());
     }
 }

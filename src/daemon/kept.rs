@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::config::{FileContent, InForce};
 use crate::core::failure::Failure;
+use crate::core::terms::TermsPool;
 use crate::store::disk::{Disk, DiskFile, Perms};
 use crate::store::layout::Layout;
 use crate::store::{disk_failure, lines, replace};
@@ -32,6 +33,7 @@ pub struct Kept {
 #[derive(Default)]
 struct Reading {
     in_force: InForce,
+    terms: TermsPool,
     length: u64,
     is_lacking: bool,
 }
@@ -41,7 +43,7 @@ impl Kept {
     #[must_use]
     pub fn open(disk: Arc<dyn Disk>, layout: &Layout) -> (Self, InForce) {
         let path = layout.inventory();
-        let Reading { in_force, length, is_lacking } = take(&*disk, layout);
+        let Reading { in_force, length, is_lacking, .. } = take(&*disk, layout);
         (Self { disk, path, file: None, length, base: length, is_lacking }, in_force)
     }
 
@@ -132,7 +134,10 @@ impl Reading {
     fn apply(&mut self, change: BTreeMap<String, Option<FileContent>>) {
         for (label, content) in change {
             match content {
-                Some(content) => drop(self.in_force.insert(label, Arc::new(content))),
+                Some(mut content) => {
+                    content.share_terms(&mut self.terms);
+                    self.in_force.insert(label, Arc::new(content));
+                }
                 None => drop(self.in_force.remove(&label)),
             }
         }

@@ -53,6 +53,13 @@ impl Profiles {
         }
     }
 
+    /// Lets those go that wait to be read: while the API as a whole is down, nobody asks it. Who needs one wants it again.
+    pub fn want_none(&mut self) {
+        for reference in self.waiting.drain(..) {
+            self.being_read.remove(&reference);
+        }
+    }
+
     /// The next profile that waits to be read, if there is a place for that.
     pub fn next(&mut self, take_place: impl FnOnce() -> bool) -> Option<ProfileRef> {
         if self.waiting.is_empty() || !take_place() {

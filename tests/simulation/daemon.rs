@@ -241,9 +241,12 @@ impl World {
     }
 
     fn admit(&mut self) {
+        if self.d().breaker.closed().is_some() {
+            self.d().profiles.want_none();
+        }
         loop {
             let Daemon { profiles, places, .. } = self.d();
-            let Some(profile) = profiles.next(|| places.take(true)) else { break };
+            let Some(profile) = profiles.next(|| places.take(false)) else { break };
             let wait = self.turn_and_latency();
             self.later(wait, Task::ReadProfile(profile));
         }

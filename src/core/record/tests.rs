@@ -133,3 +133,14 @@ fn every_revoked_certificate_is_remembered_and_one_that_is_good_again_is_not() {
     (0..100).for_each(|number| record.apply(START, &checked(&format!("1{number:02}"), true)));
     assert_eq!((record.revoked.len(), record.revoked[0].to_string().as_str()), (16, "184"));
 }
+
+#[test]
+fn a_clock_that_is_behind_frees_no_submission() {
+    let mut record = Record { submissions: vec![START, START + HOUR].into(), ..Record::default() };
+    record.forget_submissions(START - DAY * 400);
+    assert_eq!(record.submissions_in_a_day(START + HOUR * 2), 2, "the clock was set right");
+    record.forget_submissions(START + DAY);
+    assert_eq!(*record.submissions, [START + HOUR]);
+    record.forget_submissions(START + DAY * 2);
+    assert_eq!(record, Record::default());
+}
