@@ -185,3 +185,29 @@ pub async fn list<T: Tlm>(context: &Context<T>) -> Result<Vec<Profile>, Failure>
 const DAILY: Duration = Duration::from_secs(86_400);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const DEEPEST: u32 = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_waits_for_a_place_and_is_wanted_anew_after_an_outage() {
+        let (one, other) = (ProfileRef::new("one"), ProfileRef::new("other"));
+        let mut profiles = Profiles::default();
+        profiles.want(&one);
+        profiles.want(&other);
+        profiles.want(&one);
+        assert_eq!(profiles.next(|| false), None);
+        assert_eq!(profiles.next(|| true), Some(one.clone()));
+        profiles.want_none();
+        assert_eq!(profiles.next(|| true), None);
+        profiles.want(&one);
+        profiles.want(&other);
+        assert_eq!(profiles.next(|| true), Some(other.clone()), "the other is being read still");
+        for reference in [&one, &other] {
+            assert!(profiles.is_reading());
+            profiles.note(reference, Err(Failure::new(FailureClass::ProfileNotFound, "gone")), Timestamp::default());
+        }
+        assert!(!profiles.is_reading());
+    }
+}
