@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::config::{FileContent, InForce};
 use crate::core::failure::Failure;
 use crate::core::terms::TermsPool;
+use crate::core::time::Timestamp;
 use crate::store::disk::{Disk, DiskFile, Perms};
 use crate::store::layout::Layout;
 use crate::store::{disk_failure, lines, replace};
@@ -39,11 +40,21 @@ struct Reading {
 }
 
 impl Kept {
-    /// Opens what is kept. It is a copy alone: what cannot be read counts as not kept, and is said.
+    /// Opens what is kept. It is a copy alone: what cannot be read counts as not kept, is said, and stays beside the file
+    /// that is written anew, whose name says `now`.
     #[must_use]
-    pub fn open(disk: Arc<dyn Disk>, layout: &Layout) -> (Self, InForce) {
+    pub fn open(disk: Arc<dyn Disk>, layout: &Layout, now: Timestamp) -> (Self, InForce) {
         let path = layout.inventory();
         let Reading { in_force, length, is_lacking, .. } = take(&*disk, layout);
+        // What cannot even be read cannot be copied either, and was said.
+        if is_lacking && let Ok(bytes) = disk.read(&path, LIMIT) {
+            match lines::set_aside(&*disk, &path, &bytes, now) {
+                Ok(()) => {
+                    tracing::warn!("{} is written anew; a copy is kept as {0}.damaged-{}", path.display(), now.millis())
+                }
+                Err(error) => tracing::error!("{}", disk_failure("keep a copy of", &path, &error)),
+            }
+        }
         (Self { disk, path, file: None, length, base: length, is_lacking }, in_force)
     }
 
@@ -119,9 +130,7 @@ fn take(disk: &dyn Disk, layout: &Layout) -> Reading {
             Some(change) => reading.apply(change),
             None => {
                 let shown = path.display();
-                tracing::error!(
-                    "{shown} is damaged: the last good content of refused files may be lost; it is written anew"
-                );
+                tracing::error!("{shown} is damaged: the last good content of refused files may be lost");
                 reading.is_lacking = true;
             }
         }

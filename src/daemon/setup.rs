@@ -137,7 +137,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         clock,
         loop_: sender,
     });
-    let (kept, before) = Kept::open(Arc::clone(&context.disk), &context.layout);
+    let (kept, before) = Kept::open(Arc::clone(&context.disk), &context.layout, now);
     let mut shelf = Shelf::default();
     let inventory = read_inventory(&main, &mut shelf, now, &before)?;
     let (gone, changed) = (inventory.gone_since(&before), inventory.changed_since(&before));

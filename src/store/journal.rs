@@ -197,8 +197,7 @@ impl Journal {
 
     /// Copies a damaged journal, and goes on with what could be read of it.
     fn set_aside(&mut self, bytes: &[u8], now: Timestamp) -> io::Result<()> {
-        let copy = self.path.with_file_name(format!("journal.damaged-{}", now.millis()));
-        replace::replace(&*self.disk, &copy, bytes, Perms::PRIVATE)?;
+        lines::set_aside(&*self.disk, &self.path, bytes, now)?;
         let mut whole = HEADER.as_bytes().to_vec();
         // Lines of a kind that this version does not know are kept as they are.
         bytes

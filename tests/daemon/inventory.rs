@@ -4,6 +4,8 @@ use std::fs;
 
 use rustix::process::Signal;
 
+use renewd::store::lines;
+
 use crate::host::Host;
 
 #[test]
@@ -59,6 +61,19 @@ fn a_kept_copy_that_is_damaged_stops_nothing() {
         host.write("state/inventory", damage);
         assert_eq!(host.says(&["once"]).code, 0, "{damage}");
         assert!(host.read(&host.path("state/inventory")).contains("\"www\""), "it is written anew");
+    }
+    // What this version does not understand, and what was changed, stays beside it.
+    let of_another = lines::encode(&serde_json::json!({"certs.d/www.toml": {"entries": 1}}));
+    for damage in ["00000000 {}\n", str::from_utf8(&of_another).unwrap()] {
+        host.write("state/inventory", damage);
+        let said = host.says(&["once"]);
+        assert_eq!(said.code, 0, "{damage}");
+        assert!(said.err.contains("a copy is kept as "), "{}", said.err);
+        assert!(host.read(&host.path("state/inventory")).contains("\"www\""), "it is written anew");
+        let names = fs::read_dir(host.path("state")).unwrap().map(|found| found.unwrap().path());
+        let copies: Vec<_> = names.filter(|path| path.to_string_lossy().contains("inventory.damaged-")).collect();
+        assert!(copies.iter().any(|copy| host.read(copy) == damage), "{damage}: {copies:?}");
+        assert!(!host.says(&["once"]).err.contains("a copy is kept"), "once is enough");
     }
     // A change that a loss of power cut off is dropped, and the next one is a line of its own.
     let whole = host.read(&host.path("state/inventory"));

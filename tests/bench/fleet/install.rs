@@ -60,7 +60,7 @@ pub(super) fn all(
         replace::ensure_dir(&disk, &folder, mode)?;
     }
     let labels = inventory.in_force.keys().cloned().collect();
-    let (mut kept, _) = Kept::open(Arc::new(disk), &workshop.layout);
+    let (mut kept, _) = Kept::open(Arc::new(disk), &workshop.layout, Timestamp::default());
     kept.note(&inventory.in_force, &labels).map_err(io::Error::other)?;
     let reading = Reading { profile: Some(workshop.profile.clone()), ..Reading::default() };
     readings::write(&disk, &workshop.layout, &[(ProfileRef::new(&spec.api.profile), reading)])
