@@ -108,6 +108,11 @@ impl Pace {
         self.paused_until = self.paused_until.max(until);
     }
 
+    /// The clock was set back by so much: a pause ends as much earlier by it, or it would last that much longer.
+    pub fn set_back(&mut self, by: Duration) {
+        self.paused_until = self.paused_until - by;
+    }
+
     /// Until when a 429 holds everything back, if it does.
     #[must_use]
     pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
@@ -165,6 +170,16 @@ mod tests {
         let ahead = Timestamp::from_seconds(1_000_000_000);
         pace.pause(ahead + Duration::from_secs(60));
         assert_eq!(pace.take(Timestamp::from_seconds(0)), Ok(()));
+    }
+
+    #[test]
+    fn a_pause_lasts_no_longer_where_the_clock_is_set_back() {
+        let mut pace = Pace::new(60);
+        let (ahead, hours) = (Timestamp::from_seconds(1_000_000), Duration::from_secs(5 * 3600));
+        pace.pause(ahead + Duration::from_secs(60));
+        pace.set_back(hours);
+        let now = ahead - hours;
+        assert_eq!(pace.take(now), Err(now + Duration::from_secs(60)));
     }
 
     #[test]

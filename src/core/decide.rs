@@ -541,6 +541,10 @@ impl<'a> World<'a> {
                 self.window_of_profile().unwrap_or_else(|| self.after(*at, AFTER_GATE))
             }
             (Some(hint), _) => self.after(*at, backoff::hinted(hint.instant(*at), *at, trouble.count, left).since(*at)),
+            // Nothing failed but the time that was decided by: at once, unless the clock goes on jumping.
+            (None, FailureClass::ClockSet) => {
+                self.after(*at, backoff::hinted(*at, *at, trouble.count, left).since(*at))
+            }
             (None, _) => {
                 // Whatever the API did before, two hours in which it answers are enough (promise 5).
                 let count = if by_outage { trouble.count.min(OUTAGE_STEPS) } else { trouble.count };

@@ -63,6 +63,11 @@ impl<T: Tlm> Context<T> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).pause(until);
     }
 
+    /// The clock was set back by so much.
+    pub fn set_back(&self, by: Duration) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).set_back(by);
+    }
+
     /// Waits for the right to one request.
     pub async fn take_turn(&self) {
         loop {

@@ -336,6 +336,12 @@ impl Fleet {
         self.queue.insert((at, name.clone()));
     }
 
+    /// Sees to it that every certificate is looked at.
+    pub fn wake_all(&mut self, at: Timestamp) {
+        let names: Vec<CertName> = self.names().cloned().collect();
+        names.iter().for_each(|name| self.wake(name, at));
+    }
+
     /// Takes the next certificate that is due to be looked at.
     pub fn pop_due(&mut self, now: Timestamp) -> Option<CertName> {
         if self.queue.first().is_none_or(|(at, _)| *at > now) {

@@ -51,8 +51,7 @@ impl<T: Tlm> Daemon<T> {
         if was_down {
             tracing::info!("the API answers again");
             self.profiles.expire();
-            let names: Vec<CertName> = self.fleet.names().cloned().collect();
-            names.iter().for_each(|name| self.fleet.wake(name, now));
+            self.fleet.wake_all(now);
         }
     }
 
@@ -65,9 +64,21 @@ impl<T: Tlm> Daemon<T> {
         }
     }
 
-    /// One trial request while the API as a whole is not usable.
+    /// When a request goes out that is made for no certificate: a trial in an outage, or the comparison of a clock that
+    /// counts as wrong with the time of the answer.
+    pub(super) fn trial_at(&self) -> Option<Timestamp> {
+        // What has to wait for the end of a request is looked at when that has come.
+        let may_go = !self.trying && !self.places.is_full();
+        self.breaker.trial_at().or_else(|| self.clock.comparison_at()).filter(|_| may_go)
+    }
+
+    /// One trial request while the API as a whole is not usable, or the clock counts as wrong.
     pub(super) fn try_api(&mut self, now: Timestamp) {
-        if self.trying || self.places.is_full() || !self.breaker.take_trial(now) {
+        if self.trying || self.places.is_full() {
+            return;
+        }
+        let is_down = self.breaker.closed().is_some();
+        if !(if is_down { self.breaker.take_trial(now) } else { self.clock.take_comparison(now) }) {
             return;
         }
         self.trying = self.places.take(true);
@@ -89,6 +100,8 @@ impl<T: Tlm> Daemon<T> {
         self.places.give_back();
         match failure {
             None => self.api_answers(profile, now),
+            // Only the clock was to be compared, or the outage has ended meanwhile.
+            Some(failure) if self.breaker.closed().is_none() => tracing::debug!("a trial failed: {failure}"),
             // A profile that is not there is an answer, too.
             Some(failure) if self.breaker.is_answer(failure) => self.api_answers(profile, now),
             Some(failure) => {

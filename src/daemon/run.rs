@@ -306,29 +306,34 @@ impl<T: Tlm> Daemon<T> {
         if now.distance(expected) > STEP {
             tracing::warn!("the clock was set, or the machine slept: {before} is followed by {now}");
             self.clock.stepped(now);
+            self.context.set_back(expected.since(now));
             self.profiles.expire();
             self.breaker.try_now(now);
-            let names: Vec<CertName> = self.fleet.names().cloned().collect();
-            names.iter().for_each(|name| self.fleet.wake(name, now));
+            self.fleet.wake_all(now);
         }
         self.clock.tick(now);
-        self.judge_clock();
+        self.judge_clock(now);
     }
 
     /// Whether anything may be submitted by this clock: before the next decision, not at the next tick.
-    pub(super) fn judge_clock(&mut self) {
+    pub(super) fn judge_clock(&mut self, now: Timestamp) {
         let wrong = (self.clock.state() == ClockState::Wrong).then(|| self.clock.offset_seconds());
-        if wrong.is_some() && self.surroundings.clock_wrong.is_none() {
-            tracing::error!("the host's clock is wrong: nothing is submitted until it is set right");
+        let was_wrong = std::mem::replace(&mut self.surroundings.clock_wrong, wrong).is_some();
+        match (was_wrong, wrong.is_some()) {
+            (false, true) => {
+                tracing::error!("the host's clock is wrong: nothing is submitted until it is set right");
+            }
+            (true, false) => {
+                tracing::info!("the host's clock does not count as wrong any more");
+                self.fleet.wake_all(now);
+            }
+            _ => {}
         }
-        self.surroundings.clock_wrong = wrong;
     }
 
     fn nap(&self) -> Duration {
         let (now, steady) = (self.context.clock.now(), self.context.clock.steady());
-        // A trial that finds no place free follows when a request has ended.
-        let trial_at = self.breaker.trial_at().filter(|_| !self.places.is_full());
-        let next = [self.fleet.next_wake(), trial_at, self.next_hook(now)].into_iter().flatten().min();
+        let next = [self.fleet.next_wake(), self.trial_at(), self.next_hook(now)].into_iter().flatten().min();
         let until_look = self.lookout.as_ref().map(|lookout| lookout.due().saturating_sub(steady));
         let told_at = self.told_at.filter(|_| self.headline_is_old);
         let until_told = told_at.map(|at| (at + TELL_INTERVAL).saturating_sub(steady));
@@ -357,7 +362,7 @@ impl<T: Tlm> Daemon<T> {
                 self.metrics.seen(&seen);
                 if let Some(date) = seen.date {
                     self.clock.compare(date, now);
-                    self.judge_clock();
+                    self.judge_clock(now);
                 }
             }
             Message::HookEnded { hook, served, ended } => self.hook_ended(&hook, served, &ended, now),

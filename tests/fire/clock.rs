@@ -136,6 +136,25 @@ fn a_suspend_reissues_nothing_and_what_became_due_is_done() {
 }
 
 #[test]
+fn what_waits_for_its_turn_when_the_clock_jumps_is_decided_anew_at_once() {
+    let host = Host::with_www();
+    let Some(clock) = WallClock::new(&host) else { return };
+    (1..30).for_each(|number| host.entry(&format!("site-{number}"), ""));
+    // One a second, once the first twenty have left.
+    host.configure("", "requests_per_minute = 60\nstatus_check_interval = \"off\"\n");
+    let process = Process::start(&host, &clock.environment());
+    host.until("the first have left", || (host.submissions() >= 18).then_some(()));
+    let site = Site { host, clock, process };
+    site.jump(2 * 3600, true);
+    let host = &site.host;
+    host.until("all are valid", || (in_state(&host.status(), "valid") == 30).then_some(()));
+    let journal = host.read(&host.path("state/journal"));
+    assert!(journal.contains("clock-set"), "{journal}");
+    assert_eq!((host.submissions(), host.simulator.issued().len()), (30, 30));
+    assert_eq!(site.process.end(Signal::TERM), Some(0));
+}
+
+#[test]
 fn a_leap_second_is_nothing() {
     let Some(site) = Site::new() else { return };
     let asked = site.host.simulator.requests().len();

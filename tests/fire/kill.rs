@@ -112,15 +112,16 @@ impl Site {
             found["state"] == "pending" || is_long(found, now) || is_lost(found, now)
         });
         let Some(clock) = clock else { return };
-        // To the pickup of what waits for approval; beyond the ten minutes after which a request is repeated; to the
-        // pickup of what was asked for meanwhile.
-        for later in [35, 660, 720] {
+        // To the pickup of what waits for approval; beyond the ten minutes after which a request is repeated, in steps
+        // that are small enough for an answer that was on its way; to the pickup of what was asked for meanwhile.
+        for later in [35, 350, 660, 720] {
             self.host.simulator.clear_faults();
             self.host.simulator.fault(Fault::new(FaultKind::DateShifted(later)));
             clock.set(later);
             process.signal(Signal::HUP);
             self.all(&format!("as they should be {later} s later"), |found, now| match later {
                 35 => time(&found["not_after"]) > Some(now) || is_lost(found, now),
+                350 => is_long(found, now) || found["state"] == "pending" || is_lost(found, now),
                 660 => is_long(found, now) || found["state"] == "pending",
                 _ => is_long(found, now),
             });

@@ -138,13 +138,13 @@ impl World {
         let expected = before + steady.saturating_sub(steady_before);
         if now.distance(expected) > STEP {
             daemon.clock.stepped(now);
+            daemon.pace.set_back(expected.since(now));
             daemon.profiles.expire();
             daemon.breaker.try_now(now);
-            let names: Vec<CertName> = daemon.fleet.names().cloned().collect();
-            names.iter().for_each(|name| daemon.fleet.wake(name, now));
+            daemon.fleet.wake_all(now);
         }
         daemon.clock.tick(now);
-        daemon.judge_clock();
+        daemon.judge_clock(now);
     }
 
     /// When the loop's nap ends, by the true clock. The naps of half a minute in between see nothing.
@@ -152,7 +152,8 @@ impl World {
         let daemon = self.daemon.as_ref()?;
         let now = self.wall();
         let next_hook = daemon.hooks.next(now, |_| HOOK_INTERVAL);
-        let next = [daemon.fleet.next_wake(), daemon.breaker.trial_at(), next_hook].into_iter().flatten().min()?;
+        let trial_at = daemon.breaker.trial_at().or_else(|| daemon.clock.comparison_at()).filter(|_| !daemon.trying);
+        let next = [daemon.fleet.next_wake(), trial_at, next_hook].into_iter().flatten().min()?;
         Some(self.now + next.since(now).max(SHORTEST_NAP))
     }
 
@@ -325,9 +326,10 @@ impl World {
 
     fn see_date(&mut self) {
         if self.tlm.answers() && self.tlm.dates {
-            let (date, now) = (self.now, self.wall());
+            let now = self.wall();
+            let date = Timestamp::from_millis(self.now.millis() + std::mem::take(&mut self.tlm.odd_date));
             self.d().clock.compare(date, now);
-            self.d().judge_clock();
+            self.d().judge_clock(now);
         }
     }
 
@@ -337,14 +339,17 @@ impl World {
         daemon.breaker.succeeded(Some(profile), now);
         if was_down {
             daemon.profiles.expire();
-            let names: Vec<CertName> = daemon.fleet.names().cloned().collect();
-            names.iter().for_each(|name| daemon.fleet.wake(name, now));
+            daemon.fleet.wake_all(now);
         }
     }
 
     fn try_api(&mut self, now: Timestamp) {
         let daemon = self.d();
-        if daemon.trying || !daemon.breaker.take_trial(now) {
+        if daemon.trying {
+            return;
+        }
+        let is_down = daemon.breaker.closed().is_some();
+        if !(if is_down { daemon.breaker.take_trial(now) } else { daemon.clock.take_comparison(now) }) {
             return;
         }
         daemon.trying = true;
@@ -361,6 +366,7 @@ impl World {
         let now = self.wall();
         match result.err() {
             None => self.api_answers(reference, now),
+            Some(_) if self.d().breaker.closed().is_none() => {}
             Some(failure) if failure.class.scope() == Scope::Certificate => self.api_answers(reference, now),
             Some(failure) => self.d().breaker.trial_failed(Some(reference), &failure, now),
         }
@@ -502,9 +508,12 @@ impl World {
 }
 
 impl Daemon {
-    fn judge_clock(&mut self) {
-        let is_wrong = self.clock.state() == ClockState::Wrong;
-        self.surroundings.clock_wrong = is_wrong.then(|| self.clock.offset_seconds());
+    fn judge_clock(&mut self, now: Timestamp) {
+        let wrong = (self.clock.state() == ClockState::Wrong).then(|| self.clock.offset_seconds());
+        let was_wrong = std::mem::replace(&mut self.surroundings.clock_wrong, wrong).is_some();
+        if was_wrong && wrong.is_none() {
+            self.fleet.wake_all(now);
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     ForbidSearch(bool),
     Suspend(ProfileId, bool),
     Dates(bool),
+    /// One answer has a `Date` that is so many milliseconds off.
+    OddDate(i64),
     Disk(Option<FailureClass>),
     Unreadable(bool),
     Damage(CertName),
@@ -200,6 +202,7 @@ fn draw(random: &mut Random) -> Fault {
         13 => Fault::Forbid(profile, true),
         14 => Fault::ForbidSearch(true),
         15 => Fault::Suspend(profile, true),
+        16 if random.percent(50) => Fault::OddDate(*random.pick(&[-DAY_MILLIS * 400, DAY_MILLIS])),
         16 => Fault::Dates(random.percent(50)),
         17 | 18 => Fault::Disk(Some(*random.pick(&[
             FailureClass::DiskFull,
@@ -278,6 +281,9 @@ impl World {
                     self.ends_later(Fault::Dates(true));
                 }
             }
+            // By a clock that is wrong itself the odd answer might show it to be right.
+            Fault::OddDate(off) if self.skew == 0 => self.tlm.odd_date = off,
+            Fault::OddDate(_) => {}
             Fault::Decide(verdict) => self.decide_requests(verdict),
             Fault::Revoke(name) => {
                 let serial = self.disk.live.get(&name).map(|live| live.certificate.serial.clone());
@@ -528,5 +534,6 @@ pub(crate) fn year_end() -> Timestamp {
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const DAY_MILLIS: i64 = 86_400_000;
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 const FAULTS: u64 = 25;

@@ -326,6 +326,10 @@ impl World {
             | Event::Installed { attempt, .. } => {
                 account.open.retain(|_, of| of != attempt);
                 account.delivered.remove(attempt);
+                if matches!(entry.event, Event::GateRefused { .. }) {
+                    // What TLM delivered was none: it is asked again in a day, and that is counted from here.
+                    (account.fine_since, account.calm_since) = (None, None);
+                }
             }
             Event::Failed { failure } if failure.class == FailureClass::KeyLost => {
                 account.open.clear();
@@ -518,8 +522,11 @@ impl World {
             || schedule.emergency_at <= self.now
             || self.ledger.clock_set_at.is_some_and(|at| at + DAY > self.now)
             || self.history_lost();
+        // What was set aside before the journal was lost is not known to be.
+        let is_known = |since: Timestamp| self.ledger.history_lost_at.is_none_or(|at| at < since);
         let set_aside = self.disk.others.get(name)?.iter().find(|other| {
             other.generation > live.generation
+                && is_known(other.certificate.not_before)
                 && !other.damaged
                 && other.manifest.as_ref().is_some_and(|(asked, _)| entry.asks(asked))
         });

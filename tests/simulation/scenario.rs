@@ -126,6 +126,7 @@ fn api(words: &[&str]) -> Fault {
         ["401", wait] => Fault::Weather(Weather::Unauthorised, span(wait)),
         ["429", after, wait] => Fault::Weather(Weather::RateLimited(Some(span(after))), span(wait)),
         ["loses", count] => Fault::LoseReplies(count.parse().expect("a number")),
+        ["tells", "a-wrong-date"] => Fault::OddDate(faults::DAY_MILLIS),
         ["issues", "wrong-key"] => Fault::Defects(vec![Defect::Key]),
         ["issues", "no-usage"] => Fault::Defects(vec![Defect::Usage]),
         ["issues", "no-chain"] => Fault::Defects(vec![Defect::NoChain]),

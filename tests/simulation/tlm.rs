@@ -170,6 +170,8 @@ pub(crate) struct Tlm {
     pub(crate) search_forbidden: bool,
     /// Whether answers carry a `Date`.
     pub(crate) dates: bool,
+    /// How far the `Date` of the next answer is off, in milliseconds: it comes from a server whose clock is wrong.
+    pub(crate) odd_date: i64,
     /// Replies to so many creating requests are lost after they were accepted.
     pub(crate) lost_replies: u32,
     /// The next certificates have these defects.
@@ -192,6 +194,7 @@ impl Tlm {
             forbidden: BTreeSet::new(),
             search_forbidden: false,
             dates: true,
+            odd_date: 0,
             lost_replies: 0,
             defects: Vec::new(),
             refused: BTreeSet::new(),

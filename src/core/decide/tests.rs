@@ -437,6 +437,23 @@ fn a_clock_that_was_set_back_stalls_nothing() {
     check(&idle, "wait", "not due until");
 }
 
+/// Promise 12: what did not leave because the clock was set is decided anew at once; where the clock goes on jumping,
+/// once a minute.
+#[test]
+fn a_request_that_a_step_of_the_clock_held_back_is_decided_anew_at_once() {
+    let at = START + 70 * DAY;
+    let case = |times: usize, offset| {
+        let now = at + offset;
+        let events = vec![(at, fail(FailureClass::ClockSet, None)); times];
+        Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(&events)
+    };
+    check(&case(1, Duration::ZERO), "submit", "due: ");
+    check(&case(3, Duration::ZERO), "submit", "due: ");
+    check(&case(4, 59 * SECOND), "wait", "failed 4 times");
+    check(&case(4, 60 * SECOND), "submit", "due: ");
+    check(&case(99, 60 * SECOND), "submit", "due: ");
+}
+
 #[test]
 fn an_outage_is_waited_for_an_hour_at_most_and_a_refusal_longer() {
     let at = START + 70 * DAY;
