@@ -43,8 +43,9 @@ pub(super) fn run(file: &Path, wish: Wish) -> ExitCode {
         inventory(main, service)
     });
     let certificates = inventory.as_ref().map_or(0, |inventory| inventory.entries.len());
-    let files = inventory.as_ref().map_or(0, |inventory| inventory.files.len());
-    add(&mut problems, inventory.iter().flat_map(|inventory| &inventory.files).flat_map(|file| file.problems.clone()));
+    let files = inventory.as_ref().map_or(0, |inventory| inventory.files().len());
+    let refusals = inventory.iter().flat_map(Inventory::refusals);
+    add(&mut problems, refusals.flat_map(|file| file.problems.to_vec()));
     let (mut of_files, mut of_host) = (Vec::new(), Vec::new());
     if let (Some(main), Some(inventory)) = (&main, &inventory) {
         of_files = credentials(main);

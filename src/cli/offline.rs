@@ -88,7 +88,7 @@ impl Look {
             breaker: &Breaker::default(),
             paused_until: None,
             credentials: &[],
-            files: &self.inventory.files,
+            inventory: &self.inventory,
             hooks: &Hooks::default(),
             problems: Vec::new(),
             now: self.now,

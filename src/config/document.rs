@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::claim::{Claim, claims};
+use super::entries::Entries;
 use super::entry::{Surroundings, entry, unknown_hook};
 use super::entry_table::{EntryTable, FilesTable, ProbeTable};
 use super::hook::{HookTable, hook_names, hooks};
@@ -16,23 +17,25 @@ use super::main_table::{MainTable, complete, main_keys};
 use super::problem::{Fault, Problem};
 use super::read::{FromToml, Named, unfit};
 use super::settings::Main;
+use super::settle::Label;
 use super::sheet::Sheet;
 use super::table::{Table, read_table, table};
 use crate::core::entry::Entry;
 use crate::core::hook::Hook;
 use crate::core::name::{CertName, HookName};
+use crate::core::rare::Rare;
 use crate::core::terms::TermsPool;
 
 /// What a drop-in file holds, checked.
 #[derive(Clone, Debug, Default)]
 pub struct FileContent {
     /// Its certificates, in the order of the file.
-    pub entries: Vec<Arc<Entry>>,
+    pub entries: Entries,
     /// Its own hooks, which no other file sees.
-    pub hooks: BTreeMap<HookName, Hook>,
+    pub hooks: Rare<BTreeMap<HookName, Hook>>,
     /// The hooks of `renewd.toml` that its certificates use, as they were when the file was read: a file that stays in
     /// force after it was refused keeps them.
-    pub inherited: BTreeMap<HookName, Hook>,
+    pub inherited: Rare<BTreeMap<HookName, Hook>>,
     /// To show where a claim is made that is not granted; what is in force needs it no more.
     pub(super) draft: Option<Box<Draft>>,
 }
@@ -60,6 +63,12 @@ impl FileContent {
             return self;
         }
         Arc::new(Self { draft: None, ..Self::clone(&self) })
+    }
+
+    /// What its entries call the file; `None`: there are none.
+    #[must_use]
+    pub fn label(&self) -> Option<&Label> {
+        self.entries.first().map(|entry| &entry.source.file)
     }
 
     /// Each claim of its certificates, with the line where the certificate begins.
@@ -169,7 +178,8 @@ fn content(table: FileTable, main: &Main, sheet: &mut Sheet<'_>) -> FileContent 
     }
     let inherited = inherited(&entries, &hooks, main);
     let draft = Draft { text: sheet.text().into(), places: taken.places };
-    FileContent { entries, hooks, inherited, draft: Some(Box::new(draft)) }
+    let (hooks, inherited) = (hooks.into(), inherited.into());
+    FileContent { entries: entries.into(), hooks, inherited, draft: Some(Box::new(draft)) }
 }
 
 /// What the entries of one file have taken so far: a second claim is a problem.

@@ -84,8 +84,8 @@ impl Serialize for FileContent {
             )
         };
         let entries = self.entries.iter().map(|entry| Row::new(entry, place(entry))).collect();
-        let file = self.entries.first().map_or("", |entry| &entry.source.file);
-        let (hooks, inherited) = (Cow::Borrowed(&self.hooks), Cow::Borrowed(&self.inherited));
+        let file = self.label().map_or("", |label| label);
+        let (hooks, inherited) = (Cow::Borrowed(&*self.hooks), Cow::Borrowed(&*self.inherited));
         Form { file: file.into(), terms, entries, hooks, inherited }.serialize(serializer)
     }
 }
@@ -102,7 +102,8 @@ impl<'de> Deserialize<'de> for FileContent {
                 entry.ok_or_else(|| serde::de::Error::custom("an entry names terms that are not there"))?,
             ));
         }
-        Ok(Self { entries: complete, hooks: hooks.into_owned(), inherited: inherited.into_owned(), draft: None })
+        let (hooks, inherited) = (hooks.into_owned().into(), inherited.into_owned().into());
+        Ok(Self { entries: complete.into(), hooks, inherited, draft: None })
     }
 }
 

@@ -12,27 +12,33 @@ use super::document::{FileContent, examine_main_text, parse_inventory_file};
 use super::permissions::{ServiceUser, file_problem, let_read, shell_word, world_problem};
 use super::problem::{Fault, Problem};
 use super::settings::Main;
-use super::settle::InForce;
+use super::settle::{InForce, Label};
 use super::shelf::Shelf;
 use crate::core::time::Timestamp;
 
 /// One drop-in file as it was found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InventoryFile {
-    /// What messages call it: the directory's name and its own (`certs.d/www.toml`).
-    pub label: String,
+    /// What messages call it.
+    pub label: Label,
     /// What it holds, or every reason why it is refused.
     pub content: Result<Arc<FileContent>, Vec<Problem>>,
 }
 
 impl InventoryFile {
+    /// A file as it reads. What its entries call it by is used for it as well, so that it is there once.
+    pub(super) fn new(label: Label, content: Result<Arc<FileContent>, Vec<Problem>>) -> Self {
+        let own = content.as_ref().ok().and_then(|content| content.label());
+        Self { label: own.cloned().unwrap_or(label), content }
+    }
+
     /// Shares what is in force where it reads the same: that needs its text no more.
     pub(super) fn share(&mut self, in_force: &InForce) {
-        if let (Ok(content), Some(known)) = (&mut self.content, in_force.get(&self.label))
+        if let (Ok(content), Some(known)) = (&self.content, in_force.get(&self.label))
             && !Arc::ptr_eq(content, known)
             && content == known
         {
-            *content = Arc::clone(known);
+            *self = Self::new(Label::clone(&self.label), Ok(Arc::clone(known)));
         }
     }
 }
@@ -130,13 +136,13 @@ pub(super) fn inventory_file(path: &Path, main: &Main, service: ServiceUser) -> 
         .and_then(|(file, metadata)| trusted_text(file, &metadata, path, &label, service))
         .map_err(|problem| vec![problem])
         .and_then(|text| parse_inventory_file(main, &label, &text).map(Arc::new));
-    Some(InventoryFile { label, content })
+    Some(InventoryFile::new(label, content))
 }
 
 /// What messages call the drop-in file at `path`.
-pub(super) fn label_of(main: &Main, path: &Path) -> String {
+pub(super) fn label_of(main: &Main, path: &Path) -> Label {
     let name = |path: Option<&OsStr>| path.unwrap_or_default().to_string_lossy().into_owned();
-    format!("{}/{}", name(main.inventory.file_name()), name(path.file_name()))
+    format!("{}/{}", name(main.inventory.file_name()), name(path.file_name())).into()
 }
 
 fn trusted_text(

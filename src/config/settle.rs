@@ -15,8 +15,11 @@ use crate::core::hook::Hook;
 use crate::core::let_go::{Trigger, is_too_much, may_go};
 use crate::core::name::{CertName, HookName};
 
+/// What messages call a drop-in file: the directory's name and its own (`certs.d/www.toml`).
+pub type Label = Arc<str>;
+
 /// What is in force, by the label of the file that brought it: the last good content of each file.
-pub type InForce = BTreeMap<String, Arc<FileContent>>;
+pub type InForce = BTreeMap<Label, Arc<FileContent>>;
 
 /// The inventory: what all files together ask for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,12 +28,12 @@ pub struct Inventory {
     pub entries: Vec<Arc<Entry>>,
     /// Every hook that may be run.
     pub hooks: BTreeMap<HookKey, Hook>,
-    /// Every file that was found, sorted by label.
-    pub files: Vec<FileState>,
+    /// The files that are refused, and why.
+    pub refused: BTreeMap<Label, Vec<Problem>>,
     /// What is in force now, to be kept for the next reload and across restarts.
     pub in_force: InForce,
-    /// Whether the directory itself is not to be had, so that everything stays as it was.
-    pub is_held: bool,
+    /// Why the directory itself is not to be had, so that everything stays as it was.
+    pub held: Option<Problem>,
 }
 
 /// What a newer inventory has otherwise than an older one.
@@ -41,7 +44,7 @@ pub struct Difference {
     /// The entries that are new, or may have changed.
     pub wanted: Vec<Arc<Entry>>,
     /// The files whose content in force is another one.
-    pub labels: BTreeSet<String>,
+    pub labels: BTreeSet<Label>,
 }
 
 /// A hook among those of all files.
@@ -54,14 +57,14 @@ pub struct HookKey {
 }
 
 /// What became of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FileState {
-    /// The file (`certs.d/www.toml`).
-    pub label: String,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FileState<'a> {
+    /// The file.
+    pub label: &'a str,
     /// How many certificates are in force from it: of a refused file, those of its last good content.
     pub certificates: usize,
     /// Why it is refused; empty: it is loaded.
-    pub problems: Vec<Problem>,
+    pub problems: &'a [Problem],
 }
 
 impl Difference {
@@ -100,12 +103,12 @@ impl Inventory {
         hooks: &BTreeMap<HookName, Hook>,
         trigger: Trigger,
     ) -> Option<Difference> {
-        if self.is_held || self.files.iter().any(|state| !state.problems.is_empty()) {
+        if self.held.is_some() || !self.refused.is_empty() {
             return None;
         }
         let changed = changes.files.iter().map(|file| Some((&file.label, file.content.as_ref().ok()?)));
-        let changed: Vec<(&String, &Arc<FileContent>)> = changed.collect::<Option<_>>()?;
-        let labels: BTreeSet<String> = changed.iter().map(|(label, _)| *label).chain(&changes.gone).cloned().collect();
+        let changed: Vec<(&Label, &Arc<FileContent>)> = changed.collect::<Option<_>>()?;
+        let labels: BTreeSet<Label> = changed.iter().map(|(label, _)| *label).chain(&changes.gone).cloned().collect();
         if !self.is_free_for(&changed, &labels) {
             return None;
         }
@@ -122,11 +125,10 @@ impl Inventory {
         self.entries.retain(|entry| !before.contains(&entry.name));
         for label in &labels {
             self.in_force.remove(label);
-            self.files.retain(|state| state.label != *label);
-            self.hooks.retain(|key, _| key.file.as_ref() != Some(label));
+            self.hooks.retain(|key, _| key.file.as_deref() != Some(&**label));
         }
         for (label, content) in &changed {
-            self.take((*label).clone(), Vec::new(), Some(Arc::clone(content)), hooks);
+            self.take(label, content, hooks);
         }
         self.sort();
         let wanted = changed.iter().flat_map(|(_, content)| content.entries.iter().cloned()).collect();
@@ -134,7 +136,7 @@ impl Inventory {
     }
 
     /// Whether nobody but the files of `labels` has what these files claim, and no two of these claim the same.
-    fn is_free_for(&self, changed: &[(&String, &Arc<FileContent>)], labels: &BTreeSet<String>) -> bool {
+    fn is_free_for(&self, changed: &[(&Label, &Arc<FileContent>)], labels: &BTreeSet<Label>) -> bool {
         let mut taken = BTreeSet::new();
         changed.iter().flat_map(|(_, content)| content.claims()).all(|(claim, _)| {
             let holder = match &claim {
@@ -143,7 +145,7 @@ impl Inventory {
                     self.entries.iter().find(|entry| entry.files.targets().any(|(_, target)| target == path))
                 }
             };
-            taken.insert(claim) && holder.is_none_or(|holder| labels.contains(&*holder.source.file))
+            taken.insert(claim) && holder.is_none_or(|holder| labels.contains(&holder.source.file))
         })
     }
 
@@ -154,28 +156,47 @@ impl Inventory {
         self.entries.get(at)
     }
 
-    /// Takes one file in, with what of it is in force.
-    fn take(
-        &mut self,
-        label: String,
-        problems: Vec<Problem>,
-        content: Option<Arc<FileContent>>,
-        hooks: &BTreeMap<HookName, Hook>,
-    ) {
-        let certificates = content.as_ref().map_or(0, |content| content.entries.len());
-        self.files.push(FileState { label: label.clone(), certificates, problems });
-        let Some(content) = content else { return };
+    /// Takes in what of one file is in force.
+    fn take(&mut self, label: &Label, content: &Arc<FileContent>, hooks: &BTreeMap<HookName, Hook>) {
         let lost = content.inherited.iter().filter(|(name, _)| !hooks.contains_key(*name));
-        let own = |name: &HookName| HookKey { file: Some(label.clone()), name: name.clone() };
+        let own = |name: &HookName| HookKey { file: Some(label.to_string()), name: name.clone() };
         self.hooks.extend(content.hooks.iter().chain(lost).map(|(name, hook)| (own(name), hook.clone())));
         self.entries.extend(content.entries.iter().cloned());
-        self.in_force.insert(label, content.without_draft());
+        self.in_force.insert(Label::clone(label), Arc::clone(content).without_draft());
     }
 
     fn sort(&mut self) {
         self.entries.shrink_to_fit();
         self.entries.sort_by(|one, other| one.name.cmp(&other.name));
-        self.files.sort_by(|one, other| one.label.cmp(&other.label));
+    }
+
+    fn state<'a>(&self, label: &'a Label, problems: &'a [Problem]) -> FileState<'a> {
+        let certificates = self.in_force.get(label).map_or(0, |content| content.entries.len());
+        FileState { label, certificates, problems }
+    }
+
+    /// The files that are refused, by label; before them the directory, where it is not to be had.
+    pub fn refusals(&self) -> impl Iterator<Item = FileState<'_>> {
+        let directory = self.held.as_ref().map(|problem| FileState {
+            label: problem.file.as_str(),
+            certificates: self.entries.len(),
+            problems: std::slice::from_ref(problem),
+        });
+        directory.into_iter().chain(self.refused.iter().map(|(label, problems)| self.state(label, problems)))
+    }
+
+    /// The files that are loaded, by label.
+    pub fn loaded(&self) -> impl Iterator<Item = FileState<'_>> {
+        let loaded = self.in_force.keys().filter(|label| !self.refused.contains_key(*label));
+        loaded.map(|label| self.state(label, &[]))
+    }
+
+    /// Every file that was found, and the directory where it is not to be had, sorted by label.
+    #[must_use]
+    pub fn files(&self) -> Vec<FileState<'_>> {
+        let mut files: Vec<_> = self.refusals().chain(self.loaded()).collect();
+        files.sort_by_key(|state| state.label);
+        files
     }
 
     /// The certificates that were in force before and are so no more.
@@ -187,8 +208,8 @@ impl Inventory {
 
     /// The files whose content in force was another one before.
     #[must_use]
-    pub fn changed_since(&self, before: &InForce) -> BTreeSet<String> {
-        let is_other = |(label, content): &(&String, &Arc<FileContent>), there: &InForce| {
+    pub fn changed_since(&self, before: &InForce) -> BTreeSet<Label> {
+        let is_other = |(label, content): &(&Label, &Arc<FileContent>), there: &InForce| {
             there.get(*label).is_none_or(|other| !Arc::ptr_eq(other, content) && *other != **content)
         };
         let lost = before.iter().filter(|file| is_other(file, &self.in_force));
@@ -236,8 +257,10 @@ pub fn settle_watched(
         let lost = content.entries.iter().filter(|entry| gone.contains(&entry.name)).count();
         if lost > 0 {
             files.retain(|file| file.label != *label);
-            files
-                .push(InventoryFile { label: label.clone(), content: Err(vec![unconfirmed(label, lost, gone.len())]) });
+            files.push(InventoryFile {
+                label: Label::clone(label),
+                content: Err(vec![unconfirmed(label, lost, gone.len())]),
+            });
         }
     }
     settle(files, hooks, in_force)
@@ -247,26 +270,24 @@ pub fn settle_watched(
 /// everything. The directory counts as a refused file.
 #[must_use]
 pub fn hold(main: &Main, problem: Problem, in_force: &InForce) -> Inventory {
-    let kept = |(label, content): (&String, &Arc<FileContent>)| InventoryFile {
-        label: label.clone(),
+    let kept = |(label, content): (&Label, &Arc<FileContent>)| InventoryFile {
+        label: Label::clone(label),
         content: Ok(Arc::clone(content)),
     };
     let mut inventory = settle(in_force.iter().map(kept).collect(), &main.hooks, in_force);
-    let label = main.inventory.display().to_string();
-    let certificates = inventory.entries.len();
-    inventory.files.insert(0, FileState { label, certificates, problems: vec![problem] });
-    inventory.is_held = true;
+    inventory.held = Some(problem);
     inventory
 }
 
 fn sorted_names(in_force: &InForce) -> Vec<&CertName> {
-    let mut names: Vec<_> = in_force.values().flat_map(|content| &content.entries).map(|entry| &entry.name).collect();
+    let mut names: Vec<_> =
+        in_force.values().flat_map(|content| content.entries.iter()).map(|entry| &entry.name).collect();
     names.sort();
     names
 }
 
 fn names(in_force: &InForce) -> BTreeSet<CertName> {
-    in_force.values().flat_map(|content| &content.entries).map(|entry| entry.name.clone()).collect()
+    in_force.values().flat_map(|content| content.entries.iter()).map(|entry| entry.name.clone()).collect()
 }
 
 fn unconfirmed(label: &str, lost: usize, all: usize) -> Problem {
@@ -277,7 +298,7 @@ fn unconfirmed(label: &str, lost: usize, all: usize) -> Problem {
 
 /// A file and what of it is in force as things stand.
 struct Standing<'a> {
-    label: String,
+    label: Label,
     content: Option<Arc<FileContent>>,
     before: Option<&'a Arc<FileContent>>,
     is_new: bool,
@@ -340,10 +361,8 @@ impl<'a> Standing<'a> {
 /// Who had each claim before, sorted by claim; the first by label, if the past was in conflict with itself. Of tens of
 /// thousands of claims a vector is given back to the system whole, where a tree would leave holes between what stays.
 fn holders(in_force: &InForce) -> Vec<(Claim, &str)> {
-    let mut holders: Vec<_> = in_force
-        .iter()
-        .flat_map(|(label, content)| content.claims().map(|(claim, _)| (claim, label.as_str())))
-        .collect();
+    let mut holders: Vec<_> =
+        in_force.iter().flat_map(|(label, content)| content.claims().map(|(claim, _)| (claim, &**label))).collect();
     holders.sort();
     holders.dedup_by(|later, first| later.0 == first.0);
     holders
@@ -371,7 +390,7 @@ fn all_made(standing: &[Standing<'_>]) -> Vec<Made> {
 /// Refuses every file that claims what another file had before and still has. A holder keeps its claim whatever becomes
 /// of its new content, so that no order among these matters.
 fn refuse_against_holders(standing: &mut [Standing<'_>], holders: &[(Claim, &str)]) -> bool {
-    let label = |made: &Made| standing.get(made.file).map(|file| file.label.as_str());
+    let label = |made: &Made| standing.get(made.file).map(|file| &*file.label);
     let mut conflicts: Vec<(usize, usize, Problem)> = Vec::new();
     let all = all_made(standing);
     for group in all.chunk_by(|one, other| one.claim == other.claim).filter(|group| group.len() > 1) {
@@ -423,9 +442,16 @@ fn gather(standing: Vec<Standing<'_>>, hooks: &BTreeMap<HookName, Hook>) -> Inve
     let mut inventory = Inventory::default();
     let shared = |name: &HookName| HookKey { file: None, name: name.clone() };
     inventory.hooks.extend(hooks.iter().map(|(name, hook)| (shared(name), hook.clone())));
-    for file in standing {
-        inventory.take(file.label, file.problems, file.content, hooks);
+    for Standing { label, content, problems, .. } in standing {
+        if let Some(content) = content {
+            inventory.take(&label, &content, hooks);
+        }
+        if !problems.is_empty() {
+            inventory.refused.insert(label, problems);
+        }
     }
     inventory.sort();
+    // Built at once, a tree has no half-empty nodes.
+    inventory.in_force = std::mem::take(&mut inventory.in_force).into_iter().collect();
     inventory
 }

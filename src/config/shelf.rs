@@ -1,19 +1,19 @@
 //! The drop-in files as they were read last: of a directory with ten thousand of them only what changed is read again.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::load::{InventoryFile, inventory_file, is_drop_in, label_of, unlisted};
+use super::load::{InventoryFile, inventory_file, is_drop_in, unlisted};
 use super::permissions::{ServiceUser, directory_problem};
 use super::problem::Problem;
 use super::settings::Main;
-use super::settle::InForce;
+use super::settle::{InForce, Label};
 use crate::core::terms::TermsPool;
 use crate::core::time::Timestamp;
 use crate::parallel;
@@ -21,17 +21,32 @@ use crate::parallel;
 /// Every drop-in file, with what it looked like from outside when it was read.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    files: BTreeMap<OsString, Shelved>,
+    /// Sorted by label, and so by name.
+    files: Vec<Shelved>,
     terms: TermsPool,
 }
 
 #[derive(Debug)]
 struct Shelved {
-    /// `None`: it is read again at the next look, whatever it looks like.
-    mark: Option<Mark>,
-    /// Whether it changed so shortly before the look that the next change may go unseen.
-    is_fresh: bool,
+    seen: Seen,
     file: InventoryFile,
+}
+
+impl Shelved {
+    fn name(&self) -> &str {
+        self.file.label.rsplit_once('/').map_or(&*self.file.label, |(_, name)| name)
+    }
+}
+
+/// What a file looked like from outside when it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// It could not be looked at.
+    Not,
+    /// It changed so shortly before the look that the next change may go unseen.
+    Fresh,
+    /// Until it looks otherwise, it reads the same.
+    Settled(Mark),
 }
 
 /// What a look at the directory brought.
@@ -40,7 +55,7 @@ pub struct Changes {
     /// Files that are new, or read otherwise than before.
     pub files: Vec<InventoryFile>,
     /// The labels of those that are there no more.
-    pub gone: Vec<String>,
+    pub gone: Vec<Label>,
 }
 
 impl Changes {
@@ -51,35 +66,28 @@ impl Changes {
     }
 }
 
-/// What changes with a file's content, owner or mode.
+/// What changes with a file's content, owner or mode, as one number: of 2^64 changes one goes unseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mark {
-    device: u64,
-    inode: u64,
-    size: u64,
-    mode: u32,
-    owner: (u32, u32),
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
+struct Mark(u64);
 
 impl Mark {
     fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            mode: metadata.mode(),
-            owner: (metadata.uid(), metadata.gid()),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
+        let mut hasher = DefaultHasher::new();
+        (metadata.dev(), metadata.ino(), metadata.size(), metadata.mode()).hash(&mut hasher);
+        (metadata.uid(), metadata.gid()).hash(&mut hasher);
+        (metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()).hash(&mut hasher);
+        Self(hasher.finish())
     }
+}
 
-    /// What was written in the same tick of the file system's clock, after the look, cannot be told by a later look.
-    fn is_settled(&self, now: Timestamp) -> bool {
-        let changed = Timestamp::from_seconds(self.changed.0);
-        changed + UNSETTLED <= now || changed > now + UNSETTLED
+impl Seen {
+    /// A look at a file.
+    fn at(path: &Path, now: Timestamp) -> Self {
+        let Ok(metadata) = fs::metadata(path) else { return Self::Not };
+        let changed = Timestamp::from_seconds(metadata.ctime());
+        // What was written in the same tick of the file system's clock, after the look, cannot be told by a later look.
+        let is_settled = changed + UNSETTLED <= now || changed > now + UNSETTLED;
+        if is_settled { Self::Settled(Mark::of(&metadata)) } else { Self::Fresh }
     }
 }
 
@@ -119,59 +127,66 @@ impl Shelf {
     ) -> Result<Changes, Problem> {
         let directory = &main.inventory;
         let names = list(directory).map_err(|error| unlisted(directory, &error, service))?;
-        let marks: BTreeMap<OsString, Option<Mark>> = names
+        let found: Vec<(OsString, Seen)> = names
             .into_iter()
             .map(|name| {
-                let mark = fs::metadata(directory.join(&name)).ok().map(|metadata| Mark::of(&metadata));
-                (name, mark)
+                let seen = Seen::at(&directory.join(&name), now);
+                (name, seen)
             })
             .collect();
         let mut changes = Changes::default();
-        self.files.retain(|name, shelved| {
-            let is_there = marks.contains_key(name);
+        self.files.retain(|shelved| {
+            let is_there = found.binary_search_by(|(name, _)| (*name.to_string_lossy()).cmp(shelved.name())).is_ok();
             if !is_there {
-                changes.gone.push(shelved.file.label.clone());
+                changes.gone.push(Label::clone(&shelved.file.label));
             }
             is_there
         });
-        let is_news = |(name, mark): &(OsString, Option<Mark>)| {
-            mark.is_none() || self.files.get(name).is_none_or(|shelved| shelved.mark != *mark)
+        let is_news = |(name, seen): &(OsString, Seen)| {
+            let known = self.place(name).ok().and_then(|at| self.files.get(at));
+            !matches!(seen, Seen::Settled(_)) || known.is_none_or(|known| known.seen != *seen)
         };
-        let news: Vec<_> = marks.into_iter().filter(is_news).collect();
+        let news: Vec<_> = found.into_iter().filter(is_news).collect();
         let read = parallel::map(&news, |(name, _)| {
             let mut file = inventory_file(&directory.join(name), main, service)?;
             file.share(in_force);
             Some(file)
         });
-        for ((name, mark), file) in news.into_iter().zip(read) {
-            let settled = mark.filter(|mark| mark.is_settled(now));
-            let is_fresh = settled != mark;
-            match file {
-                Some(file) => self.put(name, settled, is_fresh, file, &mut changes),
+        if self.files.is_empty() {
+            self.files.reserve_exact(news.len());
+        }
+        for ((name, seen), file) in news.into_iter().zip(read) {
+            match (self.place(&name), file) {
+                (place, Some(file)) => self.put(place, seen, file, &mut changes),
                 // It went away since the directory was listed.
-                None if self.files.remove(&name).is_some() => changes.gone.push(label_of(main, Path::new(&name))),
-                None => {}
+                (Ok(at), None) => changes.gone.push(self.files.remove(at).file.label),
+                (Err(_), None) => {}
             }
         }
         Ok(changes)
     }
 
-    fn put(
-        &mut self,
-        name: OsString,
-        mark: Option<Mark>,
-        is_fresh: bool,
-        mut file: InventoryFile,
-        changes: &mut Changes,
-    ) {
+    /// Where the file of this name is, or belongs.
+    fn place(&self, name: &OsStr) -> Result<usize, usize> {
+        self.files.binary_search_by(|shelved| shelved.name().cmp(&name.to_string_lossy()))
+    }
+
+    fn put(&mut self, place: Result<usize, usize>, seen: Seen, mut file: InventoryFile, changes: &mut Changes) {
         if let Some(content) = file.content.as_mut().ok().and_then(Arc::get_mut) {
             content.share_terms(&mut self.terms);
         }
-        match self.files.get_mut(&name) {
-            Some(shelved) if shelved.file == file => (shelved.mark, shelved.is_fresh) = (mark, is_fresh),
-            _ => {
+        match place {
+            Ok(at) => {
+                let Some(shelved) = self.files.get_mut(at) else { return };
+                shelved.seen = seen;
+                if shelved.file != file {
+                    changes.files.push(file.clone());
+                    shelved.file = file;
+                }
+            }
+            Err(at) => {
                 changes.files.push(file.clone());
-                self.files.insert(name, Shelved { mark, is_fresh, file });
+                self.files.insert(at, Shelved { seen, file });
             }
         }
     }
@@ -179,13 +194,13 @@ impl Shelf {
     /// Every file as it was read last.
     #[must_use]
     pub fn files(&self) -> Vec<InventoryFile> {
-        self.files.values().map(|shelved| shelved.file.clone()).collect()
+        self.files.iter().map(|shelved| shelved.file.clone()).collect()
     }
 
     /// Whether a later change of every file will be seen: none changed just now.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.files.values().all(|shelved| !shelved.is_fresh)
+        self.files.iter().all(|shelved| shelved.seen != Seen::Fresh)
     }
 
     /// Forgets all: what files are read with has changed.
@@ -195,7 +210,7 @@ impl Shelf {
 
     /// Shares what is in force, which needs its text no more.
     pub fn share(&mut self, in_force: &InForce) {
-        self.files.values_mut().for_each(|shelved| shelved.file.share(in_force));
+        self.files.iter_mut().for_each(|shelved| shelved.file.share(in_force));
     }
 }
 
@@ -207,8 +222,25 @@ fn list(directory: &Path) -> io::Result<Vec<OsString>> {
             names.push(name);
         }
     }
+    // As labels are sorted.
+    names.sort_unstable_by(|one, other| one.to_string_lossy().cmp(&other.to_string_lossy()));
     Ok(names)
 }
 
 /// How long after its last change a file may change once more in the same tick of the file system's clock.
 pub const UNSETTLED: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+    use crate::config::{Entries, FileContent};
+
+    /// Where every certificate has a file of its own, each of these bytes counts a hundred thousand times.
+    #[test]
+    fn what_a_file_takes_does_not_grow_unnoticed() {
+        let sizes = [size_of::<Shelved>(), size_of::<FileContent>(), size_of::<Entries>()];
+        assert_eq!(sizes, [56, 40, 16]);
+    }
+}

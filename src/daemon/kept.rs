@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::config::{FileContent, InForce};
+use crate::config::{FileContent, InForce, Label};
 use crate::core::failure::Failure;
 use crate::core::terms::TermsPool;
 use crate::core::time::Timestamp;
@@ -63,7 +63,7 @@ impl Kept {
     /// # Errors
     ///
     /// When the file operation fails; then everything is written at the next change.
-    pub fn note(&mut self, in_force: &InForce, labels: &BTreeSet<String>) -> Result<(), Failure> {
+    pub fn note(&mut self, in_force: &InForce, labels: &BTreeSet<Label>) -> Result<(), Failure> {
         if labels.is_empty() && !self.is_lacking {
             return Ok(());
         }
@@ -126,13 +126,10 @@ fn take(disk: &dyn Disk, layout: &Layout) -> Reading {
         if raw.last() != Some(&b'\n') {
             break;
         }
-        match lines::decode(raw).and_then(|json| reading.understood(json)) {
-            Some(change) => reading.apply(change),
-            None => {
-                let shown = path.display();
-                tracing::error!("{shown} is damaged: the last good content of refused files may be lost");
-                reading.is_lacking = true;
-            }
+        if lines::decode(raw).and_then(|json| reading.apply(json)).is_none() {
+            let shown = path.display();
+            tracing::error!("{shown} is damaged: the last good content of refused files may be lost");
+            reading.is_lacking = true;
         }
         reading.length += raw.len() as u64;
     }
@@ -140,33 +137,25 @@ fn take(disk: &dyn Disk, layout: &Layout) -> Reading {
 }
 
 impl Reading {
-    fn apply(&mut self, change: BTreeMap<String, Option<FileContent>>) {
+    /// Takes the contents of files over; another version may have written one otherwise, which costs that file alone.
+    /// One by one, so that what each has in common with the others is let go of before the next is read.
+    fn apply(&mut self, json: &[u8]) -> Option<()> {
+        let change: BTreeMap<Label, &RawValue> = serde_json::from_slice(json).ok()?;
         for (label, content) in change {
-            match content {
-                Some(mut content) => {
+            match serde_json::from_str::<Option<FileContent>>(content.get()) {
+                Ok(Some(mut content)) => {
                     content.share_terms(&mut self.terms);
+                    let label = content.label().cloned().unwrap_or(label);
                     self.in_force.insert(label, Arc::new(content));
                 }
-                None => drop(self.in_force.remove(&label)),
+                Ok(None) => drop(self.in_force.remove(&label)),
+                Err(error) => {
+                    self.is_lacking = true;
+                    tracing::warn!(file = %label, "its last good content was kept in another form and is not used: {error}");
+                }
             }
         }
-    }
-
-    /// The contents of files; another version may have written one otherwise, which costs that file alone.
-    fn understood(&mut self, json: &[u8]) -> Option<BTreeMap<String, Option<FileContent>>> {
-        if let Ok(change) = serde_json::from_slice(json) {
-            return Some(change);
-        }
-        let change: BTreeMap<String, &RawValue> = serde_json::from_slice(json).ok()?;
-        self.is_lacking = true;
-        let one = |(label, content): (String, &RawValue)| match serde_json::from_str(content.get()) {
-            Ok(content) => Some((label, content)),
-            Err(error) => {
-                tracing::warn!(file = %label, "its last good content was kept in another form and is not used: {error}");
-                None
-            }
-        };
-        Some(change.into_iter().filter_map(one).collect())
+        Some(())
     }
 }
 

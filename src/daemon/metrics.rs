@@ -221,8 +221,8 @@ fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {
     }
     registry.register("api_state", "1 for the state of the API, 0 for the others", api);
     let files = Family::<Labels<1>, Gauge>::default();
-    for (state, loaded) in [("loaded", true), ("refused", false)] {
-        let count = facts.files.iter().filter(|file| file.problems.is_empty() == loaded).count();
+    let (loaded, refused) = (facts.inventory.loaded().count(), facts.inventory.refusals().count());
+    for (state, count) in [("loaded", loaded), ("refused", refused)] {
         files.get_or_create(&Labels([("state", state.to_owned())])).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
     registry.register("inventory_files", "Drop-in files, by what became of them", files);

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::api::Tlm;
 use crate::api::credentials::CredentialFiles;
-use crate::config::{self, Difference, FileState, Inventory, Problem, ServiceUser, permission_problems};
+use crate::config::{self, Difference, FileState, Inventory, Label, Problem, ServiceUser, permission_problems};
 use crate::core::code::Code;
 use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
@@ -107,7 +107,7 @@ fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
     let (hooks, in_force) = (&daemon.main.hooks, &daemon.inventory.in_force);
     let difference =
         match (daemon.shelf.look(&daemon.main, ServiceUser::of_process(), &daemon.inventory.in_force, now), trigger) {
-            (Ok(changes), Trigger::Watch) if changes.is_empty() && !daemon.inventory.is_held => None,
+            (Ok(changes), Trigger::Watch) if changes.is_empty() && daemon.inventory.held.is_none() => None,
             (Ok(changes), Trigger::Watch) => daemon.inventory.amend(&changes, hooks, trigger).or_else(|| {
                 let settled = config::settle_watched(daemon.shelf.files(), hooks, &daemon.inventory.in_force);
                 Some(replace(&mut daemon.inventory, settled))
@@ -131,7 +131,7 @@ fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
 
 /// Puts another inventory in force, and says of files what is news.
 fn replace(inventory: &mut Inventory, newer: Inventory) -> Difference {
-    log_changes(&inventory.files, &newer.files);
+    log_changes(&inventory.files(), &newer.files());
     let difference = Difference::between(inventory, &newer);
     *inventory = newer;
     difference
@@ -162,7 +162,7 @@ fn take<T: Tlm>(daemon: &mut Daemon<T>, difference: Difference) {
 impl<T: Tlm> Daemon<T> {
     /// Keeps what is in force for the next start, of which the files of `labels` have changed. Where that fails the
     /// daemon goes on without.
-    pub(super) fn keep(&mut self, labels: &BTreeSet<String>) {
+    pub(super) fn keep(&mut self, labels: &BTreeSet<Label>) {
         let noted = self.kept.as_mut().map(|kept| kept.note(&self.inventory.in_force, labels));
         if let Some(Err(failure)) = noted {
             tracing::error!("what is in force is not kept for the next start: {failure}");
@@ -178,16 +178,16 @@ enum Change {
 }
 
 /// What became of the files, where that is news.
-fn log_changes(before: &[FileState], now: &[FileState]) {
+fn log_changes(before: &[FileState<'_>], now: &[FileState<'_>]) {
     for state in now {
-        let earlier = before.binary_search_by(|earlier| earlier.label.cmp(&state.label));
+        let earlier = before.binary_search_by(|earlier| earlier.label.cmp(state.label));
         let earlier = earlier.ok().and_then(|at| before.get(at));
         if earlier == Some(state) {
             continue;
         }
         let stays =
             if state.certificates > 0 { "its last good content stays in force" } else { "nothing of it is in force" };
-        for problem in &state.problems {
+        for problem in state.problems {
             tracing::error!(file = %state.label, "refused, {stays}: {}", problem.summary());
         }
         if state.problems.is_empty() && earlier.is_some_and(|earlier| !earlier.problems.is_empty()) {

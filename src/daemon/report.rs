@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{FileState, Main};
+use crate::config::{FileState, Inventory, Main};
 use crate::core::breaker::{ApiState, Breaker};
 use crate::core::clock::{ClockCheck, ClockState};
 use crate::core::code::Code;
@@ -42,7 +42,7 @@ pub struct Facts<'a> {
     /// The credentials, with their ends where those are known.
     pub credentials: &'a [CredentialEnd],
     /// The drop-in files.
-    pub files: &'a [FileState],
+    pub inventory: &'a Inventory,
     /// The hooks, for those that run.
     pub hooks: &'a Hooks,
     /// Problems of other kinds.
@@ -79,7 +79,7 @@ pub fn status<'a, C>(
             .iter()
             .map(|one| CredentialStatus { name: one.name.clone(), not_after: one.not_after.map(|at| at.to_string()) })
             .collect(),
-        inventory: facts.files.iter().map(file).collect(),
+        inventory: facts.inventory.files().iter().map(file).collect(),
         api: ApiStatus {
             url: facts.main.api.url.clone(),
             state: facts.breaker.state().as_str().to_owned(),
@@ -143,7 +143,7 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
             format!("{} is refused; what was loaded before stays in force: {error}", facts.main.file.display());
         problems.push(problem(Code::ConfigRefused.as_str(), message, "run `renewd check`, mend the file, and reload"));
     }
-    for state in facts.files.iter().filter(|state| !state.problems.is_empty()) {
+    for state in facts.inventory.refusals() {
         let first = state.problems.first().map(crate::config::Problem::summary).unwrap_or_default();
         let message = format!("refused: {first}");
         problems.push(problem(
@@ -306,9 +306,9 @@ fn hooks(managed: &Managed, running: &Running<'_>) -> Vec<HookStatus> {
     managed.entry.hooks.iter().filter_map(status).collect()
 }
 
-fn file(state: &FileState) -> FileStatus {
+fn file(state: &FileState<'_>) -> FileStatus {
     FileStatus {
-        file: state.label.clone(),
+        file: state.label.to_owned(),
         state: loaded_or_refused(state.problems.is_empty()),
         certificates: state.certificates,
         error: state.problems.first().map(|problem| Text::new(&problem.summary())),

@@ -237,8 +237,8 @@ impl<T: Tlm> Daemon<T> {
     /// The first look at every certificate, and the first plan.
     pub(super) fn begin(&mut self) {
         tracing::info!(certificates = self.inventory.entries.len(), "looking at the certificates");
-        for state in self.inventory.files.iter().filter(|state| !state.problems.is_empty()) {
-            for problem in &state.problems {
+        for state in self.inventory.refusals() {
+            for problem in state.problems {
                 tracing::error!(file = %state.label, "refused: {}", problem.summary());
             }
         }
@@ -452,7 +452,7 @@ impl<T: Tlm> Daemon<T> {
             breaker: &self.breaker,
             paused_until: self.context.pace.lock().unwrap_or_else(std::sync::PoisonError::into_inner).paused_until(now),
             credentials: self.credentials.ends(),
-            files: &self.inventory.files,
+            inventory: &self.inventory,
             hooks: &self.hooks,
             problems: self.problems.values().cloned().collect(),
             now,

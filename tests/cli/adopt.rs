@@ -78,7 +78,7 @@ fn params(common_name: &str, serial: u8, names: &[&str]) -> CertificateParams {
 
 fn entries(text: &str) -> Vec<Arc<Entry>> {
     let main = Main::new(Path::new("/nonexistent"));
-    parse_inventory_file(&main, "adopted", text).map(|content| content.entries).unwrap_or_default()
+    parse_inventory_file(&main, "adopted", text).map(|content| content.entries.to_vec()).unwrap_or_default()
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn files_are_read_by_name_and_in_order() {
     }
     symlink(folder.path("d.txt"), folder.path("z.toml")).unwrap();
     let files = folder.load();
-    let labels: Vec<_> = files.iter().map(|file| file.label.as_str()).collect();
+    let labels: Vec<_> = files.iter().map(|file| &*file.label).collect();
     assert_eq!(labels, ["certs.d/a.toml", "certs.d/b.toml", "certs.d/z.toml"]);
     let first = &files[0].content.as_ref().unwrap().entries[0];
     assert_eq!(first.source.to_string(), "certs.d/a.toml line 1");
@@ -243,7 +243,7 @@ fn the_directory_may_be_a_symlink() {
     let real = folder.root.path().join("release-1");
     fs::rename(&folder.main.inventory, &real).unwrap();
     symlink("release-1", &folder.main.inventory).unwrap();
-    assert_eq!(folder.load()[0].label, "certs.d/a.toml");
+    assert_eq!(&*folder.load()[0].label, "certs.d/a.toml");
 
     let next = folder.root.path().join("release-2");
     fs::create_dir(&next).unwrap();

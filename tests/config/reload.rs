@@ -50,14 +50,14 @@ impl History {
 
     #[track_caller]
     fn compare(&mut self, inventory: Inventory, expected: &str) -> Inventory {
-        let state = |file: &renewd::config::FileState| {
-            let content = inventory.in_force.get(&file.label);
-            let names = content.into_iter().flat_map(|content| &content.entries).map(|entry| entry.name.as_str());
+        let state = |file: &renewd::config::FileState<'_>| {
+            let content = inventory.in_force.get(file.label);
+            let names = content.into_iter().flat_map(|content| content.entries.iter()).map(|entry| entry.name.as_str());
             let names: Vec<_> = names.collect();
             assert_eq!(names.len(), file.certificates);
             format!("{}: {}{}", file.label, names.join(" "), "+".repeat(file.problems.len()))
         };
-        assert_eq!(inventory.files.iter().map(state).collect::<Vec<_>>().join(", "), expected);
+        assert_eq!(inventory.files().iter().map(state).collect::<Vec<_>>().join(", "), expected);
         let mut names: Vec<_> = inventory.entries.iter().map(|entry| entry.name.clone()).collect();
         names.dedup();
         assert_eq!(names.len(), inventory.entries.len(), "names are unique");
@@ -68,7 +68,7 @@ impl History {
 
     fn file(&self, label: &str, text: &str) -> InventoryFile {
         let content = parse_inventory_file(&self.main, label, text).map(Arc::new);
-        InventoryFile { label: label.to_owned(), content }
+        InventoryFile { label: label.into(), content }
     }
 }
 
@@ -85,7 +85,7 @@ fn text(holds: &str) -> String {
 fn at_start_the_first_file_by_name_stays() {
     let mut history = History::start();
     let inventory = history.reload(&[("b", "www"), ("a", "www"), ("c", "x")], "a: www, b: +, c: x");
-    let problem = inventory.files[1].problems[0].to_string();
+    let problem = inventory.files()[1].problems[0].to_string();
     let expected = "b:2:8: the name `www` is taken by a line 1\n  |\n2 | name = \"www\"\n  |        ^^^^^ \
                     expected a name that is unique in the inventory; remove it from one of the two files";
     assert_eq!(problem, expected);
@@ -104,7 +104,7 @@ fn the_one_in_force_stays() {
 fn one_target_belongs_to_one_file() {
     let mut history = History::start();
     let inventory = history.reload(&[("a", "x /k"), ("b", "y /k"), ("c", "z /l")], "a: x, b: +, c: z");
-    let problem = inventory.files[1].problems[0].to_string();
+    let problem = inventory.files()[1].problems[0].to_string();
     assert!(problem.starts_with("b:5:21: /k is written by a line 1 as well\n"), "{problem}");
     history.reload(&[("a", "x /l"), ("b", "y /k"), ("c", "z /l")], "a: x+, b: +, c: z");
     history.reload(&[("a", "x /m"), ("b", "y /k"), ("c", "z /l")], "a: x, b: y, c: z");
@@ -161,8 +161,8 @@ fn a_directory_that_cannot_be_read_lets_go_of_nothing() {
     let inventory = hold(&history.main, problem.clone(), &history.in_force);
     assert_eq!(inventory.in_force, history.in_force);
     assert_eq!(inventory.entries.len(), 2);
-    let [directory, a, b] = &inventory.files[..] else { panic!("the directory and two files") };
-    assert_eq!((directory.label.as_str(), directory.certificates), ("/etc/renewd/certs.d", 2));
+    let [directory, a, b] = &inventory.files()[..] else { panic!("the directory and two files") };
+    assert_eq!((directory.label, directory.certificates), ("/etc/renewd/certs.d", 2));
     assert_eq!(directory.problems, [problem]);
     assert!([a, b].iter().all(|file| file.certificates == 1 && file.problems.is_empty()));
 }
@@ -172,7 +172,7 @@ fn the_watch_alone_does_not_empty_the_inventory() {
     let mut history = History::start();
     history.reload(&[("a", "x y"), ("b", "z")], "a: x y, b: z");
     let inventory = history.watch(&[], "a: x y+, b: z+");
-    let problem = inventory.files[0].problems[0].to_string();
+    let problem = inventory.files()[0].problems[0].to_string();
     assert!(problem.starts_with("a: 2 certificates of this file would go, 3 in all"), "{problem}");
     assert!(problem.ends_with("confirm it: systemctl reload renewd (SIGHUP)"), "{problem}");
     history.watch(&[("a", ""), ("b", "")], "a: x y+, b: z+");
@@ -269,8 +269,8 @@ fn amended(steps: &[Vec<Step>]) -> Vec<bool> {
             if files.get(label) == now.as_ref() {
                 continue;
             }
-            changes.files.retain(|file| file.label != *label);
-            changes.gone.retain(|gone| gone != label);
+            changes.files.retain(|file| &*file.label != *label);
+            changes.gone.retain(|gone| &**gone != *label);
             match now {
                 Some(text) => {
                     changes.files.push(history.file(label, &text));
@@ -278,7 +278,7 @@ fn amended(steps: &[Vec<Step>]) -> Vec<bool> {
                 }
                 None => {
                     files.remove(label);
-                    changes.gone.push((*label).to_owned());
+                    changes.gone.push((*label).into());
                 }
             }
         }

@@ -79,14 +79,14 @@ fn an_entry_wins_over_the_defaults_and_tables_are_joined() {
     assert_eq!(serde_json::to_value(&two.ca_attributes).unwrap(), serde_json::json!({"a": 1, "b": 3}));
     assert_eq!(two.files.pkcs12_password_file.as_deref(), Some(Path::new("/etc/p12")));
     assert_eq!(two.formats, [Format::Pkcs12], "a fixed file is a copy of a file in the generation");
-    assert_eq!(content.inherited, main.hooks);
+    assert_eq!(*content.inherited, main.hooks);
 }
 
 #[test]
 fn a_path_implies_its_format_and_aes_is_the_default() {
     let text = "[[certificate]]\nname = \"a\"\nprofile = \"P\"\ncommon_name = \"a\"\nformats = [\"bundle\"]\n\
                 include_root = true\nfiles = { pkcs12 = \"/a\", pkcs7 = \"/b\", der = \"/c\", pkcs12_password_file = \"/d\" }\n";
-    let entry = file(&main(""), text).entries.remove(0);
+    let entry = file(&main(""), text).entries[0].clone();
     assert_eq!(entry.formats, [Format::Bundle, Format::Pkcs12, Format::Pkcs7, Format::Der]);
     assert_eq!((entry.include_root, entry.files.pkcs12_encryption), (true, Pkcs12Encryption::Aes256));
     let paths: Vec<_> = entry.files.targets().map(|(key, path)| format!("{key} {}", path.display())).collect();
@@ -113,7 +113,7 @@ fn probes_are_written_in_three_ways() {
     #[track_caller]
     fn check(probe: &str, expected: &[(&str, Option<&str>, Option<StartTls>)]) {
         let text = format!("[[certificate]]\nname = \"a\"\nprofile = \"P\"\ncommon_name = \"a\"\nprobe = {probe}\n");
-        let probes = file(&main(""), &text).entries.remove(0).probes.clone();
+        let probes = file(&main(""), &text).entries[0].probes.clone();
         let read: Vec<_> =
             probes.iter().map(|probe| (probe.address.as_str(), probe.server_name.as_deref(), probe.starttls)).collect();
         assert_eq!(read, expected);

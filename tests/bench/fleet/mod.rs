@@ -99,10 +99,8 @@ pub(crate) fn make(spec: &Spec) -> io::Result<()> {
 fn inventory(main: &config::Main) -> io::Result<Inventory> {
     let files = config::load_inventory(main, ServiceUser::of_process()).map_err(|problem| told(&[problem]))?;
     let inventory = config::settle(files, &main.hooks, &config::InForce::new());
-    match inventory.files.iter().find(|file| !file.problems.is_empty()) {
-        Some(refused) => Err(told(&refused.problems)),
-        None => Ok(inventory),
-    }
+    let refused = inventory.refusals().next().map(|refused| told(refused.problems));
+    refused.map_or(Ok(inventory), Err)
 }
 
 fn told(problems: &[config::Problem]) -> io::Error {
