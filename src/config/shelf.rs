@@ -152,16 +152,25 @@ impl Shelf {
             file.share(in_force);
             Some(file)
         });
-        if self.files.is_empty() {
-            self.files.reserve_exact(news.len());
-        }
+        let mut added = Vec::new();
         for ((name, seen), file) in news.into_iter().zip(read) {
             match (self.place(&name), file) {
-                (place, Some(file)) => self.put(place, seen, file, &mut changes),
+                (Ok(at), Some(file)) => self.put(at, seen, file, &mut changes),
+                (Err(_), Some(mut file)) => {
+                    self.share_terms(&mut file);
+                    changes.files.push(file.clone());
+                    added.push(Shelved { seen, file });
+                }
                 // It went away since the directory was listed.
                 (Ok(at), None) => changes.gone.push(self.files.remove(at).file.label),
                 (Err(_), None) => {}
             }
+        }
+        if !added.is_empty() {
+            self.files.reserve_exact(added.len());
+            self.files.extend(added);
+            // Of two sorted runs, which costs no more than passing over them.
+            self.files.sort_by(|one, other| one.file.label.cmp(&other.file.label));
         }
         Ok(changes)
     }
@@ -171,23 +180,19 @@ impl Shelf {
         self.files.binary_search_by(|shelved| shelved.name().cmp(&name.to_string_lossy()))
     }
 
-    fn put(&mut self, place: Result<usize, usize>, seen: Seen, mut file: InventoryFile, changes: &mut Changes) {
+    fn share_terms(&mut self, file: &mut InventoryFile) {
         if let Some(content) = file.content.as_mut().ok().and_then(Arc::get_mut) {
             content.share_terms(&mut self.terms);
         }
-        match place {
-            Ok(at) => {
-                let Some(shelved) = self.files.get_mut(at) else { return };
-                shelved.seen = seen;
-                if shelved.file != file {
-                    changes.files.push(file.clone());
-                    shelved.file = file;
-                }
-            }
-            Err(at) => {
-                changes.files.push(file.clone());
-                self.files.insert(at, Shelved { seen, file });
-            }
+    }
+
+    fn put(&mut self, at: usize, seen: Seen, mut file: InventoryFile, changes: &mut Changes) {
+        self.share_terms(&mut file);
+        let Some(shelved) = self.files.get_mut(at) else { return };
+        shelved.seen = seen;
+        if shelved.file != file {
+            changes.files.push(file.clone());
+            shelved.file = file;
         }
     }
 
@@ -241,6 +246,6 @@ mod tests {
     #[test]
     fn what_a_file_takes_does_not_grow_unnoticed() {
         let sizes = [size_of::<Shelved>(), size_of::<FileContent>(), size_of::<Entries>()];
-        assert_eq!(sizes, [56, 40, 16]);
+        assert!(sizes.iter().zip([56, 40, 16]).all(|(size, most)| *size <= most), "{sizes:?}");
     }
 }

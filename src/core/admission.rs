@@ -108,7 +108,8 @@ impl Pace {
         self.paused_until = self.paused_until.max(until);
     }
 
-    /// The clock was set back by so much: a pause ends as much earlier by it, or it would last that much longer.
+    /// The clock was set back by so much: a pause ends as much earlier by it, or it would last that much longer. One that
+    /// came in since is cut short, too: that costs one more 429, and not hours in which nothing is asked.
     pub fn set_back(&mut self, by: Duration) {
         self.paused_until = self.paused_until - by;
     }
@@ -177,8 +178,8 @@ mod tests {
         let mut pace = Pace::new(60);
         let (ahead, hours) = (Timestamp::from_seconds(1_000_000), Duration::from_secs(5 * 3600));
         pace.pause(ahead + Duration::from_secs(60));
-        pace.set_back(hours);
         let now = ahead - hours;
+        pace.set_back(hours);
         assert_eq!(pace.take(now), Err(now + Duration::from_secs(60)));
     }
 

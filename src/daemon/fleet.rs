@@ -1,5 +1,5 @@
 //! The certificates under management, and when each is looked at next. An event costs O(log n): nothing here passes
-//! over all of them.
+//! over all of them, but where something concerns all.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -336,10 +336,18 @@ impl Fleet {
         self.queue.insert((at, name.clone()));
     }
 
-    /// Sees to it that every certificate is looked at.
+    /// Sees to it that every certificate is looked at, and that nobody gets a place before that.
     pub fn wake_all(&mut self, at: Timestamp) {
+        self.waiting.clear();
         let names: Vec<CertName> = self.names().cloned().collect();
         names.iter().for_each(|name| self.wake(name, at));
+    }
+
+    /// Those that wait until the clock is right.
+    #[must_use]
+    pub fn waiting_for_clock(&self) -> Vec<CertName> {
+        let waits = |managed: &&Managed| matches!(managed.decision().reason, Reason::ClockWrong { .. });
+        self.iter().filter(waits).map(|managed| managed.entry.name.clone()).collect()
     }
 
     /// Takes the next certificate that is due to be looked at.

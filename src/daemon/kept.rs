@@ -145,7 +145,8 @@ impl Reading {
             match serde_json::from_str::<Option<FileContent>>(content.get()) {
                 Ok(Some(mut content)) => {
                     content.share_terms(&mut self.terms);
-                    let label = content.label().cloned().unwrap_or(label);
+                    let own = content.label().filter(|own| **own == label).cloned();
+                    let label = own.unwrap_or(label);
                     self.in_force.insert(label, Arc::new(content));
                 }
                 Ok(None) => drop(self.in_force.remove(&label)),

@@ -97,6 +97,7 @@ impl<T: Tlm> Daemon<T> {
 
     pub(super) fn tried(&mut self, profile: Option<&ProfileRef>, failure: Option<&Failure>, now: Timestamp) {
         self.trying = false;
+        let try_again = std::mem::take(&mut self.try_again);
         self.places.give_back();
         match failure {
             None => self.api_answers(profile, now),
@@ -106,7 +107,7 @@ impl<T: Tlm> Daemon<T> {
             Some(failure) if self.breaker.is_answer(failure) => self.api_answers(profile, now),
             Some(failure) => {
                 self.breaker.trial_failed(profile, failure, now);
-                if std::mem::take(&mut self.try_again) {
+                if try_again {
                     self.breaker.try_now(now);
                 }
                 if failure.class == FailureClass::ApiUnauthorised {

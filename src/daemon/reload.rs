@@ -27,8 +27,7 @@ pub fn reload<T: Tlm>(daemon: &mut Daemon<T>) {
     reload_inventory(daemon, Trigger::Signal);
     daemon.profiles.expire();
     let now = daemon.context.clock.now();
-    let names: Vec<CertName> = daemon.fleet.names().cloned().collect();
-    names.iter().for_each(|name| daemon.fleet.wake(name, now));
+    daemon.fleet.wake_all(now);
     daemon.surroundings.can_search = true;
     daemon.surroundings.can_check = true;
     daemon.headline_is_old = true;

@@ -203,12 +203,13 @@ impl<T: Tlm> Daemon<T> {
         self.begin();
         let mut healing = true;
         loop {
-            self.tick();
+            // Before anything is asked of the API, so that nobody waits for that.
             if healing && !self.fleet.is_healing() {
                 healing = false;
                 notify::ready();
                 tracing::info!("ready: {}", self.headline());
             }
+            self.tick();
             if let Some(give_up) = give_up
                 && self.is_over(give_up)
             {
@@ -312,11 +313,11 @@ impl<T: Tlm> Daemon<T> {
             self.fleet.wake_all(now);
         }
         self.clock.tick(now);
-        self.judge_clock(now);
+        self.judge_clock();
     }
 
     /// Whether anything may be submitted by this clock: before the next decision, not at the next tick.
-    pub(super) fn judge_clock(&mut self, now: Timestamp) {
+    pub(super) fn judge_clock(&mut self) {
         let wrong = (self.clock.state() == ClockState::Wrong).then(|| self.clock.offset_seconds());
         let was_wrong = std::mem::replace(&mut self.surroundings.clock_wrong, wrong).is_some();
         match (was_wrong, wrong.is_some()) {
@@ -325,7 +326,7 @@ impl<T: Tlm> Daemon<T> {
             }
             (true, false) => {
                 tracing::info!("the host's clock does not count as wrong any more");
-                self.fleet.wake_all(now);
+                self.fleet.waiting_for_clock().iter().for_each(|name| self.settle(name));
             }
             _ => {}
         }
@@ -362,7 +363,7 @@ impl<T: Tlm> Daemon<T> {
                 self.metrics.seen(&seen);
                 if let Some(date) = seen.date {
                     self.clock.compare(date, now);
-                    self.judge_clock(now);
+                    self.judge_clock();
                 }
             }
             Message::HookEnded { hook, served, ended } => self.hook_ended(&hook, served, &ended, now),
@@ -380,6 +381,7 @@ impl<T: Tlm> Daemon<T> {
     pub(super) fn is_over(&mut self, give_up: Timestamp) -> bool {
         if self.fleet.is_busy()
             || !self.fleet.line_is_empty()
+            || self.clock.awaits_second_opinion()
             || self.profiles.is_reading()
             || self.hooks.is_running()
             || self.trying

@@ -19,10 +19,11 @@
 # $TMPDIR, which is cleaned up. Times, to shorten it:
 #   ROUNDS=5  REST=600  SETTLE=60 (from READY to the begin of REST)  PARTS="pass rest reload replace"
 #   RELOAD=10000 (files)  REPLACE="1000 10000"
+# and how many certificates a drop-in file of pass and rest holds: PER_FILE=1000
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ROUNDS=${ROUNDS:-5} REST=${REST:-600} SETTLE=${SETTLE:-60} PARTS=${PARTS:-pass rest reload replace}
-RELOAD=${RELOAD:-10000} REPLACE=${REPLACE:-1000 10000}
+RELOAD=${RELOAD:-10000} REPLACE=${REPLACE:-1000 10000} PER_FILE=${PER_FILE:-1000}
 [ $# -gt 0 ] || set -- 1000 10000 100000
 source tests/bench/common.sh
 floor=$(realpath -m "$target/examples/floor")
@@ -213,7 +214,7 @@ uname -sr; nproc | sed 's/$/ cores/'; "$renewd" --version; date -u
 fresh_simulator
 if [[ " $PARTS " =~ \ (pass|rest)\  ]]; then
     for n; do
-        host "$work/host-$n" --count "$n"
+        host "$work/host-$n" --count "$n" --per-file "$PER_FILE"
         if [[ " $PARTS " = *" pass "* ]]; then pass "$n" "$work/host-$n"; fi
     done
 fi

@@ -331,4 +331,10 @@ fn a_look_tells_what_changed_since_the_one_before() {
     assert_eq!(look(later), (" - ".to_owned(), true));
     fs::rename(folder.write("d.toml"), folder.path("nowhere")).unwrap();
     assert_eq!(look(later), ("certs.d/c.toml - ".to_owned(), true));
+    // Before, between and behind those that are there.
+    for name in ["0.toml", "b.toml", "x.toml"] {
+        folder.write(name);
+    }
+    assert_eq!(look(later), ("certs.d/0.toml certs.d/b.toml certs.d/x.toml - ".to_owned(), true));
+    assert_eq!(look(later), (" - ".to_owned(), true));
 }

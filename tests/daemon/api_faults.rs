@@ -159,6 +159,16 @@ fn a_wrong_clock_stops_submissions_and_says_so() {
 }
 
 #[test]
+fn one_answer_with_a_wrong_date_ends_no_pass() {
+    let host = Host::with_www();
+    host.fault_once(FaultKind::DateShifted(3600));
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("the host's clock is wrong"), "{}", said.err);
+    host.live_serial("www");
+}
+
+#[test]
 fn the_proxy_is_used_and_named_when_it_fails() {
     let host = Host::with_www();
     let proxy = ConnectProxy::start(Some(("fleet", "s3cret-word")));

@@ -75,6 +75,21 @@ fn a_kept_copy_that_is_damaged_stops_nothing() {
         assert!(copies.iter().any(|copy| host.read(copy) == damage), "{damage}: {copies:?}");
         assert!(!host.says(&["once"]).err.contains("a copy is kept"), "once is enough");
     }
+    // One content of a form that is not understood costs that file alone, and what is said to be gone is gone.
+    let (kept, www) = (host.read(&host.path("state/inventory")), host.read(&host.path("certs.d/www.toml")));
+    let known: serde_json::Value = serde_json::from_slice(lines::decode(kept.as_bytes()).unwrap()).unwrap();
+    let mut several = known.as_object().unwrap().clone();
+    several.insert("certs.d/a.toml".to_owned(), serde_json::json!({"entries": 1}));
+    let gone = lines::encode(&serde_json::json!({"certs.d/www.toml": null}));
+    for (more, is_kept) in [(String::new(), true), (String::from_utf8(gone).unwrap(), false)] {
+        let several = String::from_utf8(lines::encode(&several)).unwrap();
+        host.write("state/inventory", &(several + &more));
+        host.write("certs.d/www.toml", "bad");
+        assert_eq!(host.says(&["once"]).code, 1);
+        assert_eq!(!host.certificate("www").is_null(), is_kept, "{more}");
+        host.write("certs.d/www.toml", &www);
+        assert_eq!(host.says(&["once"]).code, 0);
+    }
     // A change that a loss of power cut off is dropped, and the next one is a line of its own.
     let whole = host.read(&host.path("state/inventory"));
     host.write("state/inventory", &format!("{whole}1a2b3c4d {{\"certs.d/x"));

@@ -144,7 +144,16 @@ impl World {
             daemon.fleet.wake_all(now);
         }
         daemon.clock.tick(now);
-        daemon.judge_clock(now);
+        self.judge_clock();
+    }
+
+    fn judge_clock(&mut self) {
+        let daemon = self.d();
+        let wrong = (daemon.clock.state() == ClockState::Wrong).then(|| daemon.clock.offset_seconds());
+        let was_wrong = std::mem::replace(&mut daemon.surroundings.clock_wrong, wrong).is_some();
+        if was_wrong && wrong.is_none() {
+            daemon.fleet.waiting_for_clock().iter().for_each(|name| self.settle(name));
+        }
     }
 
     /// When the loop's nap ends, by the true clock. The naps of half a minute in between see nothing.
@@ -327,9 +336,11 @@ impl World {
     fn see_date(&mut self) {
         if self.tlm.answers() && self.tlm.dates {
             let now = self.wall();
-            let date = Timestamp::from_millis(self.now.millis() + std::mem::take(&mut self.tlm.odd_date));
+            // By a clock that is wrong itself the odd answer might show it to be right.
+            let odd = std::mem::take(&mut self.tlm.odd_date) * i64::from(self.skew == 0);
+            let date = Timestamp::from_millis(self.now.millis() + odd);
             self.d().clock.compare(date, now);
-            self.d().judge_clock(now);
+            self.judge_clock();
         }
     }
 
@@ -490,8 +501,7 @@ impl World {
         }
         let daemon = self.d();
         daemon.profiles.expire();
-        let names: Vec<CertName> = daemon.fleet.names().cloned().collect();
-        names.iter().for_each(|name| daemon.fleet.wake(name, now));
+        daemon.fleet.wake_all(now);
         daemon.surroundings.can_search = true;
         daemon.surroundings.can_check = true;
     }
@@ -503,16 +513,6 @@ impl World {
         match self.d().pace.take(now) {
             Ok(()) => latency,
             Err(until) => until.since(now) + latency,
-        }
-    }
-}
-
-impl Daemon {
-    fn judge_clock(&mut self, now: Timestamp) {
-        let wrong = (self.clock.state() == ClockState::Wrong).then(|| self.clock.offset_seconds());
-        let was_wrong = std::mem::replace(&mut self.surroundings.clock_wrong, wrong).is_some();
-        if was_wrong && wrong.is_none() {
-            self.fleet.wake_all(now);
         }
     }
 }

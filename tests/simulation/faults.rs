@@ -281,9 +281,7 @@ impl World {
                     self.ends_later(Fault::Dates(true));
                 }
             }
-            // By a clock that is wrong itself the odd answer might show it to be right.
-            Fault::OddDate(off) if self.skew == 0 => self.tlm.odd_date = off,
-            Fault::OddDate(_) => {}
+            Fault::OddDate(off) => self.tlm.odd_date = off,
             Fault::Decide(verdict) => self.decide_requests(verdict),
             Fault::Revoke(name) => {
                 let serial = self.disk.live.get(&name).map(|live| live.certificate.serial.clone());
