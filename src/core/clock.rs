@@ -85,13 +85,6 @@ impl ClockCheck {
         (self.state() == ClockState::Wrong).then_some(self.compare_at)
     }
 
-    /// Whether one answer alone shows it to be wrong, and the next one is not in yet.
-    #[must_use]
-    pub fn awaits_second_opinion(&self) -> bool {
-        let second = self.wrong_since.map(|since| since + SECOND_OPINION);
-        self.state() == ClockState::Wrong && second.is_none_or(|second| self.compare_at <= second)
-    }
-
     /// Takes the comparison that is due, if one is; the next one is due later, whatever comes of this one.
     pub fn take_comparison(&mut self, now: Timestamp) -> bool {
         let is_due = self.comparison_at().is_some_and(|at| at <= now);
@@ -155,12 +148,11 @@ mod tests {
     fn a_wrong_clock_is_compared_again_soon_and_then_ever_more_rarely() {
         let start = Timestamp::from_seconds(1_800_000_000);
         let mut clock = ClockCheck::new(start, start);
-        assert!(!clock.take_comparison(start) && !clock.awaits_second_opinion(), "unknown is not wrong");
+        assert!(!clock.take_comparison(start), "unknown is not wrong");
         let mut now = start;
         let mut waits = Vec::new();
         for _ in 0..12 {
             clock.compare(now + 2 * TOLERANCE, now);
-            assert_eq!(clock.awaits_second_opinion(), waits.is_empty());
             let next = clock.comparison_at().unwrap();
             assert!(!clock.take_comparison(next - Duration::from_millis(1)) && clock.take_comparison(next));
             assert!(!clock.take_comparison(next), "it is on its way");

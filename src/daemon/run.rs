@@ -381,7 +381,6 @@ impl<T: Tlm> Daemon<T> {
     pub(super) fn is_over(&mut self, give_up: Timestamp) -> bool {
         if self.fleet.is_busy()
             || !self.fleet.line_is_empty()
-            || self.clock.awaits_second_opinion()
             || self.profiles.is_reading()
             || self.hooks.is_running()
             || self.trying
@@ -392,7 +391,7 @@ impl<T: Tlm> Daemon<T> {
         if self.fleet.iter().any(|managed| is_worth_waiting(managed, give_up, now)) {
             return false;
         }
-        // Last of all, so that it holds nothing back.
+        // Last of all, so that it holds nothing back. Its answer is a second opinion where the clock counts as wrong.
         if !self.credentials.was_read() {
             self.read_credentials();
         }
