@@ -17,6 +17,7 @@ use super::watch::Watch;
 pub struct Lookout {
     watch: Watch,
     hints: Hints,
+    is_watched: bool,
 }
 
 impl Lookout {
@@ -24,10 +25,11 @@ impl Lookout {
     #[must_use]
     pub fn new(directory: &Path, hints: Arc<Notify>, steady: Duration) -> Self {
         let mut watch = Watch::new(directory, hints);
-        let watched = watch.arm();
+        let is_watched = watch.arm();
         // The watch began after the first reading: the first look compares.
-        let hints = Hints { first: Some(steady), last: steady, next_look: steady + cadence(watched) };
-        Self { watch, hints }
+        let next_look = steady + cadence(is_watched, Duration::ZERO);
+        let hints = Hints { first: Some(steady), last: steady, next_look };
+        Self { watch, hints, is_watched }
     }
 
     /// Something may have changed.
@@ -47,10 +49,15 @@ impl Lookout {
         self.due() <= steady
     }
 
-    /// The directory is being looked at: renews the watch where it was replaced.
-    pub fn looking(&mut self, steady: Duration) {
-        let watched = self.watch.arm();
-        self.hints.looked(steady, cadence(watched));
+    /// The directory is about to be looked at: renews the watch where it was replaced.
+    pub fn looking(&mut self) {
+        self.is_watched = self.watch.arm();
+        self.hints.first = None;
+    }
+
+    /// The directory was looked at, which took so long.
+    pub fn looked(&mut self, steady: Duration, took: Duration) {
+        self.hints.next_look = steady + cadence(self.is_watched, took);
     }
 
     /// A file that changed just now may change once more unseen: looks again soon.
@@ -78,21 +85,18 @@ impl Hints {
         let by_hint = self.first.map(|first| (self.last + QUIET).min(first + PATIENCE));
         by_hint.map_or(self.next_look, |at| at.min(self.next_look))
     }
-
-    fn looked(&mut self, steady: Duration, cadence: Duration) {
-        self.first = None;
-        self.next_look = steady + cadence;
-    }
 }
 
-/// Without a watch, looks are all there is.
-const fn cadence(watched: bool) -> Duration {
-    if watched { CADENCE } else { CADENCE_UNWATCHED }
+/// How long after a look the next one follows without a hint. Without a watch, looks are all there is; beside one, they
+/// take a thousandth of the time at most, and one goes out each hour.
+fn cadence(is_watched: bool, took: Duration) -> Duration {
+    if is_watched { (took * 1000).clamp(CADENCE, LONGEST_CADENCE) } else { CADENCE_UNWATCHED }
 }
 
 const QUIET: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(2);
 const CADENCE: Duration = Duration::from_secs(300);
+const LONGEST_CADENCE: Duration = Duration::from_secs(3600);
 const CADENCE_UNWATCHED: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -112,7 +116,14 @@ mod tests {
             hints.note(at(1200 + more * 100));
         }
         assert_eq!(hints.due(), at(3000));
-        hints.looked(at(3000), at(300_000));
-        assert_eq!(hints.due(), at(303_000));
+    }
+
+    #[test]
+    fn looks_that_take_long_are_rarer_where_there_is_a_watch() {
+        let at = Duration::from_millis;
+        for (took, minutes) in [(0, 5), (300, 5), (750, 12), (3600, 60), (90_000, 60)] {
+            assert_eq!(cadence(true, at(took)).as_secs() / 60, minutes, "{took}");
+            assert_eq!(cadence(false, at(took)), CADENCE_UNWATCHED);
+        }
     }
 }

@@ -101,7 +101,7 @@ fn check_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<(), Text> {
 fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
     let (now, steady) = (daemon.context.clock.now(), daemon.context.clock.steady());
     if let Some(lookout) = &mut daemon.lookout {
-        lookout.looking(steady);
+        lookout.looking();
     }
     let (hooks, in_force) = (&daemon.main.hooks, &daemon.inventory.in_force);
     let difference =
@@ -120,8 +120,12 @@ fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
                 Some(replace(&mut daemon.inventory, held))
             }
         };
-    if let Some(lookout) = daemon.lookout.as_mut().filter(|_| !daemon.shelf.is_settled()) {
-        lookout.look_again(steady);
+    let took = daemon.context.clock.steady().saturating_sub(steady);
+    if let Some(lookout) = &mut daemon.lookout {
+        lookout.looked(steady + took, took);
+        if !daemon.shelf.is_settled() {
+            lookout.look_again(steady);
+        }
     }
     if let Some(difference) = difference {
         take(daemon, difference);
