@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::clock::ClockCheck;
 use super::failure::{Failure, FailureClass, Scope};
 use super::name::{CertName, ProfileRef};
 use super::text::Text;
@@ -163,6 +164,18 @@ impl Breaker {
         due.map(|outage| outage.trial_at = now + TRIAL_INTERVAL).is_some()
     }
 
+    /// Takes the request that is due though it is made for no certificate, if one is: a trial in an outage, else the
+    /// comparison of a clock that counts as wrong with the time of the answer.
+    pub fn take_errand(&mut self, clock: &mut ClockCheck, now: Timestamp) -> bool {
+        if self.outage.is_some() { self.take_trial(now) } else { clock.take_comparison(now) }
+    }
+
+    /// When the next such request goes out.
+    #[must_use]
+    pub fn errand_at(&self, clock: &ClockCheck) -> Option<Timestamp> {
+        self.trial_at().or_else(|| clock.comparison_at())
+    }
+
     /// When the next trial goes out.
     #[must_use]
     pub fn trial_at(&self) -> Option<Timestamp> {
@@ -256,6 +269,22 @@ mod tests {
         breaker.trial_failed(second.as_ref(), &refusal, NOW);
         breaker.trial_failed(breaker.to_try(profiles.iter()).cloned().as_ref(), &refusal, NOW);
         assert!(!breaker.take_trial(NOW), "every profile was tried");
+    }
+
+    #[test]
+    fn in_an_outage_the_clock_is_compared_by_the_trial() {
+        let (hour, mut breaker) = (Duration::from_secs(3600), Breaker::default());
+        let mut clock = ClockCheck::new(NOW, NOW);
+        assert_eq!((breaker.errand_at(&clock), breaker.take_errand(&mut clock, NOW)), (None, false));
+        clock.compare(NOW + hour, NOW);
+        let second = breaker.errand_at(&clock).unwrap();
+        assert!(second < NOW + TRIAL_INTERVAL && breaker.take_errand(&mut clock, second));
+        fails(&mut breaker, "a", FailureClass::ApiUnavailable);
+        fails(&mut breaker, "b", FailureClass::ApiUnavailable);
+        let trial_at = NOW + TRIAL_INTERVAL;
+        assert_eq!(breaker.errand_at(&clock), Some(trial_at));
+        assert!(!breaker.take_errand(&mut clock, trial_at - Duration::from_secs(1)));
+        assert!(breaker.take_errand(&mut clock, trial_at));
     }
 
     /// After several certificates failed so, a trial that fails so.

@@ -13,6 +13,7 @@ pub mod event;
 pub mod failure;
 pub mod few;
 pub mod health;
+pub mod hints;
 pub mod hook;
 pub mod invariant;
 pub mod key;

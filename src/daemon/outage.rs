@@ -64,21 +64,16 @@ impl<T: Tlm> Daemon<T> {
         }
     }
 
-    /// When a request goes out that is made for no certificate: a trial in an outage, or the comparison of a clock that
-    /// counts as wrong with the time of the answer.
-    pub(super) fn trial_at(&self) -> Option<Timestamp> {
+    /// When a request goes out that is made for no certificate.
+    pub(super) fn errand_at(&self) -> Option<Timestamp> {
         // What has to wait for the end of a request is looked at when that has come.
         let may_go = !self.trying && !self.places.is_full();
-        self.breaker.trial_at().or_else(|| self.clock.comparison_at()).filter(|_| may_go)
+        self.breaker.errand_at(&self.clock).filter(|_| may_go)
     }
 
     /// One trial request while the API as a whole is not usable, or the clock counts as wrong.
     pub(super) fn try_api(&mut self, now: Timestamp) {
-        if self.trying || self.places.is_full() {
-            return;
-        }
-        let is_down = self.breaker.closed().is_some();
-        if !(if is_down { self.breaker.take_trial(now) } else { self.clock.take_comparison(now) }) {
+        if self.trying || self.places.is_full() || !self.breaker.take_errand(&mut self.clock, now) {
             return;
         }
         self.trying = self.places.take(true);

@@ -334,7 +334,7 @@ impl<T: Tlm> Daemon<T> {
 
     fn nap(&self) -> Duration {
         let (now, steady) = (self.context.clock.now(), self.context.clock.steady());
-        let next = [self.fleet.next_wake(), self.trial_at(), self.next_hook(now)].into_iter().flatten().min();
+        let next = [self.fleet.next_wake(), self.errand_at(), self.next_hook(now)].into_iter().flatten().min();
         let until_look = self.lookout.as_ref().map(|lookout| lookout.due().saturating_sub(steady));
         let told_at = self.told_at.filter(|_| self.headline_is_old);
         let until_told = told_at.map(|at| (at + TELL_INTERVAL).saturating_sub(steady));

@@ -161,8 +161,8 @@ impl World {
         let daemon = self.daemon.as_ref()?;
         let now = self.wall();
         let next_hook = daemon.hooks.next(now, |_| HOOK_INTERVAL);
-        let trial_at = daemon.breaker.trial_at().or_else(|| daemon.clock.comparison_at()).filter(|_| !daemon.trying);
-        let next = [daemon.fleet.next_wake(), trial_at, next_hook].into_iter().flatten().min()?;
+        let errand_at = daemon.breaker.errand_at(&daemon.clock).filter(|_| !daemon.trying);
+        let next = [daemon.fleet.next_wake(), errand_at, next_hook].into_iter().flatten().min()?;
         Some(self.now + next.since(now).max(SHORTEST_NAP))
     }
 
@@ -356,11 +356,7 @@ impl World {
 
     fn try_api(&mut self, now: Timestamp) {
         let daemon = self.d();
-        if daemon.trying {
-            return;
-        }
-        let is_down = daemon.breaker.closed().is_some();
-        if !(if is_down { daemon.breaker.take_trial(now) } else { daemon.clock.take_comparison(now) }) {
+        if daemon.trying || !daemon.breaker.take_errand(&mut daemon.clock, now) {
             return;
         }
         daemon.trying = true;
