@@ -64,8 +64,12 @@ fn unknown(code: &str) -> String {
     format!("no code is named \"{code}\": {hint}`renewd explain` lists them all")
 }
 
-const SOURCES: [&str; 3] =
-    [include_str!("explain/failures.txt"), include_str!("explain/problems.txt"), include_str!("explain/reasons.txt")];
+const SOURCES: [&str; 4] = [
+    include_str!("explain/failures.txt"),
+    include_str!("explain/problems.txt"),
+    include_str!("explain/reasons.txt"),
+    include_str!("explain/remarks.txt"),
+];
 /// Less similar words are another word.
 const CLOSE: f64 = 0.8;
 

@@ -109,6 +109,34 @@ codes! {
     Unreadable = "unreadable";
     /// The state at TLM is looked at.
     CheckingStatus = "checking-status";
+    /// A remark that a newer version wrote.
+    Remark = "remark";
+    /// A certificate has names that were not asked for.
+    ExtraNames = "extra-names";
+    /// A certificate has a common name that was not asked for.
+    UnaskedCommonName = "unasked-common-name";
+    /// A certificate has subject attributes that were not sent.
+    ExtraSubject = "extra-subject";
+    /// Another CA issued than before.
+    IssuerChanged = "issuer-changed";
+    /// A CA certificate of the chain ends before the leaf.
+    ChainEndsFirst = "chain-ends-first";
+    /// A certificate ends earlier than was asked for.
+    ValidityShortened = "validity-shortened";
+    /// A wanted usage is missing from what is installed.
+    UsageMissing = "usage-missing";
+    /// The key usage does not allow digital signatures.
+    NoDigitalSignature = "no-digital-signature";
+    /// A signature could not be judged.
+    SignatureUnjudged = "signature-unjudged";
+    /// The path could not be validated as a TLS client does.
+    PathUnjudged = "path-unjudged";
+    /// Part of what TLM sent could not be read.
+    AnswerUnreadable = "answer-unreadable";
+    /// The root that the entry wants beside the chain is not known.
+    RootUnknown = "root-unknown";
+    /// The installed key is of a kind that renewd cannot judge.
+    KeyUnjudged = "key-unjudged";
 }
 
 impl fmt::Display for Code {
