@@ -5,6 +5,8 @@ use crate::core::entry::{Validity, ValidityUnit};
 use crate::core::key::KeyType;
 use crate::core::name::{ProfileId, ProfileRef};
 use crate::core::profile::{Origin, Profile, ProfileAttribute};
+use crate::pki::certificate::certificates;
+use crate::pki::served::end_of;
 
 use super::json::Json;
 
@@ -40,6 +42,7 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
     let text = |key| answer.at(key).text().unwrap_or_default();
     let certificate = answer.at("certificate");
     let san = certificate.at("extensions").at("san");
+    let issuers = issuers(certificate.at("issuer"));
     Ok(Profile {
         id: profile_id(&id),
         name: text("name"),
@@ -57,7 +60,9 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
         escrows_keys: escrows_keys(answer.at("key_escrow_policy")),
         subject: attributes(certificate.at("subject")),
         san: attributes(san),
-        issuers: issuers(certificate.at("issuer")),
+        cas: issuers.iter().filter_map(|text| certificates(text).ok()).flatten().filter_map(|ca| end_of(&ca)).collect(),
+        issuers,
+        needs_approval: answer.at("enable_dual_admin_approval").flag() == Some(true),
     })
 }
 

@@ -29,7 +29,7 @@ pub(super) fn chart(plan: &Plan, now: Timestamp, style: Style) -> String {
     };
     // What has no renewal time has no certificate yet: its next step brings one.
     let renewals = days(|one| Some(one.renew_at.as_deref().unwrap_or(&one.at)));
-    let expiries = days(|one| one.not_after.as_deref());
+    let expiries = days(|one| one.ends.as_ref().map(|ends| ends.at.as_str()).or(one.not_after.as_deref()));
     let unit = if ahead(&renewals).max(ahead(&expiries)) < DAYS { Unit::Day } else { Unit::Week };
     let periods = Periods { unit, today, first: unit.of(today) };
     Chart { periods, renewals: periods.counted(&renewals), expiries: periods.counted(&expiries), style }.text()
@@ -213,6 +213,7 @@ const YELLOW: &str = "33";
 mod tests {
     use super::*;
     use crate::core::text::Text;
+    use crate::daemon::status::EndStatus;
 
     const NOW: i64 = 1_795_600_000; // 2026-11-25T09:46:40Z, a Wednesday
 
@@ -225,8 +226,10 @@ mod tests {
             action: "renew".to_owned(),
             at: at(renewal),
             reason: Text::new(""),
-            not_after: Some(at(end)),
+            not_after: Some(at(end + 1000)),
+            ends: Some(EndStatus { at: at(end), of: "chain".to_owned(), subject: Some(Text::new("CN=CA")) }),
             renew_at: Some(at(renewal)),
+            remarks: Vec::new(),
         };
         let certificates =
             herds.iter().flat_map(|(renewal, end, count)| (0..*count).map(|_| one(*renewal, *end))).collect();

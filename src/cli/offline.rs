@@ -9,6 +9,7 @@ use crate::core::clock::ClockCheck;
 use crate::core::entry::Entry;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::observed::Observed;
+use crate::core::reading::Reading;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::daemon::clock::{Clock, SystemClock};
@@ -93,13 +94,16 @@ impl Look {
             problems: Vec::new(),
             now: self.now,
         };
-        let fleet = self.fleet.iter().map(|managed| (managed, self.profiles.reading(&managed.entry.profile)));
-        report::status(&facts, fleet, report::certificates(&facts, self.fleet.iter()))
+        report::status(&facts, self.with_readings(), report::certificates(&facts, self.with_readings()))
     }
 
     /// The plan.
     pub(super) fn plan(&self) -> Plan {
-        report::plan(self.now, self.fleet.iter())
+        report::plan(self.now, self.with_readings())
+    }
+
+    fn with_readings(&self) -> impl Iterator<Item = (&Managed, &Reading)> {
+        self.fleet.iter().map(|managed| (managed, self.profiles.reading(&managed.entry.profile)))
     }
 
     /// Who holds the state directory, if somebody does.

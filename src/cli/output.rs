@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::core::time::{Span, Timestamp};
 use crate::daemon::inspect::Verdict;
+use crate::daemon::status::RemarkStatus;
 
 use super::columns::columns;
 
@@ -70,6 +71,17 @@ pub(super) fn coloured(word: &str, colour: &str) -> String {
     if has_colours() { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
 }
 
+/// What is worth knowing of certificates, a line each; of many, the first.
+pub(super) fn remarks<'a>(all: impl Iterator<Item = (&'a String, &'a RemarkStatus)>) -> impl Iterator<Item = String> {
+    let all: Vec<_> = all.collect();
+    let rest = all.len().saturating_sub(MOST_REMARKS);
+    let more =
+        (rest > 0).then(|| format!("REMARK and {rest} more; `renewd status NAME` shows those of one certificate"));
+    let line = |(name, remark): (&String, &RemarkStatus)| format!("REMARK {}: {name}: {}", remark.code, remark.message);
+    let shown: Vec<String> = all.into_iter().take(MOST_REMARKS).map(line).collect();
+    shown.into_iter().chain(more)
+}
+
 /// An instant with its distance, as in `in 3 h 40 min`.
 pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
     if at > now { format!("in {}", Span(at.since(now))) } else { format!("{} ago", Span(now.since(at))) }
@@ -98,3 +110,6 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
         .map(|at| Timestamp::from_millis(at.as_millisecond()))
         .map_err(|_| format!("{text:?} is no instant; write it as 2027-01-31T12:00:00Z"))
 }
+
+/// So many remarks fit a screen beside the table.
+const MOST_REMARKS: usize = 10;

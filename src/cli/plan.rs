@@ -48,9 +48,12 @@ fn text(plan: &Plan, now: Timestamp) -> String {
             one.name.clone(),
             one.action.clone(),
             output::next(Some(&one.at), now),
-            output::told(one.not_after.as_deref(), now),
+            output::told(one.ends.as_ref().map(|ends| ends.at.as_str()).or(one.not_after.as_deref()), now),
             one.reason.to_string(),
         ]
     });
-    output::table(&["CERTIFICATE", "NEXT STEP", "WHEN", "EXPIRES", "REASON"], rows)
+    let mut text = output::table(&["CERTIFICATE", "NEXT STEP", "WHEN", "EXPIRES", "REASON"], rows);
+    let remarks = plan.certificates.iter().flat_map(|one| one.remarks.iter().map(move |remark| (&one.name, remark)));
+    text.extend(output::remarks(remarks).map(|line| format!("\n{line}")));
+    text
 }

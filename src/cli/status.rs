@@ -11,7 +11,7 @@ use crate::core::name::CertName;
 use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request, View};
 use crate::daemon::setup;
-use crate::daemon::status::{CertificateStatus, Row, Severity, Status};
+use crate::daemon::status::{CertificateStatus, EndStatus, IssuerStatus, Row, Severity, Status};
 
 use super::{control, exit, offline, output, user};
 
@@ -102,8 +102,9 @@ fn parsed<C: DeserializeOwned>(
 /// What of everything about a certificate the table shows.
 fn row(full: CertificateStatus) -> Row {
     let instant = |text: Option<String>| output::instant(&text?).ok();
-    let CertificateStatus { name, state, not_after, next_action_at, reason, .. } = full;
-    Row { name, state, not_after: instant(not_after), next_action_at: instant(next_action_at), reason }
+    let CertificateStatus { name, state, not_after, ends, next_action_at, reason, remarks, .. } = full;
+    let not_after = instant(ends.map(|ends| ends.at).or(not_after));
+    Row { name, state, not_after, next_action_at: instant(next_action_at), reason, remarks }
 }
 
 /// All certificates, a line each, and what is wrong.
@@ -137,7 +138,11 @@ fn table(status: &Status<Row>) -> String {
         line(format!("{word} {}: {}", problem.code, problem.message));
         line(format!("  what to do: {}", problem.remedy));
     }
-    if !status.problems.is_empty() {
+    let remarks = status.certificates.iter().flat_map(|one| one.remarks.iter().map(move |remark| (&one.name, remark)));
+    let remarks: Vec<String> = output::remarks(remarks).collect();
+    let has_codes = !status.problems.is_empty() || !remarks.is_empty();
+    remarks.into_iter().for_each(&mut line);
+    if has_codes {
         line("More about a code, those in parentheses too: renewd explain CODE".to_owned());
     }
     text
@@ -178,6 +183,17 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     line("fingerprint", known(&certificate.fingerprint));
     line("not before", instant(&certificate.not_before));
     line("not after", instant(&certificate.not_after));
+    if let Some(EndStatus { at, subject: Some(ca), .. }) = &certificate.ends {
+        line("expires", format!("{}: the CA certificate {ca} in the chain", instant(&Some(at.clone()))));
+    }
+    if let Some(IssuerStatus { subject, spki }) = &certificate.issuer {
+        let key = spki.as_ref().map_or_else(String::new, |spki| format!(" (sha256:{spki})"));
+        line("issuer", format!("{subject}{key}"));
+    }
+    for remark in &certificate.remarks {
+        let since = remark.since.as_ref().map_or_else(String::new, |since| format!(", since {since}"));
+        line("remark", format!("{} ({}{since})", remark.message, remark.code));
+    }
     line("renew at", instant(&certificate.renew_at));
     if let Some(id) = &certificate.request_id {
         line("request", id.to_string());

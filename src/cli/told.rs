@@ -31,6 +31,11 @@ pub(super) struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     not_after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<Text>,
+    /// The first end in the chain, where that comes before the leaf's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain_not_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hook: Option<HookName>,
     /// The class of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,18 +92,14 @@ fn told(event: &Event) -> Told {
         }
         Event::Held { attempt, why, .. } => say(format!("kept aside and not installed: {why}")).attempt(*attempt),
         Event::Waits { attempt, until } => say(format!("it is valid from {until} on")).attempt(*attempt),
-        Event::GateRefused { attempt, why } => {
+        Event::GateRefused { attempt, why, .. } => {
             say(format!("what TLM issued is not installed: {}", joined(why, "; "))).attempt(*attempt)
         }
         Event::Rejected { attempt, why } => say(format!("an administrator rejected it: {why}")).attempt(*attempt),
         Event::Abandoned { attempt } => say("given up because the entry changed meanwhile").attempt(*attempt),
         Event::KeyForgotten { attempt } => say("the key that was kept for the request is removed").attempt(*attempt),
-        Event::Installed { attempt, generation, serial_number, fingerprint, not_after, hooks } => {
-            live("", *generation, (serial_number, *fingerprint, *not_after), hooks).attempt(*attempt)
-        }
-        Event::Adopted { generation, serial_number, fingerprint, not_after, hooks } => {
-            let what = ", taken over as it was found";
-            live(what, *generation, (serial_number, *fingerprint, *not_after), hooks)
+        Event::Installed { .. } | Event::Adopted { .. } | Event::ChainRefreshed { .. } | Event::ChainKept { .. } => {
+            set(event)
         }
         Event::Repaired => say("files that had been changed or lost were put back"),
         Event::HookDone { hook, generation, output } => {
@@ -136,6 +137,31 @@ fn told(event: &Event) -> Told {
     }
 }
 
+/// What became live, and what stays so.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others speak of no set")]
+fn set(event: &Event) -> Told {
+    match event {
+        Event::Installed { attempt, generation, serial_number, fingerprint, not_after, hooks, issuer, chain_end } => {
+            let by = issuer.as_ref().map_or_else(String::new, |issuer| format!(", issued by {issuer}"));
+            let limit = chain_end.as_ref().map_or_else(String::new, |ca| {
+                format!("; the CA certificate {} in its chain expires first, {}", ca.subject, ca.at)
+            });
+            let set = (serial_number, *fingerprint, *not_after);
+            let told = live("", *generation, set, &format!("{by}{limit}"), hooks).attempt(*attempt);
+            Told { issuer: issuer.clone(), chain_not_after: chain_end.as_ref().map(|ca| ca.at.to_string()), ..told }
+        }
+        Event::Adopted { generation, serial_number, fingerprint, not_after, hooks } => {
+            let what = ", taken over as it was found";
+            live(what, *generation, (serial_number, *fingerprint, *not_after), "", hooks)
+        }
+        Event::ChainRefreshed { generation, ends_at, hooks } => {
+            let what = "is live with the same certificate and a newer chain, valid until";
+            say(format!("generation {generation} {what} {ends_at}{}", owed(hooks))).generation(*generation)
+        }
+        _ => say("the profile shows no better chain"),
+    }
+}
+
 fn failed(what: &str, failure: &Failure) -> Told {
     Told { code: Some(failure.class.code()), ..say(format!("{what}{failure}")) }
 }
@@ -145,10 +171,11 @@ fn live(
     whose: &str,
     generation: Generation,
     (serial_number, fingerprint, not_after): (&SerialNumber, Digest, Timestamp),
+    more: &str,
     hooks: &[HookName],
 ) -> Told {
     let what =
-        format!("generation {generation} is live{whose}: {serial_number}, which ends {not_after}{}", owed(hooks));
+        format!("generation {generation} is live{whose}: {serial_number}, expires {not_after}{more}{}", owed(hooks));
     Told { fingerprint: Some(fingerprint), not_after: Some(not_after.to_string()), ..say(what) }
         .generation(generation)
         .serial_number(serial_number)

@@ -119,6 +119,10 @@ codes! {
     ExtraSubject = "extra-subject";
     /// Another CA issued than before.
     IssuerChanged = "issuer-changed";
+    /// The renewal window leaves little time.
+    WindowShort = "window-short";
+    /// The chain is put in order from the profile.
+    ChainRefreshing = "chain-refreshing";
     /// A CA certificate of the chain ends before the leaf.
     ChainEndsFirst = "chain-ends-first";
     /// A certificate ends earlier than was asked for.

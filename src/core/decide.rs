@@ -84,6 +84,8 @@ pub enum Action {
     },
     /// Put the installed files back as they should be.
     Repair,
+    /// Install the same key and leaf with the better chain that the profile shows.
+    RefreshChain,
     /// Run a hook for the installed generation.
     RunHook(HookName),
     /// Let the hooks of this generation be owed once more.
@@ -121,6 +123,7 @@ impl Action {
             Self::PickUp(..) => "pick-up",
             Self::Install { .. } => "install",
             Self::Repair => "repair",
+            Self::RefreshChain => "refresh-chain",
             Self::RunHook(_) => "run-hook",
             Self::RepeatHooks(_) => "repeat-hooks",
             Self::Probe => "probe",
@@ -141,6 +144,7 @@ impl Action {
             Self::Wait
             | Self::ReadProfile(_)
             | Self::Repair
+            | Self::RefreshChain
             | Self::Abandon(_)
             | Self::ForgetKey(_)
             | Self::RepeatHooks(_)
@@ -232,9 +236,30 @@ impl<'a> World<'a> {
         }
         match (self.kept_back(schedule), self.cause(schedule)) {
             (Some(choice), _) => choice,
-            (None, Some(cause)) => self.start(cause),
+            (None, Some(Cause::Expiring(_) | Cause::Expired(_)) | None) if self.can_refresh(schedule) => {
+                let ca = self.observed.installed().and_then(Installed::chain_end).map(|end| end.subject.clone());
+                self.act(Action::RefreshChain, Reason::RefreshingChain(ca.unwrap_or_default()))
+            }
+            (None, Some(cause)) => self.start(cause, schedule),
             (None, None) => self.keep(schedule),
         }
+    }
+
+    /// Whether the profile shows a certificate that can take the place of the one whose end limits the installed set. The
+    /// switch waits for the deploy window as any other does.
+    fn can_refresh(&self, schedule: Option<&Schedule>) -> bool {
+        let Some(installed) = self.observed.installed().filter(|installed| installed.generation != Generation(0))
+        else {
+            return false;
+        };
+        let Some(profile) = &self.reading.profile else { return false };
+        let better = installed.chain_end().and_then(|end| profile.successor_of(end));
+        if better.is_none() || self.closed_window(schedule).is_some() {
+            return false;
+        }
+        let was_in_vain =
+            |(version, at): (u64, Timestamp)| version == profile.version() && self.after(at, AFTER_GATE) > self.now;
+        !self.record.chain_kept.is_some_and(was_in_vain)
     }
 
     /// A disk that failed is tried again on its own ladder before anything is spent.
@@ -399,10 +424,10 @@ impl<'a> World<'a> {
         if self.record.renewal_asked.is_some() {
             return Some(Cause::Asked);
         }
-        if self.now > installed.not_after {
-            return Some(Cause::Expired(installed.not_after));
+        if self.now > installed.ends_at() {
+            return Some(Cause::Expired(installed.end()));
         }
-        schedule.filter(|schedule| schedule.renew_at <= self.now).map(|_| Cause::Expiring(installed.not_after))
+        schedule.filter(|schedule| schedule.renew_at <= self.now).map(|_| Cause::Expiring(installed.end()))
     }
 
     fn is_revoked(&self, installed: &Installed) -> bool {
@@ -419,8 +444,8 @@ impl<'a> World<'a> {
     }
 
     /// Starts a new request, unless something stands against it.
-    fn start(&self, cause: Cause) -> Choice {
-        if let Some(choice) = self.stopped(&cause) {
+    fn start(&self, cause: Cause, schedule: Option<&Schedule>) -> Choice {
+        if let Some(choice) = self.stopped(&cause, schedule) {
             return self.look_whether_revoked(&choice).unwrap_or(choice);
         }
         if let Some(choice) = self.obstacle() {
@@ -451,7 +476,7 @@ impl<'a> World<'a> {
 
     /// What ended the last request: until the entry or the profile changes; after the gate, for a day; and what TLM
     /// refused for the sake of the installed certificate, until that one ends.
-    fn stopped(&self, cause: &Cause) -> Option<Choice> {
+    fn stopped(&self, cause: &Cause, schedule: Option<&Schedule>) -> Option<Choice> {
         let stop = self.record.stopped.as_deref()?;
         let by_installed = matches!(stop.failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused);
         if by_installed && *cause == Cause::Revoked {
@@ -465,6 +490,8 @@ impl<'a> World<'a> {
         let class = stop.failure.class;
         let until = if class == FailureClass::GateRefused {
             Some(self.after(stop.at, AFTER_GATE))
+        } else if class == FailureClass::EndsNoLater {
+            Some(self.after_no_later_end(stop.at, schedule))
         } else if class == FailureClass::RequestRejected {
             None
         } else {
@@ -475,6 +502,26 @@ impl<'a> World<'a> {
         }
         let reason = Reason::Stopped { failure: stop.failure.clone(), until };
         Some(self.wait(reason, until.unwrap_or(self.now + LONGEST_WAIT)))
+    }
+
+    /// When a certificate is asked for again after what came ended no later. Where the CA is the limit, each new one is
+    /// cut at the same end: one more try when the emergency stage begins, then daily once clients refuse what is there.
+    fn after_no_later_end(&self, at: Timestamp, schedule: Option<&Schedule>) -> Timestamp {
+        let daily = self.after(at, AFTER_GATE);
+        let Some((installed, schedule)) =
+            self.observed.installed().filter(|one| self.is_limited_by_ca(one)).zip(schedule)
+        else {
+            return daily;
+        };
+        if at < schedule.emergency_at { schedule.emergency_at } else { daily.max(installed.ends_at()) }
+    }
+
+    /// Whether the set ends because a CA of its path does: CAs cut a validity at, or shortly before, their own end.
+    fn is_limited_by_ca(&self, installed: &Installed) -> bool {
+        let cuts = |at: Timestamp| at <= installed.not_after + CUT_SHORT;
+        let by_profile = self.reading.profile.iter().flat_map(|profile| &profile.cas);
+        installed.chain.end.as_ref().is_some_and(|end| cuts(end.at))
+            || by_profile.filter(|ca| Some(ca.spki) == installed.chain.issuer.spki).any(|ca| cuts(ca.at))
     }
 
     /// A certificate that TLM said was renewed already is asked about before it is renewed once more: the operator may
@@ -674,7 +721,7 @@ impl<'a> World<'a> {
 
     /// What was left of the validity at an instant; `None` where nothing valid is installed.
     fn left_at(&self, at: Timestamp) -> Option<Duration> {
-        self.observed.installed().map(|installed| installed.not_after.since(at)).filter(|left| !left.is_zero())
+        self.observed.installed().map(|installed| installed.ends_at().since(at)).filter(|left| !left.is_zero())
     }
 
     fn lifetime(&self) -> Duration {
@@ -702,6 +749,8 @@ const LOOK_UP_SPAN: Duration = Duration::from_secs(600);
 const PROFILE_FRESH: Duration = Duration::from_secs(3600);
 const STATUS_RETRY: Duration = Duration::from_secs(3600);
 const AFTER_GATE: Duration = Duration::from_secs(86_400);
+/// So long before its own end a CA may let what it issues end, where it cuts the validity.
+const CUT_SHORT: Duration = Duration::from_secs(2 * 86_400);
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);
 /// The step of the ladder that waits for an hour.
 const OUTAGE_STEPS: u32 = 6;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Asked, Usage};
 use super::failure::Failure;
+use super::issuer::ChainEnd;
 use super::key::KeyType;
 use super::name::{Attempt, CertName, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
 use super::served::Sight;
@@ -112,6 +113,9 @@ pub enum Event {
         attempt: Attempt,
         /// Every defect.
         why: Vec<Text>,
+        /// Whether it is that it ends no later than what is installed, and nothing else.
+        #[serde(default, skip_serializing_if = "is_false")]
+        ends_no_later: bool,
     },
     /// An administrator rejected the request.
     Rejected {
@@ -144,6 +148,27 @@ pub enum Event {
         not_after: Timestamp,
         /// The hooks that are owed for it.
         hooks: Vec<HookName>,
+        /// Who issued it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issuer: Option<Text>,
+        /// The first end in its chain, where that comes before its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chain_end: Option<Box<ChainEnd>>,
+    },
+    /// The same key and leaf are live with a chain that ends later.
+    ChainRefreshed {
+        /// The generation that `live` names.
+        generation: Generation,
+        /// The end that counts now.
+        ends_at: Timestamp,
+        /// The hooks that are owed for it.
+        hooks: Vec<HookName>,
+    },
+    /// The profile shows no chain that could take the place of the installed one. Not written: it is looked at once more
+    /// after a restart.
+    ChainKept {
+        /// What the profile said ([`super::profile::Profile::version`]).
+        profile_version: u64,
     },
     /// Files that had drifted were put back.
     Repaired,
@@ -252,9 +277,19 @@ impl Event {
     pub const fn is_durable(&self) -> bool {
         !matches!(
             self,
-            Self::LookedUp { .. } | Self::Polled { .. } | Self::Waits { .. } | Self::StatusUnread | Self::Probed { .. }
+            Self::LookedUp { .. }
+                | Self::Polled { .. }
+                | Self::Waits { .. }
+                | Self::StatusUnread
+                | Self::Probed { .. }
+                | Self::ChainKept { .. }
         )
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// By whose word an older generation is live.

@@ -69,6 +69,8 @@ pub(super) fn profile() -> Profile {
         subject: vec![attribute("common_name"), attribute("country")],
         san: vec![ProfileAttribute { multiple: true, ..attribute("dns_names") }],
         issuers: Vec::new(),
+        cas: Vec::new(),
+        needs_approval: false,
     }
 }
 
@@ -82,12 +84,14 @@ pub(super) fn installed(lifetime: Duration) -> Installed {
         spki: Digest([1; 32]),
         not_before: START,
         not_after: START + lifetime,
+        chain: Arc::default(),
         key: Some(KeyType::EcdsaP256),
         usages: Usage::list(Vec::new()),
         profile: Some(ProfileId("p".into())),
         differs: None,
         drift: Rare::default(),
         renewed_elsewhere: false,
+        remarks: Rare::default(),
     }
 }
 

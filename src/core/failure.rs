@@ -139,6 +139,8 @@ classes! {
     EntryMismatch = "entry-mismatch", Certificate;
     /// What TLM issued may not be installed.
     GateRefused = "gate-refused", Certificate;
+    /// What TLM issued ends no later than what is installed.
+    EndsNoLater = "ends-no-later", Certificate;
     /// The disk is full.
     DiskFull = "disk-full", Disk;
     /// The file system is read-only.

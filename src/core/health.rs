@@ -9,6 +9,7 @@ use super::observed::Observed;
 use super::profile::Profile;
 use super::reason::{Reason, State};
 use super::record::Record;
+use super::remark::Remark;
 use super::schedule;
 use super::served::{ProbeRecord, Served};
 use super::time::Timestamp;
@@ -23,7 +24,7 @@ pub fn problem(
     decision: &Decision,
     now: Timestamp,
 ) -> Option<Code> {
-    if observed.installed().is_some_and(|installed| installed.not_after < now) {
+    if observed.installed().is_some_and(|installed| installed.ends_at() < now) {
         return Some(Code::CertificateExpired);
     }
     match decision.reason.state() {
@@ -46,7 +47,7 @@ pub fn problem(
     match observed.installed() {
         Some(installed) => {
             let window = schedule::window(entry, profile, installed.lifetime());
-            (installed.not_after - window / 2 <= now).then_some(Code::RenewalOverdue)
+            (installed.ends_at() - window / 2 <= now).then_some(Code::RenewalOverdue)
         }
         None => record
             .request
@@ -54,6 +55,23 @@ pub fn problem(
             .is_some_and(|request| decision.reason.state() == State::Pending && request.since + DAY <= now)
             .then_some(Code::FirstIssuanceOverdue),
     }
+}
+
+/// What is worth knowing of the installed set: what was noted when it was installed, and what follows from entry and
+/// profile as they are now.
+#[must_use]
+pub fn remarks(entry: &Entry, observed: &Observed, profile: Option<&Profile>) -> Vec<Remark> {
+    let Some(installed) = observed.installed() else { return Vec::new() };
+    let noted = installed.remarks.list.iter().filter(|remark| remark.code != Code::ChainEndsFirst).cloned();
+    let chain = installed.chain_end().map(|ca| {
+        let message = format!(
+            "the CA certificate {} in the chain expires at {}, before the leaf ({})",
+            ca.subject, ca.at, installed.not_after
+        );
+        Remark::new(Code::ChainEndsFirst, &message)
+    });
+    let window = schedule::doubt(entry, profile, installed.lifetime());
+    noted.chain(chain).chain(window).collect()
 }
 
 /// Whether a certificate cannot be a problem ([`problem`]) before its next decision: it waits for its renewal time, and

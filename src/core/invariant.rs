@@ -65,6 +65,7 @@ const fn attempt_of(action: &Action) -> Option<Attempt> {
         Action::Wait
         | Action::ReadProfile(_)
         | Action::Repair
+        | Action::RefreshChain
         | Action::RunHook(_)
         | Action::RepeatHooks(_)
         | Action::Probe
@@ -148,6 +149,7 @@ fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
         | Reason::TooEarly { .. }
         | Reason::JournalTooNew
         | Reason::Installing
+        | Reason::RefreshingChain(_)
         | Reason::Unrecorded(_)
         | Reason::Held { .. }
         | Reason::Abandoning

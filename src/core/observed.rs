@@ -1,11 +1,16 @@
 //! What is on the disk, as an observation: facts, judged against the entry once.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Asked, Entry, Sans, SubjectFrom, Usage, Usages};
+use super::issuer::{ChainEnd, End, ServedChain};
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, SerialNumber};
 use super::rare::Rare;
+use super::remark::RareRemarks;
 use super::subject::{Subject, SubjectAttribute, same_value};
 use super::text::Text;
 use super::time::Timestamp;
@@ -74,8 +79,10 @@ pub struct Installed {
     pub spki: Digest,
     /// The first instant of the validity.
     pub not_before: Timestamp,
-    /// The last instant of the validity.
+    /// The last instant of the leaf's validity. What counts is [`Self::ends_at`].
     pub not_after: Timestamp,
+    /// What is served above the leaf.
+    pub chain: Arc<ServedChain>,
     /// The key type; `None`: one that renewd does not make.
     pub key: Option<KeyType>,
     /// The extended key usages.
@@ -88,20 +95,40 @@ pub struct Installed {
     pub drift: Rare<Vec<Text>>,
     /// Whether somebody put a certificate that ends later in its place, which may pass the gate or not.
     pub renewed_elsewhere: bool,
+    /// What was worth knowing when it was installed.
+    pub remarks: RareRemarks,
 }
 
 impl Installed {
-    /// The lifetime of the certificate.
+    /// How long TLS clients take the set: from the start of the leaf to the end that counts.
     #[must_use]
-    pub fn lifetime(&self) -> std::time::Duration {
-        self.not_after.since(self.not_before)
+    pub fn lifetime(&self) -> Duration {
+        self.ends_at().since(self.not_before)
     }
 
-    /// What the certificate of a request that renews this one has to outlive; nothing where this one is what the
-    /// request brought, and only the end of the install was not recorded.
+    /// The end that counts: the earliest of leaf and served chain.
+    #[must_use]
+    pub fn ends_at(&self) -> Timestamp {
+        self.chain_end().map_or(self.not_after, |chain| chain.at)
+    }
+
+    /// The end that counts, with whose it is.
+    #[must_use]
+    pub fn end(&self) -> End {
+        End { at: self.ends_at(), ca: self.chain_end().map(|chain| chain.subject.clone()) }
+    }
+
+    /// The first end in the served chain, where it comes before the leaf's.
+    #[must_use]
+    pub fn chain_end(&self) -> Option<&ChainEnd> {
+        self.chain.end.as_ref().filter(|chain| chain.at < self.not_after)
+    }
+
+    /// What the set of a request that renews this one has to outlive; nothing where this one is what the request
+    /// brought, and only the end of the install was not recorded.
     #[must_use]
     pub fn to_outlive(&self, attempt: Attempt) -> Option<Timestamp> {
-        (self.attempt != Some(attempt)).then_some(self.not_after)
+        (self.attempt != Some(attempt)).then(|| self.ends_at())
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Validity;
+use super::issuer::ChainEnd;
 use super::key::KeyType;
 use super::name::ProfileId;
 
@@ -39,6 +40,12 @@ pub struct Profile {
     pub san: Vec<ProfileAttribute>,
     /// The issuing CA and its chain as PEM, where the profile shows them.
     pub issuers: Vec<String>,
+    /// The same, with the end of each.
+    #[serde(default)]
+    pub cas: Vec<ChainEnd>,
+    /// Whether administrators have to approve each request.
+    #[serde(default)]
+    pub needs_approval: bool,
 }
 
 impl Profile {
@@ -52,6 +59,13 @@ impl Profile {
     #[must_use]
     pub fn version(&self) -> u64 {
         super::backoff::mix(&format!("{self:?}"), 0)
+    }
+
+    /// A CA certificate that the profile shows and that can take the place of `end` in a chain: of the same CA, and it
+    /// ends later.
+    #[must_use]
+    pub fn successor_of(&self, end: &ChainEnd) -> Option<&ChainEnd> {
+        self.cas.iter().filter(|ca| ca.spki == end.spki && ca.subject == end.subject).find(|ca| ca.at > end.at)
     }
 
     /// The key type for an entry that names none: the first that the profile takes.

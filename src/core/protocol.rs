@@ -11,6 +11,7 @@ use super::decide::{Action, Submission};
 use super::entry::Entry;
 use super::event::{Event, Method, RollbackBy};
 use super::failure::{Accepted, Failure, FailureClass, Scope};
+use super::issuer::ServedChain;
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, RequestId, SerialNumber};
 use super::observed::Leaf;
@@ -78,6 +79,8 @@ pub enum Effect {
     },
     /// Put the installed files back as they should be.
     Repair,
+    /// Install the same key and leaf with the better chain that the profile shows.
+    RefreshChain,
     /// Look at what each address of the probe serves.
     Probe,
     /// Make the newest usable generation before this one live.
@@ -118,6 +121,15 @@ pub enum Outcome {
         generation: Generation,
         /// With this leaf.
         leaf: Box<Leaf>,
+        /// And this above it.
+        chain: Arc<ServedChain>,
+    },
+    /// The same leaf is live with a chain that ends later.
+    Refreshed {
+        /// As this generation.
+        generation: Generation,
+        /// The end that counts now.
+        ends_at: Timestamp,
     },
     /// In place of a repair, what somebody else had renewed is live.
     Adopted {
@@ -155,6 +167,8 @@ pub enum Verdict {
     Held(Text),
     /// It may not be installed: every defect.
     Refused(Vec<Text>),
+    /// It may not be installed, only because it ends no later than what is.
+    EndsNoLater(Vec<Text>),
 }
 
 /// What follows.
@@ -208,6 +222,7 @@ enum Phase {
     Recorded { forget: bool },
     Checked(SerialNumber),
     Repaired,
+    Refreshed,
     Probed,
     Back(Generation),
     Forward { generation: Generation, stays: bool },
@@ -233,6 +248,7 @@ impl Protocol {
                 (*attempt, phase, Effect::ReadAnswer { attempt: *attempt, serial_number: serial_number.clone() })
             }
             Action::Repair => (Attempt(0), Phase::Repaired, Effect::Repair),
+            Action::RefreshChain => (Attempt(0), Phase::Refreshed, Effect::RefreshChain),
             Action::Probe => (Attempt(0), Phase::Probed, Effect::Probe),
             Action::RollBack(from) => (Attempt(0), Phase::Back(*from), Effect::RollBack(*from)),
             Action::Forward { generation, stays } => {
@@ -265,6 +281,7 @@ impl Protocol {
             | Action::PickUp(..)
             | Action::Install { .. }
             | Action::Repair
+            | Action::RefreshChain
             | Action::RunHook(_)
             | Action::RepeatHooks(_)
             | Action::Probe
@@ -318,6 +335,7 @@ impl Protocol {
             }
             Phase::Checked(serial_number) => self.checked(&outcome, serial_number),
             Phase::Repaired => self.repaired(outcome),
+            Phase::Refreshed => self.refreshed(&outcome),
             Phase::Probed => self.probed(outcome),
             Phase::Back(from) => self.back(outcome, from),
             Phase::Forward { generation, stays } => {
@@ -455,8 +473,13 @@ impl Protocol {
             (Verdict::Accepted | Verdict::Rootless, _) => self.go(Phase::Live, Effect::Install { attempt }),
             (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),
             (Verdict::Held(why), _) => self.finish(Event::Held { attempt, why, usages: self.job.entry.usages.clone() }),
-            (Verdict::Refused(_), Some(serial)) => self.go(Phase::Chain { emergency }, Effect::FetchChain(serial)),
-            (Verdict::Refused(why), None) => self.conclude(Event::GateRefused { attempt, why }),
+            (Verdict::Refused(_) | Verdict::EndsNoLater(_), Some(serial)) => {
+                self.go(Phase::Chain { emergency }, Effect::FetchChain(serial))
+            }
+            (Verdict::Refused(why), None) => self.conclude(Event::GateRefused { attempt, why, ends_no_later: false }),
+            (Verdict::EndsNoLater(why), None) => {
+                self.conclude(Event::GateRefused { attempt, why, ends_no_later: true })
+            }
         }
     }
 
@@ -474,7 +497,7 @@ impl Protocol {
     }
 
     fn live(&mut self, outcome: Outcome) -> Next {
-        let Outcome::Installed { generation, leaf } = outcome else { return self.unexpected("installing") };
+        let Outcome::Installed { generation, leaf, chain } = outcome else { return self.unexpected("installing") };
         let event = Event::Installed {
             attempt: self.attempt,
             generation,
@@ -482,6 +505,8 @@ impl Protocol {
             fingerprint: leaf.fingerprint,
             not_after: leaf.not_after,
             hooks: self.job.entry.hooks.clone(),
+            issuer: Some(chain.issuer.subject.clone()),
+            chain_end: chain.end.clone().filter(|end| end.at < leaf.not_after).map(Box::new),
         };
         self.conclude(event)
     }
@@ -499,6 +524,15 @@ impl Protocol {
             _ => Event::Repaired,
         };
         self.finish(event)
+    }
+
+    /// A refresh that came to nothing holds nothing back: the same is not tried again before the profile changes.
+    fn refreshed(&mut self, outcome: &Outcome) -> Next {
+        let Outcome::Refreshed { generation, ends_at } = outcome else {
+            return self.finish(Event::ChainKept { profile_version: self.job.profile_version });
+        };
+        let (generation, ends_at) = (*generation, *ends_at);
+        self.finish(Event::ChainRefreshed { generation, ends_at, hooks: self.job.entry.hooks.clone() })
     }
 
     /// A look that failed is no trouble of the certificate.
@@ -542,6 +576,7 @@ impl Phase {
                 | Self::Issued(_)
                 | Self::Chain { .. }
                 | Self::Root { .. }
+                | Self::Refreshed
                 | Self::Checked(_)
                 | Self::Back(_)
                 | Self::Recorded { .. }

@@ -37,6 +37,12 @@ impl<T> Rare<T> {
 }
 
 impl<T: Plain> Rare<T> {
+    /// Whether it is the default.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        **self == *T::PLAIN
+    }
+
     /// Gives the memory back where the value has become the default.
     pub fn settle(&mut self) {
         self.0.take_if(|value| **value == *T::PLAIN);

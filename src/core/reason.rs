@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::code::Code;
 use super::failure::{Failure, FailureClass};
+use super::issuer::End;
 use super::name::{Generation, HookName, ProfileRef, RequestId};
 use super::text::Text;
 use super::time::{Span, Timestamp};
@@ -80,10 +81,10 @@ pub enum Cause {
     Revoked,
     /// The operator asked for it.
     Asked,
-    /// It is past its end.
-    Expired(Timestamp),
+    /// It is past the end that counts.
+    Expired(End),
     /// Its renewal time has come.
-    Expiring(Timestamp),
+    Expiring(End),
 }
 
 impl Cause {
@@ -103,8 +104,8 @@ impl fmt::Display for Cause {
             Self::OtherProfile => f.write_str("the entry names another profile"),
             Self::Revoked => f.write_str("TLM says that the certificate is revoked"),
             Self::Asked => f.write_str("the operator asked for it"),
-            Self::Expired(at) => write!(f, "expired at {at}"),
-            Self::Expiring(at) => write!(f, "expires at {at}"),
+            Self::Expired(end) => write!(f, "expired at {end}"),
+            Self::Expiring(end) => write!(f, "expires at {end}"),
         }
     }
 }
@@ -245,6 +246,8 @@ pub enum Reason {
     },
     /// Issued, and being checked and installed.
     Installing,
+    /// The chain ends first, and the profile shows a newer certificate of this CA.
+    RefreshingChain(Text),
     /// Another generation is live than the journal has.
     Unrecorded(Generation),
     /// Issued, and valid only later.
@@ -289,6 +292,7 @@ impl Reason {
             | Self::CheckingStatus
             | Self::TooEarly { .. }
             | Self::Drifted(_)
+            | Self::RefreshingChain(_)
             | Self::Forgetting => State::Valid,
             Self::HookOwed { failure: None, .. } | Self::Unrecorded(_) | Self::Probing | Self::NotServed { .. } => {
                 State::Deploying
@@ -347,6 +351,7 @@ impl Reason {
             Self::Pending { .. } => Code::Pending.as_str(),
             Self::AnswerLost { .. } => Code::AnswerLost.as_str(),
             Self::Installing => Code::Installing.as_str(),
+            Self::RefreshingChain(_) => Code::ChainRefreshing.as_str(),
             Self::NotYetValid(_) => Code::NotYetValid.as_str(),
             Self::Held { .. } => Code::CertificateStaged.as_str(),
             Self::Abandoning => Code::RequestAbandoned.as_str(),
@@ -388,6 +393,7 @@ impl Reason {
             | Self::Pending { .. }
             | Self::AnswerLost { .. }
             | Self::Installing
+            | Self::RefreshingChain(_)
             | Self::Unrecorded(_)
             | Self::NotYetValid(_)
             | Self::Held { .. }
@@ -473,6 +479,9 @@ impl fmt::Display for Reason {
                 write!(f, "the answer to the request of {since} was lost; looked up, or submitted again, at {next}")
             }
             Self::Installing => f.write_str("issued; checked and installed now"),
+            Self::RefreshingChain(ca) => {
+                write!(f, "installing the chain with the newer certificate of {ca} that the profile shows")
+            }
             Self::Unrecorded(generation) => {
                 write!(
                     f,

@@ -64,6 +64,8 @@ pub struct Open {
     pub rolled_back: Option<Box<RolledBack>>,
     /// The generation from which there is no way back.
     pub rollback_refused: Option<Generation>,
+    /// What the profile said when it last showed no better chain, and when that was.
+    pub chain_kept: Option<(u64, Timestamp)>,
 }
 
 impl Plain for Open {
@@ -81,6 +83,7 @@ impl Plain for Open {
         hook_repeats: 0,
         rolled_back: None,
         rollback_refused: None,
+        chain_kept: None,
     };
 }
 
@@ -303,6 +306,8 @@ impl Record {
             }
             Event::StatusUnread => self.status_unread_at = Some(at),
             Event::Probed { .. }
+            | Event::ChainRefreshed { .. }
+            | Event::ChainKept { .. }
             | Event::HooksAgain { .. }
             | Event::RolledBack { .. }
             | Event::RollbackRefused { .. }
@@ -339,6 +344,12 @@ impl Record {
             Event::Probed { fingerprint, sights } => {
                 self.probe = Some(Box::new(ProbeRecord::after(self.probe.as_deref(), *fingerprint, sights, at)));
             }
+            Event::ChainRefreshed { generation, hooks, .. } => {
+                // What TLM would not renew for the old chain's sake is no trouble any more.
+                self.stopped.take_if(|stop| stop.failure.class == FailureClass::EndsNoLater);
+                self.adopted(*generation, hooks, at);
+            }
+            Event::ChainKept { profile_version } => self.chain_kept = Some((*profile_version, at)),
             Event::HooksAgain { generation } => self.hooks_again(*generation, at),
             Event::RolledBack { from, to, by, hooks } => {
                 let tries =
@@ -390,9 +401,10 @@ impl Record {
                     self.enter(at, Stage::Held { serial_number, why: why.clone(), usages: usages.clone() });
                 }
             }
-            Event::GateRefused { why, .. } => {
+            Event::GateRefused { why, ends_no_later, .. } => {
                 let why: Vec<_> = why.iter().map(Text::as_str).collect();
-                self.stop(Failure::new(FailureClass::GateRefused, why.join("; ")), at);
+                let class = if *ends_no_later { FailureClass::EndsNoLater } else { FailureClass::GateRefused };
+                self.stop(Failure::new(class, why.join("; ")), at);
             }
             Event::Rejected { why, .. } => {
                 let message = format!("an administrator rejected the request: {why}");
@@ -409,6 +421,8 @@ impl Record {
             | Event::Installed { .. }
             | Event::Repaired
             | Event::Adopted { .. }
+            | Event::ChainRefreshed { .. }
+            | Event::ChainKept { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::Failed { .. }

@@ -35,6 +35,14 @@ pub struct Remarks {
     pub list: Vec<Remark>,
 }
 
+impl Remarks {
+    /// The remarks of a set that is installed now.
+    #[must_use]
+    pub fn at(now: Timestamp, list: Vec<Remark>) -> Self {
+        if list.is_empty() { Self::default() } else { Self { since: Some(now), list } }
+    }
+}
+
 impl super::rare::Plain for Remarks {
     const PLAIN: &'static Self = &Self { since: None, list: Vec::new() };
 }

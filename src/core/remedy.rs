@@ -35,6 +35,9 @@ impl FailureClass {
             Self::ProfileUnusable => "change the profile in TLM as the message says, or name another",
             Self::EntryMismatch => "change the entry as the message says, and reload",
             Self::GateRefused => "show the message to whoever runs the profile; the installed certificate stays",
+            Self::EndsNoLater => {
+                "ask whoever runs the CA to renew it or to issue from another one; then `renewd renew NAME`"
+            }
             Self::DiskFull => "make room",
             Self::DiskReadOnly => "mount the file system for writing, or let the service write there",
             Self::DiskPermission => "give the service's user the permission",

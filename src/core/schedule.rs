@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use super::code::Code;
 use super::entry::Entry;
 use super::name::{CertName, Digest};
 use super::observed::Installed;
 use super::profile::Profile;
-use super::time::Timestamp;
+use super::remark::Remark;
+use super::time::{Span, Timestamp};
 
 /// The times that govern one installed certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// The renewal window: how long before `not_after` renewal may start.
+    /// The renewal window: how long before the end that counts renewal may start.
     pub window: Duration,
     /// The chosen instant in the first tenth of the window.
     pub renew_at: Timestamp,
@@ -24,26 +26,66 @@ impl Schedule {
     #[must_use]
     pub fn of(entry: &Entry, profile: Option<&Profile>, installed: &Installed) -> Self {
         let window = window(entry, profile, installed.lifetime());
-        let start = installed.not_after - window;
+        let ends_at = installed.ends_at();
+        let start = ends_at - window;
         Self {
             window,
             renew_at: start + spread(window, &installed.fingerprint),
-            emergency_at: installed.not_after - installed.lifetime() / 10,
+            emergency_at: ends_at - installed.lifetime() / EMERGENCY_SHARE,
         }
     }
 }
 
 /// The renewal window: the entry's, else the profile's, else a third of the lifetime. One longer than two thirds of
-/// the lifetime becomes a third of it. Where the profile allows no duplicates it cannot be wider than the profile's.
+/// the lifetime becomes a third of it; one that begins after the emergency stage begins with it. Where the profile
+/// allows no duplicates it cannot be wider than the profile's.
 #[must_use]
 pub fn window(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> Duration {
-    let of_profile = profile.and_then(Profile::renewal_window);
-    let wanted = entry.renew_before.or(of_profile).unwrap_or(lifetime / 3);
-    let allowed = match (profile, of_profile) {
-        (Some(profile), Some(limit)) if !profile.allows_duplicates => wanted.min(limit),
-        _ => wanted,
+    let wanted = wanted_window(entry, profile, lifetime).max(lifetime / EMERGENCY_SHARE);
+    let allowed = limit(profile).map_or(wanted, |limit| wanted.min(limit));
+    if allowed.saturating_mul(3) > lifetime.saturating_mul(2) { lifetime / 3 } else { allowed }
+}
+
+fn wanted_window(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> Duration {
+    entry.renew_before.or_else(|| profile?.renewal_window()).unwrap_or(lifetime / 3)
+}
+
+/// The longest window that TLM lets a certificate be renewed in.
+fn limit(profile: Option<&Profile>) -> Option<Duration> {
+    profile.filter(|profile| !profile.allows_duplicates)?.renewal_window()
+}
+
+/// What is wrong with the renewal window of a certificate that lives so long, if it leaves too little time.
+#[must_use]
+pub fn doubt(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> Option<Remark> {
+    let (window, wanted) = (window(entry, profile, lifetime), wanted_window(entry, profile, lifetime));
+    let emergency = lifetime / EMERGENCY_SHARE;
+    let needs_approval = profile.is_some_and(|profile| profile.needs_approval);
+    let who = if entry.renew_before.is_some() { "renew_before" } else { "the profile's renewal window" };
+    let message = if window < emergency {
+        format!(
+            "the profile allows no duplicates and renewal only in the last {} of {}: that is less than a tenth, and \
+             leaves little time when something fails; widen the renewal window of the profile",
+            Span(window),
+            Span(lifetime)
+        )
+    } else if wanted < emergency {
+        format!(
+            "{who} is {}, less than a tenth of the {} that the certificate lives; renewal starts {} before the end",
+            Span(wanted),
+            Span(lifetime),
+            Span(window)
+        )
+    } else if needs_approval && window < APPROVAL {
+        format!(
+            "the profile needs approval, and the renewal window of {} leaves that little time; use a longer one, 7 days \
+             or more",
+            Span(window)
+        )
+    } else {
+        return None;
     };
-    if allowed > lifetime * 2 / 3 { lifetime / 3 } else { allowed }
+    Some(Remark::new(Code::WindowShort, &message))
 }
 
 /// When a certificate is looked at again though nothing is due: within six hours, spread over the later half of them by
@@ -61,6 +103,10 @@ pub fn look_again(name: &CertName, now: Timestamp) -> Timestamp {
     wanted + Duration::from_secs(SLOT - into_slot.cast_unsigned())
 }
 
+/// The emergency stage is one part in so many of the validity: its last tenth.
+pub const EMERGENCY_SHARE: u32 = 10;
+/// Administrators do not approve at weekends and on holidays.
+const APPROVAL: Duration = Duration::from_secs(7 * 86_400);
 const LOOK_AGAIN: Duration = Duration::from_secs(6 * 3600);
 const SLOT: u64 = 600;
 

@@ -36,9 +36,13 @@ fn status<T: Tlm>(daemon: &Daemon<T>, view: &View) -> serde_json::Result<String>
     let facts = daemon.facts();
     match view {
         View::All => told(&daemon.status(), EACH * daemon.fleet.count()),
-        View::Table => told(&daemon.status_with(report::rows(&facts, daemon.fleet.iter())), ROW * daemon.fleet.count()),
+        View::Table => {
+            let rows = report::rows(&facts, daemon.with_readings(daemon.fleet.iter()));
+            told(&daemon.status_with(rows), ROW * daemon.fleet.count())
+        }
         View::One(name) => {
-            told(&daemon.status_with(report::certificates(&facts, daemon.fleet.one(name).into_iter())), 0)
+            let one = daemon.with_readings(daemon.fleet.one(name).into_iter());
+            told(&daemon.status_with(report::certificates(&facts, one)), 0)
         }
     }
 }
@@ -75,6 +79,7 @@ const fn writes(action: &Action) -> bool {
         | Action::PickUp(..)
         | Action::Install { .. }
         | Action::Repair
+        | Action::RefreshChain
         | Action::RollBack(_)
         | Action::Forward { .. }
         | Action::Recognise(_)

@@ -133,6 +133,7 @@ impl<T: Tlm> Daemon<T> {
             Action::Install { .. } => self.fleet.line_up(name),
             Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::CheckStatus(_) => self.queue_up(name),
             action @ (Action::Repair
+            | Action::RefreshChain
             | Action::Abandon(_)
             | Action::ForgetKey(_)
             | Action::RepeatHooks(_)
@@ -307,14 +308,24 @@ fn span(name: &CertName) -> tracing::Span {
 fn log_event(entry: &event::Entry) {
     let _span = span(&entry.name).entered();
     match &entry.event {
-        Event::Installed { generation, serial_number, not_after, .. } => {
-            tracing::info!(%generation, %serial_number, "installed; valid until {not_after}");
+        Event::Installed { generation, serial_number, not_after, issuer, chain_end, .. } => {
+            let issuer = issuer.as_ref().map_or("", Text::as_str);
+            match chain_end {
+                None => tracing::info!(%generation, %serial_number, issuer, "installed; valid until {not_after}"),
+                Some(ca) => tracing::warn!(
+                    %generation, %serial_number, issuer,
+                    "installed; valid until {}, when the CA certificate {} in its chain expires (the leaf: {not_after})",
+                    ca.at, ca.subject
+                ),
+            }
+        }
+        Event::ChainRefreshed { generation, ends_at, .. } => {
+            tracing::info!(%generation, "installed the same certificate with a newer chain; valid until {ends_at}");
         }
         Event::Pending { request_id, .. } => tracing::info!(%request_id, "TLM will issue later"),
-        Event::GateRefused { why, .. } => {
-            why.iter().for_each(|why| {
-                tracing::error!(code = FailureClass::GateRefused.code(), "what TLM issued is not installed: {why}")
-            });
+        Event::GateRefused { why, ends_no_later, .. } => {
+            let class = if *ends_no_later { FailureClass::EndsNoLater } else { FailureClass::GateRefused };
+            why.iter().for_each(|why| tracing::error!(code = class.code(), "what TLM issued is not installed: {why}"));
         }
         Event::Rejected { why, .. } => {
             tracing::error!(code = FailureClass::RequestRejected.code(), "rejected by an administrator: {why}")
@@ -358,6 +369,7 @@ fn log_event(entry: &event::Entry) {
         | Event::Failed { .. }
         | Event::StatusChecked { .. }
         | Event::StatusUnread
+        | Event::ChainKept { .. }
         | Event::Probed { .. }
         | Event::RenewalAsked { .. }
         | Event::LetGo

@@ -20,18 +20,19 @@ use crate::core::observed::Installed;
 use crate::core::profile::Profile;
 use crate::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
 use crate::core::record::Request;
+use crate::core::remark::Remarks;
 use crate::core::request::compose;
 use crate::core::time::Timestamp;
 use crate::core::{backoff, subject};
 use crate::pki::certificate::{Certificate, certificates};
-use crate::pki::csr;
 use crate::pki::gate::{self, Candidate, Demand};
 use crate::pki::key::PrivateKey;
+use crate::pki::{csr, served};
 use crate::store::content::KEY;
 use crate::store::generation::NewSet;
 use crate::store::repair::{Repaired, Terms};
 use crate::store::rollback::{self, Wanted};
-use crate::store::{fixed, generation, pending, repair};
+use crate::store::{fixed, generation, pending, refresh, repair};
 
 use super::context::Context;
 use super::message::{Function, Message};
@@ -131,6 +132,7 @@ impl<T: Tlm> Bench<T> {
                 Ok(Outcome::Done)
             }
             Effect::Repair => self.repair().await,
+            Effect::RefreshChain => self.refresh_chain().await,
             Effect::Probe => Ok(self.probe().await),
             Effect::RollBack(from) => {
                 let (now, revoked) = (self.context.clock.now(), self.revoked.clone());
@@ -424,6 +426,15 @@ impl<T: Tlm> Bench<T> {
             }
             gate::Verdict::Held { why, .. } => Verdict::Held(why),
             gate::Verdict::NotYetValid { until, .. } => Verdict::NotYetValid(until),
+            gate::Verdict::Refused(why) if must_outlive.is_some() => {
+                // Judged by everything else, to know whether its end is all that is wrong.
+                match self.verdict(&pool, key, None, self.context.clock.now()) {
+                    gate::Verdict::Refused(_) => Verdict::Refused(why),
+                    gate::Verdict::Accepted(_) | gate::Verdict::Held { .. } | gate::Verdict::NotYetValid { .. } => {
+                        Verdict::EndsNoLater(why)
+                    }
+                }
+            }
             gate::Verdict::Refused(why) => Verdict::Refused(why),
         }))
     }
@@ -457,7 +468,7 @@ impl<T: Tlm> Bench<T> {
 
     fn accept(&mut self, set: Box<gate::Set>) -> Verdict {
         for remark in &set.remarks {
-            tracing::info!("{remark}");
+            tracing::info!(code = remark.code.as_str(), "{}", remark.message);
         }
         let lacks_root = self.entry.include_root && set.root.is_none();
         self.set = Some(set);
@@ -479,6 +490,20 @@ impl<T: Tlm> Bench<T> {
         })
     }
 
+    async fn refresh_chain(&self) -> Result<Outcome, Failure> {
+        let (entry, issuers, now) = (Arc::clone(&self.entry), self.issuers(), self.context.clock.now());
+        let refreshed = self
+            .context
+            .blocking(move |c| {
+                let terms = Terms { issuers: &issuers, keep: c.keep_generations, now };
+                refresh::refresh(&*c.disk, &c.layout, &c.ground, &entry, &terms)
+            })
+            .await;
+        let (generation, ends_at) =
+            refreshed.inspect_err(|failure| tracing::warn!(code = failure.class.code(), "{}", failure.message))?;
+        Ok(Outcome::Refreshed { generation, ends_at })
+    }
+
     /// The CA certificates that the profile shows.
     fn issuers(&self) -> Vec<Certificate> {
         let shown = self.profile.iter().flat_map(|profile| &profile.issuers);
@@ -498,6 +523,10 @@ impl<T: Tlm> Bench<T> {
         let entry = Arc::clone(&self.entry);
         let held = self.key.take();
         let facts = Box::new(set.facts.clone());
+        let above: Vec<Certificate> = set.chain.iter().chain(&set.root).cloned().collect();
+        let chain = Arc::new(served::served(&set.leaf, &above));
+        let remarks = Remarks::at(self.context.clock.now(), set.remarks.clone()).into();
+        let installed = Arc::clone(&chain);
         let generation = self
             .context
             .blocking(move |c| {
@@ -513,11 +542,13 @@ impl<T: Tlm> Bench<T> {
                     key: &key,
                     attempt,
                     profile: &profile,
+                    served: &installed,
+                    remarks: &remarks,
                 };
                 generation::install(&*c.disk, &c.layout, &c.ground, &entry, &set, c.keep_generations)
             })
             .await?;
-        Ok(Outcome::Installed { generation, leaf: facts })
+        Ok(Outcome::Installed { generation, leaf: facts, chain })
     }
 }
 

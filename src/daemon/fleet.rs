@@ -11,7 +11,7 @@ use crate::core::decide::{Action, Decision, Surroundings, World, decide};
 use crate::core::entry::Entry;
 use crate::core::health;
 use crate::core::name::{CertName, ProfileRef};
-use crate::core::observed::Observed;
+use crate::core::observed::{Installed, Observed};
 use crate::core::reading::Reading;
 use crate::core::reason::{Cause, Reason, State};
 use crate::core::record::Record;
@@ -180,7 +180,7 @@ impl Managed {
     fn urgency(&self) -> Urgency {
         Urgency {
             relaxed: !self.decision().emergency,
-            not_after: self.observed.installed().map_or(Timestamp::default(), |installed| installed.not_after),
+            not_after: self.observed.installed().map_or(Timestamp::default(), Installed::ends_at),
             name: self.entry.name.clone(),
         }
     }
@@ -408,7 +408,6 @@ mod tests {
     use crate::core::entry::{Source, Usage};
     use crate::core::name::{Digest, Generation, SerialNumber};
     use crate::core::naming::Naming;
-    use crate::core::observed::Installed;
     use crate::core::rare::Rare;
     use crate::core::terms::Terms;
 
@@ -416,7 +415,7 @@ mod tests {
     #[test]
     fn a_certificate_in_order_takes_little_memory() {
         let sizes = [size_of::<Managed>(), size_of::<Record>(), size_of::<Installed>(), size_of::<Entry>()];
-        assert!(sizes.iter().zip([160, 72, 192, 80]).all(|(size, most)| *size <= most), "{sizes:?}");
+        assert!(sizes.iter().zip([160, 72, 208, 80]).all(|(size, most)| *size <= most), "{sizes:?}");
         let not_due = Decided::not_due(Timestamp::from_seconds(1), Duration::from_secs(1), Timestamp::from_seconds(2));
         let decided = Decided::new(not_due.clone());
         assert!(matches!(decided, Decided::NotDue { .. }) && *decided.get() == not_due);
@@ -451,6 +450,8 @@ mod tests {
                 differs: None,
                 drift: Rare::new(),
                 renewed_elsewhere: false,
+                chain: Arc::default(),
+                remarks: Rare::new(),
             }))
         };
         let mut fleet = Fleet::default();

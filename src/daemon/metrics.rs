@@ -13,9 +13,10 @@ use prometheus_client::registry::Registry;
 use crate::api::Seen;
 use crate::core::breaker::ApiState;
 use crate::core::event::Event;
-use crate::core::name::HookName;
+use crate::core::name::{HookName, ProfileRef};
 use crate::core::reason::State;
 use crate::core::served::Served;
+use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
 use super::fleet::Managed;
@@ -80,6 +81,8 @@ impl Metrics {
             | Event::Installed { .. }
             | Event::Repaired
             | Event::Adopted { .. }
+            | Event::ChainRefreshed { .. }
+            | Event::ChainKept { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::Failed { .. }
@@ -165,17 +168,19 @@ fn measure_all(registry: &mut Registry, fleet: &[&Managed]) {
     let unserved = fleet.iter().filter(|managed| managed.seen() == Some(Served::No)).count();
     let help = "Certificates in whose place a TLS client is shown another one";
     registry.register("certificates_not_served", help, gauge(unserved));
-    let ends = fleet.iter().filter_map(|managed| Some(managed.observed.installed()?.not_after));
+    let ends = fleet.iter().filter_map(|managed| Some(managed.observed.installed()?.ends_at()));
     if let Some(first) = ends.min() {
         let end: Gauge = Gauge::default();
         end.set(first.seconds());
-        let help = "The first end of the validity of an installed certificate";
+        let help = "The first end of an installed certificate, by leaf and served chain";
         registry.register("certificates_earliest_not_after_timestamp_seconds", help, end);
     }
 }
 
 fn measure_each(registry: &mut Registry, fleet: &[&Managed]) {
-    let [not_after, not_before, renew_at, failures] = std::array::from_fn(|_| Family::<Labels<1>, Gauge>::default());
+    let [not_after, chain_not_after, not_before, renew_at, failures] =
+        std::array::from_fn(|_| Family::<Labels<1>, Gauge>::default());
+    let info = Family::<Labels<4>, Gauge>::default();
     let state = Family::<Labels<2>, Gauge>::default();
     let served = Family::<Labels<1>, Gauge>::default();
     for managed in fleet {
@@ -187,6 +192,13 @@ fn measure_each(registry: &mut Registry, fleet: &[&Managed]) {
         };
         let installed = managed.observed.installed();
         set(&not_after, installed.map(|installed| installed.not_after));
+        set(&chain_not_after, installed.and_then(|installed| Some(installed.chain.end.as_ref()?.at)));
+        if let Some(installed) = installed {
+            let issuer = ("issuer", installed.chain.issuer.subject.to_string());
+            let profile = ("profile", profile_label(&managed.entry.profile));
+            let key = ("key", installed.key.map_or_else(|| "other".to_owned(), |key| key.to_string()));
+            info.get_or_create(&Labels([name(), issuer, profile, key])).set(1);
+        }
         set(&not_before, installed.map(|installed| installed.not_before));
         set(&renew_at, managed.decision().renew_at);
         failures.get_or_create(&Labels([name()])).set(managed.record.trouble.count.into());
@@ -200,12 +212,22 @@ fn measure_each(registry: &mut Registry, fleet: &[&Managed]) {
     }
     let help = "End of the validity of the installed certificate";
     registry.register("certificate_not_after_timestamp_seconds", help, not_after);
+    let help = "First end of the CA certificates that are served with the installed certificate";
+    registry.register("certificate_chain_not_after_timestamp_seconds", help, chain_not_after);
+    registry.register("certificate_info", "Always 1; issuer, profile and key are labels", info);
     let help = "Start of the validity of the installed certificate";
     registry.register("certificate_not_before_timestamp_seconds", help, not_before);
     registry.register("certificate_renew_at_timestamp_seconds", "When the certificate is renewed", renew_at);
     registry.register("certificate_failures", "Failures in a row", failures);
     registry.register("certificate_state", "1 for the state of the certificate, 0 for the others", state);
     registry.register("certificate_served", "Whether a TLS client is shown the installed certificate", served);
+}
+
+fn profile_label(profile: &ProfileRef) -> String {
+    match profile {
+        ProfileRef::Id(id) => id.to_string(),
+        ProfileRef::Name(name) => Text::new(name).to_string(),
+    }
 }
 
 fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {

@@ -10,10 +10,13 @@ use crate::core::credential::CredentialEnd;
 use crate::core::decide::{Action, Decision};
 use crate::core::failure::FailureClass;
 use crate::core::health;
+use crate::core::issuer::{End, Issuer};
 use crate::core::name::{CertName, HookName};
+use crate::core::observed::Installed;
 use crate::core::reading::Reading;
 use crate::core::reason::{Reason, State};
 use crate::core::record::{Record, Stage, Trouble};
+use crate::core::remark::Remark;
 use crate::core::served::Served;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -22,8 +25,8 @@ use super::credentials;
 use super::fleet::Managed;
 use super::hooks::Hooks;
 use super::status::{
-    ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CredentialStatus, FileStatus, HookStatus, LastError, Plan,
-    PlannedCertificate, ProbeStatus, Problem, Row, Severity, Status,
+    ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CredentialStatus, EndStatus, FileStatus, HookStatus,
+    IssuerStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RemarkStatus, Row, Severity, Status,
 };
 
 /// What the status is built from, beside the certificates.
@@ -92,29 +95,33 @@ pub fn status<'a, C>(
 }
 
 /// Everything about these certificates.
-pub fn certificates<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = &'a Managed>) -> Vec<CertificateStatus> {
+pub fn certificates<'a>(
+    facts: &Facts<'_>,
+    fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+) -> Vec<CertificateStatus> {
     let running: BTreeSet<_> = facts.hooks.served_now().collect();
-    fleet.map(|managed| certificate(managed, &running, facts.now)).collect()
+    fleet.map(|(managed, reading)| certificate(managed, reading, &running, facts.now)).collect()
 }
 
 /// A row of the table for each of these certificates.
-pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = &'a Managed>) -> Vec<Row> {
-    let row = |managed: &Managed| {
+pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>) -> Vec<Row> {
+    let row = |(managed, reading): (&'a Managed, &'a Reading)| {
         let reason = &managed.decision().reason;
         Row {
             name: managed.entry.name.to_string(),
             state: reason.state().as_str().to_owned(),
-            not_after: managed.observed.installed().map(|installed| installed.not_after),
+            not_after: managed.observed.installed().map(Installed::ends_at),
             next_action_at: Some(next_action_at(managed, facts.now)),
             reason: Text::new(&reason.to_string()),
+            remarks: remarks(managed, reading),
         }
     };
     fleet.map(row).collect()
 }
 
 /// Builds the plan.
-pub fn plan<'a>(now: Timestamp, fleet: impl Iterator<Item = &'a Managed>) -> Plan {
-    let planned = |managed: &Managed| {
+pub fn plan<'a>(now: Timestamp, fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>) -> Plan {
+    let planned = |(managed, reading): (&'a Managed, &'a Reading)| {
         let decision = managed.decision();
         PlannedCertificate {
             name: managed.entry.name.to_string(),
@@ -123,7 +130,9 @@ pub fn plan<'a>(now: Timestamp, fleet: impl Iterator<Item = &'a Managed>) -> Pla
             at: next_action_at(managed, now).to_string(),
             reason: Text::new(&decision.reason.to_string()),
             not_after: managed.observed.installed().map(|installed| installed.not_after.to_string()),
+            ends: managed.observed.installed().map(ends),
             renew_at: decision.renew_at.map(|at| at.to_string()),
+            remarks: remarks(managed, reading),
         }
     };
     Plan { at: now.to_string(), certificates: fleet.map(planned).collect() }
@@ -179,6 +188,10 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
         Some(unserved) => format!("{}; {unserved}", decision.reason),
         None => decision.reason.to_string(),
     };
+    let why = match observed.installed().map(Installed::end) {
+        Some(end) if code == Code::CertificateExpired => format!("expired at {end}; {why}"),
+        Some(_) | None => why,
+    };
     Some(Problem {
         code: code.to_string(),
         severity: Severity::Error,
@@ -191,7 +204,24 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
 /// Hooks that run now, each for a certificate.
 type Running<'a> = BTreeSet<(&'a CertName, &'a HookName)>;
 
-fn certificate(managed: &Managed, running: &Running<'_>, now: Timestamp) -> CertificateStatus {
+fn ends(installed: &Installed) -> EndStatus {
+    let End { at, ca } = installed.end();
+    EndStatus { at: at.to_string(), of: if ca.is_some() { "chain" } else { "leaf" }.to_owned(), subject: ca }
+}
+
+fn issuer(installed: &Installed) -> IssuerStatus {
+    let Issuer { subject, spki } = &installed.chain.issuer;
+    IssuerStatus { subject: subject.clone(), spki: spki.map(|spki| spki.to_string()) }
+}
+
+fn remarks(managed: &Managed, reading: &Reading) -> Vec<RemarkStatus> {
+    let since = managed.observed.installed().and_then(|installed| installed.remarks.since);
+    let since = since.map(|at| at.to_string());
+    let remark = |Remark { code, message }| RemarkStatus { code: code.to_string(), message, since: since.clone() };
+    health::remarks(&managed.entry, &managed.observed, reading.profile.as_ref()).into_iter().map(remark).collect()
+}
+
+fn certificate(managed: &Managed, reading: &Reading, running: &Running<'_>, now: Timestamp) -> CertificateStatus {
     let Managed { entry, observed, record, .. } = managed;
     let decision = managed.decision();
     let installed = observed.installed();
@@ -208,6 +238,9 @@ fn certificate(managed: &Managed, running: &Running<'_>, now: Timestamp) -> Cert
         fingerprint: installed.map(|installed| installed.fingerprint.to_string()),
         not_before: installed.map(|installed| installed.not_before.to_string()),
         not_after: installed.map(|installed| installed.not_after.to_string()),
+        ends: installed.map(ends),
+        issuer: installed.map(issuer),
+        remarks: remarks(managed, reading),
         renew_at: decision.renew_at.map(|at| at.to_string()),
         next_action_at: Some(next_action_at(managed, now).to_string()),
         request_id: request_id(record),

@@ -424,7 +424,7 @@ impl<T: Tlm> Daemon<T> {
 
     /// The status as it is now.
     pub(super) fn status(&self) -> Status {
-        self.status_with(report::certificates(&self.facts(), self.fleet.iter()))
+        self.status_with(report::certificates(&self.facts(), self.with_readings(self.fleet.iter())))
     }
 
     /// The status as it is now, with this of the certificates.
@@ -437,7 +437,7 @@ impl<T: Tlm> Daemon<T> {
         report::headline(&self.facts(), self.fleet.states(), self.with_readings(self.fleet.notable()))
     }
 
-    fn with_readings<'d>(
+    pub(super) fn with_readings<'d>(
         &'d self,
         certificates: impl Iterator<Item = &'d Managed>,
     ) -> impl Iterator<Item = (&'d Managed, &'d Reading)> {

@@ -148,6 +148,15 @@ pub struct CertificateStatus {
     pub not_before: Option<String>,
     /// Of the installed certificate.
     pub not_after: Option<String>,
+    /// The end that counts: the earliest of leaf and served chain.
+    #[serde(default)]
+    pub ends: Option<EndStatus>,
+    /// Who issued the installed certificate.
+    #[serde(default)]
+    pub issuer: Option<IssuerStatus>,
+    /// What is worth knowing of the installed set.
+    #[serde(default)]
+    pub remarks: Vec<RemarkStatus>,
     /// The renewal time.
     pub renew_at: Option<String>,
     /// When something is done or looked at next.
@@ -173,6 +182,37 @@ pub struct CertificateStatus {
     pub probe: Option<ProbeStatus>,
 }
 
+/// The end that counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndStatus {
+    /// When.
+    pub at: String,
+    /// `leaf` or `chain`.
+    pub of: String,
+    /// The subject of the CA certificate that ends then; null where it is the leaf.
+    pub subject: Option<Text>,
+}
+
+/// Who issued a certificate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IssuerStatus {
+    /// The distinguished name.
+    pub subject: Text,
+    /// SHA-256 of the public key (SPKI), where the CA certificate is known.
+    pub spki: Option<String>,
+}
+
+/// Something worth knowing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RemarkStatus {
+    /// Its page in `renewd explain`.
+    pub code: String,
+    /// What it is.
+    pub message: Text,
+    /// Since when, where that is known.
+    pub since: Option<String>,
+}
+
 /// What the table of all certificates shows of one. Instants are numbers: of many thousands, each is read at once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
@@ -180,12 +220,15 @@ pub struct Row {
     pub name: String,
     /// Its state.
     pub state: String,
-    /// Of the installed certificate.
+    /// The end that counts of the installed certificate.
     pub not_after: Option<Timestamp>,
     /// When something is done or looked at next.
     pub next_action_at: Option<Timestamp>,
     /// Why, and what ends the wait.
     pub reason: Text,
+    /// What is worth knowing of the installed set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<RemarkStatus>,
 }
 
 /// What a probe saw.
@@ -247,6 +290,12 @@ pub struct PlannedCertificate {
     pub reason: Text,
     /// Of the installed certificate.
     pub not_after: Option<String>,
+    /// The end that counts: the earliest of leaf and served chain.
+    #[serde(default)]
+    pub ends: Option<EndStatus>,
     /// The renewal time.
     pub renew_at: Option<String>,
+    /// What is worth knowing before it happens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<RemarkStatus>,
 }

@@ -5,8 +5,10 @@
 use x509_parser::certificate::X509Certificate;
 
 use super::certificate::{Certificate, CertificateError};
+use super::served::end_of;
 use super::signature::{Judgement, judge};
 use super::{extension, name};
+use crate::core::issuer::ChainEnd;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
@@ -107,6 +109,13 @@ pub fn build(
             Err(climb.obstacles)
         }
     }
+}
+
+/// The first end among the CA certificates that are served above `leaf`.
+#[must_use]
+pub fn served_end(_leaf: &Certificate, above: &[Certificate]) -> Option<ChainEnd> {
+    let is_root = |ca: &Certificate| ca.parsed().is_ok_and(|parsed| is_root(&parsed));
+    above.iter().filter(|ca| !is_root(ca)).filter_map(end_of).min_by_key(|end| end.at)
 }
 
 /// A CA certificate that a chain may pass through.

@@ -7,9 +7,11 @@ use std::time::Duration;
 use super::certificate::{Certificate, CertificateError};
 use super::chain::{self, Chain};
 use super::{extension, leaf};
+use crate::core::code::Code;
 use crate::core::entry::{Sans, SubjectFrom, Usage};
 use crate::core::name::Digest;
 use crate::core::observed::Leaf;
+use crate::core::remark::Remark;
 use crate::core::subject::{Subject, SubjectAttribute, same_value};
 use crate::core::text::Text;
 use crate::core::time::{Span, Timestamp};
@@ -61,7 +63,7 @@ pub struct Set {
     /// The root, where it is known.
     pub root: Option<Certificate>,
     /// What is worth telling and no reason to refuse.
-    pub remarks: Vec<Text>,
+    pub remarks: Vec<Remark>,
 }
 
 /// The gate's word.
@@ -251,7 +253,7 @@ impl Read {
         Some(format!("it ends at {not_after}, no later than the installed one, which ends at {installed}"))
     }
 
-    fn remarks(&self, demand: &Demand<'_>) -> Vec<Text> {
+    fn remarks(&self, demand: &Demand<'_>) -> Vec<Remark> {
         let names = self.extra_names(demand).map(|extra| format!("it has names that were not asked for: {extra}"));
         let is_compared = demand.subject_from == SubjectFrom::Request;
         let attributes = unmatched(&self.facts.subject, demand.subject).filter(|_| is_compared);
@@ -259,7 +261,7 @@ impl Read {
             attributes.map(|(attribute, value)| format!("its subject has {attribute} {value:?}, which was not sent"));
         let usage =
             (!self.signs).then(|| "its key usage does not allow digital signatures, as TLS 1.3 needs".to_owned());
-        names.into_iter().chain(attributes).chain(usage).map(|remark| Text::new(&remark)).collect()
+        names.into_iter().chain(attributes).chain(usage).map(|remark| Remark::new(Code::ExtraNames, &remark)).collect()
     }
 
     fn set(self, leaf: &Certificate, chain: Chain, demand: &Demand<'_>) -> Set {

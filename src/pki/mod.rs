@@ -15,6 +15,7 @@ mod openssl;
 pub mod pem;
 pub mod pkcs12;
 pub mod pkcs7;
+pub mod served;
 mod signature;
 mod spki;
 #[cfg(test)]

@@ -8,8 +8,10 @@ use zeroize::Zeroizing;
 
 use crate::core::entry::Entry;
 use crate::core::failure::Failure;
+use crate::core::issuer::ServedChain;
 use crate::core::name::{Attempt, CertName, Digest, Generation, ProfileId};
 use crate::core::observed::Leaf;
+use crate::core::remark::RareRemarks;
 use crate::pki::certificate::Certificate;
 use crate::pki::digest::sha256;
 
@@ -37,6 +39,10 @@ pub struct NewSet<'a> {
     pub attempt: Attempt,
     /// The profile that issued it.
     pub profile: &'a ProfileId,
+    /// What is served above the leaf.
+    pub served: &'a ServedChain,
+    /// What is worth knowing of it.
+    pub remarks: &'a RareRemarks,
 }
 
 impl<'a> NewSet<'a> {
@@ -94,8 +100,11 @@ pub(super) fn live_manifest(
     Ok(manifest.map(|manifest| (live, manifest)))
 }
 
+/// The same leaf with another chain is another set.
 fn is_this_set(manifest: &Manifest, set: &NewSet<'_>) -> bool {
-    manifest.fingerprint == set.facts.fingerprint && manifest.attempt == set.attempt
+    manifest.fingerprint == set.facts.fingerprint
+        && manifest.attempt == set.attempt
+        && manifest.served.as_ref().is_none_or(|served| served == set.served)
 }
 
 /// The manifest of a set, without its files.
@@ -110,6 +119,8 @@ fn manifest(entry: &Entry, set: &NewSet<'_>, key_store: Option<KeyStoreRecord>) 
         root: set.root.map(Certificate::to_pem),
         has_root: set.root.is_some() && entry.include_root,
         key_store,
+        served: Some(set.served.clone()),
+        remarks: set.remarks.clone(),
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::core::entry::{Asked, Entry, Pkcs12Encryption};
+use crate::core::issuer::ServedChain;
 use crate::core::name::{Attempt, Digest, ProfileId};
+use crate::core::remark::RareRemarks;
 use crate::pki::certificate::{Certificate, certificates};
 
 use super::disk::Perms;
@@ -34,6 +36,12 @@ pub struct Manifest {
     /// How the PKCS#12 file was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_store: Option<KeyStoreRecord>,
+    /// What is served above the leaf; `None` where an older version wrote the set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<ServedChain>,
+    /// What was worth knowing when it was installed.
+    #[serde(default, skip_serializing_if = "RareRemarks::is_plain")]
+    pub remarks: RareRemarks,
 }
 
 /// How a PKCS#12 file was made.

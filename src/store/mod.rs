@@ -2,6 +2,7 @@
 //! files. Everything goes through the [`disk::Disk`] port, so that a simulated disk can stand in.
 
 pub mod access;
+mod chains;
 pub mod content;
 pub mod disk;
 pub mod fixed;
@@ -17,6 +18,7 @@ pub mod observe;
 pub mod pending;
 pub mod readings;
 pub mod real_disk;
+pub mod refresh;
 pub mod repair;
 pub mod replace;
 pub mod rollback;

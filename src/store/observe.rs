@@ -2,17 +2,20 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::core::entry::{Entry, Usage};
+use crate::core::issuer::ServedChain;
 use crate::core::name::{Generation, ProfileId, ProfileRef};
 use crate::core::observed::{Installed, Leaf, Observed, difference};
+use crate::core::remark::RareRemarks;
 use crate::core::text::Text;
 use crate::pki::certificate::{Certificate, certificates_in_file};
 use crate::pki::digest::sha256;
 use crate::pki::key::PrivateKey;
-use crate::pki::leaf;
+use crate::pki::{leaf, served};
 
 use super::access::Ids;
 use super::content::{self, CHAIN, FULLCHAIN, KEY, KEYSTORE, holds_key};
@@ -21,7 +24,7 @@ use super::generation::{live_generation, read_manifest};
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
 use super::repair::recorded;
-use super::{fixed, foreign, key_store};
+use super::{chains, fixed, foreign, key_store};
 
 /// What stands against a usable set.
 enum Obstacle {
@@ -56,9 +59,14 @@ fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Ob
         edited => by_record(disk, &files, manifest, edited)?,
     };
     let drift = drift(disk, entry, &files, manifest);
+    let chain = match known.and_then(|manifest| manifest.served.as_ref()) {
+        Some(chain) => chains::share(chain),
+        None => chains::share(&served_in(disk, &folder.join(FULLCHAIN))),
+    };
     let newest = if drift.is_empty() { None } else { foreign::newest_end(disk, layout, entry, generation) };
     let renewed_elsewhere = newest.is_some_and(|newest| newest > leaf.not_after);
-    Ok(Installed { renewed_elsewhere, ..installed(entry, generation, leaf, known, drift) })
+    let remarks = known.map_or_else(RareRemarks::new, |manifest| manifest.remarks.clone());
+    Ok(Installed { renewed_elsewhere, remarks, ..installed(entry, generation, leaf, chain, known, drift) })
 }
 
 /// The files of a generation, each looked at once.
@@ -147,13 +155,34 @@ fn in_place(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obstacle> {
     let (_, leaf) = read_leaf(disk, certificate)?;
     let stat = disk.stat(key).map_err(|error| missing(key, &error))?;
     read_key(disk, key, &leaf, &stat, None)?;
-    Ok(installed(entry, Generation(0), leaf, None, Vec::new()))
+    let chain = chains::share(&served_beside(disk, certificate, files.chain.as_deref()));
+    Ok(installed(entry, Generation(0), leaf, chain, None, Vec::new()))
+}
+
+/// What a file of leaf and chain serves above the leaf.
+fn served_in(disk: &dyn Disk, path: &Path) -> ServedChain {
+    served_beside(disk, path, None)
+}
+
+/// The same where the chain may stand in a file of its own.
+fn served_beside(disk: &dyn Disk, path: &Path, chain: Option<&Path>) -> ServedChain {
+    let certificates = |path: &Path| {
+        let bytes = Zeroizing::new(disk.read(path, FILE_LIMIT).ok()?);
+        certificates_in_file(&String::from_utf8_lossy(&bytes)).ok()
+    };
+    let mut found = certificates(path).unwrap_or_default();
+    found.extend(chain.and_then(certificates).unwrap_or_default());
+    match found.split_first() {
+        Some((leaf, above)) => served::served(leaf, above),
+        None => ServedChain::default(),
+    }
 }
 
 fn installed(
     entry: &Entry,
     generation: Generation,
     leaf: Leaf,
+    chain: Arc<ServedChain>,
     manifest: Option<&Manifest>,
     drift: Vec<Text>,
 ) -> Installed {
@@ -164,6 +193,8 @@ fn installed(
         differs: differs.map(Box::new),
         drift: drift.into(),
         renewed_elsewhere: false,
+        remarks: RareRemarks::new(),
+        chain,
         profile: manifest.map(|manifest| known(entry, &manifest.profile)),
         serial_number: leaf.serial_number,
         fingerprint: leaf.fingerprint,

@@ -10,10 +10,12 @@ use crate::core::entry::Entry;
 use crate::core::failure::Failure;
 use crate::core::name::{Attempt, Generation};
 use crate::core::observed::Leaf;
+use crate::core::remark::Remarks;
 use crate::core::time::Timestamp;
 use crate::pki::certificate::{Certificate, certificates_in_file};
 use crate::pki::digest::sha256;
 use crate::pki::key::PrivateKey;
+use crate::pki::served;
 
 use super::access::Ids;
 use super::content::{CERT, CHAIN, Content, FULLCHAIN, KEY, Parts, contents};
@@ -67,7 +69,7 @@ pub fn repair(
     if let Some((generation, manifest)) = live_manifest(disk, layout, &entry.name)?
         && let Some(found) = foreign::find(disk, layout, entry, (generation, &manifest), terms.issuers, terms.now)
     {
-        return adopt(disk, layout, ground, entry, &manifest, &found, terms.keep);
+        return adopt(disk, layout, ground, entry, &manifest, &found, terms);
     }
     put_back(disk, layout, ground, entry)?;
     Ok(Repaired::PutBack)
@@ -94,8 +96,10 @@ fn adopt(
     entry: &Entry,
     manifest: &Manifest,
     found: &Foreign,
-    keep: u32,
+    terms: &Terms<'_>,
 ) -> Result<Repaired, Failure> {
+    let above: Vec<Certificate> = found.set.chain.iter().chain(&found.set.root).cloned().collect();
+    let remarks = Remarks::at(terms.now, found.set.remarks.clone()).into();
     let set = NewSet {
         leaf: &found.set.leaf,
         facts: &found.set.facts,
@@ -104,8 +108,10 @@ fn adopt(
         key: &found.key,
         attempt: Attempt(0),
         profile: &manifest.profile,
+        served: &served::served(&found.set.leaf, &above),
+        remarks: &remarks,
     };
-    let generation = install(disk, layout, ground, entry, &set, keep)?;
+    let generation = install(disk, layout, ground, entry, &set, terms.keep)?;
     Ok(Repaired::Adopted { generation, leaf: Box::new(found.set.facts.clone()) })
 }
 

@@ -6,7 +6,7 @@ use crate::core::name::{Generation, SerialNumber};
 use crate::core::time::Timestamp;
 use crate::pki::certificate::certificates_in_file;
 use crate::pki::key::PrivateKey;
-use crate::pki::leaf;
+use crate::pki::{leaf, served};
 
 use super::content::{FULLCHAIN, KEY};
 use super::disk::Disk;
@@ -97,8 +97,11 @@ fn usable(
     if wanted.force {
         return Ok(());
     }
-    if leaf.not_after <= now {
-        return Err(format!("ended at {}", leaf.not_after));
+    let above = certificates.get(1..).unwrap_or_default();
+    let chain = served::served(certificate, above).end.map(|end| end.at);
+    let ends_at = chain.map_or(leaf.not_after, |chain| chain.min(leaf.not_after));
+    if ends_at <= now {
+        return Err(format!("expired at {ends_at}"));
     }
     if wanted.revoked.iter().any(|revoked| revoked.same(&leaf.serial_number)) {
         return Err("is revoked".to_owned());

@@ -114,6 +114,8 @@ pub(crate) fn profile() -> Profile {
         subject: vec![attribute("common_name")],
         san: vec![attribute("dns_names")],
         issuers: Vec::new(),
+        cas: Vec::new(),
+        needs_approval: false,
     }
 }
 
@@ -173,12 +175,14 @@ pub(crate) fn installed(facts: &Leaf, age: Duration, now: Timestamp) -> Installe
         spki: facts.spki,
         not_before,
         not_after: not_before + DAY * 90,
+        chain: Arc::default(),
         key: facts.key,
         usages: Usage::list(facts.usages.clone()),
         profile: Some(profile().id),
         differs: None,
         drift: Rare::new(),
         renewed_elsewhere: false,
+        remarks: Rare::new(),
     }
 }
 
@@ -206,6 +210,8 @@ pub(crate) fn renewal(entry: &Entry, facts: &Leaf, at: Timestamp) -> Vec<event::
             fingerprint: facts.fingerprint,
             not_after: facts.not_after,
             hooks: entry.hooks.clone(),
+            issuer: None,
+            chain_end: None,
         },
         Event::HookDone { hook, generation: Generation(1), output: None },
         Event::StatusChecked { serial_number: serial_number(), revoked: false },

@@ -12,12 +12,13 @@ use renewd::core::key::KeyType;
 use renewd::core::name::Attempt;
 use renewd::core::observed::Observed;
 use renewd::core::record::Record;
+use renewd::core::remark::RareRemarks;
 use renewd::core::subject::Subject;
 use renewd::core::window::Deploy;
 use renewd::pki::certificate::{certificates, certificates_in_file};
 use renewd::pki::gate::{Candidate, Demand, Verdict, judge};
 use renewd::pki::key::PrivateKey;
-use renewd::pki::{csr, leaf};
+use renewd::pki::{csr, leaf, served};
 use renewd::store::fixed::Ground;
 use renewd::store::generation::{NewSet, install};
 use renewd::store::journal::{Folded, Journal};
@@ -115,6 +116,7 @@ fn ground() -> Ground {
 fn installer(room: &Room<'_>) -> impl FnMut() + 'static {
     let (issued, layout, ground) = (room.p256(), room.layout(), ground());
     let (entry, profile) = (material::entry("www"), material::profile().id);
+    let served = served::served(issued.leaf(), issued.chain());
     let mut attempt = Attempt(0);
     move || {
         attempt.0 += 1;
@@ -126,6 +128,8 @@ fn installer(room: &Room<'_>) -> impl FnMut() + 'static {
             key: &issued.key,
             attempt,
             profile: &profile,
+            served: &served,
+            remarks: &RareRemarks::new(),
         };
         install(&RealDisk, &layout, &ground, &entry, &set, 3).unwrap();
     }

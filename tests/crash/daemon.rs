@@ -15,12 +15,13 @@ use renewd::core::observed::Observed;
 use renewd::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
 use renewd::core::reading::Reading;
 use renewd::core::record::Record;
+use renewd::core::remark::RareRemarks;
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::core::window::Deploy;
 use renewd::pki::certificate::certificates;
 use renewd::pki::key::PrivateKey;
-use renewd::pki::leaf;
+use renewd::pki::{leaf, served};
 use renewd::store::disk::Disk;
 use renewd::store::fixed::Ground;
 use renewd::store::generation::{self, NewSet};
@@ -192,7 +193,11 @@ impl Daemon {
             Effect::Install { .. } if self.swap == Some(Swap::InstalledBeforeLive) => {
                 let attempt = self.attempt();
                 let leaf = material::set(attempt).facts.clone();
-                Ok(Outcome::Installed { generation: Generation(attempt.0), leaf: Box::new(leaf) })
+                Ok(Outcome::Installed {
+                    generation: Generation(attempt.0),
+                    leaf: Box::new(leaf),
+                    chain: Arc::default(),
+                })
             }
             Effect::Install { .. } => self.install(),
             Effect::RollBack(from) => {
@@ -200,7 +205,7 @@ impl Daemon {
                 let to = rollback::roll_back(&self.machine, &layout, &ground(), &self.entry, &wanted, self.now)?;
                 Ok(Outcome::Switched(to))
             }
-            Effect::Probe | Effect::Switch(_) => Err(forbidden()),
+            Effect::Probe | Effect::Switch(_) | Effect::RefreshChain => Err(forbidden()),
             Effect::Forget { attempt } => {
                 pending::forget(&self.machine, &layout, &name, attempt)?;
                 Ok(Outcome::Done)
@@ -310,7 +315,18 @@ impl Daemon {
         let Some((first, chain)) = found.split_first() else { return Err(forbidden()) };
         let facts = leaf::read(first).map_err(|error| Failure::new(FailureClass::Internal, error.to_string()))?;
         let profile = material::profile().id;
-        let set = NewSet { leaf: first, facts: &facts, chain, root: None, key: &key, attempt, profile: &profile };
+        let served = served::served(first, chain);
+        let set = NewSet {
+            leaf: first,
+            facts: &facts,
+            chain,
+            root: None,
+            key: &key,
+            attempt,
+            profile: &profile,
+            served: &served,
+            remarks: &RareRemarks::new(),
+        };
         let generation = generation::install(
             &self.machine,
             &layout,
@@ -319,7 +335,7 @@ impl Daemon {
             &set,
             if self.entry.rollback { 2 } else { 1 },
         )?;
-        Ok(Outcome::Installed { generation, leaf: Box::new(facts) })
+        Ok(Outcome::Installed { generation, leaf: Box::new(facts), chain: Arc::new(served) })
     }
 }
 

@@ -95,6 +95,8 @@ pub fn profile() -> Profile {
         subject: vec![attribute("common_name")],
         san: vec![attribute("dns_names")],
         issuers: Vec::new(),
+        cas: Vec::new(),
+        needs_approval: false,
     }
 }
 

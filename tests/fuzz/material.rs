@@ -184,5 +184,5 @@ pub fn gate(data: &[u8]) {
 fn passed(set: &Set, good_leaf: &Certificate) {
     assert_eq!(set.leaf, *good_leaf, "a certificate that nobody signed has passed");
     assert!(set.facts.not_before <= NOW && NOW < set.facts.not_after);
-    set.remarks.iter().for_each(|remark| clean(remark.as_str()));
+    set.remarks.iter().for_each(|remark| clean(remark.message.as_str()));
 }

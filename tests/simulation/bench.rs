@@ -129,7 +129,8 @@ impl World {
             | Effect::Judge { .. }
             | Effect::Install { .. }
             | Effect::Forget { .. }
-            | Effect::Repair => false,
+            | Effect::Repair
+            | Effect::RefreshChain => false,
         }
     }
 
@@ -221,6 +222,8 @@ impl World {
                 let entry = Arc::clone(&bench.entry);
                 self.repair(&entry)
             }
+            // No chain of this world ends before its leaves.
+            Effect::RefreshChain => Ok(Outcome::Done),
             Effect::CheckStatus(serial) => {
                 let found = self.tlm.details(&serial);
                 let (_, revoked) = self.call(bench, Function::Details, found)?;
@@ -370,7 +373,7 @@ impl World {
         self.check_window(&bench.entry, attempt);
         let generation = self.disk.install(bench.name(), attempt, &set, &bench.entry);
         self.went_live(&bench.entry.clone(), generation);
-        Ok(Outcome::Installed { generation, leaf: Box::new(set.leaf()) })
+        Ok(Outcome::Installed { generation, leaf: Box::new(set.leaf()), chain: Arc::default() })
     }
 }
 
@@ -400,6 +403,7 @@ fn mark_of(effect: &Effect) -> &'static str {
         Effect::Install { .. } => "rename",
         Effect::Forget { .. } => "forget",
         Effect::Repair => "repair",
+        Effect::RefreshChain => "refresh",
         Effect::Probe => "probe",
         Effect::RollBack(_) | Effect::Switch(_) => "switch",
         Effect::CheckStatus(_) => "status",

@@ -202,6 +202,7 @@ impl World {
             Action::Install { .. } => self.d().fleet.line_up(name),
             Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::CheckStatus(_) => self.queue_up(name),
             action @ (Action::Repair
+            | Action::RefreshChain
             | Action::Abandon(_)
             | Action::ForgetKey(_)
             | Action::RepeatHooks(_)

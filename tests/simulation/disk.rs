@@ -12,6 +12,7 @@ use renewd::core::name::{Attempt, CertName, Digest, Generation, ProfileId, Profi
 use renewd::core::observed::{Installed, Observed, difference};
 use renewd::core::profile::Profile;
 use renewd::core::reading::Reading;
+use renewd::core::remark::RareRemarks;
 use renewd::core::text::Text;
 
 use crate::tlm::Certificate;
@@ -158,6 +159,8 @@ impl Disk {
             usages: Usage::list(certificate.usages()),
             drift: drift.into(),
             renewed_elsewhere: foreign.is_some_and(|theirs| theirs.not_after > live.certificate.not_after),
+            chain: Arc::default(),
+            remarks: RareRemarks::new(),
         }))
     }
 }

@@ -147,6 +147,8 @@ pub(crate) fn profile(id: &str, window: Option<u32>, allows_duplicates: bool) ->
         subject: vec![attribute("common_name", false)],
         san: vec![attribute("dns_names", true)],
         issuers: Vec::new(),
+        cas: Vec::new(),
+        needs_approval: false,
     }
 }
 

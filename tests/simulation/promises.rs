@@ -683,6 +683,8 @@ pub(crate) fn shown(event: &Event) -> String {
         Event::KeyForgotten { attempt } => format!("key of request {attempt} removed"),
         Event::Installed { generation, serial_number, .. } => format!("installed {serial_number} as {generation}"),
         Event::Repaired => "repaired".to_owned(),
+        Event::ChainRefreshed { generation, .. } => format!("chain refreshed as {generation}"),
+        Event::ChainKept { .. } => "the chain stays".to_owned(),
         Event::Adopted { generation, serial_number, .. } => format!("{serial_number} taken over as {generation}"),
         Event::HookDone { hook, generation, .. } => format!("hook {hook} ran for {generation}"),
         Event::HookFailed { hook, failure, .. } => format!("hook {hook} failed: {failure}"),

@@ -112,20 +112,20 @@ impl World<'_> {
                 let reason = Reason::HeldBack { generation: rolled_back.to, until: emergency_at };
                 Some(self.wait(reason, emergency_at.unwrap_or(self.now + super::LONGEST_WAIT)))
             }
-            RollbackBy::Hook => Some(self.forward(rolled_back, installed.not_after, in_emergency)),
+            RollbackBy::Hook => Some(self.forward(rolled_back, installed.ends_at(), in_emergency)),
         }
     }
 
     /// The ladder holds in the emergency stage too, where no step is longer than a tenth of what is left: a hook that
     /// goes on failing must not send the files back and forth without a pause. The end of the old one ends the wait.
-    fn forward(&self, rolled_back: &RolledBack, not_after: Timestamp, in_emergency: bool) -> Choice {
+    fn forward(&self, rolled_back: &RolledBack, ends_at: Timestamp, in_emergency: bool) -> Choice {
         let RolledBack { from, to, at, tries, .. } = rolled_back;
         let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left_at(*at)));
         let next = match self.deploy {
             Deploy::Closed(opens) if !in_emergency => due.max(opens),
             Deploy::Closed(_) | Deploy::Open => due,
         };
-        let next = next.min(not_after);
+        let next = next.min(ends_at);
         let reason = Reason::RolledBack { from: *from, to: *to, next };
         if next > self.now {
             return self.wait(reason, next);

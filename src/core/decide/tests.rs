@@ -1,11 +1,14 @@
 //! Decisions at the second before, at and after each bound; each reason by at least one case.
 
+use std::sync::Arc;
+
 use super::super::event::Event;
 use super::super::example::{
     DAY, HOUR, MINUTE, SECOND, START, entry, failure, installed, live, profile, read, record, rename, submitting,
     surroundings,
 };
 use super::super::failure::Failure;
+use super::super::issuer::{ChainEnd, Issuer, ServedChain};
 use super::super::name::Digest;
 use super::super::reading::FailedReading;
 use super::super::record::Checked;
@@ -297,7 +300,7 @@ fn refusals_stop_until_something_changes() {
             .events(&[(at, submitting(1)), (at, event)])
     };
     let attempt = Attempt(1);
-    let gate = || Event::GateRefused { attempt, why: vec![Text::new("wrong key")] };
+    let gate = || Event::GateRefused { attempt, why: vec![Text::new("wrong key")], ends_no_later: false };
     check(&stopped(gate(), DAY - SECOND), "wait", "wrong key");
     check(&stopped(gate(), DAY), "submit", "due: ");
     let rejected = || Event::Rejected { attempt, why: Text::new("no") };
@@ -386,6 +389,8 @@ fn a_hook_is_owed_a_few_seconds_after_the_install_and_repeated_on_its_ladder() {
         fingerprint: Digest([0; 32]),
         not_after: START + 90 * DAY,
         hooks: vec![hook.clone()],
+        issuer: None,
+        chain_end: None,
     };
     let failed = Event::HookFailed { hook: hook.clone(), generation, failure: failure(FailureClass::HookFailed) };
     let case = |offset, events: &[(Timestamp, Event)]| {
@@ -502,6 +507,8 @@ fn a_failing_hook_does_not_put_the_renewal_off() {
         fingerprint: Digest([0; 32]),
         not_after: START + 90 * DAY,
         hooks: vec![hook.clone()],
+        issuer: None,
+        chain_end: None,
     };
     let failed = Event::HookFailed { hook, generation, failure: failure(FailureClass::HookFailed) };
     let mut events = vec![(START, installed)];
@@ -567,4 +574,120 @@ fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
     daily.surroundings.status_check_interval = Some(DAY);
     check(&daily, "check-status", "stopped until");
     check(&case(later + 2 * DAY, &[told(true)]), "submit", "revoked");
+}
+
+/// The ordinary certificate, of generation 3, whose chain ends 50 days after the start.
+fn limited_by_its_chain() -> Installed {
+    Installed { generation: Generation(3), chain: chain_that_ends(START + 50 * DAY), ..installed(90 * DAY) }
+}
+
+fn chain_that_ends(at: Timestamp) -> Arc<ServedChain> {
+    Arc::new(ServedChain {
+        issuer: Issuer { subject: Text::new("CN=Issuing CA"), spki: Some(Digest([9; 32])) },
+        end: Some(ca(at)),
+    })
+}
+
+fn ca(at: Timestamp) -> ChainEnd {
+    ChainEnd { at, subject: Text::new("CN=Issuing CA"), spki: Digest([9; 32]) }
+}
+
+fn limited_case(offset: Duration) -> Case {
+    let observed = Observed::Installed(Box::new(limited_by_its_chain()));
+    let case = Case { observed, ..Case::after(offset) };
+    // Generation 3 is the one on record.
+    let adopted = Event::Adopted {
+        generation: Generation(3),
+        serial_number: SerialNumber("0A".to_owned()),
+        fingerprint: Digest([0; 32]),
+        not_after: START + 90 * DAY,
+        hooks: Vec::new(),
+    };
+    case.events(&[(START, adopted)])
+}
+
+#[test]
+fn a_chain_that_ends_first_is_renewed_by_its_own_end() {
+    check(&limited_case(20 * DAY - SECOND), "wait", "not due until");
+    check(&limited_case(20 * DAY), "submit", "the CA certificate CN=Issuing CA in its chain");
+    check(&limited_case(50 * DAY + SECOND), "submit", "expired at");
+    let decision = limited_case(45 * DAY).decide();
+    assert!(decision.emergency && !limited_case(45 * DAY - SECOND).decide().emergency);
+}
+
+#[test]
+fn what_ends_no_later_for_the_cas_sake_is_not_asked_for_again_and_again() {
+    let refused = |at: Timestamp, ends_no_later| {
+        let gate = Event::GateRefused { attempt: Attempt(1), why: vec![Text::new("it ends no later")], ends_no_later };
+        vec![(at, submitting(1)), (at, gate)]
+    };
+    let at = START + 20 * DAY;
+    let after = |offset: Duration, ends_no_later: bool, refused_at: Timestamp| {
+        let mut case = limited_case(offset);
+        refused(refused_at, ends_no_later).iter().for_each(|(at, event)| case.record.apply(*at, event));
+        case
+    };
+    // Until the emergency stage of the chain begins, at 45 days; then until it is over, and then daily.
+    check(&after(22 * DAY, true, at), "wait", "ends-no-later");
+    check(&after(45 * DAY - SECOND, true, at), "wait", "ends-no-later");
+    check(&after(45 * DAY, true, at), "submit", "");
+    check(&after(49 * DAY, true, START + 45 * DAY), "wait", "ends-no-later");
+    check(&after(50 * DAY + SECOND, true, START + 45 * DAY), "submit", "expired at");
+    check(&after(51 * DAY, true, START + 50 * DAY + HOUR), "wait", "ends-no-later");
+    check(&after(51 * DAY + HOUR, true, START + 50 * DAY + HOUR), "submit", "expired at");
+    // Any other refusal is tried again after a day.
+    check(&after(21 * DAY - SECOND, false, at), "wait", "gate-refused");
+    check(&after(21 * DAY, false, at), "submit", "");
+    // A CA that cuts what it issues a little before its own end is the limit as well, also where it is the root.
+    let mut cut = after(22 * DAY, true, at);
+    let end = START + 50 * DAY;
+    let issuer = Issuer { subject: Text::new("CN=Root"), spki: Some(Digest([9; 32])) };
+    let chain = Arc::new(ServedChain { issuer, end: None });
+    cut.observed = Observed::Installed(Box::new(Installed { chain, ..installed(50 * DAY) }));
+    check(&cut, "submit", "");
+    cut.reading.profile.as_mut().unwrap().cas = vec![ca(end + DAY)];
+    let version = cut.reading.profile.as_ref().unwrap().version();
+    cut.record.stopped.as_mut().unwrap().profile_version = version;
+    check(&cut, "wait", "ends-no-later");
+    // The profile says something new.
+    cut.reading.profile.as_mut().unwrap().cas = vec![ca(end + 3650 * DAY)];
+    check(&cut, "submit", "");
+}
+
+#[test]
+fn a_chain_is_refreshed_from_the_profile_without_a_new_certificate() {
+    let case = |offset: Duration, shown: &[ChainEnd]| {
+        let mut case = limited_case(offset);
+        case.reading.profile.as_mut().unwrap().cas = shown.to_vec();
+        case
+    };
+    let (old, new) = (ca(START + 50 * DAY), ca(START + 3650 * DAY));
+    for offset in [DAY, 20 * DAY, 46 * DAY, 50 * DAY + SECOND] {
+        check(&case(offset, &[old.clone(), new.clone()]), "refresh-chain", "CN=Issuing CA");
+    }
+    check(&case(DAY, std::slice::from_ref(&old)), "wait", "not due until");
+    let stranger = ChainEnd { spki: Digest([8; 32]), ..new.clone() };
+    check(&case(DAY, &[stranger]), "wait", "not due until");
+    // It is a switch like any other: outside of its window it waits, and nothing waits for it.
+    let mut closed = case(DAY, std::slice::from_ref(&new));
+    closed.deploy = Deploy::Closed(START + 2 * DAY);
+    check(&closed, "wait", "not due until");
+    closed.now = START + 46 * DAY;
+    check(&closed, "refresh-chain", "");
+    // What came to nothing is not tried again before the profile changes, or a day went by.
+    let mut kept = case(2 * DAY, std::slice::from_ref(&new));
+    let profile_version = kept.reading.profile.as_ref().unwrap().version();
+    kept.record.apply(START + DAY, &Event::ChainKept { profile_version });
+    check(&kept, "refresh-chain", "");
+    kept.now = START + 2 * DAY - SECOND;
+    check(&kept, "wait", "not due until");
+    kept.reading.profile.as_mut().unwrap().cas.push(old);
+    check(&kept, "refresh-chain", "");
+    // Neither the operator's hold nor files without a generation are touched; what has to be replaced anyhow is.
+    let mut adopted = case(DAY, std::slice::from_ref(&new));
+    adopted.observed = Observed::Installed(Box::new(Installed { generation: Generation(0), ..limited_by_its_chain() }));
+    check(&adopted, "wait", "not due until");
+    let mut asked = case(DAY, &[new]);
+    asked.record.renewal_asked = Some(START);
+    check(&asked, "submit", "asked");
 }

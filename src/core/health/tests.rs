@@ -1,12 +1,17 @@
 //! When `status` exits with 1, condition by condition.
 
+use std::sync::Arc;
+
 use super::super::decide::{Surroundings, World, decide};
 use super::super::event::Event;
 use super::super::example::{
-    DAY, HOUR, SECOND, START, entry, failure, live, profile, read, record, submitting, surroundings,
+    DAY, HOUR, SECOND, START, entry, failure, installed, live, profile, read, record, submitting, surroundings,
 };
 use super::super::failure::FailureClass;
+use super::super::issuer::{ChainEnd, Issuer, ServedChain};
 use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
+use super::super::observed::Installed;
+use super::super::remark::Remarks;
 use super::super::text::Text;
 use super::*;
 
@@ -64,10 +69,43 @@ fn a_hook_may_be_owed_for_an_hour_and_may_not_fail() {
         fingerprint: Digest([0; 32]),
         not_after: START + 90 * DAY,
         hooks: vec!["nginx".parse().unwrap()],
+        issuer: None,
+        chain_end: None,
     };
     check(&live(90 * DAY), &[(START, installed.clone())], START + HOUR - SECOND, None);
     check(&live(90 * DAY), &[(START, installed.clone())], START + HOUR, Some("hook-overdue"));
     let hook = "nginx".parse().unwrap();
     let failed = Event::HookFailed { hook, generation: Generation(1), failure: failure(FailureClass::HookFailed) };
     check(&live(90 * DAY), &[(START, installed), (START, failed)], START + SECOND, Some("certificate-failing"));
+}
+
+/// The ordinary certificate with a chain that ends 50 days after the start.
+fn short_chain() -> Observed {
+    let end = ChainEnd { at: START + 50 * DAY, subject: Text::new("CN=Issuing CA"), spki: Digest([9; 32]) };
+    let issuer = Issuer { subject: Text::new("CN=Issuing CA"), spki: Some(Digest([9; 32])) };
+    let chain = Arc::new(ServedChain { issuer, end: Some(end) });
+    Observed::Installed(Box::new(Installed { chain, ..installed(90 * DAY) }))
+}
+
+#[test]
+fn a_chain_that_ends_first_is_as_bad_as_a_leaf() {
+    check(&short_chain(), &[], START + 34 * DAY, None);
+    check(&short_chain(), &[], START + 35 * DAY, Some("renewal-overdue"));
+    check(&short_chain(), &[], START + 50 * DAY + SECOND, Some("certificate-expired"));
+}
+
+#[test]
+fn what_is_worth_knowing_is_told_while_it_is_so() {
+    let told = |observed: &Observed| -> Vec<String> {
+        let remarks = remarks(&entry(), observed, Some(&profile()));
+        remarks.iter().map(|remark| format!("{}: {}", remark.code, remark.message)).collect()
+    };
+    let live = live(90 * DAY);
+    assert_eq!(told(&Observed::Absent), [""; 0]);
+    assert_eq!(told(&live), [""; 0]);
+    let short = told(&short_chain());
+    assert!(short.first().is_some_and(|told| told.starts_with("chain-ends-first: ") && told.contains("Issuing CA")));
+    let noted = Remarks::at(START, vec![Remark::new(Code::ExtraNames, "it has x.example, too")]);
+    let noted = Installed { remarks: noted.into(), ..installed(90 * DAY) };
+    assert_eq!(told(&Observed::Installed(Box::new(noted))), ["extra-names: it has x.example, too"]);
 }

@@ -50,7 +50,9 @@ fn well(effect: &Effect) -> Outcome {
         Effect::Send(_) | Effect::PickUp(_) => Outcome::Issued(SerialNumber("0A".to_owned())),
         Effect::LookUp => Outcome::NotFound,
         Effect::Judge { .. } => Outcome::Judged(Verdict::Accepted),
-        Effect::Install { .. } => Outcome::Installed { generation: Generation(1), leaf: Box::new(leaf()) },
+        Effect::Install { .. } => {
+            Outcome::Installed { generation: Generation(1), leaf: Box::new(leaf()), chain: Arc::default() }
+        }
         Effect::CheckStatus(_) => Outcome::Status { revoked: false },
         Effect::Probe => Outcome::Probed { fingerprint: Digest([0; 32]), sights: Vec::new() },
         Effect::RollBack(generation) | Effect::Switch(generation) => Outcome::Switched(*generation),
@@ -60,6 +62,7 @@ fn well(effect: &Effect) -> Outcome {
         | Effect::ReadAnswer { .. }
         | Effect::FetchChain(_)
         | Effect::Forget { .. }
+        | Effect::RefreshChain
         | Effect::Repair => Outcome::Done,
     }
 }
@@ -217,4 +220,29 @@ fn an_answer_that_cannot_be_kept_is_installed_all_the_same() {
 fn what_only_waits_has_no_protocol() {
     let started = Protocol::start(&Arc::new(entry()), (profile().id, 0), &Action::Wait);
     assert!(started.is_none());
+}
+
+#[test]
+fn what_ends_no_later_is_told_apart_once_the_chain_was_fetched() {
+    let later = || Outcome::Judged(Verdict::EndsNoLater(vec![Text::new("it ends no later")]));
+    let order =
+        run(&submission(false), |effect| if matches!(effect, Effect::Judge { .. }) { later() } else { well(effect) });
+    assert!(order.iter().any(|effect| effect == "FetchChain"), "the chain of the answer may be an old one: {order:?}");
+    assert_eq!(order.iter().filter(|effect| *effect == "Judge").count(), 2);
+    assert!(order.iter().any(|effect| effect == "record GateRefused"));
+}
+
+#[test]
+fn a_refreshed_chain_is_recorded_and_one_that_failed_holds_nothing_back() {
+    let refreshed = Outcome::Refreshed { generation: Generation(2), ends_at: START };
+    let order = |outcome: Outcome| {
+        run(
+            &Action::RefreshChain,
+            move |effect| {
+                if *effect == Effect::RefreshChain { outcome.clone() } else { well(effect) }
+            },
+        )
+    };
+    assert_eq!(order(refreshed), ["RefreshChain", "record ChainRefreshed"]);
+    assert_eq!(order(Outcome::Failed(failure(FailureClass::DiskFull))), ["RefreshChain", "record ChainKept"]);
 }

@@ -16,6 +16,8 @@ fn installed(attempt: u64) -> Event {
         fingerprint: Digest([0; 32]),
         not_after: START + 90 * DAY,
         hooks: vec!["nginx".parse().unwrap()],
+        issuer: None,
+        chain_end: None,
     }
 }
 
@@ -65,7 +67,7 @@ fn a_lost_key_lets_its_request_go() {
 #[test]
 fn a_refusal_of_the_gate_stays_in_view_until_the_operator_or_an_install() {
     let asked = (START, Event::RenewalAsked { reissue: false });
-    let refused = Event::GateRefused { attempt: Attempt(1), why: vec![Text::new("wrong key")] };
+    let refused = Event::GateRefused { attempt: Attempt(1), why: vec![Text::new("wrong key")], ends_no_later: false };
     let mut record = record(&[asked, (START + SECOND, submitting(1)), (START + SECOND, refused)]);
     assert_eq!(record.stopped.as_deref().map(|stop| stop.failure.class), Some(FailureClass::GateRefused));
     assert_eq!(record.renewal_asked, Some(START), "what was asked for has not come");

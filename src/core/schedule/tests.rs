@@ -1,6 +1,10 @@
 //! The renewal window, the instant inside of it, and the emergency stage, at their bounds.
 
+use std::sync::Arc;
+
 use super::super::example::{DAY, HOUR, SECOND, START, entry, installed, profile};
+use super::super::issuer::{ChainEnd, Issuer, ServedChain};
+use super::super::text::Text;
 use super::*;
 
 #[test]
@@ -70,4 +74,79 @@ fn looks_without_a_reason_are_spread_and_share_instants() {
         assert_eq!(slots.len(), 18);
         assert!(slots.iter().all(|slot| of_slot(slot) < 2 * 1000 / 18), "none has twice its share");
     }
+}
+
+/// The ordinary certificate, whose chain ends so long after the start.
+fn with_chain(chain: Duration) -> Installed {
+    let end = ChainEnd { at: START + chain, subject: Text::new("CN=Issuing CA"), spki: Digest([9; 32]) };
+    let issuer = Issuer { subject: Text::new("CN=Issuing CA"), spki: Some(Digest([9; 32])) };
+    Installed { chain: Arc::new(ServedChain { issuer, end: Some(end) }), ..installed(90 * DAY) }
+}
+
+#[test]
+fn the_earliest_end_of_leaf_and_chain_counts() {
+    #[track_caller]
+    fn check(chain: Duration, lives: Duration, renewed_after: Duration, ca: Option<&str>) {
+        let installed = with_chain(chain);
+        let schedule = Schedule::of(&entry(), Some(&profile()), &installed);
+        assert_eq!(installed.lifetime(), lives);
+        assert_eq!(schedule.renew_at, START + renewed_after);
+        assert_eq!(schedule.emergency_at, START + lives - lives / 10);
+        assert_eq!(installed.end().ca.as_ref().map(Text::as_str), ca);
+    }
+    check(3650 * DAY, 90 * DAY, 60 * DAY, None);
+    check(90 * DAY, 90 * DAY, 60 * DAY, None);
+    check(90 * DAY - SECOND, 90 * DAY - SECOND, 60 * DAY - SECOND, Some("CN=Issuing CA"));
+    check(50 * DAY, 50 * DAY, 20 * DAY, Some("CN=Issuing CA"));
+    // The profile's 30 days are more than two thirds of what is left.
+    check(3 * DAY, 3 * DAY, 2 * DAY, Some("CN=Issuing CA"));
+}
+
+#[test]
+fn a_window_that_begins_after_the_emergency_stage_begins_with_it() {
+    #[track_caller]
+    fn check(renew_before: Option<Duration>, of_profile: Option<u32>, duplicates: bool, expected: Duration) {
+        let mut entry = entry();
+        entry.renew_before = renew_before;
+        let profile = Profile { renewal_window_days: of_profile, allows_duplicates: duplicates, ..profile() };
+        assert_eq!(window(&entry, Some(&profile), 90 * DAY), expected);
+    }
+    check(Some(SECOND * 60), Some(30), true, 9 * DAY);
+    check(Some(9 * DAY - SECOND), None, true, 9 * DAY);
+    check(Some(9 * DAY + SECOND), None, true, 9 * DAY + SECOND);
+    check(None, Some(1), true, 9 * DAY);
+    // TLM renews no earlier where there are no duplicates.
+    check(None, Some(1), false, DAY);
+    check(Some(SECOND * 60), Some(30), false, 9 * DAY);
+    check(Some(SECOND * 60), Some(1), false, DAY);
+    check(Some(SECOND * 60), None, false, 9 * DAY);
+}
+
+#[test]
+fn a_window_that_leaves_little_time_is_told() {
+    #[track_caller]
+    fn check(renew_before: Option<Duration>, profile: Profile, expected: Option<&str>) {
+        let mut entry = entry();
+        entry.renew_before = renew_before;
+        let remark = doubt(&entry, Some(&profile), 90 * DAY);
+        let message = remark.as_ref().map(|remark| remark.message.as_str());
+        match expected {
+            None => assert_eq!(message, None),
+            Some(part) => assert!(message.is_some_and(|message| message.contains(part)), "{message:?}"),
+        }
+    }
+    let one_day = |allows_duplicates| Profile { renewal_window_days: Some(1), allows_duplicates, ..profile() };
+    let approval = |days| Profile { renewal_window_days: Some(days), needs_approval: true, ..profile() };
+    check(None, profile(), None);
+    check(Some(9 * DAY), profile(), None);
+    check(Some(SECOND * 60), profile(), Some("renew_before is 1 min"));
+    check(None, one_day(true), Some("the profile's renewal window is 1 d"));
+    check(None, one_day(false), Some("allows no duplicates"));
+    check(None, approval(30), None);
+    let mut week = approval(6);
+    week.validity = None;
+    let mut entry = entry();
+    entry.renew_before = Some(6 * DAY);
+    assert!(doubt(&entry, Some(&week), 30 * DAY).is_some_and(|remark| remark.message.as_str().contains("approval")));
+    assert_eq!(doubt(&entry, Some(&profile()), 30 * DAY), None);
 }

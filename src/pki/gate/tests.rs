@@ -88,7 +88,10 @@ fn shown(verdict: &Verdict) -> String {
     let listed = |texts: &[Text]| texts.iter().map(Text::as_str).collect::<Vec<_>>().join(" | ");
     match verdict {
         Verdict::Accepted(set) if set.remarks.is_empty() => "accepted".to_owned(),
-        Verdict::Accepted(set) => format!("accepted: {}", listed(&set.remarks)),
+        Verdict::Accepted(set) => {
+            let remarks: Vec<Text> = set.remarks.iter().map(|remark| remark.message.clone()).collect();
+            format!("accepted: {}", listed(&remarks))
+        }
         Verdict::NotYetValid { until, .. } => format!("not before {until}"),
         Verdict::Held { why, .. } => format!("held: {why}"),
         Verdict::Refused(defects) => format!("refused: {}", listed(defects)),

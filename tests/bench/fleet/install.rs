@@ -16,11 +16,12 @@ use renewd::core::name::{Attempt, Generation, ProfileId, ProfileRef};
 use renewd::core::observed::Leaf;
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
 use renewd::core::reading::Reading;
+use renewd::core::remark::RareRemarks;
 use renewd::core::time::Timestamp;
 use renewd::daemon::kept::Kept;
 use renewd::daemon::setup;
 use renewd::pki::key::PrivateKey;
-use renewd::pki::leaf;
+use renewd::pki::{leaf, served};
 use renewd::store::fixed::Ground;
 use renewd::store::generation::{self, NewSet};
 use renewd::store::journal::{Folded, Journal};
@@ -112,6 +113,7 @@ impl Workshop<'_> {
         let folder = self.layout.pending_of(&entry.name);
         replace::ensure_dir(&self.disk, &folder, 0o700)
             .map_err(|error| disk_failure("make the folder", &folder, &error))?;
+        let above = [self.ca.intermediate().clone(), self.ca.root().clone()];
         let set = NewSet {
             leaf: &leaf,
             facts: &facts,
@@ -120,6 +122,8 @@ impl Workshop<'_> {
             key: &key.to_pem(),
             attempt,
             profile: &self.profile.id,
+            served: &served::served(&leaf, &above),
+            remarks: &RareRemarks::new(),
         };
         let generation = generation::install(&self.disk, &self.layout, &self.ground, entry, &set, 3)?;
         Ok(self.events(entry, &facts, attempt, generation))
@@ -145,6 +149,8 @@ impl Workshop<'_> {
             fingerprint: facts.fingerprint,
             not_after: facts.not_after,
             hooks: entry.hooks.clone(),
+            issuer: None,
+            chain_end: None,
         };
         let mut events = vec![submitting, Event::Issued { attempt, serial_number }, installed];
         events.extend(entry.hooks.iter().cloned().map(|hook| Event::HookDone { hook, generation, output: None }));
@@ -190,6 +196,8 @@ fn profile(id: &str, ca: &Ca) -> Profile {
         subject: vec![attribute("common_name")],
         san: vec![attribute("dns_names")],
         issuers: vec![ca.intermediate().to_pem(), ca.root_pem()],
+        cas: [ca.intermediate(), ca.root()].into_iter().filter_map(served::end_of).collect(),
+        needs_approval: false,
     }
 }
 

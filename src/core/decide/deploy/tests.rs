@@ -64,6 +64,8 @@ fn install(at: Timestamp) -> (Timestamp, Event) {
         fingerprint: Digest([0; 32]),
         not_after: START + 90 * DAY,
         hooks: vec!["nginx".parse().unwrap()],
+        issuer: None,
+        chain_end: None,
     };
     (at, event)
 }
