@@ -10,6 +10,7 @@
 )]
 
 mod api_faults;
+mod chain;
 mod commands;
 mod credentials;
 mod desk;

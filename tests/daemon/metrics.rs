@@ -26,7 +26,9 @@ fn names(text: &str) -> BTreeSet<String> {
     let name = |line: &str| {
         let (name, labels) = line.split_once(['{', ' ']).unwrap();
         let labels = if line.contains('{') { labels.split_once('}').unwrap().0 } else { "" };
-        let keys: Vec<&str> = labels.split(',').filter_map(|label| label.split_once('=')).map(|(key, _)| key).collect();
+        // Values may hold commas, keys no quotes.
+        let keys: Vec<&str> = labels.split('"').step_by(2).map(|key| key.trim_matches([',', '='])).collect();
+        let keys: Vec<&str> = keys.into_iter().filter(|key| !key.is_empty()).collect();
         format!("{name}{{{}}}", keys.join(","))
     };
     text.lines().filter(|line| line.starts_with("renewd_")).map(name).collect()
@@ -55,7 +57,9 @@ fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
         "renewd_api_requests_total{endpoint,status}",
         "renewd_api_state{state}",
         "renewd_build_info{version}",
+        "renewd_certificate_chain_not_after_timestamp_seconds{name}",
         "renewd_certificate_failures{name}",
+        "renewd_certificate_info{name,issuer,profile,key}",
         "renewd_certificate_not_after_timestamp_seconds{name}",
         "renewd_certificate_not_before_timestamp_seconds{name}",
         "renewd_certificate_renew_at_timestamp_seconds{name}",
@@ -72,6 +76,9 @@ fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
         "renewd_submissions_total{result}",
     ];
     assert_eq!(names(&answer), wanted.map(str::to_owned).into());
+    let info = answer.lines().find(|line| line.starts_with("renewd_certificate_info{")).unwrap();
+    let issuer = "issuer=\"CN=Simulated Issuing CA, O=Simulated Trust AG, C=CH\"";
+    assert!(info.contains(issuer) && info.contains("key=\"ecdsa-p256\"") && info.ends_with(" 1"), "{info}");
     let readme = include_str!("../../README.md");
     for name in wanted {
         let name = name.split('{').next().unwrap();

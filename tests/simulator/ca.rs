@@ -1,7 +1,9 @@
 //! The certification authorities of the simulator: root and intermediate for issuing, a foreign pair, and the TLS root.
 //! One set a process; their keys never leave it.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -16,6 +18,9 @@ use super::clock;
 pub struct Authority {
     pub root: CaCertificate,
     pub intermediate: CaCertificate,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    /// Certificates of the issuing CA with other ends, by these.
+    others: Mutex<BTreeMap<i64, &'static CaCertificate>>,
     key: KeyPair,
     is_rsa: bool,
     /// The name as it stands in issued certificates.
@@ -67,10 +72,25 @@ impl Authority {
             not_after: parsed.validity().not_after.timestamp(),
             root: CaCertificate::new(root_name, root.der().to_vec()),
             intermediate: CaCertificate::new(intermediate_name, der.clone()),
+            issuer: root,
+            others: Mutex::default(),
             key,
             is_rsa,
             key_identifier,
         }
+    }
+
+    /// The certificate of the issuing CA, with its name and key, that ends at this instant; `None`: the usual one.
+    pub fn intermediate_until(&'static self, not_after: Option<i64>) -> &'static CaCertificate {
+        let Some(not_after) = not_after else { return &self.intermediate };
+        let mut others = self.others.lock().unwrap();
+        others.entry(not_after).or_insert_with(|| {
+            let name = self.intermediate.common_name;
+            let mut params = ca_params(name, 10);
+            params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(not_after.cast_unsigned());
+            let der = params.signed_by(&self.key, &self.issuer).unwrap().der().to_vec();
+            Box::leak(Box::new(CaCertificate::new(name, der)))
+        })
     }
 
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {

@@ -17,7 +17,7 @@ pub fn issuers(state: &State, record: &IssuedRecord, faults: &[FaultKind]) -> Ve
         (false, true) => Authority::rsa(),
         (false, false) => Authority::ecdsa(),
     };
-    vec![&authority.intermediate, &authority.root]
+    vec![authority.intermediate_until(state.variants.ca_ends), &authority.root]
 }
 
 /// `serial_number`, `delivery_format` and `certificate` of an answer that delivers.

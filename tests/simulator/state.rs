@@ -260,6 +260,8 @@ impl State {
         if not_after > authority.not_after && self.variants.overlong_validity == Excess::Refused {
             return Err(ApiError::new(400, "invalid_request", "The validity exceeds that of the issuing CA"));
         }
+        let cut = self.variants.ca_ends.filter(|_| self.variants.cuts_at_ca_end);
+        let ends_at_most = cut.unwrap_or(authority.not_after);
         let mut complete = wanted.subject.clone();
         complete.extend(profile.fixed().into_iter().filter(|fixed| !wanted.subject.contains(fixed)));
         let leaf = Leaf {
@@ -267,7 +269,7 @@ impl State {
             subject: subject::encode(&complete),
             spki: wanted.spki.clone(),
             not_before,
-            not_after: not_after.min(authority.not_after),
+            not_after: not_after.min(ends_at_most),
             names: wanted.names.clone(),
             usages: profile.usages.clone(),
         };

@@ -14,6 +14,12 @@ pub struct Variants {
     pub profile_spelling: ProfileSpelling,
     /// What becomes of `validity` where the profile forbids the override.
     pub forbidden_validity: Excess,
+    /// The end of the issuing CA's certificate that comes with what is issued, in seconds since 1970; `None`: the usual one.
+    pub ca_ends: Option<i64>,
+    /// The same of the one that profiles show.
+    pub profile_ca_ends: Option<i64>,
+    /// Whether what is issued ends no later than `ca_ends`.
+    pub cuts_at_ca_end: bool,
     /// What becomes of a validity that outlives the issuing CA.
     pub overlong_validity: Excess,
     pub subject_rule: SubjectRule,
@@ -80,6 +86,9 @@ impl Default for Variants {
             profile_limit: 100,
             profile_spelling: ProfileSpelling::default(),
             forbidden_validity: Excess::Refused,
+            ca_ends: None,
+            profile_ca_ends: None,
+            cuts_at_ca_end: false,
             overlong_validity: Excess::Ignored,
             subject_rule: SubjectRule::MustMatch,
             csr_names_must_match: true,

@@ -33,6 +33,8 @@ pub fn single(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
 fn render(state: &State, call: &Call<'_>, profile: &ProfileSpec) -> Value {
     let ids: Vec<String> = state.keys.iter().map(|key| key.id.clone()).collect();
     let mut body = profile.to_json(&state.variants.profile_spelling, &ids);
+    let issuer = profile.authority().intermediate_until(state.variants.profile_ca_ends);
+    body["certificate"]["issuer"]["certificate"] = json!(issuer.pem);
     if call.has_fault(&FaultKind::OtherCaseStatus) {
         body["status"] = json!(profile.status.to_uppercase());
     }
