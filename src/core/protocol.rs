@@ -521,6 +521,7 @@ impl Protocol {
                 not_after: leaf.not_after,
                 hooks: self.job.entry.hooks.clone(),
             },
+            Outcome::Refreshed { .. } => return self.refreshed(&outcome),
             _ => Event::Repaired,
         };
         self.finish(event)

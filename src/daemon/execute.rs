@@ -487,6 +487,7 @@ impl<T: Tlm> Bench<T> {
         Ok(match repaired {
             Repaired::PutBack => Outcome::Done,
             Repaired::Adopted { generation, leaf } => Outcome::Adopted { generation, leaf },
+            Repaired::Refreshed { generation, ends_at } => Outcome::Refreshed { generation, ends_at },
         })
     }
 
@@ -496,7 +497,7 @@ impl<T: Tlm> Bench<T> {
             .context
             .blocking(move |c| {
                 let terms = Terms { issuers: &issuers, keep: c.keep_generations, now };
-                refresh::refresh(&*c.disk, &c.layout, &c.ground, &entry, &terms)
+                refresh::refresh(&*c.disk, &c.layout, &c.ground, &entry, &terms, &[])
             })
             .await;
         let (generation, ends_at) =

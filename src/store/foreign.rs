@@ -16,7 +16,7 @@ use crate::pki::leaf;
 
 use super::content::{FULLCHAIN, KEY};
 use super::disk::Disk;
-use super::generation::fingerprints;
+use super::generation::{fingerprints, live_generation};
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::observe::FILE_LIMIT;
@@ -58,6 +58,14 @@ pub(super) fn newest_end(disk: &dyn Disk, layout: &Layout, entry: &Entry, live: 
     let found = places(entry, &layout.generation(&entry.name, live));
     let found = found.iter().filter_map(|place| place.look(disk, &known));
     found.flat_map(|found| found.own()).map(|leaf| leaf.not_after).max()
+}
+
+/// Every certificate in the live generation and at the fixed paths.
+pub(super) fn certificates(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Vec<Certificate> {
+    let Ok(Some(live)) = live_generation(disk, layout, &entry.name) else { return Vec::new() };
+    let paths = places(entry, &layout.generation(&entry.name, live)).into_iter().flat_map(|place| place.certificates);
+    let bytes = paths.filter_map(|path| disk.read(&path, FILE_LIMIT).ok()).map(Zeroizing::new);
+    bytes.filter_map(|bytes| certificates_in_file(&String::from_utf8_lossy(&bytes)).ok()).flatten().collect()
 }
 
 /// Whether what was found may stay: by the gate's own rules, and only where it ends later than ours.

@@ -26,8 +26,8 @@ use super::observe::FILE_LIMIT;
 use super::repair::{Terms, recorded};
 use super::{disk_failure, fixed};
 
-/// Installs the live key and leaf with the best chain that `terms` allow. Gives the generation and the end that counts
-/// now.
+/// Installs the live key and leaf with the best chain that `terms` and the certificates that were `found` in place of ours
+/// allow. Gives the generation and the end that counts now.
 ///
 /// # Errors
 ///
@@ -38,19 +38,24 @@ pub fn refresh(
     ground: &Ground,
     entry: &Entry,
     terms: &Terms<'_>,
+    found: &[Certificate],
 ) -> Result<(Generation, Timestamp), Failure> {
     let live = live_manifest(disk, layout, &entry.name)?;
     let (generation, manifest) = live.ok_or_else(|| nothing("there is no manifest of the installed set"))?;
     let folder = layout.generation(&entry.name, generation);
     let installed = recorded(disk, &folder, &manifest).unwrap_or_default();
-    let Some((own, above)) = installed.split_first() else { return Err(nothing("the installed set was changed")) };
+    let is_own = |certificate: &&Certificate| certificate.fingerprint() == manifest.fingerprint;
+    let own = installed.iter().chain(found).find(is_own).ok_or_else(|| nothing("the leaf was changed"))?;
     let facts = leaf::read(own).map_err(|error| nothing(&error.to_string()))?;
-    let built = chain::build(own, above, terms.issuers, terms.now).map_err(|_| nothing("no chain verifies"))?;
+    let pool = [&installed, found].concat();
+    let anchors: Vec<Certificate> = terms.issuers.iter().cloned().chain(manifest.root()).collect();
+    let built = chain::build(own, &pool, &anchors, terms.now).map_err(|_| nothing("no chain verifies"))?;
     let root = built.root.clone().or_else(|| manifest.root());
     let known: Vec<Certificate> = built.intermediates.iter().chain(&root).cloned().collect();
     let chain = served::served(own, &known);
-    if end(&facts.not_after, &chain) <= end(&facts.not_after, &served::served(own, above)) {
-        return Err(nothing("no chain that the profile shows ends later"));
+    let before = manifest.served.clone().unwrap_or_else(|| served::served(own, &installed));
+    if end(&facts.not_after, &chain) <= end(&facts.not_after, &before) {
+        return Err(nothing("no chain that verifies ends later"));
     }
     fixed::check_room(disk, layout, ground, entry)?;
     let remarks = manifest.remarks.list.iter().filter(|remark| remark.code != Code::ChainEndsFirst).cloned().collect();

@@ -26,6 +26,7 @@ use super::generation::{NewSet, file_record, install, live_generation, live_mani
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::observe::FILE_LIMIT;
+use super::refresh::refresh;
 use super::{disk_failure, fixed, key_store, replace};
 
 /// What a repair came to.
@@ -39,6 +40,13 @@ pub enum Repaired {
         generation: Generation,
         /// With this leaf.
         leaf: Box<Leaf>,
+    },
+    /// The same leaf is live with a chain that ends later.
+    Refreshed {
+        /// As this generation.
+        generation: Generation,
+        /// The end that counts now.
+        ends_at: Timestamp,
     },
 }
 
@@ -70,6 +78,11 @@ pub fn repair(
         && let Some(found) = foreign::find(disk, layout, entry, (generation, &manifest), terms.issuers, terms.now)
     {
         return adopt(disk, layout, ground, entry, &manifest, &found, terms);
+    }
+    // Whoever put a newer certificate of the CA in place meant well: ours is not put back over it.
+    let found = foreign::certificates(disk, layout, entry);
+    if let Ok((generation, ends_at)) = refresh(disk, layout, ground, entry, terms, &found) {
+        return Ok(Repaired::Refreshed { generation, ends_at });
     }
     put_back(disk, layout, ground, entry)?;
     Ok(Repaired::PutBack)

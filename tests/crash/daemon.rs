@@ -213,6 +213,7 @@ impl Daemon {
             Effect::Repair => match repair::repair(&self.machine, &layout, &ground(), &self.entry, &terms())? {
                 Repaired::PutBack => Ok(Outcome::Done),
                 Repaired::Adopted { generation, leaf } => Ok(Outcome::Adopted { generation, leaf }),
+                Repaired::Refreshed { generation, ends_at } => Ok(Outcome::Refreshed { generation, ends_at }),
             },
         }
     }

@@ -99,3 +99,19 @@ fn a_newer_certificate_of_the_ca_is_taken_from_the_profile_alone() {
     assert!(end < now() + 41 * DAY);
     host.end(Signal::TERM);
 }
+
+#[test]
+fn a_newer_certificate_of_the_ca_that_somebody_put_in_place_stays() {
+    let (host, _) = with_ca_that_ends_in(40 * DAY);
+    assert_eq!(host.says(&["once"]).code, 0);
+    let live = host.live("www");
+    let chain = host.simulator.issuing_intermediate_pem();
+    let leaf = host.read(&live.join("cert.pem"));
+    std::fs::write(live.join("chain.pem"), &chain).unwrap();
+    std::fs::write(live.join("fullchain.pem"), format!("{leaf}{chain}")).unwrap();
+    assert_eq!(host.says(&["once"]).code, 0);
+    let www = host.certificate("www");
+    assert_eq!((www["ends"]["of"].as_str(), www["generation"].as_u64()), (Some("leaf"), Some(2)), "{www}");
+    host.live_serial("www");
+    assert_eq!(host.submissions(), 1);
+}

@@ -34,6 +34,12 @@ fn names(text: &str) -> BTreeSet<String> {
     text.lines().filter(|line| line.starts_with("renewd_")).map(name).collect()
 }
 
+fn check_info(answer: &str) {
+    let info = answer.lines().find(|line| line.starts_with("renewd_certificate_info{")).unwrap();
+    let issuer = "issuer=\"CN=Simulated Issuing CA, O=Simulated Trust AG, C=CH\"";
+    assert!(info.contains(issuer) && info.contains("key=\"ecdsa-p256\"") && info.ends_with(" 1"), "{info}");
+}
+
 /// An address that was free a moment ago.
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
@@ -76,9 +82,7 @@ fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
         "renewd_submissions_total{result}",
     ];
     assert_eq!(names(&answer), wanted.map(str::to_owned).into());
-    let info = answer.lines().find(|line| line.starts_with("renewd_certificate_info{")).unwrap();
-    let issuer = "issuer=\"CN=Simulated Issuing CA, O=Simulated Trust AG, C=CH\"";
-    assert!(info.contains(issuer) && info.contains("key=\"ecdsa-p256\"") && info.ends_with(" 1"), "{info}");
+    check_info(&answer);
     let readme = include_str!("../../README.md");
     for name in wanted {
         let name = name.split('{').next().unwrap();
