@@ -198,6 +198,7 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         request_method: table.request_method.map(Spanned::into_inner).unwrap_or_default(),
         usages: table.usages.map(|usages| unique(bare(usages.into_inner()))),
         exact_names: table.exact_names.is_some_and(Spanned::into_inner),
+        issuer: table.issuer.map(|pin| Box::new(pin.into_inner())),
         subject_from: table.subject_from.map(Spanned::into_inner).unwrap_or_default(),
         hooks: unique(list(table.hooks)),
         deploy_window: deploy_window(table.deploy_window, table.deploy_time_zone).map(Box::new),

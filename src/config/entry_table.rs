@@ -21,6 +21,7 @@ use super::table::{Table, table};
 use crate::core::entry::{
     Format, Pkcs12Encryption, Probe, RequestMethod, StartTls, SubjectFrom, Usage, Validity, Value,
 };
+use crate::core::issuer::IssuerPin;
 use crate::core::key::KeyType;
 use crate::core::name::{CertName, HookName, ProfileRef};
 use crate::core::subject::Subject;
@@ -62,8 +63,11 @@ table! {
     request_method: RequestMethod = "\"auto\"",
     /// Extended key usages that a new certificate must have. Without this key those of the installed one.
     usages: Vec<Spanned<Usage>> => "[\"server_auth\"]",
-    /// Refuse an answer with names that were not asked for.
+    /// Refuse an answer with names that were not asked for, a common name among them.
     exact_names: bool = "false",
+    /// The CA that must be on the path of the certificate, root included; any other is refused. By SHA-256 of its public
+    /// key (SPKI), or by its exact subject. Without this key a change of issuer is a remark in the status.
+    issuer: IssuerPin => "\"CN=Example Issuing CA, O=Example AG, C=CH\"",
     /// Who writes the subject. Where the CA does (Microsoft templates) it is not compared.
     subject_from: SubjectFrom = "\"request\"",
     /// Hooks that run after an install, of renewd.toml or of the same file.

@@ -3,6 +3,7 @@
 use super::problem::{Fault, quoted};
 use super::read::{FromText, listed, not_a_name, one_of};
 use crate::core::entry::{Format, Pkcs12Encryption, RequestMethod, StartTls, SubjectFrom, Usage};
+use crate::core::issuer::IssuerPin;
 use crate::core::key::KeyType;
 use crate::core::name::{CertName, HookName, InvalidName, ProfileRef};
 
@@ -69,6 +70,23 @@ impl FromText for Usage {
 
     fn pattern() -> Option<String> {
         Some(r"^[0-9]+(\.[0-9]+)+$".to_owned())
+    }
+}
+
+impl FromText for IssuerPin {
+    fn expected() -> String {
+        "`sha256:` and the 64 hexadecimal digits of the SHA-256 of a CA's public key (SPKI), or the exact subject of a CA \
+         such as \"CN=Example Issuing CA, O=Example AG, C=CH\""
+            .to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let text = String::from_text(text).map_err(|fault| fault.expected(Self::expected()))?;
+        Self::parse(&text).map_err(|why| Fault::new(format!("{} names no CA: {why}", quoted(&text))))
+    }
+
+    fn pattern() -> Option<String> {
+        Some(r"^\s*([sS][hH][aA]256:[: ]*([0-9a-fA-F][: ]*){64}|[0-9A-Za-z. ]+=.*)$".to_owned())
     }
 }
 

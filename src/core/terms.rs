@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Access, Format, RequestMethod, SubjectFrom, Usage, Validity, Value};
+use super::issuer::IssuerPin;
 use super::key::KeyType;
 use super::name::{HookName, ProfileRef};
 use super::rare::Rare;
@@ -35,6 +36,9 @@ pub struct Terms {
     pub usages: Option<Vec<Usage>>,
     /// Names that were not asked for are refused.
     pub exact_names: bool,
+    /// The CA that must be on the path of its certificate.
+    #[serde(default)]
+    pub issuer: Option<Box<IssuerPin>>,
     /// Whether the request or the CA writes the subject.
     pub subject_from: SubjectFrom,
     /// Hooks to run after an install, in this order.
@@ -74,6 +78,7 @@ impl Terms {
             request_method: RequestMethod::default(),
             usages: None,
             exact_names: false,
+            issuer: None,
             subject_from: SubjectFrom::default(),
             hooks: Vec::new(),
             deploy_window: None,

@@ -65,6 +65,7 @@ fn the_defaults_shown_for_entries_are_those_of_the_code() {
         "validity",
         "renew_before",
         "usages",
+        "issuer",
         "deploy_window",
         "deploy_time_zone",
         "owner",

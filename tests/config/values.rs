@@ -166,3 +166,18 @@ fn what_was_read_survives_being_kept() {
     assert!(astray != kept && serde_json::from_str::<FileContent>(&astray).is_err());
     assert_eq!(content.entries[0].subject[&SubjectAttribute::Country], ["CH"]);
 }
+
+#[test]
+fn an_issuer_is_pinned_by_digest_or_subject_and_by_default() {
+    let pin = |defaults: &str, own: &str| {
+        let text = format!("[[certificate]]\nname = \"a\"\nprofile = \"P\"\ncommon_name = \"a\"\n{own}");
+        let entry = file(&main(&format!("[defaults]\n{defaults}")), &text).entries[0].clone();
+        entry.issuer.as_ref().map(ToString::to_string)
+    };
+    let digest = format!("sha256:{}", "AB".repeat(32));
+    assert_eq!(pin("", ""), None);
+    assert_eq!(pin("", &format!("issuer = \"SHA256:{}\"", "ab:".repeat(32))), Some(digest.clone()));
+    assert_eq!(pin(&format!("issuer = \"{digest}\""), ""), Some(digest.clone()));
+    let subject = "CN=R1, O=Example AG";
+    assert_eq!(pin(&format!("issuer = \"{digest}\""), &format!("issuer = \"{subject}\"")), Some(subject.to_owned()));
+}
