@@ -7,6 +7,7 @@ use super::backoff;
 use super::entry::{Entry, RequestMethod};
 use super::event::{Event, Method};
 use super::failure::{Failure, FailureClass, RetryHint, Scope};
+use super::issuer::CUT_SHORT;
 use super::key::KeyType;
 use super::name::{Attempt, Generation, HookName, ProfileRef, RequestId, SerialNumber};
 use super::observed::{Installed, Observed};
@@ -290,16 +291,22 @@ impl<'a> World<'a> {
                 Some(until) => self.wait(Reason::NotYetValid(until), until),
                 None => self.install(request, serial_number, false, schedule),
             },
-            Stage::Held { serial_number, why, usages } => {
+            Stage::Held { serial_number, why, lack, usages, profile_version } => {
                 let emergency_at = schedule.map(|schedule| schedule.emergency_at);
                 let emergency = self.is_live(request) || emergency_at.is_none_or(|at| at <= self.now);
-                if emergency || *usages != self.entry.usages {
+                let is_new = *usages != self.entry.usages || (lack.is_signature() && self.says_else(*profile_version));
+                if emergency || is_new {
                     return self.install(request, serial_number, emergency, schedule);
                 }
-                let reason = Reason::Held { why: why.clone(), until: emergency_at };
+                let reason = Reason::Held { why: why.clone(), lack: *lack, until: emergency_at };
                 self.wait(reason, emergency_at.unwrap_or(self.now + LONGEST_WAIT))
             }
         }
+    }
+
+    /// Whether the profile says something else than it did then: it may show the issuing CA now.
+    fn says_else(&self, version: Option<u64>) -> bool {
+        self.reading.profile.as_ref().is_some_and(|profile| version.is_some_and(|then| then != profile.version()))
     }
 
     /// Whether the entry, or a profile that changed its key type, asks for something else than the request.
@@ -749,8 +756,6 @@ const LOOK_UP_SPAN: Duration = Duration::from_secs(600);
 const PROFILE_FRESH: Duration = Duration::from_secs(3600);
 const STATUS_RETRY: Duration = Duration::from_secs(3600);
 const AFTER_GATE: Duration = Duration::from_secs(86_400);
-/// So long before its own end a CA may let what it issues end, where it cuts the validity.
-const CUT_SHORT: Duration = Duration::from_secs(2 * 86_400);
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);
 /// The step of the ladder that waits for an hour.
 const OUTAGE_STEPS: u32 = 6;

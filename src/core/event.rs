@@ -97,8 +97,14 @@ pub enum Event {
         attempt: Attempt,
         /// What it lacks.
         why: Text,
+        /// Of which kind that is.
+        #[serde(default)]
+        lack: Lack,
         /// What the entry wanted when it was judged.
         usages: Option<Vec<Usage>>,
+        /// What the profile said then ([`super::profile::Profile::version`]), where that was known.
+        #[serde(default)]
+        profile_version: Option<u64>,
     },
     /// Issued, and valid only later. Not written: it is judged again after a restart.
     Waits {
@@ -292,6 +298,27 @@ const fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
+/// What keeps an issued certificate from being installed before the emergency stage: each has a remedy of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lack {
+    /// A wanted usage.
+    #[default]
+    Usage,
+    /// A signature that can be judged.
+    Signature,
+    /// Both.
+    Both,
+}
+
+impl Lack {
+    /// Whether a signature cannot be judged.
+    #[must_use]
+    pub const fn is_signature(self) -> bool {
+        matches!(self, Self::Signature | Self::Both)
+    }
+}
+
 /// By whose word an older generation is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -315,4 +342,16 @@ pub enum Method {
         /// The fingerprint, which tells two certificates with one serial number apart.
         fingerprint: Digest,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_held_before_kinds_were_told_lacks_a_usage() {
+        let line = r#"{"event":"held","attempt":1,"why":"it lacks client_auth","usages":null}"#;
+        let Event::Held { lack, profile_version, .. } = serde_json::from_str(line).unwrap() else { panic!("{line}") };
+        assert_eq!((lack, profile_version), (Lack::Usage, None));
+    }
 }

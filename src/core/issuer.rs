@@ -2,6 +2,7 @@
 //! chain, since a TLS client refuses both alike. And which CA an entry wants on the path.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -195,6 +196,17 @@ pub struct ServedChain {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<ChainEnd>,
 }
+
+impl ServedChain {
+    /// When clients begin to refuse a leaf that ends at `leaf` and is served with this chain.
+    #[must_use]
+    pub fn ends_at(&self, leaf: Timestamp) -> Timestamp {
+        self.end.as_ref().map_or(leaf, |end| end.at.min(leaf))
+    }
+}
+
+/// So long before its own end a CA may let what it issues end, where it cuts the validity.
+pub const CUT_SHORT: Duration = Duration::from_secs(2 * 86_400);
 
 /// The end that counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -109,7 +109,7 @@ impl Installed {
     /// The end that counts: the earliest of leaf and served chain.
     #[must_use]
     pub fn ends_at(&self) -> Timestamp {
-        self.chain_end().map_or(self.not_after, |chain| chain.at)
+        self.chain.ends_at(self.not_after)
     }
 
     /// The end that counts, with whose it is.

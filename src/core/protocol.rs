@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::decide::{Action, Submission};
 use super::entry::Entry;
-use super::event::{Event, Method, RollbackBy};
+use super::event::{Event, Lack, Method, RollbackBy};
 use super::failure::{Accepted, Failure, FailureClass, Scope};
 use super::issuer::ServedChain;
 use super::key::KeyType;
@@ -164,7 +164,7 @@ pub enum Verdict {
     /// It may be installed from this instant on.
     NotYetValid(Timestamp),
     /// It lacks only something that the entry can accept.
-    Held(Text),
+    Held(Text, Lack),
     /// It may not be installed: every defect.
     Refused(Vec<Text>),
     /// It may not be installed, only because it ends no later than what is.
@@ -472,7 +472,10 @@ impl Protocol {
             (Verdict::Rootless, Some(serial)) => self.go(Phase::Root { emergency }, Effect::FetchChain(serial)),
             (Verdict::Accepted | Verdict::Rootless, _) => self.go(Phase::Live, Effect::Install { attempt }),
             (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),
-            (Verdict::Held(why), _) => self.finish(Event::Held { attempt, why, usages: self.job.entry.usages.clone() }),
+            (Verdict::Held(why, lack), _) => {
+                let (usages, profile_version) = (self.job.entry.usages.clone(), Some(self.job.profile_version));
+                self.finish(Event::Held { attempt, why, lack, usages, profile_version })
+            }
             (Verdict::Refused(_) | Verdict::EndsNoLater(_), Some(serial)) => {
                 self.go(Phase::Chain { emergency }, Effect::FetchChain(serial))
             }

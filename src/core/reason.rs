@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::code::Code;
+use super::event::Lack;
 use super::failure::{Failure, FailureClass};
 use super::issuer::End;
 use super::name::{Generation, HookName, ProfileRef, RequestId};
@@ -256,6 +257,8 @@ pub enum Reason {
     Held {
         /// What.
         why: Text,
+        /// Of which kind that is.
+        lack: Lack,
         /// When the emergency stage installs it all the same.
         until: Option<Timestamp>,
     },
@@ -489,9 +492,11 @@ impl fmt::Display for Reason {
                 )
             }
             Self::NotYetValid(until) => write!(f, "issued; installed when its validity starts at {until}"),
-            Self::Held { why, until } => {
-                write!(f, "issued, but {why}; installed when the entry accepts that (key `usages`)")?;
-                until.map_or(Ok(()), |until| write!(f, ", or at {until}, shortly before the installed one ends"))
+            Self::Held { why, lack, until } => {
+                write!(f, "issued, but {why}; installed as soon as {}", acceptance(*lack))?;
+                until.map_or(Ok(()), |until| {
+                    write!(f, ", and in any case at {until}, shortly before the installed one expires")
+                })
             }
             Self::Abandoning => f.write_str("the entry changed: the request under way is given up"),
             Self::Forgetting => f.write_str("the key of a request that was given up is removed"),
@@ -505,5 +510,16 @@ impl fmt::Display for Reason {
             }
             Self::CheckingStatus => f.write_str("its state at TLM is being checked"),
         }
+    }
+}
+
+/// What lets renewd install what it holds.
+const fn acceptance(lack: Lack) -> &'static str {
+    match lack {
+        Lack::Usage => "the entry accepts that (key `usages`)",
+        Lack::Signature => {
+            "the profile shows the issuing CA (or choose another signature algorithm in the profile, then `renewd renew`)"
+        }
+        Lack::Both => "the entry accepts the usages (key `usages`) and the profile shows the issuing CA",
     }
 }

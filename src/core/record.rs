@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use super::entry::{Asked, Usage};
-use super::event::{Event, Method, RollbackBy};
+use super::event::{Event, Lack, Method, RollbackBy};
 use super::failure::{Failure, FailureClass, Scope};
 use super::few::Few;
 use super::key::KeyType;
@@ -162,8 +162,12 @@ pub enum Stage {
         serial_number: SerialNumber,
         /// What it lacks.
         why: Text,
+        /// Of which kind that is.
+        lack: Lack,
         /// What the entry wanted when it was judged.
         usages: Option<Vec<Usage>>,
+        /// What the profile said then.
+        profile_version: Option<u64>,
     },
 }
 
@@ -396,9 +400,11 @@ impl Record {
                     *waits_until = Some(*until);
                 }
             }
-            Event::Held { why, usages, .. } => {
+            Event::Held { why, lack, usages, profile_version, .. } => {
                 if let Some(serial_number) = self.request.as_deref().and_then(Request::serial_number).cloned() {
-                    self.enter(at, Stage::Held { serial_number, why: why.clone(), usages: usages.clone() });
+                    let (why, usages) = (why.clone(), usages.clone());
+                    let (lack, profile_version) = (*lack, *profile_version);
+                    self.enter(at, Stage::Held { serial_number, why, lack, usages, profile_version });
                 }
             }
             Event::GateRefused { why, ends_no_later, .. } => {

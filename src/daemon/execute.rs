@@ -11,9 +11,10 @@ use crate::api::{
     Answer, CertificateStatus, Details, IssueRequest, IssuedCertificate, Page, Pickup, RenewRequest, SearchQuery, Tlm,
 };
 use crate::core::decide::Action;
-use crate::core::entry::{Entry, Usage};
+use crate::core::entry::{Entry, Usage, Validity};
 use crate::core::event::{self, Event, Method};
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::issuer::ServedChain;
 use crate::core::key::KeyType;
 use crate::core::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
 use crate::core::observed::Installed;
@@ -25,9 +26,9 @@ use crate::core::request::compose;
 use crate::core::time::Timestamp;
 use crate::core::{backoff, subject};
 use crate::pki::certificate::{Certificate, certificates};
+use crate::pki::csr;
 use crate::pki::gate::{self, Candidate, Demand};
 use crate::pki::key::PrivateKey;
-use crate::pki::{csr, served};
 use crate::store::content::KEY;
 use crate::store::generation::NewSet;
 use crate::store::repair::{Repaired, Terms};
@@ -420,11 +421,11 @@ impl<T: Tlm> Bench<T> {
         let verdict = self.verdict(&pool, key, must_outlive, self.context.clock.now());
         Ok(Outcome::Judged(match verdict {
             gate::Verdict::Accepted(set) => self.accept(set),
-            gate::Verdict::Held { why, set } if emergency => {
-                tracing::warn!("installed all the same, the old certificate is about to end: {why}");
+            gate::Verdict::Held { why, set, .. } if emergency => {
+                tracing::warn!("installed all the same, nothing better is there: {why}");
                 self.accept(set)
             }
-            gate::Verdict::Held { why, .. } => Verdict::Held(why),
+            gate::Verdict::Held { why, lack, .. } => Verdict::Held(why, lack),
             gate::Verdict::NotYetValid { until, .. } => Verdict::NotYetValid(until),
             gate::Verdict::Refused(why) if must_outlive.is_some() => {
                 // Judged by everything else, to know whether its end is all that is wrong.
@@ -448,10 +449,10 @@ impl<T: Tlm> Bench<T> {
     ) -> gate::Verdict {
         let issuers = self.issuers();
         let wish = self.profile.as_ref().and_then(|profile| compose(&self.entry, profile).ok());
+        let validity = wish.as_ref().map_or(self.entry.validity, |wish| wish.validity);
         let mut subject = wish.map_or_else(|| self.entry.subject.clone(), |wish| wish.subject);
         subject.remove(&subject::SubjectAttribute::CommonName);
-        let of_installed = || self.installed.as_ref().map_or_else(Vec::new, |installed| installed.usages.to_vec());
-        let usages: Vec<Usage> = self.entry.usages.clone().unwrap_or_else(of_installed);
+        let usages = self.entry.usages.clone().unwrap_or_else(|| self.installed_usages());
         let demand = Demand {
             common_name: self.entry.naming.common_name(),
             names: &self.entry.names(),
@@ -460,10 +461,23 @@ impl<T: Tlm> Bench<T> {
             exact_names: self.entry.exact_names,
             usages: &usages,
             issuers: &issuers,
+            pin: self.entry.issuer.as_deref(),
+            installed_issuer: self.installed.as_ref().map(|installed| &installed.chain.issuer),
+            validity_asked: validity.map(Validity::span),
             must_outlive,
             now,
         };
         gate::judge(&Candidate { certificates: pool, key }, &demand)
+    }
+
+    /// The usages of the installed certificate. One without an extended key usage serves a server.
+    fn installed_usages(&self) -> Vec<Usage> {
+        let Some(installed) = &self.installed else { return Vec::new() };
+        if installed.usages.is_empty() {
+            Usage::parse("server_auth").into_iter().collect()
+        } else {
+            installed.usages.to_vec()
+        }
     }
 
     fn accept(&mut self, set: Box<gate::Set>) -> Verdict {
@@ -524,8 +538,7 @@ impl<T: Tlm> Bench<T> {
         let entry = Arc::clone(&self.entry);
         let held = self.key.take();
         let facts = Box::new(set.facts.clone());
-        let above: Vec<Certificate> = set.chain.iter().chain(&set.root).cloned().collect();
-        let chain = Arc::new(served::served(&set.leaf, &above));
+        let chain = Arc::new(ServedChain { issuer: set.issuer.clone(), end: set.chain_end.clone() });
         let remarks = Remarks::at(self.context.clock.now(), set.remarks.clone()).into();
         let installed = Arc::clone(&chain);
         let generation = self

@@ -1,14 +1,19 @@
 //! From a pile of certificates to a chain: from the leaf's issuer upward, by names, key identifiers and verified
 //! signatures, to a self-signed root or to an issuer that the profile shows. The pile may be in any order, hold
-//! duplicates, strangers, cross-signed CAs and loops. Judges the CAs, never the leaf.
+//! duplicates, strangers, cross-signed CAs, loops, and several certificates of one CA. Of all paths that lead up, the best
+//! that a TLS client takes is the chain.
 
-use x509_parser::certificate::X509Certificate;
+mod climb;
+mod served;
+
+pub(super) use climb::is_pinned;
+use climb::{Climb, Link, Path, Tier, links};
+pub use served::served_end;
 
 use super::certificate::{Certificate, CertificateError};
-use super::served::end_of;
-use super::signature::{Judgement, judge};
-use super::{extension, name};
-use crate::core::issuer::ChainEnd;
+use super::client::{self, Member, Route, Word};
+use super::purpose::Purpose;
+use crate::core::issuer::IssuerPin;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
@@ -19,8 +24,49 @@ pub struct Chain {
     pub intermediates: Vec<Certificate>,
     /// The self-signed root, where it is known.
     pub root: Option<Certificate>,
-    /// A signature below the root that could not be judged: on whose certificate, and its algorithm.
-    pub unjudged: Option<Text>,
+    /// A signature below the root that could not be judged.
+    pub unjudged: Option<Unjudged>,
+    /// Why some TLS clients may refuse the path.
+    pub doubt: Option<Text>,
+}
+
+impl Chain {
+    /// The CAs of the path from the leaf's issuer upward, root included.
+    pub fn cas(&self) -> impl Iterator<Item = &Certificate> {
+        self.intermediates.iter().chain(&self.root)
+    }
+}
+
+/// A signature that could not be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unjudged {
+    /// On whose certificate, and its algorithm.
+    pub what: Text,
+    /// Whether the profile shows the CA that signed, or one below: then its word stands for the signature.
+    pub is_vouched: bool,
+}
+
+/// What a chain is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct Aim<'a> {
+    /// The certificates of CAs that the profile shows; they are trusted.
+    pub anchors: &'a [Certificate],
+    /// The instant at which the path must be valid.
+    pub at: Timestamp,
+    /// What the leaf is for.
+    pub purpose: Purpose,
+    /// The CA that must be on the path, where there is such a path.
+    pub pin: Option<&'a IssuerPin>,
+    /// Whether the leaf has no defect of its own, so that a TLS client's library can judge the path.
+    pub is_leaf_sound: bool,
+}
+
+impl<'a> Aim<'a> {
+    /// A server's chain to one of these anchors or to any root.
+    #[must_use]
+    pub const fn new(anchors: &'a [Certificate], at: Timestamp) -> Self {
+        Self { anchors, at, purpose: Purpose::Server, pin: None, is_leaf_sound: true }
+    }
 }
 
 /// Why no chain could be built: where the climb from the leaf ended.
@@ -47,6 +93,9 @@ pub enum Obstacle {
     /// The leaf signed itself.
     #[error("{0} is self-signed, no CA issued it")]
     SelfSigned(Text),
+    /// A path is there, and TLS clients refuse it.
+    #[error("{0}")]
+    Refused(Text),
     /// The pile has more paths than are worth following.
     #[error("the certificates that came form too many chains")]
     TooComplex,
@@ -84,235 +133,59 @@ pub enum Flaw {
     Malformed,
 }
 
-/// Builds the chain of `leaf` from the `pool` of what came and the `anchors`, which the profile shows and which are
-/// trusted; `at` is the instant at which the CAs must be valid. Of several chains the best is taken: all signatures
-/// judged, through an anchor, up to a root, short.
+/// Builds the chain of `leaf` from the `pool` of what came and the anchors. Of several paths the best that a TLS client
+/// takes is the chain ([`climb::Rank`] says which is better).
 ///
 /// # Errors
 ///
-/// Where the furthest climbs ended, when none arrived.
-pub fn build(
-    leaf: &Certificate,
-    pool: &[Certificate],
-    anchors: &[Certificate],
-    at: Timestamp,
-) -> Result<Chain, Vec<Obstacle>> {
+/// Why a TLS client refuses the best path; where the furthest climbs ended, when none arrived.
+pub fn build(leaf: &Certificate, pool: &[Certificate], aim: &Aim<'_>) -> Result<Chain, Vec<Obstacle>> {
     let own = leaf.parsed().map_err(|error| vec![error.into()])?;
-    let links = links(leaf, pool, anchors).map_err(|error| vec![error.into()])?;
-    let mut climb = Climb { links: &links, at, budget: SIGNATURES, best: None, deepest: 0, obstacles: Vec::new() };
-    climb.above(&own, &Path::default());
-    match climb.best {
-        Some((_, path)) => Ok(chain(&links, &path)),
-        None => {
-            climb.obstacles.sort();
-            climb.obstacles.dedup();
-            Err(climb.obstacles)
-        }
-    }
-}
-
-/// The first end among the CA certificates that are served above `leaf`.
-#[must_use]
-pub fn served_end(_leaf: &Certificate, above: &[Certificate]) -> Option<ChainEnd> {
-    let is_root = |ca: &Certificate| ca.parsed().is_ok_and(|parsed| is_root(&parsed));
-    above.iter().filter(|ca| !is_root(ca)).filter_map(end_of).min_by_key(|end| end.at)
-}
-
-/// A CA certificate that a chain may pass through.
-struct Link<'c> {
-    certificate: &'c Certificate,
-    parsed: X509Certificate<'c>,
-    is_anchor: bool,
-    is_root: bool,
-}
-
-impl Link<'_> {
-    /// Two certificates of one CA: a chain needs it only once.
-    fn is_same_ca(&self, other: &X509Certificate<'_>) -> bool {
-        name::same(self.parsed.subject(), other.subject()) && self.parsed.public_key().raw == other.public_key().raw
-    }
-}
-
-/// A climb that is under way: the links from the leaf's issuer upward.
-#[derive(Clone, Default)]
-struct Path {
-    links: Vec<usize>,
-    unjudged: Option<Text>,
-}
-
-/// What makes one chain better than another; less is better.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    is_unjudged: bool,
-    lacks_anchor: bool,
-    lacks_root: bool,
-    length: usize,
-}
-
-struct Climb<'l, 'c> {
-    links: &'l [Link<'c>],
-    at: Timestamp,
-    budget: usize,
-    best: Option<(Rank, Path)>,
-    deepest: usize,
-    obstacles: Vec<Obstacle>,
-}
-
-impl Climb<'_, '_> {
-    /// Tries every issuer of `child`, which ends `path`.
-    fn above(&mut self, child: &X509Certificate<'_>, path: &Path) {
-        let links = self.links;
-        let by_name = |link: &&Link<'_>| name::same(link.parsed.subject(), child.issuer());
-        let mut is_missing = true;
-        for (index, link) in links.iter().enumerate().filter(|(_, link)| by_name(link)) {
-            if link.is_same_ca(child)
-                || path.links.iter().any(|used| links.get(*used).is_some_and(|used| used.is_same_ca(&link.parsed)))
-            {
-                continue;
-            }
-            is_missing = false;
-            match self.issued(link, child, path) {
-                Ok(unjudged) => self.step(index, link, path, unjudged),
-                Err(obstacle) => self.stopped(path, obstacle),
-            }
-        }
-        if is_missing {
-            self.stopped(path, no_issuer(child));
-        }
-    }
-
-    fn step(&mut self, index: usize, link: &Link<'_>, path: &Path, unjudged: Option<Text>) {
-        let mut path = path.clone();
-        path.links.push(index);
-        path.unjudged = path.unjudged.or(unjudged);
-        if link.is_root || link.is_anchor {
-            self.arrived(link, &path);
-        }
-        if !link.is_root && path.links.len() < DEPTH {
-            self.above(&link.parsed, &path);
-        }
-    }
-
-    fn arrived(&mut self, last: &Link<'_>, path: &Path) {
-        let is_anchor = |index: &usize| self.links.get(*index).is_some_and(|link| link.is_anchor);
-        let rank = Rank {
-            is_unjudged: path.unjudged.is_some(),
-            lacks_anchor: !path.links.iter().any(is_anchor),
-            lacks_root: !last.is_root,
-            length: path.links.len(),
-        };
-        if self.best.as_ref().is_none_or(|(best, _)| rank < *best) {
-            self.best = Some((rank, path.clone()));
-        }
-    }
-
-    fn stopped(&mut self, path: &Path, obstacle: Obstacle) {
-        let depth = path.links.len();
-        if depth > self.deepest {
-            self.obstacles.clear();
-            self.deepest = depth;
-        }
-        if depth == self.deepest {
-            self.obstacles.push(obstacle);
-        }
-    }
-
-    /// Whether `link` issued `child`; gives what could not be judged of the signature.
-    fn issued(&mut self, link: &Link<'_>, child: &X509Certificate<'_>, path: &Path) -> Result<Option<Text>, Obstacle> {
-        if self.budget == 0 {
-            return Err(Obstacle::TooComplex);
-        }
-        self.budget -= 1;
-        let flawed = |flaw| Obstacle::Flawed { issuer: name::label(child.issuer()), child: name::holder(child), flaw };
-        if let (Some(named), Some(own)) = (extension::issuer_key_id(child), extension::own_key_id(&link.parsed))
-            && named != own
+    let links = links(leaf, pool, aim.anchors).map_err(|error| vec![error.into()])?;
+    let (paths, obstacles) = Climb::new(&links, &own, aim).paths();
+    let mut doubtful: Option<(Tier, Chain)> = None;
+    let mut refusals = None;
+    let lacks_pin = paths.first().is_some_and(|(tier, _)| tier.lacks_pin);
+    for (tier, path) in paths.into_iter().take_while(|(tier, _)| tier.lacks_pin == lacks_pin) {
+        if let Some((found, _)) = &doubtful
+            && *found < tier
         {
-            return Err(flawed(Flaw::OtherKey));
+            break;
         }
-        may_issue(&link.parsed, self.cas_in(path), self.at).map_err(flawed)?;
-        match judge(child, link.parsed.public_key()) {
-            Judgement::Valid => Ok(None),
-            Judgement::Invalid => Err(flawed(Flaw::Signature)),
-            Judgement::Unjudged(algorithm) => {
-                Ok(Some(Text::new(&format!("the signature on {} ({algorithm})", name::holder(child)))))
-            }
+        match word(Member { certificate: leaf, parsed: &own }, &links, &path, aim) {
+            Word::Good => return Ok(chain(&links, path, None)),
+            Word::Doubt(doubt) if doubtful.is_none() => doubtful = Some((tier, chain(&links, path, Some(doubt)))),
+            Word::Doubt(_) => {}
+            Word::Refused(why) => refusals = refusals.or(Some(why)),
         }
     }
-
-    /// How many CAs count for a pathLenConstraint: those that are not self-issued (RFC 5280 section 4.2.1.9).
-    fn cas_in(&self, path: &Path) -> usize {
-        let counts = |link: &&Link<'_>| !name::same(link.parsed.subject(), link.parsed.issuer());
-        path.links.iter().filter_map(|index| self.links.get(*index)).filter(counts).count()
+    match (doubtful, refusals) {
+        (Some((_, chain)), _) => Ok(chain),
+        (None, Some(why)) => Err(why.into_iter().map(Obstacle::Refused).collect()),
+        (None, None) => Err(obstacles),
     }
 }
 
-fn no_issuer(child: &X509Certificate<'_>) -> Obstacle {
-    let (issuer, label) = (name::label(child.issuer()), name::holder(child));
-    if name::same(child.issuer(), child.subject()) {
-        return Obstacle::SelfSigned(label);
-    }
-    Obstacle::Missing { issuer, child: label }
+fn word(leaf: Member<'_>, links: &[Link<'_>], path: &Path, aim: &Aim<'_>) -> Word {
+    let links = path.links.iter().filter_map(|index| links.get(*index));
+    let cas: Vec<_> = links.map(|link| Member { certificate: link.certificate, parsed: &link.parsed }).collect();
+    let asks_webpki = aim.is_leaf_sound && path.unjudged.is_none();
+    client::judge(&Route { leaf, cas: &cas, at: aim.at, purpose: aim.purpose, asks_webpki })
 }
 
-/// Whether a certificate may issue others, with `below` CAs between it and the leaf.
-fn may_issue(ca: &X509Certificate<'_>, below: usize, at: Timestamp) -> Result<(), Flaw> {
-    let constraints = extension::basic_constraints(ca).map_err(|_| Flaw::Malformed)?;
-    let Some(constraints) = constraints.filter(|constraints| constraints.ca) else { return Err(Flaw::NotCa) };
-    let usage = extension::key_usage(ca).map_err(|_| Flaw::Malformed)?;
-    if usage.is_some_and(|usage| !usage.key_cert_sign()) {
-        return Err(Flaw::MayNotSign);
-    }
-    let limit = constraints.path_len_constraint.and_then(|limit| usize::try_from(limit).ok());
-    if limit.is_some_and(|limit| below > limit) {
-        return Err(Flaw::PathTooLong);
-    }
-    let not_before = Timestamp::from_seconds(ca.validity().not_before.timestamp());
-    let not_after = Timestamp::from_seconds(ca.validity().not_after.timestamp());
-    if at.seconds() > not_after.seconds() {
-        return Err(Flaw::Expired(not_after));
-    }
-    if at < not_before { Err(Flaw::NotYetValid(not_before)) } else { Ok(()) }
-}
-
-/// The pile without the leaf and without duplicates, anchors marked.
-fn links<'c>(
-    leaf: &Certificate,
-    pool: &'c [Certificate],
-    anchors: &'c [Certificate],
-) -> Result<Vec<Link<'c>>, CertificateError> {
-    let mut links: Vec<Link<'c>> = Vec::new();
-    for certificate in anchors.iter().chain(pool) {
-        if certificate == leaf || links.iter().any(|link| link.certificate == certificate) {
-            continue;
-        }
-        let parsed = certificate.parsed()?;
-        let is_root = is_root(&parsed);
-        links.push(Link { certificate, parsed, is_anchor: anchors.contains(certificate), is_root });
-    }
-    Ok(links)
-}
-
-/// A root's signature on itself proves nothing, so that one which cannot be judged (SHA-1 on old roots) does not count
-/// against it; one that is evidently wrong does.
-fn is_root(certificate: &X509Certificate<'_>) -> bool {
-    name::same(certificate.subject(), certificate.issuer())
-        && judge(certificate, certificate.public_key()) != Judgement::Invalid
-}
-
-fn chain(links: &[Link<'_>], path: &Path) -> Chain {
+fn chain(links: &[Link<'_>], path: Path, doubt: Option<Text>) -> Chain {
     let (roots, intermediates): (Vec<_>, Vec<_>) =
         path.links.iter().filter_map(|index| links.get(*index)).partition(|link| link.is_root);
     Chain {
         intermediates: intermediates.iter().map(|link| link.certificate.clone()).collect(),
         root: roots.first().map(|link| link.certificate.clone()),
-        unjudged: path.unjudged.clone(),
+        unjudged: path.unjudged,
+        doubt,
     }
 }
 
 /// Real chains have two or three CAs.
 const DEPTH: usize = 8;
-/// The most signatures that are judged for one chain.
-const SIGNATURES: usize = 100;
 
 #[cfg(test)]
 mod tests;

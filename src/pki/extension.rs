@@ -4,13 +4,18 @@ use std::net::IpAddr;
 
 use x509_parser::asn1_rs::Oid;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{BasicConstraints, ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension};
-use x509_parser::oid_registry::{
-    OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_EXTENDED_KEY_USAGE,
-    OID_X509_EXT_KEY_USAGE, OID_X509_EXT_SUBJECT_ALT_NAME, OID_X509_EXT_SUBJECT_KEY_IDENTIFIER,
+use x509_parser::extensions::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, GeneralName, KeyUsage, NSCertType, ParsedExtension,
 };
+use x509_parser::oid_registry::{
+    OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_CERT_TYPE,
+    OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KEY_USAGE, OID_X509_EXT_SUBJECT_ALT_NAME,
+    OID_X509_EXT_SUBJECT_KEY_IDENTIFIER,
+};
+use x509_parser::x509::X509Name;
 
 use super::certificate::CertificateError;
+use super::name;
 use crate::core::entry::{Sans, Usage};
 
 /// basicConstraints.
@@ -59,18 +64,69 @@ pub(super) fn names(certificate: &X509Certificate<'_>) -> Result<(Sans, Vec<Stri
     }
 }
 
-/// subjectKeyIdentifier.
-pub(super) fn own_key_id<'a>(certificate: &X509Certificate<'a>) -> Option<&'a [u8]> {
+/// Netscape's certificate type, which OpenSSL still obeys.
+pub(super) fn netscape_type(certificate: &X509Certificate<'_>) -> Option<NSCertType> {
+    match parsed(certificate, &OID_X509_EXT_CERT_TYPE, "nsCertType") {
+        Ok(Some(ParsedExtension::NSCertType(found))) => Some(*found),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// What the key identifiers say of whether `issuer` is the certificate of the issuer of `child`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// Both name one key.
+    Same,
+    /// They name different keys, or another certificate of the same name.
+    Other,
+    /// They say nothing.
+    Silent,
+}
+
+/// Compares the authorityKeyIdentifier of `child`, with serial number and issuer where it has them, with `issuer`.
+pub(super) fn hint(child: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Hint {
+    let Some(named) = issuer_id(child) else { return Hint::Silent };
+    let is_other_serial = named.authority_cert_serial.is_some_and(|serial| bare(serial) != bare(issuer.raw_serial()));
+    if is_other_serial || directory_name(named).is_some_and(|named| !name::same(named, issuer.issuer())) {
+        return Hint::Other;
+    }
+    match (named.key_identifier.as_ref(), own_key_id(issuer)) {
+        (Some(named), Some(own)) if named.0 == own => Hint::Same,
+        (Some(_), Some(_)) => Hint::Other,
+        (_, _) => Hint::Silent,
+    }
+}
+
+/// Whether both certificates name the same key of an issuer, or one of them names none.
+pub(super) fn is_issuer_key_same(one: &X509Certificate<'_>, other: &X509Certificate<'_>) -> bool {
+    let key = |certificate| issuer_id(certificate).and_then(|id| id.key_identifier.as_ref()).map(|id| id.0);
+    match (key(one), key(other)) {
+        (Some(one), Some(other)) => one == other,
+        (_, _) => true,
+    }
+}
+
+fn directory_name<'c, 'a>(id: &'c AuthorityKeyIdentifier<'a>) -> Option<&'c X509Name<'a>> {
+    let names = id.authority_cert_issuer.iter().flatten();
+    names.filter_map(|name| if let GeneralName::DirectoryName(name) = name { Some(name) } else { None }).next()
+}
+
+/// The bytes of an integer without the zeros before it.
+fn bare(integer: &[u8]) -> &[u8] {
+    let start = integer.iter().position(|byte| *byte != 0).unwrap_or(integer.len());
+    integer.get(start..).unwrap_or_default()
+}
+
+fn own_key_id<'a>(certificate: &X509Certificate<'a>) -> Option<&'a [u8]> {
     match parsed(certificate, &OID_X509_EXT_SUBJECT_KEY_IDENTIFIER, "subjectKeyIdentifier") {
         Ok(Some(ParsedExtension::SubjectKeyIdentifier(id))) => Some(id.0),
         Ok(_) | Err(_) => None,
     }
 }
 
-/// The key identifier in authorityKeyIdentifier.
-pub(super) fn issuer_key_id<'a>(certificate: &X509Certificate<'a>) -> Option<&'a [u8]> {
+fn issuer_id<'c, 'a>(certificate: &'c X509Certificate<'a>) -> Option<&'c AuthorityKeyIdentifier<'a>> {
     match parsed(certificate, &OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, "authorityKeyIdentifier") {
-        Ok(Some(ParsedExtension::AuthorityKeyIdentifier(id))) => id.key_identifier.as_ref().map(|id| id.0),
+        Ok(Some(ParsedExtension::AuthorityKeyIdentifier(id))) => Some(id),
         Ok(_) | Err(_) => None,
     }
 }

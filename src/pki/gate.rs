@@ -1,20 +1,28 @@
 //! The gate (promise 1): whether what came may replace what is live. A pure function; every defect has its own message,
 //! which names what was found and what was expected. Nothing is installed that did not pass here.
 
-use std::net::IpAddr;
+mod path;
+mod read;
+
 use std::time::Duration;
 
-use super::certificate::{Certificate, CertificateError};
-use super::chain::{self, Chain};
-use super::{extension, leaf};
+use read::Read;
+
+use super::certificate::Certificate;
+use super::chain::{self, Aim, Chain};
+use super::extension;
+use super::name;
+use super::purpose::{self, Purpose};
 use crate::core::code::Code;
 use crate::core::entry::{Sans, SubjectFrom, Usage};
+use crate::core::event::Lack;
+use crate::core::issuer::{ChainEnd, Issuer, IssuerPin};
 use crate::core::name::Digest;
 use crate::core::observed::Leaf;
 use crate::core::remark::Remark;
-use crate::core::subject::{Subject, SubjectAttribute, same_value};
+use crate::core::subject::Subject;
 use crate::core::text::Text;
-use crate::core::time::{Span, Timestamp};
+use crate::core::time::Timestamp;
 
 /// A `not_before` that lies ahead by no more than this is waited for: clocks of CAs and hosts differ.
 pub const TOLERANCE: Duration = Duration::from_secs(600);
@@ -39,12 +47,18 @@ pub struct Demand<'a> {
     pub subject: &'a Subject,
     /// With [`SubjectFrom::Ca`] the subject is not compared; the names are.
     pub subject_from: SubjectFrom,
-    /// Refuse names that were not asked for.
+    /// Refuse names that were not asked for, a common name among them.
     pub exact_names: bool,
     /// The extended key usages that are wanted: the entry's, else those of the installed leaf.
     pub usages: &'a [Usage],
     /// The certificates of CAs that the profile shows; they are trusted.
     pub issuers: &'a [Certificate],
+    /// The CA that must be on the path.
+    pub pin: Option<&'a IssuerPin>,
+    /// Who issued the installed certificate, where that is known.
+    pub installed_issuer: Option<&'a Issuer>,
+    /// The validity that was asked for.
+    pub validity_asked: Option<Duration>,
     /// The end of the installed certificate, where expiry was the reason to renew.
     pub must_outlive: Option<Timestamp>,
     /// The present.
@@ -62,7 +76,11 @@ pub struct Set {
     pub chain: Vec<Certificate>,
     /// The root, where it is known.
     pub root: Option<Certificate>,
-    /// What is worth telling and no reason to refuse.
+    /// Who issued the leaf.
+    pub issuer: Issuer,
+    /// The CA of the chain that ends first.
+    pub chain_end: Option<ChainEnd>,
+    /// What is worth telling and no reason to refuse; of a set that is held also why.
     pub remarks: Vec<Remark>,
 }
 
@@ -83,6 +101,8 @@ pub enum Verdict {
     Held {
         /// What it lacks.
         why: Text,
+        /// Of which kind that is.
+        lack: Lack,
         /// The set.
         set: Box<Set>,
     },
@@ -93,41 +113,74 @@ pub enum Verdict {
 /// Judges what came against what was asked for.
 pub fn judge(candidate: &Candidate<'_>, demand: &Demand<'_>) -> Verdict {
     let Some(leaf) = ours(candidate) else { return Verdict::Refused(vec![nobody(candidate)]) };
-    let certificate = match Read::of(leaf) {
+    let read = match Read::of(leaf) {
         Ok(read) => read,
         Err(error) => return Verdict::Refused(vec![Text::new(&error.to_string())]),
     };
-    let mut defects = certificate.defects(demand);
-    let at = certificate.judged_at(demand.now);
-    let chain = chain::build(leaf, candidate.certificates, demand.issuers, at)
-        .map_err(|obstacles| defects.extend(obstacles.iter().map(|obstacle| Text::new(&obstacle.to_string()))));
-    let unjudged = chain.as_ref().ok().and_then(|chain| chain.unjudged.as_ref());
-    let unjudged = unjudged.map(|what| format!("{what} has an algorithm that renewd cannot judge"));
-    let doubts: Vec<String> = missing_usages(&certificate.facts, demand.usages).into_iter().chain(unjudged).collect();
-    match chain {
-        Ok(chain) if defects.is_empty() => verdict(certificate.set(leaf, chain, demand), &doubts, demand.now),
-        Ok(_) | Err(()) => {
-            defects.extend(doubts.iter().map(|doubt| Text::new(doubt)));
-            Verdict::Refused(defects)
+    let mut defects = read.defects(demand);
+    let purpose = Purpose::of(demand.usages, &read.facts.usages);
+    let aim = Aim {
+        anchors: demand.issuers,
+        at: read.judged_at(demand.now),
+        purpose,
+        pin: demand.pin,
+        is_leaf_sound: defects.is_empty(),
+    };
+    match chain::build(leaf, candidate.certificates, &aim) {
+        Ok(chain) => {
+            let doubts = doubts(&read.facts, &chain, demand.usages, purpose);
+            defects.extend(path::unpinned(&chain, demand.pin));
+            defects.extend(path::ends_no_later(&chain, read.facts.not_after, demand.must_outlive));
+            if defects.is_empty() {
+                return verdict(read.set(leaf, chain, demand), doubts, demand.now);
+            }
+            defects.extend(doubts.into_iter().map(|doubt| doubt.message));
+        }
+        Err(obstacles) => {
+            defects.extend(obstacles.iter().map(|obstacle| Text::new(&obstacle.to_string())));
+            defects.extend(missing_usages(&read.facts, demand.usages).map(|missing| Text::new(&missing)));
         }
     }
+    Verdict::Refused(defects)
 }
 
-fn verdict(set: Set, doubts: &[String], now: Timestamp) -> Verdict {
+fn verdict(mut set: Set, doubts: Vec<Remark>, now: Timestamp) -> Verdict {
+    let why: Vec<_> = doubts.iter().map(|doubt| doubt.message.as_str()).collect();
+    let why = Text::new(&why.join("; "));
+    let lacks = |code| doubts.iter().any(|doubt| doubt.code == code);
+    let lack = match (lacks(Code::UsageMissing), lacks(Code::SignatureUnjudged)) {
+        (true, true) => Some(Lack::Both),
+        (true, false) => Some(Lack::Usage),
+        (false, true) => Some(Lack::Signature),
+        (false, false) => None,
+    };
+    set.remarks.splice(0..0, doubts);
     let set = Box::new(set);
-    if set.facts.not_before > now {
-        return Verdict::NotYetValid { until: set.facts.not_before, set };
+    match lack {
+        _ if set.facts.not_before > now => Verdict::NotYetValid { until: set.facts.not_before, set },
+        Some(lack) => Verdict::Held { why, lack, set },
+        None => Verdict::Accepted(set),
     }
-    if doubts.is_empty() { Verdict::Accepted(set) } else { Verdict::Held { why: Text::new(&doubts.join("; ")), set } }
 }
 
-/// The certificate with our public key. Of several, as after a renewal with the same key, the one that ends last; a CA
-/// only where there is no other.
+/// What keeps a set from being installed before the emergency stage: usages that it lacks or that its CAs withhold, and a
+/// signature that nobody can judge.
+fn doubts(facts: &Leaf, chain: &Chain, wanted: &[Usage], purpose: Purpose) -> Vec<Remark> {
+    let withheld = |ca: &Certificate| purpose::withheld(&ca.parsed().ok()?, wanted, purpose);
+    let usages = missing_usages(facts, wanted).into_iter().chain(chain.cas().filter_map(withheld));
+    let signature = chain.unjudged.as_ref().filter(|unjudged| !unjudged.is_vouched);
+    let usages = usages.map(|why| Remark::new(Code::UsageMissing, &why));
+    usages.chain(signature.map(path::signature_unjudged)).collect()
+}
+
+/// The certificate with our public key. Of several, as after a renewal with the same key, the one that ends last; one that
+/// signed itself, or a CA's, only where there is no other.
 fn ours<'a>(candidate: &Candidate<'a>) -> Option<&'a Certificate> {
     let rank = |certificate: &&Certificate| {
         let parsed = certificate.parsed().ok()?;
         let is_ca = extension::basic_constraints(&parsed).ok().flatten().is_some_and(|constraints| constraints.ca);
-        Some((!is_ca, parsed.validity().not_after.timestamp()))
+        let is_self_issued = name::same(parsed.subject(), parsed.issuer());
+        Some((!is_ca, !is_self_issued, parsed.validity().not_after.timestamp()))
     };
     let is_ours = |certificate: &&Certificate| certificate.spki() == candidate.key;
     candidate.certificates.iter().filter(is_ours).max_by_key(rank)
@@ -145,173 +198,19 @@ fn nobody(candidate: &Candidate<'_>) -> Text {
     ))
 }
 
-/// A leaf with what the gate reads of it.
-struct Read {
-    facts: Leaf,
-    other_names: Vec<String>,
-    is_ca: bool,
-    signs: bool,
-}
-
-impl Read {
-    fn of(certificate: &Certificate) -> Result<Self, CertificateError> {
-        let parsed = certificate.parsed()?;
-        Ok(Self {
-            facts: leaf::read(certificate)?,
-            other_names: extension::names(&parsed)?.1,
-            is_ca: extension::basic_constraints(&parsed)?.is_some_and(|constraints| constraints.ca),
-            signs: extension::key_usage(&parsed)?.is_none_or(|usage| usage.digital_signature()),
-        })
-    }
-
-    /// The CAs are judged at the instant at which the set would be installed.
-    fn judged_at(&self, now: Timestamp) -> Timestamp {
-        let soon = self.facts.not_before > now && self.facts.not_before <= now + TOLERANCE;
-        if soon { self.facts.not_before } else { now }
-    }
-
-    /// Every defect of the leaf by itself.
-    fn defects(&self, demand: &Demand<'_>) -> Vec<Text> {
-        let mut defects = Vec::new();
-        if self.is_ca {
-            defects.push("it is the certificate of a CA, where that of an end entity was asked for".to_owned());
-        }
-        defects.extend(self.missing_names(demand));
-        if let Some(extra) = self.extra_names(demand).filter(|_| demand.exact_names) {
-            defects.push(format!("it has names that were not asked for, which exact_names refuses: {extra}"));
-        }
-        if demand.subject_from == SubjectFrom::Request {
-            defects.extend(self.missing_attributes(demand.subject));
-        }
-        defects.extend(self.outside_validity(demand));
-        defects.iter().map(|defect| Text::new(defect)).collect()
-    }
-
-    fn missing_names(&self, demand: &Demand<'_>) -> Option<String> {
-        let mut missing = demand.names.missing_in(&self.facts.names);
-        if let Some(wanted) = demand.common_name
-            && !self.has_common_name(wanted, demand.subject_from)
-            && !missing.iter().any(|name| name.eq_ignore_ascii_case(wanted))
-        {
-            missing.push(format!("{wanted} (the common name)"));
-        }
-        if missing.is_empty() {
-            return None;
-        }
-        Some(format!("names are missing: {}; it has {}", missing.join(", "), self.names_shown()))
-    }
-
-    /// As the common name, or as a subject alternative name where it is a host's. A CA that writes the subject need
-    /// not take any other.
-    fn has_common_name(&self, wanted: &str, subject_from: SubjectFrom) -> bool {
-        let found = self.facts.common_name.as_deref();
-        let there = found.is_some_and(|there| same_value(wanted, there));
-        match as_host(wanted) {
-            Some(host) => {
-                there || host.missing_in(&self.facts.names).is_empty() || found.and_then(as_host) == Some(host)
-            }
-            None => there || subject_from == SubjectFrom::Ca,
-        }
-    }
-
-    fn names_shown(&self) -> String {
-        let common_name = self.facts.common_name.iter().map(|name| format!("{name} (the common name)"));
-        let all: Vec<_> = common_name.chain(self.facts.names.missing_in(&Sans::default())).collect();
-        if all.is_empty() { "none".to_owned() } else { all.join(", ") }
-    }
-
-    /// The names that were not asked for. The common name may stand among the alternative names.
-    fn extra_names(&self, demand: &Demand<'_>) -> Option<String> {
-        let mut asked = demand.names.clone();
-        if let Some(host) = demand.common_name.and_then(as_host) {
-            asked.dns_names.extend(host.dns_names);
-            asked.ip_addresses.extend(host.ip_addresses.iter().copied());
-        }
-        let mut extra = self.facts.names.missing_in(&asked);
-        extra.extend(self.other_names.iter().cloned());
-        (!extra.is_empty()).then(|| extra.join(", "))
-    }
-
-    fn missing_attributes<'a>(&'a self, sent: &'a Subject) -> impl Iterator<Item = String> + 'a {
-        unmatched(sent, &self.facts.subject).map(|(attribute, value)| {
-            let found = self.facts.subject.get(&attribute);
-            let found = found.map_or("none".to_owned(), |values| format!("{:?}", values.join(", ")));
-            format!("subject attribute {attribute}: {value:?} was sent, it has {found}")
-        })
-    }
-
-    fn outside_validity(&self, demand: &Demand<'_>) -> Option<String> {
-        let Leaf { not_before, not_after, .. } = self.facts;
-        let now = demand.now;
-        if now.seconds() > not_after.seconds() {
-            return Some(format!("it expired at {not_after}, {} ago", Span(now.since(not_after))));
-        }
-        if not_before > now + TOLERANCE {
-            return Some(format!("it is not valid before {not_before}, in {}", Span(not_before.since(now))));
-        }
-        let installed = demand.must_outlive.filter(|installed| not_after <= *installed)?;
-        Some(format!("it ends at {not_after}, no later than the installed one, which ends at {installed}"))
-    }
-
-    fn remarks(&self, demand: &Demand<'_>) -> Vec<Remark> {
-        let names = self.extra_names(demand).map(|extra| format!("it has names that were not asked for: {extra}"));
-        let is_compared = demand.subject_from == SubjectFrom::Request;
-        let attributes = unmatched(&self.facts.subject, demand.subject).filter(|_| is_compared);
-        let attributes =
-            attributes.map(|(attribute, value)| format!("its subject has {attribute} {value:?}, which was not sent"));
-        let usage =
-            (!self.signs).then(|| "its key usage does not allow digital signatures, as TLS 1.3 needs".to_owned());
-        names.into_iter().chain(attributes).chain(usage).map(|remark| Remark::new(Code::ExtraNames, &remark)).collect()
-    }
-
-    fn set(self, leaf: &Certificate, chain: Chain, demand: &Demand<'_>) -> Set {
-        let remarks = self.remarks(demand);
-        Set { leaf: leaf.clone(), facts: self.facts, chain: chain.intermediates, root: chain.root, remarks }
-    }
-}
-
-/// The attribute values of `one` that `other` lacks, but for common names.
-fn unmatched<'a>(one: &'a Subject, other: &'a Subject) -> impl Iterator<Item = (SubjectAttribute, &'a str)> {
-    let is_there = |attribute: SubjectAttribute, value: &str| {
-        other.get(&attribute).is_some_and(|values| values.iter().any(|there| same_value(value, there)))
-    };
-    one.iter()
-        .filter(|(attribute, _)| **attribute != SubjectAttribute::CommonName)
-        .flat_map(|(attribute, values)| values.iter().map(move |value| (*attribute, value.as_str())))
-        .filter(move |(attribute, value)| !is_there(*attribute, value))
-}
-
-/// No such extension, or `any`, allows every usage.
+/// No such extension allows every usage, and `any` every one but those of TLS, whose clients do not take it.
 fn missing_usages(facts: &Leaf, wanted: &[Usage]) -> Option<String> {
-    let any = Usage::parse("any");
-    if facts.usages.is_empty() || facts.usages.iter().any(|usage| Some(usage) == any.as_ref()) {
+    if facts.usages.is_empty() {
         return None;
     }
-    let missing: Vec<_> =
-        wanted.iter().filter(|usage| !facts.usages.contains(usage)).map(ToString::to_string).collect();
+    let stands_for = |usage: &Usage| purpose::has_any(&facts.usages) && !purpose::is_of_tls(usage);
+    let missing = wanted.iter().filter(|usage| !facts.usages.contains(usage) && !stands_for(usage));
+    let missing: Vec<_> = missing.map(ToString::to_string).collect();
     let there: Vec<_> = facts.usages.iter().map(ToString::to_string).collect();
     (!missing.is_empty()).then(|| format!("usages are missing: {}; it has {}", missing.join(", "), there.join(", ")))
 }
 
-/// A common name that is an address or a DNS name with a dot, as a subject alternative name: in A-label form.
-fn as_host(name: &str) -> Option<Sans> {
-    if let Ok(address) = name.parse::<IpAddr>() {
-        return Some(Sans { ip_addresses: vec![address].into(), ..Sans::default() });
-    }
-    let is_label =
-        |label: &str| !label.is_empty() && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
-    let (wildcard, host) = name.strip_prefix("*.").map_or(("", name), |host| ("*.", host));
-    let host = if host.is_ascii() { host.to_ascii_lowercase() } else { a_labels(host)? };
-    let is_host = host.contains('.') && host.split('.').all(is_label);
-    is_host.then(|| Sans { dns_names: vec![format!("{wildcard}{host}")], ..Sans::default() })
-}
-
-fn a_labels(name: &str) -> Option<String> {
-    match url::Host::parse(name).ok()? {
-        url::Host::Domain(name) => Some(name),
-        url::Host::Ipv4(_) | url::Host::Ipv6(_) => None,
-    }
-}
-
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 
 pub mod certificate;
 pub mod chain;
+mod client;
+mod constraint;
 pub mod csr;
 pub mod digest;
 mod extension;
@@ -15,6 +17,7 @@ mod openssl;
 pub mod pem;
 pub mod pkcs12;
 pub mod pkcs7;
+pub mod purpose;
 pub mod served;
 mod signature;
 mod spki;

@@ -1,9 +1,8 @@
 //! What stands above a leaf in the files that are served: who issued it, and which end of the chain comes first.
 
 use super::certificate::Certificate;
-use super::chain;
+use super::{chain, name};
 use crate::core::issuer::{ChainEnd, Issuer, ServedChain};
-use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
 /// What `above` says of the chain of `leaf`, in whatever order it comes.
@@ -15,7 +14,7 @@ pub fn served(leaf: &Certificate, above: &[Certificate]) -> ServedChain {
 /// Who signed `leaf`: by name, with the key where one of `above` has that name.
 #[must_use]
 pub fn issuer(leaf: &Certificate, above: &[Certificate]) -> Issuer {
-    let subject = leaf.parsed().map(|parsed| Text::new(&parsed.issuer().to_string())).unwrap_or_default();
+    let subject = leaf.parsed().map(|parsed| name::full(parsed.issuer())).unwrap_or_default();
     let spki = above.iter().find(|ca| ca.is_named_as_issuer_of(leaf)).map(Certificate::spki);
     Issuer { subject, spki }
 }
@@ -26,7 +25,7 @@ pub fn end_of(ca: &Certificate) -> Option<ChainEnd> {
     let parsed = ca.parsed().ok()?;
     Some(ChainEnd {
         at: Timestamp::from_seconds(parsed.validity().not_after.timestamp()),
-        subject: Text::new(&parsed.subject().to_string()),
+        subject: name::full(parsed.subject()),
         spki: ca.spki(),
     })
 }

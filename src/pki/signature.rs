@@ -56,7 +56,8 @@ fn named(certificate: &X509Certificate<'_>) -> String {
 
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
-const ALGORITHMS: &[Algorithm] = &[
+/// Every algorithm that can be judged.
+pub(super) const ALGORITHMS: &[Algorithm] = &[
     algorithms::RSA_PKCS1_2048_8192_SHA256,
     algorithms::RSA_PKCS1_2048_8192_SHA384,
     algorithms::RSA_PKCS1_2048_8192_SHA512,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::core::entry::Entry;
+use crate::core::issuer::ServedChain;
 use crate::core::name::{Digest, Generation};
 use crate::core::observed::Leaf;
 use crate::core::time::Timestamp;
@@ -46,7 +47,7 @@ pub(super) fn find(
     let issuers: Vec<Certificate> = issuers.iter().chain(ours.iter().skip(1)).cloned().chain(manifest.root()).collect();
     places(entry, &folder).iter().find_map(|place| {
         let found = place.look(disk, &known)?;
-        let set = judge(entry, &found, facts.as_ref(), &issuers, now)?;
+        let set = judge(entry, &found, (facts.as_ref(), manifest.served.as_ref()), &issuers, now)?;
         Some(Foreign { set, key: found.key })
     })
 }
@@ -72,7 +73,7 @@ pub(super) fn certificates(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> V
 fn judge(
     entry: &Entry,
     found: &Found,
-    ours: Option<&Leaf>,
+    (ours, chain): (Option<&Leaf>, Option<&ServedChain>),
     issuers: &[Certificate],
     now: Timestamp,
 ) -> Option<Box<gate::Set>> {
@@ -86,7 +87,10 @@ fn judge(
         exact_names: entry.exact_names,
         usages: &usages,
         issuers,
-        must_outlive: ours.map(|leaf| leaf.not_after),
+        pin: entry.issuer.as_deref(),
+        installed_issuer: chain.map(|chain| &chain.issuer),
+        validity_asked: None,
+        must_outlive: ours.map(|leaf| chain.map_or(leaf.not_after, |chain| chain.ends_at(leaf.not_after))),
         now,
     };
     match gate::judge(&Candidate { certificates: &found.pool, key: found.spki }, &demand) {

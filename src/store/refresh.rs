@@ -8,13 +8,14 @@ use zeroize::Zeroizing;
 use crate::core::code::Code;
 use crate::core::entry::Entry;
 use crate::core::failure::{Failure, FailureClass};
-use crate::core::issuer::ServedChain;
 use crate::core::name::Generation;
 use crate::core::remark::Remarks;
 use crate::core::time::Timestamp;
 use crate::pki::certificate::Certificate;
+use crate::pki::chain::{self, Aim};
 use crate::pki::key::PrivateKey;
-use crate::pki::{chain, leaf, served};
+use crate::pki::purpose::Purpose;
+use crate::pki::{leaf, served};
 
 use super::content::KEY;
 use super::disk::Disk;
@@ -49,12 +50,14 @@ pub fn refresh(
     let facts = leaf::read(own).map_err(|error| nothing(&error.to_string()))?;
     let pool = [&installed, found].concat();
     let anchors: Vec<Certificate> = terms.issuers.iter().cloned().chain(manifest.root()).collect();
-    let built = chain::build(own, &pool, &anchors, terms.now).map_err(|_| nothing("no chain verifies"))?;
+    let purpose = Purpose::of(entry.usages.as_deref().unwrap_or_default(), &facts.usages);
+    let aim = Aim { pin: entry.issuer.as_deref(), purpose, ..Aim::new(&anchors, terms.now) };
+    let built = chain::build(own, &pool, &aim).map_err(|_| nothing("no chain verifies"))?;
     let root = built.root.clone().or_else(|| manifest.root());
     let known: Vec<Certificate> = built.intermediates.iter().chain(&root).cloned().collect();
     let chain = served::served(own, &known);
     let before = manifest.served.clone().unwrap_or_else(|| served::served(own, &installed));
-    if end(&facts.not_after, &chain) <= end(&facts.not_after, &before) {
+    if chain.ends_at(facts.not_after) <= before.ends_at(facts.not_after) {
         return Err(nothing("no chain that verifies ends later"));
     }
     fixed::check_room(disk, layout, ground, entry)?;
@@ -70,11 +73,7 @@ pub fn refresh(
         served: &chain,
         remarks: &Remarks { list: remarks, ..(*manifest.remarks).clone() }.into(),
     };
-    Ok((install(disk, layout, ground, entry, &set, terms.keep)?, end(&facts.not_after, &chain)))
-}
-
-fn end(leaf: &Timestamp, chain: &ServedChain) -> Timestamp {
-    chain.end.as_ref().map_or(*leaf, |end| end.at.min(*leaf))
+    Ok((install(disk, layout, ground, entry, &set, terms.keep)?, chain.ends_at(facts.not_after)))
 }
 
 fn key_of(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> Result<Zeroizing<String>, Failure> {

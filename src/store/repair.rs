@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::core::entry::Entry;
 use crate::core::failure::Failure;
+use crate::core::issuer::ServedChain;
 use crate::core::name::{Attempt, Generation};
 use crate::core::observed::Leaf;
 use crate::core::remark::Remarks;
@@ -15,7 +16,6 @@ use crate::core::time::Timestamp;
 use crate::pki::certificate::{Certificate, certificates_in_file};
 use crate::pki::digest::sha256;
 use crate::pki::key::PrivateKey;
-use crate::pki::served;
 
 use super::access::Ids;
 use super::content::{CERT, CHAIN, Content, FULLCHAIN, KEY, Parts, contents};
@@ -111,7 +111,7 @@ fn adopt(
     found: &Foreign,
     terms: &Terms<'_>,
 ) -> Result<Repaired, Failure> {
-    let above: Vec<Certificate> = found.set.chain.iter().chain(&found.set.root).cloned().collect();
+    let chain = ServedChain { issuer: found.set.issuer.clone(), end: found.set.chain_end.clone() };
     let remarks = Remarks::at(terms.now, found.set.remarks.clone()).into();
     let set = NewSet {
         leaf: &found.set.leaf,
@@ -121,7 +121,7 @@ fn adopt(
         key: &found.key,
         attempt: Attempt(0),
         profile: &manifest.profile,
-        served: &served::served(&found.set.leaf, &above),
+        served: &chain,
         remarks: &remarks,
     };
     let generation = install(disk, layout, ground, entry, &set, terms.keep)?;

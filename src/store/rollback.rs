@@ -98,8 +98,7 @@ fn usable(
         return Ok(());
     }
     let above = certificates.get(1..).unwrap_or_default();
-    let chain = served::served(certificate, above).end.map(|end| end.at);
-    let ends_at = chain.map_or(leaf.not_after, |chain| chain.min(leaf.not_after));
+    let ends_at = served::served(certificate, above).ends_at(leaf.not_after);
     if ends_at <= now {
         return Err(format!("expired at {ends_at}"));
     }

@@ -146,6 +146,9 @@ fn pass(at: usize, answer: &str, key: &KeyPair) {
         exact_names: false,
         usages: &[],
         issuers: &[],
+        pin: None,
+        installed_issuer: None,
+        validity_asked: None,
         must_outlive: None,
         now: SystemClock::default().now(),
     };

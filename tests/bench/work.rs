@@ -220,6 +220,9 @@ fn gate(issued: Issued) -> Box<dyn FnMut()> {
             exact_names: false,
             usages: &issued.facts.usages,
             issuers: &[],
+            pin: None,
+            installed_issuer: None,
+            validity_asked: None,
             must_outlive: Some(NOW),
             now: NOW,
         };

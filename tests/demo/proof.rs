@@ -45,7 +45,8 @@ fn installed(name: &str, stage: &Stage, now: &str) -> Result<String, String> {
     }
     let root = certificates_in_file(&stage.issuing_root()).map_err(|error| error.to_string())?;
     let facts = renewd::pki::leaf::read(leaf).map_err(|error| error.to_string())?;
-    chain::build(leaf, &set, &root, facts.not_before).map_err(|obstacles| format!("no chain: {obstacles:?}"))?;
+    chain::build(leaf, &set, &chain::Aim::new(&root, facts.not_before))
+        .map_err(|obstacles| format!("no chain: {obstacles:?}"))?;
     let end = facts.not_after.to_string();
     // Both are written in one form, in UTC and to the second, so that the order of the texts is that of the times.
     if end.as_str() <= now { Err(format!("it expired at {end}")) } else { Ok(end) }

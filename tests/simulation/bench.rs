@@ -6,7 +6,7 @@ use std::time::Duration;
 use renewd::core::backoff;
 use renewd::core::decide::Action;
 use renewd::core::entry::Entry;
-use renewd::core::event::{self, Event, Method};
+use renewd::core::event::{self, Event, Lack, Method};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, CertName, Digest, ProfileId, RequestId, SerialNumber};
@@ -358,7 +358,7 @@ impl World {
         }
         let wanted = bench.entry.usages.clone().unwrap_or_else(server_auth);
         if !emergency && wanted.iter().any(|usage| !found.leaf().usages.contains(usage)) {
-            return Verdict::Held(Text::new("it lacks server_auth"));
+            return Verdict::Held(Text::new("it lacks server_auth"), Lack::Usage);
         }
         bench.set = Some(Arc::clone(found));
         Verdict::Accepted

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::event::Event;
+use super::super::event::{Event, Lack};
 use super::super::example::{
     DAY, HOUR, MINUTE, SECOND, START, entry, failure, installed, live, profile, read, record, rename, submitting,
     surroundings,
@@ -360,13 +360,34 @@ fn what_forbids_submissions_says_so_and_installs_go_on() {
 }
 
 #[test]
+fn an_unjudged_signature_is_judged_again_when_the_profile_says_something_else() {
+    let held = |lack, version| {
+        let why = Text::new("its signature cannot be judged");
+        let profile_version = Some(version);
+        let held = Event::Held { attempt: Attempt(1), why, lack, usages: None, profile_version };
+        let issued = Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0B".to_owned()) };
+        let events = [(START + 60 * DAY, submitting(1)), (START + 60 * DAY, issued), (START + 60 * DAY, held)];
+        Case::after(61 * DAY).events(&events)
+    };
+    let version = held(Lack::Signature, 0).reading.profile.as_ref().unwrap().version();
+    check(&held(Lack::Signature, version), "wait", "the profile shows the issuing CA");
+    check(&held(Lack::Signature, version + 1), "install", "issued");
+    check(&held(Lack::Both, version), "wait", "accepts the usages");
+    check(&held(Lack::Both, version + 1), "install", "issued");
+    check(&held(Lack::Usage, version + 1), "wait", "the entry accepts that (key `usages`)");
+}
+
+#[test]
 fn what_lacks_a_usage_is_held_until_accepted_or_the_emergency_stage() {
     let held = |offset| {
         let why = Text::new("it lacks client_auth");
         let events = [
             (START + 60 * DAY, submitting(1)),
             (START + 60 * DAY, Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0B".to_owned()) }),
-            (START + 60 * DAY, Event::Held { attempt: Attempt(1), why, usages: None }),
+            (
+                START + 60 * DAY,
+                Event::Held { attempt: Attempt(1), why, lack: Lack::Usage, usages: None, profile_version: None },
+            ),
         ];
         Case::after(offset).events(&events)
     };

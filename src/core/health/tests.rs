@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::decide::{Surroundings, World, decide};
-use super::super::event::Event;
+use super::super::event::{Event, Lack};
 use super::super::example::{
     DAY, HOUR, SECOND, START, entry, failure, installed, live, profile, read, record, submitting, surroundings,
 };
@@ -47,7 +47,13 @@ fn each_condition_has_its_code() {
     let at = START + 61 * DAY;
     check(&live, &[(at, submitting(1)), (at, rejected)], at, Some("certificate-rejected"));
     let issued = Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0B".to_owned()) };
-    let held = Event::Held { attempt: Attempt(1), why: Text::new("no usage"), usages: None };
+    let held = Event::Held {
+        attempt: Attempt(1),
+        why: Text::new("no usage"),
+        lack: Lack::Usage,
+        usages: None,
+        profile_version: None,
+    };
     check(&live, &[(at, submitting(1)), (at, issued), (at, held)], at, Some("certificate-staged"));
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::decide::Submission;
+use super::super::event::Lack;
 use super::super::example::{START, entry, failure, profile};
 use super::*;
 
@@ -166,7 +167,7 @@ fn the_gate_decides_what_becomes_of_an_answer() {
     }
     let accepted = ["Judge", "Install", "record Installed", "Forget", "record KeyForgotten"];
     check(&Verdict::Accepted, &accepted);
-    check(&Verdict::Held(Text::new("no client_auth")), &["Judge", "record Held"]);
+    check(&Verdict::Held(Text::new("no client_auth"), Lack::Usage), &["Judge", "record Held"]);
     check(&Verdict::NotYetValid(START), &["Judge", "record Waits"]);
     let refused = ["Judge", "FetchChain", "Judge", "record GateRefused", "Forget", "record KeyForgotten"];
     check(&Verdict::Refused(vec![Text::new("wrong key")]), &refused);

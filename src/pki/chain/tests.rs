@@ -17,8 +17,9 @@ fn shown(built: &Result<Chain, Vec<Obstacle>>) -> String {
         Ok(chain) => {
             let links: Vec<_> = chain.intermediates.iter().map(label).collect();
             let root = chain.root.as_ref().map_or("no root".to_owned(), label);
-            let unjudged = chain.unjudged.as_ref().map(|what| format!(" but for {what}")).unwrap_or_default();
-            format!("{} < {root}{unjudged}", links.join(" < "))
+            let unjudged = chain.unjudged.as_ref().map(|found| format!(" but for {}", found.what)).unwrap_or_default();
+            let doubt = chain.doubt.as_ref().map(|doubt| format!(", but {doubt}")).unwrap_or_default();
+            format!("{} < {root}{unjudged}{doubt}", links.join(" < "))
         }
         Err(obstacles) => obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | "),
     }
@@ -27,7 +28,7 @@ fn shown(built: &Result<Chain, Vec<Obstacle>>) -> String {
 #[track_caller]
 fn check(leaf: &Certificate, pool: &[&Certificate], anchors: &[&Certificate], expected: &str) {
     let owned = |certificates: &[&Certificate]| certificates.iter().map(|c| (*c).clone()).collect::<Vec<_>>();
-    let built = build(leaf, &owned(pool), &owned(anchors), NOW);
+    let built = build(leaf, &owned(pool), &Aim::new(&owned(anchors), NOW));
     assert_eq!(shown(&built), expected);
 }
 
@@ -94,9 +95,9 @@ fn many_cross_signs_end_soon() {
     let crossed: Vec<_> =
         pairs.filter(|(by, of)| by.certificate != of.certificate).map(|(by, of)| by.cross(of)).collect();
     let leaf = leaf_of(&cas[0]);
-    let Err(obstacles) = build(&leaf, &crossed, &[], NOW) else { panic!("there is no root") };
+    let Err(obstacles) = build(&leaf, &crossed, &Aim::new(&[], NOW)) else { panic!("there is no root") };
     assert!(!obstacles.is_empty());
-    assert_eq!(shown(&build(&leaf, &crossed, &[cas[0].certificate.clone()], NOW)), " < CA 0");
+    assert_eq!(shown(&build(&leaf, &crossed, &Aim::new(&[cas[0].certificate.clone()], NOW))), " < CA 0");
 }
 
 #[test]
@@ -232,7 +233,13 @@ fn a_name_in_another_string_type_is_the_same_name() {
         let key = KeyPair::from_pem(&root.key.serialize_pem()).unwrap();
         leaf_of(&Ca { params, key, certificate: root.certificate.clone() })
     };
-    check(&named("root ca"), &[&root.certificate], &[], " < Root CA");
+    check(
+        &named("root ca"),
+        &[&root.certificate],
+        &[],
+        " < Root CA, but some TLS clients may refuse the path: a certificate spells its issuer's name in another way than \
+         the issuer does",
+    );
     check(
         &named("Root CB"),
         &[&root.certificate],
@@ -261,4 +268,166 @@ fn a_leaf_that_signed_itself_has_no_chain() {
     let own = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
     let leaf = Certificate::from_der(own.der()).unwrap();
     check(&leaf, &[&leaf], &[], "\"Self\" is self-signed, no CA issued it");
+}
+
+/// A CA, and another certificate of its name and key by the same issuer, for so many seconds from now on.
+fn renewed(root: &Ca, ca: &Ca, until: i64) -> Certificate {
+    let key = KeyPair::from_pem(&ca.key.serialize_pem()).unwrap();
+    root.below_with(&ca.certificate.label().as_str().replace('"', ""), key, |params| valid(params, -86_400, until))
+        .certificate
+}
+
+fn end_of(certificate: &Certificate) -> i64 {
+    certificate.parsed().unwrap().validity().not_after.timestamp() - NOW.seconds()
+}
+
+const DAY: i64 = 86_400;
+
+#[test]
+fn of_two_certificates_of_a_ca_the_one_that_ends_later_is_written() {
+    let root = Ca::root("Root");
+    let issuing = root.below("Issuing");
+    let (old, new) = (renewed(&root, &issuing, 3 * DAY), renewed(&root, &issuing, 3_285 * DAY));
+    let leaf = leaf_of(&issuing);
+    let all = [&root.certificate, &old, &new];
+    let places: [(&[&Certificate], &[&Certificate]); 8] = [
+        (&all, &[]),
+        (&[&new, &old, &root.certificate], &[]),
+        (&[&old], &[&root.certificate, &new]),
+        (&[&new], &[&root.certificate, &old]),
+        (&[&root.certificate, &new], &[&old]),
+        (&[&root.certificate, &old], &[&new]),
+        (&[&new], &[&old]),
+        (&[&old], &[&new]),
+    ];
+    for (pool, anchors) in places {
+        let owned = |list: &[&Certificate]| list.iter().map(|one| (*one).clone()).collect::<Vec<_>>();
+        let built = build(&leaf, &owned(pool), &Aim::new(&owned(anchors), NOW)).unwrap();
+        assert_eq!(built.intermediates.iter().map(end_of).collect::<Vec<_>>(), [3_285 * DAY], "{pool:?} {anchors:?}");
+    }
+}
+
+#[test]
+fn a_ca_certificate_that_is_over_or_not_yet_valid_is_passed_over() {
+    let root = Ca::root("Root");
+    let issuing = root.below("Issuing");
+    let leaf = leaf_of(&issuing);
+    let key = || KeyPair::from_pem(&issuing.key.serialize_pem()).unwrap();
+    let made = |from, until| root.below_with("Issuing", key(), |params| valid(params, from, until)).certificate;
+    let (over, current, ahead) = (made(-10 * DAY, -1), made(-10 * DAY, DAY), made(DAY, 900 * DAY));
+    let pile = [over, ahead, current.clone(), root.certificate.clone()];
+    let built = build(&leaf, &pile, &Aim::new(&[], NOW)).unwrap();
+    assert_eq!(built.intermediates, [current]);
+}
+
+#[test]
+fn trust_goes_before_a_late_end() {
+    let (own, foreign) = (Ca::root("Own"), Ca::root("Foreign"));
+    let issuing = own.below_with("Issuing", KeyPair::generate().unwrap(), |ca| valid(ca, -DAY, 100 * DAY));
+    let leaf = leaf_of(&issuing);
+    let mut params = issuing.params.clone();
+    valid(&mut params, -DAY, 3_000 * DAY);
+    let key = KeyPair::from_pem(&issuing.key.serialize_pem()).unwrap();
+    let cross = foreign.cross(&Ca { params, key, certificate: issuing.certificate.clone() });
+    let pile = [&cross, &foreign.certificate, &issuing.certificate, &own.certificate];
+    check(&leaf, &pile, &[], "Issuing < Foreign");
+    check(&leaf, &pile, &[&own.certificate], "Issuing < Own");
+    check(&leaf, &pile, &[&issuing.certificate], "Issuing < Own");
+    check(&leaf, &[&cross, &foreign.certificate], &[&issuing.certificate], "Issuing < no root");
+}
+
+#[test]
+fn nothing_that_clients_need_is_left_out_for_a_later_end() {
+    let root = Ca::root("Root");
+    let upper = root.below_with("Upper", KeyPair::generate().unwrap(), |ca| valid(ca, -DAY, 100 * DAY));
+    let issuing = upper.below("Issuing");
+    let leaf = leaf_of(&issuing);
+    check(&leaf, &[&root.certificate, &upper.certificate], &[&issuing.certificate], "Issuing < Upper < Root");
+    let old = unjudged(&upper.certificate);
+    let told = "Issuing < Upper < Root but for the signature on \"Upper\" (ecdsa-with-SHA224)";
+    check(&leaf, &[&root.certificate, &old], &[&issuing.certificate], told);
+}
+
+#[test]
+fn a_path_that_clients_refuse_gives_way_to_one_that_they_take() {
+    let (strict, open) = (Ca::root("Strict"), Ca::root("Open"));
+    let limited = strict.below_with("Issuing", KeyPair::generate().unwrap(), |ca| {
+        ca.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let mut params = limited.params.clone();
+    params.extended_key_usages.clear();
+    let key = KeyPair::from_pem(&limited.key.serialize_pem()).unwrap();
+    let cross = open.cross(&Ca { params, key, certificate: limited.certificate.clone() });
+    let leaf = leaf_of(&limited);
+    let pile = [&limited.certificate, &strict.certificate, &cross, &open.certificate];
+    check(&leaf, &pile, &[], "Issuing < Open");
+    check(&leaf, &pile, &[&strict.certificate], "Issuing < Open");
+    check(
+        &leaf,
+        &pile[..2],
+        &[],
+        "CA \"Issuing\" may not issue for server authentication: its extended key usages are client_auth",
+    );
+}
+
+/// The end of the chain in a file, in seconds from now, with its CA.
+fn end_in_file(leaf: &Certificate, others: &[&Certificate]) -> Option<(i64, String)> {
+    let others: Vec<_> = others.iter().map(|one| (*one).clone()).collect();
+    let end = served_end(leaf, &others)?;
+    assert!(others.iter().any(|ca| ca.spki() == end.spki));
+    Some((end.at.seconds() - NOW.seconds(), end.subject.to_string()))
+}
+
+#[test]
+fn the_chain_in_a_file_ends_with_the_first_ca_of_its_best_path() {
+    let (root, stranger) = (Ca::root("Root"), Ca::root("Stranger"));
+    let upper = root.below_with("Upper", KeyPair::generate().unwrap(), |ca| valid(ca, -DAY, 50 * DAY));
+    let issuing = upper.below_with("Issuing", KeyPair::generate().unwrap(), |ca| valid(ca, -DAY, 400 * DAY));
+    let old = renewed(&upper, &issuing, 3 * DAY);
+    let short = stranger.below_with("Short", KeyPair::generate().unwrap(), |ca| valid(ca, -DAY, DAY));
+    let namesake = root.below_with("Issuing", KeyPair::generate().unwrap(), |ca| valid(ca, -DAY, DAY));
+    let leaf = leaf_of(&issuing);
+    let check = |others: &[&Certificate], expected: Option<(i64, &str)>| {
+        let expected = expected.map(|(days, whose)| (days * DAY, whose.to_owned()));
+        assert_eq!(end_in_file(&leaf, others), expected);
+        let backwards: Vec<_> = others.iter().rev().copied().collect();
+        assert_eq!(end_in_file(&leaf, &backwards), expected);
+    };
+    check(&[], None);
+    check(&[&root.certificate, &leaf], None);
+    check(&[&issuing.certificate], Some((400, "CN=Issuing")));
+    check(&[&issuing.certificate, &upper.certificate], Some((50, "CN=Upper")));
+    check(&[&issuing.certificate, &upper.certificate, &root.certificate], Some((50, "CN=Upper")));
+    check(&[&old], Some((3, "CN=Issuing")));
+    check(&[&old, &issuing.certificate], Some((400, "CN=Issuing")));
+    check(&[&old, &issuing.certificate, &upper.certificate], Some((50, "CN=Upper")));
+    check(&[&issuing.certificate, &short.certificate, &namesake.certificate], Some((400, "CN=Issuing")));
+    check(&[&short.certificate, &stranger.certificate], None);
+}
+
+#[test]
+fn where_key_identifiers_are_silent_the_signature_says_who_issued() {
+    let root = Ca::root("Root");
+    let silent = |until| {
+        root.below_with("Issuing", KeyPair::generate().unwrap(), |ca| {
+            ca.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![]);
+            valid(ca, -DAY, until);
+        })
+    };
+    let (right, wrong) = (silent(10 * DAY), silent(900 * DAY));
+    let mut params = leaf_params(&["leaf.example"]);
+    params.use_authority_key_identifier_extension = false;
+    let leaf = right.leaf(&PrivateKey::generate(KeyType::EcdsaP256).unwrap(), &params);
+    let found = end_in_file(&leaf, &[&wrong.certificate, &right.certificate]);
+    assert_eq!(found, Some((10 * DAY, "CN=Issuing".to_owned())));
+    assert_eq!(end_in_file(&leaf, &[&wrong.certificate]), None);
+}
+
+#[test]
+fn many_certificates_in_a_file_end_soon() {
+    let cas: Vec<Ca> = (0..9).map(|number| Ca::root(&format!("CA {number}"))).collect();
+    let pairs = cas.iter().flat_map(|by| cas.iter().map(move |of| (by, of)));
+    let crossed: Vec<_> =
+        pairs.filter(|(by, of)| by.certificate != of.certificate).map(|(by, of)| by.cross(of)).collect();
+    assert!(served_end(&leaf_of(&cas[0]), &crossed).is_some());
 }

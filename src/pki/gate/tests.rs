@@ -4,6 +4,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePu
 
 use super::*;
 use crate::core::key::KeyType;
+use crate::core::subject::SubjectAttribute;
 use crate::pki::key::PrivateKey;
 use crate::pki::test_ca::{Ca, NOW, leaf_params, unjudged, valid};
 
@@ -25,6 +26,9 @@ struct Case {
     usages: Vec<Usage>,
     issuers: Vec<Certificate>,
     must_outlive: Option<Timestamp>,
+    pin: Option<IssuerPin>,
+    installed_issuer: Option<Issuer>,
+    validity_asked: Option<Duration>,
 }
 
 impl Case {
@@ -55,6 +59,9 @@ impl Case {
             usages: vec![Usage::parse("server_auth").unwrap()],
             issuers: Vec::new(),
             must_outlive: Some(NOW),
+            pin: None,
+            installed_issuer: None,
+            validity_asked: None,
         }
     }
 
@@ -68,6 +75,9 @@ impl Case {
             usages: &self.usages,
             issuers: &self.issuers,
             must_outlive: self.must_outlive,
+            pin: self.pin.as_ref(),
+            installed_issuer: self.installed_issuer.as_ref(),
+            validity_asked: self.validity_asked,
             now: NOW,
         }
     }
@@ -89,8 +99,8 @@ fn shown(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Accepted(set) if set.remarks.is_empty() => "accepted".to_owned(),
         Verdict::Accepted(set) => {
-            let remarks: Vec<Text> = set.remarks.iter().map(|remark| remark.message.clone()).collect();
-            format!("accepted: {}", listed(&remarks))
+            let told = |remark: &Remark| format!("{}: {}", remark.code, remark.message);
+            format!("accepted, {}", set.remarks.iter().map(told).collect::<Vec<_>>().join(" | "))
         }
         Verdict::NotYetValid { until, .. } => format!("not before {until}"),
         Verdict::Held { why, .. } => format!("held: {why}"),
@@ -178,17 +188,20 @@ fn the_common_name_may_be_written_in_either_form() {
         case.names = Sans::default();
         case.leaf.subject_alt_names = dns.iter().map(|name| SanType::DnsName((*name).try_into().unwrap())).collect();
         case.leaf.distinguished_name.push(DnType::CommonName, common_name);
+        case.exact_names = common_name != "x";
     };
-    check(|case| named(case, "bücher.example", &["xn--bcher-kva.example"], "x"), "accepted");
+    let other = "accepted, unasked-common-name: it has a common name that was not asked for: \"x\"";
+    check(|case| named(case, "bücher.example", &["xn--bcher-kva.example"], "x"), other);
     check(|case| named(case, "bücher.example", &[], "xn--bcher-kva.example"), "accepted");
     check(|case| named(case, "xn--bcher-kva.example", &[], "Bücher.example"), "accepted");
-    check(|case| named(case, "*.bücher.example", &["*.xn--bcher-kva.example"], "x"), "accepted");
+    check(|case| named(case, "*.bücher.example", &["*.xn--bcher-kva.example"], "x"), other);
     check(|case| named(case, "2001:DB8:0::1", &[], "2001:db8::1"), "accepted");
     check(
         |case| named(case, "bücher.example", &["xn--bcher-kva.example.com"], "bucher.example"),
         "refused: names are missing: bücher.example (the common name); it has bucher.example (the common name), \
          xn--bcher-kva.example.com | it has names that were not asked for, which exact_names refuses: \
-         xn--bcher-kva.example.com",
+         xn--bcher-kva.example.com | it has a common name that was not asked for, which exact_names refuses: \
+         \"bucher.example\"",
     );
 }
 
@@ -212,7 +225,7 @@ fn extra_names_are_told_or_refused() {
     let add = |case: &mut Case| case.leaf.subject_alt_names.push(SanType::DnsName("x.example.com".try_into().unwrap()));
     check(
         |case| (add(case), case.exact_names = false).1,
-        "accepted: it has names that were not asked for: x.example.com",
+        "accepted, extra-names: it has names that were not asked for: x.example.com",
     );
     check(add, "refused: it has names that were not asked for, which exact_names refuses: x.example.com");
     let user = (vec![1, 3, 6, 1, 4, 1, 311, 20, 2, 3], OtherNameValue::Utf8String("u@example.com".into()));
@@ -239,7 +252,7 @@ fn every_attribute_that_was_sent_must_be_there() {
     check(|case| (send(case, SubjectAttribute::Country, "CH"), case.subject_from = SubjectFrom::Ca).1, "accepted");
     check(
         |case| case.leaf.distinguished_name.push(DnType::CountryName, "CH"),
-        "accepted: its subject has country \"CH\", which was not sent",
+        "accepted, extra-subject: its subject has country \"CH\", which was not sent",
     );
     check(|case| send(case, SubjectAttribute::CommonName, "www.example.com"), "accepted");
 }
@@ -254,7 +267,11 @@ fn the_validity_must_contain_now() {
         |case| valid(&mut case.leaf, 601, DAY),
         "refused: it is not valid before 2026-11-24T00:10:01Z, in 10 min 1 s",
     );
-    check(|case| valid(&mut case.leaf, -DAY, 5_000 * DAY), "accepted");
+    check(
+        |case| valid(&mut case.leaf, -DAY, 5_000 * DAY),
+        "accepted, chain-ends-first: CN=Issuing of the chain expires at 2036-11-21T00:00:00Z, before the certificate, \
+         which expires at 2040-08-02T00:00:00Z",
+    );
 }
 
 #[test]
@@ -288,6 +305,12 @@ fn a_missing_usage_holds() {
     );
     check(
         |case| (want(case, &["client_auth"]), case.leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]).1,
+        "held: usages are missing: client_auth; it has any",
+    );
+    check(
+        |case| {
+            (want(case, &["email_protection"]), case.leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]).1
+        },
         "accepted",
     );
     check(|case| (want(case, &["client_auth"]), case.leaf.extended_key_usages = vec![]).1, "accepted");
@@ -330,7 +353,7 @@ fn a_leaf_is_no_ca() {
     );
     check(
         |case| case.leaf.key_usages = vec![KeyUsagePurpose::KeyEncipherment],
-        "accepted: its key usage does not allow digital signatures, as TLS 1.3 needs",
+        "accepted, no-digital-signature: its key usage does not allow digital signatures, as TLS 1.3 needs",
     );
 }
 
@@ -381,4 +404,193 @@ fn no_changed_bit_passes() {
             assert!(is_stopped, "byte {at} of {which}: {}", shown(&verdict));
         }
     }
+}
+
+#[test]
+fn a_common_name_that_nobody_asked_for_counts_as_an_extra_name() {
+    let named = |case: &mut Case, name: &str| {
+        case.leaf.distinguished_name.push(DnType::CommonName, name);
+        case.common_name = None;
+    };
+    let refused =
+        "refused: it has a common name that was not asked for, which exact_names refuses: \"evil.example.net\"";
+    let told = "accepted, unasked-common-name: it has a common name that was not asked for: \"evil.example.net\"";
+    check(|case| named(case, "evil.example.net"), refused);
+    check(|case| (named(case, "evil.example.net"), case.exact_names = false).1, told);
+    check(|case| named(case, "WWW.example.com"), "accepted");
+    check(|case| named(case, "192.0.2.1"), "accepted");
+    check(
+        |case| named(case, "Example service"),
+        "refused: it has a common name that was not asked for, which exact_names refuses: \"Example service\"",
+    );
+    let by_ca = |case: &mut Case, name| (named(case, name), case.subject_from = SubjectFrom::Ca).1;
+    check(|case| by_ca(case, "Example service"), "accepted");
+    check(|case| by_ca(case, "evil.example.net"), refused);
+    let asked = |case: &mut Case| {
+        named(case, "evil.example.net");
+        case.subject.entry(SubjectAttribute::CommonName).or_default().push("evil.example.net".to_owned());
+    };
+    check(asked, "accepted");
+}
+
+#[test]
+fn every_common_name_is_looked_at() {
+    check(
+        |case| {
+            let further = rcgen::DnType::CustomDnType(vec![2, 5, 4, 3]);
+            case.leaf.distinguished_name.push(further, "evil.example.net");
+        },
+        "refused: it has a common name that was not asked for, which exact_names refuses: \"evil.example.net\"",
+    );
+}
+
+#[test]
+fn a_shorter_validity_than_asked_for_is_told() {
+    let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+    check(|case| case.validity_asked = days(90), "accepted");
+    check(|case| case.validity_asked = days(91), "accepted");
+    check(
+        |case| case.validity_asked = days(92),
+        "accepted, validity-shortened: it is valid for 90 d, where 92 d was asked for",
+    );
+    check(|case| case.validity_asked = days(30), "accepted");
+    let hours = |case: &mut Case, given: i64| {
+        valid(&mut case.leaf, -3600, given * 3600 - 3600);
+        case.validity_asked = Some(Duration::from_secs(12 * 3600));
+        case.must_outlive = None;
+    };
+    check(|case| hours(case, 11), "accepted");
+    check(|case| hours(case, 10), "accepted, validity-shortened: it is valid for 10 h, where 12 h was asked for");
+}
+
+#[test]
+fn the_issuer_is_named_and_its_change_told() {
+    let case = Case::good();
+    let Verdict::Accepted(set) = case.verdict() else { panic!("{}", shown(&case.verdict())) };
+    assert_eq!((set.issuer.subject.as_str(), set.issuer.spki), ("CN=Issuing", Some(case.issuing.certificate.spki())));
+    let before = |subject: &str, spki| Some(Issuer { subject: Text::new(subject), spki });
+    check(|case| case.installed_issuer = before("CN=Issuing", Some(case.issuing.certificate.spki())), "accepted");
+    check(|case| case.installed_issuer = before("CN=Old name", Some(case.issuing.certificate.spki())), "accepted");
+    check(|case| case.installed_issuer = before("CN=Issuing", None), "accepted");
+    let mut case = Case::good();
+    case.installed_issuer = before("CN=Other", None);
+    let spki = case.issuing.certificate.spki();
+    let told =
+        format!("accepted, issuer-changed: CN=Issuing (sha256:{spki}) issued it; CN=Other issued the one before");
+    assert_eq!(shown(&case.verdict()), told);
+}
+
+#[test]
+fn an_issuer_that_the_entry_pins_must_be_on_the_path() {
+    let pin = |text: &str| Some(IssuerPin::parse(text).unwrap());
+    let of = |certificate: &Certificate| pin(&format!("sha256:{}", certificate.spki()));
+    check(|case| case.pin = of(&case.came[0]), "accepted");
+    check(|case| case.pin = of(&case.came[1]), "accepted");
+    check(|case| case.pin = pin("CN=Root"), "accepted");
+    check(|case| case.pin = pin("cn = issuing"), "accepted");
+    let mut case = Case::good();
+    case.pin = pin("CN=Other, O=Example AG");
+    let (issuing, root) = (case.came[1].spki(), case.came[0].spki());
+    let refused = format!(
+        "refused: the entry pins the issuer CN=Other, O=Example AG, which is not on the path; the path has CN=Issuing \
+         (sha256:{issuing}); CN=Root (sha256:{root})"
+    );
+    assert_eq!(shown(&case.verdict()), refused);
+    case.pin = pin(&format!("sha256:{}", "07".repeat(32)));
+    assert!(shown(&case.verdict()).starts_with("refused: the entry pins the issuer sha256:0707"));
+    // The leaf's own key is no CA's.
+    case.pin = pin(&format!("sha256:{}", case.key.spki()));
+    assert!(shown(&case.verdict()).starts_with("refused: the entry pins"));
+}
+
+#[test]
+fn a_pinned_ca_is_taken_where_there_is_a_path_through_it() {
+    let mut case = Case::good();
+    let other = Ca::root("Other root");
+    let cross = other.cross(&case.issuing);
+    case.came.extend([cross.clone(), other.certificate.clone()]);
+    case.issuers = vec![case.came[0].clone()];
+    let chain = |case: &Case| {
+        let Verdict::Accepted(set) = case.verdict() else { panic!("{}", shown(&case.verdict())) };
+        set.chain
+    };
+    assert_eq!(chain(&case), std::slice::from_ref(&case.issuing.certificate));
+    case.pin = Some(IssuerPin::Spki(other.certificate.spki()));
+    assert_eq!(chain(&case), [cross]);
+}
+
+#[test]
+fn the_profiles_own_issuer_stands_for_a_signature_that_nobody_judges() {
+    let told = |whose: &str| {
+        format!(
+            "accepted, signature-unjudged: the signature on \"{whose}\" (ecdsa-with-SHA224) has an algorithm that renewd \
+             cannot judge"
+        )
+    };
+    let leaf = |case: &mut Case| case.finish = |leaf| unjudged(&leaf);
+    check(|case| (leaf(case), case.issuers = vec![case.came[1].clone()]).1, &told("www.example.com"));
+    check(
+        |case| (case.came[1] = unjudged(&case.came[1]), case.issuers = vec![case.came[1].clone()]).1,
+        &told("Issuing"),
+    );
+    check(
+        |case| (case.came[1] = unjudged(&case.came[1]), case.issuers = vec![case.came[0].clone()]).1,
+        &told("Issuing"),
+    );
+    let stranger = Ca::root("Root").below("Issuing").certificate;
+    check(
+        |case| (leaf(case), case.issuers = vec![stranger]).1,
+        "held: the signature on \"www.example.com\" (ecdsa-with-SHA224) has an algorithm that renewd cannot judge",
+    );
+    check(
+        |case| (leaf(case), case.issuers = vec![case.came[0].clone()]).1,
+        "held: the signature on \"www.example.com\" (ecdsa-with-SHA224) has an algorithm that renewd cannot judge",
+    );
+}
+
+#[test]
+fn what_is_held_says_of_which_kind_and_carries_the_remark() {
+    let check = |change: &dyn Fn(&mut Case), expected: (Lack, &[Code])| {
+        let mut case = Case::good();
+        change(&mut case);
+        let Verdict::Held { lack, set, .. } = case.verdict() else { panic!("{}", shown(&case.verdict())) };
+        let codes: Vec<_> = set.remarks.iter().map(|remark| remark.code).collect();
+        assert_eq!((lack, codes.as_slice()), expected);
+    };
+    let usage = |case: &mut Case| case.leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let signature = |case: &mut Case| case.finish = |leaf| unjudged(&leaf);
+    check(&usage, (Lack::Usage, &[Code::UsageMissing]));
+    check(&signature, (Lack::Signature, &[Code::SignatureUnjudged]));
+    check(&|case| (usage(case), signature(case)).1, (Lack::Both, &[Code::UsageMissing, Code::SignatureUnjudged]));
+}
+
+#[test]
+fn a_usage_that_a_ca_withholds_is_missing() {
+    let want = |case: &mut Case| {
+        case.usages = ["server_auth", "client_auth"].iter().filter_map(|usage| Usage::parse(usage)).collect();
+        case.leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    check(want, "accepted");
+    check(
+        |case| {
+            want(case);
+            let root = Ca::root("Root");
+            case.issuing = root.below_with("Issuing", rcgen::KeyPair::generate().unwrap(), |ca| {
+                ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            });
+            case.came = vec![root.certificate, case.issuing.certificate.clone()];
+        },
+        "held: CA \"Issuing\" may not issue for client_auth",
+    );
+}
+
+#[test]
+fn a_placeholder_that_signed_itself_is_not_our_leaf() {
+    let mut case = Case::good();
+    let mut params = leaf_params(&["www.example.com"]);
+    valid(&mut params, -DAY, 4000 * DAY);
+    let key = rcgen::KeyPair::from_pem(&case.key.to_pem()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "placeholder");
+    case.came.push(Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap());
+    assert_eq!(shown(&case.verdict()), "accepted");
 }

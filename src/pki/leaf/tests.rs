@@ -109,6 +109,9 @@ fn a_broken_extension_is_no_absence() {
             exact_names: false,
             usages: &[],
             issuers: &[],
+            pin: None,
+            installed_issuer: None,
+            validity_asked: None,
             must_outlive: None,
             now: NOW,
         };
@@ -136,7 +139,7 @@ proptest! {
         if let Ok(certificate) = Certificate::from_der(&der) {
             let pool = [certificate.clone()];
             prop_assert!(read(&certificate).is_err() || !certificate.label().as_str().is_empty());
-            prop_assert!(chain::build(&certificate, &pool, &pool, NOW).is_err());
+            prop_assert!(chain::build(&certificate, &pool, &chain::Aim::new(&pool, NOW)).is_err());
         }
     }
 }

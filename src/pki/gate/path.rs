@@ -1,0 +1,78 @@
+//! What the gate says of the path: who issued, whether it is the CA that the entry pins, and when the chain ends.
+
+use super::{ChainEnd, Code, Issuer, IssuerPin, Remark, Text, Timestamp};
+use crate::core::issuer::CUT_SHORT;
+use crate::pki::certificate::Certificate;
+use crate::pki::chain::{Chain, Unjudged, is_pinned};
+use crate::pki::name;
+use crate::pki::served::end_of;
+
+/// Who issued a leaf.
+pub(super) fn issuer(leaf: &Certificate, chain: &Chain) -> Issuer {
+    let subject = leaf.parsed().map(|parsed| name::full(parsed.issuer())).unwrap_or_default();
+    Issuer { subject, spki: chain.cas().next().map(Certificate::spki) }
+}
+
+/// The intermediate that ends first.
+pub(super) fn chain_end(chain: &Chain) -> Option<ChainEnd> {
+    chain.intermediates.iter().filter_map(end_of).min_by_key(|end| end.at)
+}
+
+/// A CA for whose sake the set ends no later than the installed one: its certificate in the chain does, or it cut the leaf
+/// at its own end.
+pub(super) fn ends_no_later(chain: &Chain, leaf: Timestamp, installed: Option<Timestamp>) -> Option<Text> {
+    let installed = installed?;
+    let limit = if leaf > installed {
+        chain_end(chain).filter(|end| end.at <= installed)
+    } else {
+        chain.cas().filter_map(end_of).min_by_key(|end| end.at).filter(|end| end.at <= leaf + CUT_SHORT)
+    };
+    let ChainEnd { at, subject, .. } = limit?;
+    Some(Text::new(&format!(
+        "the CA {subject} itself expires at {at}, so the new certificate serves no longer than the installed one ({installed})"
+    )))
+}
+
+/// A path without the CA that the entry pins. Names what is there, so that the right one can be copied.
+pub(super) fn unpinned(chain: &Chain, pin: Option<&IssuerPin>) -> Option<Text> {
+    let pin = pin.filter(|pin| !chain.cas().any(|ca| is_pinned(ca, pin)))?;
+    let shown = |ca: &Certificate| format!("{} (sha256:{})", subject(ca), ca.spki());
+    let there: Vec<_> = chain.cas().map(shown).collect();
+    Some(Text::new(&format!(
+        "the entry pins the issuer {pin}, which is not on the path; the path has {}",
+        there.join("; ")
+    )))
+}
+
+fn subject(ca: &Certificate) -> Text {
+    ca.parsed().map(|parsed| name::full(parsed.subject())).unwrap_or_default()
+}
+
+/// What the path gives reason to tell.
+pub(super) fn remarks(chain: &Chain, issuer: &Issuer, before: Option<&Issuer>) -> Vec<Remark> {
+    let changed = before.filter(|before| !before.is_same(issuer)).map(|before| {
+        let message = format!("{} issued it; {} issued the one before", shown(issuer), shown(before));
+        Remark::new(Code::IssuerChanged, &message)
+    });
+    let signature = chain.unjudged.as_ref().filter(|unjudged| unjudged.is_vouched).map(signature_unjudged);
+    let doubt = chain.doubt.as_ref().map(|doubt| Remark::new(Code::PathUnjudged, doubt.as_str()));
+    changed.into_iter().chain(signature).chain(doubt).collect()
+}
+
+/// Two CAs of one name are told apart by their keys.
+fn shown(issuer: &Issuer) -> String {
+    issuer.spki.map_or_else(|| issuer.subject.to_string(), |spki| format!("{} (sha256:{spki})", issuer.subject))
+}
+
+/// A signature that cannot be judged.
+pub(super) fn signature_unjudged(unjudged: &Unjudged) -> Remark {
+    Remark::new(Code::SignatureUnjudged, &format!("{} has an algorithm that renewd cannot judge", unjudged.what))
+}
+
+/// A chain that ends before its leaf.
+pub(super) fn ends_first(end: &ChainEnd, leaf: Timestamp) -> Option<Remark> {
+    let message = || {
+        format!("{} of the chain expires at {}, before the certificate, which expires at {leaf}", end.subject, end.at)
+    };
+    (end.at < leaf).then(|| Remark::new(Code::ChainEndsFirst, &message()))
+}
