@@ -22,7 +22,7 @@ pub struct Profile {
     pub enrollment_method: String,
     /// `third_party_app`, or what it asks for instead.
     pub authentication_method: String,
-    /// The renewal window in days: the smaller of `renewal_window_days` and `renewal_period_days`.
+    /// The renewal window in days: `renewal_window_days` where it is above 0, else `renewal_period_days` where that is.
     pub renewal_window_days: Option<u32>,
     /// Whether a second certificate may be issued while one is valid.
     pub allows_duplicates: bool,
@@ -49,10 +49,11 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The renewal window.
+    /// The renewal window; 0 days are no window.
     #[must_use]
     pub fn renewal_window(&self) -> Option<Duration> {
-        self.renewal_window_days.map(|days| Duration::from_secs(u64::from(days) * 86_400))
+        let days = self.renewal_window_days.filter(|days| *days > 0)?;
+        Some(Duration::from_secs(u64::from(days) * 86_400))
     }
 
     /// A number that changes when the profile says something else.

@@ -108,12 +108,26 @@ async fn the_signature_algorithm_names_the_family_where_no_size_does() {
 }
 
 #[tokio::test]
-async fn the_smaller_renewal_window_counts() {
-    let window = async |change| read_profile(change).await.renewal_window_days;
-    assert_eq!(window(json!({"renewal_window_days": 30, "renewal_period_days": 20})).await, Some(20));
-    assert_eq!(window(json!({"renewal_window_days": "15", "renewal_period_days": 20})).await, Some(15));
-    assert_eq!(window(json!({"renewal_window_days": null, "renewal_period_days": 20})).await, Some(20));
-    assert_eq!(window(json!({})).await, None);
+async fn the_first_renewal_window_above_zero_counts() {
+    let check = async |window: Value, alias: Value, expected: Option<u32>| {
+        let change = json!({"renewal_window_days": window, "renewal_period_days": alias});
+        assert_eq!(read_profile(change.clone()).await.renewal_window_days, expected, "{change}");
+    };
+    check(json!(30), json!(20), Some(30)).await;
+    check(json!(20), json!(30), Some(20)).await;
+    check(json!(30), json!(0), Some(30)).await;
+    check(json!(0), json!(30), Some(30)).await;
+    check(json!(0), json!(0), None).await;
+    check(json!(null), json!(20), Some(20)).await;
+    check(json!(" 15 "), json!(20), Some(15)).await;
+    check(json!(30.0), json!(20), Some(30)).await;
+    for unsaid in [json!("0"), json!(-5), json!("-5"), json!(0.5), json!(""), json!("soon"), json!("inf"), json!([])] {
+        check(unsaid.clone(), json!("20"), Some(20)).await;
+        check(json!(20), unsaid, Some(20)).await;
+    }
+    check(json!(99_999_999_999_u64), json!(20), Some(u32::MAX)).await;
+    check(json!("1e300"), json!(20), Some(u32::MAX)).await;
+    assert_eq!(read_profile(json!({})).await.renewal_window_days, None);
 }
 
 #[tokio::test]

@@ -172,7 +172,8 @@ impl ProfileSpec {
 
     /// How long before its end a certificate may be renewed.
     pub fn renewal_window(&self) -> Duration {
-        let days = self.renewal_window_days.or(self.renewal_period_days).unwrap_or(30);
+        let said = [self.renewal_window_days, self.renewal_period_days].into_iter().flatten().find(|days| *days > 0);
+        let days = said.unwrap_or(30);
         self.renewal_window_override.unwrap_or(Duration::from_secs(u64::from(days) * 86_400))
     }
 

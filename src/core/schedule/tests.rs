@@ -20,6 +20,7 @@ fn the_window_is_the_entrys_then_the_profiles_then_a_third() {
     check(Some(20 * DAY), Some(30), life, 20 * DAY);
     check(None, Some(30), life, 30 * DAY);
     check(None, None, life, 30 * DAY);
+    check(None, Some(0), life, 30 * DAY);
     check(None, None, 3650 * DAY, 3650 * DAY / 3);
     // Two thirds of the lifetime are allowed; a millisecond more is not.
     check(Some(60 * DAY), None, life, 60 * DAY);
