@@ -2,12 +2,13 @@
 //! elsewhere.
 
 use crate::core::entry::{Validity, ValidityUnit};
-use crate::core::key::KeyType;
 use crate::core::name::{ProfileId, ProfileRef};
 use crate::core::profile::{Origin, Profile, ProfileAttribute};
+use crate::core::text::Text;
 use crate::pki::certificate::certificates;
 use crate::pki::served::end_of;
 
+use super::body_keys::Keys;
 use super::json::Json;
 
 /// The profiles of a list: a bare array, or `items` of an object.
@@ -43,6 +44,7 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
     let certificate = answer.at("certificate");
     let san = certificate.at("extensions").at("san");
     let issuers = issuers(certificate.at("issuer"));
+    let keys = Keys::of(answer);
     Ok(Profile {
         id: profile_id(&id),
         name: text("name"),
@@ -56,7 +58,10 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
             .unwrap_or(false),
         allows_validity: answer.at("override_cert_validity_via_api").flag().unwrap_or(false),
         validity: validity(certificate.at("validity")),
-        keys: keys(answer),
+        keys: keys.known,
+        unknown_keys: keys.unknown,
+        allowed_names: allowed_names(answer),
+        custom_values: custom_values(answer),
         escrows_keys: escrows_keys(answer.at("key_escrow_policy")),
         subject: attributes(certificate.at("subject")),
         san: attributes(san),
@@ -99,57 +104,68 @@ fn validity(answer: Json<'_>) -> Option<Validity> {
     Some(Validity { unit, duration: answer.at("duration").number()? })
 }
 
-/// The default key size first, then the allowed ones. A size tells RSA from ECDSA by itself, so that the signature
-/// algorithm (the issuer's) decides only where no size is given; `MATCH_ISSUER` says nothing.
-fn keys(answer: Json<'_>) -> Vec<KeyType> {
-    let private_key = answer.at("private_key_attributes");
-    let sizes = [private_key.at("key_size"), private_key.at("allowed_key_sizes"), answer.at("allowed_key_sizes")];
-    let mut keys = Vec::new();
-    for key in sizes.into_iter().flat_map(Json::items).filter_map(key_of_size) {
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    if keys.is_empty() { family(answer.at("signature_algorithm")) } else { keys }
-}
-
-fn key_of_size(size: Json<'_>) -> Option<KeyType> {
-    let text = size.text()?;
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    KeyType::of_bits(digits.parse().ok()?)
-}
-
-fn family(algorithm: Json<'_>) -> Vec<KeyType> {
-    let algorithm = algorithm.text().unwrap_or_default().to_ascii_uppercase();
-    if algorithm.contains("ECDSA") {
-        return vec![KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::EcdsaP521];
-    }
-    if algorithm.contains("RSA") {
-        return vec![KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096];
-    }
-    Vec::new()
-}
-
 fn escrows_keys(policy: Json<'_>) -> bool {
     let in_cloud = |mode: String| mode.trim().eq_ignore_ascii_case("cloud");
     policy.at("key_escrow_enabled").flag() == Some(true)
         && policy.at("key_escrow_deployment_mode").text().is_some_and(in_cloud)
 }
 
-fn attributes(holder: Json<'_>) -> Vec<ProfileAttribute> {
-    holder.at("attributes").items().into_iter().filter_map(attribute).collect()
+/// The items of `allowed_list`, also several in one text. Regular expressions stand among them, for the core to see that
+/// there are some.
+fn allowed_names(answer: Json<'_>) -> Vec<Text> {
+    let mut names = Vec::new();
+    for item in answer.at("allowed_list").items() {
+        let found = if item.is_object() { item.first_of(&["value", "name", "fqdn"]) } else { item };
+        let text = found.text().unwrap_or_else(|| "(of another form)".to_owned());
+        names.extend(text.split([',', ';', '\n']).filter(|name| !name.trim().is_empty()).map(Text::new));
+    }
+    let patterns = answer.at("allowed_fqdn_regex").items().into_iter().filter_map(Json::text);
+    names.extend(patterns.map(|pattern| Text::new(&format!("regex: {pattern}"))));
+    names
 }
 
-fn attribute(answer: Json<'_>) -> Option<ProfileAttribute> {
-    let key = answer.at("type").text()?.trim().to_ascii_lowercase();
+/// What custom extensions take from requests: listed as attributes, or as the placeholders (`${user_id}`) of their
+/// templates, of which it is not known whether a request has to bring them.
+fn custom_values(answer: Json<'_>) -> Vec<ProfileAttribute> {
+    let certificate = answer.at("certificate");
+    let holders = [certificate, certificate.at("extensions"), answer];
+    let listed = holders.iter().flat_map(|holder| holder.at("custom_values").at("attributes").items());
+    let mut values: Vec<_> =
+        listed.filter_map(|answer| Some(attribute(answer.at("type").text()?.trim().to_owned(), answer))).collect();
+    let templates = holders.iter().flat_map(|holder| holder.at("custom_extensions").texts());
+    for key in templates.flat_map(placeholders) {
+        if !values.iter().any(|value| value.key == key) {
+            values.push(ProfileAttribute { key, mandatory: false, multiple: false, origin: Origin::Request });
+        }
+    }
+    values
+}
+
+fn placeholders(template: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut rest = template;
+    while let Some((_, behind)) = rest.split_once("${") {
+        let Some((name, after)) = behind.split_once('}') else { break };
+        found.push(name.trim().to_owned());
+        rest = after;
+    }
+    found
+}
+
+fn attributes(holder: Json<'_>) -> Vec<ProfileAttribute> {
+    let key = |answer: Json<'_>| Some(answer.at("type").text()?.trim().to_ascii_lowercase());
+    holder.at("attributes").items().into_iter().filter_map(|answer| Some(attribute(key(answer)?, answer))).collect()
+}
+
+fn attribute(key: String, answer: Json<'_>) -> ProfileAttribute {
     let sources: Vec<_> = answer.first_of(&["sources", "source"]).items().into_iter().map(source).collect();
     let asked = sources.iter().any(|source| source.mandatory && source.origin == Origin::Request);
-    Some(ProfileAttribute {
+    ProfileAttribute {
         key,
         mandatory: asked || answer.at("mandatory").flag() == Some(true),
         multiple: answer.at("multiple").flag() == Some(true),
         origin: origin(sources),
-    })
+    }
 }
 
 struct Source {

@@ -37,6 +37,16 @@ impl<'a> Json<'a> {
         self.0.and_then(Value::as_object).into_iter().flatten().map(|(key, value)| (key.as_str(), Self::of(value)))
     }
 
+    /// Every text in it, however deep.
+    pub fn texts(self) -> Vec<&'a str> {
+        match self.0 {
+            Some(Value::String(text)) => vec![text],
+            Some(Value::Array(items)) => items.iter().flat_map(|item| Self::of(item).texts()).collect(),
+            Some(Value::Object(fields)) => fields.values().flat_map(|field| Self::of(field).texts()).collect(),
+            None | Some(Value::Null | Value::Bool(_) | Value::Number(_)) => Vec::new(),
+        }
+    }
+
     /// Text that is not blank; a number or a truth value as it is written.
     pub fn text(self) -> Option<String> {
         let text = match self.0? {

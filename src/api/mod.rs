@@ -16,6 +16,7 @@ pub mod port;
 pub mod reply;
 pub mod settings;
 
+mod body_keys;
 mod body_request;
 mod fault;
 mod transport;

@@ -16,6 +16,7 @@ use crate::core::name::ProfileRef;
 use crate::core::profile::Profile;
 use crate::core::reason::Reason;
 use crate::core::request::{compose, renewal_misfits, unusable};
+use crate::core::text::Text;
 use crate::core::time::{Span, Timestamp};
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::control::{Inspected, Request};
@@ -152,11 +153,19 @@ fn usable(profile: &Profile) -> Finding {
     let Profile { status, enrollment_method, authentication_method, .. } = profile;
     let window = profile.renewal_window().map_or_else(|| "not told".to_owned(), |window| Span(window).to_string());
     let duplicates = if profile.allows_duplicates { "allowed" } else { "not allowed" };
+    let unknown = match &*profile.unknown_keys {
+        [] => String::new(),
+        unknown => format!(
+            "; keys that renewd cannot make: {}",
+            unknown.iter().map(Text::as_str).collect::<Vec<_>>().join(", ")
+        ),
+    };
     Finding::ok(
         "profile",
         name,
         format!(
-            "{status}, {enrollment_method}, {authentication_method}; renewal window {window}, duplicates {duplicates}"
+            "{status}, {enrollment_method}, {authentication_method}; renewal window {window}, duplicates \
+             {duplicates}{unknown}"
         ),
     )
 }

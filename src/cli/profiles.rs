@@ -28,6 +28,8 @@ struct Listed {
     renewal_window_days: Option<u32>,
     allows_duplicates: bool,
     keys: Vec<&'static str>,
+    /// The key types that the profile names and renewd cannot make.
+    unknown_keys: Vec<Text>,
     /// The request keys of what a request has to bring.
     mandatory: Vec<Text>,
     /// Whether renewd can use it.
@@ -85,7 +87,9 @@ fn list(profiles: &[Profile], json: bool) {
         return;
     }
     let rows = profiles.iter().map(|profile| {
-        let Listed { id, name, status, enrollment_method, authentication_method, keys, .. } = listed(profile);
+        let Listed { id, name, status, enrollment_method, authentication_method, keys, unknown_keys, .. } =
+            listed(profile);
+        let keys: Vec<&str> = keys.into_iter().chain(unknown_keys.iter().map(Text::as_str)).collect();
         let window = profile.renewal_window().map_or_else(|| "-".to_owned(), |window| Span(window).to_string());
         let keys = if keys.is_empty() { "-".to_owned() } else { keys.join(" ") };
         let texts = [id, name, status, enrollment_method, authentication_method].map(|text| text.to_string());
@@ -112,6 +116,7 @@ fn listed(profile: &Profile) -> Listed {
         renewal_window_days: profile.renewal_window_days,
         allows_duplicates: profile.allows_duplicates,
         keys: profile.keys.iter().map(|key| key.as_str()).collect(),
+        unknown_keys: profile.unknown_keys.clone(),
         mandatory: profile.subject.iter().chain(&profile.san).filter(|one| is_asked(one)).map(key).collect(),
         usable: because.is_none(),
         unusable_because: because.as_deref().map(Text::new),

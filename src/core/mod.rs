@@ -2,6 +2,7 @@
 //! no clock, no file, no network, no lock, no randomness, no hash map. Every instant is an argument.
 
 pub mod admission;
+mod allowed;
 pub mod backoff;
 pub mod breaker;
 pub mod clock;

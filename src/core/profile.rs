@@ -8,6 +8,7 @@ use super::entry::Validity;
 use super::issuer::ChainEnd;
 use super::key::KeyType;
 use super::name::ProfileId;
+use super::text::Text;
 
 /// A profile as last read from TLM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,15 @@ pub struct Profile {
     pub validity: Option<Validity>,
     /// The key types that the profile takes; empty: it does not say.
     pub keys: Vec<KeyType>,
+    /// The key types that it names and renewd cannot make.
+    #[serde(default)]
+    pub unknown_keys: Vec<Text>,
+    /// The names that it allows (`allowed_list`), as it writes them; empty: it does not say.
+    #[serde(default)]
+    pub allowed_names: Vec<Text>,
+    /// The values that its custom extensions take from requests; empty: it does not say.
+    #[serde(default)]
+    pub custom_values: Vec<ProfileAttribute>,
     /// Whether DigiCert makes and keeps the key.
     pub escrows_keys: bool,
     /// The subject attributes that it lists.

@@ -1,10 +1,12 @@
 //! What a request to TLM says: composed from entry and profile, with every reason why it may not be sent.
 
+use super::allowed::Allowed;
 use super::entry::{Entry, RequestMethod, SubjectFrom, Validity};
 use super::failure::{Failure, FailureClass};
 use super::key::KeyType;
 use super::profile::{Origin, Profile, ProfileAttribute};
 use super::subject::{Subject, SubjectAttribute};
+use super::text::Text;
 use super::time::Span;
 
 /// What is asked of TLM, without the CSR.
@@ -33,9 +35,9 @@ pub fn compose(entry: &Entry, profile: &Profile) -> Result<Wish, Failure> {
     let mut misfits = subject_misfits(entry, profile, &subject);
     misfits.extend(san_misfits(entry, profile));
     if !profile.keys.is_empty() && !profile.keys.contains(&key) {
-        let allowed: Vec<_> = profile.keys.iter().map(|key| key.as_str()).collect();
-        misfits.push(format!("the profile takes no {key} (it takes {}): change `key`", allowed.join(", ")));
+        misfits.push(format!("the profile takes no {key} (it takes {}): change `key`", taken_keys(profile)));
     }
+    misfits.extend(names_outside(entry, profile));
     if entry.validity.is_some() && !profile.allows_validity {
         misfits.push("the profile allows no validity of the request's own: remove `validity`".to_owned());
     }
@@ -77,8 +79,57 @@ pub fn unusable(profile: &Profile) -> Option<String> {
     if profile.escrows_keys {
         return Some("DigiCert makes its keys (cloud key escrow); renewd makes keys on the host alone".to_owned());
     }
+    if profile.keys.is_empty() && !profile.unknown_keys.is_empty() {
+        return Some(format!(
+            "it takes only keys that renewd cannot make ({}); let it take RSA or ECDSA keys in TLM, or name another profile",
+            taken_keys(profile)
+        ));
+    }
     None
 }
+
+/// Every key type that the profile names, those that renewd cannot make as well.
+fn taken_keys(profile: &Profile) -> String {
+    let known = profile.keys.iter().map(|key| key.as_str());
+    known.chain(profile.unknown_keys.iter().map(Text::as_str)).collect::<Vec<_>>().join(", ")
+}
+
+/// The entry's names that the profile's list certainly does not allow.
+fn names_outside(entry: &Entry, profile: &Profile) -> Option<String> {
+    let allowed = Allowed::new(&profile.allowed_names)?;
+    let names = entry.names();
+    let mut outside: Vec<String> = names.dns_names.iter().filter(|name| allowed.excludes_host(name)).cloned().collect();
+    outside.extend(names.ip_addresses.iter().filter(|one| allowed.excludes_address(**one)).map(ToString::to_string));
+    let common_name = entry.naming.common_name().filter(|name| is_excluded(name, &allowed));
+    outside.extend(common_name.filter(|name| !outside.iter().any(|other| other == name)).map(str::to_owned));
+    if outside.is_empty() {
+        return None;
+    }
+    let list = few(&profile.allowed_names);
+    Some(format!("the profile's allowed_list does not have {} (it lists {list}): change the names", few(&outside)))
+}
+
+/// A common name is judged where it is an address, or a host's name with a dot.
+fn is_excluded(common_name: &str, allowed: &Allowed) -> bool {
+    if let Ok(address) = common_name.parse() {
+        return allowed.excludes_address(address);
+    }
+    let is_plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.*".contains(&c);
+    let is_host = common_name.contains('.') && common_name.bytes().all(is_plain);
+    is_host && allowed.excludes_host(common_name)
+}
+
+/// The first of a list, and how many more there are.
+fn few<T: ToString>(items: &[T]) -> String {
+    let shown: Vec<String> = items.iter().take(MOST_SHOWN).map(ToString::to_string).collect();
+    match items.len().saturating_sub(MOST_SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// A message has room for so many names.
+const MOST_SHOWN: usize = 6;
 
 /// How the entry's renewals do not go with its profile, each with what to do.
 #[must_use]

@@ -6,6 +6,7 @@ use renewd::core::failure::{Accepted, Failure, FailureClass};
 use renewd::core::key::KeyType;
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
 use renewd::core::profile::{Origin, Profile};
+use renewd::core::text::Text;
 use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -92,7 +93,8 @@ async fn key_sizes_in_every_spelling() {
     assert_eq!(read_keys(sizes).await, both);
     let nested = json!({"private_key_attributes": {"key_size": "3072", "allowed_key_sizes": ["2048"]}});
     assert_eq!(read_keys(nested).await, both);
-    assert_eq!(read_keys(json!({"private_key_attributes": {"key_size": "1024"}})).await, []);
+    let other = read_profile(json!({"private_key_attributes": {"key_size": "1024"}})).await;
+    assert_eq!((other.keys, other.unknown_keys), (vec![], vec![Text::new("1024")]));
 }
 
 #[tokio::test]
@@ -128,6 +130,41 @@ async fn the_first_renewal_window_above_zero_counts() {
     check(json!(99_999_999_999_u64), json!(20), Some(u32::MAX)).await;
     check(json!("1e300"), json!(20), Some(u32::MAX)).await;
     assert_eq!(read_profile(json!({})).await.renewal_window_days, None);
+}
+
+#[tokio::test]
+async fn the_allowed_list_in_every_form() {
+    let allowed = async |change| {
+        let names = read_profile(change).await.allowed_names;
+        names.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        allowed(json!({"allowed_list": ["*.digicert.com", "10.0.0.0/8"]})).await,
+        ["*.digicert.com", "10.0.0.0/8"]
+    );
+    assert_eq!(allowed(json!({"allowed_list": "a.com, b.com;c.com"})).await, ["a.com", "b.com", "c.com"]);
+    assert_eq!(allowed(json!({"allowed_list": [{"value": "a.com"}, {"x": 1}]})).await, ["a.com", "(of another form)"]);
+    assert_eq!(allowed(json!({"allowed_list": ["a.com"], "allowed_fqdn_regex": "^b"})).await, ["a.com", "regex: ^b"]);
+    for nothing in [json!({}), json!({"allowed_list": null}), json!({"allowed_list": [], "allowed_fqdn_regex": ""})] {
+        assert!(allowed(nothing).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn custom_values_are_listed_or_placeholders_of_templates() {
+    let values = async |change| {
+        let values = read_profile(change).await.custom_values;
+        values.iter().map(|value| (value.key.clone(), value.mandatory)).collect::<Vec<_>>()
+    };
+    let source = json!([{"source": "REST Request", "mandatory": true}]);
+    let listed = json!({"attributes": [{"type": "User_Id", "sources": source}, {"type": "site", "mandatory": false}]});
+    let expected = [("User_Id".to_owned(), true), ("site".to_owned(), false)];
+    assert_eq!(values(json!({"certificate": {"custom_values": listed}})).await, expected);
+    assert_eq!(values(json!({"certificate": {"extensions": {"custom_values": listed}}})).await, expected);
+    let template = json!([{"oid": "1.2.8.8", "template": {"type": "SEQUENCE", "value": [{"value": "${user_id}"}, "${a}-${b}", "${"]}}]);
+    let found = values(json!({"certificate": {"extensions": {"custom_extensions": template}}})).await;
+    assert_eq!(found, ["user_id", "a", "b"].map(|key| (key.to_owned(), false)));
+    assert!(values(json!({})).await.is_empty());
 }
 
 #[tokio::test]

@@ -61,6 +61,53 @@ fn an_entry_that_does_not_fit_says_what_to_change() {
 }
 
 #[test]
+fn a_key_type_that_renewd_cannot_make_is_named() {
+    refuses(ProfileUnusable, &["only keys that renewd cannot make (MLDSA-65, Ed25519)"], |_, profile| {
+        profile.keys.clear();
+        profile.unknown_keys = vec!["MLDSA-65".into(), "Ed25519".into()];
+    });
+    refuses(EntryMismatch, &["no ecdsa-p256 (it takes rsa-2048, MLDSA-65)"], |entry, profile| {
+        entry.key = Some(KeyType::EcdsaP256);
+        profile.keys = vec![KeyType::Rsa2048];
+        profile.unknown_keys = vec!["MLDSA-65".into()];
+    });
+    let mixed = Profile { keys: vec![KeyType::Rsa3072], unknown_keys: vec!["MLDSA-65".into()], ..profile() };
+    assert_eq!(compose(&entry(), &mixed).unwrap().key, KeyType::Rsa3072, "the known one alone counts");
+}
+
+#[test]
+fn names_outside_of_the_allowed_list_are_named_with_the_list() {
+    let list = |items: &[&str]| items.iter().map(|item| Text::new(item)).collect::<Vec<_>>();
+    refuses(
+        EntryMismatch,
+        &["allowed_list does not have www.example.com (it lists *.digicert.com, 10.0.0.0/8)"],
+        |_, profile| {
+            profile.allowed_names = list(&["*.digicert.com", "10.0.0.0/8"]);
+        },
+    );
+    refuses(EntryMismatch, &["does not have 192.0.2.7 (it lists"], |entry, profile| {
+        rename(entry, |naming| naming.names.ip_addresses.push("192.0.2.7".parse().unwrap()));
+        profile.san.push(attribute("ip_addresses"));
+        profile.allowed_names = list(&["*.example.com", "10.0.0.0/8"]);
+    });
+    refuses(EntryMismatch, &["does not have other.example.org (it lists"], |entry, profile| {
+        rename(entry, |naming| naming.common_name = Some("other.example.org".into()));
+        profile.allowed_names = list(&["*.example.com"]);
+    });
+    refuses(
+        EntryMismatch,
+        &["(it lists a0.example, a1.example, a2.example, a3.example, a4.example, a5.example and 2 more)"],
+        |_, profile| {
+            profile.allowed_names = (0..8).map(|number| Text::new(&format!("a{number}.example"))).collect();
+        },
+    );
+    for allowed in [list(&["*.example.com"]), list(&["*.digicert.com", "regex: .*"]), list(&[])] {
+        let profile = Profile { allowed_names: allowed, ..profile() };
+        assert!(compose(&entry(), &profile).is_ok(), "{:?}", profile.allowed_names);
+    }
+}
+
+#[test]
 fn all_misfits_are_told_at_once() {
     refuses(EntryMismatch, &["no rsa-4096", "remove `dns_names`"], |entry, profile| {
         entry.key = Some(KeyType::Rsa4096);

@@ -1,0 +1,234 @@
+//! The key types that a profile takes, in every spelling that profiles use. What is not understood is named, never left
+//! out: a profile that takes ML-DSA keys alone is not one that says nothing.
+
+use crate::core::key::KeyType;
+use crate::core::text::Text;
+
+use super::json::Json;
+
+/// The key types that a profile names.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// Those that renewd can make: the default first, then the others.
+    pub(super) known: Vec<KeyType>,
+    /// The others, by their names.
+    pub(super) unknown: Vec<Text>,
+}
+
+impl Keys {
+    /// What `profile` says. The default stands before what else is allowed. Only where it names neither type nor size, the
+    /// signature algorithm (the issuer's) tells the family.
+    pub(super) fn of(profile: Json<'_>) -> Self {
+        let private_key = profile.at("private_key_attributes").items();
+        let names = names(&private_key.into_iter().chain([profile]).collect::<Vec<_>>());
+        let mut keys = Self::default();
+        names.iter().for_each(|name| keys.add(name));
+        if names.is_empty() {
+            keys.add_family(&profile.at("signature_algorithm").text().unwrap_or_default());
+        }
+        keys
+    }
+
+    fn add(&mut self, name: &str) {
+        let known = key_types(name);
+        if known.is_empty() && !self.unknown.contains(&Text::new(name)) {
+            self.unknown.push(Text::new(name));
+        }
+        let news: Vec<_> = known.iter().filter(|key| !self.known.contains(key)).collect();
+        self.known.extend(news);
+    }
+
+    /// `MATCH_ISSUER` says nothing, and neither does an algorithm that no family of keys has in its name.
+    fn add_family(&mut self, algorithm: &str) {
+        let upper = algorithm.to_ascii_uppercase();
+        if upper.contains("ECDSA") {
+            self.known.extend(EC);
+        } else if upper.contains("RSA") {
+            self.known.extend(RSA);
+        } else if OTHER_FAMILIES.iter().any(|family| upper.contains(family)) {
+            self.unknown.push(Text::new(algorithm));
+        }
+    }
+}
+
+/// Each type that is named. A bare size belongs to the type beside it, where there is one alone.
+fn names(holders: &[Json<'_>]) -> Vec<String> {
+    let mut types = texts(holders, &["key_type", "key_types", "key_algorithm", "algorithm", "allowed_key_types"]);
+    let sizes = texts(holders, &["key_size", "key_sizes", "allowed_key_sizes"]);
+    types.dedup();
+    if sizes.is_empty() {
+        return types;
+    }
+    let of_type = |size: &String| match types.as_slice() {
+        [kind] if size.chars().all(|c| c.is_ascii_digit()) => format!("{kind} {size}"),
+        _ => size.clone(),
+    };
+    let not_made = types.iter().filter(|kind| types.len() > 1 && key_types(kind).is_empty());
+    sizes.iter().map(of_type).chain(not_made.cloned()).collect()
+}
+
+/// The texts under `keys`, in the order of the keys; an item that is a table names its type and size itself.
+fn texts(holders: &[Json<'_>], keys: &[&str]) -> Vec<String> {
+    let places = keys.iter().flat_map(|key| holders.iter().flat_map(|holder| holder.at(key).items()));
+    let text = |item: Json<'_>| match item.text() {
+        Some(text) => vec![text.trim().to_owned()],
+        None => names(&[item]),
+    };
+    places.flat_map(text).collect()
+}
+
+/// The key types that a name stands for: one, or a family where it names no size; none where it says something that is
+/// not understood. "P-256", "RSA_2048", "secp256r1" and "ECDSA" are understood, "brainpoolP256r1" and "SLHDSA-256" not.
+fn key_types(name: &str) -> Vec<KeyType> {
+    let mut families = Vec::new();
+    let mut sizes = Vec::new();
+    for part in parts(name) {
+        match part.parse::<u32>() {
+            // The end of "secp256r1" and "prime256v1".
+            Ok(1) => {}
+            Ok(size) => sizes.push(size),
+            Err(_) if RSA_WORDS.contains(&part.as_str()) => families.push(RSA),
+            Err(_) if EC_WORDS.contains(&part.as_str()) => families.push(EC),
+            Err(_) if FILLING.contains(&part.as_str()) => {}
+            Err(_) => return Vec::new(),
+        }
+    }
+    let may_be = |key: &KeyType| families.iter().all(|family| family.contains(key));
+    match sizes.as_slice() {
+        [] => KeyType::ALL.into_iter().filter(|key| !families.is_empty() && may_be(key)).collect(),
+        [size] => KeyType::of_bits(*size).into_iter().filter(may_be).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A name in its runs of letters, in upper case, and of digits.
+fn parts(name: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut before = None;
+    for c in name.chars() {
+        let kind = (c.is_alphanumeric()).then_some(c.is_ascii_digit());
+        match parts.last_mut().filter(|_| before == Some(kind)) {
+            Some(part) if kind.is_some() => part.extend(c.to_uppercase()),
+            _ if kind.is_some() => parts.push(c.to_uppercase().collect()),
+            _ => {}
+        }
+        before = Some(kind);
+    }
+    parts
+}
+
+const RSA: [KeyType; 3] = [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096];
+const EC: [KeyType; 3] = [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::EcdsaP521];
+const RSA_WORDS: [&str; 2] = ["RSA", "RSAENCRYPTION"];
+const EC_WORDS: [&str; 13] =
+    ["EC", "ECC", "ECDSA", "P", "ECP", "ECCP", "ECDSAP", "NIST", "NISTP", "SECP", "PRIME", "ELLIPTIC", "CURVE"];
+const FILLING: [&str; 6] = ["BIT", "BITS", "KEY", "SIZE", "R", "V"];
+/// What signature algorithms of other families have in their names; ECDSA and RSA were looked for before.
+const OTHER_FAMILIES: [&str; 9] = ["DSA", "ED25519", "ED448", "SLH", "SPHINCS", "DILITHIUM", "FALCON", "SM2", "GOST"];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(profile: Value, known: &[KeyType], unknown: &[&str]) {
+        let keys = Keys::of(Json::of(&profile));
+        let names: Vec<&str> = keys.unknown.iter().map(Text::as_str).collect();
+        assert_eq!((&*keys.known, &*names), (known, unknown), "{profile}");
+    }
+
+    #[track_caller]
+    fn size(size: &str, known: &[KeyType]) {
+        let unknown: &[&str] = if known.is_empty() { &[size] } else { &[] };
+        check(json!({"private_key_attributes": {"key_size": size}}), known, unknown);
+    }
+
+    #[test]
+    fn a_type_is_understood_in_every_spelling_or_named() {
+        for (name, key) in [
+            ("2048", KeyType::Rsa2048),
+            ("RSA_3072", KeyType::Rsa3072),
+            ("RSA 4096 bits", KeyType::Rsa4096),
+            ("2048-bit RSA", KeyType::Rsa2048),
+            ("256", KeyType::EcdsaP256),
+            ("P-256", KeyType::EcdsaP256),
+            ("ecdsa-p256", KeyType::EcdsaP256),
+            ("secp256r1", KeyType::EcdsaP256),
+            ("prime256v1", KeyType::EcdsaP256),
+            ("NIST P-384", KeyType::EcdsaP384),
+            ("ECC_P521", KeyType::EcdsaP521),
+        ] {
+            size(name, &[key]);
+        }
+        size("ECDSA", &EC);
+        size("rsa", &RSA);
+        for other in [
+            "MLDSA-65",
+            "ML-DSA-44",
+            "SLHDSA-SHA2-128s",
+            "SLHDSA-256",
+            "Ed25519",
+            "ED448",
+            "P-224",
+            "RSA 1024",
+            "1024",
+            "8192",
+            "RSA 256",
+            "EC 2048",
+            "RSA-PSS 2048",
+            "DSA-2048",
+            "secp256k1",
+            "brainpoolP256r1",
+            "2048 or 256",
+            "-",
+        ] {
+            size(other, &[]);
+        }
+    }
+
+    #[test]
+    fn nothing_said_is_not_the_same_as_not_understood() {
+        for nothing in [
+            json!({}),
+            json!({"private_key_attributes": null}),
+            json!({"private_key_attributes": {"key_size": ""}, "allowed_key_sizes": [], "key_type": null}),
+            json!({"signature_algorithm": "MATCH_ISSUER"}),
+            json!({"signature_algorithm": "DEFAULT"}),
+        ] {
+            check(nothing, &[], &[]);
+        }
+        check(json!({"signature_algorithm": "MLDSA65"}), &[], &["MLDSA65"]);
+        check(json!({"signature_algorithm": "Ed25519"}), &[], &["Ed25519"]);
+        check(json!({"key_type": "SLHDSA"}), &[], &["SLHDSA"]);
+    }
+
+    #[test]
+    fn of_several_each_is_told_apart() {
+        let both =
+            json!({"private_key_attributes": {"key_size": "MLDSA-65"}, "allowed_key_sizes": ["MLDSA-65", "P-256"]});
+        check(both, &[KeyType::EcdsaP256], &["MLDSA-65"]);
+        check(
+            json!({"allowed_key_sizes": ["Ed25519", ["1024", "4096"], null]}),
+            &[KeyType::Rsa4096],
+            &["Ed25519", "1024"],
+        );
+        let signed = json!({"signature_algorithm": "SHA256_WITH_ECDSA", "allowed_key_sizes": ["P-224"]});
+        check(signed, &[], &["P-224"]);
+    }
+
+    #[test]
+    fn a_bare_size_belongs_to_the_type_beside_it() {
+        let typed = |kind: &str, sizes: Value| json!({"private_key_attributes": {"key_type": kind}, "allowed_key_sizes": sizes});
+        check(typed("RSA", json!(["2048", 3072])), &[KeyType::Rsa2048, KeyType::Rsa3072], &[]);
+        check(typed("ECDSA", json!("384")), &[KeyType::EcdsaP384], &[]);
+        check(typed("ML-DSA", json!(["65", 87])), &[], &["ML-DSA 65", "ML-DSA 87"]);
+        check(typed("SLHDSA", json!("256")), &[], &["SLHDSA 256"]);
+        check(typed("RSA", json!(["2048", "P-256"])), &[KeyType::Rsa2048, KeyType::EcdsaP256], &[]);
+        let list = json!({"key_type": ["RSA", "MLDSA"], "allowed_key_sizes": ["2048"]});
+        check(list, &[KeyType::Rsa2048], &["MLDSA"]);
+        let tables = json!({"allowed_key_sizes": [{"key_type": "RSA", "key_size": "2048"}, {"key_type": "Ed25519"}]});
+        check(tables, &[KeyType::Rsa2048], &["Ed25519"]);
+    }
+}
