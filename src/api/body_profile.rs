@@ -64,7 +64,7 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
         custom_values: custom_values(answer),
         escrows_keys: escrows_keys(answer.at("key_escrow_policy")),
         subject: attributes(certificate.at("subject")),
-        san: attributes(san),
+        san: attributes(san).into_iter().map(of_one_kind).collect(),
         cas: issuers.iter().filter_map(|text| certificates(text).ok()).flatten().filter_map(|ca| end_of(&ca)).collect(),
         issuers,
         needs_approval: answer.at("enable_dual_admin_approval").flag() == Some(true),
@@ -108,6 +108,19 @@ fn escrows_keys(policy: Json<'_>) -> bool {
     let in_cloud = |mode: String| mode.trim().eq_ignore_ascii_case("cloud");
     policy.at("key_escrow_enabled").flag() == Some(true)
         && policy.at("key_escrow_deployment_mode").text().is_some_and(in_cloud)
+}
+
+/// The parts of `other_names`, and user principal names by their type, under the keys of requests.
+fn of_one_kind(mut attribute: ProfileAttribute) -> ProfileAttribute {
+    let key = match attribute.key.as_str() {
+        "guid" | "other_name_guid" | "other_names.guid" | "raw_other_names" | "other_names.raw_other_names" => {
+            "other_names"
+        }
+        "upn" | "other_name_upn" | "user_principal_name" => "user_principal_names",
+        _ => return attribute,
+    };
+    key.clone_into(&mut attribute.key);
+    attribute
 }
 
 /// The items of `allowed_list`, also several in one text. Regular expressions stand among them, for the core to see that

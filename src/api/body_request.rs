@@ -1,12 +1,13 @@
 //! The bodies of requests. Empty parts are absent: TLM refuses attributes that a profile does not list.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::core::entry::{Sans, Validity, Value};
+use crate::core::entry::{OtherName, OtherSans, Sans, Validity, Value};
 use crate::core::name::ProfileId;
-use crate::core::subject::{Subject, SubjectAttribute};
+use crate::core::subject::SubjectAttribute;
 
 use super::port::{IssueRequest, RenewRequest};
 
@@ -25,6 +26,8 @@ pub(super) struct IssueBody<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tags: &'a [Value],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    cert_owner_ids: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     custom_attributes: &'a [Value],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     ca_attributes: &'a BTreeMap<String, Value>,
@@ -35,13 +38,14 @@ impl<'a> IssueBody<'a> {
     pub(super) fn new(request: &'a IssueRequest) -> Self {
         Self {
             profile: Id { id: &request.profile.0 },
-            seat: Seat { seat_id: &request.seat },
+            seat: Seat { seat_id: &request.seat, email: request.seat_email.as_deref() },
             csr: unix_lines(&request.csr),
             validity: request.validity,
             delivery_format: DELIVERY_FORMAT,
             include_ca_chain: true,
-            attributes: Attributes::new(&request.subject, &request.names),
+            attributes: Attributes::new(request),
             tags: &request.tags,
+            cert_owner_ids: &request.cert_owner_ids,
             custom_attributes: &request.custom_attributes,
             ca_attributes: &request.ca_attributes,
         }
@@ -91,6 +95,8 @@ struct Id<'a> {
 #[derive(Serialize)]
 struct Seat<'a> {
     seat_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -99,25 +105,74 @@ struct Attributes<'a> {
     subject: BTreeMap<&'static str, Values<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     extensions: Option<Extensions<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    custom_values: &'a BTreeMap<String, Value>,
 }
 
 impl<'a> Attributes<'a> {
-    fn new(subject: &'a Subject, names: &'a Sans) -> Self {
+    fn new(IssueRequest { subject, names, custom_values, .. }: &'a IssueRequest) -> Self {
         let filled = subject.iter().filter(|(_, values)| !values.is_empty());
         Self {
             subject: filled.map(|(attribute, values)| (attribute.key(), Values::new(*attribute, values))).collect(),
-            extensions: (!names.is_empty()).then_some(Extensions { san: names }),
+            extensions: (!names.is_empty()).then(|| Extensions { san: San::new(names) }),
+            custom_values,
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.subject.is_empty() && self.extensions.is_none()
+        self.subject.is_empty() && self.extensions.is_none() && self.custom_values.is_empty()
     }
 }
 
 #[derive(Serialize)]
 struct Extensions<'a> {
-    san: &'a Sans,
+    san: San<'a>,
+}
+
+/// `attributes.extensions.san`.
+#[derive(Serialize)]
+struct San<'a> {
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    dns_names: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    ip_addresses: &'a [IpAddr],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    emails: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    uris: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    user_principal_names: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    registered_ids: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_names: Option<OtherNames<'a>>,
+}
+
+impl<'a> San<'a> {
+    fn new(Sans { dns_names, ip_addresses, emails, uris, others }: &'a Sans) -> Self {
+        let OtherSans { user_principal_names, registered_ids, directory_names, guids, other_names } = &**others;
+        let has_others = !guids.is_empty() || !other_names.is_empty();
+        Self {
+            dns_names,
+            ip_addresses,
+            emails,
+            uris,
+            user_principal_names,
+            registered_ids,
+            directory_name: directory_names.first().map(String::as_str),
+            other_names: has_others.then_some(OtherNames { guid: guids, raw_other_names: other_names }),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct OtherNames<'a> {
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    guid: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    raw_other_names: &'a [OtherName],
 }
 
 /// One value as text, several as a list; some keys always carry a list.

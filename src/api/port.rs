@@ -108,6 +108,8 @@ pub struct IssueRequest {
     pub profile: ProfileId,
     /// The seat id.
     pub seat: String,
+    /// The e-mail address of the seat.
+    pub seat_email: Option<String>,
     /// The signing request as PEM.
     pub csr: String,
     /// Subject attributes, common name included.
@@ -116,6 +118,10 @@ pub struct IssueRequest {
     pub names: Sans,
     /// The validity to ask for.
     pub validity: Option<Validity>,
+    /// The values for the profile's custom extensions.
+    pub custom_values: BTreeMap<String, Value>,
+    /// The owners that TLM notes.
+    pub cert_owner_ids: Vec<String>,
     /// `tags`, as they are.
     pub tags: Vec<Value>,
     /// `custom_attributes`, as they are.

@@ -117,7 +117,14 @@ fn listed(profile: &Profile) -> Listed {
         allows_duplicates: profile.allows_duplicates,
         keys: profile.keys.iter().map(|key| key.as_str()).collect(),
         unknown_keys: profile.unknown_keys.clone(),
-        mandatory: profile.subject.iter().chain(&profile.san).filter(|one| is_asked(one)).map(key).collect(),
+        mandatory: profile
+            .subject
+            .iter()
+            .chain(&profile.san)
+            .chain(&profile.custom_values)
+            .filter(|one| is_asked(one))
+            .map(key)
+            .collect(),
         usable: because.is_none(),
         unusable_because: because.as_deref().map(Text::new),
     }
@@ -160,6 +167,11 @@ fn entry(profile: &Profile) -> String {
     if !subject.is_empty() {
         lines.push(format!("subject = {{ {} }}", subject.join(", ")));
     }
+    let custom = profile.custom_values.iter().filter(|value| value.origin == Origin::Request);
+    let custom: Vec<String> = custom.map(|value| format!("{} = \"VALUE\"", quoted_key(&value.key))).collect();
+    if !custom.is_empty() {
+        lines.push(format!("custom_values = {{ {} }}", custom.join(", ")));
+    }
     if !profile.keys.is_empty() {
         let keys: Vec<&str> = profile.keys.iter().map(|key| key.as_str()).collect();
         lines.push(format!("# key = \"{}\"    # the profile takes {}", profile.default_key(), keys.join(", ")));
@@ -177,6 +189,10 @@ fn san(attribute: &ProfileAttribute) -> Option<String> {
         ("ip_addresses", _) => "ip_addresses = [\"192.0.2.1\"]".to_owned(),
         ("emails", _) => "emails = [\"admin@example.com\"]".to_owned(),
         ("uris", _) => "uris = [\"https://www.example.com/\"]".to_owned(),
+        ("user_principal_names", _) => "user_principal_names = [\"host$@corp.example.com\"]".to_owned(),
+        ("registered_ids", _) => "registered_ids = [\"1.3.6.1.4.1.99999.1\"]".to_owned(),
+        ("directory_name", _) => "directory_name = \"CN=www.example.com,O=EXAMPLE\"".to_owned(),
+        ("other_names", _) => "other_names = { guid = [\"1b671a64-40d5-491e-99b0-da01ff1f3341\"] }".to_owned(),
         _ => return None,
     })
 }
@@ -193,6 +209,12 @@ fn placeholder(attribute: SubjectAttribute) -> String {
     };
     let value = quoted(&value);
     if attribute.is_list() { format!("{attribute} = [{value}]") } else { format!("{attribute} = {value}") }
+}
+
+/// A key of TOML, in quotes where it needs them.
+fn quoted_key(key: &str) -> String {
+    let is_bare = !key.is_empty() && key.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'));
+    if is_bare { key.to_owned() } else { quoted(key) }
 }
 
 /// A basic string of TOML.

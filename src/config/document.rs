@@ -15,6 +15,7 @@ use super::entry_table::{EntryTable, FilesTable, ProbeTable};
 use super::hook::{HookTable, hook_names, hooks};
 use super::main_table::{MainTable, complete, main_keys};
 use super::problem::{Fault, Problem};
+use super::rare_names::OtherNamesTable;
 use super::read::{FromToml, Named, unfit};
 use super::settings::Main;
 use super::settle::Label;
@@ -231,6 +232,7 @@ pub fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
     tables.push(("certificate", EntryTable::KEYS));
     tables.push(("certificate.files", FilesTable::KEYS));
     tables.push(("certificate.probe", ProbeTable::KEYS));
+    tables.push(("certificate.other_names", OtherNamesTable::KEYS));
     tables
 }
 

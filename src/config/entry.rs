@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::entry_table::{EntryTable, FilesTable};
+use super::entry_table::{EntryTable, FilesTable, NAME_KEYS};
 use super::hours::ZoneName;
 use super::place::{AbsolutePath, Account};
 use super::problem::Fault;
+use super::rare_names::OtherNamesTable;
 use super::read::{FromToml, bare};
 use super::settings::Main;
 use super::sheet::Sheet;
 use super::table::Table;
-use crate::core::entry::{Access, Entry, FixedFiles, Format, Sans, Source};
+use crate::core::entry::{Access, Entry, FixedFiles, Format, OtherName, OtherSans, Sans, Source};
 use crate::core::name::HookName;
 use crate::core::naming::Naming;
 use crate::core::subject::Subject;
@@ -75,10 +76,12 @@ fn check_required(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) 
     if !table.has("profile") {
         lacks("the certificate has no `profile`", "`profile`, here or in [defaults] of renewd.toml");
     }
-    let sans = ["dns_names", "ip_addresses", "emails", "uris"];
-    if !table.has("common_name") && !sans.iter().any(|key| table.has(key)) {
-        lacks("the certificate names nobody", "`common_name`, `dns_names`, `ip_addresses`, `emails` or `uris`");
-    } else if !table.has("common_name") && names(table).is_empty() && sans.iter().all(|key| !is_bad(table, key)) {
+    if !table.has("common_name") && !NAME_KEYS.iter().any(|key| table.has(key)) {
+        lacks(
+            "the certificate names nobody",
+            "`common_name`, `dns_names`, `ip_addresses`, `emails`, `uris` or another kind of name",
+        );
+    } else if !table.has("common_name") && names(table).is_empty() && NAME_KEYS.iter().all(|key| !is_bad(table, key)) {
         lacks("the certificate names nobody: its lists of names are empty", "`common_name` or at least one name");
     }
 }
@@ -212,6 +215,9 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
             mode: table.mode.map_or(default.mode, |mode| mode.into_inner().0),
         }
         .into(),
+        custom_values: table.custom_values.map(|values| values.into_inner().0).unwrap_or_default().into(),
+        cert_owner_ids: unique(list(table.cert_owner_ids)).into(),
+        seat_email: table.seat_email.map(|email| email.into_inner().0),
         tags: list(table.tags).into(),
         custom_attributes: list(table.custom_attributes).into(),
         ca_attributes: table.ca_attributes.map(Spanned::into_inner).unwrap_or_default().into(),
@@ -235,12 +241,26 @@ fn names(table: &EntryTable) -> Sans {
     fn texts<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>, text: fn(&T) -> String) -> Vec<String> {
         unique(list.into_iter().flat_map(Spanned::get_ref).map(|item| text(item.get_ref())).collect())
     }
+    let other_names = table.other_names.as_ref().map(Spanned::get_ref);
     Sans {
         dns_names: texts(table.dns_names.as_ref(), |name| name.0.clone()),
         ip_addresses: unique(list(table.ip_addresses.clone())).into(),
         emails: texts(table.emails.as_ref(), |email| email.0.clone()).into(),
         uris: texts(table.uris.as_ref(), |uri| uri.0.clone()).into(),
+        others: OtherSans {
+            user_principal_names: texts(table.user_principal_names.as_ref(), |name| name.0.clone()),
+            registered_ids: texts(table.registered_ids.as_ref(), |id| id.0.clone()),
+            directory_names: table.directory_name.iter().map(|name| name.get_ref().0.clone()).collect(),
+            guids: texts(other_names.and_then(|names| names.guid.as_ref()), |guid| guid.0.clone()),
+            other_names: unique(other_names.map(raw_other_names).unwrap_or_default()),
+        }
+        .into(),
     }
+}
+
+fn raw_other_names(table: &OtherNamesTable) -> Vec<OtherName> {
+    let names = table.raw_other_names.iter().flat_map(Spanned::get_ref);
+    names.map(|name| name.get_ref().0.clone()).collect()
 }
 
 /// The formats that are asked for, and those that a fixed file is a copy of.

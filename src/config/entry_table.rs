@@ -13,6 +13,7 @@ use super::duration::within;
 use super::host::{DnsName, Email, HostPort, ServerName, Uri};
 use super::place::{AbsolutePath, Account, KeyMode, Mode, SecretPath};
 use super::problem::Fault;
+use super::rare_names::{CustomValues, DirectoryName, ObjectId, OtherNamesTable, UserPrincipalName};
 use super::read::{FromText, FromToml, OneOrMany, unfit};
 use super::settings::Main;
 use super::sheet::Sheet;
@@ -31,13 +32,15 @@ use super::hours::ZoneName;
 
 table! {
     /// `[[certificate]]`, and `[defaults]` but for the keys in [`OWN_KEYS`].
-    EntryTable, "a certificate", "`files`" => FilesTable, "`probe`" => ProbeTable;
+    EntryTable, "a certificate", "`files`" => FilesTable, "`probe`" => ProbeTable, "`other_names`" => OtherNamesTable;
     /// Unique in the inventory; the folder of its files and everything that is told of it has this name.
     name: CertName => "\"www\"",
     /// The profile of TLM that issues it, by its id or its exact name; `renewd profiles` lists them.
     profile: ProfileRef => "\"d6743d9a-fb67-4a64-a33e-8a3229d28cc4\"",
     /// TLM's seat id. Without this key the common name, else the first name.
     seat: String => "\"www.example.com\"",
+    /// The e-mail address of the seat, for profiles that want one.
+    seat_email: Email => "\"pki@example.com\"",
     /// The common name of the subject.
     common_name: CommonName => "\"www.example.com\"",
     /// The DNS names.
@@ -48,6 +51,14 @@ table! {
     emails: Vec<Spanned<Email>> => "[\"pki@example.com\"]",
     /// The URIs.
     uris: Vec<Spanned<Uri>> => "[\"spiffe://example.com/app\"]",
+    /// User principal names.
+    user_principal_names: Vec<Spanned<UserPrincipalName>> => "[\"host$@corp.example.com\"]",
+    /// Registered object identifiers.
+    registered_ids: Vec<Spanned<ObjectId>> => "[\"1.3.6.1.4.1.99999.1\"]",
+    /// A distinguished name among the alternative names.
+    directory_name: DirectoryName => "\"CN=host,OU=Servers,O=Example AG\"",
+    /// Alternative names of other types: `guid`, and `raw_other_names` with their object identifiers.
+    other_names: OtherNamesTable => "{ guid = [\"1b671a64-40d5-491e-99b0-da01ff1f3341\"] }",
     /// More of the subject, by TLM's attribute names. Attributes that the profile fixes are added by TLM.
     subject: Subject => "{ organization_name = \"Example AG\", country = \"CH\" }",
     /// The type of the key. Without this key what the profile asks for.
@@ -96,6 +107,10 @@ table! {
     mode: Mode = "\"0644\"",
     /// Copies at fixed paths, for programs that cannot follow a symlink. No two certificates may share one.
     files: FilesTable => "{ private_key = \"/etc/ssl/private/www.key\", fullchain = \"/etc/ssl/www/www.crt\" }",
+    /// Values for the custom extensions of the profile, by the names of their placeholders.
+    custom_values: CustomValues = "{}" => "{ user_id = 42 }",
+    /// The ids of the certificate's owners in TLM, for seats of servers and organizations.
+    cert_owner_ids: Vec<Spanned<String>> = "[]" => "[\"3ff33f88-5717-4542-b3fc-3f312f44afa4\"]",
     /// TLM's tags, sent as they are.
     tags: Vec<Spanned<Value>> = "[]" => "[\"web\"]",
     /// TLM's custom attributes, sent as they are.
@@ -105,7 +120,30 @@ table! {
 }
 
 /// The keys that `[defaults]` may not hold.
-pub(super) const OWN_KEYS: [&str; 6] = ["name", "common_name", "dns_names", "ip_addresses", "emails", "uris"];
+pub(super) const OWN_KEYS: [&str; 10] = [
+    "name",
+    "common_name",
+    "dns_names",
+    "ip_addresses",
+    "emails",
+    "uris",
+    "user_principal_names",
+    "registered_ids",
+    "directory_name",
+    "other_names",
+];
+
+/// The keys of alternative names.
+pub(super) const NAME_KEYS: [&str; 8] = [
+    "dns_names",
+    "ip_addresses",
+    "emails",
+    "uris",
+    "user_principal_names",
+    "registered_ids",
+    "directory_name",
+    "other_names",
+];
 
 impl EntryTable {
     /// The keys that only a certificate itself may have, where they are.
@@ -117,6 +155,10 @@ impl EntryTable {
             self.ip_addresses.as_ref().map(Spanned::span),
             self.emails.as_ref().map(Spanned::span),
             self.uris.as_ref().map(Spanned::span),
+            self.user_principal_names.as_ref().map(Spanned::span),
+            self.registered_ids.as_ref().map(Spanned::span),
+            self.directory_name.as_ref().map(Spanned::span),
+            self.other_names.as_ref().map(Spanned::span),
         ];
         OWN_KEYS.into_iter().zip(spans).filter_map(|(key, span)| Some((key, span?)))
     }

@@ -20,6 +20,7 @@ mod main_table;
 mod permissions;
 mod place;
 mod problem;
+mod rare_names;
 mod read;
 mod schema;
 mod settings;

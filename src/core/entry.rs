@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use super::key::KeyType;
 use super::name::CertName;
 use super::naming::{Naming, PackedNaming};
 use super::rare::{Plain, Rare};
+pub use super::sans::{OtherName, OtherSans, OtherValue, Sans};
 use super::subject::Subject;
 use super::terms::Terms;
 
@@ -61,17 +61,34 @@ impl Entry {
     #[must_use]
     pub fn asked(&self) -> Asked {
         let Naming { common_name, names, .. } = Naming::from(&self.naming);
-        Asked { common_name, names: names.sorted(), subject: self.subject.clone(), key: self.key }
+        let extras = self.extras().into();
+        Asked { common_name, names: names.sorted(), subject: self.subject.clone(), key: self.key, extras }
     }
 
     /// Whether it asks for what `asked` says, whatever the order of the names.
     #[must_use]
     pub fn asks(&self, asked: &Asked) -> bool {
+        self.asks_certificate(asked) && self.extras() == *asked.extras
+    }
+
+    /// Whether a certificate for `asked` is one for this entry: what TLM keeps beside it does not count.
+    #[must_use]
+    pub fn asks_certificate(&self, asked: &Asked) -> bool {
         if self.key != asked.key || self.subject != asked.subject {
             return false;
         }
         let Naming { common_name, names, .. } = Naming::from(&self.naming);
-        common_name == asked.common_name && (names == asked.names || names.sorted() == asked.names)
+        common_name == asked.common_name
+            && (names == asked.names || names.sorted() == asked.names)
+            && self.extras().custom_values == asked.extras.custom_values
+    }
+
+    fn extras(&self) -> Extras {
+        Extras {
+            custom_values: self.custom_values.iter().map(|(key, value)| (key.clone(), value.to_string())).collect(),
+            cert_owner_ids: self.cert_owner_ids.to_vec(),
+            seat_email: self.seat_email.clone(),
+        }
     }
 }
 
@@ -101,92 +118,33 @@ pub struct Asked {
     pub subject: Subject,
     /// The key type that the entry names.
     pub key: Option<KeyType>,
+    /// What few entries say.
+    #[serde(default, skip_serializing_if = "Extras::is_plain")]
+    pub extras: Rare<Extras>,
 }
 
-/// Subject alternative names. DNS names are in lower case and in A-label form.
+/// The part of [`Asked`] that few entries have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sans {
-    /// DNS names.
+pub struct Extras {
+    /// The values for the profile's custom extensions, as text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom_values: BTreeMap<String, String>,
+    /// The owners that TLM notes; no part of the certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dns_names: Vec<String>,
-    /// IP addresses.
-    #[serde(default, skip_serializing_if = "is_empty")]
-    pub ip_addresses: Rare<Vec<IpAddr>>,
-    /// E-mail addresses.
-    #[serde(default, skip_serializing_if = "is_empty")]
-    pub emails: Rare<Vec<String>>,
-    /// URIs.
-    #[serde(default, skip_serializing_if = "is_empty")]
-    pub uris: Rare<Vec<String>>,
+    pub cert_owner_ids: Vec<String>,
+    /// The e-mail address of the seat; no part of the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seat_email: Option<String>,
 }
 
-fn is_empty<T: Clone + PartialEq + 'static>(list: &Rare<Vec<T>>) -> bool {
-    list.is_empty()
+impl Plain for Extras {
+    const PLAIN: &'static Self = &Self { custom_values: BTreeMap::new(), cert_owner_ids: Vec::new(), seat_email: None };
 }
 
-impl Sans {
-    /// Whether there is no name at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.dns_names.is_empty() && self.ip_addresses.is_empty() && self.emails.is_empty() && self.uris.is_empty()
+impl Extras {
+    fn is_plain(extras: &Rare<Self>) -> bool {
+        **extras == *Self::PLAIN
     }
-
-    /// The same names, sorted and each once.
-    #[must_use]
-    pub fn sorted(&self) -> Self {
-        fn sorted<T: Ord + Clone>(names: &[T]) -> Vec<T> {
-            let mut names = names.to_vec();
-            names.sort();
-            names.dedup();
-            names
-        }
-        Self {
-            dns_names: sorted(&self.dns_names),
-            ip_addresses: sorted(&self.ip_addresses).into(),
-            emails: sorted(&self.emails).into(),
-            uris: sorted(&self.uris).into(),
-        }
-    }
-
-    /// The names of `self` that `other` lacks, as text.
-    #[must_use]
-    pub fn missing_in(&self, other: &Self) -> Vec<String> {
-        let same_dns = |one: &String, other: &String| one.eq_ignore_ascii_case(other);
-        missing(&self.dns_names, &other.dns_names, same_dns)
-            .chain(missing(&self.ip_addresses, &other.ip_addresses, IpAddr::eq))
-            .chain(missing(&self.emails, &other.emails, |one, other| same_text(one, other, email_domain)))
-            .chain(missing(&self.uris, &other.uris, |one, other| same_text(one, other, uri_path)))
-            .collect()
-    }
-}
-
-fn missing<T: fmt::Display>(wanted: &[T], there: &[T], same: impl Fn(&T, &T) -> bool) -> impl Iterator<Item = String> {
-    wanted.iter().filter(move |name| !there.iter().any(|other| same(name, other))).map(ToString::to_string)
-}
-
-/// Compares two names of which only a part is without regard to case (RFC 5280 sections 7.4 and 7.5).
-fn same_text(one: &str, other: &str, split: fn(&str) -> Parts<'_>) -> bool {
-    let (one, other) = (split(one), split(other));
-    one.folded.eq_ignore_ascii_case(other.folded) && one.exact == other.exact
-}
-
-/// A name, split into the part that is compared without regard to case and the part that is not.
-struct Parts<'a> {
-    folded: &'a str,
-    exact: &'a str,
-}
-
-fn email_domain(email: &str) -> Parts<'_> {
-    let (exact, folded) = email.rsplit_once('@').unwrap_or((email, ""));
-    Parts { folded, exact }
-}
-
-/// Scheme and host stand before the path, which starts at the first slash behind them.
-fn uri_path(uri: &str) -> Parts<'_> {
-    let path_in = |(at, rest): (usize, &str)| rest.find(['/', '?', '#']).map_or(uri.len(), |path| at + 3 + path);
-    let host = uri.split_once("://").map(|(scheme, rest)| path_in((scheme.len(), rest)));
-    let (folded, exact) = uri.split_at(host.or_else(|| uri.find(':')).unwrap_or(0));
-    Parts { folded, exact }
 }
 
 /// A validity to ask for, in TLM's units.
@@ -475,34 +433,55 @@ pub enum Value {
     Table(BTreeMap<String, Value>),
 }
 
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Integer(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::String(value) => f.write_str(value),
+            Self::Array(values) => f.debug_list().entries(values.iter().map(ToString::to_string)).finish(),
+            Self::Table(values) => {
+                f.debug_map().entries(values.iter().map(|(key, value)| (key, value.to_string()))).finish()
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::example::{entry, rename};
     use super::*;
 
     #[test]
-    fn names_compare_as_rfc_5280_says() {
-        let missing = |kind: fn(&mut Sans) -> &mut Vec<String>, wanted: &str, there: &str| {
-            let (mut one, mut other) = (Sans::default(), Sans::default());
-            kind(&mut one).push(wanted.to_owned());
-            kind(&mut other).push(there.to_owned());
-            !one.missing_in(&other).is_empty()
+    fn each_change_of_what_is_asked_for_is_one() {
+        let before = entry().asked();
+        let check = |change: &dyn Fn(&mut Entry), is_of_certificate: bool| {
+            let mut entry = entry();
+            change(&mut entry);
+            assert!(!entry.asks(&before), "it is a change of the entry");
+            assert_eq!(entry.asks_certificate(&before), !is_of_certificate, "{:?}", entry.asked());
+            assert!(entry.asks(&entry.asked()) && !super::super::example::entry().asks(&entry.asked()));
         };
-        for (wanted, there, is_missing) in [
-            ("a@example.com", "a@EXAMPLE.com", false),
-            ("a@example.com", "A@example.com", true),
-            ("a@b@example.com", "a@B@example.com", true),
-        ] {
-            assert_eq!(missing(|sans| &mut sans.emails, wanted, there), is_missing, "{wanted} {there}");
-        }
-        for (wanted, there, is_missing) in [
-            ("https://example.com/a", "HTTPS://Example.com/a", false),
-            ("https://example.com/a", "https://example.com/A", true),
-            ("https://example.com?a", "https://example.com?A", true),
-            ("urn:uuid:1", "URN:uuid:1", false),
-            ("urn:uuid:1", "urn:UUID:1", true),
-        ] {
-            assert_eq!(missing(|sans| &mut sans.uris, wanted, there), is_missing, "{wanted} {there}");
-        }
-        assert!(!missing(|sans| &mut sans.dns_names, "a.example.com", "A.Example.com"));
+        let names = |change: &'static dyn Fn(&mut OtherSans)| {
+            move |entry: &mut Entry| rename(entry, |naming| change(&mut naming.names.others))
+        };
+        check(&names(&|others| others.user_principal_names.push("a@b.c".into())), true);
+        check(&names(&|others| others.registered_ids.push("1.2.3".into())), true);
+        check(&names(&|others| others.directory_names.push("CN=a".into())), true);
+        check(&names(&|others| others.guids.push("1".into())), true);
+        check(&names(&|others| others.other_names.push(OtherName::default())), true);
+        check(&|entry| drop(entry.custom_values.insert("a".into(), Value::Integer(1))), true);
+        check(&|entry| entry.cert_owner_ids.push("o".into()), false);
+        check(&|entry| entry.seat_email = Some("a@b.c".into()), false);
+    }
+
+    #[test]
+    fn what_an_older_version_kept_is_read_and_written_as_before() {
+        let old =
+            r#"{"common_name":"www.example.com","names":{"dns_names":["www.example.com"]},"subject":{},"key":null}"#;
+        let asked: Asked = serde_json::from_str(old).unwrap();
+        assert!(entry().asks(&asked));
+        assert_eq!(serde_json::to_string(&asked).unwrap(), old);
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::entry::Sans;
+use super::sans::{OtherName, OtherValue, Sans};
 
 /// Whom a certificate is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,11 @@ const DNS_NAME: u8 = 2;
 const IP_ADDRESS: u8 = 3;
 const EMAIL: u8 = 4;
 const URI: u8 = 5;
+const USER_PRINCIPAL_NAME: u8 = 6;
+const REGISTERED_ID: u8 = 7;
+const DIRECTORY_NAME: u8 = 8;
+const GUID: u8 = 9;
+const OTHER_NAME: u8 = 10;
 
 impl From<&Naming> for PackedNaming {
     fn from(naming: &Naming) -> Self {
@@ -53,6 +58,12 @@ impl From<&Naming> for PackedNaming {
         }
         names.emails.iter().for_each(|email| put(EMAIL, email.as_bytes()));
         names.uris.iter().for_each(|uri| put(URI, uri.as_bytes()));
+        let others = &names.others;
+        others.user_principal_names.iter().for_each(|name| put(USER_PRINCIPAL_NAME, name.as_bytes()));
+        others.registered_ids.iter().for_each(|id| put(REGISTERED_ID, id.as_bytes()));
+        others.directory_names.iter().for_each(|name| put(DIRECTORY_NAME, name.as_bytes()));
+        others.guids.iter().for_each(|guid| put(GUID, guid.as_bytes()));
+        others.other_names.iter().for_each(|name| put(OTHER_NAME, joined(name).as_bytes()));
         Self(packed.into())
     }
 }
@@ -74,7 +85,12 @@ impl From<&PackedNaming> for Naming {
                 DNS_NAME => naming.names.dns_names.push(text()),
                 IP_ADDRESS => naming.names.ip_addresses.extend(address(bytes)),
                 EMAIL => naming.names.emails.push(text()),
-                _ => naming.names.uris.push(text()),
+                URI => naming.names.uris.push(text()),
+                USER_PRINCIPAL_NAME => naming.names.others.user_principal_names.push(text()),
+                REGISTERED_ID => naming.names.others.registered_ids.push(text()),
+                DIRECTORY_NAME => naming.names.others.directory_names.push(text()),
+                GUID => naming.names.others.guids.push(text()),
+                _ => naming.names.others.other_names.push(parted(&text())),
             }
         }
         naming
@@ -95,9 +111,9 @@ impl PackedNaming {
 
     /// How many alternative names there are of each kind, by TLM's keys.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, usize); 4] {
-        let mut counts = [("dns_names", 0), ("ip_addresses", 0), ("emails", 0), ("uris", 0)];
-        let place = |kind: u8| usize::from(kind).checked_sub(usize::from(DNS_NAME));
+    pub fn counts(&self) -> [(&'static str, usize); 8] {
+        let mut counts = KINDS.map(|kind| (kind, 0));
+        let place = |kind: u8| usize::from(kind.min(GUID)).checked_sub(usize::from(DNS_NAME));
         for place in self.items().filter_map(|(kind, _)| place(kind)) {
             if let Some((_, count)) = counts.get_mut(place) {
                 *count += 1;
@@ -113,7 +129,7 @@ impl PackedNaming {
         // It is the order in which they are packed.
         match self.items().next() {
             Some((IP_ADDRESS, bytes)) => address(bytes).map_or_else(String::new, |address| address.to_string()).into(),
-            Some((_, bytes)) => text(bytes).into(),
+            Some((_, bytes)) => text(bytes).split(BETWEEN).next().unwrap_or_default().into(),
             None => "".into(),
         }
     }
@@ -147,6 +163,37 @@ impl fmt::Debug for PackedNaming {
     }
 }
 
+/// TLM's keys for the kinds of names, in the order in which they are packed; GUIDs and those of other types share one.
+const KINDS: [&str; 8] = [
+    "dns_names",
+    "ip_addresses",
+    "emails",
+    "uris",
+    "user_principal_names",
+    "registered_ids",
+    "directory_name",
+    "other_names",
+];
+
+/// A name of another type as one text.
+fn joined(name: &OtherName) -> String {
+    let values = name.values.iter().flat_map(|value| [&*value.label, &*value.value]);
+    std::iter::once(&*name.oid).chain(values).collect::<Vec<_>>().join(BETWEEN)
+}
+
+fn parted(text: &str) -> OtherName {
+    let mut parts = text.split(BETWEEN).map(str::to_owned);
+    let oid = parts.next().unwrap_or_default();
+    let mut values = Vec::new();
+    while let (Some(label), Some(value)) = (parts.next(), parts.next()) {
+        values.push(OtherValue { label, value });
+    }
+    OtherName { oid, values }
+}
+
+/// In no text of an entry.
+const BETWEEN: &str = "\0";
+
 fn text(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).unwrap_or_default()
 }
@@ -159,6 +206,19 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::sans::OtherSans;
+
+    fn others() -> OtherSans {
+        let value = |label: &str, value: &str| OtherValue { label: label.to_owned(), value: value.to_owned() };
+        let name = |values| OtherName { oid: "1.2.3".to_owned(), values };
+        OtherSans {
+            user_principal_names: vec!["host@corp.example".to_owned()],
+            registered_ids: vec!["1.2.3.4".to_owned(), "1.2.3.5".to_owned()],
+            directory_names: vec!["CN=host,O=Example".to_owned()],
+            guids: vec!["00112233-4455-6677-8899-aabbccddeeff".to_owned()],
+            other_names: vec![name(vec![value("a", "b"), value("", "c")]), name(Vec::new())],
+        }
+    }
 
     #[test]
     fn what_is_packed_comes_out_again() {
@@ -167,6 +227,7 @@ mod tests {
             ip_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()].into(),
             emails: vec!["a@example.com".to_owned()].into(),
             uris: vec![format!("https://example.com/{}", "ä\0\n".repeat(30_000)), String::new()].into(),
+            others: others().into(),
         };
         for naming in [
             Naming { own_seat: Some("seat".to_owned()), common_name: Some("x".repeat(127)), names: names.clone() },
@@ -178,8 +239,17 @@ mod tests {
             assert_eq!(Naming::from(&packed), naming);
             assert_eq!(packed.common_name(), naming.common_name.as_deref());
             assert!(packed.dns_names().eq(&naming.names.dns_names));
-            let Sans { dns_names, ip_addresses, emails, uris } = &naming.names;
-            let counts = [dns_names.len(), ip_addresses.len(), emails.len(), uris.len()];
+            let Sans { dns_names, ip_addresses, emails, uris, others } = &naming.names;
+            let counts = [
+                dns_names.len(),
+                ip_addresses.len(),
+                emails.len(),
+                uris.len(),
+                others.user_principal_names.len(),
+                others.registered_ids.len(),
+                others.directory_names.len(),
+                others.guids.len() + others.other_names.len(),
+            ];
             assert_eq!(packed.counts().map(|(_, count)| count), counts);
         }
     }
@@ -198,5 +268,8 @@ mod tests {
         assert_eq!(named(None, Some("c"), email.clone()), "c");
         assert_eq!(named(None, None, Sans { ip_addresses: address(), ..email.clone() }), "192.0.2.1");
         assert_eq!(named(None, None, email), "a@example.com");
+        let rare = |others: OtherSans| named(None, None, Sans { others: others.into(), ..Sans::default() });
+        assert_eq!(rare(others()), "host@corp.example");
+        assert_eq!(rare(OtherSans { other_names: others().other_names, ..OtherSans::default() }), "1.2.3");
     }
 }

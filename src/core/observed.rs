@@ -138,7 +138,7 @@ impl Installed {
 #[must_use]
 pub fn difference(entry: &Entry, manifest: Option<&Asked>, leaf: &Leaf) -> Option<Text> {
     match manifest {
-        Some(asked) if entry.asks(asked) => None,
+        Some(asked) if entry.asks_certificate(asked) => None,
         Some(asked) => Some(differs_from_asked(&entry.asked(), asked)),
         None => differs_from_content(entry, leaf),
     }
@@ -159,6 +159,9 @@ fn differs_from_asked(wanted: &Asked, asked: &Asked) -> String {
     }
     if wanted.key != asked.key {
         return wanted.key.map_or("key is no longer named".to_owned(), |key| format!("key is now {key}"));
+    }
+    if wanted.extras.custom_values != asked.extras.custom_values {
+        return "the custom values changed".to_owned();
     }
     "the subject changed".to_owned()
 }

@@ -1,7 +1,9 @@
 //! What a request to TLM says: composed from entry and profile, with every reason why it may not be sent.
 
+use std::collections::BTreeMap;
+
 use super::allowed::Allowed;
-use super::entry::{Entry, RequestMethod, SubjectFrom, Validity};
+use super::entry::{Entry, RequestMethod, SubjectFrom, Validity, Value};
 use super::failure::{Failure, FailureClass};
 use super::key::KeyType;
 use super::profile::{Origin, Profile, ProfileAttribute};
@@ -18,6 +20,8 @@ pub struct Wish {
     pub subject: Subject,
     /// The validity, where the entry asks for one.
     pub validity: Option<Validity>,
+    /// The values for custom extensions, without those that the profile fixes.
+    pub custom_values: BTreeMap<String, Value>,
 }
 
 /// Composes the request of `entry` under `profile`.
@@ -37,6 +41,7 @@ pub fn compose(entry: &Entry, profile: &Profile) -> Result<Wish, Failure> {
     if !profile.keys.is_empty() && !profile.keys.contains(&key) {
         misfits.push(format!("the profile takes no {key} (it takes {}): change `key`", taken_keys(profile)));
     }
+    misfits.extend(custom_misfits(entry, profile));
     misfits.extend(names_outside(entry, profile));
     if entry.validity.is_some() && !profile.allows_validity {
         misfits.push("the profile allows no validity of the request's own: remove `validity`".to_owned());
@@ -46,7 +51,9 @@ pub fn compose(entry: &Entry, profile: &Profile) -> Result<Wish, Failure> {
         return Err(Failure::new(FailureClass::EntryMismatch, message));
     }
     subject.retain(|attribute, _| !is_fixed(&profile.subject, attribute.key()));
-    Ok(Wish { key, subject, validity: entry.validity })
+    let mut custom_values = BTreeMap::clone(&entry.custom_values);
+    custom_values.retain(|key, _| !is_fixed(&profile.custom_values, key));
+    Ok(Wish { key, subject, validity: entry.validity, custom_values })
 }
 
 fn usable(entry: &Entry, profile: &Profile) -> Result<(), Failure> {
@@ -178,11 +185,12 @@ fn subject_misfits(entry: &Entry, profile: &Profile, subject: &Subject) -> Vec<S
     for wanted in profile.subject.iter().filter(|wanted| is_required(wanted)) {
         let given = SubjectAttribute::of_key(&wanted.key).is_some_and(|attribute| subject.contains_key(&attribute));
         if !given {
-            misfits.push(format!(
-                "the profile requires subject attribute {}: add {}",
-                wanted.key,
-                written(&wanted.key)
-            ));
+            misfits.push(match SubjectAttribute::of_key(&wanted.key) {
+                Some(_) => {
+                    format!("the profile requires subject attribute {}: add {}", wanted.key, written(&wanted.key))
+                }
+                None => cannot_send("subject attribute", &wanted.key),
+            });
         }
     }
     misfits
@@ -207,11 +215,33 @@ fn san_misfits(entry: &Entry, profile: &Profile) -> Vec<String> {
         }
     }
     for wanted in profile.san.iter().filter(|wanted| is_required(wanted)) {
-        if !counts.iter().any(|(key, count)| *key == wanted.key && *count > 0) {
-            misfits.push(format!("the profile requires {0}: add `{0}`", wanted.key));
+        match counts.iter().find(|(key, _)| *key == wanted.key) {
+            Some((_, count)) if *count > 0 => {}
+            Some((key, _)) => misfits.push(format!("the profile requires {key}: add `{key}`")),
+            None => misfits.push(cannot_send("names of kind", &wanted.key)),
         }
     }
     misfits
+}
+
+/// A profile that does not tell its custom values is taken at the entry's word.
+fn custom_misfits(entry: &Entry, profile: &Profile) -> Vec<String> {
+    if profile.custom_values.is_empty() {
+        return Vec::new();
+    }
+    let unlisted = entry.custom_values.keys().filter(|key| listed(&profile.custom_values, key).is_none());
+    let missing = profile.custom_values.iter().filter(|wanted| is_required(wanted)).map(|wanted| &wanted.key);
+    let missing = missing.filter(|key| !entry.custom_values.contains_key(*key));
+    unlisted
+        .map(|key| format!("the profile does not list custom value {key}: remove `custom_values.{key}`"))
+        .chain(missing.map(|key| format!("the profile requires custom value {key}: add `custom_values.{key}`")))
+        .collect()
+}
+
+fn cannot_send(kind: &str, key: &str) -> String {
+    format!(
+        "the profile requires {kind} {key}, which renewd cannot send: make it optional in TLM, or name another profile"
+    )
 }
 
 fn listed<'a>(attributes: &'a [ProfileAttribute], key: &str) -> Option<&'a ProfileAttribute> {

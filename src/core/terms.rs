@@ -56,6 +56,15 @@ pub struct Terms {
     pub include_root: bool,
     /// Owner, group and modes of the files.
     pub access: Rare<Access>,
+    /// The values for the profile's custom extensions, by their placeholders.
+    #[serde(default)]
+    pub custom_values: Rare<BTreeMap<String, Value>>,
+    /// The owners that TLM notes for the certificate.
+    #[serde(default)]
+    pub cert_owner_ids: Rare<Vec<String>>,
+    /// The e-mail address of the seat.
+    #[serde(default)]
+    pub seat_email: Option<String>,
     /// TLM's `tags`, sent as they are.
     pub tags: Rare<Vec<Value>>,
     /// TLM's `custom_attributes`, sent as they are.
@@ -86,6 +95,9 @@ impl Terms {
             formats: Vec::new(),
             include_root: false,
             access: Rare::new(),
+            custom_values: Rare::new(),
+            cert_owner_ids: Rare::new(),
+            seat_email: None,
             tags: Rare::new(),
             custom_attributes: Rare::new(),
             ca_attributes: Rare::new(),

@@ -302,10 +302,13 @@ impl<T: Tlm> Bench<T> {
         Ok(IssueRequest {
             profile: profile.id.clone(),
             seat: self.entry.naming.seat().into_owned(),
+            seat_email: self.entry.seat_email.clone(),
             csr: self.csr.clone(),
             subject: wish.subject,
             names: self.entry.names(),
             validity: wish.validity,
+            custom_values: wish.custom_values,
+            cert_owner_ids: self.entry.cert_owner_ids.to_vec(),
             tags: self.entry.tags.to_vec(),
             custom_attributes: self.entry.custom_attributes.to_vec(),
             ca_attributes: BTreeMap::clone(&self.entry.ca_attributes),

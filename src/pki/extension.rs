@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use x509_parser::asn1_rs::Oid;
+use x509_parser::asn1_rs::{Any, FromDer as _, Oid, Tag};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, GeneralName, KeyUsage, NSCertType, ParsedExtension,
@@ -12,11 +12,12 @@ use x509_parser::oid_registry::{
     OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KEY_USAGE, OID_X509_EXT_SUBJECT_ALT_NAME,
     OID_X509_EXT_SUBJECT_KEY_IDENTIFIER,
 };
-use x509_parser::x509::X509Name;
+use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use super::certificate::CertificateError;
-use super::name;
-use crate::core::entry::{Sans, Usage};
+use super::{name, oid};
+use crate::core::dn::{self, Attribute};
+use crate::core::entry::{OtherName, OtherSans, OtherValue, Sans, Usage};
 
 /// basicConstraints.
 pub(super) fn basic_constraints(
@@ -164,9 +165,15 @@ fn sorted_by_kind(found: &[GeneralName<'_>]) -> (Sans, Vec<String>) {
             GeneralName::RFC822Name(email) => names.emails.push((*email).to_owned()),
             GeneralName::URI(uri) => names.uris.push((*uri).to_owned()),
             GeneralName::IPAddress(octets) if address(octets).is_some() => names.ip_addresses.extend(address(octets)),
+            GeneralName::OtherName(oid, value) if oid::decode(oid.as_bytes()).is_some() => {
+                other_name(oid, value, &mut names.others);
+            }
+            GeneralName::DirectoryName(found) => names.others.directory_names.push(directory_name(found)),
+            GeneralName::RegisteredID(oid) if oid::decode(oid.as_bytes()).is_some() => {
+                names.others.registered_ids.extend(oid::decode(oid.as_bytes()));
+            }
             GeneralName::OtherName(..)
             | GeneralName::X400Address(_)
-            | GeneralName::DirectoryName(_)
             | GeneralName::EDIPartyName(_)
             | GeneralName::IPAddress(_)
             | GeneralName::RegisteredID(_)
@@ -174,6 +181,42 @@ fn sorted_by_kind(found: &[GeneralName<'_>]) -> (Sans, Vec<String>) {
         }
     }
     (names, others)
+}
+
+/// A name of another type, under a kind of its own where it is a user principal name or a GUID.
+fn other_name(oid: &Oid<'_>, value: &[u8], names: &mut OtherSans) {
+    let Some(oid) = oid::decode(oid.as_bytes()) else { return };
+    let inner = Any::from_der(value).ok().and_then(|(_, outer)| Any::from_der(outer.data).ok());
+    let text = inner.as_ref().and_then(|(_, inner)| name::text_of(inner));
+    let guid =
+        inner.as_ref().filter(|(_, inner)| inner.tag() == Tag::OctetString).and_then(|(_, inner)| guid(inner.data));
+    match (oid.as_str(), text, guid) {
+        (OtherSans::USER_PRINCIPAL_NAME, Some(name), _) => names.user_principal_names.push(name),
+        (OtherSans::GUID, _, Some(guid)) => names.guids.push(guid),
+        (_, text, _) => {
+            let values = text.into_iter().map(|value| OtherValue { label: String::new(), value }).collect();
+            names.other_names.push(OtherName { oid, values });
+        }
+    }
+}
+
+/// Sixteen bytes as Microsoft writes a GUID: the first three parts the other way round.
+fn guid(bytes: &[u8]) -> Option<String> {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = <[u8; 16]>::try_from(bytes).ok()?;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let [i, j, node @ ..] = rest;
+    Some(format!("{}-{}-{}-{}-{}", hex(&[d, c, b, a]), hex(&[f, e]), hex(&[h, g]), hex(&[i, j]), hex(&node)))
+}
+
+/// As text (RFC 4514, which begins with what stands last).
+fn directory_name(found: &X509Name<'_>) -> String {
+    let attribute = |found: &AttributeTypeAndValue<'_>| {
+        let oid = oid::decode(found.attr_type().as_bytes())?;
+        Some(Attribute { oid, value: name::text(found.attr_value()) })
+    };
+    let mut attributes: Vec<Attribute> = found.iter_attributes().filter_map(attribute).collect();
+    attributes.reverse();
+    dn::written(&attributes)
 }
 
 fn address(octets: &[u8]) -> Option<IpAddr> {

@@ -12,6 +12,7 @@ pub mod gate;
 pub mod key;
 pub mod leaf;
 mod name;
+mod oid;
 #[cfg(test)]
 mod openssl;
 pub mod pem;

@@ -122,7 +122,23 @@ fn kind(attribute: &AttributeTypeAndValue<'_>) -> Option<SubjectAttribute> {
     SubjectAttribute::of_oid(&attribute.attr_type().to_id_string())
 }
 
-fn text(value: &Any<'_>) -> String {
+/// The text of a value of a string type; `None`: it is of another.
+pub(super) fn text_of(value: &Any<'_>) -> Option<String> {
+    let is_text = [
+        Tag::Utf8String,
+        Tag::PrintableString,
+        Tag::Ia5String,
+        Tag::T61String,
+        Tag::VisibleString,
+        Tag::NumericString,
+        Tag::BmpString,
+        Tag::UniversalString,
+    ];
+    is_text.contains(&value.tag()).then(|| text(value))
+}
+
+/// The text of a value, whatever its type.
+pub(super) fn text(value: &Any<'_>) -> String {
     let bytes = value.data;
     match value.tag() {
         Tag::BmpString => utf16(bytes),

@@ -1,7 +1,7 @@
 //! The exact request of each endpoint: method, path, query, headers, body.
 
 use renewd::api::{Page, SearchQuery, Tlm};
-use renewd::core::entry::{Sans, Validity, ValidityUnit, Value};
+use renewd::core::entry::{OtherName, OtherSans, OtherValue, Sans, Validity, ValidityUnit, Value};
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
 use renewd::core::subject::SubjectAttribute;
 use renewd::core::time::Timestamp;
@@ -93,8 +93,25 @@ async fn the_fullest_request_for_a_certificate() {
         names: Sans {
             dns_names: vec!["www.example.com".to_owned(), "example.com".to_owned()],
             ip_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()].into(),
+            others: OtherSans {
+                user_principal_names: vec!["host@corp.example".to_owned()],
+                registered_ids: vec!["1.2.3".to_owned()],
+                directory_names: vec!["CN=host,O=Example".to_owned()],
+                guids: vec!["1b671a64-40d5-491e-99b0-da01ff1f3341".to_owned()],
+                other_names: vec![OtherName {
+                    oid: "1.2.4".to_owned(),
+                    values: vec![
+                        OtherValue { label: "site".to_owned(), value: "ZRH".to_owned() },
+                        OtherValue { label: String::new(), value: "x".to_owned() },
+                    ],
+                }],
+            }
+            .into(),
             ..Sans::default()
         },
+        seat_email: Some("pki@example.com".to_owned()),
+        custom_values: [("user_id".to_owned(), Value::Integer(42))].into(),
+        cert_owner_ids: vec!["owner".to_owned()],
         validity: Some(Validity { unit: ValidityUnit::Days, duration: 90 }),
         tags: vec![value("web")],
         custom_attributes: vec![Value::Table([("id".to_owned(), Value::Integer(7))].into())],
@@ -103,13 +120,20 @@ async fn the_fullest_request_for_a_certificate() {
     };
     let request = sent(async |tlm| drop(tlm.issue(&full).await)).await;
     let body = json!({
-        "profile": {"id": PROFILE}, "seat": {"seat_id": "www.example.com"}, "csr": issue_request().csr,
-        "validity": {"unit": "days", "duration": 90}, "delivery_format": "x509", "include_ca_chain": true,
+        "profile": {"id": PROFILE}, "seat": {"seat_id": "www.example.com", "email": "pki@example.com"},
+        "csr": issue_request().csr, "cert_owner_ids": ["owner"], "validity": {"unit": "days", "duration": 90}, "delivery_format": "x509", "include_ca_chain": true,
         "attributes": {
             "subject": {"common_name": "www.example.com", "postal_code": "8001", "organization_units": ["Web"]},
             "extensions": {"san": {
                 "dns_names": ["www.example.com", "example.com"], "ip_addresses": ["192.0.2.1", "2001:db8::1"],
+                "user_principal_names": ["host@corp.example"], "registered_ids": ["1.2.3"],
+                "directory_name": "CN=host,O=Example",
+                "other_names": {
+                    "guid": ["1b671a64-40d5-491e-99b0-da01ff1f3341"],
+                    "raw_other_names": [{"oid": "1.2.4", "values": [{"label": "site", "value": "ZRH"}, {"value": "x"}]}],
+                },
             }},
+            "custom_values": {"user_id": 42},
         },
         "tags": ["web"], "custom_attributes": [{"id": 7}], "ca_attributes": {"skip_domain_validation": true},
     });

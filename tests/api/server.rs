@@ -48,10 +48,13 @@ pub(crate) fn issue_request() -> IssueRequest {
     IssueRequest {
         profile: profile(),
         seat: "www.example.com".to_owned(),
+        seat_email: None,
         csr: "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n".to_owned(),
         subject: [].into(),
         names: Sans::default(),
         validity: None,
+        custom_values: [].into(),
+        cert_owner_ids: Vec::new(),
         tags: Vec::new(),
         custom_attributes: Vec::new(),
         ca_attributes: [].into(),

@@ -64,10 +64,13 @@ impl World {
         IssueRequest {
             profile: self.profile.clone(),
             seat: "www.example.com".to_owned(),
+            seat_email: None,
             csr: csr(&names),
             subject: [(SubjectAttribute::CommonName, vec!["www.example.com".to_owned()])].into(),
             names: Sans { dns_names: names, ..Sans::default() },
             validity: None,
+            custom_values: [].into(),
+            cert_owner_ids: Vec::new(),
             tags: Vec::new(),
             custom_attributes: Vec::new(),
             ca_attributes: [].into(),

@@ -60,6 +60,7 @@ fn the_defaults_shown_for_entries_are_those_of_the_code() {
     let examples = [
         "profile",
         "seat",
+        "seat_email",
         "subject",
         "key",
         "validity",
@@ -98,12 +99,26 @@ fn every_key_is_shown_in_its_own_table() {
         };
         for key in keys {
             assert!(examples.iter().any(|table| table.contains_key(*key)), "`{key}` of `{table}` is shown nowhere");
-            let own = ["name", "common_name", "dns_names", "ip_addresses", "emails", "uris"].contains(key);
+            let own = OWN.contains(key);
             let default = main["defaults"].as_table().unwrap().contains_key(*key);
             assert!(table != "certificate" || own != default, "`{key}` in `[defaults]`");
         }
     }
 }
+
+/// The keys that `[defaults]` may not hold.
+const OWN: [&str; 10] = [
+    "name",
+    "common_name",
+    "dns_names",
+    "ip_addresses",
+    "emails",
+    "uris",
+    "user_principal_names",
+    "registered_ids",
+    "directory_name",
+    "other_names",
+];
 
 /// The tables under a key: one, or a list of them.
 fn below<'t>(table: &'t toml::Table, key: &str) -> Vec<&'t toml::Table> {
@@ -144,5 +159,5 @@ fn the_drop_in_files_are_read() {
         let content = parse_inventory_file(&main, path.to_str().unwrap(), &text);
         certificates += content.unwrap_or_else(|problems| panic!("{}", problems[0])).entries.len();
     }
-    assert_eq!(certificates, 4);
+    assert_eq!(certificates, 5);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::config::{FileContent, Main, parse_inventory_file, parse_main};
-use renewd::core::entry::{Format, Pkcs12Encryption, StartTls, Validity, ValidityUnit};
+use renewd::core::entry::{Format, Pkcs12Encryption, Sans, StartTls, Validity, ValidityUnit};
 use renewd::core::hook::HookRun;
 use renewd::core::subject::SubjectAttribute;
 
@@ -48,6 +48,42 @@ fn the_seat_is_the_common_name_else_the_first_name() {
     check("emails = [\"a@b.example\"]\nuris = [\"urn:x:y\"]", "a@b.example");
     check("uris = [\"urn:x:y\"]", "urn:x:y");
     check("seat = \"mine\"\nuris = [\"urn:x:y\"]", "mine");
+}
+
+#[test]
+fn names_of_rare_kinds_and_custom_values_are_taken() {
+    let defaults =
+        main("[defaults]\nprofile = \"P\"\nseat_email = \"pki@example.com\"\ncustom_values = { a = 1, b = 2 }\n");
+    let content = file(
+        &defaults,
+        concat!(
+            "[[certificate]]\nname = \"x\"\nuser_principal_names = [\"host$@corp.example\"]\nregistered_ids = [\"1.2.3\"]\n",
+            "directory_name = \"CN=host,O=Example\"\ncustom_values = { b = \"two\", c = true }\ncert_owner_ids = [\"o\", \"o\"]\n",
+            "[certificate.other_names]\nguid = [\"{1B671A64-40D5-491E-99B0-DA01FF1F3341}\"]\n",
+            "raw_other_names = [{ oid = \"1.2.4\", values = [{ label = \"l\", value = \"v\" }, { value = \"w\" }] }]\n",
+        ),
+    );
+    let entry = &content.entries[0];
+    let names = entry.names();
+    assert_eq!(
+        names.missing_in(&Sans::default()),
+        [
+            "user principal name host$@corp.example",
+            "registered ID 1.2.3",
+            "directory name CN=host,O=Example",
+            "GUID 1b671a64-40d5-491e-99b0-da01ff1f3341",
+            "other name 1.2.4 v, w",
+        ]
+    );
+    assert_eq!(entry.naming.seat(), "host$@corp.example");
+    assert_eq!(
+        (entry.seat_email.as_deref(), &**entry.cert_owner_ids),
+        (Some("pki@example.com"), &["o".to_owned()][..])
+    );
+    let values: Vec<String> = entry.custom_values.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    assert_eq!(values, ["a=1", "b=two", "c=true"]);
+    let kept = serde_json::to_string(&content).unwrap();
+    assert_eq!(serde_json::from_str::<FileContent>(&kept).unwrap(), content, "it is kept across a restart");
 }
 
 #[test]

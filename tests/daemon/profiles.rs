@@ -87,3 +87,48 @@ fn the_last_reading_serves_while_the_api_is_down() {
     assert_eq!(after["renew_at"], before);
     assert!(host.says(&["plan"]).out.contains("10 d"), "the window is the profile's");
 }
+
+/// A profile that demands what few profiles do: each is told as long as it is missing, and sent when it is there.
+#[test]
+fn what_few_profiles_demand_is_told_sent_and_found_again() {
+    let rare = ["user_principal_names", "registered_ids", "directory_name", "other_names"];
+    let mut profile = ProfileSpec { wants_seat_email: true, ..ProfileSpec::default() };
+    profile.custom_values = vec![AttributeSpec::mandatory("user_id"), AttributeSpec::optional("site")];
+    profile.san.extend(rare.map(|key| AttributeSpec::mandatory(key).many()));
+    let host = Host::new(profile);
+    host.entry("www", "");
+    assert_eq!(host.says(&["once"]).code, 1);
+    let reason = host.certificate("www")["reason"].to_string();
+    for key in rare.iter().chain(&["custom_values.user_id"]) {
+        assert!(reason.contains(&format!("add `{key}`")), "{key}: {reason}");
+    }
+    assert_eq!(host.submissions(), 0);
+    let entry = concat!(
+        "seat_email = \"pki@example.com\"\ncert_owner_ids = [\"owner\"]\ncustom_values = { user_id = 42 }\nexact_names = true\n",
+        "user_principal_names = [\"host@corp.example\"]\nregistered_ids = [\"1.2.3.4\"]\n",
+        "directory_name = \"CN=host,O=Example\"\n[certificate.other_names]\n",
+        "guid = [\"1b671a64-40d5-491e-99b0-da01ff1f3341\"]\n",
+        "raw_other_names = [{ oid = \"1.2.3.5\", values = [{ label = \"site\", value = \"ZRH\" }] }]\n",
+    );
+    host.entry("www", entry);
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let serial = host.live_serial("www");
+    assert_eq!((host.says(&["once"]).code, host.submissions()), (0, 1));
+    assert_eq!(host.live_serial("www"), serial, "what came is what was asked for");
+    host.entry("www", &entry.replace("\"owner\"", "\"other\""));
+    assert_eq!((host.says(&["once"]).code, host.submissions()), (0, 1), "an owner is no part of the certificate");
+    host.entry("www", &entry.replace("host@corp", "www@corp"));
+    assert_eq!((host.says(&["once"]).code, host.submissions()), (0, 2), "a name is");
+}
+
+#[test]
+fn names_and_keys_that_the_profile_does_not_take_are_told() {
+    refuses(|profile| profile.allowed_list = vec!["*.example.org".into()], "", &["allowed_list", "*.example.org"]);
+    refuses(|profile| profile.key_sizes = vec!["MLDSA-65".into()], "", &["MLDSA-65", "cannot make"]);
+    refuses(
+        |profile| profile.key_sizes = vec!["MLDSA-65".into(), "384".into()],
+        "key = \"ecdsa-p256\"\n",
+        &["no ecdsa-p256 (it takes ecdsa-p384, MLDSA-65)"],
+    );
+}

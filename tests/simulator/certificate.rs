@@ -36,6 +36,14 @@ pub enum AltName {
     Ip(IpAddr),
     Email(String),
     Uri(String),
+    UserPrincipal(String),
+    /// In dotted form, as is the type of [`Self::Other`].
+    RegisteredId(String),
+    /// `CN=host,O=Example`: what stands first in the text stands last in the name. No value has a comma.
+    Directory(String),
+    Guid(String),
+    /// A type, and its value as UTF-8.
+    Other(String, String),
 }
 
 impl AltName {
@@ -46,8 +54,48 @@ impl AltName {
             Self::Uri(text) => der::tlv(0x86, text.as_bytes()),
             Self::Ip(IpAddr::V4(address)) => der::tlv(0x87, &address.octets()),
             Self::Ip(IpAddr::V6(address)) => der::tlv(0x87, &address.octets()),
+            Self::RegisteredId(id) => der::tlv(0x88, &dotted(id)[2..]),
+            Self::Directory(text) => der::tagged(4, &directory_name(text)),
+            Self::UserPrincipal(name) => other_name("1.3.6.1.4.1.311.20.2.3", &der::utf8(name)),
+            Self::Guid(guid) => other_name("1.3.6.1.4.1.311.25.1", &der::octet_string(&guid_bytes(guid))),
+            Self::Other(oid, value) => other_name(oid, &der::utf8(value)),
         }
     }
+
+    /// Whether a signing request can carry it: the encoding of the others is the profile's.
+    pub fn is_in_requests(&self) -> bool {
+        !matches!(self, Self::Guid(_) | Self::Other(..))
+    }
+}
+
+fn dotted(oid: &str) -> Vec<u8> {
+    der::oid(&oid.split('.').map(|arc| arc.parse().unwrap()).collect::<Vec<_>>())
+}
+
+fn other_name(oid: &str, value: &[u8]) -> Vec<u8> {
+    der::tagged(0, &[dotted(oid), der::tagged(0, value)].concat())
+}
+
+/// Microsoft's order.
+fn guid_bytes(guid: &str) -> Vec<u8> {
+    let digits: Vec<u8> = guid.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let bytes: Vec<u8> =
+        digits.chunks(2).map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect();
+    [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15].map(|at: usize| bytes[at]).to_vec()
+}
+
+fn directory_name(text: &str) -> Vec<u8> {
+    let part = |part: &str| {
+        let (kind, value) = part.split_once('=').unwrap();
+        let oid = match kind.trim() {
+            "CN" => "2.5.4.3",
+            "O" => "2.5.4.10",
+            "OU" => "2.5.4.11",
+            other => other,
+        };
+        der::set(&[der::sequence(&[dotted(oid), der::utf8(value.trim())])])
+    };
+    der::sequence(&text.rsplit(',').map(part).collect::<Vec<_>>())
 }
 
 /// What is to be signed.

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use x509_parser::asn1_rs::Any;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
+use x509_parser::x509::AttributeTypeAndValue;
 
 use super::certificate::AltName;
 use super::reply::ApiError;
@@ -80,6 +82,26 @@ fn alt_name(name: &GeneralName<'_>) -> Option<AltName> {
         GeneralName::IPAddress(octets) => {
             let v4 = <[u8; 4]>::try_from(*octets).map(IpAddr::from);
             v4.or_else(|_| <[u8; 16]>::try_from(*octets).map(IpAddr::from)).ok().map(AltName::Ip)
+        }
+        GeneralName::RegisteredID(oid) => Some(AltName::RegisteredId(oid.to_id_string())),
+        GeneralName::OtherName(oid, value) if oid.to_id_string() == "1.3.6.1.4.1.311.20.2.3" => {
+            let (_, outer) = Any::from_der(value).ok()?;
+            let (_, inner) = Any::from_der(outer.data).ok()?;
+            Some(AltName::UserPrincipal(String::from_utf8(inner.data.to_vec()).ok()?))
+        }
+        GeneralName::DirectoryName(name) => {
+            let part = |attribute: &AttributeTypeAndValue<'_>| {
+                let kind = match attribute.attr_type().to_id_string().as_str() {
+                    "2.5.4.3" => "CN".to_owned(),
+                    "2.5.4.10" => "O".to_owned(),
+                    "2.5.4.11" => "OU".to_owned(),
+                    other => other.to_owned(),
+                };
+                format!("{kind}={}", attribute.as_str().unwrap_or_default())
+            };
+            let mut parts: Vec<String> = name.iter_attributes().map(part).collect();
+            parts.reverse();
+            Some(AltName::Directory(parts.join(",")))
         }
         _ => None,
     }

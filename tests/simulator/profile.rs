@@ -33,6 +33,12 @@ pub struct ProfileSpec {
     pub key_sizes: Vec<String>,
     pub subject: Vec<AttributeSpec>,
     pub san: Vec<AttributeSpec>,
+    /// What its custom extensions take from requests.
+    pub custom_values: Vec<AttributeSpec>,
+    /// The names that it allows; empty: all.
+    pub allowed_list: Vec<String>,
+    /// Whether a request has to bring the seat's e-mail address.
+    pub wants_seat_email: bool,
     pub issuance: Issuance,
     /// Whether an administrator rejects what would otherwise approve itself.
     pub rejects: bool,
@@ -155,6 +161,9 @@ impl Default for ProfileSpec {
             key_sizes: vec!["256".to_owned(), "384".to_owned()],
             subject,
             san: san.to_vec(),
+            custom_values: Vec::new(),
+            allowed_list: Vec::new(),
+            wants_seat_email: false,
             issuance: Issuance::Immediate,
             rejects: false,
             usages: vec![Usage::ServerAuth, Usage::ClientAuth],
@@ -209,6 +218,9 @@ impl ProfileSpec {
             if let Some(days) = days {
                 profile[name] = json!(days);
             }
+        }
+        if !self.allowed_list.is_empty() {
+            profile["allowed_list"] = json!(self.allowed_list);
         }
         profile["certificate"] = self.contents(spelling);
         profile["fields"] = if spelling.fields_array { json!([common_name_field()]) } else { common_name_field() };
@@ -267,12 +279,16 @@ impl ProfileSpec {
         let mut issuer = ca_json(&authority.intermediate, false);
         issuer["chain"] = json!([ca_json(&authority.root, true)]);
         let (unit, duration) = self.validity();
-        json!({
+        let mut contents = json!({
             "subject": {"attributes": list(&self.subject)},
             "validity": {"unit": unit, "duration": duration},
             "extensions": {"san": {"critical": false, "attributes": list(&self.san)}},
             "issuer": issuer,
-        })
+        });
+        if !self.custom_values.is_empty() {
+            contents["custom_values"] = json!({"attributes": list(&self.custom_values)});
+        }
+        contents
     }
 
     fn validity(&self) -> (&'static str, u64) {

@@ -88,9 +88,19 @@ pub fn usable_profile(state: &State, id: &str, key: Option<usize>) -> Result<Pro
 }
 
 /// The seat id of a body.
-pub fn seat(state: &State, body: &Map<String, Value>, common_name: &str) -> Result<String, ApiError> {
+pub fn seat(
+    state: &State,
+    profile: &ProfileSpec,
+    body: &Map<String, Value>,
+    common_name: &str,
+) -> Result<String, ApiError> {
     let seat = object(member(body, "seat"), "seat", &["seat_id", "email"])?;
     let id = text(member(seat, "seat_id"), "seat.seat_id")?;
+    let email = member(seat, "email");
+    if !email.is_null() || profile.wants_seat_email {
+        let email = text(email, "seat.email")?;
+        email.contains('@').then_some(()).ok_or_else(|| wrong("seat.email"))?;
+    }
     let fits = match &state.variants.seats {
         Seats::Automatic => true,
         Seats::Only(known) => known.iter().any(|known| known == id),
@@ -191,12 +201,19 @@ pub fn names(state: &State, profile: &ProfileSpec, extensions: &Value) -> Result
     let mut names = Vec::new();
     for (key, value) in given {
         let spec = allowed(state, &profile.san, key)?;
-        let values = strings(value, key)?;
+        if key == "other_names" {
+            let others = other_names(value)?;
+            count(spec, others.len())?;
+            names.extend(others);
+            continue;
+        }
+        let values = if key == "directory_name" { vec![text(value, key)?.to_owned()] } else { strings(value, key)? };
         count(spec, values.len())?;
         for value in &values {
             names.push(alt_name(key, value)?);
         }
     }
+    within_allowed_list(state, profile, &names)?;
     if let Some(missing) = profile.san.iter().find(|spec| spec.is_required() && !given.contains_key(&spec.key)) {
         return Err(unavailable(&missing.key));
     }
@@ -219,7 +236,79 @@ fn alt_name(key: &str, value: &str) -> Result<AltName, ApiError> {
                 && value.split_once(':').is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
             is_uri.then_some(AltName::Uri(owned)).ok_or_else(malformed)
         }
+        "user_principal_names" => {
+            let is_name = value.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
+            is_name.then_some(AltName::UserPrincipal(owned)).ok_or_else(malformed)
+        }
+        "registered_ids" => is_oid(value).then_some(AltName::RegisteredId(owned)).ok_or_else(malformed),
+        "directory_name" => {
+            let is_name = value.split(',').all(|part| part.split_once('=').is_some_and(|(_, value)| !value.is_empty()));
+            is_name.then_some(AltName::Directory(owned)).ok_or_else(malformed)
+        }
         _ => Err(malformed()),
+    }
+}
+
+/// `{guid: [..], raw_other_names: [{oid, values: [{label, value}]}]}`
+fn other_names(value: &Value) -> Result<Vec<AltName>, ApiError> {
+    let given = object(value, "other_names", &["guid", "raw_other_names"])?;
+    let mut names = Vec::new();
+    if let Some(guids) = given.get("guid") {
+        for guid in strings(guids, "other_names.guid")? {
+            let is_guid = guid.len() == 36 && guid.bytes().all(|c| c.is_ascii_hexdigit() || c == b'-');
+            names.push(is_guid.then_some(AltName::Guid(guid)).ok_or_else(|| wrong("other_names.guid"))?);
+        }
+    }
+    for raw in given.get("raw_other_names").into_iter().flat_map(|raw| raw.as_array().cloned().unwrap_or_default()) {
+        let raw = object(&raw, "raw_other_names", &["oid", "values"])?;
+        let oid = text(member(raw, "oid"), "raw_other_names.oid")?;
+        let values = member(raw, "values").as_array().filter(|values| !values.is_empty());
+        let first = object(&values.ok_or_else(|| required("values"))?[0], "values", &["label", "value"])?;
+        let value = text(member(first, "value"), "values.value")?;
+        let name = || AltName::Other(oid.to_owned(), value.to_owned());
+        names.push(is_oid(oid).then(name).ok_or_else(|| wrong("raw_other_names.oid"))?);
+    }
+    Ok(names)
+}
+
+fn is_oid(text: &str) -> bool {
+    text.split('.').count() > 1 && text.split('.').all(|arc| arc.parse::<u64>().is_ok())
+}
+
+/// The names that the profile allows: exact hosts, and wildcards for one label or more.
+fn within_allowed_list(state: &State, profile: &ProfileSpec, names: &[AltName]) -> Result<(), ApiError> {
+    let allows = |item: &String, name: &str| match item.strip_prefix('*') {
+        Some(domain) => name.ends_with(domain),
+        None => item == name,
+    };
+    for name in names {
+        let text = match name {
+            AltName::Dns(name) => name.clone(),
+            AltName::Ip(address) => address.to_string(),
+            AltName::Email(_) | AltName::Uri(_) | AltName::UserPrincipal(_) | AltName::RegisteredId(_) => continue,
+            AltName::Directory(_) | AltName::Guid(_) | AltName::Other(..) => continue,
+        };
+        if !profile.allowed_list.is_empty() && !profile.allowed_list.iter().any(|item| allows(item, &text)) {
+            let refusal = &state.variants.refusals.unlisted_attribute;
+            return Err(refusal.error(format!("The name {text} is not allowed by the profile")));
+        }
+    }
+    Ok(())
+}
+
+/// `attributes.custom_values`: flat, and judged by the profile.
+pub fn custom_values(state: &State, profile: &ProfileSpec, values: &Value) -> Result<(), ApiError> {
+    let none = Map::new();
+    let given = if values.is_null() { &none } else { values.as_object().ok_or_else(|| wrong("custom_values"))? };
+    for (key, value) in given {
+        allowed(state, &profile.custom_values, key)?;
+        if value.is_array() || value.is_object() || value.is_null() {
+            return Err(wrong(key));
+        }
+    }
+    match profile.custom_values.iter().find(|spec| spec.is_required() && !given.contains_key(&spec.key)) {
+        Some(missing) => Err(unavailable(&missing.key)),
+        None => Ok(()),
     }
 }
 
@@ -245,7 +334,8 @@ pub fn signing_request(profile: &ProfileSpec, csr: &Value) -> Result<Csr, ApiErr
 
 /// Refuses a signing request with other names than those that count; one without names leaves them to the body.
 pub fn same_names(state: &State, csr: &Csr, names: &[AltName]) -> Result<(), ApiError> {
-    let is_same = csr.names.len() == names.len() && names.iter().all(|name| csr.names.contains(name));
+    let carried: Vec<_> = names.iter().filter(|name| name.is_in_requests()).collect();
+    let is_same = csr.names.len() == carried.len() && carried.iter().all(|name| csr.names.contains(name));
     if csr.names.is_empty() || is_same || !state.variants.csr_names_must_match {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::file::{Form, Found, Held};
 use super::source::Keeper;
 use crate::config::Main;
-use crate::core::entry::Pkcs12Encryption;
+use crate::core::entry::{OtherName, OtherSans, OtherValue, Pkcs12Encryption};
 use crate::core::name::CertName;
 use crate::core::observed::Leaf;
 use crate::core::text::Text;
@@ -175,10 +175,15 @@ impl Adopted {
             ("ip_addresses", &addresses),
             ("emails", &names.emails),
             ("uris", &names.uris),
+            ("user_principal_names", &names.others.user_principal_names),
+            ("registered_ids", &names.others.registered_ids),
         ];
         for (kind, names) in kinds.into_iter().filter(|(_, names)| !names.is_empty()) {
             lines.push(format!("{kind} = {}", list(names)));
         }
+        // TLM takes one; what else there is cannot be asked for.
+        lines.extend(names.others.directory_names.first().map(|name| format!("directory_name = {}", quoted(name))));
+        lines.extend(other_names(&names.others));
         let attribute =
             |(attribute, values): (&crate::core::subject::SubjectAttribute, &Vec<String>)| match values.as_slice() {
                 [value] if !attribute.is_list() => format!("{attribute} = {}", quoted(value)),
@@ -233,6 +238,20 @@ impl Adopted {
         }
         lines
     }
+}
+
+fn other_names(OtherSans { guids, other_names, .. }: &OtherSans) -> Option<String> {
+    let value = |value: &OtherValue| format!("{{ value = {} }}", quoted(&value.value));
+    let name = |OtherName { oid, values }: &OtherName| {
+        let values: Vec<String> = values.iter().map(value).collect();
+        format!("{{ oid = {}, values = [{}] }}", quoted(oid), values.join(", "))
+    };
+    let names: Vec<String> = other_names.iter().map(name).collect();
+    let kinds =
+        [("guid", list(guids), guids.len()), ("raw_other_names", format!("[{}]", names.join(", ")), names.len())];
+    let kinds: Vec<String> =
+        kinds.into_iter().filter(|(_, _, count)| *count > 0).map(|(key, list, _)| format!("{key} = {list}")).collect();
+    (!kinds.is_empty()).then(|| format!("other_names = {{ {} }}", kinds.join(", ")))
 }
 
 /// The path of the live set of a certificate.

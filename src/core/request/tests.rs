@@ -61,6 +61,42 @@ fn an_entry_that_does_not_fit_says_what_to_change() {
 }
 
 #[test]
+fn custom_values_and_rare_kinds_are_compared_with_the_profile() {
+    let value = |key: &str, mandatory| ProfileAttribute { mandatory, ..attribute(key) };
+    let give = |entry: &mut Entry, key: &str| drop(entry.custom_values.insert(key.to_owned(), Value::Integer(1)));
+    refuses(EntryMismatch, &["requires custom value user_id: add `custom_values.user_id`"], |_, profile| {
+        profile.custom_values = vec![value("user_id", true)];
+    });
+    refuses(EntryMismatch, &["does not list custom value other: remove `custom_values.other`"], |entry, profile| {
+        give(entry, "other");
+        profile.custom_values = vec![value("user_id", false)];
+    });
+    refuses(EntryMismatch, &["requires directory_name: add `directory_name`"], |_, profile| {
+        profile.san.push(value("directory_name", true));
+    });
+    refuses(EntryMismatch, &["kind user_principal_names: remove `user_principal_names`"], |entry, _| {
+        rename(entry, |naming| naming.names.others.user_principal_names.push("a@b.c".into()));
+    });
+    refuses(EntryMismatch, &["requires names of kind x400_address, which renewd cannot send"], |_, profile| {
+        profile.san.push(value("x400_address", true));
+    });
+    refuses(EntryMismatch, &["requires subject attribute lei, which renewd cannot send"], |_, profile| {
+        profile.subject.push(value("lei", true));
+    });
+    let mut entry = entry();
+    give(&mut entry, "user_id");
+    give(&mut entry, "site");
+    assert_eq!(
+        compose(&entry, &profile()).unwrap().custom_values.len(),
+        2,
+        "a profile that does not say is not judged"
+    );
+    let fixed = ProfileAttribute { origin: Origin::Fixed("ZRH".into()), ..value("site", true) };
+    let listing = Profile { custom_values: vec![value("user_id", true), fixed], ..profile() };
+    assert!(compose(&entry, &listing).unwrap().custom_values.keys().eq(["user_id"]), "what it fixes is not sent");
+}
+
+#[test]
 fn a_key_type_that_renewd_cannot_make_is_named() {
     refuses(ProfileUnusable, &["only keys that renewd cannot make (MLDSA-65, Ed25519)"], |_, profile| {
         profile.keys.clear();

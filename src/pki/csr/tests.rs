@@ -8,6 +8,7 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
 use super::*;
+use crate::core::entry::{OtherName, OtherSans};
 use crate::core::key::KeyType;
 use crate::pki::pem::{Part, decode, parts};
 
@@ -90,6 +91,14 @@ fn names_of_all_kinds_are_asked_for() {
         ip_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()].into(),
         emails: vec!["a@example.com".into()].into(),
         uris: vec!["spiffe://example.com/a".into()].into(),
+        others: OtherSans {
+            user_principal_names: vec!["jürg@corp.example".into()],
+            registered_ids: vec!["1.3.6.1.4.1.99999.1".into(), "2.25.329800735698586629295641978511506172918".into()],
+            directory_names: vec!["CN=Zürich,O=Example AG,C=CH".into()],
+            guids: vec!["1b671a64-40d5-491e-99b0-da01ff1f3341".into()],
+            other_names: vec![OtherName { oid: "1.2.3".into(), values: Vec::new() }],
+        }
+        .into(),
     };
     for (subject, is_critical) in [(Subject::new(), true), (subject(&[(SubjectAttribute::CommonName, "x")]), false)] {
         let der = der(&make(&key(), &subject, &names).unwrap());
@@ -105,8 +114,15 @@ fn names_of_all_kinds_are_asked_for() {
             "URI(spiffe://example.com/a)",
             "IPAddress(c0:00:02:01)",
             "IPAddress(20:01:0d:b8:00:00:00:00:00:00:00:00:00:00:00:01)",
+            "OtherName(1.3.6.1.4.1.311.20.2.3, [...])",
+            "RegisteredID(1.3.6.1.4.1.99999.1)",
         ];
-        assert_eq!(shown, expected);
+        assert_eq!(shown[..8], expected);
+        assert!(
+            shown[8].starts_with("RegisteredID(") && shown[9] == "DirectoryName(C=CH, O=Example AG, CN=Zürich)",
+            "{shown:?}"
+        );
+        assert_eq!(shown.len(), 10, "GUIDs and names of other types are TLM's to encode");
         let critical = der.windows(8).any(|w| w == [0x06, 0x03, 0x55, 0x1d, 0x11, 0x01, 0x01, 0xff]);
         assert_eq!(critical, is_critical);
     }

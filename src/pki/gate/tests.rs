@@ -1,10 +1,14 @@
 //! Promise 1: each single defect has its own message, and no changed byte passes.
 
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, OtherNameValue, SanType};
+use rcgen::{
+    CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, OtherNameValue, SanType,
+};
 
 use super::*;
+use crate::core::entry::OtherSans;
 use crate::core::key::KeyType;
 use crate::core::subject::SubjectAttribute;
+use crate::pki::csr;
 use crate::pki::key::PrivateKey;
 use crate::pki::test_ca::{Ca, NOW, leaf_params, unjudged, valid};
 
@@ -232,7 +236,48 @@ fn extra_names_are_told_or_refused() {
     check(
         |case| case.leaf.subject_alt_names.push(SanType::OtherName(user)),
         "refused: it has names that were not asked for, which exact_names refuses: \
-         OtherName(1.3.6.1.4.1.311.20.2.3, [...])",
+         user principal name u@example.com",
+    );
+}
+
+#[test]
+fn names_of_rare_kinds_count_where_they_were_asked_for() {
+    let others = OtherSans {
+        user_principal_names: vec!["host@corp.example".into()],
+        registered_ids: vec!["2.25.329800735698586629295641978511506172918".into()],
+        directory_names: vec!["CN=Zürich,O=Example AG".into()],
+        ..OtherSans::default()
+    };
+    let all = |others: &OtherSans| Sans {
+        dns_names: vec!["www.example.com".into()],
+        ip_addresses: vec!["192.0.2.1".parse().unwrap()].into(),
+        others: others.clone().into(),
+        ..Sans::default()
+    };
+    let has = |case: &mut Case, there: &OtherSans| {
+        case.leaf.subject_alt_names.clear();
+        let names = csr::alternative_names(&all(there)).unwrap();
+        case.leaf.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 17], names));
+    };
+    let ask = |case: &mut Case, wanted: &OtherSans| case.names.others = wanted.clone().into();
+    check(|case| (has(case, &others), ask(case, &others)).1, "accepted");
+    let spelt = OtherSans {
+        user_principal_names: vec!["HOST@corp.example".into()],
+        directory_names: vec!["O=example ag, CN=ZÜRICH".into()],
+        ..others.clone()
+    };
+    check(|case| (has(case, &others), ask(case, &spelt)).1, "accepted");
+    check(
+        |case| has(case, &others),
+        "refused: it has names that were not asked for, which exact_names refuses: user principal name \
+         host@corp.example, registered ID 2.25.329800735698586629295641978511506172918, directory name \
+         CN=Zürich,O=Example AG",
+    );
+    check(
+        |case| ask(case, &others),
+        "refused: names are missing: user principal name host@corp.example, registered ID \
+         2.25.329800735698586629295641978511506172918, directory name CN=Zürich,O=Example AG; it has www.example.com \
+         (the common name), www.example.com, 192.0.2.1",
     );
 }
 

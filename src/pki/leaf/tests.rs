@@ -58,6 +58,7 @@ fn every_fact_is_read() {
             ip_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()].into(),
             emails: vec!["a@example.com".into()].into(),
             uris: vec!["https://example.com/".into()].into(),
+            ..Sans::default()
         },
         usages: ["client_auth", "1.3.6.1.4.1.311.20.2.2"].map(|usage| Usage::parse(usage).unwrap()).into(),
     };

@@ -43,12 +43,13 @@ fn wanted(state: &State, call: &Call<'_>, profile: &ProfileSpec) -> Result<Wante
     let attributes = validate::object(part("attributes"), "attributes", &known)?;
     let asked = validate::subject(state, profile, validate::member(attributes, "subject"))?;
     let names = validate::names(state, profile, validate::member(attributes, "extensions"))?;
+    validate::custom_values(state, profile, validate::member(attributes, "custom_values"))?;
     let csr = validate::signing_request(profile, part("csr"))?;
     validate::same_names(state, &csr, &names)?;
     validate::extras(body)?;
     let subject = validate::reconciled(state.variants.subject_rule, asked, &csr, profile)?;
     let common_name = subject::first(&subject, "common_name");
-    let seat = validate::seat(state, body, &common_name)?;
+    let seat = validate::seat(state, profile, body, &common_name)?;
     validate::duplicates(state, profile, &seat, &common_name)?;
     let Csr { spki, key_bits, is_rsa, .. } = csr;
     Ok(Wanted {
