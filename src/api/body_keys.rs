@@ -53,7 +53,7 @@ impl Keys {
 
 /// Each type that is named. A bare size belongs to the type beside it, where there is one alone.
 fn names(holders: &[Json<'_>]) -> Vec<String> {
-    let mut types = texts(holders, &["key_type", "key_types", "key_algorithm", "algorithm", "allowed_key_types"]);
+    let mut types = texts(holders, &["key_type", "key_types", "key_algorithm", "allowed_key_types"]);
     let sizes = texts(holders, &["key_size", "key_sizes", "allowed_key_sizes"]);
     types.dedup();
     if sizes.is_empty() {
@@ -71,6 +71,7 @@ fn names(holders: &[Json<'_>]) -> Vec<String> {
 fn texts(holders: &[Json<'_>], keys: &[&str]) -> Vec<String> {
     let places = keys.iter().flat_map(|key| holders.iter().flat_map(|holder| holder.at(key).items()));
     let text = |item: Json<'_>| match item.text() {
+        Some(text) if SILENT.contains(&text.trim().to_ascii_lowercase().as_str()) => Vec::new(),
         Some(text) => vec![text.trim().to_owned()],
         None => names(&[item]),
     };
@@ -117,6 +118,8 @@ fn parts(name: &str) -> Vec<String> {
     parts
 }
 
+/// Words that name no type.
+const SILENT: [&str; 9] = ["any", "all", "none", "null", "n/a", "default", "match_issuer", "from_csr", "unspecified"];
 const RSA: [KeyType; 3] = [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096];
 const EC: [KeyType; 3] = [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::EcdsaP521];
 const RSA_WORDS: [&str; 2] = ["RSA", "RSAENCRYPTION"];
@@ -195,6 +198,7 @@ mod tests {
             json!({"private_key_attributes": null}),
             json!({"private_key_attributes": {"key_size": ""}, "allowed_key_sizes": [], "key_type": null}),
             json!({"signature_algorithm": "MATCH_ISSUER"}),
+            json!({"private_key_attributes": {"key_type": "ANY", "key_size": "n/a"}}),
             json!({"signature_algorithm": "DEFAULT"}),
         ] {
             check(nothing, &[], &[]);

@@ -121,7 +121,8 @@ impl Client {
             by_certificate: self.identity.is_some(),
             secrets: self.secrets(),
         };
-        trouble.into_failure(call, place)
+        let is_sent = proxy.map(|_| self.proxy.as_ref().is_some_and(|proxy| proxy.credentials.is_some()));
+        trouble.of_proxy_user(is_sent).into_failure(call, place)
     }
 
     /// What may appear in no message.

@@ -85,7 +85,26 @@ impl Place<'_> {
     }
 }
 
+/// A proxy's answer to a request that it does not take from everybody.
+pub const WANTS_USER: &str = "it asks for a user and a password (407)";
+
 impl Trouble {
+    /// Says of a proxy that asks for a user whether it was shown one; `None`: it is not the one of the configuration.
+    #[must_use]
+    pub fn of_proxy_user(self, is_sent: Option<bool>) -> Self {
+        let more = match is_sent {
+            Some(true) => {
+                ", and refused those of api.proxy_credentials_file; see that they are right, and that it takes Basic"
+            }
+            Some(false) => "; name the file that holds them as api.proxy_credentials_file",
+            None => return self,
+        };
+        match self {
+            Self::Proxy(reason) if reason == WANTS_USER => Self::Proxy(format!("{reason}{more}")),
+            other => other,
+        }
+    }
+
     /// The failure of `call`.
     pub fn into_failure(self, call: &Call, place: Place<'_>) -> Failure {
         let verdict = self.verdict(call);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
 
-use super::error::Trouble;
+use super::error::{Trouble, WANTS_USER};
 
 /// How requests travel.
 pub(super) struct Way {
@@ -68,7 +68,7 @@ fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
 fn proxy_reason(error: &reqwest::Error) -> Option<String> {
     let tunnel = causes(error).map(ToString::to_string).find(|text| text.starts_with("tunnel error"))?;
     if tunnel.contains("authorization required") {
-        return Some("it asks for a user and a password (407)".to_owned());
+        return Some(WANTS_USER.to_owned());
     }
     if tunnel.contains("unsuccessful") {
         return Some("it refused to open a tunnel".to_owned());

@@ -14,6 +14,7 @@ pub mod error_body;
 pub mod json;
 pub mod port;
 pub mod reply;
+pub mod roots;
 pub mod settings;
 
 mod body_keys;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::core::failure::RetryHint;
 use crate::core::time::Timestamp;
 
-use super::error::Trouble;
+use super::error::{Trouble, WANTS_USER};
 use super::error_body::ApiErrors;
 
 /// An answer: its status, what its headers say, and as much of its body as was taken.
@@ -50,7 +50,7 @@ impl Reply {
             return Err(Trouble::Redirect { status, host: self.location });
         }
         if status == 407 {
-            return Err(Trouble::Proxy("it asks for a user and a password (407)".to_owned()));
+            return Err(Trouble::Proxy(WANTS_USER.to_owned()));
         }
         if self.is_html() {
             return Err(Trouble::Html { status, title: title(&self.body), retry: self.retry });

@@ -18,6 +18,7 @@ use super::date::{http_date, retry_after};
 use super::error::Trouble;
 use super::fault::{self, Way};
 use super::reply::{End, Reply};
+use super::roots;
 use super::settings::{ClientSettings, ProxySettings, Roots};
 
 /// The way to the API.
@@ -162,8 +163,8 @@ fn with_roots(builder: ClientBuilder, roots: &Roots) -> Result<ClientBuilder, Fa
 fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, Failure> {
     let refuse =
         |why: &str| Failure::new(FailureClass::ApiTls, format!("the roots of api.ca_file cannot be used: {why}"));
-    let found = Certificate::from_pem_bundle(pem).map_err(|error| refuse(&fault::root(&error)))?;
-    if found.is_empty() { Err(refuse("there is no PEM certificate in it")) } else { Ok(found) }
+    let found = roots::read(pem).map_err(|why| refuse(&why))?;
+    found.ders.iter().map(|der| Certificate::from_der(der).map_err(|error| refuse(&fault::root(&error)))).collect()
 }
 
 fn tls_identity(identity: &ClientIdentity) -> Result<Identity, Failure> {

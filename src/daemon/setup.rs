@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::api::credentials::CredentialFiles;
+use crate::api::roots::read as read_roots;
 use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots};
 use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, Shelf, permission_problems};
 use crate::core::admission::Pace;
@@ -268,6 +269,12 @@ fn roots(settings: &ApiSettings) -> Result<Roots, Failure> {
     let pem = RealDisk.read(file, 4 << 20).map_err(|error| {
         Failure::new(FailureClass::ApiTls, format!("ca_file {} cannot be read: {error}", file.display()))
     })?;
+    let found = read_roots(&pem).map_err(|why| {
+        Failure::new(FailureClass::ApiTls, format!("ca_file {} cannot be used: {why}", file.display()))
+    })?;
+    for odd in found.passed_over {
+        tracing::warn!("ca_file {}: {}; it is passed over", file.display(), Text::new(&odd));
+    }
     Ok(if settings.ca_system { Roots::WithSystem(pem) } else { Roots::Only(pem) })
 }
 

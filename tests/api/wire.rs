@@ -296,6 +296,19 @@ async fn a_proxy_carries_tls_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_wrong_password_for_the_proxy_is_not_told_like_a_missing_one() {
+    let asks = answer("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0", b"");
+    let (proxy, _) = raw_server(asks.clone()).await;
+    let failure = issue(through(&proxy, "https://one.example.test")).await;
+    check(&failure, FailureClass::Proxy, Accepted::No, "refused those of api.proxy_credentials_file");
+    let (proxy, _) = raw_server(asks).await;
+    let mut without = through(&proxy, "https://one.example.test");
+    without.proxy.as_mut().unwrap().credentials = None;
+    let failure = issue(without).await;
+    check(&failure, FailureClass::Proxy, Accepted::No, "name the file that holds them as api.proxy_credentials_file");
+}
+
+#[tokio::test]
 async fn a_407_of_the_server_is_a_proxys() {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(407)).mount(&server).await;
