@@ -48,7 +48,8 @@ fn instant(word: &str) -> Option<Timestamp> {
     let word = word.split('[').next().unwrap_or_default();
     let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     let zoned = word.parse::<jiff::Timestamp>().ok();
-    zoned.or_else(|| utc(word.parse::<DateTime>().ok()?)).map(core_time)
+    // jiff knows no instant in the last hours of the year 9999.
+    zoned.or_else(|| utc(word.parse::<DateTime>().ok()?)).map(core_time).or_else(|| word.parse().ok())
 }
 
 fn obsolete_date(text: &str) -> Option<Timestamp> {
@@ -75,6 +76,11 @@ const IMF_FIXDATE: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_never_ends_has_an_end_that_can_be_read() {
+        assert_eq!(end("9999-12-31T23:59:59Z"), Some(Timestamp::NEVER));
+    }
 
     #[test]
     fn http_dates_in_all_three_forms() {

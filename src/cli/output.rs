@@ -84,6 +84,9 @@ pub(super) fn remarks<'a>(all: impl Iterator<Item = (&'a String, &'a RemarkStatu
 
 /// An instant with its distance, as in `in 3 h 40 min`.
 pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
+    if at >= Timestamp::NEVER {
+        return "never".to_owned();
+    }
     if at > now { format!("in {}", Span(at.since(now))) } else { format!("{} ago", Span(now.since(at))) }
 }
 
@@ -103,8 +106,11 @@ pub(super) fn told(at: Option<&str>, now: Timestamp) -> String {
     }
 }
 
-/// Reads an instant in RFC 3339.
+/// Reads an instant in RFC 3339. The last hours of the year 9999, which jiff does not know, are as renewd writes them.
 pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
+    if let Ok(at) = text.parse() {
+        return Ok(at);
+    }
     let parsed: Result<jiff::Timestamp, _> = text.parse();
     parsed
         .map(|at| Timestamp::from_millis(at.as_millisecond()))
@@ -113,3 +119,18 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
 
 /// So many remarks fit a screen beside the table.
 const MOST_REMARKS: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_what_has_none_is_never() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        assert_eq!(told(Some("9999-12-31T23:59:59Z"), now), "never");
+        assert_eq!(told(Some("9999-12-31T20:00:00Z"), now), "in 2912063 d 12 h");
+        assert_eq!(told(Some("2027-01-16T08:00:00+00:00"), now), "in 1 d");
+        assert_eq!(told(None, now), "-");
+        assert!(instant("tomorrow").is_err());
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// 9999-12-31T23:59:59Z, by which a certificate says that it has no end (RFC 5280 section 4.1.2.5).
+    pub const NEVER: Self = Self::from_seconds(253_402_300_799);
+
     /// Whole seconds since the epoch, rounded down.
     #[must_use]
     pub const fn seconds(self) -> i64 {
@@ -48,6 +52,24 @@ impl Timestamp {
     #[must_use]
     pub fn distance(self, other: Self) -> Duration {
         Duration::from_millis(self.0.abs_diff(other.0))
+    }
+}
+
+/// Reads what [`Display`](fmt::Display) writes, to the last second of the year 9999.
+impl FromStr for Timestamp {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let shape = b"0000-00-00T00:00:00Z";
+        let fits = |(c, shape): (u8, &u8)| if *shape == b'0' { c.is_ascii_digit() } else { c == *shape };
+        if text.len() != shape.len() || !text.bytes().zip(shape).all(fits) {
+            return Err(());
+        }
+        let number = |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse::<i64>().ok()).ok_or(());
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let of_day = number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;
+        let at = Self::from_seconds(days(year, month, day) * DAY + of_day);
+        // A day that no month has, or an hour that no day has, would read as another.
+        if at.to_string() == text { Ok(at) } else { Err(()) }
     }
 }
 
@@ -121,6 +143,15 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
+/// The days since the epoch: [`civil`] the other way round.
+const fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_cycle = year.rem_euclid(400);
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    year.div_euclid(400) * 146_097 + of_cycle * 365 + of_cycle / 4 - of_cycle / 100 + of_year - 719_468
+}
+
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
@@ -141,6 +172,25 @@ mod tests {
         check(4_107_542_400, "2100-03-01T00:00:00Z");
         check(1_795_478_399, "2026-11-23T23:59:59Z");
         check(253_402_300_799, "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for seconds in [0, -1, 951_782_400, 4_107_542_399, 1_795_478_399, Timestamp::NEVER.seconds(), -62_167_219_200] {
+            let at = Timestamp::from_seconds(seconds);
+            assert_eq!(at.to_string().parse(), Ok(at), "{at}");
+        }
+        for bad in [
+            "",
+            "2027-01-15",
+            "2027-02-29T00:00:00Z",
+            "2027-01-15T24:00:00Z",
+            "2027-00-15T00:00:00Z",
+            "2027-01-15T00:00:00+",
+        ] {
+            assert_eq!(bad.parse::<Timestamp>(), Err(()), "{bad}");
+        }
+        assert_eq!(Timestamp::NEVER.to_string(), "9999-12-31T23:59:59Z");
     }
 
     #[test]
