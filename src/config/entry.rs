@@ -186,7 +186,7 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
     let formats = all_formats(&table);
     let names = names(&table);
     let naming = Naming {
-        own_seat: table.seat.map(Spanned::into_inner),
+        own_seat: table.seat.map(|seat| seat.into_inner().0),
         common_name: table.common_name.map(|name| name.into_inner().0),
         names,
     };

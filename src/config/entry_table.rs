@@ -17,7 +17,7 @@ use super::rare_names::{CustomValues, DirectoryName, ObjectId, OtherNamesTable, 
 use super::read::{FromText, FromToml, OneOrMany, unfit};
 use super::settings::Main;
 use super::sheet::Sheet;
-use super::subject::CommonName;
+use super::subject::{CommonName, SeatId};
 use super::table::{Table, table};
 use crate::core::entry::{
     Format, Pkcs12Encryption, Probe, RequestMethod, StartTls, SubjectFrom, Usage, Validity, Value,
@@ -38,7 +38,7 @@ table! {
     /// The profile of TLM that issues it, by its id or its exact name; `renewd profiles` lists them.
     profile: ProfileRef => "\"d6743d9a-fb67-4a64-a33e-8a3229d28cc4\"",
     /// TLM's seat id. Without this key the common name, else the first name.
-    seat: String => "\"www.example.com\"",
+    seat: SeatId => "\"www.example.com\"",
     /// The e-mail address of the seat, for profiles that want one.
     seat_email: Email => "\"pki@example.com\"",
     /// The common name of the subject.

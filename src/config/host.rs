@@ -24,15 +24,20 @@ impl FromText for DnsName {
             return Err(fault().hint("an IP address belongs into `ip_addresses`"));
         }
         if !name.is_ascii() {
-            return Err(match Host::parse(&name) {
-                Ok(Host::Domain(a_labels)) => fault().hint(format!("write \"{a_labels}\" for it")),
-                Ok(Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => fault(),
+            return Err(match Host::parse(name.trim_end_matches('.')) {
+                Ok(Host::Domain(labels)) if Self::from_text(&labels).is_ok() => {
+                    fault().hint(format!("write \"{labels}\" for it"))
+                }
+                Ok(Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => fault(),
             });
         }
         if name.ends_with('.') {
             return Err(fault().hint("leave out the dot at the end"));
         }
         let labels = name.strip_prefix("*.").unwrap_or(&name);
+        if name == "*" {
+            return Err(fault().hint("a wildcard stands before a domain, as in \"*.example.com\""));
+        }
         if labels.contains('*') {
             return Err(fault().hint("a wildcard is the whole leftmost label, and other labels follow"));
         }
@@ -228,6 +233,29 @@ mod tests {
         ] {
             check(bad, None);
         }
+    }
+
+    #[test]
+    fn every_spelling_of_a_name_leads_to_one_a_label() {
+        #[track_caller]
+        fn check(text: &str, expected: Option<&str>) {
+            let fault = format!("{:?}", DnsName::from_text(text).unwrap_err());
+            match expected {
+                Some(label) => assert!(fault.contains(&format!("write \\\"{label}\\\" for it")), "{text}: {fault}"),
+                None => assert!(!fault.contains("write "), "{text}: {fault}"),
+            }
+        }
+        check("bücher.example", Some("xn--bcher-kva.example"));
+        check("bu\u{308}cher.example", Some("xn--bcher-kva.example"));
+        check("BÜCHER.example.", Some("xn--bcher-kva.example"));
+        check("*.bücher.example", Some("*.xn--bcher-kva.example"));
+        check("straße.example", Some("xn--strae-oqa.example"));
+        check("οδος.example", Some("xn--pxavbm.example"));
+        check("İzmir.example", Some("xn--izmir-7fd.example"));
+        check("１９２.0.2.1", None);
+        check("bü cher.example", None);
+        check("b\u{a0}.example", None);
+        check("a*ü.example", None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::problem::{Fault, quoted};
 use super::read::{FromText, FromToml, OneOrMany, table};
 use super::sheet::Sheet;
 use crate::core::subject::{Subject, SubjectAttribute};
+use crate::pki::unicode::composed;
 
 /// A common name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,9 +20,39 @@ impl FromText for CommonName {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        let name = String::from_text(text)?;
+        let name = composed(&String::from_text(text)?).into_owned();
         check_length(SubjectAttribute::CommonName, &name)?;
+        no_dot_at_end(&name)?;
         Ok(Self(name))
+    }
+}
+
+/// Refuses the name of a host with a dot at its end: to TLM it is another name, and another seat.
+fn no_dot_at_end(name: &str) -> Result<(), Fault> {
+    let is_host = |host: &str| host.contains('.') && !host.ends_with('.') && !host.contains(char::is_whitespace);
+    if name.strip_suffix('.').is_some_and(is_host) {
+        return Err(Fault::new(format!("{} ends in a dot", quoted(name))).hint("leave out the dot at the end"));
+    }
+    Ok(())
+}
+
+/// A seat id: any text but the name of a host with a dot at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SeatId(pub(super) String);
+
+impl FromText for SeatId {
+    fn expected() -> String {
+        "a seat id, such as \"www.example.com\"".to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let seat = String::from_text(text)?;
+        no_dot_at_end(&seat)?;
+        Ok(Self(seat))
+    }
+
+    fn pattern() -> Option<String> {
+        String::pattern()
     }
 }
 
@@ -103,7 +134,7 @@ fn checked(attribute: SubjectAttribute, values: OneOrMany<String>, sheet: &mut S
             sheet.refuse(value.span(), fault);
         }
     }
-    super::read::bare(values.0)
+    super::read::bare(values.0).into_iter().map(|value| composed(&value).into_owned()).collect()
 }
 
 fn check_length(attribute: SubjectAttribute, value: &str) -> Result<(), Fault> {

@@ -116,11 +116,18 @@ impl fmt::Display for SubjectAttribute {
 }
 
 /// Compares two attribute values as RFC 5280 section 7.1 says: without regard to case, with white space at the ends
-/// dropped and inner runs taken as one space.
+/// dropped and inner runs taken as one space. `ß` is `ss`, and a sigma at the end of a word is one like any other. Both are
+/// expected in one form of Unicode (NFC).
 #[must_use]
 pub fn same_value(one: &str, other: &str) -> bool {
+    // By way of upper case, which tells fewer letters apart. The dotless i would become another letter.
+    fn fold(c: char) -> impl Iterator<Item = char> {
+        let is_own = c == 'ı';
+        let folded = c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+        is_own.then_some(c).into_iter().chain((!is_own).then_some(folded).into_iter().flatten())
+    }
     fn folded(value: &str) -> impl Iterator<Item = char> + '_ {
-        value.split_whitespace().flat_map(|word| std::iter::once(' ').chain(word.chars().flat_map(char::to_lowercase)))
+        value.split_whitespace().flat_map(|word| std::iter::once(' ').chain(word.chars().flat_map(fold)))
     }
     folded(one).eq(folded(other))
 }
@@ -134,6 +141,10 @@ mod tests {
         assert!(same_value(" Example  AG ", "example ag"));
         assert!(!same_value("ExampleAG", "Example AG"));
         assert!(same_value("ÄPFEL", "äpfel"));
+        assert!(same_value("Straße", "STRASSE") && same_value("Straße", "STRAẞE"));
+        assert!(same_value("ΟΔΟΣ", "οδος") && same_value("οδος", "οδοσ"));
+        assert!(same_value("İzmir", "i\u{307}zmir") && !same_value("İzmir", "izmir"));
+        assert!(!same_value("ısı", "isi"));
     }
 
     #[test]

@@ -161,7 +161,7 @@ fn sorted_by_kind(found: &[GeneralName<'_>]) -> (Sans, Vec<String>) {
     let mut others = Vec::new();
     for name in found {
         match name {
-            GeneralName::DNSName(dns) => names.dns_names.push(dns.to_ascii_lowercase()),
+            GeneralName::DNSName(dns) => names.dns_names.push(a_labels(dns)),
             GeneralName::RFC822Name(email) => names.emails.push((*email).to_owned()),
             GeneralName::URI(uri) => names.uris.push((*uri).to_owned()),
             GeneralName::IPAddress(octets) if address(octets).is_some() => names.ip_addresses.extend(address(octets)),
@@ -181,6 +181,15 @@ fn sorted_by_kind(found: &[GeneralName<'_>]) -> (Sans, Vec<String>) {
         }
     }
     (names, others)
+}
+
+/// A DNS name in lower case and A-labels, in which some CAs do not write it.
+fn a_labels(name: &str) -> String {
+    let plain = name.to_ascii_lowercase();
+    match url::Host::parse(&plain) {
+        Ok(url::Host::Domain(labels)) if !plain.is_ascii() => labels,
+        Ok(_) | Err(_) => plain,
+    }
 }
 
 /// A name of another type, under a kind of its own where it is a user principal name or a GUID.

@@ -24,3 +24,4 @@ mod signature;
 mod spki;
 #[cfg(test)]
 mod test_ca;
+pub mod unicode;

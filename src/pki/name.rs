@@ -1,10 +1,13 @@
 //! Distinguished names as text: every string type that certificates use, decoded. Text is cleaned where it is shown.
 
+use std::borrow::Cow;
+
 use x509_parser::asn1_rs::{Any, Tag};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Name};
 
 use super::extension;
+use super::unicode::composed;
 use crate::core::entry::Sans;
 use crate::core::issuer;
 use crate::core::subject::{SubjectAttribute, same_value};
@@ -139,6 +142,13 @@ pub(super) fn text_of(value: &Any<'_>) -> Option<String> {
 
 /// The text of a value, whatever its type.
 pub(super) fn text(value: &Any<'_>) -> String {
+    match composed(&as_written(value)) {
+        Cow::Borrowed(text) => text.to_owned(),
+        Cow::Owned(text) => text,
+    }
+}
+
+fn as_written(value: &Any<'_>) -> String {
     let bytes = value.data;
     match value.tag() {
         Tag::BmpString => utf16(bytes),
@@ -190,6 +200,7 @@ mod tests {
         let check =
             |tag: Tag, bytes: &[u8], expected: &str| assert_eq!(text(&Any::from_tag_and_data(tag, bytes)), expected);
         check(Tag::Utf8String, "Zürich".as_bytes(), "Zürich");
+        check(Tag::Utf8String, "Zu\u{308}rich".as_bytes(), "Zürich");
         check(Tag::PrintableString, b"CH", "CH");
         check(Tag::Ia5String, b"a@b.example", "a@b.example");
         check(Tag::T61String, b"Z\xfcrich", "Zürich");

@@ -14,6 +14,7 @@ use crate::core::observed::Leaf;
 use crate::core::remark::RareRemarks;
 use crate::pki::certificate::Certificate;
 use crate::pki::digest::sha256;
+use crate::pki::unicode;
 
 use super::access::Ids;
 use super::content::{Content, Parts, contents};
@@ -260,6 +261,13 @@ fn prune(disk: &dyn Disk, layout: &Layout, name: &CertName, live: Generation, ke
     }
 }
 
+/// The texts of an older version in the form in which entries have them now, so that none counts as changed.
+fn composed(mut manifest: Manifest) -> Manifest {
+    let texts = manifest.asked.subject.values_mut().flatten().chain(&mut manifest.asked.common_name);
+    texts.for_each(|text| *text = unicode::composed(text).into_owned());
+    manifest
+}
+
 /// Reads the manifest of a generation; `None` where there is none, or one that does not parse.
 ///
 /// # Errors
@@ -267,7 +275,7 @@ fn prune(disk: &dyn Disk, layout: &Layout, name: &CertName, live: Generation, ke
 /// When it is there and cannot be read.
 pub fn read_manifest(disk: &dyn Disk, folder: &Path) -> io::Result<Option<Manifest>> {
     match disk.read(&folder.join(Manifest::NAME), 1 << 20) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok().map(composed)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
