@@ -1,5 +1,7 @@
 //! One line of a file, fit to be shown: on one line, without steering characters, cut around what is marked, and with
-//! what may be a secret blotted out. Character for character, so that a caret below it stays in its place.
+//! what may be a secret blotted out. Carets are set by the columns that a terminal gives to each character.
+
+use unicode_width::UnicodeWidthChar as _;
 
 use crate::core::text::Text;
 
@@ -7,27 +9,50 @@ use crate::core::text::Text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Excerpt {
     line: String,
-    /// Characters before the mark.
+    /// Columns before the mark.
     before: usize,
-    /// Characters that are marked, at least one.
+    /// Columns that are marked, at least one.
     marked: usize,
+    /// The first character that is there and cannot be seen.
+    invisible: Option<char>,
 }
 
 impl Excerpt {
     /// Of `raw`, `marked` characters after the first `before` ones.
     pub(super) fn new(raw: &str, before: usize, marked: usize) -> Self {
-        let line = blotted(raw.trim_end());
+        let line = blotted(raw.trim_end_matches([' ', '\t', '\r', '\n']));
         let skipped = before.saturating_sub(LEAD);
-        let mut shown: Vec<char> = line.chars().skip(skipped).take(WIDTH).map(shown).collect();
-        if let Some(first) = shown.first_mut().filter(|_| skipped > 0) {
+        let mut chars: Vec<char> = line.chars().skip(skipped).take(WIDTH).collect();
+        if let Some(first) = chars.first_mut().filter(|_| skipped > 0) {
             *first = '…';
         }
-        if let Some(last) = shown.last_mut().filter(|_| line.chars().nth(skipped + WIDTH).is_some()) {
+        if let Some(last) = chars.last_mut().filter(|_| line.chars().nth(skipped + WIDTH).is_some()) {
             *last = '…';
         }
         let before = before - skipped;
         let marked = marked.clamp(1, WIDTH.saturating_sub(before).max(1));
-        Self { line: shown.into_iter().collect(), before, marked }
+        let shown: Vec<String> = chars.iter().copied().map(shown).collect();
+        let columns = |from: usize, count: usize| shown.iter().skip(from).take(count).map(|part| width(part)).sum();
+        // Behind the end of the line there is a column as well.
+        let behind = before.saturating_sub(shown.len());
+        Self {
+            before: columns(0, before) + behind,
+            marked: usize::max(columns(before, marked), if before < shown.len() { 1 } else { marked }),
+            invisible: chars.into_iter().find(|c| is_invisible(*c)),
+            line: shown.concat(),
+        }
+    }
+
+    /// What to say of a character that is there and cannot be seen.
+    pub(super) fn remark(&self) -> Option<String> {
+        let c = self.invisible?;
+        let what = match c {
+            '\u{a0}' | '\u{202f}' | '\u{2007}' => "a no-break space; type a plain blank in its place",
+            '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}' => "a character of no width; remove it",
+            c if c.is_whitespace() => "no plain blank; type one in its place",
+            _ => "an invisible character; remove it",
+        };
+        Some(format!("{} is {what}", escaped(c)))
     }
 
     /// The line.
@@ -46,13 +71,30 @@ impl Excerpt {
     }
 }
 
-/// A character as it is shown: one for one.
-fn shown(c: char) -> char {
-    if c.is_whitespace() {
-        return ' ';
+/// A character as it is shown: a tab as one blank, what cannot be seen by its number.
+fn shown(c: char) -> String {
+    match c {
+        '\t' => " ".to_owned(),
+        c if is_invisible(c) => escaped(c),
+        c if c.is_control() => char::REPLACEMENT_CHARACTER.to_string(),
+        c => c.to_string(),
     }
-    let mut buffer = [0; 4];
-    if Text::new(c.encode_utf8(&mut buffer)).as_str().is_empty() { char::REPLACEMENT_CHARACTER } else { c }
+}
+
+/// Whether a character looks like a blank, or like nothing at all, and is neither blank nor control character.
+fn is_invisible(c: char) -> bool {
+    let is_hidden = || Text::new(c.encode_utf8(&mut [0; 4])).as_str().is_empty();
+    let is_filler = matches!(c, '\u{ad}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}');
+    !c.is_ascii() && !c.is_control() && (c.is_whitespace() || is_filler || is_hidden())
+}
+
+fn escaped(c: char) -> String {
+    format!("\\u{{{:x}}}", u32::from(c))
+}
+
+/// The columns of a text on a terminal.
+fn width(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(1)).sum()
 }
 
 /// Blots out user information of URLs, and values of keys that sound like a secret: an operator who wrote the secret
@@ -178,5 +220,38 @@ mod tests {
         assert!(excerpt.line().starts_with('…') && excerpt.line().ends_with('…'));
         let marked: String = excerpt.line().chars().skip(excerpt.indent().len()).take(excerpt.carets().len()).collect();
         assert_eq!(marked, "MARK");
+    }
+
+    #[test]
+    fn the_mark_stands_below_characters_of_every_width() {
+        #[track_caller]
+        fn check(line: &str, marked: &str, expected: (&str, usize, usize)) {
+            let at = line.find(marked).unwrap();
+            let before = line.get(..at).unwrap().chars().count();
+            let excerpt = Excerpt::new(line, before, marked.chars().count());
+            assert_eq!((excerpt.line(), excerpt.indent().len(), excerpt.carets().len()), expected);
+        }
+        check("東京 = 1", "1", ("東京 = 1", 7, 1));
+        check("x = 東京", "東京", ("x = 東京", 4, 4));
+        check("🦀 = 1", "=", ("🦀 = 1", 3, 1));
+        check("Zu\u{308}rich = 1", "=", ("Zu\u{308}rich = 1", 7, 1));
+        check("u\u{308} = 1", "\u{308}", ("u\u{308} = 1", 1, 1));
+        check("\ta\t= 1", "=", (" a = 1", 3, 1));
+        check("a\u{a0}= 1", "=", ("a\\u{a0}= 1", 7, 1));
+        check("a\u{a0}= 1", "\u{a0}", ("a\\u{a0}= 1", 1, 6));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_shown_and_named() {
+        let remark = |line: &str| Excerpt::new(line, 0, 1).remark();
+        assert_eq!(remark("name = \"x\"\t# ok"), None);
+        assert_eq!(remark("東京 = \"é\""), None);
+        let plain = "type a plain blank in its place";
+        assert_eq!(remark("a\u{a0}b"), Some(format!("\\u{{a0}} is a no-break space; {plain}")));
+        assert_eq!(remark("a\u{202f}b"), Some(format!("\\u{{202f}} is a no-break space; {plain}")));
+        assert_eq!(remark("a\u{3000}b"), Some("\\u{3000} is no plain blank; type one in its place".to_owned()));
+        assert_eq!(remark("a\u{200b}b"), Some("\\u{200b} is a character of no width; remove it".to_owned()));
+        assert_eq!(remark("a\u{202e}b"), Some("\\u{202e} is an invisible character; remove it".to_owned()));
+        assert_eq!(remark("a\u{a0}"), Some(format!("\\u{{a0}} is a no-break space; {plain}")), "at the end as well");
     }
 }

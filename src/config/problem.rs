@@ -56,12 +56,13 @@ impl Problem {
 
     /// A defect at a place.
     pub(super) fn at_place(file: &str, place: Place, fault: Fault) -> Self {
+        let hints: Vec<String> = fault.hint.into_iter().chain(place.excerpt.remark()).collect();
         Self {
             file: Text::new(file),
             place: Some(Box::new(place)),
             message: Text::new(&fault.message),
             expected: fault.expected.as_deref().map(Text::new),
-            hint: fault.hint.as_deref().map(Text::new),
+            hint: (!hints.is_empty()).then(|| Text::new(&hints.join("; "))),
         }
     }
 
@@ -223,6 +224,12 @@ mod tests {
             "f.toml:1:1: wrong\n  |\n1 | x = \"\u{fffd}[31m\"\n  | ^ expected right; do this",
         );
         check("a = [\n1]", 4..8, "f.toml:1:5: wrong\n  |\n1 | a = [\n  |     ^ expected right; do this");
+        check(
+            "a\u{a0}= 1",
+            1..3,
+            "f.toml:1:2: wrong\n  |\n1 | a\\u{a0}= 1\n  |  ^^^^^^ expected right; do this; \\u{a0} is a no-break space; \
+             type a plain blank in its place",
+        );
         check("", 0..0, "f.toml:1:1: wrong\n  |\n1 |\n  | ^ expected right; do this");
         check("é", 1..99, "f.toml:1:1: wrong\n  |\n1 | é\n  | ^ expected right; do this");
     }
