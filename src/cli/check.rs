@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::config::{self, Inventory, Main, Problem, ServiceUser};
 use crate::core::failure::Failure;
 use crate::daemon::inspect::{Finding, Verdict};
-use crate::daemon::{kept, setup};
+use crate::daemon::{kept, report, setup, status};
 use crate::store::fixed;
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
@@ -37,11 +37,13 @@ struct Report {
 /// Reads everything, and changes nothing that stays.
 pub(super) fn run(file: &Path, wish: Wish) -> ExitCode {
     let Examined { main, mut problems, account } = examine(file, wish.online);
-    let inventory = main.as_ref().map(|main| {
+    let found = main.as_ref().map(|main| {
         let service = setup::service_user(main);
         add(&mut problems, config::permission_problems(main, service));
         inventory(main, service)
     });
+    let (inventory, warnings) = found.unzip();
+    let warnings = warnings.unwrap_or_default();
     let certificates = inventory.as_ref().map_or(0, |inventory| inventory.entries.len());
     let files = inventory.as_ref().map_or(0, |inventory| inventory.files().len());
     let refusals = inventory.iter().flat_map(Inventory::refusals);
@@ -63,16 +65,23 @@ pub(super) fn run(file: &Path, wish: Wish) -> ExitCode {
         _ => exit::CONFIG,
     };
     if wish.json {
-        let findings = problems.iter().map(of_problem).chain(of_files).chain(of_host).collect();
+        let findings = problems.iter().map(of_problem).chain(warnings).chain(of_files).chain(of_host).collect();
         output::print_json(&Report { ok: code == exit::OK, certificates, files, findings });
         return code.into();
     }
     let good = format!("{}: good; {}", file.display(), counted(certificates, files));
+    warnings.iter().for_each(|warning| output::complain(&warned(warning)));
     tell(&problems, &of_files, if wish.online { &[] } else { &of_host }, &good);
     if wish.online && !of_host.is_empty() {
         output::print(&told(&of_host));
     }
     code.into()
+}
+
+/// A warning on two lines.
+fn warned(warning: &Finding) -> String {
+    let remedy = warning.remedy.as_ref().map_or_else(String::new, |remedy| format!("\n  fix: {remedy}"));
+    format!("warning: {}{remedy}\n", warning.message)
 }
 
 /// The problems, or that there is none.
@@ -172,13 +181,23 @@ fn examine(file: &Path, online: bool) -> Examined {
     Examined { main, problems, account: early.or(late) }
 }
 
-/// The drop-in files, those of a directory that others may write to as well.
-fn inventory(main: &Main, service: ServiceUser) -> Inventory {
+/// The drop-in files, those of a directory that others may write to as well; and what else is to be known of it.
+fn inventory(main: &Main, service: ServiceUser) -> (Inventory, Vec<Finding>) {
     let in_force = kept::read(&RealDisk, &Layout::new(&main.state_dir));
-    match config::examine_inventory(main, service) {
+    let inventory = match config::examine_inventory(main, service) {
         Ok(files) => config::settle(files, &main.hooks, &in_force),
         Err(problem) => config::hold(main, problem, &in_force),
-    }
+    };
+    let overlooked = config::overlooked_files(main);
+    let warning = |problem: status::Problem| {
+        let status::Problem { code, message, remedy, .. } = problem;
+        Finding {
+            code: Some(code),
+            ..Finding::warning("inventory", main.inventory.display(), message.to_string(), remedy.as_str())
+        }
+    };
+    let warnings = report::inventory_problems(main, &inventory, &overlooked).into_iter().map(warning).collect();
+    (inventory, warnings)
 }
 
 /// Adds what is not said already.

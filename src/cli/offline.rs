@@ -33,6 +33,7 @@ pub(super) struct Look {
     main: Main,
     layout: Layout,
     inventory: Inventory,
+    overlooked: Vec<Text>,
     fleet: Vec<Managed>,
     profiles: Profiles,
     clock: ClockCheck,
@@ -53,6 +54,7 @@ pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
         Ok(files) => config::settle(files, &main.hooks, &in_force),
         Err(problem) => config::hold(&main, problem, &in_force),
     };
+    let overlooked = config::overlooked_files(&main);
     let content = Journal::read::<Folded>(&RealDisk, &layout).map_err(|failure| unread(&layout, &failure))?;
     let mut profiles = Profiles::new(readings::read(&RealDisk, &layout));
     profiles.trust(now);
@@ -67,7 +69,7 @@ pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
         managed
     };
     let fleet = inventory.entries.iter().zip(observed).map(decided).collect();
-    Ok(Look { main, layout, inventory, fleet, profiles, clock, now })
+    Ok(Look { main, layout, inventory, overlooked, fleet, profiles, clock, now })
 }
 
 /// What may not be read is no matter of the service's, whom the failure speaks of, but of who reads here.
@@ -90,6 +92,7 @@ impl Look {
             paused_until: None,
             credentials: &[],
             inventory: &self.inventory,
+            overlooked: &self.overlooked,
             hooks: &Hooks::default(),
             problems: Vec::new(),
             now: self.now,

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::load::{InventoryFile, inventory_file, is_drop_in, unlisted};
+use super::overlooked::overlooked;
 use super::permissions::{ServiceUser, directory_problem};
 use super::problem::Problem;
 use super::settings::Main;
 use super::settle::{InForce, Label};
 use crate::core::terms::TermsPool;
+use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::parallel;
 
@@ -23,6 +25,8 @@ use crate::parallel;
 pub struct Shelf {
     /// Sorted by label, and so by name.
     files: Vec<Shelved>,
+    /// What looked like a drop-in file at the last look, and is not read.
+    overlooked: Vec<Text>,
     terms: TermsPool,
 }
 
@@ -126,7 +130,8 @@ impl Shelf {
         now: Timestamp,
     ) -> Result<Changes, Problem> {
         let directory = &main.inventory;
-        let names = list(directory).map_err(|error| unlisted(directory, &error, service))?;
+        let (names, others) = list(directory).map_err(|error| unlisted(directory, &error, service))?;
+        self.overlooked = overlooked(directory, &others, &names);
         let found: Vec<(OsString, Seen)> = names
             .into_iter()
             .map(|name| {
@@ -196,6 +201,12 @@ impl Shelf {
         }
     }
 
+    /// What looked like a drop-in file at the last look and is not read, relative to the directory.
+    #[must_use]
+    pub fn overlooked(&self) -> &[Text] {
+        &self.overlooked
+    }
+
     /// Every file as it was read last.
     #[must_use]
     pub fn files(&self) -> Vec<InventoryFile> {
@@ -219,17 +230,21 @@ impl Shelf {
     }
 }
 
-fn list(directory: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
+/// The names of drop-in files, and the others that are there.
+pub(super) fn list(directory: &Path) -> io::Result<(Vec<OsString>, Vec<OsString>)> {
+    let (mut names, mut others) = (Vec::new(), Vec::new());
     for found in fs::read_dir(directory)? {
         let name = found?.file_name();
         if is_drop_in(&name.to_string_lossy()) {
             names.push(name);
+        } else {
+            others.push(name);
         }
     }
     // As labels are sorted.
     names.sort_unstable_by(|one, other| one.to_string_lossy().cmp(&other.to_string_lossy()));
-    Ok(names)
+    others.sort_unstable();
+    Ok((names, others))
 }
 
 /// How long after its last change a file may change once more in the same tick of the file system's clock.

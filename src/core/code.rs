@@ -51,6 +51,10 @@ codes! {
     ConfigRefused = "config-refused";
     /// A drop-in file is refused.
     InventoryFileRefused = "inventory-file-refused";
+    /// What looks like a drop-in file is not read.
+    InventoryFileUnread = "inventory-file-unread";
+    /// No certificate is wanted.
+    InventoryEmpty = "inventory-empty";
     /// The host's clock is wrong.
     ClockWrong = "clock-wrong";
     /// The control socket cannot be opened.

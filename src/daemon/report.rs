@@ -46,6 +46,8 @@ pub struct Facts<'a> {
     pub credentials: &'a [CredentialEnd],
     /// The drop-in files.
     pub inventory: &'a Inventory,
+    /// What looks like a drop-in file and is not read.
+    pub overlooked: &'a [Text],
     /// The hooks, for those that run.
     pub hooks: &'a Hooks,
     /// Problems of other kinds.
@@ -161,6 +163,7 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
             "run `renewd check`, mend the file, and reload",
         ));
     }
+    problems.extend(inventory_problems(facts.main, facts.inventory, facts.overlooked));
     if facts.clock.state() == ClockState::Wrong {
         let message = Reason::ClockWrong { offset: facts.clock.offset_seconds() }.to_string();
         problems.push(problem(
@@ -176,6 +179,45 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
     problems.extend(credentials::problems(facts.credentials, facts.now));
     problems
 }
+
+/// What an operator should know of the inventory directory, and what makes nothing unhealthy.
+#[must_use]
+pub fn inventory_problems(main: &Main, inventory: &Inventory, overlooked: &[Text]) -> Vec<Problem> {
+    let directory = main.inventory.display();
+    let warning = |code: Code, message: &str, remedy: &str| Problem {
+        code: code.as_str().to_owned(),
+        severity: Severity::Warning,
+        message: Text::new(message),
+        since: None,
+        remedy: Text::new(remedy),
+    };
+    let mut problems = Vec::new();
+    if !overlooked.is_empty() {
+        let names: Vec<&str> = overlooked.iter().take(MOST_SHOWN).map(Text::as_str).collect();
+        let more = overlooked.len().saturating_sub(MOST_SHOWN);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let what = match overlooked {
+            [_] => "looks like a drop-in file and is not read",
+            _ => "look like drop-in files and are not read",
+        };
+        problems.push(warning(
+            Code::InventoryFileUnread,
+            &format!("{}{more} in {directory} {what}", names.join(", ")),
+            &format!("rename each so that it ends in .toml, directly in {directory}, or move it elsewhere"),
+        ));
+    }
+    if inventory.entries.is_empty() && inventory.held.is_none() && inventory.refused.is_empty() {
+        problems.push(warning(
+            Code::InventoryEmpty,
+            &format!("no certificate is in {directory}: renewd has nothing to do"),
+            &format!("run `renewd profiles --entry ID > {directory}/www.toml`, then `renewd check --online`"),
+        ));
+    }
+    problems
+}
+
+/// A message has room for so many names of files.
+const MOST_SHOWN: usize = 8;
 
 fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> Option<Problem> {
     let Managed { entry, observed, record, .. } = managed;

@@ -454,6 +454,7 @@ impl<T: Tlm> Daemon<T> {
             paused_until: self.context.pace.lock().unwrap_or_else(std::sync::PoisonError::into_inner).paused_until(now),
             credentials: self.credentials.ends(),
             inventory: &self.inventory,
+            overlooked: self.shelf.overlooked(),
             hooks: &self.hooks,
             problems: self.problems.values().cloned().collect(),
             now,

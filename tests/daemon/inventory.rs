@@ -176,3 +176,50 @@ fn check_by_root_sees_with_the_eyes_of_the_service() {
     let remedy = format!("run: chgrp 65534 {0} && chmod g+r {0}", file.display());
     assert!(said.err.contains(&remedy), "{}", said.err);
 }
+
+/// What looks like a drop-in file and is not read is named by check and status, in text and JSON, and hurts nobody.
+#[test]
+fn files_that_are_not_read_are_named() {
+    let host = Host::with_www();
+    let text = host.read(&host.path("certs.d/www.toml"));
+    fs::remove_file(host.path("certs.d/www.toml")).unwrap();
+    fs::create_dir(host.path("certs.d/team-a")).unwrap();
+    for name in ["www.conf", "UP.TOML", "team-a/team.toml", "README", ".www.toml.swp", "old.toml~"] {
+        host.write(&format!("certs.d/{name}"), &text);
+    }
+    let names =
+        format!("UP.TOML, team-a/team.toml, www.conf in {} look like drop-in files", host.path("certs.d").display());
+    let check = host.says(&["check"]);
+    assert_eq!(check.code, 0, "{}{}", check.out, check.err);
+    for part in [&names, "no certificate is in", "renewd profiles --entry ID"] {
+        assert!(check.err.contains(part), "{part}: {}", check.err);
+    }
+    let report: serde_json::Value = serde_json::from_str(&host.says(&["check", "--json"]).out).unwrap();
+    let codes = |list: &serde_json::Value, state: &str, word: &str| -> Vec<String> {
+        let list = list.as_array().unwrap();
+        assert!(list.iter().all(|one| one[state] == word), "{list:?}");
+        list.iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
+    };
+    let both = ["inventory-file-unread", "inventory-empty"];
+    assert_eq!(
+        (report["ok"].as_bool(), codes(&report["findings"], "state", "warning")),
+        (Some(true), both.map(str::to_owned).to_vec())
+    );
+    let status = host.status();
+    assert_eq!(
+        (status["healthy"].as_bool(), codes(&status["problems"], "severity", "warning")),
+        (Some(true), both.map(str::to_owned).to_vec())
+    );
+    let said = host.says(&["status"]);
+    assert!(said.code == 0 && said.out.contains(&names), "{}", said.out);
+
+    host.write("certs.d/www.toml", &text);
+    let status = host.status();
+    let found = codes(&status["problems"], "severity", "warning");
+    assert_eq!(found, ["inventory-file-unread"], "with a certificate it is not empty");
+    for name in ["www.conf", "UP.TOML", "team-a/team.toml"] {
+        fs::remove_file(host.path("certs.d").join(name)).unwrap();
+    }
+    let status = host.status();
+    assert!(status["problems"].as_array().unwrap().is_empty(), "{status}");
+}
