@@ -54,7 +54,7 @@ fn split(text: &str) -> Vec<String> {
 
 fn attribute(part: &str) -> Option<Attribute> {
     let (kind, value) = part.split_once('=')?;
-    let value = unescaped(value.trim_start())?;
+    let value = unescaped(value.trim_start_matches(' '))?;
     (!value.is_empty()).then_some(Attribute { oid: oid(kind.trim())?, value })
 }
 
@@ -87,7 +87,7 @@ pub fn is_oid(text: &str) -> bool {
 }
 
 fn unescaped(value: &str) -> Option<String> {
-    let quoted = value.trim_end().strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    let quoted = value.trim_end_matches(' ').strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     let mut bytes = Vec::new();
     let mut rest = quoted.unwrap_or(value);
     // Blanks at the end say nothing, but for one behind a backslash.

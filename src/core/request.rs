@@ -208,7 +208,7 @@ fn san_misfits(entry: &Entry, profile: &Profile) -> Vec<String> {
         match listed(&profile.san, key) {
             None => misfits
                 .push(format!("the profile does not list subject alternative names of kind {key}: remove `{key}`")),
-            Some(found) if count > 1 && !found.multiple => {
+            Some(_) if count > 1 && !takes_many(&profile.san, key) => {
                 misfits.push(format!("the profile takes one of {key}, and the entry names {count}"));
             }
             Some(_) => {}
@@ -246,6 +246,13 @@ fn cannot_send(kind: &str, key: &str) -> String {
 
 fn listed<'a>(attributes: &'a [ProfileAttribute], key: &str) -> Option<&'a ProfileAttribute> {
     attributes.iter().find(|attribute| attribute.key == key)
+}
+
+/// Whether a kind may be there more than once: by its own word, or since the profile lists several parts of it, as the
+/// GUIDs and the other types of `other_names`.
+fn takes_many(attributes: &[ProfileAttribute], key: &str) -> bool {
+    let mut of_kind = attributes.iter().filter(|attribute| attribute.key == key);
+    of_kind.clone().count() > 1 || of_kind.any(|attribute| attribute.multiple)
 }
 
 fn is_required(attribute: &ProfileAttribute) -> bool {

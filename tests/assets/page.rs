@@ -13,7 +13,7 @@ struct Section {
 }
 
 /// `is_main` says of which schema.
-const SECTIONS: [(bool, Section); 8] = [
+const SECTIONS: [(bool, Section); 9] = [
     (true, Section { title: "RENEWD.TOML", table: "", pointer: "", says: "" }),
     (true, Section { title: "[api]", table: "api", pointer: "/properties/api", says: "How the API is reached." }),
     (
@@ -43,7 +43,7 @@ const SECTIONS: [(bool, Section); 8] = [
             table: "certificate",
             pointer: "/properties/certificate/items",
             says: "A certificate, in a drop-in file. It needs `name`, `profile` and at least one name to be issued for. Every \
-                   key but `name`, `common_name`, `dns_names`, `ip_addresses`, `emails` and `uris` may also stand in \
+                   key but `name`, `common_name` and the alternative names (`dns_names` to `other_names`) may also stand in \
                    [defaults] of renewd.toml, for all certificates that do not say otherwise; tables are joined key by key.",
         },
     ),
@@ -64,6 +64,15 @@ const SECTIONS: [(bool, Section); 8] = [
             table: "certificate.probe",
             pointer: "/properties/certificate/items/properties/probe/anyOf/0/anyOf/1",
             says: "A probe that needs more than an address.",
+        },
+    ),
+    (
+        false,
+        Section {
+            title: "[certificate.other_names]",
+            table: "certificate.other_names",
+            pointer: "/properties/certificate/items/properties/other_names",
+            says: "Alternative names whose type an object identifier tells, where the profile lists them.",
         },
     ),
 ];

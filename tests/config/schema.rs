@@ -88,6 +88,7 @@ fn properties() -> Vec<(&'static str, BTreeSet<String>)> {
         ("certificate", of(&inventory, certificate)),
         ("certificate.files", of(&inventory, &format!("{certificate}/properties/files"))),
         ("certificate.probe", of(&inventory, &format!("{certificate}/properties/probe/anyOf/0/anyOf/1"))),
+        ("certificate.other_names", of(&inventory, &format!("{certificate}/properties/other_names"))),
     ]
 }
 
@@ -99,7 +100,19 @@ fn the_schema_and_the_reader_know_the_same_keys() {
         .collect();
     assert_eq!(properties(), known);
     let defaults = main_schema().pointer("/properties/defaults/properties").unwrap().as_object().unwrap().len();
-    let own = ["name", "common_name", "dns_names", "ip_addresses", "emails", "uris"].len();
+    let own = [
+        "name",
+        "common_name",
+        "dns_names",
+        "ip_addresses",
+        "emails",
+        "uris",
+        "user_principal_names",
+        "registered_ids",
+        "directory_name",
+        "other_names",
+    ];
+    let own = own.len();
     assert_eq!(defaults + own, properties()[5].1.len());
 }
 
@@ -123,7 +136,9 @@ fn one(table: &str, key: &str, value: &toml::Value) -> String {
         "" => line,
         "hook.NAME" => format!("[hook.x]\n{line}"),
         "certificate" => format!("[[certificate]]\n{names}{line}"),
-        "certificate.files" | "certificate.probe" => format!("[[certificate]]\n{names}[{table}]\n{line}"),
+        "certificate.files" | "certificate.probe" | "certificate.other_names" => {
+            format!("[[certificate]]\n{names}[{table}]\n{line}")
+        }
         table => format!("[{table}]\n{line}"),
     }
 }
@@ -159,6 +174,7 @@ fn defaults_and_examples_are_read() {
         ("certificate", &inventory, certificate.to_owned()),
         ("certificate.files", &inventory, format!("{certificate}/properties/files")),
         ("certificate.probe", &inventory, format!("{certificate}/properties/probe/anyOf/0/anyOf/1")),
+        ("certificate.other_names", &inventory, format!("{certificate}/properties/other_names")),
     ];
     let mut read = 0;
     for (table, schema, pointer) in tables {

@@ -103,9 +103,10 @@ fn what_few_profiles_demand_is_told_sent_and_found_again() {
         assert!(reason.contains(&format!("add `{key}`")), "{key}: {reason}");
     }
     assert_eq!(host.submissions(), 0);
+    // An at sign stands for the name of the entry here.
     let entry = concat!(
-        "seat_email = \"pki@example.com\"\ncert_owner_ids = [\"owner\"]\ncustom_values = { user_id = 42 }\nexact_names = true\n",
-        "user_principal_names = [\"host@corp.example\"]\nregistered_ids = [\"1.2.3.4\"]\n",
+        "seat_email = \"pki\\u0040example.com\"\ncert_owner_ids = [\"owner\"]\ncustom_values = { user_id = 42 }\nexact_names = true\n",
+        "user_principal_names = [\"host\\u0040corp.example\"]\nregistered_ids = [\"1.2.3.4\"]\n",
         "directory_name = \"CN=host,O=Example\"\n[certificate.other_names]\n",
         "guid = [\"1b671a64-40d5-491e-99b0-da01ff1f3341\"]\n",
         "raw_other_names = [{ oid = \"1.2.3.5\", values = [{ label = \"site\", value = \"ZRH\" }] }]\n",
@@ -118,7 +119,7 @@ fn what_few_profiles_demand_is_told_sent_and_found_again() {
     assert_eq!(host.live_serial("www"), serial, "what came is what was asked for");
     host.entry("www", &entry.replace("\"owner\"", "\"other\""));
     assert_eq!((host.says(&["once"]).code, host.submissions()), (0, 1), "an owner is no part of the certificate");
-    host.entry("www", &entry.replace("host@corp", "www@corp"));
+    host.entry("www", &entry.replace("host\\u0040", "www\\u0040"));
     assert_eq!((host.says(&["once"]).code, host.submissions()), (0, 2), "a name is");
 }
 
