@@ -15,9 +15,12 @@ use renewd::api::json::Json;
 use renewd::api::reply::{End, Reply};
 use renewd::api::{Answer, IssueRequest, IssuedCertificate, Page, Pickup, RenewRequest, SearchQuery};
 use renewd::config::{Main, Problem, parse_inventory_file, parse_main};
+use renewd::core::dn;
 use renewd::core::entry::Sans;
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
+use renewd::core::profile::Profile;
+use renewd::core::request::compose;
 use renewd::core::subject::Subject;
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
@@ -28,7 +31,7 @@ use crate::{journal, material};
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("main", main_file),
     ("drop_in", drop_in),
     ("profiles", profiles),
@@ -38,6 +41,8 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("formats", formats),
     ("search", search),
     ("errors", errors),
+    ("roots", roots),
+    ("names", names),
     ("pem", material::pem),
     ("key", material::key),
     ("key_store", material::key_store),
@@ -150,12 +155,51 @@ fn reply(status: u16, retry: Option<&str>, labelled_html: bool, body: &[u8]) -> 
 fn profiles(data: &[u8]) {
     for profile in read(data, &Call::profiles(Page::FIRST), body_profile::profiles).unwrap_or_default() {
         assert!(profile.version() == profile.clone().version() && profile.default_key() == profile.default_key());
+        assert!(profile.renewal_window().is_none_or(|window| window >= Duration::from_secs(86_400)));
         assert!(
             profile.renewal_window().is_none_or(|window| window <= Duration::from_secs(86_400 * u64::from(u32::MAX)))
         );
+        profile.unknown_keys.iter().chain(&profile.allowed_names).for_each(|text| clean(text.as_str()));
+        composed(&profile);
     }
     let one = read(data, &Call::profile(&profile_id()), |body| body_profile::profile_of(&profile_id(), body));
     assert!(one.is_none_or(|profile| profile.id == profile_id()), "another profile than was asked for");
+}
+
+/// An entry against a profile that says anything: what is refused says why.
+fn composed(profile: &Profile) {
+    let main = Main::new(Path::new("/etc/renewd/renewd.toml"));
+    let content = parse_inventory_file(&main, "certs.d/x.toml", ENTRY).unwrap();
+    for entry in content.entries.iter() {
+        match compose(entry, profile) {
+            Ok(wish) => assert!(profile.keys.is_empty() || profile.keys.contains(&wish.key)),
+            Err(failure) => clean(failure.message.as_str()),
+        }
+    }
+}
+
+const ENTRY: &str = "[[certificate]]\nname = \"x\"\nprofile = \"P\"\ncommon_name = \"www.example.com\"\n\
+                     dns_names = [\"www.example.com\", \"*.example.com\"]\nip_addresses = [\"10.0.0.1\", \"2001:db8::1\"]\n\
+                     custom_values = { user_id = 1 }\n";
+
+/// The roots of `ca_file`.
+fn roots(data: &[u8]) {
+    match renewd::api::roots::read(data) {
+        Ok(found) => {
+            assert!(!found.ders.is_empty() && found.ders.iter().all(|der| der.len() <= data.len()));
+            found.passed_over.iter().for_each(|odd| assert!(odd.starts_with("certificate "), "{odd}"));
+        }
+        Err(why) => assert!(!why.is_empty()),
+    }
+}
+
+/// Distinguished names as text, which are written again as the same name.
+fn names(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some(name) = dn::parse(text) else { return };
+    let written = dn::written(&name);
+    assert_eq!(dn::parse(&written), Some(name), "{written}");
+    assert!(dn::same(text, &written));
 }
 
 fn ids(issued: &IssuedCertificate) {
@@ -236,10 +280,13 @@ fn creating() -> Call {
     let request = IssueRequest {
         profile: profile_id(),
         seat: "www.example.com".to_owned(),
+        seat_email: None,
         csr: String::new(),
         subject: Subject::new(),
         names: Sans::default(),
         validity: None,
+        custom_values: std::collections::BTreeMap::new(),
+        cert_owner_ids: Vec::new(),
         tags: Vec::new(),
         custom_attributes: Vec::new(),
         ca_attributes: std::collections::BTreeMap::new(),
