@@ -99,10 +99,12 @@ impl Trouble {
             Some(false) => "; name the file that holds them as api.proxy_credentials_file",
             None => return self,
         };
-        match self {
-            Self::Proxy(reason) if reason == WANTS_USER => Self::Proxy(format!("{reason}{more}")),
-            other => other,
+        if let Self::Proxy(reason) = &self
+            && reason == WANTS_USER
+        {
+            return Self::Proxy(format!("{reason}{more}"));
         }
+        self
     }
 
     /// The failure of `call`.

@@ -13,7 +13,7 @@ pub(super) struct Excerpt {
     before: usize,
     /// Columns that are marked, at least one.
     marked: usize,
-    /// The first character that is there and cannot be seen.
+    /// A character that is there and cannot be seen: the first that is marked, else the first of the line.
     invisible: Option<char>,
 }
 
@@ -33,12 +33,13 @@ impl Excerpt {
         let marked = marked.clamp(1, WIDTH.saturating_sub(before).max(1));
         let shown: Vec<String> = chars.iter().copied().map(shown).collect();
         let columns = |from: usize, count: usize| shown.iter().skip(from).take(count).map(|part| width(part)).sum();
+        let in_mark = chars.iter().skip(before).take(marked).copied().find(|c| is_invisible(*c));
         // Behind the end of the line there is a column as well.
         let behind = before.saturating_sub(shown.len());
         Self {
             before: columns(0, before) + behind,
             marked: usize::max(columns(before, marked), if before < shown.len() { 1 } else { marked }),
-            invisible: chars.into_iter().find(|c| is_invisible(*c)),
+            invisible: in_mark.or_else(|| chars.iter().copied().find(|c| is_invisible(*c))),
             line: shown.concat(),
         }
     }
