@@ -88,7 +88,7 @@ pub(super) enum Hint {
 pub(super) fn hint(child: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Hint {
     let Some(named) = issuer_id(child) else { return Hint::Silent };
     let is_other_serial = named.authority_cert_serial.is_some_and(|serial| bare(serial) != bare(issuer.raw_serial()));
-    if is_other_serial || directory_name(named).is_some_and(|named| !name::same(named, issuer.issuer())) {
+    if is_other_serial || issuer_of(named).is_some_and(|named| !name::same(named, issuer.issuer())) {
         return Hint::Other;
     }
     match (named.key_identifier.as_ref(), own_key_id(issuer)) {
@@ -107,7 +107,7 @@ pub(super) fn is_issuer_key_same(one: &X509Certificate<'_>, other: &X509Certific
     }
 }
 
-fn directory_name<'c, 'a>(id: &'c AuthorityKeyIdentifier<'a>) -> Option<&'c X509Name<'a>> {
+fn issuer_of<'c, 'a>(id: &'c AuthorityKeyIdentifier<'a>) -> Option<&'c X509Name<'a>> {
     let names = id.authority_cert_issuer.iter().flatten();
     names.filter_map(|name| if let GeneralName::DirectoryName(name) = name { Some(name) } else { None }).next()
 }
