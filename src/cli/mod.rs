@@ -6,6 +6,7 @@ mod calendar;
 mod check;
 mod columns;
 mod control;
+mod duplicates;
 mod explain;
 mod heal;
 mod history;

@@ -26,6 +26,7 @@ use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
 use super::account::Account;
+use super::duplicates::{self, Strict};
 use super::{check, control};
 
 /// Everything, in the order in which a renewal needs it.
@@ -58,7 +59,9 @@ async fn of_account(main: &Main, inventory: &Inventory, account: &Account) -> Ve
         findings.extend(key(credential, answer, now));
     }
     if is_taken {
-        findings.extend(profiles(inventory, account).await);
+        let (found, strict) = profiles(inventory, account).await;
+        findings.extend(found);
+        findings.extend(duplicates::findings(main, strict, account, now).await);
     }
     findings
 }
@@ -123,13 +126,13 @@ fn roles(name: &str, roles: &[String]) -> Finding {
     Finding::failed("roles", name, format!("none of its roles issues certificates: {told}"), &remedy)
 }
 
-/// Each profile that an entry uses, and each entry against it.
-async fn profiles(inventory: &Inventory, account: &Account) -> Vec<Finding> {
-    let mut users: BTreeMap<&ProfileRef, Vec<&Entry>> = BTreeMap::new();
+/// Each profile that an entry uses, and each entry against it; with those whose profile allows no duplicates.
+async fn profiles(inventory: &Inventory, account: &Account) -> (Vec<Finding>, Vec<Strict>) {
+    let mut users: BTreeMap<&ProfileRef, Vec<&Arc<Entry>>> = BTreeMap::new();
     for entry in &inventory.entries {
         users.entry(&entry.profile).or_default().push(entry);
     }
-    let mut findings = Vec::new();
+    let (mut findings, mut strict) = (Vec::new(), Vec::new());
     for (reference, entries) in users {
         match account.profile(reference).await {
             Err(failure) => findings.push(Finding::failure("profile", reference, &failure)),
@@ -138,10 +141,14 @@ async fn profiles(inventory: &Inventory, account: &Account) -> Vec<Finding> {
                 if unusable(&profile).is_none() {
                     findings.extend(entries.iter().flat_map(|entry| fit(entry, &profile)));
                 }
+                if !profile.allows_duplicates {
+                    let of = |entry: &&Arc<Entry>| Strict { entry: Arc::clone(entry), profile: profile.id.clone() };
+                    strict.extend(entries.iter().map(of));
+                }
             }
         }
     }
-    findings
+    (findings, strict)
 }
 
 fn usable(profile: &Profile) -> Finding {

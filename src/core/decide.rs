@@ -173,6 +173,8 @@ pub struct Submission {
     pub key: KeyType,
     /// Whether the new certificate has to end later than the installed one.
     pub expiring: bool,
+    /// What the last request was refused for, where it was explained a short time ago: it is not searched for again.
+    pub known: Option<Box<Failure>>,
 }
 
 /// A decision.
@@ -344,6 +346,7 @@ impl<'a> World<'a> {
                         method: self.method(profile),
                         key: request.key,
                         expiring: cause.is_expiry(),
+                        known: self.known_refusal(),
                     }),
                     Reason::Due(cause),
                 ),
@@ -477,8 +480,18 @@ impl<'a> World<'a> {
             method,
             key: wish.key,
             expiring: cause.is_expiry(),
+            known: self.known_refusal(),
         };
         self.act(Action::Submit(submission), Reason::Due(cause))
+    }
+
+    /// Near the end of the validity a refusal may come each minute: what TLM holds is not searched for each time.
+    fn known_refusal(&self) -> Option<Box<Failure>> {
+        let (failure, at) = self.record.trouble.last.as_deref()?;
+        let is_explained = matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused);
+        let count = self.record.trouble.count;
+        let is_news = count < FIRST || count.is_multiple_of(ONCE_IN);
+        (is_explained && !is_news && self.after(*at, KNOWN_FOR) > self.now).then(|| Box::new(failure.clone()))
     }
 
     /// What ended the last request: until the entry or the profile changes; after the gate, for a day; and what TLM
@@ -749,6 +762,10 @@ mod deploy;
 #[cfg(test)]
 mod tests;
 
+/// How long what was searched for stands; of the refusals in a row the first few are searched for, and then one of many.
+const KNOWN_FOR: Duration = Duration::from_secs(3600);
+const FIRST: u32 = 3;
+const ONCE_IN: u32 = 30;
 const SMALL_STEP: Duration = Duration::from_secs(60);
 const RECHECK: Duration = Duration::from_secs(60);
 const FIRST_LOOK: Duration = Duration::from_secs(5);

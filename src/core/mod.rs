@@ -16,6 +16,7 @@ pub mod failure;
 pub mod few;
 pub mod health;
 pub mod hints;
+pub mod holding;
 pub mod hook;
 pub mod invariant;
 pub mod issuer;

@@ -11,6 +11,7 @@ use super::decide::{Action, Submission};
 use super::entry::Entry;
 use super::event::{Event, Lack, Method, RollbackBy};
 use super::failure::{Accepted, Failure, FailureClass, Scope};
+use super::holding::{self, Holding};
 use super::issuer::ServedChain;
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, RequestId, SerialNumber};
@@ -42,6 +43,8 @@ pub enum Effect {
     Send(Method),
     /// Search TLM for a certificate with the request's key.
     LookUp,
+    /// Search TLM for what it holds of the same seat and name.
+    SearchHeld,
     /// Ask for a pending request.
     PickUp(RequestId),
     /// Keep what TLM answered beside the key, synced.
@@ -113,6 +116,8 @@ pub enum Outcome {
     Rejected(Text),
     /// The search found nothing.
     NotFound,
+    /// What TLM holds of the same seat and name, what is not installed here first.
+    Holds(Vec<Holding>),
     /// The gate's verdict.
     Judged(Verdict),
     /// The set is live.
@@ -201,6 +206,8 @@ struct Job {
     expiring: Option<bool>,
     /// Whether the decision was to install.
     may_install: bool,
+    /// What the last request was refused for, and need not be searched for again.
+    known: Option<Box<Failure>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -211,6 +218,7 @@ enum Phase {
     Intent,
     Answer,
     Searched { refusal: Option<Failure> },
+    Surveyed { refusal: Failure },
     PickedUp,
     Kept(SerialNumber),
     Issued(SerialNumber),
@@ -273,8 +281,10 @@ impl Protocol {
             }
             Action::Wait | Action::ReadProfile(_) | Action::RunHook(_) => return None,
         };
-        let (method, expiring) = match action {
-            Action::Submit(submission) => (submission.method.clone(), Some(submission.expiring)),
+        let (method, expiring, known) = match action {
+            Action::Submit(submission) => {
+                (submission.method.clone(), Some(submission.expiring), submission.known.clone())
+            }
             Action::Wait
             | Action::ReadProfile(_)
             | Action::LookUp(_)
@@ -290,11 +300,11 @@ impl Protocol {
             | Action::CheckStatus(_)
             | Action::Abandon(_)
             | Action::Recognise(_)
-            | Action::ForgetKey(_) => (Method::New, None),
+            | Action::ForgetKey(_) => (Method::New, None, None),
         };
         let (profile, profile_version) = profile;
         let may_install = matches!(action, Action::Install { .. });
-        let job = Job { entry: Arc::clone(entry), profile, profile_version, method, expiring, may_install };
+        let job = Job { entry: Arc::clone(entry), profile, profile_version, method, expiring, may_install, known };
         Some((Self { phase, attempt, job }, effect))
     }
 
@@ -316,6 +326,7 @@ impl Protocol {
             Phase::Intent => self.go(Phase::Answer, Effect::Send(self.job.method.clone())),
             Phase::Answer => self.answered(outcome),
             Phase::Searched { refusal } => self.searched(outcome, refusal),
+            Phase::Surveyed { refusal } => self.surveyed(&outcome, refusal),
             Phase::PickedUp => self.picked_up(outcome),
             Phase::Kept(serial_number) => {
                 let event = Event::Issued { attempt: self.attempt, serial_number: serial_number.clone() };
@@ -414,11 +425,16 @@ impl Protocol {
             Outcome::Failed(failure) if failure.accepted == Accepted::Unknown => {
                 self.finish(Event::AnswerLost { attempt, failure })
             }
-            // The renewal that TLM speaks of may be ours, with its answer lost.
-            Outcome::Failed(failure) if failure.class == FailureClass::AlreadyRenewed => {
+            Outcome::Failed(failure) if failure.class == FailureClass::DuplicateRefused && self.is_known(&failure) => {
+                self.refuse(failure)
+            }
+            // What TLM speaks of may be ours, with its answer lost.
+            Outcome::Failed(failure)
+                if matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused) =>
+            {
                 self.go(Phase::Searched { refusal: Some(failure) }, Effect::LookUp)
             }
-            Outcome::Failed(failure) => self.finish(Event::NotAccepted { attempt, failure: with_remedy(failure) }),
+            Outcome::Failed(failure) => self.finish(Event::NotAccepted { attempt, failure }),
             _ => self.unexpected("sending a request"),
         }
     }
@@ -427,10 +443,38 @@ impl Protocol {
         let attempt = self.attempt;
         match (outcome, refusal) {
             (Outcome::Issued(serial), _) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
-            (_, Some(failure)) => self.finish(Event::NotAccepted { attempt, failure: with_remedy(failure) }),
+            // The answer stays open: the search is made again, before somebody is called for what is ours.
+            (Outcome::Failed(failure), Some(refusal)) if is_open(&refusal, &failure) => {
+                self.finish(Event::Failed { failure })
+            }
+            (_, Some(refusal)) if self.is_known(&refusal) => self.refuse(refusal),
+            (_, Some(refusal)) => self.go(Phase::Surveyed { refusal }, Effect::SearchHeld),
             (Outcome::NotFound | Outcome::Failed(_), None) => self.finish(Event::LookedUp { attempt }),
             _ => self.unexpected("a look-up"),
         }
+    }
+
+    fn is_known(&self, refusal: &Failure) -> bool {
+        self.job.known.as_deref().is_some_and(|known| known.class == refusal.class)
+    }
+
+    /// Records a refusal by the words that explained it before.
+    fn refuse(&mut self, refusal: Failure) -> Next {
+        let failure = self.job.known.take().map_or(refusal, |known| *known);
+        self.finish(Event::NotAccepted { attempt: self.attempt, failure })
+    }
+
+    /// A repetition would only repeat the refusal: it says what TLM holds, and what the operator can do.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, nothing was found")]
+    fn surveyed(&mut self, outcome: &Outcome, refusal: Failure) -> Next {
+        let seat = self.job.entry.naming.seat();
+        let held = match outcome {
+            Outcome::Holds(held) => Ok(held.as_slice()),
+            Outcome::Failed(failure) => Err(failure),
+            _ => Ok(&[][..]),
+        };
+        let failure = holding::explained(refusal, &seat, held);
+        self.finish(Event::NotAccepted { attempt: self.attempt, failure })
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
@@ -574,6 +618,7 @@ impl Phase {
             self,
             Self::Answer
                 | Self::Searched { .. }
+                | Self::Surveyed { .. }
                 | Self::LookedUp { .. }
                 | Self::PickedUp
                 | Self::Kept(_)
@@ -590,14 +635,10 @@ impl Phase {
     }
 }
 
-/// Adds what the operator can do to refusals that a repetition would only repeat.
-fn with_remedy(failure: Failure) -> Failure {
-    if !matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused) {
-        return failure;
-    }
-    let message =
-        format!("{}; allow duplicate certificates in the profile, or revoke the old certificate", failure.message);
-    Failure { message: Text::new(&message), ..failure }
+/// Whether a search that failed leaves open if the renewal that TLM speaks of is ours. One that is refused shows nothing
+/// at any time, and a refused duplicate has issued nothing by itself.
+fn is_open(refusal: &Failure, failure: &Failure) -> bool {
+    refusal.class == FailureClass::AlreadyRenewed && matches!(failure.class.scope(), Scope::Outage | Scope::Key)
 }
 
 /// What stands for the administrator's comment where TLM tells none.

@@ -23,11 +23,11 @@ impl FailureClass {
             Self::RequestRefused => "mend the entry or the profile as the message says",
             Self::RenewalTooEarly => "nothing; or lower `renew_before` to the profile's window",
             Self::AlreadyRenewed => {
-                "let the profile allow duplicates, or revoke the old certificate in TLM; then `renewd renew NAME`"
+                "let the profile allow duplicates, then `renewd renew NAME`; revoke last: another host may serve it"
             }
             Self::CertificateRevoked => "nothing; a new certificate is asked for",
             Self::DuplicateRefused => {
-                "let the profile allow duplicates, or revoke the certificate that TLM still holds; then `renewd renew NAME`"
+                "let the profile allow duplicates, then `renewd renew NAME`; revoke last: another host may serve it"
             }
             Self::NotFound => "nothing; it is asked for again",
             Self::RequestRejected => "settle it with who rejected it in TLM; then `renewd renew NAME`",

@@ -36,6 +36,7 @@ use crate::store::rollback::{self, Wanted};
 use crate::store::{fixed, generation, pending, refresh, repair};
 
 use super::context::Context;
+use super::held;
 use super::message::{Function, Message};
 use super::probe;
 
@@ -121,6 +122,7 @@ impl<T: Tlm> Bench<T> {
             Effect::Record(event) => self.record(event).await,
             Effect::Send(method) => self.send(method).await,
             Effect::LookUp => self.look_up().await,
+            Effect::SearchHeld => self.search_held().await,
             Effect::PickUp(id) => self.pick_up(id).await,
             Effect::KeepAnswer { attempt } => self.keep_answer(attempt).await,
             Effect::ReadAnswer { attempt, serial_number } => self.read_answer(attempt, serial_number).await,
@@ -343,6 +345,21 @@ impl<T: Tlm> Bench<T> {
             }
             page = page.next();
         }
+    }
+
+    /// Searches for what TLM holds of the same seat and name. What came without its content is fetched, of the first few.
+    async fn search_held(&self) -> Result<Outcome, Failure> {
+        let api = self.context.api();
+        let mut items = self.call(Function::Search, api.search(&held::query(&self.entry), Page::FIRST)).await?.items;
+        for item in items.iter_mut().filter(|item| item.certificate.is_none()).take(MOST_FETCHED) {
+            let details = api.details(&item.serial_number, item.thumbprint.as_deref());
+            if let Ok(details) = self.call(Function::Details, details).await {
+                item.certificate = details.certificate;
+            }
+        }
+        let profile = self.profile.as_ref().map(|profile| &profile.id);
+        let installed = self.installed.as_ref().map(|installed| &installed.serial_number);
+        Ok(Outcome::Holds(held::valid(&items, profile, installed, self.context.clock.now())))
     }
 
     /// Whether a certificate that was found has our key; one that came without its content is fetched.
@@ -614,3 +631,4 @@ const STEP: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(60);
 const SEARCH_BACK: Duration = Duration::from_secs(86_400);
 const SEARCH_DEPTH: u32 = 9_900;
+const MOST_FETCHED: usize = 3;

@@ -13,6 +13,7 @@ pub mod execute;
 pub mod exporter;
 pub mod fleet;
 pub mod heal;
+pub mod held;
 pub mod hooks;
 pub mod inspect;
 pub mod kept;

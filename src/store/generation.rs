@@ -216,7 +216,8 @@ pub(super) fn numbered(disk: &dyn Disk, home: &Path) -> io::Result<Vec<Generatio
 }
 
 /// The leaves of all generations that are left.
-pub(super) fn fingerprints(disk: &dyn Disk, layout: &Layout, name: &CertName) -> Vec<Digest> {
+#[must_use]
+pub fn fingerprints(disk: &dyn Disk, layout: &Layout, name: &CertName) -> Vec<Digest> {
     let numbers = numbered(disk, &layout.certificate(name)).unwrap_or_default();
     let manifest = |number: &Generation| read_manifest(disk, &layout.generation(name, *number)).ok().flatten();
     numbers.iter().filter_map(manifest).map(|manifest| manifest.fingerprint).collect()

@@ -188,7 +188,7 @@ impl Daemon {
                 // Once the answer was kept, nobody needs to ask the API for it: it may not allow that.
                 self.answer.as_ref().map(|_| Outcome::Done).ok_or_else(forbidden)
             }
-            Effect::FetchChain(_) => Err(forbidden()),
+            Effect::FetchChain(_) | Effect::SearchHeld => Err(forbidden()),
             Effect::Judge { .. } => Ok(Outcome::Judged(self.judge())),
             Effect::Install { .. } if self.swap == Some(Swap::InstalledBeforeLive) => {
                 let attempt = self.attempt();

@@ -14,6 +14,7 @@ mod chain;
 mod commands;
 mod credentials;
 mod desk;
+mod duplicates;
 mod files;
 mod formats;
 mod gate;

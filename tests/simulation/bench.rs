@@ -112,9 +112,12 @@ impl World {
 
     fn asks_api(&self, bench: &Bench) -> bool {
         match &bench.effect {
-            Effect::Send(_) | Effect::LookUp | Effect::PickUp(_) | Effect::FetchChain(_) | Effect::CheckStatus(_) => {
-                true
-            }
+            Effect::Send(_)
+            | Effect::LookUp
+            | Effect::SearchHeld
+            | Effect::PickUp(_)
+            | Effect::FetchChain(_)
+            | Effect::CheckStatus(_) => true,
             Effect::ReadAnswer { attempt, .. } => {
                 self.disk.pending.get(&(bench.name().clone(), *attempt)).is_none_or(|pending| pending.answer.is_none())
             }
@@ -188,6 +191,11 @@ impl World {
             }
             Effect::Send(method) => self.send(bench, method),
             Effect::LookUp => self.look_up(bench),
+            Effect::SearchHeld => {
+                let found = self.tlm.search(digest(0), self.now);
+                self.call(bench, Function::Search, found.map(drop))?;
+                Ok(Outcome::Holds(Vec::new()))
+            }
             Effect::PickUp(id) => self.pick_up(bench, &id),
             Effect::KeepAnswer { attempt } => {
                 self.disk.write()?;
@@ -394,7 +402,7 @@ fn mark_of(effect: &Effect) -> &'static str {
         Effect::Record(Event::Installed { .. }) => "installed",
         Effect::Record(_) => "record",
         Effect::Send(_) => "send",
-        Effect::LookUp => "search",
+        Effect::LookUp | Effect::SearchHeld => "search",
         Effect::PickUp(_) => "pickup",
         Effect::KeepAnswer { .. } => "answer",
         Effect::ReadAnswer { .. } => "reading",

@@ -286,6 +286,30 @@ impl Simulator {
         })
     }
 
+    /// Issues a certificate as if another host had asked for it: its key is nowhere here. The answer is its serial number.
+    pub fn issue_elsewhere(&self, profile_id: &str, seat: &str, dns_names: &[&str]) -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
+        self.change(|state| {
+            let lifetime = state.profile(profile_id).unwrap().lifetime;
+            let wanted = state::Wanted {
+                profile_id: profile_id.to_owned(),
+                seat: seat.to_owned(),
+                subject: vec![("common_name".to_owned(), seat.to_owned())],
+                names: dns_names.iter().map(|name| AltName::Dns((*name).to_owned())).collect(),
+                spki,
+                key_bits: 256,
+                is_rsa: false,
+                lifetime,
+                format: "x509".to_owned(),
+                include_chain: true,
+                renews: None,
+                defects: Vec::new(),
+            };
+            state.issue(&wanted).unwrap()
+        })
+    }
+
     /// Changes anything else.
     pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let answer = change(&mut self.shared.lock());

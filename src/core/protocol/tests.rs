@@ -15,6 +15,7 @@ fn submission(prepared: bool) -> Action {
         method: Method::New,
         key: KeyType::EcdsaP256,
         expiring: true,
+        known: None,
     })
 }
 
@@ -50,6 +51,7 @@ fn well(effect: &Effect) -> Outcome {
         Effect::ReadKey { .. } => Outcome::Key { spki: Digest([2; 32]), key: KeyType::EcdsaP256 },
         Effect::Send(_) | Effect::PickUp(_) => Outcome::Issued(SerialNumber("0A".to_owned())),
         Effect::LookUp => Outcome::NotFound,
+        Effect::SearchHeld => Outcome::Holds(Vec::new()),
         Effect::Judge { .. } => Outcome::Judged(Verdict::Accepted),
         Effect::Install { .. } => {
             Outcome::Installed { generation: Generation(1), leaf: Box::new(leaf()), chain: Arc::default() }
@@ -149,8 +151,9 @@ fn each_answer_is_recorded_as_what_it_is() {
     check(&Outcome::Pending(Some(RequestId("r".to_owned()))), &["record Pending"]);
     check(&failed(FailureClass::ApiNoAnswer, Accepted::Unknown), &["record AnswerLost"]);
     check(&failed(FailureClass::RequestRefused, Accepted::No), &["record NotAccepted"]);
-    check(&failed(FailureClass::DuplicateRefused, Accepted::No), &["record NotAccepted"]);
-    check(&failed(FailureClass::AlreadyRenewed, Accepted::No), &["LookUp", "record NotAccepted"]);
+    let searched = ["LookUp", "SearchHeld", "record NotAccepted"];
+    check(&failed(FailureClass::DuplicateRefused, Accepted::No), &searched);
+    check(&failed(FailureClass::AlreadyRenewed, Accepted::No), &searched);
 }
 
 #[test]
@@ -246,4 +249,33 @@ fn a_refreshed_chain_is_recorded_and_one_that_failed_holds_nothing_back() {
     };
     assert_eq!(order(refreshed), ["RefreshChain", "record ChainRefreshed"]);
     assert_eq!(order(Outcome::Failed(failure(FailureClass::DiskFull))), ["RefreshChain", "record ChainKept"]);
+}
+
+/// What stands in the way is ours, or is named; a refusal that was just explained costs no more searches.
+#[test]
+fn a_refusal_for_what_tlm_holds_is_searched_for_once() {
+    let order = |class, known: Option<FailureClass>, found: Outcome| {
+        let Action::Submit(submission) = submission(false) else { panic!("a submission") };
+        let known = known.map(|class| Box::new(failure(class)));
+        let seen = run(&Action::Submit(Submission { known, ..submission }), |effect| match effect {
+            Effect::Send(_) => Outcome::Failed(failure(class)),
+            Effect::LookUp => found.clone(),
+            _ => well(effect),
+        });
+        seen[4..].join(", ")
+    };
+    let (duplicate, renewed) = (FailureClass::DuplicateRefused, FailureClass::AlreadyRenewed);
+    for class in [duplicate, renewed] {
+        assert_eq!(order(class, None, Outcome::NotFound), "LookUp, SearchHeld, record NotAccepted");
+        let ours = order(class, None, Outcome::Issued(SerialNumber("0A".to_owned())));
+        assert!(ours.starts_with("LookUp, KeepAnswer, record Issued"), "{ours}");
+    }
+    assert_eq!(order(duplicate, Some(duplicate), Outcome::NotFound), "record NotAccepted");
+    assert_eq!(order(renewed, Some(renewed), Outcome::NotFound), "LookUp, record NotAccepted");
+    assert_eq!(order(duplicate, Some(renewed), Outcome::NotFound), "LookUp, SearchHeld, record NotAccepted");
+    let down = || Outcome::Failed(failure(FailureClass::ApiUnavailable));
+    assert_eq!(order(renewed, None, down()), "LookUp, record Failed", "it may be ours: it is looked up again");
+    assert_eq!(order(duplicate, None, down()), "LookUp, SearchHeld, record NotAccepted");
+    let refused = Outcome::Failed(failure(FailureClass::ApiForbidden));
+    assert_eq!(order(renewed, None, refused), "LookUp, SearchHeld, record NotAccepted");
 }
