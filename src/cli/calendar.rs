@@ -225,6 +225,7 @@ mod tests {
             due: false,
             action: "renew".to_owned(),
             at: at(renewal),
+            reason_code: String::new(),
             reason: Text::new(""),
             not_after: Some(at(end + 1000)),
             ends: Some(EndStatus { at: at(end), of: "chain".to_owned(), subject: Some(Text::new("CN=CA")) }),
@@ -233,7 +234,7 @@ mod tests {
         };
         let certificates =
             herds.iter().flat_map(|(renewal, end, count)| (0..*count).map(|_| one(*renewal, *end))).collect();
-        Plan { at: at(0), certificates }
+        Plan { at: at(0), certificates, refused: Vec::new() }
     }
 
     #[track_caller]

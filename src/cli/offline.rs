@@ -47,7 +47,30 @@ pub(super) struct Look {
 ///
 /// When the state directory cannot be read.
 pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
-    let now = at.unwrap_or_else(|| SystemClock::default().now());
+    look_as(main, at, View::AsItIs)
+}
+
+/// Looks, and decides as a pass would that begins at `at`, or now.
+///
+/// # Errors
+///
+/// When the state directory cannot be read.
+pub(super) fn look_ahead(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
+    look_as(main, at, View::NextPass)
+}
+
+/// What is shown.
+#[derive(Clone, Copy, PartialEq)]
+enum View {
+    /// How things stand.
+    AsItIs,
+    /// What the next pass does: what failed before is tried again at every start.
+    NextPass,
+}
+
+fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String> {
+    let today = SystemClock::default().now();
+    let now = at.unwrap_or(today);
     let layout = Layout::new(&main.state_dir);
     let in_force = kept::read(&RealDisk, &layout);
     let inventory = match config::load_inventory(&main, setup::service_user(&main)) {
@@ -57,9 +80,13 @@ pub(super) fn look(main: Main, at: Option<Timestamp>) -> Result<Look, String> {
     let overlooked = config::overlooked_files(&main);
     let content = Journal::read::<Folded>(&RealDisk, &layout).map_err(|failure| unread(&layout, &failure))?;
     let mut profiles = Profiles::new(readings::read(&RealDisk, &layout));
+    if view == View::NextPass {
+        profiles.forget_failures();
+    }
+    inventory.entries.iter().for_each(|entry| profiles.know(&entry.profile));
     profiles.trust(now);
-    let surroundings = setup::surroundings(&main, Mode::Forever, &content);
-    let clock = ClockCheck::new(setup::earliest(&content), now);
+    let clock = ClockCheck::new(setup::earliest(&content), today);
+    let surroundings = setup::surroundings(&main, Mode::Forever, &content).judged_by(&clock);
     let mut records = content.entries.records;
     let observed = parallel::map(&inventory.entries, |entry| observe::observe(&RealDisk, &layout, entry));
     let decided = |(entry, observed): (&Arc<Entry>, Observed)| {
@@ -102,7 +129,7 @@ impl Look {
 
     /// The plan.
     pub(super) fn plan(&self) -> Plan {
-        report::plan(self.now, self.with_readings())
+        report::plan(self.now, &self.inventory, self.with_readings())
     }
 
     fn with_readings(&self) -> impl Iterator<Item = (&Managed, &Reading)> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::core::time::Timestamp;
-use crate::daemon::status::Plan;
+use crate::daemon::status::{Plan, RefusedFile};
 
 use super::calendar::{self, Style};
 use super::{exit, offline, output, user};
@@ -23,7 +23,7 @@ pub(super) enum Form {
 /// Looks, decides, prints, and changes nothing.
 pub(super) fn run(config: &Path, form: Form, at: Option<Timestamp>) -> ExitCode {
     let main = || crate::config::load_main(config).map_err(|problems| crate::daemon::setup::shown(&problems));
-    let look = match user::may_read(config).and_then(|()| main()).and_then(|main| offline::look(main, at)) {
+    let look = match user::may_read(config).and_then(|()| main()).and_then(|main| offline::look_ahead(main, at)) {
         Ok(look) => look,
         Err(why) => {
             output::complain(&why);
@@ -32,15 +32,36 @@ pub(super) fn run(config: &Path, form: Form, at: Option<Timestamp>) -> ExitCode 
     };
     let plan = look.plan();
     match form {
-        Form::Text => output::print(&text(&plan, look.now)),
+        Form::Text => output::print(&with_refused(text(&plan, look.now), &plan.refused)),
         Form::Json => output::print_json(&plan),
         Form::Calendar => {
             let style = Style { width: output::width(), colours: output::has_colours() };
-            output::print(&calendar::chart(&plan, look.now, style));
+            output::print(&with_refused(calendar::chart(&plan, look.now, style), &plan.refused));
         }
     }
     exit::OK.into()
 }
+
+/// A line for each refused file below what is planned.
+fn with_refused(planned: String, refused: &[RefusedFile]) -> String {
+    let lines: Vec<String> = refused.iter().map(line).collect();
+    if lines.is_empty() { planned } else { format!("{planned}\n\n{}", lines.join("\n")) }
+}
+
+fn line(file: &RefusedFile) -> String {
+    let shown = file.certificates.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+    let more = match file.certificates.len().saturating_sub(MOST_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let planned = match file.certificates.as_slice() {
+        [] => "its certificates are not planned".to_owned(),
+        _ => format!("planned by its last good content: {shown}{more}"),
+    };
+    format!("refused: {}; {planned}", file.error)
+}
+
+const MOST_NAMES: usize = 10;
 
 fn text(plan: &Plan, now: Timestamp) -> String {
     let rows = plan.certificates.iter().map(|one| {

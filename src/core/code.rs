@@ -91,6 +91,8 @@ codes! {
     ApiDown = "api-down";
     /// The profile is being read.
     ReadingProfile = "reading-profile";
+    /// Nothing is known of the profile.
+    ProfileUnknown = "profile-unknown";
     /// The submissions of a day are spent.
     BudgetSpent = "budget-spent";
     /// The journal is of a newer version.

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use super::backoff;
+use super::clock::{ClockCheck, ClockState};
 use super::entry::{Entry, RequestMethod};
 use super::event::{Event, Method};
 use super::failure::{Failure, FailureClass, RetryHint, Scope};
 use super::issuer::CUT_SHORT;
 use super::key::KeyType;
-use super::name::{Attempt, Generation, HookName, ProfileRef, RequestId, SerialNumber};
+use super::name::{Attempt, Generation, HookName, ProfileId, ProfileRef, RequestId, SerialNumber};
 use super::observed::{Installed, Observed};
 use super::profile::Profile;
 use super::reading::Reading;
@@ -59,6 +60,15 @@ pub struct Surroundings {
     pub can_check: bool,
     /// When the API answered again after an outage: what failed before for its sake is tried again.
     pub api_recovered_at: Option<Timestamp>,
+}
+
+impl Surroundings {
+    /// The same by a clock that was judged.
+    #[must_use]
+    pub fn judged_by(self, clock: &ClockCheck) -> Self {
+        let clock_wrong = (clock.state() == ClockState::Wrong).then(|| clock.offset_seconds());
+        Self { clock_wrong, ..self }
+    }
 }
 
 /// What to do.
@@ -316,12 +326,22 @@ impl<'a> World<'a> {
         if !self.entry.asks(&request.asked) {
             return true;
         }
-        let Some(profile) = &self.reading.profile else { return false };
-        if profile.id != request.profile {
+        if self.wanted_profile().is_some_and(|wanted| *wanted != request.profile) {
             return true;
         }
+        let Some(profile) = &self.reading.profile else { return false };
         let unsent = !request.may_be_accepted();
         unsent && compose(self.entry, profile).is_ok_and(|wish| wish.key != request.key)
+    }
+
+    /// The profile that the entry asks for: as it was last read, else as the entry itself says. Of a name alone nothing
+    /// is known before that.
+    fn wanted_profile(&self) -> Option<&'a ProfileId> {
+        match (&self.reading.profile, &self.entry.profile) {
+            (Some(profile), _) => Some(&profile.id),
+            (None, ProfileRef::Id(id)) => Some(id),
+            (None, ProfileRef::Name(_)) => None,
+        }
     }
 
     fn submit_again(&self, request: &Request, schedule: Option<&Schedule>) -> Choice {
@@ -334,7 +354,7 @@ impl<'a> World<'a> {
         if let Some(choice) = self.obstacle() {
             return choice;
         }
-        match self.profile_for_submission() {
+        match self.profile_for_submission(&cause) {
             Err(choice) => choice,
             Ok(profile) => match compose(self.entry, profile) {
                 Err(failure) => self.unfit(failure),
@@ -447,10 +467,15 @@ impl<'a> World<'a> {
 
     /// Files without a manifest count as of their entry's profile.
     fn is_of_other_profile(&self, installed: &Installed) -> bool {
-        match (&installed.profile, &self.reading.profile) {
-            (Some(issued), Some(wanted)) => *issued != wanted.id,
+        match (&installed.profile, self.wanted_profile()) {
+            (Some(issued), Some(wanted)) => issued != wanted,
             _ => false,
         }
+    }
+
+    /// Whether it cannot be told if the certificate is of the entry's profile: of a name that was never read.
+    fn is_unknown(&self, installed: &Installed) -> bool {
+        installed.profile.is_some() && self.wanted_profile().is_none()
     }
 
     /// Starts a new request, unless something stands against it.
@@ -461,7 +486,7 @@ impl<'a> World<'a> {
         if let Some(choice) = self.obstacle() {
             return choice;
         }
-        let profile = match self.profile_for_submission() {
+        let profile = match self.profile_for_submission(&cause) {
             Ok(profile) => profile,
             Err(choice) => return choice,
         };
@@ -653,7 +678,7 @@ impl<'a> World<'a> {
 
     /// The profile, if its reading is fresh enough to submit by. While the API does not give a newer one, the last
     /// reading serves in the emergency stage.
-    fn profile_for_submission(&self) -> Result<&'a Profile, Choice> {
+    fn profile_for_submission(&self, cause: &Cause) -> Result<&'a Profile, Choice> {
         let reading = self.reading;
         let fresh = reading.read_at.is_some_and(|at| at + PROFILE_FRESH > self.now && at <= self.now);
         match (&reading.profile, &reading.failure) {
@@ -670,7 +695,8 @@ impl<'a> World<'a> {
             }
             _ => {
                 let profile = self.entry.profile.clone();
-                Err(self.act(Action::ReadProfile(profile.clone()), Reason::ReadingProfile(profile)))
+                let reason = Reason::ReadingProfile { profile: profile.clone(), cause: cause.clone() };
+                Err(self.act(Action::ReadProfile(profile), reason))
             }
         }
     }
@@ -708,13 +734,18 @@ impl<'a> World<'a> {
         let (Some(installed), Some(schedule)) = (self.observed.installed(), schedule) else {
             return self.wait(Reason::Due(Cause::Absent), self.now);
         };
-        let not_due = Reason::NotDue { renew_at: schedule.renew_at, window: schedule.window };
+        let retry_at = self.reading.failure.as_ref().map(|failed| failed.until);
+        let reason = if self.is_unknown(installed) {
+            Reason::ProfileUnknown { profile: self.entry.profile.clone(), until: retry_at }
+        } else {
+            Reason::NotDue { renew_at: schedule.renew_at, window: schedule.window }
+        };
         let check_at = self.check_at(installed);
         if check_at.is_some_and(|at| at <= self.now) {
-            return self.act(Action::CheckStatus(installed.serial_number.clone()), not_due);
+            return self.act(Action::CheckStatus(installed.serial_number.clone()), reason);
         }
         let wake_at = schedule.renew_at.min(check_at.unwrap_or(schedule.renew_at)).min(self.now + LONGEST_WAIT);
-        self.wait(not_due, wake_at)
+        self.wait(reason, wake_at)
     }
 
     /// When the state at TLM is looked at next: spread over the interval by the fingerprint, from the start of the

@@ -143,7 +143,8 @@ fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
         | Reason::Due(_)
         | Reason::Queued(_)
         | Reason::ApiDown { .. }
-        | Reason::ReadingProfile(_)
+        | Reason::ReadingProfile { .. }
+        | Reason::ProfileUnknown { .. }
         | Reason::ProfileUnread { .. }
         | Reason::Unfit { .. }
         | Reason::TooEarly { .. }

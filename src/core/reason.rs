@@ -181,8 +181,20 @@ pub enum Reason {
         /// When it is tried again.
         until: Timestamp,
     },
-    /// The profile is being read.
-    ReadingProfile(ProfileRef),
+    /// Due, and the profile is being read.
+    ReadingProfile {
+        /// Which.
+        profile: ProfileRef,
+        /// Why it is due.
+        cause: Cause,
+    },
+    /// Whether it is due cannot be told: nothing is known of its profile.
+    ProfileUnknown {
+        /// Which.
+        profile: ProfileRef,
+        /// When it is tried again, where reading it failed.
+        until: Option<Timestamp>,
+    },
     /// The profile could not be read.
     ProfileUnread {
         /// Which.
@@ -292,6 +304,7 @@ impl Reason {
     pub const fn state(&self) -> State {
         match self {
             Self::NotDue { .. }
+            | Self::ProfileUnknown { .. }
             | Self::CheckingStatus
             | Self::TooEarly { .. }
             | Self::Drifted(_)
@@ -307,7 +320,7 @@ impl Reason {
             Self::Due(_)
             | Self::Queued(_)
             | Self::ApiDown { .. }
-            | Self::ReadingProfile(_)
+            | Self::ReadingProfile { .. }
             | Self::ClockWrong { .. }
             | Self::Installing
             | Self::Abandoning
@@ -347,7 +360,8 @@ impl Reason {
             Self::Due(_) => Code::Due.as_str(),
             Self::Queued(_) => Code::Queued.as_str(),
             Self::ApiDown { .. } => Code::ApiDown.as_str(),
-            Self::ReadingProfile(_) => Code::ReadingProfile.as_str(),
+            Self::ReadingProfile { .. } => Code::ReadingProfile.as_str(),
+            Self::ProfileUnknown { .. } => Code::ProfileUnknown.as_str(),
             Self::BudgetSpent { .. } => Code::BudgetSpent.as_str(),
             Self::ClockWrong { .. } => Code::ClockWrong.as_str(),
             Self::JournalTooNew => Code::JournalTooNew.as_str(),
@@ -388,7 +402,8 @@ impl Reason {
             | Self::Due(_)
             | Self::Queued(_)
             | Self::ApiDown { .. }
-            | Self::ReadingProfile(_)
+            | Self::ReadingProfile { .. }
+            | Self::ProfileUnknown { .. }
             | Self::TooEarly { .. }
             | Self::BudgetSpent { .. }
             | Self::ClockWrong { .. }
@@ -444,7 +459,11 @@ impl fmt::Display for Reason {
             Self::Due(cause) => write!(f, "due: {cause}"),
             Self::Queued(cause) => write!(f, "due: {cause}; starts as soon as one of the running requests ends"),
             Self::ApiDown { why, until } => write!(f, "due; the API cannot be used: {why}; tried again at {until}"),
-            Self::ReadingProfile(profile) => write!(f, "the profile has to be read first: {profile}"),
+            Self::ReadingProfile { profile, .. } => write!(f, "the profile has to be read first: {profile}"),
+            Self::ProfileUnknown { profile, until } => {
+                write!(f, "cannot tell: profile never read: {profile}; the next pass reads it")?;
+                until.map_or(Ok(()), |until| write!(f, ", next attempt at {until}"))
+            }
             Self::ProfileUnread { profile, failure, until } => {
                 write!(f, "profile {profile} could not be read: {failure}; tried again at {until}")
             }

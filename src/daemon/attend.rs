@@ -113,6 +113,7 @@ impl<T: Tlm> Daemon<T> {
         let Some(managed) = self.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let entry = Arc::clone(&managed.entry);
         let before = managed.decision().reason.clone();
+        self.profiles.know(&entry.profile);
         let reading = self.profiles.reading(&entry.profile);
         let decide = |managed: &mut Managed| {
             let is_first = managed.is_new();
@@ -281,6 +282,7 @@ impl<T: Tlm> Daemon<T> {
         }
         self.headline_is_old = true;
         // Of many thousands that a start finds in order, each by itself is no news.
+        let is_first = is_first || matches!(before, Reason::ProfileUnknown { .. });
         if is_first && reason.state() == State::Valid && !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }

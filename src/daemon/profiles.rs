@@ -38,6 +38,28 @@ impl Profiles {
         self.readings.get(reference).unwrap_or(&self.nothing)
     }
 
+    /// Takes over what another reading says of the same profile, where there is none of its own: an id that was read by
+    /// its name, or a name of which just one profile is known. It serves, and is not fresh.
+    pub fn know(&mut self, reference: &ProfileRef) {
+        if self.readings.contains_key(reference) {
+            return;
+        }
+        if let Some(profile) = self.elsewhere(reference) {
+            self.readings.insert(reference.clone(), Reading { profile: Some(profile), ..Reading::default() });
+        }
+    }
+
+    /// The one profile that this names, as it was read by another reference.
+    fn elsewhere(&self, reference: &ProfileRef) -> Option<Profile> {
+        let is_meant = |profile: &&Profile| match reference {
+            ProfileRef::Id(id) => profile.id == *id,
+            ProfileRef::Name(name) => profile.name == *name,
+        };
+        let mut found = self.readings.values().filter_map(|reading| reading.profile.as_ref()).filter(is_meant);
+        let first = found.next()?;
+        found.all(|other| other.id == first.id).then(|| first.clone())
+    }
+
     /// Whether the reading is a day old, or there is none of this process.
     #[must_use]
     pub fn is_stale(&self, reference: &ProfileRef, now: Timestamp) -> bool {
@@ -101,6 +123,11 @@ impl Profiles {
         for reading in self.readings.values_mut().filter(|reading| reading.failure.is_none()) {
             reading.read_at = Some(now);
         }
+    }
+
+    /// Forgets what failed, as the next start does.
+    pub fn forget_failures(&mut self) {
+        self.readings.values_mut().for_each(|reading| reading.failure = None);
     }
 
     /// Forgets failures and freshness: the API answers again, the clock was set, or the operator changed something.
@@ -189,6 +216,51 @@ const DEEPEST: u32 = 100_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::name::ProfileId;
+
+    /// A reading of a profile with this id and name.
+    fn reading(id: &str, name: &str) -> (ProfileRef, Reading) {
+        let profile = Profile { id: ProfileId(id.into()), name: name.to_owned(), ..profile() };
+        (ProfileRef::Id(profile.id.clone()), Reading { profile: Some(profile), ..Reading::default() })
+    }
+
+    #[test]
+    fn a_name_is_known_by_a_reading_of_the_id_and_an_id_by_one_of_the_name() {
+        let (by_name, (_, of_web)) = (ProfileRef::Name("Web".to_owned()), reading("w", "Web"));
+        let known = |readings: Vec<(ProfileRef, Reading)>, wanted: &ProfileRef| {
+            let mut profiles = Profiles::new(readings.into_iter().collect());
+            profiles.know(wanted);
+            profiles.reading(wanted).profile.as_ref().map(|profile| profile.id.0.to_string())
+        };
+        let two = || vec![reading("w", "Web"), reading("m", "Mail")];
+        assert_eq!(known(two(), &by_name).as_deref(), Some("w"));
+        assert_eq!(known(two(), &ProfileRef::Name("Backup".to_owned())), None);
+        let of_name = vec![(by_name.clone(), of_web.clone())];
+        assert_eq!(known(of_name, &ProfileRef::Id(ProfileId("w".into()))).as_deref(), Some("w"));
+        assert_eq!(known(vec![reading("w", "Web"), reading("x", "Web")], &by_name), None, "two have the name");
+        let mut profiles = Profiles::new([(by_name.clone(), of_web)].into());
+        profiles.know(&by_name);
+        assert!(profiles.is_stale(&by_name, Timestamp::default()), "it is read before anything is asked for");
+    }
+
+    fn profile() -> Profile {
+        Profile {
+            id: ProfileId("p".into()),
+            name: String::new(),
+            status: String::new(),
+            enrollment_method: String::new(),
+            authentication_method: String::new(),
+            renewal_window_days: None,
+            allows_duplicates: true,
+            allows_validity: false,
+            validity: None,
+            keys: Vec::new(),
+            escrows_keys: false,
+            subject: Vec::new(),
+            san: Vec::new(),
+            issuers: Vec::new(),
+        }
+    }
 
     #[test]
     fn a_profile_waits_for_a_place_and_is_wanted_anew_after_an_outage() {

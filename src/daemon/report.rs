@@ -26,7 +26,8 @@ use super::fleet::Managed;
 use super::hooks::Hooks;
 use super::status::{
     ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CredentialStatus, EndStatus, FileStatus, HookStatus,
-    IssuerStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RemarkStatus, Row, Severity, Status,
+    IssuerStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, Row, Severity,
+    Status,
 };
 
 /// What the status is built from, beside the certificates.
@@ -122,23 +123,57 @@ pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a
 }
 
 /// Builds the plan.
-pub fn plan<'a>(now: Timestamp, fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>) -> Plan {
+pub fn plan<'a>(
+    now: Timestamp,
+    inventory: &Inventory,
+    fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+) -> Plan {
     let planned = |(managed, reading): (&'a Managed, &'a Reading)| {
         let decision = managed.decision();
+        // Whether more follows shows when the profile was read.
+        let is_unknown = matches!(decision.reason, Reason::ProfileUnknown { .. });
+        let action = if is_unknown { READ_PROFILE } else { decision.action.as_str() };
+        let at = if is_unknown { now } else { next_action_at(managed, now) };
         PlannedCertificate {
             name: managed.entry.name.to_string(),
-            due: decision.action != Action::Wait,
-            action: decision.action.as_str().to_owned(),
-            at: next_action_at(managed, now).to_string(),
-            reason: Text::new(&decision.reason.to_string()),
+            due: decision.action != Action::Wait && !is_unknown,
+            action: action.to_owned(),
+            at: at.to_string(),
+            reason: Text::new(&planned_reason(managed, reading)),
+            reason_code: decision.reason.code().to_owned(),
             not_after: managed.observed.installed().map(|installed| installed.not_after.to_string()),
             ends: managed.observed.installed().map(ends),
             renew_at: decision.renew_at.map(|at| at.to_string()),
             remarks: remarks(managed, reading),
         }
     };
-    Plan { at: now.to_string(), certificates: fleet.map(planned).collect() }
+    let refused = inventory.refusals().map(|state| refused(inventory, &state)).collect();
+    Plan { at: now.to_string(), certificates: fleet.map(planned).collect(), refused }
 }
+
+/// The reason, with why it is due where only the profile is read first, and where the renewal window is a guess, that: the
+/// profile may have a wider one.
+fn planned_reason(managed: &Managed, reading: &Reading) -> String {
+    let reason = &managed.decision().reason;
+    if let Reason::ReadingProfile { cause, .. } = reason {
+        return format!("due: {cause}; {reason}");
+    }
+    let is_guess = reading.profile.is_none() && managed.entry.renew_before.is_none();
+    let guess = "; cannot tell whether sooner: profile never read";
+    format!("{reason}{}", if is_guess && matches!(reason, Reason::NotDue { .. }) { guess } else { "" })
+}
+
+/// A refused file with what is planned of it all the same.
+fn refused(inventory: &Inventory, state: &FileState<'_>) -> RefusedFile {
+    let kept = inventory.in_force.get(state.label).map_or(&[][..], |content| &content.entries);
+    RefusedFile {
+        file: state.label.to_owned(),
+        error: state.problems.first().map_or_else(Text::default, |problem| Text::new(&problem.summary())),
+        certificates: kept.iter().map(|entry| entry.name.to_string()).collect(),
+    }
+}
+
+const READ_PROFILE: &str = "read-profile";
 
 fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
     let problem = |code: &str, message: String, remedy: &str| Problem {

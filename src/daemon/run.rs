@@ -495,7 +495,7 @@ fn is_worth_waiting(managed: &Managed, give_up: Timestamp, now: Timestamp) -> bo
             | Reason::Due(_)
             | Reason::Installing
             | Reason::Unrecorded(_)
-            | Reason::ReadingProfile(_)
+            | Reason::ReadingProfile { .. }
     );
     at_once || managed.decision().action != Action::Wait || managed.decision().wake_at <= now
 }

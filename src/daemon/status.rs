@@ -273,6 +273,20 @@ pub struct Plan {
     pub at: String,
     /// The certificates, by name.
     pub certificates: Vec<PlannedCertificate>,
+    /// The drop-in files that are refused, and the directory where it is not to be had.
+    #[serde(default)]
+    pub refused: Vec<RefusedFile>,
+}
+
+/// A drop-in file of whose content nothing is planned, or what it last asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefusedFile {
+    /// The file.
+    pub file: String,
+    /// Why it is refused.
+    pub error: Text,
+    /// The certificates that are planned by its last good content.
+    pub certificates: Vec<String>,
 }
 
 /// A certificate in the plan.
@@ -288,6 +302,9 @@ pub struct PlannedCertificate {
     pub at: String,
     /// Why.
     pub reason: Text,
+    /// The code of that, as `renewd explain` takes it.
+    #[serde(default)]
+    pub reason_code: String,
     /// Of the installed certificate.
     pub not_after: Option<String>,
     /// The end that counts: the earliest of leaf and served chain.

@@ -15,6 +15,7 @@ mod commands;
 mod credentials;
 mod desk;
 mod duplicates;
+mod edits;
 mod files;
 mod formats;
 mod gate;

@@ -9,7 +9,7 @@ use super::super::example::{
 };
 use super::super::failure::Failure;
 use super::super::issuer::{ChainEnd, Issuer, ServedChain};
-use super::super::name::Digest;
+use super::super::name::{Digest, ProfileId};
 use super::super::reading::FailedReading;
 use super::super::record::Checked;
 use super::*;
@@ -711,4 +711,33 @@ fn a_chain_is_refreshed_from_the_profile_without_a_new_certificate() {
     let mut asked = case(DAY, &[new]);
     asked.record.renewal_asked = Some(START);
     check(&asked, "submit", "asked");
+}
+
+/// A world whose profile was never read.
+fn unread(reference: ProfileRef, renew_before: Option<Duration>) -> Case {
+    let mut case = Case { reading: Reading::default(), ..Case::after(DAY) };
+    (case.entry.profile, case.entry.renew_before) = (reference, renew_before);
+    case
+}
+
+#[test]
+fn another_profile_is_told_by_its_id_alone_and_what_cannot_be_told_is_said() {
+    let (own, other) = (ProfileRef::Id(ProfileId("p".into())), ProfileRef::Id(ProfileId("q".into())));
+    let due = unread(other.clone(), None).decide();
+    assert_eq!(due.action, Action::ReadProfile(other.clone()));
+    assert_eq!(due.reason, Reason::ReadingProfile { profile: other.clone(), cause: Cause::OtherProfile });
+    check(&unread(own.clone(), Some(20 * DAY)), "wait", "not due until");
+    check(&unread(own, None), "wait", "not due until");
+    check(&unread(ProfileRef::Name("Web".to_owned()), Some(20 * DAY)), "wait", "cannot tell: profile never read");
+    let mut adopted = unread(ProfileRef::Name("Web".to_owned()), Some(20 * DAY));
+    adopted.observed = Observed::Installed(Box::new(Installed { profile: None, ..installed(90 * DAY) }));
+    check(&adopted, "wait", "not due until");
+    let mut failed = unread(ProfileRef::Name("Web".to_owned()), None);
+    let until = failed.now + MINUTE;
+    failed.reading.failure = Some(FailedReading { failure: failure(FailureClass::ApiUnreachable), count: 1, until });
+    check(&failed, "wait", &format!("next attempt at {until}"));
+    let mut pending = unread(other, None).events(&pending(START + DAY));
+    check(&pending, "abandon", "the entry changed");
+    pending.entry.profile = ProfileRef::Name("Web".to_owned());
+    check(&pending, "wait", "pending");
 }
