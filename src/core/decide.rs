@@ -623,11 +623,17 @@ impl<'a> World<'a> {
         if by_outage && recovered.is_some_and(|recovered| recovered > *at) {
             return None;
         }
+        if self.is_remedied(failure.class) {
+            return None;
+        }
         let left = self.left_at(*at);
         Some(match (failure.retry, failure.class) {
-            // An instant that is over by our clock, and not by TLM's: the ladder bridges the difference.
+            // An instant that is over by our clock, and not by TLM's, is bridged by the ladder; one at which nothing is
+            // left to renew helps nobody.
             (Some(RetryHint::At(instant)), FailureClass::RenewalTooEarly) => {
-                instant.max(self.after(*at, backoff::wait(&self.entry.name, trouble.count, left)))
+                let is_of_use = instant > *at && instant < *at + left.unwrap_or_default();
+                let ladder = || self.after(*at, backoff::wait(&self.entry.name, trouble.count, left));
+                if is_of_use { instant } else { ladder() }
             }
             (None, FailureClass::RenewalTooEarly) => {
                 self.window_of_profile().unwrap_or_else(|| self.after(*at, AFTER_GATE))
@@ -643,6 +649,14 @@ impl<'a> World<'a> {
                 self.after(*at, backoff::wait(&self.entry.name, count, left))
             }
         })
+    }
+
+    /// Whether what was refused names what helps, and that is what comes next: a new request in place of the renewal of
+    /// a revoked certificate, or of one whose key is lost. It is followed at once.
+    fn is_remedied(&self, class: FailureClass) -> bool {
+        let is_revoked = || self.observed.installed().is_some_and(|installed| self.is_revoked(installed));
+        (class == FailureClass::CertificateRevoked && is_revoked())
+            || (class == FailureClass::KeyLost && self.record.request.is_none())
     }
 
     /// The start of TLM's renewal window for the installed certificate.

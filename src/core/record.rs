@@ -416,7 +416,9 @@ impl Record {
                 let message = format!("an administrator rejected the request: {why}");
                 self.stop(Failure::new(FailureClass::RequestRejected, message), at);
             }
+            // What it met says nothing of what is asked for in its place.
             Event::Abandoned { attempt } => {
+                self.trouble = Trouble::default();
                 self.request = None;
                 self.abandoned.insert(*attempt, at);
             }

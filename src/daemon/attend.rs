@@ -85,13 +85,14 @@ impl<T: Tlm> Daemon<T> {
 
     /// Observes certificates beside the loop; the decisions follow when that is done. Many at once share a thread; each
     /// that has files outside of the state directory has one of its own, since those may hang.
-    pub(super) fn look_at(&self, names: &[CertName]) {
+    pub(super) fn look_at(&mut self, names: &[CertName]) {
         let free = names.iter().filter_map(|name| self.fleet.one(name)).filter(|managed| !managed.is_busy());
         let entries = free.map(|managed| Arc::clone(&managed.entry));
         let (apart, together): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.files.targets().next().is_some());
         let batches = together.chunks(LOOKS_AT_ONCE).chain(apart.chunks(1));
         for batch in batches {
             let (entries, context) = (batch.to_vec(), Arc::clone(&self.context));
+            self.looks += 1;
             tokio::task::spawn_blocking(move || {
                 let look =
                     |entry: Arc<Entry>| (entry.name.clone(), observe::observe(&*context.disk, &context.layout, &entry));
@@ -101,7 +102,7 @@ impl<T: Tlm> Daemon<T> {
     }
 
     /// Observes one certificate beside the loop.
-    pub(super) fn look(&self, name: &CertName) {
+    pub(super) fn look(&mut self, name: &CertName) {
         self.look_at(std::slice::from_ref(name));
     }
 

@@ -69,6 +69,8 @@ pub struct Daemon<T: Tlm> {
     /// What is in force, kept for the next start.
     pub(super) kept: Option<Kept>,
     pub(super) fleet: Fleet,
+    /// How many looks at certificates are under way, whose decisions follow.
+    pub(super) looks: usize,
     pub(super) records: BTreeMap<CertName, Record>,
     pub(super) profiles: Profiles,
     pub(super) config_error: Option<Text>,
@@ -127,6 +129,7 @@ impl<T: Tlm> Daemon<T> {
             shelf: Shelf::default(),
             kept: None,
             fleet: Fleet::default(),
+            looks: 0,
             records,
             profiles,
             config_error: None,
@@ -349,6 +352,7 @@ impl<T: Tlm> Daemon<T> {
         let now = self.context.clock.now();
         match message {
             Message::Observed(found) => {
+                self.looks = self.looks.saturating_sub(1);
                 found.into_iter().for_each(|(name, observed)| self.observed(&name, observed));
             }
             Message::Happened(entry) => self.happened(&entry),
@@ -380,6 +384,7 @@ impl<T: Tlm> Daemon<T> {
     /// The end of a pass: nothing runs, nothing is due, and nothing is worth waiting for.
     pub(super) fn is_over(&mut self, give_up: Timestamp) -> bool {
         if self.fleet.is_busy()
+            || self.looks > 0
             || !self.fleet.line_is_empty()
             || self.profiles.is_reading()
             || self.hooks.is_running()
@@ -388,7 +393,9 @@ impl<T: Tlm> Daemon<T> {
             return false;
         }
         let now = self.context.clock.now();
-        if self.fleet.iter().any(|managed| is_worth_waiting(managed, give_up, now)) {
+        let wait = if let Mode::Once { wait } = self.mode { wait } else { Duration::ZERO };
+        let patience = Patience { give_up, remedies: give_up.max(give_up - wait + FOLLOWED) };
+        if self.fleet.iter().any(|managed| is_worth_waiting(managed, patience, now)) {
             return false;
         }
         // Last of all, so that it holds nothing back. Its answer is a second opinion where the clock counts as wrong.
@@ -483,11 +490,23 @@ async fn rest(alarm: Option<&Alarm>, nap: Duration) {
     }
 }
 
+/// How long one pass waits.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// For what TLM issues.
+    give_up: Timestamp,
+    /// For the instant that a refusal names.
+    remedies: Timestamp,
+}
+
 /// Whether something happens for a certificate at once, or soon enough for one pass.
-fn is_worth_waiting(managed: &Managed, give_up: Timestamp, now: Timestamp) -> bool {
+fn is_worth_waiting(managed: &Managed, patience: Patience, now: Timestamp) -> bool {
     let reason = &managed.decision().reason;
+    if let Reason::TooEarly { until } = reason {
+        return *until <= patience.remedies;
+    }
     if let Reason::Pending { next, .. } | Reason::AnswerLost { next, .. } | Reason::NotYetValid(next) = reason {
-        return *next <= give_up;
+        return *next <= patience.give_up;
     }
     let at_once = matches!(
         reason,
@@ -518,4 +537,6 @@ fn is_local(action: &Action) -> bool {
 pub(super) const SHORTEST_NAP: Duration = Duration::from_millis(20);
 const TELL_INTERVAL: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_secs(60);
+/// So long after its begin a pass follows a refusal that names an instant, whatever it waits for else.
+const FOLLOWED: Duration = Duration::from_secs(60);
 const STOP_PATIENCE: Duration = Duration::from_secs(4);

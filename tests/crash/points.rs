@@ -138,6 +138,7 @@ impl Case {
         self.holds(machine)?;
         let api = machine.api_now();
         require((1..=most).contains(&api.accepted.len()), &format!("{} were issued", api.accepted.len()))?;
+        require(api.accepted.windows(2).all(|two| two[0] == two[1]), "a key was lost, and another one asked for")?;
         require(daemon.record.submissions.len() > api.accepted.len() - usize::from(self.is_first), "not all counted")?;
         let observed = daemon.observed();
         let installed = observed.installed().ok_or_else(|| format!("{observed:?}"))?;

@@ -36,6 +36,7 @@ mod profiles;
 #[path = "../monitoring/promtool.rs"]
 mod promtool;
 mod reload;
+mod remedies;
 mod renew;
 mod rsa;
 mod serve;

@@ -741,3 +741,47 @@ fn another_profile_is_told_by_its_id_alone_and_what_cannot_be_told_is_said() {
     pending.entry.profile = ProfileRef::Name("Web".to_owned());
     check(&pending, "wait", "pending");
 }
+
+/// A renewal that TLM refused in this way, at this instant.
+fn refused_renewal(at: Timestamp, failure: Failure) -> Vec<(Timestamp, Event)> {
+    let renew = Method::Renew { serial_number: SerialNumber("0A".to_owned()), fingerprint: Digest([0; 32]) };
+    let mut submitting = submitting(1);
+    if let Event::Submitting { method, .. } = &mut submitting {
+        *method = renew;
+    }
+    vec![(at, submitting), (at, Event::NotAccepted { attempt: Attempt(1), failure })]
+}
+
+#[test]
+fn a_refusal_that_names_its_remedy_is_followed_in_the_same_second() {
+    let at = START + 70 * DAY;
+    let case = |retry, class| {
+        let mut case = Case::after(70 * DAY).events(&refused_renewal(at, Failure { retry, ..failure(class) }));
+        case.reading.profile.as_mut().unwrap().allows_duplicates = false;
+        case
+    };
+    let revoked = case(None, FailureClass::CertificateRevoked);
+    check(&revoked, "submit", "revoked");
+    assert_eq!(method(&revoked), Method::New);
+    check(&case(None, FailureClass::RequestRefused), "wait", "failed: ");
+    let early = |ahead| case(Some(RetryHint::At(at + ahead)), FailureClass::RenewalTooEarly);
+    let at_its_instant = early(5 * SECOND).decide();
+    assert_eq!((at_its_instant.action, at_its_instant.wake_at), (Action::Wait, at + 5 * SECOND));
+    let too_late = early(30 * DAY).decide();
+    assert!(too_late.wake_at <= at + 2 * MINUTE, "{} helps nobody", too_late.reason);
+    let mut lost = case(None, FailureClass::RequestRefused);
+    lost.record.apply(at, &fail(FailureClass::KeyLost, None));
+    check(&lost, "submit", "due: ");
+}
+
+#[test]
+fn an_entry_that_changed_does_not_wait_for_what_the_old_one_met() {
+    let at = START + 70 * DAY;
+    let mut case = Case::after(70 * DAY).events(&refused_renewal(at, failure(FailureClass::ProfileNotFound)));
+    check(&case, "wait", "failed: ");
+    case.entry.profile = ProfileRef::Id(ProfileId("q".into()));
+    case.reading = read(Profile { id: ProfileId("q".into()), ..profile() }, at);
+    check(&case, "abandon", "the entry changed");
+    case.record.apply(at, &Event::Abandoned { attempt: Attempt(1) });
+    check(&case, "submit", "another profile");
+}
