@@ -1,6 +1,7 @@
 //! Keys, signing requests, certificates, chains, and the gate (promise 1). Pure but for the random numbers of new keys:
 //! no file, no network, no clock. Nothing here shows key material, and no input, whatever its bytes, causes a panic.
 
+pub mod answer;
 pub mod certificate;
 pub mod chain;
 mod client;
