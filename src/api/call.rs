@@ -26,6 +26,8 @@ pub struct Call {
     pub authenticated: bool,
     /// What a 404 or 410 means that says nothing more.
     pub missing: FailureClass,
+    /// The seat that it is for.
+    pub seat: Option<String>,
 }
 
 impl Call {
@@ -46,7 +48,7 @@ impl Call {
     /// When its body is no JSON.
     pub fn issue(request: &IssueRequest) -> Result<Self, Failure> {
         let call = Self::to(Endpoint::Issue, CERTIFICATE, FailureClass::RequestRefused);
-        call.post(&IssueBody::new(request))
+        Self { seat: Some(request.seat.clone()), ..call }.post(&IssueBody::new(request))
     }
 
     /// `POST /mpki/api/v1/certificate/{serial_number}/renew`.
@@ -89,7 +91,8 @@ impl Call {
 
     /// `GET /mpki/api/v1/certificate-search`.
     pub fn search(query: &SearchQuery, page: Page) -> Self {
-        Self::to(Endpoint::Search, "mpki/api/v1/certificate-search", FailureClass::ApiBadAnswer)
+        let call = Self::to(Endpoint::Search, "mpki/api/v1/certificate-search", FailureClass::ApiBadAnswer);
+        Self { seat: query.seat.clone(), ..call }
             .asking("profile_id", query.profile.as_ref().map(|id| id.0.to_string()))
             .asking("seat_id", query.seat.clone())
             .asking("common_name", query.common_name.clone())
@@ -152,6 +155,7 @@ impl Call {
             body: None,
             authenticated: true,
             missing,
+            seat: None,
         }
     }
 

@@ -110,7 +110,7 @@ impl Trouble {
     /// The failure of `call`.
     pub fn into_failure(self, call: &Call, place: Place<'_>) -> Failure {
         let verdict = self.verdict(call);
-        let raw = format!("{} on {}: {}", call.name(), place.host, self.describe(&place));
+        let raw = format!("{} on {}: {}", call.name(), place.host, self.describe(call, &place));
         Failure {
             class: verdict.class,
             message: Text::masked(&raw, place.secrets),
@@ -144,7 +144,7 @@ impl Trouble {
         }
     }
 
-    fn describe(&self, place: &Place<'_>) -> String {
+    fn describe(&self, call: &Call, place: &Place<'_>) -> String {
         match self {
             Self::Unreachable(reason) => format!("no connection{}: {reason}", place.through()),
             Self::Tls { reason, by_clock: false } => format!("TLS failed{}: {reason}", place.through()),
@@ -164,10 +164,10 @@ impl Trouble {
             ),
             Self::WrongShape { status, what } => format!("the answer ({status}) is not the API's: {what}"),
             Self::Refused { status: 401, errors, .. } => {
-                let said = said(401, errors);
+                let said = said(401, errors, call);
                 format!("the credential {} was not accepted: {said}{}", place.credential, place.prefix_hint())
             }
-            Self::Refused { status, errors, .. } => said(*status, errors),
+            Self::Refused { status, errors, .. } => said(*status, errors, call),
         }
     }
 }
@@ -178,8 +178,16 @@ struct Verdict {
     retry: Option<RetryHint>,
 }
 
-fn said(status: u16, errors: &ApiErrors) -> String {
-    if errors.is_empty() { format!("{status}, with no error named") } else { format!("{status} {errors}") }
+/// What the answer says, and what to do about it where that has the name of something.
+fn said(status: u16, errors: &ApiErrors, call: &Call) -> String {
+    let said = format!("{status} {errors}");
+    if !names_no_seat(status, errors, call) {
+        return said;
+    }
+    match call.seat.as_deref().or_else(|| said.split_once("identifier = ")?.1.split_whitespace().next()) {
+        Some(seat) => format!("{said}; create the seat \"{seat}\" in TLM"),
+        None => format!("{said}; create the seat in TLM"),
+    }
 }
 
 /// Whether an answer with this status says that nothing came of the request: errors of the client's side, redirects,
@@ -195,6 +203,7 @@ fn refusal(status: u16, errors: &ApiErrors, call: &Call) -> (FailureClass, Optio
         403 => (FailureClass::ApiForbidden, None),
         429 => (FailureClass::ApiRateLimited, None),
         408 | 425 | 500.. => (FailureClass::ApiUnavailable, None),
+        _ if names_no_seat(status, errors, call) => (FailureClass::SeatNotFound, None),
         404 | 410 => by_words(errors, call).unwrap_or((call.missing, None)),
         _ => by_words(errors, call).unwrap_or((FailureClass::RequestRefused, None)),
     }
@@ -231,6 +240,19 @@ fn by_words(errors: &ApiErrors, call: &Call) -> Option<(FailureClass, Option<Ret
     }
     let gone = says(&["profile"]) && says_one(&["was deleted", "not found", "does not exist"]);
     gone.then_some((FailureClass::ProfileNotFound, None))
+}
+
+/// Whether the seat is missing that the request is for.
+fn names_no_seat(status: u16, errors: &ApiErrors, call: &Call) -> bool {
+    let asks_for_one = call.creates() || call.endpoint == Endpoint::Search;
+    let (messages, codes) = (errors.messages(), errors.codes());
+    let is_missing = ["not find seat", "no seat", "unknown seat", "not found", "does not exist", "not exist"];
+    asks_for_one
+        && matches!(status, 400 | 404 | 409 | 410 | 422)
+        && !is_duplicate(errors)
+        && !["profile not found", "profile with id"].iter().any(|words| messages.contains(words))
+        && ((messages.contains("seat") && is_missing.iter().any(|words| messages.contains(words)))
+            || (codes.contains("seat") && codes.contains("not_found")))
 }
 
 /// Whether a second certificate was refused. Nick names of accounts clash under a code of the same name.

@@ -12,6 +12,7 @@ pub mod date;
 pub mod error;
 pub mod error_body;
 pub mod json;
+pub mod paging;
 pub mod port;
 pub mod reply;
 pub mod roots;
@@ -19,8 +20,10 @@ pub mod settings;
 
 mod body_keys;
 mod body_request;
+mod body_text;
 mod fault;
 mod transport;
+mod xml;
 
 pub use client::Client;
 pub use credentials::{ClientIdentity, Credential, ProxyCredentials};

@@ -6,7 +6,8 @@ use crate::core::failure::RetryHint;
 use crate::core::time::Timestamp;
 
 use super::error::{Trouble, WANTS_USER};
-use super::error_body::ApiErrors;
+use super::error_body::{self, ApiErrors};
+use super::{body_text, xml};
 
 /// An answer: its status, what its headers say, and as much of its body as was taken.
 pub struct Reply {
@@ -44,7 +45,7 @@ impl Reply {
     /// # Errors
     ///
     /// When it is no success, or no JSON.
-    pub fn into_json(self) -> Result<Value, Trouble> {
+    pub fn into_json(mut self) -> Result<Value, Trouble> {
         let status = self.status;
         if (300..400).contains(&status) {
             return Err(Trouble::Redirect { status, host: self.location });
@@ -52,43 +53,57 @@ impl Reply {
         if status == 407 {
             return Err(Trouble::Proxy(WANTS_USER.to_owned()));
         }
+        let encoding = self.encoding.take();
+        let compression = body_text::compression(&self.body, encoding.as_deref()).map(error_body::compressed);
+        let is_success = (200..300).contains(&status);
+        if let Some(what) = compression {
+            let errors = ApiErrors::instead(what.clone());
+            let refused = Trouble::Refused { status, errors, retry: self.retry };
+            return Err(if is_success { Trouble::WrongShape { status, what } } else { refused });
+        }
         if self.is_html() {
             return Err(Trouble::Html { status, title: title(&self.body), retry: self.retry });
         }
-        if !(200..300).contains(&status) {
+        if !is_success {
             return Err(Trouble::Refused { status, errors: ApiErrors::read(&self.body), retry: self.retry });
         }
-        if let Some(encoding) = self.encoding {
-            let what = format!("a body encoded as \"{encoding}\", which was not asked for");
-            return Err(Trouble::WrongShape { status, what });
-        }
         match self.end {
-            End::Whole => serde_json::from_slice(&self.body)
-                .map_err(|error| Trouble::WrongShape { status, what: format!("a body that is no JSON: {error}") }),
+            End::Whole => json(&self.body).map_err(|what| Trouble::WrongShape { status, what }),
             End::Broken(reason) => Err(Trouble::NoAnswer(format!("the answer ({status}) broke off: {reason}"))),
             End::Oversized => Err(Trouble::WrongShape { status, what: "a body larger than 4 MiB".to_owned() }),
         }
     }
 
+    /// Whether it is a page for people. XML is none, whatever its label: it has words of its own.
     fn is_html(&self) -> bool {
-        match self
-            .body
-            .trim_ascii_start()
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(&self.body)
-            .trim_ascii_start()
-            .first()
-        {
-            Some(b'<') => true,
-            Some(b'{' | b'[') | None => false,
+        let text = body_text::text(&self.body);
+        let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        match text.chars().next() {
+            Some('<') => xml::is_page(text) || (self.labelled_html && !text.starts_with("<?xml")),
+            Some('{' | '[') | None => false,
             Some(_) => self.labelled_html,
         }
     }
 }
 
+/// The JSON of a success; an error says what came in its place.
+fn json(body: &[u8]) -> Result<Value, String> {
+    let text = body_text::text(body);
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    if text.is_empty() {
+        return Err("an empty body in place of JSON".to_owned());
+    }
+    serde_json::from_str(text).map_err(|error| match text.chars().next() {
+        Some('<') => format!("XML in place of JSON: {}", ApiErrors::read(body)),
+        Some('{' | '[') if error.is_eof() => format!("truncated JSON: {error}"),
+        Some('{' | '[') => format!("a body that is no JSON: {error}"),
+        _ => format!("text in place of JSON: {text}"),
+    })
+}
+
 /// The title of an HTML page.
 fn title(body: &[u8]) -> Option<String> {
-    let page = String::from_utf8_lossy(body);
+    let page = body_text::text(body);
     // ASCII lower case keeps every offset.
     let folded = page.to_ascii_lowercase();
     let opening = folded.find("<title")?;

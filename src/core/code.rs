@@ -99,7 +99,7 @@ codes! {
     JournalTooNew = "journal-too-new";
     /// TLM issues later.
     Pending = "pending";
-    /// The answer to a request is not known.
+    /// Whether TLM issued for a request is not known.
     AnswerLost = "answer-lost";
     /// Being installed.
     Installing = "installing";

@@ -129,6 +129,8 @@ classes! {
     DuplicateRefused = "duplicate-refused", Certificate;
     /// TLM does not know the object that was asked for.
     NotFound = "not-found", Certificate;
+    /// TLM has no seat of the entry's id.
+    SeatNotFound = "seat-not-found", Certificate;
     /// An administrator rejected the request.
     RequestRejected = "request-rejected", Certificate;
     /// No profile of this id or name.

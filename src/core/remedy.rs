@@ -30,6 +30,7 @@ impl FailureClass {
                 "let the profile allow duplicates, then `renewd renew NAME`; revoke last: another host may serve it"
             }
             Self::NotFound => "nothing; it is asked for again",
+            Self::SeatNotFound => "create the seat in TLM, or change `seat` of the entry; then `renewd renew NAME`",
             Self::RequestRejected => "settle it with who rejected it in TLM; then `renewd renew NAME`",
             Self::ProfileNotFound => "write the profile's id as TLM shows it, or let the API key's user see it",
             Self::ProfileUnusable => "change the profile in TLM as the message says, or name another",

@@ -74,8 +74,26 @@ async fn errors_of_the_request_itself() {
     check(Ask::PickUp, 400, "x", "wrong profile", refused).await;
     let text = "Collision occurred! Please specify additional parameter: thumbprint_sha256";
     check(Ask::Renew, 400, "x", text, refused).await;
+}
+
+#[tokio::test]
+async fn a_seat_that_is_missing_is_named() {
     let text = "Could not find seat with identifier = xxx using subject.common_name as seat id mapping";
-    check(Ask::Issue, 404, "entity_not_found", text, refused).await;
+    for (ask, status, code, text, seat) in [
+        (Ask::Issue, 404, "entity_not_found", text, "\"www.example.com\" "),
+        (Ask::Issue, 400, "invalid_request", text, "\"www.example.com\" "),
+        (Ask::Issue, 404, "seat_not_found", "nothing there", "\"www.example.com\" "),
+        (Ask::Issue, 422, "x", "Seat www does not exist in profile Web", "\"www.example.com\" "),
+        (Ask::Renew, 404, "entity_not_found", text, "\"xxx\" "),
+        (Ask::Renew, 404, "entity_not_found", "seat not found", ""),
+        (Ask::Search, 404, "entity_not_found", "Seat not found", ""),
+    ] {
+        let found = check(ask, status, code, text, FailureClass::SeatNotFound).await;
+        assert!(found.message.as_str().ends_with(&format!("; create the seat {seat}in TLM")), "{found}");
+    }
+    check(Ask::Details, 404, "entity_not_found", text, FailureClass::NotFound).await;
+    check(Ask::Issue, 400, "x", "the seat already has a certificate", FailureClass::DuplicateRefused).await;
+    check(Ask::Issue, 403, "no_access", text, FailureClass::ApiForbidden).await;
 }
 
 #[tokio::test]
@@ -167,8 +185,11 @@ async fn every_error_shape_reaches_the_message() {
         (r#"{"error":{"status":"INVALID_INPUT_FIELD","message":"m1"}}"#, "400 INVALID_INPUT_FIELD: m1"),
         (r#"{"code":"c1","message":"m1"}"#, "400 c1: m1"),
         ("out of order", "400 out of order"),
-        ("", "400, with no error named"),
-        ("{\"errors\":[{\"mess", "400 {\"errors\":[{\"mess"),
+        ("", "400 with an empty body"),
+        ("{\"errors\":[{\"mess", "400 truncated JSON: {\"errors\":[{\"mess"),
+        ("\u{feff}{\"code\":-1002,\"description\":\"d\"}", "400 -1002: d"),
+        ("{\"odd\":{\"shape\":\"0123456789abcdef_the-api-key\"}}", "400 {\"odd\":{\"shape\":\"***\"}}"),
+        ("<Error><Message>m</Message></Error>", "400 m"),
     ];
     for (body, expected) in shapes {
         let found = failure(Ask::Issue, ResponseTemplate::new(400).set_body_raw(body, "application/json")).await;
@@ -201,6 +222,38 @@ async fn html_is_no_answer_of_the_api() {
     assert_eq!(failure(Ask::Details, labelled).await.class, FailureClass::ApiBadAnswer);
     let mislabelled = ResponseTemplate::new(404).set_body_raw(r#"{"code":"c","message":"m"}"#, "text/html");
     assert_eq!(failure(Ask::Details, mislabelled).await.class, FailureClass::NotFound);
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_said_to_be_one() {
+    let gzip = b"\x1f\x8b\x08\0\0\0\0\0".to_vec();
+    for (status, class) in [(201, FailureClass::ApiBadAnswer), (400, FailureClass::RequestRefused)] {
+        let answer = ResponseTemplate::new(status).set_body_raw(gzip.clone(), "application/json");
+        let found = failure(Ask::Issue, answer.clone()).await;
+        assert_eq!(found.class, class);
+        assert!(found.message.as_str().contains("a body compressed as \"gzip\", which was not asked for"), "{found}");
+        let labelled = ResponseTemplate::new(status).set_body_raw(b"\x8b\x02\x80".to_vec(), "application/json");
+        let found = failure(Ask::Issue, labelled.insert_header("Content-Encoding", "br")).await;
+        assert!(found.message.as_str().contains("compressed as \"br\""), "{found}");
+    }
+    let mislabelled = ResponseTemplate::new(400)
+        .insert_header("Content-Encoding", "gzip")
+        .set_body_raw("{\"message\":\"m\"}", "application/json");
+    assert!(failure(Ask::Issue, mislabelled).await.message.as_str().ends_with("400 m"));
+}
+
+#[tokio::test]
+async fn what_came_in_place_of_an_answer_is_said() {
+    for (body, words) in [
+        ("", "an empty body in place of JSON"),
+        ("Service started", "text in place of JSON: Service started"),
+        ("<Fault><faultstring>m</faultstring></Fault>", "XML in place of JSON: m"),
+        ("{\"certificate\": \"", "truncated JSON: "),
+        ("{\"certificate\": x}", "a body that is no JSON: "),
+    ] {
+        let found = failure(Ask::Issue, ResponseTemplate::new(201).set_body_raw(body, "application/json")).await;
+        assert!(found.message.as_str().contains(&format!("the answer (201) is not the API's: {words}")), "{found}");
+    }
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ async fn an_answer_is_never_decompressed() {
         &failure,
         FailureClass::ApiBadAnswer,
         Accepted::Unknown,
-        "a body encoded as \"gzip\", which was not asked for",
+        "a body compressed as \"gzip\", which was not asked for",
     );
 }
 
