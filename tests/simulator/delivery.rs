@@ -25,16 +25,29 @@ pub fn answer(state: &State, record: &IssuedRecord, wish: &Wish<'_>) -> Value {
     let format = if state.variants.upper_case_formats { wish.format.to_uppercase() } else { wish.format.to_owned() };
     let mut answer = json!({"serial_number": serial(state, record), "delivery_format": format});
     let issuers = issuers(state, record, wish.faults);
-    if wish.format == "pkcs7" {
+    let has = |fault: FaultKind| wish.faults.contains(&fault);
+    if has(FaultKind::NoSerial) {
+        answer.as_object_mut().unwrap().remove("serial_number");
+    }
+    if has(FaultKind::SerialOnly) {
+        return answer;
+    }
+    if wish.format == "pkcs7" || has(FaultKind::Pkcs7Certificate) || has(FaultKind::BarePkcs7) {
         let mut all = vec![record.der.as_slice()];
         all.extend(issuers.iter().map(|issuer| issuer.der.as_slice()));
-        answer["certificate"] = json!(certificate::pkcs7(&all));
+        let armoured = certificate::pkcs7(&all);
+        let bare: String = armoured.lines().filter(|line| !line.starts_with('-')).collect();
+        answer["certificate"] = json!(if has(FaultKind::BarePkcs7) { bare } else { armoured });
         return answer;
     }
     let wants_chain = wish.include_chain && !wish.faults.contains(&FaultKind::MissingChain);
     let chain: Vec<&[u8]> = issuers.iter().filter(|_| wants_chain).map(|issuer| issuer.der.as_slice()).collect();
-    if state.variants.separate_chain && wants_chain {
-        let certificates: Vec<_> = chain.iter().map(|der| json!({"pem": text(der, wish.faults)})).collect();
+    if (state.variants.separate_chain || has(FaultKind::BrokenCa)) && wants_chain {
+        let mut certificates: Vec<_> = chain.iter().map(|der| json!({"pem": text(der, wish.faults)})).collect();
+        if has(FaultKind::BrokenCa) {
+            let broken = certificate::pem(chain[0]).replace("MII", "M!I");
+            certificates.splice(0..0, [json!(null), json!({"pem": broken})]);
+        }
         answer["ca_certs"] = json!(certificates);
         answer["certificate"] = json!(leaf_text(&[&record.der], wish.faults));
     } else {
@@ -80,6 +93,9 @@ fn leaf_text(certificates: &[&[u8]], faults: &[FaultKind]) -> String {
         return WEB_APP.to_owned();
     }
     let mut all: String = certificates.iter().map(|der| text(der, faults)).collect();
+    if faults.contains(&FaultKind::LeadingText) {
+        all.insert_str(0, "subject=CN = www.example.com\n");
+    }
     if faults.contains(&FaultKind::TrailingData) {
         all.push_str("and something else\n");
     }
@@ -91,6 +107,15 @@ pub fn text(der: &[u8], faults: &[FaultKind]) -> String {
     if faults.contains(&FaultKind::BareBase64) {
         return certificate::base64(der) + "\n";
     }
-    let pem = certificate::pem(der);
+    if faults.contains(&FaultKind::UrlSafeBase64) {
+        return certificate::base64(der).replace('+', "-").replace('/', "_").trim_end_matches('=').to_owned() + "\n";
+    }
+    let mut pem = certificate::pem(der);
+    if faults.contains(&FaultKind::X509Label) {
+        pem = pem.replace("CERTIFICATE", "X509 CERTIFICATE");
+    }
+    if faults.contains(&FaultKind::EscapedLines) {
+        pem = pem.replace('\n', "\\n");
+    }
     if faults.contains(&FaultKind::Crlf) { pem.replace('\n', "\r\n") } else { pem }
 }

@@ -101,8 +101,32 @@ pub enum FaultKind {
     TrailingData,
     /// The web app's page as certificate.
     HtmlCertificate,
+    /// Text before the PEM.
+    LeadingText,
+    /// PKCS#7 as certificate, armoured.
+    Pkcs7Certificate,
+    /// PKCS#7 as certificate, without armour.
+    BarePkcs7,
+    /// PEM with the label X509 CERTIFICATE.
+    X509Label,
+    /// PEM whose line ends are spelt out.
+    EscapedLines,
+    /// Base64 in the alphabet of URLs, without padding, in place of PEM.
+    UrlSafeBase64,
+    /// The chain comes as `ca_certs`, with a broken member and one that is null.
+    BrokenCa,
+    /// The certificate comes without its serial number.
+    NoSerial,
+    /// The serial number comes without its certificate.
+    SerialOnly,
+    /// The body begins with a byte order mark.
+    Bom,
+    /// The body is compressed, which nobody asked for.
+    Gzip,
     /// Additional formats without PKCS#7.
     NoPkcs7,
+    /// Additional formats with PKCS#7 alone.
+    Pkcs7Alone,
     /// Status words in the other case.
     OtherCaseStatus,
 }
@@ -125,16 +149,20 @@ impl FaultKind {
             Self::WrongKey | Self::MissingName | Self::ExtraName | Self::MissingSubject | Self::Expired => submits,
             Self::NotYetValid(_) | Self::MissingClientAuth | Self::ForeignIssuer | Self::BadSignature => submits,
             Self::TrailingData | Self::HtmlCertificate => delivers,
+            Self::LeadingText | Self::Pkcs7Certificate | Self::BarePkcs7 | Self::X509Label => delivers,
+            Self::EscapedLines | Self::UrlSafeBase64 | Self::BrokenCa | Self::NoSerial | Self::SerialOnly => delivers,
             Self::ShuffledChain | Self::MissingChain | Self::ForeignChain | Self::BareBase64 | Self::Crlf => {
                 delivers || matches!(endpoint, Endpoint::Formats | Endpoint::Details)
             }
-            Self::NoPkcs7 => endpoint == Endpoint::Formats,
+            Self::NoPkcs7 | Self::Pkcs7Alone => endpoint == Endpoint::Formats,
             Self::OtherCaseStatus => {
                 matches!(endpoint, Endpoint::Pickup | Endpoint::Details | Endpoint::Search | Endpoint::Profile)
             }
             Self::Latency(_) | Self::LateReply(_) | Self::Status(..) | Self::Html | Self::Redirect => true,
             Self::Reset | Self::LostReply | Self::Truncated | Self::CutOff | Self::Drip(_) => true,
-            Self::Oversized(_) | Self::DateShifted(_) | Self::DateAbsent | Self::Shape(_) => true,
+            Self::Bom | Self::Gzip | Self::Oversized(_) | Self::DateShifted(_) | Self::DateAbsent | Self::Shape(_) => {
+                true
+            }
         }
     }
 }
@@ -235,7 +263,12 @@ fn shape(value: &str) -> Result<ErrorShape, String> {
         "single" => Ok(ErrorShape::Single),
         "status" => Ok(ErrorShape::Status),
         "bare" => Ok(ErrorShape::Bare),
-        _ => Err("shape wants list, single, status or bare".to_owned()),
+        "numeric" => Ok(ErrorShape::Numeric),
+        "problem" => Ok(ErrorShape::Problem),
+        "map" => Ok(ErrorShape::Map),
+        "xml" => Ok(ErrorShape::Xml),
+        "text" => Ok(ErrorShape::Text),
+        _ => Err("shape wants list, single, status, bare, numeric, problem, map, xml or text".to_owned()),
     }
 }
 
@@ -248,11 +281,11 @@ pub static FORMS: [(&str, &str); 8] = [
     ("not-yet-valid=SECONDS", "the certificate begins so much later"),
     ("date-shifted=SECONDS", "the Date header is off by so much"),
     ("status=CODE[+SECONDS|@SECONDS]", "this status; +: Retry-After in seconds, @: as a date"),
-    ("shape=list|single|status|bare", "errors have this shape"),
+    ("shape=list|single|status|bare|numeric|problem|map|xml|text", "errors have this shape"),
 ];
 
 /// The faults without a value, by name.
-pub static PLAIN: [(&str, FaultKind); 24] = [
+pub static PLAIN: [(&str, FaultKind); 36] = [
     ("html", FaultKind::Html),
     ("redirect", FaultKind::Redirect),
     ("reset", FaultKind::Reset),
@@ -275,6 +308,18 @@ pub static PLAIN: [(&str, FaultKind); 24] = [
     ("crlf", FaultKind::Crlf),
     ("trailing-data", FaultKind::TrailingData),
     ("html-certificate", FaultKind::HtmlCertificate),
+    ("leading-text", FaultKind::LeadingText),
+    ("pkcs7-certificate", FaultKind::Pkcs7Certificate),
+    ("bare-pkcs7", FaultKind::BarePkcs7),
+    ("x509-label", FaultKind::X509Label),
+    ("escaped-lines", FaultKind::EscapedLines),
+    ("url-safe-base64", FaultKind::UrlSafeBase64),
+    ("broken-ca", FaultKind::BrokenCa),
+    ("no-serial", FaultKind::NoSerial),
+    ("serial-only", FaultKind::SerialOnly),
+    ("bom", FaultKind::Bom),
+    ("gzip", FaultKind::Gzip),
     ("no-pkcs7", FaultKind::NoPkcs7),
+    ("pkcs7-alone", FaultKind::Pkcs7Alone),
     ("other-case-status", FaultKind::OtherCaseStatus),
 ];

@@ -49,6 +49,8 @@ pub struct ProfileSpec {
     pub bound_keys: Vec<usize>,
     /// Whether an RSA CA issues.
     pub rsa_issuer: bool,
+    /// Whether the profile shows its issuer.
+    pub shows_issuer: bool,
 }
 
 /// How a request turns into a certificate.
@@ -170,6 +172,7 @@ impl Default for ProfileSpec {
             escrow: false,
             bound_keys: Vec::new(),
             rsa_issuer: false,
+            shows_issuer: true,
         }
     }
 }
@@ -283,7 +286,7 @@ impl ProfileSpec {
             "subject": {"attributes": list(&self.subject)},
             "validity": {"unit": unit, "duration": duration},
             "extensions": {"san": {"critical": false, "attributes": list(&self.san)}},
-            "issuer": issuer,
+            "issuer": if self.shows_issuer { issuer } else { Value::Null },
         });
         if !self.custom_values.is_empty() {
             contents["custom_values"] = json!({"attributes": list(&self.custom_values)});

@@ -106,6 +106,20 @@ impl ApiError {
                 json!({"error": {"status": code, "message": self.message}})
             }
             ErrorShape::Bare => Value::Object(error),
+            ErrorShape::Numeric => json!({"code": -1002, "description": self.message}),
+            ErrorShape::Problem => {
+                json!({"type": "about:blank", "title": "Error", "status": self.status, "detail": self.message})
+            }
+            ErrorShape::Map => json!({"errors": {self.field.as_deref().unwrap_or("request"): [self.message]}}),
+            ErrorShape::Xml => {
+                let text = self.message.replace('&', "&amp;").replace('<', "&lt;");
+                let fault = format!(
+                    "<?xml version=\"1.0\"?>\n<s:Envelope xmlns:s=\"urn:x\"><s:Body><s:Fault><faultcode>s:Client\
+                     </faultcode><faultstring>{text}</faultstring></s:Fault></s:Body></s:Envelope>\n"
+                );
+                return Reply { content_type: "text/xml", ..Reply::text(self.status, &fault) };
+            }
+            ErrorShape::Text => return Reply::text(self.status, &self.message),
         };
         Reply::json(self.status, &body)
     }

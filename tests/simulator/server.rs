@@ -224,7 +224,13 @@ fn date(faults: &[FaultKind]) -> Option<String> {
 }
 
 fn with_body(mut reply: Reply, faults: &[FaultKind]) -> Response<Body> {
-    let whole = std::mem::take(&mut reply.body);
+    let mut whole = std::mem::take(&mut reply.body);
+    if faults.contains(&FaultKind::Bom) {
+        whole.splice(0..0, *b"\xef\xbb\xbf");
+    }
+    if faults.contains(&FaultKind::Gzip) {
+        whole = b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec();
+    }
     let half = whole[..whole.len() / 2].to_vec();
     let length = whole.len();
     for fault in faults {

@@ -10,14 +10,22 @@ use super::variants::{
 type Switch = fn(&mut Variants);
 
 /// Every reading beside the default one.
-pub static SWITCHES: [(&str, Switch); 50] = [
+pub static SWITCHES: [(&str, Switch); 61] = [
     ("error-shape=single", |v| v.error_shape = ErrorShape::Single),
     ("error-shape=status", |v| v.error_shape = ErrorShape::Status),
     ("error-shape=bare", |v| v.error_shape = ErrorShape::Bare),
+    ("error-shape=numeric", |v| v.error_shape = ErrorShape::Numeric),
+    ("error-shape=problem", |v| v.error_shape = ErrorShape::Problem),
+    ("error-shape=map", |v| v.error_shape = ErrorShape::Map),
+    ("error-shape=xml", |v| v.error_shape = ErrorShape::Xml),
+    ("error-shape=text", |v| v.error_shape = ErrorShape::Text),
     ("unknown-path=page-404", |v| v.unknown_path = UnknownPath::Page404),
     ("unknown-path=json-404", |v| v.unknown_path = UnknownPath::Json404),
     ("profile-list=wrapped", |v| v.profile_list = ProfileList::Wrapped),
     ("profile-list=nested", |v| v.profile_list = ProfileList::Nested),
+    ("profile-capped", |v| v.profile_cap = Some(20)),
+    ("profile-odd", |v| v.odd_profiles = true),
+    ("profile-ignores-offset", |v| v.ignores_offset = true),
     ("profile-singular-source", |v| v.profile_spelling.singular_source = true),
     ("profile-lower-case-sources", |v| v.profile_spelling.lower_case_sources = true),
     ("profile-fields-array", |v| v.profile_spelling.fields_array = true),
@@ -37,6 +45,9 @@ pub static SWITCHES: [(&str, Switch); 50] = [
     ("renewed-expiry=from-now", |v| v.renewed_expiry = RenewedExpiry::FromNow),
     ("too-early-without-date", |v| v.too_early_names_date = false),
     ("pending-empty-fields", |v| v.pending_has_empty_fields = true),
+    ("dv-details", |v| v.dv_details = true),
+    ("search-odd", |v| v.odd_items = true),
+    ("search-capped", |v| (v.search_cap, v.has_more) = (Some(1), false)),
     ("pickup-companions", |v| v.pickup_has_companions = true),
     ("chain-order=root-first", |v| v.chain_order = ChainOrder::RootFirst),
     ("chain-order=leaf-in-the-middle", |v| v.chain_order = ChainOrder::LeafInTheMiddle),

@@ -11,6 +11,12 @@ pub struct Variants {
     pub profile_list: ProfileList,
     /// The most profiles that a page may have.
     pub profile_limit: usize,
+    /// The most profiles that a page has, whatever is asked for.
+    pub profile_cap: Option<usize>,
+    /// Whether each page of profiles ends with a null and a profile without id.
+    pub odd_profiles: bool,
+    /// Whether the offset into the profiles is not looked at.
+    pub ignores_offset: bool,
     pub profile_spelling: ProfileSpelling,
     /// What becomes of `validity` where the profile forbids the override.
     pub forbidden_validity: Excess,
@@ -37,6 +43,8 @@ pub struct Variants {
     pub too_early_names_date: bool,
     /// Whether a pending answer carries empty `serial_number` and `certificate`.
     pub pending_has_empty_fields: bool,
+    /// Whether what is pending waits for domain validation, and says so.
+    pub dv_details: bool,
     /// Whether PENDING and REJECTED come with more than the status.
     pub pickup_has_companions: bool,
     /// How long a request id is known.
@@ -55,6 +63,10 @@ pub struct Variants {
     /// Whether details show the certificate as PEM instead of base64.
     pub details_in_pem: bool,
     pub dates: DateStyle,
+    /// Whether each page of a search begins with items that cannot be read.
+    pub odd_items: bool,
+    /// The most items that a page of a search has, whatever is asked for.
+    pub search_cap: Option<usize>,
     /// Whether search answers hold `has_more`.
     pub has_more: bool,
     /// Whether `valid_from` may have no last day, as `valid_to` may.
@@ -84,6 +96,9 @@ impl Default for Variants {
             unknown_path: UnknownPath::Page200,
             profile_list: ProfileList::Bare,
             profile_limit: 100,
+            profile_cap: None,
+            odd_profiles: false,
+            ignores_offset: false,
             profile_spelling: ProfileSpelling::default(),
             forbidden_validity: Excess::Refused,
             ca_ends: None,
@@ -99,6 +114,7 @@ impl Default for Variants {
             renewed_expiry: RenewedExpiry::Added,
             too_early_names_date: true,
             pending_has_empty_fields: false,
+            dv_details: false,
             pickup_has_companions: false,
             request_lifetime: None,
             chain_order: ChainOrder::LeafFirst,
@@ -109,6 +125,8 @@ impl Default for Variants {
             serials_collide: false,
             details_in_pem: false,
             dates: DateStyle::Zulu,
+            odd_items: false,
+            search_cap: None,
             has_more: true,
             open_valid_from: false,
             upper_case_status: false,
@@ -123,7 +141,7 @@ impl Default for Variants {
     }
 }
 
-/// The four shapes of an error body.
+/// The shapes of an error body: four of the API, and those of what may stand before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorShape {
     /// `{"errors": [{"code", "message"}]}`
@@ -134,6 +152,16 @@ pub enum ErrorShape {
     Status,
     /// `{"code", "message"}`
     Bare,
+    /// `{"code": -1002, "description"}`
+    Numeric,
+    /// RFC 9457.
+    Problem,
+    /// `{"errors": {"field": ["…"]}}`
+    Map,
+    /// A fault of SOAP.
+    Xml,
+    /// Words alone.
+    Text,
 }
 
 /// Status and code of the refusals whose numbers nobody documents.

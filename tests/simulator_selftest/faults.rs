@@ -92,6 +92,17 @@ fn a_certificate_is_written_in_another_way() {
     assert!(!certificate(FaultKind::BareBase64).contains("BEGIN"));
     assert!(certificate(FaultKind::Crlf).contains("-----\r\nMII"));
     assert!(certificate(FaultKind::TrailingData).ends_with("and something else\n"));
+    assert!(certificate(FaultKind::LeadingText).starts_with("subject="));
+    assert!(certificate(FaultKind::Pkcs7Certificate).starts_with("-----BEGIN PKCS7-----"));
+    assert!(!certificate(FaultKind::BarePkcs7).contains('-'));
+    assert!(certificate(FaultKind::X509Label).contains("-----BEGIN X509 CERTIFICATE-----"));
+    assert!(certificate(FaultKind::EscapedLines).contains("-----\\nMII"));
+    assert!(!certificate(FaultKind::UrlSafeBase64).contains(['+', '/', '=']));
+    let answer = caller_with(FaultKind::BrokenCa).issue();
+    assert_eq!(answer.json["ca_certs"][0], Value::Null);
+    assert!(answer.json["ca_certs"][1]["pem"].as_str().unwrap().contains("M!I"));
+    assert_eq!(caller_with(FaultKind::NoSerial).issue().json.get("serial_number"), None);
+    assert_eq!(caller_with(FaultKind::SerialOnly).issue().json.get("certificate"), None);
     assert!(certificate(FaultKind::HtmlCertificate).starts_with("<!DOCTYPE html>"));
 }
 
@@ -103,6 +114,9 @@ fn formats_lack_pkcs7_and_words_change_case() {
     caller.simulator.fault(Fault::new(FaultKind::OtherCaseStatus));
     assert_eq!(caller.get(&format!("{ISSUE}/{serial}/additional-formats")).json.get("pkcs7"), None);
     assert_eq!(caller.get(&format!("{ISSUE}/{serial}")).str("status"), "ISSUED");
+    caller.simulator.clear_faults();
+    caller.simulator.fault(Fault::new(FaultKind::Pkcs7Alone));
+    assert_eq!(caller.get(&format!("{ISSUE}/{serial}/additional-formats")).json["x509_cert_chain"][0], Value::Null);
 }
 
 #[test]
@@ -139,12 +153,18 @@ fn errors_have_each_shape() {
         (ErrorShape::Single, "/error/code"),
         (ErrorShape::Status, "/error/status"),
         (ErrorShape::Bare, "/code"),
+        (ErrorShape::Numeric, "/description"),
+        (ErrorShape::Problem, "/detail"),
+        (ErrorShape::Map, "/errors/request/0"),
     ];
     for (shape, pointer) in cases {
         let caller = caller_with(FaultKind::Shape(shape));
         let answer = caller.get("/mpki/api/v2/profile/none");
         assert!(answer.json.pointer(pointer).is_some_and(Value::is_string), "{shape:?}: {}", answer.text);
     }
+    let text = |shape| caller_with(FaultKind::Shape(shape)).get("/mpki/api/v2/profile/none").text;
+    assert!(text(ErrorShape::Xml).contains("<faultstring>User has no access"));
+    assert!(text(ErrorShape::Text).starts_with("User has no access"));
 }
 
 #[test]
@@ -168,6 +188,8 @@ fn bodies_are_truncated_cut_off_slow_or_huge() {
     let slow = caller_with(FaultKind::Drip(Duration::from_millis(5))).get(VERSION);
     assert_eq!(slow.str("version"), "1.2893.0");
     assert!(started.elapsed() >= Duration::from_millis(5 * u64::try_from(slow.text.len()).unwrap()));
+    assert!(caller_with(FaultKind::Bom).get(VERSION).text.starts_with('\u{feff}'));
+    assert_eq!(caller_with(FaultKind::Gzip).get(VERSION).json, Value::Null);
     assert!(caller_with(FaultKind::Oversized(3)).get(VERSION).text.len() > 3 << 20);
 }
 

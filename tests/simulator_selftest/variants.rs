@@ -45,6 +45,31 @@ fn profile_lists_and_spellings() {
 }
 
 #[test]
+fn pages_are_capped_odd_or_always_the_same() {
+    let list = "/mpki/api/v2/profile";
+    let count = |caller: &Caller, path: &str| caller.get(path).json.as_array().unwrap().len();
+    let caller = caller_with(|variants| variants.profile_cap = Some(1));
+    caller.simulator.add_profile(ProfileSpec::default());
+    assert_eq!(count(&caller, &format!("{list}?limit=100")), 1);
+    let caller = caller_with(|variants| (variants.odd_profiles, variants.ignores_offset) = (true, true));
+    assert_eq!(count(&caller, &format!("{list}?offset=50")), 3);
+    let caller = caller_with(|variants| (variants.odd_items, variants.search_cap) = (true, Some(1)));
+    caller.issued();
+    caller.issued();
+    let found = caller.get("/mpki/api/v1/certificate-search").json;
+    assert_eq!((found["items"][0].clone(), found["items"].as_array().unwrap().len()), (Value::Null, 4));
+}
+
+#[test]
+fn what_is_pending_says_what_it_waits_for() {
+    let caller = caller_with(|variants| variants.dv_details = true);
+    caller.simulator.change_profile(&caller.profile, |profile| {
+        profile.issuance = Issuance::Pending { approve_after: None };
+    });
+    assert_eq!(caller.issue().json["dv_details"]["dcv_method"], "dns-txt-token");
+}
+
+#[test]
 fn refusals_have_the_numbers_that_are_set() {
     let caller = caller_with(|variants| {
         variants.refusals.unknown_serial = Refusal::nameless(400);

@@ -92,7 +92,15 @@ pub fn submit(
         body["serial_number"] = json!("");
         body["certificate"] = json!("");
     }
+    if state.variants.dv_details {
+        body["dv_details"] = dv_details();
+    }
     Ok(Reply::json(status, &body))
+}
+
+/// What the holder of the domain has to publish.
+pub fn dv_details() -> Value {
+    json!({"dcv_method": "dns-txt-token", "dcv_random_value": "_p9f3kq2x"})
 }
 
 /// The serial number in the path, as it is remembered.
@@ -192,6 +200,9 @@ pub fn formats(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
     let mut body = json!({"x509_cert_chain": chain.iter().map(item).collect::<Vec<_>>()});
     if !call.has_fault(&FaultKind::NoPkcs7) {
         body["pkcs7"] = json!(x509::pkcs7(&ders));
+    }
+    if call.has_fault(&FaultKind::Pkcs7Alone) {
+        body["x509_cert_chain"] = json!([null, {"common_name": "broken", "cert_blob": "-----BEGIN"}]);
     }
     Ok(Reply::json(200, &body))
 }

@@ -7,7 +7,7 @@ use super::super::faults::FaultKind;
 use super::super::reply::{ApiError, Reply};
 use super::super::state::{Decision, State};
 use super::super::validate;
-use super::Call;
+use super::{Call, certificate};
 
 pub fn pick_up(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
     call.knows_query(&[])?;
@@ -37,6 +37,9 @@ pub fn pick_up(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
         }
     };
     answer["status"] = json!(word(status));
+    if state.variants.dv_details && request.decision == Decision::Waiting {
+        answer["dv_details"] = certificate::dv_details();
+    }
     if state.variants.pickup_has_companions && !matches!(request.decision, Decision::Issued(_)) {
         answer["id"] = json!(request.id);
     }

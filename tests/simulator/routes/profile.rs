@@ -12,8 +12,13 @@ use super::Call;
 pub fn list(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
     call.knows_query(&["offset", "limit", "sort", "api_token_id"])?;
     let (offset, limit) = call.page(state.variants.profile_limit)?;
+    let offset = if state.variants.ignores_offset { 0 } else { offset };
+    let limit = state.variants.profile_cap.map_or(limit, |cap| cap.min(limit));
     let page = state.profiles.iter().skip(offset).take(limit);
-    let profiles: Vec<Value> = page.map(|profile| render(state, call, profile)).collect();
+    let mut profiles: Vec<Value> = page.map(|profile| render(state, call, profile)).collect();
+    if state.variants.odd_profiles && !profiles.is_empty() {
+        profiles.extend([json!(null), json!({"name": "without id"})]);
+    }
     let body = match state.variants.profile_list {
         ProfileList::Bare => json!(profiles),
         ProfileList::Wrapped => json!({"items": profiles}),
@@ -34,7 +39,9 @@ fn render(state: &State, call: &Call<'_>, profile: &ProfileSpec) -> Value {
     let ids: Vec<String> = state.keys.iter().map(|key| key.id.clone()).collect();
     let mut body = profile.to_json(&state.variants.profile_spelling, &ids);
     let issuer = profile.authority().intermediate_until(state.variants.profile_ca_ends);
-    body["certificate"]["issuer"]["certificate"] = json!(issuer.pem);
+    if profile.shows_issuer {
+        body["certificate"]["issuer"]["certificate"] = json!(issuer.pem);
+    }
     if call.has_fault(&FaultKind::OtherCaseStatus) {
         body["status"] = json!(profile.status.to_uppercase());
     }

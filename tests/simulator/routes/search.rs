@@ -41,8 +41,13 @@ pub fn search(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
             && ended.as_ref().is_none_or(|range| range.holds(record.not_after))
     };
     let found: Vec<&IssuedRecord> = state.issued.iter().filter(fits).collect();
+    let limit = state.variants.search_cap.map_or(limit, |cap| cap.min(limit));
     let page = found.iter().skip(offset).take(limit);
-    let items: Vec<Value> = page.map(|record| certificate::describe(state, record, call.faults)).collect();
+    let mut items: Vec<Value> = page.map(|record| certificate::describe(state, record, call.faults)).collect();
+    if state.variants.odd_items && !items.is_empty() {
+        let strange = json!({"serial_number": "00", "certificate": "none", "status": "issued"});
+        items.splice(0..0, [json!(null), json!({"status": "issued"}), strange]);
+    }
     let mut body = json!({"total": found.len(), "offset": offset, "limit": limit, "items": items});
     if state.variants.has_more {
         body["has_more"] = json!(offset + limit < found.len());
