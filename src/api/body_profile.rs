@@ -10,18 +10,26 @@ use crate::pki::served::end_of;
 
 use super::body_keys::Keys;
 use super::json::Json;
+use super::port::ProfilePage;
 
-/// The profiles of a list: a bare array, or `items` of an object.
+/// The profiles of a list, and what is wrong with those that cannot be read; `secrets` are masked in what is said.
 ///
 /// # Errors
 ///
-/// When there is no list, or a profile has no id.
-pub fn profiles(answer: Json<'_>) -> Result<Vec<Profile>, String> {
-    let list = if answer.is_list() { answer } else { answer.at("items") };
-    if !list.is_list() {
-        return Err("neither a list of profiles nor `items`".to_owned());
+/// When there is no list.
+pub fn profiles(answer: Json<'_>, secrets: &[&str]) -> Result<ProfilePage, String> {
+    let list = answer.list(&["items", "profiles"]).ok_or("neither a list of profiles nor `items`")?;
+    let members = list.members();
+    let mut page = ProfilePage { received: u32::try_from(members.len()).unwrap_or(u32::MAX), ..Default::default() };
+    for member in members {
+        match profile(member) {
+            Ok(profile) => page.profiles.push(profile),
+            Err(what) => {
+                page.broken.push(Text::masked(&format!("{what}: {}", member.shown()), secrets.iter().copied()))
+            }
+        }
     }
-    list.items().into_iter().map(profile).collect()
+    Ok(page)
 }
 
 /// The profile `asked` for.

@@ -17,8 +17,8 @@ use super::credentials::{ClientIdentity, Credential, ProxyCredentials};
 use super::error::{Place, Trouble};
 use super::json::Json;
 use super::port::{
-    Answer, Details, Formats, IssueRequest, Me, Observer, Page, Pickup, RenewRequest, SearchPage, SearchQuery, Seen,
-    Tlm,
+    Answer, Details, Formats, IssueRequest, Me, Observer, Page, Pickup, ProfilePage, RenewRequest, SearchPage,
+    SearchQuery, Seen, Tlm,
 };
 use super::reply::Reply;
 use super::settings::{ClientSettings, ProxySettings};
@@ -144,8 +144,8 @@ pub fn read_reply<T>(reply: Reply, read: impl FnOnce(Json<'_>) -> Result<T, Stri
 }
 
 impl Tlm for Client {
-    async fn profiles(&self, page: Page) -> Result<Vec<Profile>, Failure> {
-        self.ask(&Call::profiles(page), body_profile::profiles).await
+    async fn profiles(&self, page: Page) -> Result<ProfilePage, Failure> {
+        self.ask(&Call::profiles(page), |body| body_profile::profiles(body, &self.secrets())).await
     }
 
     async fn profile(&self, id: &ProfileId) -> Result<Profile, Failure> {
@@ -153,11 +153,11 @@ impl Tlm for Client {
     }
 
     async fn issue(&self, request: &IssueRequest) -> Result<Answer, Failure> {
-        self.ask(&Call::issue(request)?, answer::answer).await
+        self.ask(&Call::issue(request)?, |body| answer::answer(body, &self.secrets())).await
     }
 
     async fn renew(&self, request: &RenewRequest) -> Result<Answer, Failure> {
-        self.ask(&Call::renew(request)?, answer::answer).await
+        self.ask(&Call::renew(request)?, |body| answer::answer(body, &self.secrets())).await
     }
 
     async fn pick_up(&self, request: &RequestId, profile: &ProfileId) -> Result<Pickup, Failure> {
@@ -165,7 +165,7 @@ impl Tlm for Client {
     }
 
     async fn details(&self, serial: &SerialNumber, thumbprint: Option<&str>) -> Result<Details, Failure> {
-        self.ask(&Call::details(serial, thumbprint), |body| answer::details_of(serial, body)).await
+        self.ask(&Call::details(serial, thumbprint), |body| answer::details_of(serial, body, &self.secrets())).await
     }
 
     async fn formats(&self, serial: &SerialNumber, thumbprint: Option<&str>) -> Result<Formats, Failure> {
@@ -173,7 +173,7 @@ impl Tlm for Client {
     }
 
     async fn search(&self, query: &SearchQuery, page: Page) -> Result<SearchPage, Failure> {
-        self.ask(&Call::search(query, page), |body| answer::search(body, page)).await
+        self.ask(&Call::search(query, page), |body| answer::search(body, page, &self.secrets())).await
     }
 
     async fn me(&self) -> Result<Me, Failure> {
@@ -199,6 +199,10 @@ impl Tlm for Client {
 
     async fn version(&self) -> Result<String, Failure> {
         self.ask(&Call::version(), answer::version).await
+    }
+
+    fn shown(&self, text: &str) -> Text {
+        Text::masked(text, self.secrets())
     }
 
     fn end_of(&self, text: &str, limit: usize) -> Text {

@@ -44,6 +44,14 @@ pub fn end(text: &str) -> Option<Timestamp> {
     day.and_then(|day| utc(day.at(23, 59, 59, 0))).map(core_time).or_else(|| instant(text))
 }
 
+/// The instant that a field names: with or without a zone, a day, which begins then in UTC, or milliseconds or seconds
+/// since 1970.
+pub fn instant_in(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() <= DAY_LENGTH);
+    day.and_then(|day| utc(day.at(0, 0, 0, 0))).map(core_time).or_else(|| end(text))
+}
+
 fn instant(word: &str) -> Option<Timestamp> {
     let word = word.split('[').next().unwrap_or_default();
     let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());

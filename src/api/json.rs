@@ -32,6 +32,36 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The members of a list and of lists in it, also those that are null.
+    pub fn members(self) -> Vec<Self> {
+        match self.0 {
+            Some(Value::Array(items)) => items.iter().flat_map(|item| Self::of(item).members()).collect(),
+            None | Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+                vec![self]
+            }
+        }
+    }
+
+    /// A list: this itself, or in an envelope, under one of `keys` or as the only list there.
+    pub fn list(self, keys: &[&str]) -> Option<Self> {
+        if self.is_list() {
+            return Some(self);
+        }
+        let under_key = keys.iter().map(|key| self.at(key)).find(|found| found.is_list());
+        let lists = || self.fields().map(|(_, value)| value).filter(|value| value.is_list());
+        under_key.or_else(|| lists().next().filter(|_| lists().count() == 1))
+    }
+
+    /// Text, if it is one.
+    pub fn string(self) -> Option<String> {
+        self.0.and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// The value as JSON.
+    pub fn shown(self) -> String {
+        self.0.map_or_else(|| "null".to_owned(), ToString::to_string)
+    }
+
     /// The fields of an object.
     pub fn fields(self) -> impl Iterator<Item = (&'a str, Self)> {
         self.0.and_then(Value::as_object).into_iter().flatten().map(|(key, value)| (key.as_str(), Self::of(value)))

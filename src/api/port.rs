@@ -10,14 +10,16 @@ use crate::core::entry::{Sans, Validity, Value};
 use crate::core::failure::Failure;
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
 use crate::core::profile::Profile;
+use crate::core::standing::Standing;
 use crate::core::subject::Subject;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::core::validation::DomainValidation;
 
 /// What the daemon asks of TLM. Every method makes exactly one request, and no redirect is followed.
 pub trait Tlm: Send + Sync + 'static {
     /// `GET /mpki/api/v2/profile`: one page of the account's profiles.
-    fn profiles(&self, page: Page) -> impl Future<Output = Result<Vec<Profile>, Failure>> + Send;
+    fn profiles(&self, page: Page) -> impl Future<Output = Result<ProfilePage, Failure>> + Send;
 
     /// `GET /mpki/api/v2/profile/{id}`.
     fn profile(&self, id: &ProfileId) -> impl Future<Output = Result<Profile, Failure>> + Send;
@@ -69,6 +71,11 @@ pub trait Tlm: Send + Sync + 'static {
     /// The name of the credential in use; never the credential.
     fn credential(&self) -> String;
 
+    /// A text from outside, clean and without any credential that may stand in it.
+    fn shown(&self, text: &str) -> Text {
+        Text::new(text)
+    }
+
     /// The last `limit` bytes of a text from outside, without any credential that may stand in it.
     fn end_of(&self, text: &str, limit: usize) -> Text {
         Text::end_masked(text, [], limit)
@@ -99,6 +106,17 @@ impl Page {
     pub const fn next(self) -> Self {
         Self { offset: self.offset.saturating_add(self.limit), limit: self.limit }
     }
+}
+
+/// One page of the profiles.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProfilePage {
+    /// Those that could be read.
+    pub profiles: Vec<Profile>,
+    /// What is wrong with each of the others.
+    pub broken: Vec<Text>,
+    /// How many items came, of whatever kind.
+    pub received: u32,
 }
 
 /// A request for a new certificate.
@@ -148,8 +166,8 @@ pub struct RenewRequest {
 pub enum Answer {
     /// The certificate at once.
     Issued(IssuedCertificate),
-    /// An id to pick the certificate up with.
-    Pending(RequestId),
+    /// An id to pick the certificate up with, and what somebody has to publish first.
+    Pending(RequestId, Option<DomainValidation>),
 }
 
 /// A certificate as an answer brings it: text that nobody has checked.
@@ -157,7 +175,8 @@ pub enum Answer {
 pub struct IssuedCertificate {
     /// The serial number as the answer spells it; empty where it names none.
     pub serial_number: SerialNumber,
-    /// Everything that came as certificate: PEM or base64, leaf and perhaps chain, in any order.
+    /// Everything that came as certificate: PEM or base64, leaf and perhaps chain, in any order; none where only the
+    /// serial number came.
     pub certificates: Vec<String>,
 }
 
@@ -166,8 +185,8 @@ pub struct IssuedCertificate {
 pub enum Pickup {
     /// The certificate.
     Issued(IssuedCertificate),
-    /// Not yet.
-    Pending,
+    /// Not yet; and what somebody has to publish first.
+    Pending(Option<DomainValidation>),
     /// An administrator said no; with the companion fields that came along, if any.
     Rejected(crate::core::text::Text),
 }
@@ -175,31 +194,16 @@ pub enum Pickup {
 /// What TLM knows of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Details {
-    /// The serial number.
+    /// The serial number; empty where a search shows the certificate without it.
     pub serial_number: SerialNumber,
-    /// Its state.
-    pub status: CertificateStatus,
+    /// How it stands.
+    pub standing: Standing,
     /// The SHA-256 of the certificate, where the answer names it.
     pub thumbprint: Option<String>,
     /// Its profile, where the answer names it.
     pub profile: Option<ProfileId>,
     /// The certificate: PEM or base64, if it came.
     pub certificate: Option<String>,
-}
-
-/// The state of a certificate in TLM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CertificateStatus {
-    /// In force.
-    Issued,
-    /// Withdrawn.
-    Revoked,
-    /// Past its validity.
-    Expired,
-    /// On hold.
-    Suspended,
-    /// A word that renewd does not know.
-    Other,
 }
 
 /// A certificate and its chain.
@@ -227,9 +231,11 @@ pub struct SearchQuery {
 /// One page of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchPage {
-    /// The certificates.
+    /// The certificates, but for those that cannot be read.
     pub items: Vec<Details>,
-    /// Whether another page follows.
+    /// How many items came, of whatever kind.
+    pub received: u32,
+    /// Whether another page follows, as the answer has it. Not to be relied on: see [`super::paging`].
     pub has_more: bool,
 }
 

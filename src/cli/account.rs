@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::api::credentials::CredentialFiles;
-use crate::api::{Client, Observer, Page, Tlm};
+use crate::api::{Client, Observer, Tlm};
 use crate::config::Main;
-use crate::core::failure::{Failure, FailureClass};
+use crate::core::failure::Failure;
 use crate::core::name::ProfileRef;
 use crate::core::profile::Profile;
 use crate::core::time::Timestamp;
+use crate::daemon::profiles::Listing;
 use crate::daemon::setup;
 
 /// A client, and the dates of the answers that it got.
@@ -49,24 +50,8 @@ impl Account {
     /// # Errors
     ///
     /// When a page cannot be read.
-    pub(super) async fn profiles(&self) -> Result<Vec<Profile>, Failure> {
-        let mut page = Page::FIRST;
-        let mut all: Vec<Profile> = Vec::new();
-        loop {
-            let found = self.client.profiles(page).await?;
-            let is_last = found.len() < page.limit as usize;
-            let known = all.len();
-            for profile in found {
-                if !all.iter().any(|other| other.id == profile.id) {
-                    all.push(profile);
-                }
-            }
-            // A server that repeats itself has no more to say.
-            if is_last || all.len() == known {
-                return Ok(all);
-            }
-            page = page.next();
-        }
+    pub(super) async fn profiles(&self) -> Result<Listing, Failure> {
+        Listing::read(&self.client, async || ()).await
     }
 
     /// One profile, by its id or its exact name.
@@ -75,23 +60,9 @@ impl Account {
     ///
     /// When it cannot be read, or there is none or several of the name.
     pub(super) async fn profile(&self, reference: &ProfileRef) -> Result<Profile, Failure> {
-        let name = match reference {
-            ProfileRef::Id(id) => return self.client.profile(id).await,
-            ProfileRef::Name(name) => name,
-        };
-        let mut named: Vec<Profile> = self.profiles().await?;
-        named.retain(|profile| profile.name == *name);
-        match named.len() {
-            0 => Err(Failure::new(
-                FailureClass::ProfileNotFound,
-                format!("no profile that the API key may see is named {name:?}; `renewd profiles` lists them"),
-            )),
-            1 => Ok(named.remove(0)),
-            count => {
-                let ids: Vec<String> = named.iter().map(|profile| profile.id.to_string()).collect();
-                let message = format!("{count} profiles are named {name:?}: name one by its id ({})", ids.join(", "));
-                Err(Failure::new(FailureClass::ProfileNotFound, message))
-            }
+        match reference {
+            ProfileRef::Id(id) => self.client.profile(id).await,
+            ProfileRef::Name(name) => self.profiles().await?.named(name, "`renewd profiles` lists them"),
         }
     }
 }

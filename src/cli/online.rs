@@ -21,6 +21,7 @@ use crate::core::time::{Span, Timestamp};
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::control::{Inspected, Request};
 use crate::daemon::inspect::{self, Finding, Subject};
+use crate::daemon::profiles::Listing;
 use crate::daemon::setup;
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
@@ -132,9 +133,16 @@ async fn profiles(inventory: &Inventory, account: &Account) -> (Vec<Finding>, Ve
     for entry in &inventory.entries {
         users.entry(&entry.profile).or_default().push(entry);
     }
-    let (mut findings, mut strict) = (Vec::new(), Vec::new());
+    let names_one = users.keys().any(|reference| matches!(reference, ProfileRef::Name(_)));
+    let listing = if names_one { account.profiles().await } else { Ok(Listing::default()) };
+    let mut findings: Vec<Finding> = listing.iter().flat_map(|listing| &listing.broken).map(broken).collect();
+    let mut strict = Vec::new();
     for (reference, entries) in users {
-        match account.profile(reference).await {
+        let profile = match reference {
+            ProfileRef::Id(_) => account.profile(reference).await,
+            ProfileRef::Name(name) => listing.clone().and_then(|listing| listing.named(name, NAMED)),
+        };
+        match profile {
             Err(failure) => findings.push(Finding::failure("profile", reference, &failure)),
             Ok(profile) => {
                 findings.push(usable(&profile));
@@ -149,6 +157,12 @@ async fn profiles(inventory: &Inventory, account: &Account) -> (Vec<Finding>, Ve
         }
     }
     (findings, strict)
+}
+
+/// A profile of the list that cannot be read.
+fn broken(what: &Text) -> Finding {
+    let remedy = "nothing, unless an entry names this profile; then see it in TLM";
+    Finding::warning("profile", "TLM's list", format!("a profile cannot be read, and was skipped: {what}"), remedy)
 }
 
 fn usable(profile: &Profile) -> Finding {
@@ -261,4 +275,5 @@ async fn alone(main: &Main, inventory: Inventory) -> Vec<Finding> {
 
 const ROLE: &str = "\"User and certificate manager\" (EM_EPKI_USER_&_CERT_MANAGER)";
 /// Folders are written to and synced, one certificate after the other.
+const NAMED: &str = "`renewd profiles` lists them";
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -44,8 +44,11 @@ pub(super) fn run(config: &Path, json: bool, entry: Option<&str>) -> ExitCode {
         let runtime = account::runtime()?;
         match entry {
             None => {
-                let profiles = runtime.block_on(account.profiles()).map_err(told)?;
-                list(&profiles, json);
+                let listing = runtime.block_on(account.profiles()).map_err(told)?;
+                list(&listing.profiles, json);
+                for what in &listing.broken {
+                    output::complain(&format!("skipped a profile in TLM's list that cannot be read: {what}"));
+                }
             }
             Some(named) => {
                 let profile = runtime.block_on(account.profile(&ProfileRef::new(named))).map_err(told)?;

@@ -78,14 +78,15 @@ fn told(event: &Event) -> Told {
         }
         Event::NotAccepted { attempt, failure } => failed("nothing was accepted: ", failure).attempt(*attempt),
         Event::AnswerLost { attempt, failure } => {
-            failed("it left, and its answer is lost: ", failure).attempt(*attempt)
+            failed("whether TLM issued a certificate is not known: ", failure).attempt(*attempt)
         }
         Event::LookedUp { attempt } => say("TLM has issued nothing for its key").attempt(*attempt),
-        Event::Pending { attempt, request_id } => {
-            let message = format!("TLM issues later: its request {request_id}");
+        Event::Pending { attempt, request_id, dv_details } => {
+            let waits = dv_details.as_ref().map_or_else(String::new, |details| format!(", {details}"));
+            let message = format!("TLM issues later: its request {request_id}{waits}");
             Told { request_id: Some(request_id.to_string()), ..say(message) }.attempt(*attempt)
         }
-        Event::Polled { attempt } => say("TLM has not issued yet").attempt(*attempt),
+        Event::Polled { attempt, .. } => say("TLM has not issued yet").attempt(*attempt),
         Event::PickupUnknown { attempt, failure } => failed("TLM does not know it: ", failure).attempt(*attempt),
         Event::Issued { attempt, serial_number } => {
             say(format!("TLM issued {serial_number}")).attempt(*attempt).serial_number(serial_number)
@@ -124,8 +125,9 @@ fn told(event: &Event) -> Told {
             say(format!("generation {generation} is live once more{why}{}", owed(hooks))).generation(*generation)
         }
         Event::Failed { failure } => failed("", failure),
-        Event::StatusChecked { serial_number, revoked } => {
-            let state = if *revoked { "revoked" } else { "not revoked" };
+        Event::StatusChecked { serial_number, revoked, standing } => {
+            let known = || if *revoked { "revoked" } else { "not revoked" }.to_owned();
+            let state = standing.as_ref().map_or_else(known, ToString::to_string);
             say(format!("TLM says that {serial_number} is {state}")).serial_number(serial_number)
         }
         Event::StatusUnread => say("TLM could not be asked whether it is revoked"),

@@ -20,6 +20,7 @@ use super::request::compose;
 use super::schedule::Schedule;
 use super::text::Text;
 use super::time::Timestamp;
+use super::validation::DomainValidation;
 use super::window::Deploy;
 
 /// Everything that a decision may depend on.
@@ -296,8 +297,8 @@ impl<'a> World<'a> {
         match &request.stage {
             Stage::Prepared => self.submit_again(request, schedule),
             Stage::Submitted { looks, looked_at } => self.look_up(request, *looks, *looked_at, schedule),
-            Stage::Pending { request_id, polls, polled_at, .. } => {
-                self.pick_up(request, request_id, *polls, *polled_at)
+            Stage::Pending { request_id, polls, polled_at, dv_details, .. } => {
+                self.pick_up(request, request_id, (*polls, *polled_at), dv_details.as_deref())
             }
             Stage::Issued { serial_number, waits_until } => match waits_until.filter(|until| *until > self.now) {
                 Some(until) => self.wait(Reason::NotYetValid(until), until),
@@ -391,21 +392,30 @@ impl<'a> World<'a> {
             Some(at) => self.after(at, backoff::wait(&self.entry.name, looks, self.left())),
         };
         let next = if self.surroundings.can_search { due.min(give_up) } else { give_up };
-        let reason = Reason::AnswerLost { since: request.since, next };
+        let came = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
+        let failure = came.map(|(failure, _)| failure.clone());
+        let reason = Reason::AnswerLost { since: request.since, next, failure };
         if next > self.now {
             return self.wait(reason, next);
         }
         self.act(Action::LookUp(request.attempt), reason)
     }
 
-    fn pick_up(&self, request: &Request, id: &RequestId, polls: u32, polled_at: Option<Timestamp>) -> Choice {
+    fn pick_up(
+        &self,
+        request: &Request,
+        id: &RequestId,
+        (polls, polled_at): (u32, Option<Timestamp>),
+        dv_details: Option<&DomainValidation>,
+    ) -> Choice {
         let interval = backoff::poll(self.surroundings.first_poll, polls);
         let due = self.after(polled_at.unwrap_or(request.since), interval);
         let failed = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
         let retry = failed.and_then(|_| self.retry_at(&self.record.trouble)).unwrap_or(due);
         let next = due.max(retry);
         let failure = failed.map(|(failure, _)| failure.clone());
-        let reason = Reason::Pending { request_id: id.clone(), since: request.since, next, failure };
+        let (request_id, dv_details) = (id.clone(), dv_details.cloned().map(Box::new));
+        let reason = Reason::Pending { request_id, since: request.since, next, failure, dv_details };
         if next > self.now {
             return self.wait(reason, next);
         }

@@ -8,8 +8,10 @@ use super::issuer::ChainEnd;
 use super::key::KeyType;
 use super::name::{Attempt, CertName, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
 use super::served::Sight;
+use super::standing::Standing;
 use super::text::Text;
 use super::time::Timestamp;
+use super::validation::DomainValidation;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +55,7 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
-    /// No answer is known.
+    /// What came back does not say whether TLM issues: no answer, or one of another kind.
     AnswerLost {
         /// The request.
         attempt: Attempt,
@@ -71,11 +73,17 @@ pub enum Event {
         attempt: Attempt,
         /// TLM's id of it.
         request_id: RequestId,
+        /// What somebody has to publish first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dv_details: Option<Box<DomainValidation>>,
     },
     /// A pickup said PENDING. Not written: it is polled again after a restart.
     Polled {
         /// The request.
         attempt: Attempt,
+        /// What somebody has to publish first, where this answer says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dv_details: Option<Box<DomainValidation>>,
     },
     /// A pickup was refused as if TLM did not know the request.
     PickupUnknown {
@@ -221,6 +229,9 @@ pub enum Event {
         serial_number: SerialNumber,
         /// Whether it is revoked.
         revoked: bool,
+        /// How it stands, in TLM's words; older versions did not write it.
+        #[serde(flatten)]
+        standing: Option<Box<Standing>>,
     },
     /// TLM could not be asked for the state of the installed certificate. Not written.
     StatusUnread,
@@ -342,6 +353,17 @@ pub enum Method {
         /// The fingerprint, which tells two certificates with one serial number apart.
         fingerprint: Digest,
     },
+}
+
+impl Method {
+    /// The word in the status.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Renew { .. } => "renew",
+        }
+    }
 }
 
 #[cfg(test)]

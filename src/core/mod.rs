@@ -37,10 +37,12 @@ pub mod request;
 pub mod sans;
 pub mod schedule;
 pub mod served;
+pub mod standing;
 pub mod subject;
 pub mod terms;
 pub mod text;
 pub mod time;
+pub mod validation;
 pub mod window;
 
 #[cfg(test)]

@@ -17,8 +17,10 @@ use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, RequestId, SerialNumber};
 use super::observed::Leaf;
 use super::served::Sight;
+use super::standing::Standing;
 use super::text::Text;
 use super::time::Timestamp;
+use super::validation::DomainValidation;
 
 /// Something that the daemon performs for the protocol.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,8 +112,8 @@ pub enum Outcome {
     },
     /// TLM issued.
     Issued(SerialNumber),
-    /// TLM will issue later, under this id; or, at a pickup, still later.
-    Pending(Option<RequestId>),
+    /// TLM will issue later, under this id, or, at a pickup, still later; and what somebody has to publish first.
+    Pending(Option<RequestId>, Option<Box<DomainValidation>>),
     /// An administrator said no.
     Rejected(Text),
     /// The search found nothing.
@@ -152,11 +154,8 @@ pub enum Outcome {
     },
     /// A generation is live again.
     Switched(Generation),
-    /// The state of a certificate.
-    Status {
-        /// Whether it is revoked.
-        revoked: bool,
-    },
+    /// How a certificate stands.
+    Status(Box<Standing>),
 }
 
 /// What the gate says.
@@ -344,7 +343,7 @@ impl Protocol {
             Phase::Recorded { forget: true } => {
                 self.go(Phase::Forgotten { record: true }, Effect::Forget { attempt: self.attempt })
             }
-            Phase::Checked(serial_number) => self.checked(&outcome, serial_number),
+            Phase::Checked(serial_number) => self.checked(outcome, serial_number),
             Phase::Repaired => self.repaired(outcome),
             Phase::Refreshed => self.refreshed(&outcome),
             Phase::Probed => self.probed(outcome),
@@ -421,7 +420,9 @@ impl Protocol {
         let attempt = self.attempt;
         match outcome {
             Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
-            Outcome::Pending(Some(request_id)) => self.finish(Event::Pending { attempt, request_id }),
+            Outcome::Pending(Some(request_id), dv_details) => {
+                self.finish(Event::Pending { attempt, request_id, dv_details })
+            }
             Outcome::Failed(failure) if failure.accepted == Accepted::Unknown => {
                 self.finish(Event::AnswerLost { attempt, failure })
             }
@@ -482,7 +483,7 @@ impl Protocol {
         let attempt = self.attempt;
         match outcome {
             Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
-            Outcome::Pending(_) => self.finish(Event::Polled { attempt }),
+            Outcome::Pending(_, dv_details) => self.finish(Event::Polled { attempt, dv_details }),
             Outcome::Rejected(why) => {
                 let why = if why.as_str().is_empty() { Text::new(NO_REASON) } else { why };
                 self.conclude(Event::Rejected { attempt, why })
@@ -534,9 +535,7 @@ impl Protocol {
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the gate judges what is there")]
     fn fetched(&mut self, outcome: Outcome, emergency: bool) -> Next {
         match outcome {
-            Outcome::Failed(failure)
-                if !matches!(failure.class, FailureClass::ApiForbidden | FailureClass::NotFound) =>
-            {
+            Outcome::Failed(failure) if !matches!(failure.class.scope(), Scope::Certificate | Scope::Profile) => {
                 self.finish(Event::Failed { failure })
             }
             _ => self.judge(None, emergency),
@@ -584,9 +583,9 @@ impl Protocol {
     }
 
     /// A look that failed is no trouble of the certificate.
-    fn checked(&mut self, outcome: &Outcome, serial_number: SerialNumber) -> Next {
-        let Outcome::Status { revoked } = outcome else { return self.finish(Event::StatusUnread) };
-        self.finish(Event::StatusChecked { serial_number, revoked: *revoked })
+    fn checked(&mut self, outcome: Outcome, serial_number: SerialNumber) -> Next {
+        let Outcome::Status(standing) = outcome else { return self.finish(Event::StatusUnread) };
+        self.finish(Event::StatusChecked { serial_number, revoked: standing.is_revoked(), standing: Some(standing) })
     }
 }
 

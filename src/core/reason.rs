@@ -10,6 +10,7 @@ use super::issuer::End;
 use super::name::{Generation, HookName, ProfileRef, RequestId};
 use super::text::Text;
 use super::time::{Span, Timestamp};
+use super::validation::DomainValidation;
 
 /// The state of a certificate, as the status and the metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -249,13 +250,17 @@ pub enum Reason {
         next: Timestamp,
         /// Why the last pickup failed.
         failure: Option<Failure>,
+        /// What somebody has to publish first.
+        dv_details: Option<Box<DomainValidation>>,
     },
-    /// A request left and no answer is known.
+    /// A request left, and whether TLM issued for it is not known.
     AnswerLost {
         /// Since when.
         since: Timestamp,
         /// When it is looked up next, or submitted again.
         next: Timestamp,
+        /// What came in place of an answer.
+        failure: Option<Failure>,
     },
     /// Issued, and being checked and installed.
     Installing,
@@ -389,7 +394,8 @@ impl Reason {
             | Self::Stopped { failure, .. }
             | Self::DiskTrouble { failure, .. }
             | Self::HookOwed { failure: Some(failure), .. }
-            | Self::Pending { failure: Some(failure), .. } => Some(failure),
+            | Self::Pending { failure: Some(failure), .. }
+            | Self::AnswerLost { failure: Some(failure), .. } => Some(failure),
             Self::NotDue { .. }
             | Self::HookOwed { .. }
             | Self::Probing
@@ -490,15 +496,20 @@ impl fmt::Display for Reason {
             Self::JournalTooNew => f.write_str(
                 "the journal was written by a newer renewd: nothing is submitted until that version runs again",
             ),
-            Self::Pending { request_id, since, next, failure } => {
+            Self::Pending { request_id, since, next, failure, dv_details } => {
                 write!(f, "request {request_id} is pending at TLM since {since}")?;
+                dv_details.as_ref().map_or(Ok(()), |details| write!(f, "; {details}"))?;
                 if let Some(failure) = failure {
                     write!(f, "; the last pickup failed: {failure}")?;
                 }
                 write!(f, "; asked again at {next}")
             }
-            Self::AnswerLost { since, next } => {
-                write!(f, "the answer to the request of {since} was lost; looked up, or submitted again, at {next}")
+            Self::AnswerLost { since, next, failure } => {
+                match failure {
+                    Some(failure) => write!(f, "{failure}")?,
+                    None => write!(f, "no answer to the request of {since} was recorded")?,
+                }
+                write!(f, "; TLM may have issued a certificate: next search, or submission, at {next}")
             }
             Self::Installing => f.write_str("issued; checked and installed now"),
             Self::RefreshingChain(ca) => {

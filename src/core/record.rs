@@ -11,8 +11,10 @@ use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
 use super::rare::{Plain, Rare};
 use super::served::ProbeRecord;
+use super::standing::{Standing, TlmState};
 use super::text::Text;
 use super::time::Timestamp;
+use super::validation::DomainValidation;
 
 /// What is known of the past of one certificate.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -148,6 +150,8 @@ pub enum Stage {
         polled_at: Option<Timestamp>,
         /// When TLM first claimed not to know it, and how often since.
         unknown: Option<(Timestamp, u32)>,
+        /// What somebody has to publish first.
+        dv_details: Option<Box<DomainValidation>>,
     },
     /// TLM issued it.
     Issued {
@@ -209,6 +213,8 @@ pub struct Checked {
     pub serial_number: SerialNumber,
     /// Whether it is revoked.
     pub revoked: bool,
+    /// How it stands, where TLM said more than that it is in force.
+    pub standing: Option<Box<Standing>>,
     /// When.
     pub at: Timestamp,
 }
@@ -305,8 +311,8 @@ impl Record {
             Event::Failed { failure } => self.fail(failure, at),
             Event::Repaired => self.disk = Trouble::default(),
             Event::Adopted { generation, hooks, .. } => self.adopted(*generation, hooks, at),
-            Event::StatusChecked { serial_number, revoked } => {
-                self.checked(serial_number, *revoked, at);
+            Event::StatusChecked { serial_number, revoked, standing } => {
+                self.checked(serial_number, *revoked, standing.as_deref(), at);
             }
             Event::StatusUnread => self.status_unread_at = Some(at),
             Event::Probed { .. }
@@ -384,12 +390,12 @@ impl Record {
     fn advance(&mut self, at: Timestamp, event: &Event) {
         match event {
             Event::LookedUp { .. } => self.looked_up(at),
-            Event::Pending { request_id, .. } => {
+            Event::Pending { request_id, dv_details, .. } => {
                 self.trouble = Trouble::default();
-                let (request_id, polls) = (request_id.clone(), 0);
-                self.enter(at, Stage::Pending { request_id, polls, polled_at: None, unknown: None });
+                let (request_id, dv_details) = (request_id.clone(), dv_details.clone());
+                self.enter(at, Stage::Pending { request_id, polls: 0, polled_at: None, unknown: None, dv_details });
             }
-            Event::Polled { .. } => self.polled(at),
+            Event::Polled { dv_details, .. } => self.polled(dv_details.as_deref(), at),
             Event::PickupUnknown { failure, .. } => self.pickup_unknown(failure, at),
             Event::Issued { serial_number, .. } => {
                 self.trouble = Trouble::default();
@@ -518,12 +524,14 @@ impl Record {
         let method = self.request.as_ref().map(|request| &request.method);
         if let (FailureClass::CertificateRevoked, Some(Method::Renew { serial_number, .. })) = (failure.class, method) {
             let serial_number = serial_number.clone();
-            self.checked(&serial_number, true, at);
+            self.checked(&serial_number, true, None, at);
         }
     }
 
-    fn checked(&mut self, serial_number: &SerialNumber, revoked: bool, at: Timestamp) {
-        self.checked = Some(Box::new(Checked { serial_number: serial_number.clone(), revoked, at }));
+    fn checked(&mut self, serial_number: &SerialNumber, revoked: bool, standing: Option<&Standing>, at: Timestamp) {
+        let standing = standing.filter(|standing| **standing != Standing::of(TlmState::Issued));
+        let (serial, standing) = (serial_number.clone(), standing.cloned().map(Box::new));
+        self.checked = Some(Box::new(Checked { serial_number: serial, revoked, standing, at }));
         self.revoked.retain(|other| !other.same(serial_number));
         if revoked {
             let surplus = (self.revoked.len() + 1).saturating_sub(MOST_REVOKED);
@@ -547,11 +555,14 @@ impl Record {
         }
     }
 
-    fn polled(&mut self, at: Timestamp) {
+    fn polled(&mut self, dv_details: Option<&DomainValidation>, at: Timestamp) {
         self.trouble = Trouble::default();
-        if let Some(Request { stage: Stage::Pending { polls, polled_at, unknown, .. }, .. }) =
+        if let Some(Request { stage: Stage::Pending { polls, polled_at, unknown, dv_details: known, .. }, .. }) =
             self.request.as_deref_mut()
         {
+            if let Some(dv_details) = dv_details {
+                *known = Some(Box::new(dv_details.clone()));
+            }
             *polls = polls.saturating_add(1);
             *polled_at = Some(at);
             *unknown = None;

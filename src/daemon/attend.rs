@@ -15,6 +15,7 @@ use crate::core::observed::Observed;
 use crate::core::reason::{Reason, State};
 use crate::core::record::Record;
 use crate::core::schedule;
+use crate::core::standing::TlmState;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::parallel;
@@ -325,6 +326,9 @@ fn log_event(entry: &event::Entry) {
         Event::ChainRefreshed { generation, ends_at, .. } => {
             tracing::info!(%generation, "installed the same certificate with a newer chain; valid until {ends_at}");
         }
+        Event::Pending { request_id, dv_details: Some(details), .. } => {
+            tracing::warn!(%request_id, "TLM will issue later: {details}");
+        }
         Event::Pending { request_id, .. } => tracing::info!(%request_id, "TLM will issue later"),
         Event::GateRefused { why, ends_no_later, .. } => {
             let class = if *ends_no_later { FailureClass::EndsNoLater } else { FailureClass::GateRefused };
@@ -339,6 +343,9 @@ fn log_event(entry: &event::Entry) {
         }
         Event::StatusChecked { revoked: true, .. } => {
             tracing::error!("TLM says that the certificate is revoked")
+        }
+        Event::StatusChecked { standing: Some(standing), .. } if standing.state != TlmState::Issued => {
+            tracing::warn!("TLM says that the certificate is {standing}");
         }
         Event::HooksAgain { .. } => tracing::warn!("not served although the hooks ran: they run once more"),
         Event::RolledBack { from, to, .. } => {
@@ -357,7 +364,7 @@ fn log_event(entry: &event::Entry) {
         }
         Event::AnswerLost { failure, .. } => {
             let (code, remedy) = (failure.class.code(), failure.class.remedy());
-            tracing::warn!(code, remedy, "the request left, and its answer is lost: {}", failure.message);
+            tracing::warn!(code, remedy, "whether TLM issued a certificate is not known: {}", failure.message);
         }
         Event::Submitting { .. }
         | Event::NotAccepted { .. }

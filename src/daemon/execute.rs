@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::api::{
-    Answer, CertificateStatus, Details, IssueRequest, IssuedCertificate, Page, Pickup, RenewRequest, SearchQuery, Tlm,
-};
+use crate::api::{Answer, IssueRequest, Page, Pickup, RenewRequest, Tlm};
+use crate::core::code::Code;
 use crate::core::decide::Action;
 use crate::core::entry::{Entry, Usage, Validity};
 use crate::core::event::{self, Event, Method};
@@ -23,9 +22,11 @@ use crate::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
 use crate::core::record::Request;
 use crate::core::remark::Remarks;
 use crate::core::request::compose;
+use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::{backoff, subject};
-use crate::pki::certificate::{Certificate, certificates};
+use crate::pki::answer;
+use crate::pki::certificate::Certificate;
 use crate::pki::csr;
 use crate::pki::gate::{self, Candidate, Demand};
 use crate::pki::key::PrivateKey;
@@ -40,6 +41,8 @@ use super::held;
 use super::message::{Function, Message};
 use super::probe;
 
+mod fetch;
+
 /// One action on the bench: what it is about, and what it has in hand.
 pub struct Bench<T: Tlm> {
     context: Arc<Context<T>>,
@@ -51,7 +54,7 @@ pub struct Bench<T: Tlm> {
     key: Option<Zeroizing<String>>,
     csr: String,
     spki: Option<Digest>,
-    answer: Vec<String>,
+    answer: answer::Answer,
     set: Option<Box<gate::Set>>,
     revoked: Vec<SerialNumber>,
     /// When it was laid out, by the wall clock and by the steady one.
@@ -81,7 +84,7 @@ impl<T: Tlm> Bench<T> {
             key: None,
             csr: String::new(),
             spki,
-            answer: Vec::new(),
+            answer: answer::Answer::default(),
             set: None,
             revoked: Vec::new(),
         }
@@ -156,7 +159,7 @@ impl<T: Tlm> Bench<T> {
                 let thumbprint = installed.map(|installed| installed.fingerprint.to_string());
                 let api = self.context.api();
                 let details = self.call(Function::Details, api.details(&serial, thumbprint.as_deref())).await?;
-                Ok(Outcome::Status { revoked: details.status == CertificateStatus::Revoked })
+                Ok(Outcome::Status(Box::new(details.standing)))
             }
         }
     }
@@ -292,7 +295,7 @@ impl<T: Tlm> Bench<T> {
         };
         match answer {
             Answer::Issued(issued) => Ok(self.take(issued)),
-            Answer::Pending(id) => Ok(Outcome::Pending(Some(id))),
+            Answer::Pending(id, dv_details) => Ok(Outcome::Pending(Some(id), dv_details.map(Box::new))),
         }
     }
 
@@ -317,36 +320,6 @@ impl<T: Tlm> Bench<T> {
         })
     }
 
-    fn take(&mut self, issued: IssuedCertificate) -> Outcome {
-        self.answer = issued.certificates;
-        Outcome::Issued(issued.serial_number)
-    }
-
-    /// Searches for a certificate with our public key among those issued since the request left.
-    async fn look_up(&mut self) -> Result<Outcome, Failure> {
-        let Some(wanted) = self.spki else { return Ok(Outcome::NotFound) };
-        let query = SearchQuery {
-            profile: self.request.as_ref().map(|request| request.profile.clone()),
-            seat: Some(self.entry.naming.seat().into_owned()),
-            common_name: self.entry.naming.common_name().map(str::to_owned),
-            valid_from: self.request.as_ref().map(|request| request.since - SEARCH_BACK),
-        };
-        let api = self.context.api();
-        let mut page = Page::FIRST;
-        loop {
-            let found = self.call(Function::Search, api.search(&query, page)).await?;
-            for item in found.items {
-                if let Some(outcome) = self.compare(item, wanted).await? {
-                    return Ok(outcome);
-                }
-            }
-            if !found.has_more || page.offset >= SEARCH_DEPTH {
-                return Ok(Outcome::NotFound);
-            }
-            page = page.next();
-        }
-    }
-
     /// Searches for what TLM holds of the same seat and name. What came without its content is fetched, of the first few.
     async fn search_held(&self) -> Result<Outcome, Failure> {
         let api = self.context.api();
@@ -362,18 +335,6 @@ impl<T: Tlm> Bench<T> {
         Ok(Outcome::Holds(held::valid(&items, profile, installed, self.context.clock.now())))
     }
 
-    /// Whether a certificate that was found has our key; one that came without its content is fetched.
-    async fn compare(&mut self, item: Details, wanted: Digest) -> Result<Option<Outcome>, Failure> {
-        let (serial, thumbprint) = (&item.serial_number, item.thumbprint.as_deref());
-        let text = match item.certificate {
-            Some(text) => Some(text),
-            None => self.call(Function::Details, self.context.api().details(serial, thumbprint)).await?.certificate,
-        };
-        let Some(text) = text else { return Ok(None) };
-        let ours = certificates(&text).is_ok_and(|found| found.iter().any(|certificate| certificate.spki() == wanted));
-        Ok(ours.then(|| self.take(IssuedCertificate { serial_number: item.serial_number, certificates: vec![text] })))
-    }
-
     async fn pick_up(&mut self, id: RequestId) -> Result<Outcome, Failure> {
         let profile = self.request.as_ref().map(|request| request.profile.clone());
         let Some(profile) = profile else {
@@ -382,13 +343,13 @@ impl<T: Tlm> Bench<T> {
         let api = self.context.api();
         Ok(match self.call(Function::Main, api.pick_up(&id, &profile)).await? {
             Pickup::Issued(issued) => self.take(issued),
-            Pickup::Pending => Outcome::Pending(None),
+            Pickup::Pending(dv_details) => Outcome::Pending(None, dv_details.map(Box::new)),
             Pickup::Rejected(why) => Outcome::Rejected(why),
         })
     }
 
     async fn keep_answer(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
-        let text = kept_form(&self.answer);
+        let text = self.answer.kept();
         let name = self.entry.name.clone();
         self.context.blocking(move |c| pending::keep_answer(&*c.disk, &c.layout, &name, attempt, &text)).await?;
         Ok(Outcome::Done)
@@ -398,47 +359,22 @@ impl<T: Tlm> Bench<T> {
         let name = self.entry.name.clone();
         let kept = self.context.blocking(move |c| pending::read_answer(&*c.disk, &c.layout, &name, attempt)).await?;
         match kept {
-            Some(text) => self.answer = vec![text],
-            None => {
-                let details = self.call(Function::Details, self.context.api().details(&serial, None)).await?;
-                self.answer = details.certificate.into_iter().collect();
-            }
+            Some(text) => self.answer = answer::Answer::of_kept(&text),
+            // What the details do not show, the additional formats may.
+            None => match self.fetch_leaf(&serial).await {
+                Err(failure) if !fetch::is_about_this_alone(&failure) => return Err(failure),
+                Err(_) | Ok(()) => {}
+            },
         }
         Ok(Outcome::Done)
-    }
-
-    async fn fetch_chain(&mut self, serial: SerialNumber) -> Result<Outcome, Failure> {
-        let thumbprint = self.thumbprint_of_leaf();
-        let api = self.context.api();
-        let formats = self.call(Function::Details, api.formats(&serial, thumbprint.as_deref())).await?;
-        // What is good already is not spoilt by more.
-        let is_wanted = |text: &String| self.set.is_none() || certificates(text).is_ok();
-        self.answer.extend(formats.chain.into_iter().filter(is_wanted));
-        Ok(Outcome::Done)
-    }
-
-    /// The SHA-256 of the certificate with our key, where the answer holds it.
-    fn thumbprint_of_leaf(&self) -> Option<String> {
-        let mut all = self.answer.iter().filter_map(|text| certificates(text).ok()).flatten();
-        all.find(|found| Some(found.spki()) == self.spki).map(|leaf| leaf.fingerprint().to_string())
     }
 
     async fn judge(&mut self, attempt: Attempt, expiring: Option<bool>, emergency: bool) -> Result<Outcome, Failure> {
         let Some(key) = self.spki else { return Err(Failure::new(FailureClass::Internal, "nothing to judge by")) };
-        let mut pool = Vec::new();
-        for text in &self.answer {
-            match certificates(text) {
-                Ok(found) => pool.extend(found),
-                Err(error) => {
-                    let why = vec![crate::core::text::Text::new(&format!("what TLM sent is no certificate: {error}"))];
-                    return Ok(Outcome::Judged(Verdict::Refused(why)));
-                }
-            }
-        }
         let of_record = self.request.as_ref().is_some_and(|request| request.expiring);
         let renewed = self.installed.as_ref().filter(|_| expiring.unwrap_or(of_record));
         let must_outlive = renewed.and_then(|installed| installed.to_outlive(attempt));
-        let verdict = self.verdict(&pool, key, must_outlive, self.context.clock.now());
+        let verdict = self.verdict(&self.answer.certificates, key, must_outlive, self.context.clock.now());
         Ok(Outcome::Judged(match verdict {
             gate::Verdict::Accepted(set) => self.accept(set),
             gate::Verdict::Held { why, set, .. } if emergency => {
@@ -447,17 +383,18 @@ impl<T: Tlm> Bench<T> {
             }
             gate::Verdict::Held { why, lack, .. } => Verdict::Held(why, lack),
             gate::Verdict::NotYetValid { until, .. } => Verdict::NotYetValid(until),
-            gate::Verdict::Refused(why) if must_outlive.is_some() => {
-                // Judged by everything else, to know whether its end is all that is wrong.
-                match self.verdict(&pool, key, None, self.context.clock.now()) {
-                    gate::Verdict::Refused(_) => Verdict::Refused(why),
-                    gate::Verdict::Accepted(_) | gate::Verdict::Held { .. } | gate::Verdict::NotYetValid { .. } => {
-                        Verdict::EndsNoLater(why)
-                    }
-                }
+            gate::Verdict::Refused(why) => {
+                let is_end = must_outlive.is_some() && self.is_only_its_end(key);
+                let why = why.into_iter().chain(self.unreadable()).collect();
+                if is_end { Verdict::EndsNoLater(why) } else { Verdict::Refused(why) }
             }
-            gate::Verdict::Refused(why) => Verdict::Refused(why),
         }))
+    }
+
+    /// Whether nothing is wrong with what was refused but that it ends no later than what is installed.
+    fn is_only_its_end(&self, key: Digest) -> bool {
+        let verdict = self.verdict(&self.answer.certificates, key, None, self.context.clock.now());
+        !matches!(verdict, gate::Verdict::Refused(_))
     }
 
     fn verdict(
@@ -500,7 +437,16 @@ impl<T: Tlm> Bench<T> {
         }
     }
 
+    /// What could not be read of all that TLM sent, in words for log, status and refusal.
+    fn unreadable(&self) -> Vec<Text> {
+        let told = |note: &Text| Text::new(&format!("part of what TLM sent could not be read: {note}"));
+        self.answer.unreadable.iter().map(told).collect()
+    }
+
     fn accept(&mut self, set: Box<gate::Set>) -> Verdict {
+        for remark in &self.unreadable() {
+            tracing::warn!(code = Code::AnswerUnreadable.as_str(), "{remark}");
+        }
         for remark in &set.remarks {
             tracing::info!(code = remark.code.as_str(), "{}", remark.message);
         }
@@ -541,8 +487,10 @@ impl<T: Tlm> Bench<T> {
 
     /// The CA certificates that the profile shows.
     fn issuers(&self) -> Vec<Certificate> {
-        let shown = self.profile.iter().flat_map(|profile| &profile.issuers);
-        shown.filter_map(|text| certificates(text).ok()).flatten().collect()
+        let mut shown = answer::Answer::default();
+        let texts = self.profile.iter().flat_map(|profile| &profile.issuers);
+        texts.for_each(|text| shown.read(text, &|raw| Text::new(raw)));
+        shown.certificates
     }
 
     async fn install(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
@@ -619,16 +567,7 @@ fn installed_key<T: Tlm>(
     }
 }
 
-/// The answer as it is kept: PEM where it parses, else as it came.
-fn kept_form(answer: &[String]) -> String {
-    let parsed =
-        |text: &String| certificates(text).map(|found| found.iter().map(Certificate::to_pem).collect::<String>());
-    answer.iter().map(|text| parsed(text).unwrap_or_else(|_| text.clone())).collect()
-}
-
 /// So far the clocks may differ without anybody having set one.
 const STEP: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(60);
-const SEARCH_BACK: Duration = Duration::from_secs(86_400);
-const SEARCH_DEPTH: u32 = 9_900;
 const MOST_FETCHED: usize = 3;

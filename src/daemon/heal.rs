@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use tokio::sync::mpsc;
 
 use crate::api::{
-    Answer, Details, Formats, IssueRequest, Me, Page, Pickup, RenewRequest, SearchPage, SearchQuery, Tlm,
+    Answer, Details, Formats, IssueRequest, Me, Page, Pickup, ProfilePage, RenewRequest, SearchPage, SearchQuery, Tlm,
 };
 use crate::config::Main;
 use crate::core::admission::Pace;
@@ -202,7 +202,7 @@ fn nobody<R>() -> Result<R, Failure> {
 }
 
 impl Tlm for Nobody {
-    async fn profiles(&self, _: Page) -> Result<Vec<Profile>, Failure> {
+    async fn profiles(&self, _: Page) -> Result<ProfilePage, Failure> {
         nobody()
     }
 

@@ -1,10 +1,11 @@
 //! What TLM holds for the seat and the common name of an entry, as a search shows it.
 
-use crate::api::{CertificateStatus, Details, SearchQuery};
+use crate::api::{Details, SearchQuery};
 use crate::core::entry::Entry;
 use crate::core::holding::Holding;
 use crate::core::name::{ProfileId, SerialNumber};
 use crate::core::observed::Leaf;
+use crate::core::standing::TlmState;
 use crate::core::time::Timestamp;
 use crate::pki::certificate::certificates;
 use crate::pki::leaf;
@@ -27,7 +28,7 @@ pub fn valid(
     installed: Option<&SerialNumber>,
     now: Timestamp,
 ) -> Vec<Holding> {
-    let is_issued = |item: &&Details| !matches!(item.status, CertificateStatus::Revoked | CertificateStatus::Expired);
+    let is_issued = |item: &&Details| !matches!(item.standing.state, TlmState::Revoked | TlmState::Expired);
     let holding = |item: &Details| {
         let leaf = leaf_of(item);
         let holding = Holding {

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{Page, Tlm};
+use crate::api::paging::Paging;
+use crate::api::{ProfilePage, Tlm};
 use crate::core::backoff;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::profile::Profile;
 use crate::core::reading::{FailedReading, Reading};
+use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
 use super::context::Context;
@@ -170,48 +172,85 @@ pub async fn read<T: Tlm>(context: Arc<Context<T>>, reference: ProfileRef) {
 ///
 /// When the list cannot be read, or holds none or several of the name.
 pub async fn find<T: Tlm>(context: &Context<T>, name: &str) -> Result<Profile, Failure> {
-    let mut found: Vec<Profile> = Vec::new();
-    for profile in list(context).await? {
-        if profile.name == name && !found.iter().any(|other| other.id == profile.id) {
-            found.push(profile);
-        }
-    }
-    let failed = |message: String| Err(Failure::new(FailureClass::ProfileNotFound, message));
-    if found.len() > 1 {
-        let ids: Vec<_> = found.iter().map(|profile| profile.id.to_string()).collect();
-        return failed(format!("{} profiles are named {name:?}: name one by its id ({})", found.len(), ids.join(", ")));
-    }
-    match found.pop() {
-        Some(profile) => Ok(profile),
-        None => failed(format!(
-            "no profile that the API key may see is named {name:?}; `renewd check` shows where the name is written"
-        )),
-    }
+    let listing = Listing::read(context.api().as_ref(), || context.take_turn()).await?;
+    listing.broken.iter().for_each(|what| tracing::warn!("a profile in TLM's list cannot be read: {what}"));
+    listing.named(name, "`renewd check` shows where the name is written")
 }
 
-/// Every profile of the account.
-///
-/// # Errors
-///
-/// When a page cannot be read.
-pub async fn list<T: Tlm>(context: &Context<T>) -> Result<Vec<Profile>, Failure> {
-    let mut page = Page::FIRST;
-    let mut all = Vec::new();
-    loop {
-        context.take_turn().await;
-        let found = context.api().profiles(page).await?;
-        let is_last = found.len() < page.limit as usize;
-        all.extend(found);
-        if is_last || page.offset >= DEEPEST {
-            return Ok(all);
+/// Every profile of the account, and what is wrong with those that cannot be read.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Each once.
+    pub profiles: Vec<Profile>,
+    /// The others.
+    pub broken: Vec<Text>,
+}
+
+impl Listing {
+    /// Reads every page; before each, `turn` is waited for.
+    ///
+    /// # Errors
+    ///
+    /// When a page cannot be read.
+    pub async fn read<T: Tlm, F: Future<Output = ()>>(api: &T, turn: impl Fn() -> F) -> Result<Self, Failure> {
+        let (mut paging, mut listing) = (Paging::default(), Self::default());
+        loop {
+            turn().await;
+            let page = match api.profiles(paging.page()).await {
+                // A page of this size may be what is refused.
+                Err(failure) if failure.class == FailureClass::RequestRefused && paging.shrink() => continue,
+                page => page?,
+            };
+            let received = page.received;
+            if !paging.goes_on(received, listing.add(page)) {
+                return Ok(listing);
+            }
         }
-        page = page.next();
+    }
+
+    /// Adds a page; whether it brought something new.
+    fn add(&mut self, page: ProfilePage) -> bool {
+        let known = self.profiles.len() + self.broken.len();
+        for profile in page.profiles {
+            if !self.profiles.iter().any(|other| other.id == profile.id) {
+                self.profiles.push(profile);
+            }
+        }
+        for what in page.broken {
+            if !self.broken.contains(&what) {
+                self.broken.push(what);
+            }
+        }
+        self.profiles.len() + self.broken.len() > known
+    }
+
+    /// The one profile of this exact name; `hint` goes with the refusal of a name that none has.
+    ///
+    /// # Errors
+    ///
+    /// When none has it, or several have.
+    pub fn named(mut self, name: &str, hint: &str) -> Result<Profile, Failure> {
+        let failed = |message: String| Err(Failure::new(FailureClass::ProfileNotFound, message));
+        self.profiles.retain(|profile| profile.name == name);
+        match (self.profiles.len(), self.profiles.pop()) {
+            (1, Some(profile)) => Ok(profile),
+            (_, None) => {
+                let broken = match self.broken.len() {
+                    0 => String::new(),
+                    count => format!("; {count} of TLM's list cannot be read"),
+                };
+                failed(format!("no profile that the API key may see is named {name:?}{broken}; {hint}"))
+            }
+            (count, Some(last)) => {
+                let ids: Vec<_> = self.profiles.iter().chain([&last]).map(|profile| profile.id.to_string()).collect();
+                failed(format!("{count} profiles are named {name:?}: name one by its id ({})", ids.join(", ")))
+            }
+        }
     }
 }
 
 const DAILY: Duration = Duration::from_secs(86_400);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-const DEEPEST: u32 = 100_000;
 
 #[cfg(test)]
 mod tests {
@@ -255,10 +294,15 @@ mod tests {
             allows_validity: false,
             validity: None,
             keys: Vec::new(),
+            unknown_keys: Vec::new(),
+            allowed_names: Vec::new(),
+            custom_values: Vec::new(),
             escrows_keys: false,
             subject: Vec::new(),
             san: Vec::new(),
             issuers: Vec::new(),
+            cas: Vec::new(),
+            needs_approval: false,
         }
     }
 

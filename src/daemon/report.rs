@@ -26,8 +26,8 @@ use super::fleet::Managed;
 use super::hooks::Hooks;
 use super::status::{
     ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CredentialStatus, EndStatus, FileStatus, HookStatus,
-    IssuerStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, Row, Severity,
-    Status,
+    IssuerStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, RequestStatus,
+    Row, Severity, Status,
 };
 
 /// What the status is built from, beside the certificates.
@@ -321,6 +321,7 @@ fn certificate(managed: &Managed, reading: &Reading, running: &Running<'_>, now:
         renew_at: decision.renew_at.map(|at| at.to_string()),
         next_action_at: Some(next_action_at(managed, now).to_string()),
         request_id: request_id(record),
+        request: request(record),
         failures: trouble.map_or(0, |trouble| trouble.count),
         last_error: failure.map(|failure| LastError {
             code: failure.class.code().to_owned(),
@@ -394,6 +395,21 @@ fn request_id(record: &Record) -> Option<Text> {
         Stage::Pending { request_id, .. } => Some(Text::new(&request_id.0)),
         Stage::Prepared | Stage::Submitted { .. } | Stage::Issued { .. } | Stage::Held { .. } => None,
     }
+}
+
+/// The request in flight, once TLM may know of it.
+fn request(record: &Record) -> Option<RequestStatus> {
+    let request = record.request.as_deref().filter(|request| request.may_be_accepted())?;
+    let dv_details = match &request.stage {
+        Stage::Pending { dv_details, .. } => dv_details.as_deref().cloned(),
+        Stage::Prepared | Stage::Submitted { .. } | Stage::Issued { .. } | Stage::Held { .. } => None,
+    };
+    Some(RequestStatus {
+        id: request_id(record),
+        since: request.since.to_string(),
+        method: request.method.as_str().to_owned(),
+        dv_details,
+    })
 }
 
 fn hooks(managed: &Managed, running: &Running<'_>) -> Vec<HookStatus> {

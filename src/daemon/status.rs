@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::core::validation::DomainValidation;
 
 /// `status --json`; or the same with less of each certificate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -163,6 +164,9 @@ pub struct CertificateStatus {
     pub next_action_at: Option<String>,
     /// TLM's id of a pending request.
     pub request_id: Option<Text>,
+    /// The request that is under way at TLM.
+    #[serde(default)]
+    pub request: Option<RequestStatus>,
     /// Failures in a row.
     pub failures: u32,
     /// The last of them.
@@ -211,6 +215,19 @@ pub struct RemarkStatus {
     pub message: Text,
     /// Since when, where that is known.
     pub since: Option<String>,
+}
+
+/// A request that is under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestStatus {
+    /// TLM's id of it, where it has one.
+    pub id: Option<Text>,
+    /// Since when it is at this stage.
+    pub since: String,
+    /// `new` or `renew`.
+    pub method: String,
+    /// What somebody has to publish before TLM issues.
+    pub dv_details: Option<DomainValidation>,
 }
 
 /// What the table of all certificates shows of one. Instants are numbers: of many thousands, each is read at once.

@@ -1,12 +1,14 @@
 //! Every variant of an answer that the API is known to give, decoded to the same thing.
 
-use renewd::api::{Answer, CertificateStatus, Client, Page, Pickup, SearchQuery, Tlm};
+use renewd::api::{Answer, Client, Page, Pickup, SearchQuery, Tlm};
 use renewd::core::entry::{Validity, ValidityUnit};
 use renewd::core::failure::{Accepted, Failure, FailureClass};
 use renewd::core::key::KeyType;
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
 use renewd::core::profile::{Origin, Profile};
+use renewd::core::standing::TlmState;
 use renewd::core::text::Text;
+use renewd::core::validation::DomainValidation;
 use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -42,7 +44,7 @@ async fn read_keys(change: Value) -> Vec<KeyType> {
 #[tokio::test]
 async fn the_full_profile_of_the_tutorial() {
     let body: Value = serde_json::from_str(include_str!("profiles.json")).unwrap();
-    let profiles = ask(200, body, async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap();
+    let profiles = ask(200, body, async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap().profiles;
     let [profile] = profiles.as_slice() else { panic!("{profiles:?}") };
     assert_eq!(&*profile.id.0, PROFILE);
     assert_eq!((profile.status.as_str(), profile.enrollment_method.as_str()), ("Active", "rest_api"));
@@ -72,14 +74,32 @@ async fn the_full_profile_of_the_tutorial() {
 #[tokio::test]
 async fn a_list_of_profiles_in_each_envelope() {
     let item = json!({"id": PROFILE.to_ascii_uppercase()});
-    for list in [json!([item]), json!([[item]]), json!({"items": [item], "total": 1})] {
-        let profiles = ask(200, list, async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap();
+    for list in [
+        json!([item]),
+        json!([[item]]),
+        json!({"items": [item], "total": 1}),
+        json!({"total": 9, "offset": 0, "data": [item]}),
+        json!({"profiles": [item], "links": []}),
+    ] {
+        let profiles = ask(200, list, async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap().profiles;
         assert_eq!(profiles.iter().map(|found| &*found.id.0).collect::<Vec<_>>(), [PROFILE]);
     }
-    assert!(ask(200, json!([]), async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap().is_empty());
-    for wrong in [json!({"profiles": []}), json!([{"name": "no id"}]), json!("x")] {
+    let empty = ask(200, json!([]), async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap();
+    assert_eq!((empty.profiles.len(), empty.received), (0, 0));
+    for wrong in [json!({"a": [], "b": []}), json!({"profiles": {}}), json!("x"), json!({})] {
         assert!(ask(200, wrong.clone(), async |tlm| tlm.profiles(Page::FIRST).await).await.is_err(), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn a_profile_that_cannot_be_read_takes_no_other_with_it() {
+    let page = json!([{"id": PROFILE}, null, {"name": format!("no id, but {KEY}")}, "x", [{"id": "second"}]]);
+    let page = ask(200, page, async |tlm| tlm.profiles(Page::FIRST).await).await.unwrap();
+    assert_eq!(page.profiles.iter().map(|found| &*found.id.0).collect::<Vec<_>>(), [PROFILE, "second"]);
+    let broken: Vec<_> = page.broken.iter().map(|what| what.as_str()).collect();
+    let nameless = "a profile without `id`: {\"name\":\"no id, but ***\"}";
+    assert_eq!(broken, ["a profile without `id`: null", nameless, "a profile without `id`: \"x\""]);
+    assert_eq!(page.received, 5);
 }
 
 #[tokio::test]
@@ -231,8 +251,15 @@ async fn a_certificate_in_each_delivery() {
     for certificate in [PEM, "MIIB", &windows, &chain] {
         assert_eq!(issued(json!({"serial_number": "0F6F55", "certificate": certificate})).await, [certificate]);
     }
-    let beside = json!({"serial_number": "0F6F55", "certificate": PEM, "ca_certs": [{"pem": "a"}, "b", {}]});
-    assert_eq!(issued(beside).await, [PEM, "a", "b"]);
+    let beside = json!({"serial_number": "0F6F55", "certificate": PEM, "ca_certs": [{"pem": "a"}, "b", {}, null, " "]});
+    assert_eq!(issued(beside).await, [PEM, "a", "b", "{}"], "that a member holds nothing is not passed over");
+    for member in [json!({"cert_blob": "a"}), json!({"certificate": "a"}), json!({"odd": "-----BEGIN x"}), json!(["a"])]
+    {
+        let text = if member.get("odd").is_some() { "-----BEGIN x" } else { "a" };
+        let body = json!({"serial_number": "0F6F55", "certificate": {"pem": PEM}, "ca_certs": member});
+        assert_eq!(issued(body).await, [PEM, text]);
+    }
+    assert!(issued(json!({"serial_number": "0F6F55"})).await.is_empty(), "issued, and to be fetched");
     let with_request =
         json!({"serial_number": "0F6F55", "certificate": PEM, "request_id": "r1", "pkcs12_password": "p"});
     assert_eq!(issued(with_request).await, [PEM]);
@@ -240,7 +267,7 @@ async fn a_certificate_in_each_delivery() {
 
 #[tokio::test]
 async fn a_request_may_have_to_wait() {
-    let pending = Answer::Pending(RequestId("r1".to_owned()));
+    let pending = Answer::Pending(RequestId("r1".to_owned()), None);
     for body in [
         json!({"request_id": "r1"}),
         json!({"request_id": "r1", "serial_number": "", "certificate": ""}),
@@ -284,11 +311,45 @@ async fn a_pickup_in_each_state() {
         assert!(matches!(pick_up(body).await.unwrap(), Pickup::Issued(_)));
     }
     for status in ["PENDING", "pending", "pending_second_approval", "IN_PROGRESS"] {
-        assert_eq!(pick_up(json!({"id": "r1", "status": status})).await.unwrap(), Pickup::Pending, "{status}");
+        assert_eq!(pick_up(json!({"id": "r1", "status": status})).await.unwrap(), Pickup::Pending(None), "{status}");
     }
     for body in [json!({"status": "ISSUED"}), json!({"status": "locked"}), json!({"id": "r1"})] {
         let failure = pick_up(body.clone()).await.unwrap_err();
         assert_eq!(failure.class.code(), "api-bad-answer", "{body}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_to_be_published_comes_along_with_a_pending_answer() {
+    let details = json!({"dcv_method": "dns-txt-token", "dcv_random_value": format!("\u{1b}[1m_a1b2 {KEY}")});
+    let check = |found: Option<DomainValidation>| {
+        let found = found.unwrap();
+        assert_eq!(found.method.as_ref().map(|text| text.as_str()), Some("dns-txt-token"));
+        assert_eq!(found.random_value.as_ref().map(|text| text.as_str()), Some("[1m_a1b2 ***"));
+        assert_eq!(found.to_string(), "waiting for domain validation: publish [1m_a1b2 *** by dns-txt-token");
+    };
+    for details in [details.clone(), json!([details])] {
+        let body = json!({"request_id": "r1", "dv_details": details});
+        let answer = ask(201, body, async |tlm| tlm.issue(&issue_request()).await).await.unwrap();
+        let Answer::Pending(_, found) = answer else { panic!("{answer:?}") };
+        check(found);
+        let Pickup::Pending(found) = pick_up(json!({"status": "PENDING", "dv_details": details})).await.unwrap() else {
+            panic!("not pending")
+        };
+        check(found);
+    }
+    for nothing in [json!({}), json!(null), json!([]), json!({"dcv_method": " "}), json!("x")] {
+        let body = json!({"status": "PENDING", "dv_details": nothing});
+        assert_eq!(pick_up(body).await.unwrap(), Pickup::Pending(None), "{nothing}");
+    }
+}
+
+#[tokio::test]
+async fn a_word_that_is_not_known_is_told_as_it_came() {
+    for word in ["EXPIRED", "Cancelled"] {
+        let failure = pick_up(json!({"status": word, "serial_number": "0F6F55"})).await.unwrap_err();
+        let words = format!("`status` \"{word}\", which renewd does not know, without a certificate");
+        assert!(failure.message.as_str().ends_with(&words), "{failure}");
     }
 }
 
@@ -316,18 +377,30 @@ async fn details_of_a_certificate() {
         "{other}"
     );
     assert_eq!(details.serial_number.0, "0F6F55555658A989F0F463A4DA0D807F");
-    assert_eq!(details.status, CertificateStatus::Issued);
+    assert_eq!(details.standing.state, TlmState::Issued);
     assert_eq!(&*details.profile.unwrap().0, "7f606454-e011-4cfb-af90-5a13232bbd8f");
     assert_eq!(details.certificate.as_deref(), Some("MIIB"));
     assert_eq!(details.thumbprint.as_deref(), Some("FE0EFDC64AA55565556152850D2B84B46EF433444A28970F6A2A7F510A7A8880"));
-    let status = async |word: &str| {
-        let body = json!({"serial_number": "0F6F55", "status": word});
-        ask(200, body, async |tlm| tlm.details(&serial(), None).await).await.unwrap().status
+    let standing = async |more: Value| {
+        let mut body = json!({"serial_number": "0F6F55"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ask(200, body, async |tlm| tlm.details(&serial(), None).await).await.unwrap().standing.to_string()
     };
-    assert_eq!(status("REVOKED").await, CertificateStatus::Revoked);
-    assert_eq!(status("expired").await, CertificateStatus::Expired);
-    assert_eq!(status("Suspended").await, CertificateStatus::Suspended);
-    assert_eq!(status("pending").await, CertificateStatus::Other);
+    assert_eq!(standing(json!({"status": "REVOKED"})).await, "revoked");
+    assert_eq!(standing(json!({"status": "expired"})).await, "expired");
+    assert_eq!(standing(json!({"status": "Suspended"})).await, "suspended");
+    assert_eq!(standing(json!({"status": "pending"})).await, "in state \"pending\", which renewd does not know");
+    assert_eq!(standing(json!({})).await, "in a state that TLM does not name");
+    let revocation = json!({"reason": "key_compromise", "revocation_date": "2026-11-24T10:00:00Z", "comments": "x"});
+    let told = "revoked since 2026-11-24T10:00:00Z (key_compromise)";
+    assert_eq!(standing(json!({"status": "revoked", "revocation": revocation})).await, told);
+    let hold = json!({"reason": "certificate_hold", "revocation_date": "2026-11-24"});
+    let told = "suspended since 2026-11-24T00:00:00Z (certificate_hold)";
+    assert_eq!(standing(json!({"status": "revoked", "revocation": hold})).await, told);
+    let nameless = json!({"certificate": "MIIB", "status": "issued"});
+    let details = ask(200, nameless, async |tlm| tlm.details(&serial(), None).await).await.unwrap();
+    assert_eq!(details.serial_number, serial(), "it is what was asked for");
+    assert!(ask(200, json!({}), async |tlm| tlm.details(&serial(), None).await).await.is_err());
 }
 
 #[tokio::test]
@@ -337,7 +410,8 @@ async fn formats_of_a_certificate() {
     let formats = read(json!({"pkcs7": "p7", "x509_cert_chain": chain})).await.unwrap();
     assert_eq!((formats.chain, formats.pkcs7), (vec!["leaf".to_owned(), "root".to_owned()], Some("p7".to_owned())));
     assert!(read(json!({"pkcs7": "p7"})).await.unwrap().chain.is_empty());
-    assert!(read(json!({"x509_cert_chain": []})).await.is_err());
+    assert!(read(json!({"x509_cert_chain": [], "pkcs7": null})).await.unwrap().pkcs7.is_none());
+    assert!(read(json!({"chain": []})).await.is_err());
 }
 
 #[tokio::test]
@@ -356,6 +430,10 @@ async fn a_search_says_whether_more_follows() {
     let past_the_end = json!({"items": [], "total": 9, "has_more": true});
     let page = ask(200, past_the_end, async |tlm| tlm.search(&SearchQuery::default(), Page::FIRST).await).await;
     assert!(!page.unwrap().has_more, "an empty page is the last one");
+    let odd = json!({"items": [null, {"status": "issued"}, {"certificate": "MIIB"}, "x", {"serial_number": "02"}]});
+    let page = ask(200, odd, async |tlm| tlm.search(&SearchQuery::default(), Page::FIRST).await).await.unwrap();
+    let found: Vec<_> = page.items.iter().map(|item| item.serial_number.0.as_str()).collect();
+    assert_eq!((found.as_slice(), page.received), (["", "02"].as_slice(), 5), "what cannot be read ends nothing");
 }
 
 #[tokio::test]

@@ -217,8 +217,8 @@ pub(crate) fn renewal(entry: &Entry, facts: &Leaf, at: Timestamp) -> Vec<event::
             chain_end: None,
         },
         Event::HookDone { hook, generation: Generation(1), output: None },
-        Event::StatusChecked { serial_number: serial_number(), revoked: false },
-        Event::StatusChecked { serial_number: serial_number(), revoked: false },
+        Event::StatusChecked { serial_number: serial_number(), revoked: false, standing: None },
+        Event::StatusChecked { serial_number: serial_number(), revoked: false, standing: None },
     ];
     events.map(|event| event::Entry { at, name: entry.name.clone(), event }).into()
 }

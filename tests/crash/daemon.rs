@@ -275,7 +275,7 @@ impl Daemon {
 
     fn answered(&mut self) -> Outcome {
         match self.found() {
-            Outcome::NotFound => Outcome::Pending(Some(RequestId("id".to_owned()))),
+            Outcome::NotFound => Outcome::Pending(Some(RequestId("id".to_owned())), None),
             found => found,
         }
     }

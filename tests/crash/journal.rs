@@ -21,7 +21,7 @@ fn entry(name: &str, event: Event) -> Entry {
 }
 
 fn checked(number: usize) -> Event {
-    Event::StatusChecked { serial_number: SerialNumber(format!("{number:04X}")), revoked: false }
+    Event::StatusChecked { serial_number: SerialNumber(format!("{number:04X}")), revoked: false, standing: None }
 }
 
 fn failed() -> Event {

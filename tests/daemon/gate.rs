@@ -29,8 +29,6 @@ fn each_defect_is_refused_with_its_own_message() {
     refuses(FaultKind::MissingName, "alt.www.example.com");
     refuses(FaultKind::Expired, "expired");
     refuses(FaultKind::BadSignature, "signature");
-    refuses(FaultKind::HtmlCertificate, "HTML");
-    refuses(FaultKind::TrailingData, "other text");
 }
 
 #[test]
@@ -82,6 +80,16 @@ fn what_is_only_unusual_is_taken() {
         FaultKind::Crlf,
         FaultKind::ForeignChain,
         FaultKind::ExtraName,
+        FaultKind::TrailingData,
+        FaultKind::LeadingText,
+        FaultKind::X509Label,
+        FaultKind::EscapedLines,
+        FaultKind::UrlSafeBase64,
+        FaultKind::Pkcs7Certificate,
+        FaultKind::BarePkcs7,
+        FaultKind::BrokenCa,
+        FaultKind::NoSerial,
+        FaultKind::Bom,
     ];
     for kind in unusual {
         let host = Host::new(ProfileSpec::default());
@@ -90,5 +98,6 @@ fn what_is_only_unusual_is_taken() {
         let said = host.says(&["once"]);
         assert_eq!(said.code, 0, "{kind:?}: {}", said.err);
         host.live_serial("www");
+        assert_eq!(host.submissions(), 1, "{kind:?}");
     }
 }

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod answers;
 mod api_faults;
 mod chain;
 mod commands;

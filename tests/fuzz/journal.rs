@@ -147,6 +147,6 @@ fn profile_read() -> Reading {
             "extensions": {"san": {"attributes": [{"type": "dns_names", "multiple": true, "sources": ["rest_request"]}]}},
         },
     }]);
-    let profiles = renewd::api::body_profile::profiles(renewd::api::json::Json::of(&profile));
-    Reading { profile: profiles.unwrap_or_default().pop(), ..Reading::default() }
+    let profiles = renewd::api::body_profile::profiles(renewd::api::json::Json::of(&profile), &[]);
+    Reading { profile: profiles.unwrap_or_default().profiles.pop(), ..Reading::default() }
 }

@@ -5,13 +5,15 @@ use std::sync::OnceLock;
 use renewd::core::code::Code;
 use renewd::core::entry::{Sans, SubjectFrom, Usage};
 use renewd::core::subject::Subject;
+use renewd::core::text::Text;
+use renewd::pki::answer::Answer;
 use renewd::pki::certificate::{Certificate, certificates, certificates_in_file};
 use renewd::pki::gate::{self, Candidate, Demand, Set, Verdict};
 use renewd::pki::key::PrivateKey;
 use renewd::pki::pem::{self as armour, Part};
 use renewd::pki::{chain, leaf, pkcs12};
 
-use crate::targets::{NOW, clean};
+use crate::targets::{NOW, SECRET, clean, told};
 
 /// PEM, bare base64, and what files hold.
 pub fn pem(data: &[u8]) {
@@ -29,6 +31,22 @@ pub fn pem(data: &[u8]) {
             Err(error) => error.to_string().lines().for_each(clean),
         }
     }
+}
+
+/// A text of an answer, in whatever wrapping: what is kept of it is read again as it was.
+pub fn answer(data: &[u8]) {
+    answer_text(&String::from_utf8_lossy(data));
+}
+
+/// The same for a text that was found in an answer's JSON.
+pub fn answer_text(text: &str) {
+    let mut found = Answer::default();
+    found.read(text, &|raw| Text::masked(raw, [SECRET]));
+    assert!(found.certificates.len() <= 128 && found.unreadable.len() <= 17);
+    found.certificates.iter().for_each(certificate);
+    found.unreadable.iter().for_each(told);
+    assert_eq!(Answer::of_kept(&found.kept()), found);
+    drop(Answer::of_kept(text));
 }
 
 /// A certificate that was taken is taken again from its own spelling.

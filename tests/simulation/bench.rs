@@ -14,6 +14,7 @@ use renewd::core::observed::Installed;
 use renewd::core::profile::Profile;
 use renewd::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
 use renewd::core::record::Request;
+use renewd::core::standing::{Standing, TlmState};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::daemon::fleet::Managed;
@@ -235,7 +236,8 @@ impl World {
             Effect::CheckStatus(serial) => {
                 let found = self.tlm.details(&serial);
                 let (_, revoked) = self.call(bench, Function::Details, found)?;
-                Ok(Outcome::Status { revoked })
+                let state = if revoked { TlmState::Revoked } else { TlmState::Issued };
+                Ok(Outcome::Status(Box::new(Standing::of(state))))
             }
         }
     }
@@ -300,7 +302,7 @@ impl World {
         self.check_sent(bench.name(), sent.as_ref().err());
         Ok(match self.call(bench, Function::Main, sent)? {
             Answer::Issued(certificate) => take(bench, certificate),
-            Answer::Pending(id) => Outcome::Pending(Some(id)),
+            Answer::Pending(id) => Outcome::Pending(Some(id), None),
         })
     }
 
@@ -316,7 +318,7 @@ impl World {
         let answer = self.tlm.pick_up(id, self.now);
         Ok(match self.call(bench, Function::Main, answer)? {
             Pickup::Issued(certificate) => take(bench, certificate),
-            Pickup::Pending => Outcome::Pending(None),
+            Pickup::Pending => Outcome::Pending(None, None),
             Pickup::Rejected => Outcome::Rejected(Text::new("not on my watch")),
         })
     }

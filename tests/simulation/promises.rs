@@ -313,7 +313,7 @@ impl World {
         let now = self.now;
         let account = self.ledger.account(&entry.name);
         match &entry.event {
-            Event::Pending { attempt, request_id } => {
+            Event::Pending { attempt, request_id, .. } => {
                 account.open.insert(request_id.clone(), *attempt);
             }
             Event::Issued { attempt, serial_number } => {

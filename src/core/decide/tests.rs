@@ -81,7 +81,7 @@ fn fail(class: FailureClass, retry: Option<RetryHint>) -> Event {
 
 fn pending(at: Timestamp) -> Vec<(Timestamp, Event)> {
     let request_id = RequestId("r-1".to_owned());
-    vec![(at, submitting(1)), (at, Event::Pending { attempt: Attempt(1), request_id })]
+    vec![(at, submitting(1)), (at, Event::Pending { attempt: Attempt(1), request_id, dv_details: None })]
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn what_is_due_at_once_is() {
         "names added: x",
     );
     check(&change(&|case| case.reading.profile.as_mut().unwrap().id.0 = "q".into()), "submit", "profile");
-    let revoked = Checked { serial_number: SerialNumber("0A".to_owned()), revoked: true, at: START };
+    let revoked = Checked { serial_number: SerialNumber("0A".to_owned()), revoked: true, standing: None, at: START };
     check(&change(&|case| case.record.checked = Some(Box::new(revoked.clone()))), "submit", "revoked");
     check(&change(&|case| case.record.renewal_asked = Some(START)), "submit", "asked");
 }
@@ -231,14 +231,14 @@ fn a_lost_answer_is_looked_up_and_after_ten_minutes_submitted_again_with_the_sam
         Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }
             .events(&[(since, submitting(1)), (since, lost.clone())])
     };
-    check(&case(4 * SECOND), "wait", "was lost");
-    check(&case(5 * SECOND), "look-up", "was lost");
+    check(&case(4 * SECOND), "wait", "TLM may have issued a certificate");
+    check(&case(5 * SECOND), "look-up", "TLM may have issued a certificate");
     let again = case(10 * MINUTE);
     let Action::Submit(submission) = again.decide().action else { panic!("{:?}", again.told()) };
     assert!(submission.prepared && submission.attempt == Attempt(1), "the same key and CSR");
     let mut blind = case(MINUTE);
     blind.surroundings.can_search = false;
-    check(&blind, "wait", "was lost");
+    check(&blind, "wait", "TLM may have issued a certificate");
 }
 
 /// A clock that ran ahead had it submitted, and TLM refused it; the clock is right again.
@@ -434,6 +434,7 @@ fn the_state_at_tlm_is_looked_at_once_in_the_interval() {
     case.record.checked = Some(Box::new(Checked {
         serial_number: SerialNumber("0A".to_owned()),
         revoked: false,
+        standing: None,
         at: case.now - DAY + SECOND,
     }));
     check(&case, "wait", "not due until");
@@ -584,7 +585,9 @@ fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
     check(&case(later, &[]), "wait", "stopped until");
     let renew = (later, Event::RenewalAsked { reissue: false });
     check(&case(later + SECOND, std::slice::from_ref(&renew)), "check-status", "being checked");
-    let told = |revoked| (later + SECOND, Event::StatusChecked { serial_number: serial_number.clone(), revoked });
+    let told = |revoked| {
+        (later + SECOND, Event::StatusChecked { serial_number: serial_number.clone(), revoked, standing: None })
+    };
     let revoked = case(later + 2 * SECOND, &[renew.clone(), told(true)]);
     check(&revoked, "submit", "TLM says that the certificate is revoked");
     assert_eq!(method(&revoked), Method::New);

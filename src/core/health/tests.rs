@@ -60,7 +60,8 @@ fn each_condition_has_its_code() {
 #[test]
 fn pending_is_healthy_until_a_day_without_a_certificate() {
     let request_id = RequestId("r".to_owned());
-    let events = [(START, submitting(1)), (START, Event::Pending { attempt: Attempt(1), request_id })];
+    let events =
+        [(START, submitting(1)), (START, Event::Pending { attempt: Attempt(1), request_id, dv_details: None })];
     check(&Observed::Absent, &events, START + DAY - SECOND, None);
     check(&Observed::Absent, &events, START + DAY, Some("first-issuance-overdue"));
     check(&live(90 * DAY), &events, START + 70 * DAY, None);

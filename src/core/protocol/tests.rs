@@ -6,6 +6,7 @@ use super::super::decide::Submission;
 use super::super::event::Lack;
 use super::super::example::{START, entry, failure, profile};
 use super::*;
+use crate::core::standing::TlmState;
 
 fn submission(prepared: bool) -> Action {
     Action::Submit(Submission {
@@ -56,7 +57,7 @@ fn well(effect: &Effect) -> Outcome {
         Effect::Install { .. } => {
             Outcome::Installed { generation: Generation(1), leaf: Box::new(leaf()), chain: Arc::default() }
         }
-        Effect::CheckStatus(_) => Outcome::Status { revoked: false },
+        Effect::CheckStatus(_) => Outcome::Status(Box::new(Standing::of(TlmState::Issued))),
         Effect::Probe => Outcome::Probed { fingerprint: Digest([0; 32]), sights: Vec::new() },
         Effect::RollBack(generation) | Effect::Switch(generation) => Outcome::Switched(*generation),
         Effect::CheckRoom
@@ -148,7 +149,7 @@ fn each_answer_is_recorded_as_what_it_is() {
         assert_eq!(after, expected, "{outcome:?}");
     }
     let failed = |class, accepted| Outcome::Failed(Failure { accepted, ..failure(class) });
-    check(&Outcome::Pending(Some(RequestId("r".to_owned()))), &["record Pending"]);
+    check(&Outcome::Pending(Some(RequestId("r".to_owned())), None), &["record Pending"]);
     check(&failed(FailureClass::ApiNoAnswer, Accepted::Unknown), &["record AnswerLost"]);
     check(&failed(FailureClass::RequestRefused, Accepted::No), &["record NotAccepted"]);
     let searched = ["LookUp", "SearchHeld", "record NotAccepted"];

@@ -5,7 +5,7 @@ use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
 use super::*;
 
 fn pending(attempt: u64) -> Event {
-    Event::Pending { attempt: Attempt(attempt), request_id: RequestId("r".to_owned()) }
+    Event::Pending { attempt: Attempt(attempt), request_id: RequestId("r".to_owned()), dv_details: None }
 }
 
 fn installed(attempt: u64) -> Event {
@@ -118,14 +118,17 @@ fn a_renewal_refused_for_a_revocation_tells_of_it() {
     let renewing = Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring };
     let refused = Event::NotAccepted { attempt: Attempt(1), failure: failure(FailureClass::CertificateRevoked) };
     let record = record(&[(START, renewing), (START, refused)]);
-    assert_eq!(record.checked.as_deref(), Some(&Checked { serial_number, revoked: true, at: START }));
+    assert_eq!(record.checked.as_deref(), Some(&Checked { serial_number, revoked: true, standing: None, at: START }));
     assert_eq!((record.stopped.clone(), record.submissions.len()), (None, 0), "a new one is asked for");
 }
 
 #[test]
 fn every_revoked_certificate_is_remembered_and_one_that_is_good_again_is_not() {
-    let checked =
-        |serial: &str, revoked| Event::StatusChecked { serial_number: SerialNumber(serial.to_owned()), revoked };
+    let checked = |serial: &str, revoked| Event::StatusChecked {
+        serial_number: SerialNumber(serial.to_owned()),
+        revoked,
+        standing: None,
+    };
     let events = [(START, checked("0A", true)), (START, checked("0B", false)), (START, checked("0C", true))];
     let mut record = record(&events);
     let serials = |record: &Record| record.revoked.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -145,4 +148,45 @@ fn a_clock_that_is_behind_frees_no_submission() {
     assert_eq!(*record.submissions, [START + HOUR]);
     record.forget_submissions(START + DAY * 2);
     assert_eq!(record, Record::default());
+}
+
+#[test]
+fn what_has_to_be_published_stays_with_the_request_until_another_answer_says_more() {
+    let validation = |value: &str| {
+        Some(Box::new(DomainValidation { method: Some("dns-txt-token".into()), random_value: Some(value.into()) }))
+    };
+    let dv_details = |record: &Record| match record.request.as_deref().map(|request| request.stage.clone()) {
+        Some(Stage::Pending { dv_details, .. }) => dv_details,
+        _ => None,
+    };
+    let mut record = Record::default();
+    record.apply(START, &submitting(1));
+    let request_id = RequestId("r".to_owned());
+    record.apply(START, &Event::Pending { attempt: Attempt(1), request_id, dv_details: validation("one") });
+    assert_eq!(dv_details(&record), validation("one"));
+    record.apply(START, &Event::Polled { attempt: Attempt(1), dv_details: None });
+    assert_eq!(dv_details(&record), validation("one"));
+    record.apply(START, &Event::Polled { attempt: Attempt(1), dv_details: validation("two") });
+    assert_eq!(dv_details(&record), validation("two"));
+}
+
+#[test]
+fn a_status_of_an_older_journal_is_read_and_a_new_one_kept_with_its_word() {
+    let old = r#"{"event":"status-checked","serial_number":"0A","revoked":false}"#;
+    let old: Event = serde_json::from_str(old).unwrap();
+    assert!(matches!(&old, Event::StatusChecked { standing: None, revoked: false, .. }), "{old:?}");
+    let standing = Standing::read("SUSPENDED", Some("certificate_hold".into()), Some(START));
+    let new = Event::StatusChecked {
+        serial_number: SerialNumber("0A".to_owned()),
+        revoked: false,
+        standing: Some(Box::new(standing.clone())),
+    };
+    let written = serde_json::to_value(&new).unwrap();
+    assert_eq!((&written["state"], &written["reason"]), (&"suspended".into(), &"certificate_hold".into()));
+    assert_eq!(serde_json::from_value::<Event>(written).unwrap(), new);
+    let mut record = Record::default();
+    record.apply(START, &new);
+    assert_eq!(record.checked.as_deref().and_then(|checked| checked.standing.as_deref()), Some(&standing));
+    record.apply(START, &old);
+    assert_eq!(record.checked.as_deref().map(|checked| checked.standing.is_some()), Some(false));
 }

@@ -56,7 +56,7 @@ impl Reading<'_> {
     /// Certificates one on each line, or with commas between them. `false`: there is none.
     fn each(&mut self, text: &str) -> bool {
         let items = text.split(['\n', ',']).take(MOST_BLOCKS).filter(|item| item.len() >= SHORTEST);
-        items.fold(false, |any, item| self.encoded(item, "") || any)
+        items.filter(|item| self.encoded(item, "")).count() > 0
     }
 
     fn block(&mut self, block: &Block<'_>) {

@@ -226,7 +226,7 @@ fn a_hold_lasts_until_the_operator_the_emergency_or_a_revocation() {
     check(START + 81 * DAY, &[], "submit", State::Due, "expires at");
     let asked = (START + 40 * DAY, Event::RenewalAsked { reissue: false });
     check(START + 40 * DAY + SECOND, &[asked], "submit", State::Due, "the operator asked");
-    let revoked = Event::StatusChecked { serial_number: SerialNumber("0A".to_owned()), revoked: true };
+    let revoked = Event::StatusChecked { serial_number: SerialNumber("0A".to_owned()), revoked: true, standing: None };
     check(START + 40 * DAY, &[(START + 40 * DAY, revoked)], "submit", State::Due, "revoked");
 }
 
@@ -250,7 +250,7 @@ fn what_was_issued_waits_for_its_window_but_never_into_the_emergency() {
         "or at",
     );
     check_with(late, false, closed, &events, "install", State::Due, "");
-    let revoked = Event::StatusChecked { serial_number: SerialNumber("0A".to_owned()), revoked: true };
+    let revoked = Event::StatusChecked { serial_number: SerialNumber("0A".to_owned()), revoked: true, standing: None };
     let events = [&events[..], &[(at, revoked)]].concat();
     check_with(at + SECOND, false, closed, &events, "install", State::Due, "");
 }

@@ -1,0 +1,153 @@
+//! What TLM issued, from whatever place of the API gives it: the answer itself, the search, the details, the additional
+//! formats. What cannot be read in one place is looked for in the next, before anything is asked for again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::api::paging::Paging;
+use crate::api::{Details, IssuedCertificate, SearchQuery, Tlm};
+use crate::core::failure::{Failure, FailureClass, Scope};
+use crate::core::name::{Digest, SerialNumber};
+use crate::core::protocol::Outcome;
+use crate::pki::answer::Answer;
+use crate::pki::certificate::Certificate;
+use crate::pki::leaf;
+
+use super::{Bench, Function};
+
+impl<T: Tlm> Bench<T> {
+    /// Takes an answer that says that TLM issued. The certificate in hand knows its serial number best, should the
+    /// answer name none or another one.
+    pub(super) fn take(&mut self, issued: IssuedCertificate) -> Outcome {
+        let mut answer = self.read(&issued.certificates);
+        std::mem::swap(&mut self.answer, &mut answer);
+        let ours = self.answer.certificates.iter().filter(|found| Some(found.spki()) == self.spki);
+        let mut numbers = ours.filter_map(|leaf| leaf::read(leaf).ok()).map(|leaf| leaf.serial_number).peekable();
+        let first = numbers.peek().cloned();
+        let is_there = numbers.any(|number| number.same(&issued.serial_number));
+        Outcome::Issued(first.filter(|_| !is_there).unwrap_or(issued.serial_number))
+    }
+
+    /// Reads texts, with no credential in what is noted of them.
+    fn read<'t>(&self, texts: impl IntoIterator<Item = &'t String>) -> Answer {
+        let (api, mut answer) = (self.context.api(), Answer::default());
+        for text in texts {
+            answer.read(text, &|raw| api.shown(raw));
+        }
+        answer
+    }
+
+    /// The certificate with our key, where it is in hand.
+    fn leaf(&self) -> Option<&Certificate> {
+        self.answer.certificates.iter().find(|found| Some(found.spki()) == self.spki)
+    }
+
+    /// Searches for a certificate with our public key among those issued since the request left.
+    pub(super) async fn look_up(&mut self) -> Result<Outcome, Failure> {
+        let Some(wanted) = self.spki else { return Ok(Outcome::NotFound) };
+        Ok(match self.search(wanted).await? {
+            Some(issued) => self.take(issued),
+            None => Outcome::NotFound,
+        })
+    }
+
+    /// Goes through the search page by page. What an item looks like ends nothing.
+    async fn search(&self, wanted: Digest) -> Result<Option<IssuedCertificate>, Failure> {
+        let query = SearchQuery {
+            profile: self.request.as_ref().map(|request| request.profile.clone()),
+            seat: Some(self.entry.naming.seat().into_owned()),
+            common_name: self.entry.naming.common_name().map(str::to_owned),
+            valid_from: self.request.as_ref().map(|request| request.since - SEARCH_BACK),
+        };
+        let (api, mut paging, mut seen) = (self.context.api(), Paging::default(), BTreeSet::new());
+        loop {
+            let found = self.call(Function::Search, api.search(&query, paging.page())).await?;
+            let mut any_new = false;
+            for item in found.items {
+                if seen.insert((item.serial_number.0.clone(), item.thumbprint.clone(), item.certificate.clone())) {
+                    any_new = true;
+                    if let Some(issued) = self.compare(item, wanted).await? {
+                        return Ok(Some(issued));
+                    }
+                }
+            }
+            if !paging.goes_on(found.received, any_new) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The certificate that was found, if it has our key; one that came without its content, or with none that can be
+    /// read, is fetched.
+    async fn compare(&self, item: Details, wanted: Digest) -> Result<Option<IssuedCertificate>, Failure> {
+        let is_ours = |answer: &Answer| answer.certificates.iter().any(|found| found.spki() == wanted);
+        let serial_number = item.serial_number.clone();
+        let as_issued =
+            |text: String| IssuedCertificate { serial_number: serial_number.clone(), certificates: vec![text] };
+        if let Some(text) = item.certificate {
+            let answer = self.read([&text]);
+            if !answer.certificates.is_empty() || item.serial_number.0.is_empty() {
+                return Ok(is_ours(&answer).then(|| as_issued(text)));
+            }
+        }
+        let (api, thumbprint) = (self.context.api(), item.thumbprint.as_deref());
+        let text = match self.call(Function::Details, api.details(&item.serial_number, thumbprint)).await {
+            Ok(details) => details.certificate,
+            Err(failure) if is_about_this_alone(&failure) => None,
+            Err(failure) => return Err(failure),
+        };
+        Ok(text.filter(|text| is_ours(&self.read([text]))).map(as_issued))
+    }
+
+    /// Fetches the certificate by its serial number; without one, by the search.
+    pub(super) async fn fetch_leaf(&mut self, serial: &SerialNumber) -> Result<(), Failure> {
+        let texts = match self.spki {
+            Some(wanted) if serial.0.is_empty() => {
+                self.search(wanted).await?.map_or_else(Vec::new, |issued| issued.certificates)
+            }
+            _ => {
+                let details = self.call(Function::Details, self.context.api().details(serial, None)).await?;
+                details.certificate.into_iter().collect()
+            }
+        };
+        let found = self.read(&texts);
+        self.answer.extend(found);
+        Ok(())
+    }
+
+    /// Fetches what is missing: the leaf, where none with our key is in hand, and the chain.
+    pub(super) async fn fetch_chain(&mut self, serial: SerialNumber) -> Result<Outcome, Failure> {
+        if self.leaf().is_none()
+            && let Err(failure) = self.fetch_leaf(&serial).await
+            && !is_about_this_alone(&failure)
+        {
+            return Err(failure);
+        }
+        let serial = match self.leaf().and_then(|leaf| leaf::read(leaf).ok()) {
+            Some(leaf) if serial.0.is_empty() => leaf.serial_number,
+            _ => serial,
+        };
+        if serial.0.is_empty() {
+            return Ok(Outcome::Done);
+        }
+        let thumbprint = self.leaf().map(|leaf| leaf.fingerprint().to_string());
+        let api = self.context.api();
+        let formats = self.call(Function::Details, api.formats(&serial, thumbprint.as_deref())).await?;
+        let mut chain = self.read(&formats.chain);
+        let pkcs7 = self.read(&formats.pkcs7);
+        let is_whole = !chain.certificates.is_empty() && chain.unreadable.is_empty();
+        chain.certificates.extend(pkcs7.certificates);
+        // What the chain holds need not be said twice; and what is good already is not spoilt by more.
+        chain.unreadable.extend(pkcs7.unreadable.into_iter().filter(|_| !is_whole));
+        chain.unreadable.retain(|_| self.set.is_none());
+        self.answer.extend(chain);
+        Ok(Outcome::Done)
+    }
+}
+
+/// Whether a failure says something of the one certificate, and nothing of the API.
+pub(super) fn is_about_this_alone(failure: &Failure) -> bool {
+    matches!(failure.class.scope(), Scope::Certificate | Scope::Profile) || failure.class == FailureClass::ApiBadAnswer
+}
+
+const SEARCH_BACK: Duration = Duration::from_secs(86_400);
