@@ -1,6 +1,7 @@
 //! `renewd adopt`: inventory entries for certificates that are there already, whoever renewed them until now. Reads, prints
 //! and changes nothing; what it prints was read by the inventory's own reader before.
 
+mod asked;
 mod entry;
 mod file;
 mod hook;

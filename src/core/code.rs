@@ -147,6 +147,8 @@ codes! {
     RootUnknown = "root-unknown";
     /// The installed key is of a kind that renewd cannot judge.
     KeyUnjudged = "key-unjudged";
+    /// An installed file is of a form that renewd or OpenSSL does not take as a whole.
+    FileUnjudged = "file-unjudged";
 }
 
 impl fmt::Display for Code {

@@ -547,24 +547,29 @@ fn generate(kind: KeyType) -> Result<PrivateKey, Failure> {
         .map_err(|error| Failure::new(FailureClass::Internal, format!("cannot make a key: {error}")))
 }
 
-/// The installed key, for an entry that keeps it; a new one where the type has to change.
+/// The installed key, for an entry that keeps it; a new one where the type has to change, or renewd cannot use the
+/// installed one.
 fn installed_key<T: Tlm>(
     context: &Context<T>,
     entry: &Entry,
     live: Generation,
     kind: KeyType,
 ) -> Result<PrivateKey, Failure> {
-    let path = match &entry.files.private_key {
+    let path = match entry.files.private_key.as_ref().or(entry.files.bundle.as_ref()) {
         Some(path) if live == Generation(0) => path.clone(),
         _ => context.layout.generation(&entry.name, live).join(KEY),
     };
     let bytes = context.disk.read(&path, crate::store::observe::FILE_LIMIT);
     let bytes =
         Zeroizing::new(bytes.map_err(|error| crate::store::disk_failure("read the key to keep,", &path, &error))?);
-    match PrivateKey::from_pem(&bytes) {
-        Ok(key) if key.key_type() == Some(kind) => Ok(key),
-        _ => generate(kind),
-    }
+    let why = match PrivateKey::from_pem(&bytes) {
+        Ok(key) if key.key_type() == Some(kind) => return Ok(key),
+        Ok(key) => key.key_type().map_or_else(|| "is of another type".to_owned(), |other| format!("is {other}")),
+        Err(error) => format!("cannot be used: {error}"),
+    };
+    let (name, path) = (&entry.name, path.display());
+    tracing::warn!(%name, "reuse_key: the key in {path} {}; the next certificate gets a new key, {kind}", Text::new(&why));
+    generate(kind)
 }
 
 /// So far the clocks may differ without anybody having set one.

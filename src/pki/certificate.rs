@@ -7,7 +7,7 @@ use x509_parser::certificate::X509Certificate;
 
 use super::digest::sha256;
 use super::pem::{self, Part, PemError};
-use super::{extension, name, spki};
+use super::{certificate_file, extension, name, spki};
 use crate::core::name::Digest;
 use crate::core::text::Text;
 
@@ -51,6 +51,12 @@ impl Certificate {
     #[must_use]
     pub fn spki(&self) -> Digest {
         self.spki
+    }
+
+    /// The public key's DER (SPKI).
+    #[must_use]
+    pub fn public_key(&self) -> &[u8] {
+        self.parsed().map_or(&[], |parsed| parsed.tbs_certificate.subject_pki.raw)
     }
 
     /// Whom the certificate is for, for messages: the common name, or what stands in its place.
@@ -141,6 +147,9 @@ pub enum CertificateError {
     /// A certificate and then something.
     #[error("there are more bytes after the certificate")]
     TrailingBytes,
+    /// Headers in the armour, which stand before keys alone.
+    #[error("there are headers within the armour of the certificate")]
+    Headers,
     /// A part of the certificate that decisions need does not parse.
     #[error("the {0} of the certificate is malformed")]
     Malformed(&'static str),
@@ -176,23 +185,14 @@ fn bare(text: &str) -> Result<Vec<Certificate>, CertificateError> {
     }
 }
 
-/// The certificates of a PEM file that others may have written: comments and other blocks, such as a private key, are
+/// The certificates of a file that others may have written: text, comments and other blocks, such as a private key, are
 /// passed over.
 ///
 /// # Errors
 ///
 /// When a certificate in it is damaged, or there is none.
-pub fn certificates_in_file(text: &str) -> Result<Vec<Certificate>, CertificateError> {
-    let parts = pem::parts(plausible(text)?)?;
-    let mut certificates = Vec::new();
-    for part in bounded(&parts)? {
-        if let Part::Block(block) = part
-            && block.label == LABEL
-        {
-            certificates.push(Certificate::from_der(&pem::decode(block.body)?)?);
-        }
-    }
-    if certificates.is_empty() { Err(CertificateError::Empty) } else { Ok(certificates) }
+pub fn certificates_in_file(bytes: impl AsRef<[u8]>) -> Result<Vec<Certificate>, CertificateError> {
+    certificate_file::read(bytes.as_ref())?.found.iter().map(|der| Certificate::from_der(der)).collect()
 }
 
 fn plausible(text: &str) -> Result<&str, CertificateError> {
@@ -210,10 +210,10 @@ fn bounded<'p, 't>(parts: &'p [Part<'t>]) -> Result<&'p [Part<'t>], CertificateE
     if parts.len() > MAX_PARTS { Err(CertificateError::TooLarge) } else { Ok(parts) }
 }
 
-pub(super) const LABEL: &str = "CERTIFICATE";
+const LABEL: &str = "CERTIFICATE";
 const MAX_DER: usize = 64 * 1024;
 const MAX_TEXT: usize = 1024 * 1024;
-const MAX_PARTS: usize = 64;
+pub(super) const MAX_PARTS: usize = 64;
 
 #[cfg(test)]
 mod tests;

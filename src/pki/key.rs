@@ -12,7 +12,9 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use zeroize::Zeroizing;
 
 use super::digest::sha256;
-use super::pem::{self, Block, Part, PemError};
+use super::key_file::KeyFile;
+use super::key_kind::KeyKind;
+use super::pem::{self, PemError};
 use super::spki;
 use crate::core::key::KeyType;
 use crate::core::name::Digest;
@@ -25,7 +27,7 @@ pub struct PrivateKey {
 }
 
 /// A private key cannot be made or read. Holds nothing of the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The crypto library failed.
     #[error("the private key could not be made")]
@@ -36,18 +38,21 @@ pub enum KeyError {
     /// Not text, or no key in it.
     #[error("there is no private key in it")]
     NoKey,
-    /// Two keys.
-    #[error("there is more than one private key in it")]
-    SeveralKeys,
     /// A password is needed.
     #[error("the private key is encrypted; decrypt it, renewd has no password for it")]
     Encrypted,
     /// Broken armour or base64.
     #[error("the private key is damaged")]
     Pem(#[from] PemError),
-    /// Not a key, or of a kind that cannot be used.
-    #[error("the private key is damaged, or neither RSA of 2048 bits or more, nor ECDSA on P-256, P-384 or P-521")]
-    Unusable,
+    /// Called a key, and none.
+    #[error("the private key is damaged")]
+    Damaged,
+    /// Its public part is not that of its private part, or the numbers of an RSA key are no such.
+    #[error("the parts of the private key contradict each other")]
+    Contradictory,
+    /// A key, and of a kind that cannot be used.
+    #[error("it holds {0}; renewd uses RSA keys of 2048 bits or more, and ECDSA keys on P-256, P-384 and P-521")]
+    Kind(KeyKind),
 }
 
 impl PrivateKey {
@@ -70,26 +75,34 @@ impl PrivateKey {
         Ok(Self::of_pair(&pair))
     }
 
-    /// Reads the one private key of a PEM file: PKCS#8, PKCS#1 or SEC1. Other blocks, such as certificates, are
-    /// passed over.
+    /// Reads the private key of a PEM file, the first where there are several, as TLS servers do: PKCS#8, PKCS#1 or
+    /// SEC1. Other blocks, such as certificates, are passed over.
     ///
     /// # Errors
     ///
-    /// When there is no key, more than one, an encrypted one, or one that cannot be used.
+    /// When there is no key, or an encrypted one, or one that cannot be used.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
-        let text = std::str::from_utf8(text).map_err(|_| KeyError::NoKey)?;
-        let parts = pem::parts(text)?;
-        let mut keys = parts.iter().filter_map(|part| match part {
-            Part::Block(block) if block.label.ends_with("PRIVATE KEY") => Some(block),
-            Part::Block(_) | Part::Text(_) => None,
-        });
-        let block = keys.next().ok_or(KeyError::NoKey)?;
-        if keys.next().is_some() {
-            return Err(KeyError::SeveralKeys);
-        }
-        let der = pkcs8(block)?;
-        let pair = KeyPair::try_from(&PrivatePkcs8KeyDer::from(der.as_slice())).map_err(|_| KeyError::Unusable)?;
-        Ok(Self::of_pair(&Zeroizing::new(pair)))
+        KeyFile::read(text)?.into_own()
+    }
+
+    /// The key in PKCS#8, if it is one that can be used.
+    pub(super) fn of_pkcs8(der: &[u8]) -> Option<Self> {
+        let pair = KeyPair::try_from(&PrivatePkcs8KeyDer::from(der)).ok()?;
+        Some(Self::of_pair(&Zeroizing::new(pair)))
+    }
+
+    /// The RSA key in PKCS#1.
+    pub(super) fn of_pkcs1(der: &[u8]) -> Option<Self> {
+        let pkcs8 = rsa::KeyPair::from_der(der).ok()?.as_der().ok()?;
+        Self::of_pkcs8(pkcs8.as_ref())
+    }
+
+    /// The ECDSA key in SEC1.
+    pub(super) fn of_sec1(der: &[u8]) -> Option<Self> {
+        let curves =
+            [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING, &ECDSA_P521_SHA512_ASN1_SIGNING];
+        let pair = curves.into_iter().find_map(|curve| EcdsaKeyPair::from_private_key_der(curve, der).ok())?;
+        Self::of_pkcs8(pair.to_pkcs8v1().ok()?.as_ref())
     }
 
     /// The key as PEM: PKCS#8, with `\n` at the end of each line.
@@ -144,30 +157,6 @@ impl PrivateKey {
             algorithm: pair.algorithm(),
         }
     }
-}
-
-fn pkcs8(block: &Block<'_>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    if block.label == "ENCRYPTED PRIVATE KEY" || block.body.contains("ENCRYPTED") {
-        return Err(KeyError::Encrypted);
-    }
-    let der = pem::decode(block.body)?;
-    match block.label {
-        "PRIVATE KEY" => Ok(der),
-        "RSA PRIVATE KEY" => of_pkcs1(&der).ok_or(KeyError::Unusable),
-        "EC PRIVATE KEY" => of_sec1(&der).ok_or(KeyError::Unusable),
-        _ => Err(KeyError::Unusable),
-    }
-}
-
-fn of_pkcs1(der: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let pkcs8 = rsa::KeyPair::from_der(der).ok()?.as_der().ok()?;
-    Some(Zeroizing::new(pkcs8.as_ref().to_vec()))
-}
-
-fn of_sec1(der: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let curves = [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING, &ECDSA_P521_SHA512_ASN1_SIGNING];
-    let pair = curves.into_iter().find_map(|curve| EcdsaKeyPair::from_private_key_der(curve, der).ok())?;
-    Some(Zeroizing::new(pair.to_pkcs8v1().ok()?.as_ref().to_vec()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! The facts of a leaf certificate that decisions need, read from its DER and from nowhere else.
 
 use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::certificate::{self, Certificate, CertificateError};
 use super::digest::sha256;
-use super::{extension, name, pem, spki};
+use super::frame::Frame;
+use super::{certificate_file, extension, name, spki};
+use crate::core::entry::Sans;
 use crate::core::name::{Digest, SerialNumber, hex};
 use crate::core::observed::Leaf;
 use crate::core::subject::{Subject, SubjectAttribute};
@@ -24,11 +28,63 @@ pub fn read(certificate: &Certificate) -> Result<Leaf, CertificateError> {
 /// # Errors
 ///
 /// When there is none, it is damaged, or an extension that decisions need is there twice or does not parse.
-pub fn first_in_file(text: &str) -> Result<Leaf, CertificateError> {
-    let block = pem::first(text, certificate::LABEL)?.ok_or(CertificateError::Empty)?;
-    let der = pem::decode(block.body)?;
-    let parsed = certificate::parse(&der)?;
-    facts(&parsed, sha256(&der), spki::digest(parsed.public_key()))
+pub fn first_in_file(bytes: &[u8]) -> Result<Leaf, CertificateError> {
+    whole(&certificate_file::first(bytes)?)
+}
+
+/// A leaf that is in service, whether all of it can be judged or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InService {
+    /// Its facts; without names, subject and usages where those cannot be read.
+    pub leaf: Leaf,
+    /// The public key's DER.
+    pub spki: Vec<u8>,
+    /// Why it cannot be judged as a whole.
+    pub doubt: Option<CertificateError>,
+}
+
+/// Reads what can be read of the DER of a leaf that is in service. Where names, extensions or the frame are otherwise than
+/// renewd reads them, serial number, validity and key are left.
+///
+/// # Errors
+///
+/// When not even those can be read.
+pub fn in_service(der: &[u8]) -> Result<InService, CertificateError> {
+    let (read, frame) = (whole(der), Frame::of(der));
+    let spki = frame.as_ref().map_or_else(Vec::new, |frame| frame.spki.to_vec());
+    match (read, frame) {
+        (Ok(leaf), _) => Ok(InService { leaf, spki, doubt: None }),
+        (Err(doubt), Some(frame)) => Ok(InService { leaf: outline(der, &frame), spki, doubt: Some(doubt) }),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// The DER of the first certificate's public key in a file; empty where there is none.
+#[must_use]
+pub fn public_key_in_file(bytes: &[u8]) -> Vec<u8> {
+    let first = certificate_file::read(bytes).ok().and_then(|file| file.found.into_iter().next());
+    first.and_then(|der| in_service(&der).ok()).map(|read| read.spki).unwrap_or_default()
+}
+
+fn whole(der: &[u8]) -> Result<Leaf, CertificateError> {
+    let parsed = certificate::parse(der)?;
+    facts(&parsed, sha256(der), spki::digest(parsed.public_key()))
+}
+
+fn outline(der: &[u8], frame: &Frame<'_>) -> Leaf {
+    let key = SubjectPublicKeyInfo::from_der(frame.spki).ok();
+    Leaf {
+        serial_number: serial_number(frame.serial),
+        fingerprint: sha256(der),
+        spki: sha256(frame.spki),
+        not_before: frame.not_before,
+        not_after: frame.not_after,
+        key: key.and_then(|(_, key)| spki::key_type(&key)),
+        common_name: None,
+        subject: Subject::new(),
+        names: Sans::default(),
+        usages: Vec::new(),
+    }
 }
 
 fn facts(parsed: &X509Certificate<'_>, fingerprint: Digest, spki: Digest) -> Result<Leaf, CertificateError> {
@@ -61,13 +117,34 @@ fn subject(parsed: &X509Certificate<'_>) -> (Option<String>, Subject) {
     (common_name, subject)
 }
 
-/// DER puts a zero byte before a number whose first bit is set; TLM's spelling does not have it.
+/// DER puts a zero byte before a number whose first bit is set; TLM's spelling does not have it. A negative number, which
+/// no CA may give and some gave, is shown as OpenSSL shows it.
 fn serial_number(integer: &[u8]) -> SerialNumber {
-    let magnitude = match integer {
-        [0, rest @ ..] if !rest.is_empty() => rest,
-        whole => whole,
-    };
-    SerialNumber(magnitude.iter().flat_map(|byte| hex(*byte)).map(char::from).collect())
+    let shown = |bytes: &[u8]| bytes.iter().flat_map(|byte| hex(*byte)).map(char::from).collect::<String>();
+    SerialNumber(match integer {
+        [0, rest @ ..] if !rest.is_empty() => shown(rest),
+        [first, ..] if *first >= 0x80 => format!("-{}", shown(&negated(integer))),
+        whole => shown(whole),
+    })
+}
+
+/// The magnitude of a negative number in two's complement.
+fn negated(integer: &[u8]) -> Vec<u8> {
+    let mut carry = true;
+    let mut digits: Vec<u8> = integer
+        .iter()
+        .rev()
+        .map(|byte| {
+            let (digit, over) = (!byte).overflowing_add(u8::from(carry));
+            carry = over;
+            digit
+        })
+        .collect();
+    while digits.len() > 1 && digits.last() == Some(&0) {
+        digits.pop();
+    }
+    digits.reverse();
+    digits
 }
 
 #[cfg(test)]

@@ -3,22 +3,29 @@
 
 pub mod answer;
 pub mod certificate;
+pub mod certificate_file;
 pub mod chain;
 mod client;
 mod constraint;
 pub mod csr;
+mod der;
 pub mod digest;
 mod extension;
+mod frame;
 pub mod gate;
 pub mod key;
+pub mod key_file;
+pub mod key_kind;
 pub mod leaf;
 mod name;
 mod oid;
 #[cfg(test)]
 mod openssl;
 pub mod pem;
+mod pem_file;
 pub mod pkcs12;
 pub mod pkcs7;
+pub mod public_key;
 pub mod purpose;
 pub mod served;
 mod signature;

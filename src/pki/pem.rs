@@ -32,6 +32,9 @@ pub enum PemError {
     /// The body is not base64.
     #[error("what stands there is not valid base64")]
     Base64,
+    /// Lines where none may be.
+    #[error("the lines of a PEM block are broken otherwise than its readers take them")]
+    Blank,
 }
 
 /// Cuts a text into its blocks and what stands outside of them. Line breaks may be missing everywhere.
@@ -81,23 +84,6 @@ pub fn armour(label: &str, der: &[u8]) -> Zeroizing<String> {
     }
     text.extend(["-----END ", label, DASHES, "\n"]);
     text
-}
-
-/// The first block of this label.
-///
-/// # Errors
-///
-/// When a block before its end is not closed.
-pub fn first<'t>(text: &'t str, label: &str) -> Result<Option<Block<'t>>, PemError> {
-    let mut rest = text;
-    while let Some((_, opened)) = rest.split_once(BEGIN) {
-        let (block, after) = block(opened)?;
-        if block.label == label {
-            return Ok(Some(block));
-        }
-        rest = after;
-    }
-    Ok(None)
 }
 
 /// The block whose label begins `opened`, and what follows it.

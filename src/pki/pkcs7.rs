@@ -1,9 +1,10 @@
-//! PKCS#7 files that carry certificates alone: SignedData without signers (RFC 2315 section 9.1).
+//! PKCS#7 files that carry certificates alone: SignedData without signers (RFC 2315 section 9.1), written and read.
 
 use yasna::models::ObjectIdentifier;
 use yasna::{DERWriter, Tag};
 
 use super::certificate::Certificate;
+use super::der::{Der, INTEGER, OID, SEQUENCE, SET};
 use super::pem;
 
 /// The certificates as PEM with the label PKCS7, in their order: readers take the first for the leaf.
@@ -32,6 +33,21 @@ fn write_signed_data<'c>(writer: DERWriter<'_>, certificates: impl IntoIterator<
     });
 }
 
+/// The DER of each certificate in the DER of SignedData, in the order of the file; `None` where it is none.
+#[must_use]
+pub fn certificates(der: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut info = Der(der).sequence()?;
+    info.expect(OID).filter(|oid| *oid == SIGNED_DATA_DER)?;
+    let mut signed = Der(info.expect(CONTEXT_0)?).sequence()?;
+    signed.expect(INTEGER)?;
+    signed.expect(SET)?;
+    signed.expect(SEQUENCE)?;
+    let set = Der(signed.expect(CONTEXT_0)?);
+    Some(set.filter(|element| element.tag == SEQUENCE).map(|element| element.whole).collect())
+}
+
+const CONTEXT_0: u8 = 0xa0;
+const SIGNED_DATA_DER: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
 const DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 1];
 const SIGNED_DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 2];
 
@@ -42,6 +58,19 @@ mod tests {
     use super::super::test_ca::{Ca, leaf_params};
     use super::*;
     use crate::core::key::KeyType;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let root = Ca::root("Root");
+        let issuing = root.below("Issuing");
+        let chain = [&issuing.certificate, &root.certificate];
+        let text = certificates_only(chain);
+        let found = super::super::certificate_file::read(text.as_bytes()).unwrap();
+        let expected: Vec<_> = chain.iter().map(|certificate| certificate.der().to_vec()).collect();
+        assert_eq!(found.found, expected);
+        assert_eq!(certificates(issuing.certificate.der()), None);
+        assert_eq!(certificates(b""), None);
+    }
 
     #[test]
     fn openssl_finds_every_certificate_in_the_order_of_the_chain() {

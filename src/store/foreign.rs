@@ -66,7 +66,7 @@ pub(super) fn certificates(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> V
     let Ok(Some(live)) = live_generation(disk, layout, &entry.name) else { return Vec::new() };
     let paths = places(entry, &layout.generation(&entry.name, live)).into_iter().flat_map(|place| place.certificates);
     let bytes = paths.filter_map(|path| disk.read(&path, FILE_LIMIT).ok()).map(Zeroizing::new);
-    bytes.filter_map(|bytes| certificates_in_file(&String::from_utf8_lossy(&bytes)).ok()).flatten().collect()
+    bytes.filter_map(|bytes| certificates_in_file(&*bytes).ok()).flatten().collect()
 }
 
 /// Whether what was found may stay: by the gate's own rules, and only where it ends later than ours.
@@ -128,7 +128,7 @@ struct Found {
 impl Place {
     fn look(&self, disk: &dyn Disk, known: &[Digest]) -> Option<Found> {
         let read = |path: &Path| disk.read(path, FILE_LIMIT).ok().map(Zeroizing::new);
-        let in_file = |bytes: Zeroizing<Vec<u8>>| certificates_in_file(std::str::from_utf8(&bytes).ok()?).ok();
+        let in_file = |bytes: Zeroizing<Vec<u8>>| certificates_in_file(&*bytes).ok();
         let files = self.certificates.iter().filter_map(|path| read(path)).filter_map(in_file);
         let pool: Vec<Certificate> = files.flatten().collect();
         let others: Vec<_> = pool.iter().filter(|found| !known.contains(&found.fingerprint())).collect();

@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::core::code::Code;
 use crate::core::entry::{Entry, Usage};
 use crate::core::issuer::ServedChain;
 use crate::core::name::{Generation, ProfileId, ProfileRef};
 use crate::core::observed::{Installed, Leaf, Observed, difference};
-use crate::core::remark::RareRemarks;
+use crate::core::remark::{RareRemarks, Remark};
 use crate::core::text::Text;
-use crate::pki::certificate::{Certificate, certificates_in_file};
+use crate::pki::certificate::{CertificateError, certificates_in_file};
+use crate::pki::certificate_file;
 use crate::pki::digest::sha256;
-use crate::pki::key::PrivateKey;
-use crate::pki::{leaf, served};
+use crate::pki::key_file::{Belonging, KeyFile};
+use crate::pki::leaf::{self, InService};
+use crate::pki::served;
 
 use super::access::Ids;
 use super::content::{self, CHAIN, FULLCHAIN, KEY, KEYSTORE, holds_key};
@@ -54,8 +57,8 @@ fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Ob
     let manifest = read_manifest(disk, &folder).map_err(|error| unreadable(&folder.join(Manifest::NAME), &error))?;
     let manifest = manifest.as_ref();
     let files = Files::of(disk, &folder, entry);
-    let (leaf, known) = match by_fullchain(disk, &files, manifest) {
-        Ok((leaf, Some(known))) => (leaf, Some(known)),
+    let (found, known) = match by_fullchain(disk, &files, manifest) {
+        Ok((found, Some(known))) => (found, Some(known)),
         edited => by_record(disk, &files, manifest, edited)?,
     };
     let drift = drift(disk, entry, &files, manifest);
@@ -64,9 +67,8 @@ fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Ob
         None => chains::share(&served_in(disk, &folder.join(FULLCHAIN))),
     };
     let newest = if drift.is_empty() { None } else { foreign::newest_end(disk, layout, entry, generation) };
-    let renewed_elsewhere = newest.is_some_and(|newest| newest > leaf.not_after);
-    let remarks = known.map_or_else(RareRemarks::new, |manifest| manifest.remarks.clone());
-    Ok(Installed { renewed_elsewhere, remarks, ..installed(entry, generation, leaf, chain, known, drift) })
+    let renewed_elsewhere = newest.is_some_and(|newest| newest > found.leaf.not_after);
+    Ok(Installed { renewed_elsewhere, ..installed(entry, generation, found, chain, known, drift) })
 }
 
 /// The files of a generation, each looked at once.
@@ -97,29 +99,52 @@ fn is_untouched(stat: &Stat, record: &FileRecord) -> bool {
     stat.kind == Kind::File && record.size == stat.size && record.ctime == stat.ctime
 }
 
+/// A leaf as it was found, with what cannot be judged about it and its key.
+struct Found {
+    leaf: Leaf,
+    /// Its public key's DER, and the certificates behind it; where the leaf alone was read both are empty.
+    spki: Vec<u8>,
+    chain: Vec<Vec<u8>>,
+    /// Whether names, subject and usages were read.
+    is_whole: bool,
+    doubts: Vec<Remark>,
+}
+
+impl Found {
+    /// A leaf of which nothing else is known.
+    const fn leaf(leaf: Leaf) -> Self {
+        Self { leaf, spki: Vec::new(), chain: Vec::new(), is_whole: true, doubts: Vec::new() }
+    }
+
+    fn of(in_service: InService) -> Self {
+        let InService { leaf, spki, doubt } = in_service;
+        Self { spki, is_whole: doubt.is_none(), ..Self::leaf(leaf) }
+    }
+}
+
 /// The set as fullchain and key have it, with the manifest where that speaks of it. A set that was edited is judged by
 /// its content.
 fn by_fullchain<'m>(
     disk: &dyn Disk,
     files: &Files<'_>,
     manifest: Option<&'m Manifest>,
-) -> Result<(Leaf, Option<&'m Manifest>), Obstacle> {
+) -> Result<(Found, Option<&'m Manifest>), Obstacle> {
     let path = files.folder.join(FULLCHAIN);
     let record = manifest.and_then(|manifest| manifest.files.get(FULLCHAIN));
-    let leaf = if files.is_untouched(FULLCHAIN, record) { first_leaf(disk, &path).ok() } else { None };
+    let leaf = if files.is_untouched(FULLCHAIN, record) { first_leaf(disk, &path) } else { None };
     let known = manifest.filter(|manifest| leaf.as_ref().is_some_and(|leaf| leaf.fingerprint == manifest.fingerprint));
-    let (leaf, known) = match leaf {
-        Some(leaf) if known.is_some() => (leaf, known),
+    let (mut found, known) = match leaf {
+        Some(leaf) if known.is_some() => (Found::leaf(leaf), known),
         _ => {
-            let (bytes, leaf) = read_leaf(disk, &path)?;
+            let (bytes, found) = read_leaf(disk, &path)?;
             let is_ours =
-                |manifest: &&Manifest| manifest.fingerprint == leaf.fingerprint && is_recorded(manifest, &bytes);
+                |manifest: &&Manifest| manifest.fingerprint == found.leaf.fingerprint && is_recorded(manifest, &bytes);
             let known = manifest.filter(is_ours);
-            (leaf, known)
+            (found, known)
         }
     };
-    check_key(disk, files, &leaf, known.and_then(|manifest| manifest.files.get(KEY)))?;
-    Ok((leaf, known))
+    check_key(disk, files, &mut found, known.and_then(|manifest| manifest.files.get(KEY)))?;
+    Ok((found, known))
 }
 
 /// The set as the manifest has it, where key, leaf and chain are left, in whichever files, and what was found in place
@@ -128,15 +153,16 @@ fn by_record<'m>(
     disk: &dyn Disk,
     files: &Files<'_>,
     manifest: Option<&'m Manifest>,
-    edited: Result<(Leaf, Option<&'m Manifest>), Obstacle>,
-) -> Result<(Leaf, Option<&'m Manifest>), Obstacle> {
+    edited: Result<(Found, Option<&'m Manifest>), Obstacle>,
+) -> Result<(Found, Option<&'m Manifest>), Obstacle> {
     let ours = |manifest: &'m Manifest| {
-        let leaf = leaf::read(recorded(disk, files.folder, manifest)?.first()?).ok()?;
-        check_key(disk, files, &leaf, manifest.files.get(KEY)).ok()?;
-        Some((leaf, Some(manifest)))
+        let recorded = recorded(disk, files.folder, manifest)?;
+        let mut found = Found::of(leaf::in_service(recorded.first()?.der()).ok()?);
+        check_key(disk, files, &mut found, manifest.files.get(KEY)).ok()?;
+        Some((found, Some(manifest)))
     };
     match (edited, manifest.and_then(ours)) {
-        (Ok((found, _)), Some(ours)) if found.not_after > ours.0.not_after => Ok((found, None)),
+        (Ok((found, _)), Some(ours)) if found.leaf.not_after > ours.0.leaf.not_after => Ok((found, None)),
         (_, Some(ours)) => Ok(ours),
         (edited, None) => edited,
     }
@@ -152,11 +178,11 @@ fn in_place(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obstacle> {
     let certificate = files.fullchain.as_ref().or(files.certificate.as_ref()).or(files.bundle.as_ref());
     let key = files.private_key.as_ref().or(files.bundle.as_ref());
     let (Some(certificate), Some(key)) = (certificate, key) else { return Err(Obstacle::Absent) };
-    let (_, leaf) = read_leaf(disk, certificate)?;
+    let (_, mut found) = read_leaf(disk, certificate)?;
     let stat = disk.stat(key).map_err(|error| missing(key, &error))?;
-    read_key(disk, key, &leaf, &stat, None)?;
+    read_key(disk, (key, certificate), &mut found, &stat, None)?;
     let chain = chains::share(&served_beside(disk, certificate, files.chain.as_deref()));
-    Ok(installed(entry, Generation(0), leaf, chain, None, Vec::new()))
+    Ok(installed(entry, Generation(0), found, chain, None, Vec::new()))
 }
 
 /// What a file of leaf and chain serves above the leaf.
@@ -168,7 +194,7 @@ fn served_in(disk: &dyn Disk, path: &Path) -> ServedChain {
 fn served_beside(disk: &dyn Disk, path: &Path, chain: Option<&Path>) -> ServedChain {
     let certificates = |path: &Path| {
         let bytes = Zeroizing::new(disk.read(path, FILE_LIMIT).ok()?);
-        certificates_in_file(&String::from_utf8_lossy(&bytes)).ok()
+        certificates_in_file(&*bytes).ok()
     };
     let mut found = certificates(path).unwrap_or_default();
     found.extend(chain.and_then(certificates).unwrap_or_default());
@@ -181,19 +207,22 @@ fn served_beside(disk: &dyn Disk, path: &Path, chain: Option<&Path>) -> ServedCh
 fn installed(
     entry: &Entry,
     generation: Generation,
-    leaf: Leaf,
+    found: Found,
     chain: Arc<ServedChain>,
     manifest: Option<&Manifest>,
     drift: Vec<Text>,
 ) -> Installed {
-    let differs = difference(entry, manifest.map(|manifest| &manifest.asked), &leaf);
+    let Found { leaf, is_whole, doubts, .. } = found;
+    // A content that was not read differs from nothing.
+    let is_judged = is_whole || manifest.is_some();
+    let differs = is_judged.then(|| difference(entry, manifest.map(|manifest| &manifest.asked), &leaf)).flatten();
     Installed {
         generation,
         attempt: manifest.map(|manifest| manifest.attempt),
         differs: differs.map(Box::new),
         drift: drift.into(),
         renewed_elsewhere: false,
-        remarks: RareRemarks::new(),
+        remarks: remarks(manifest, doubts),
         chain,
         profile: manifest.map(|manifest| known(entry, &manifest.profile)),
         serial_number: leaf.serial_number,
@@ -206,6 +235,15 @@ fn installed(
     }
 }
 
+/// What was noted when the set was installed, and what cannot be judged of its files now.
+fn remarks(manifest: Option<&Manifest>, mut doubts: Vec<Remark>) -> RareRemarks {
+    let mut remarks = manifest.map_or_else(RareRemarks::new, |manifest| manifest.remarks.clone());
+    if !doubts.is_empty() {
+        remarks.list.append(&mut doubts);
+    }
+    remarks
+}
+
 /// The profile, in the memory of the entry where that names it.
 fn known(entry: &Entry, profile: &ProfileId) -> ProfileId {
     match &entry.profile {
@@ -214,30 +252,47 @@ fn known(entry: &Entry, profile: &ProfileId) -> ProfileId {
     }
 }
 
-fn read_leaf(disk: &dyn Disk, path: &Path) -> Result<(Zeroizing<Vec<u8>>, Leaf), Obstacle> {
+fn read_leaf(disk: &dyn Disk, path: &Path) -> Result<(Zeroizing<Vec<u8>>, Found), Obstacle> {
     let bytes = Zeroizing::new(read(disk, path)?);
-    let damaged = |what: String| Obstacle::Damaged(format!("{}: {what}", path.display()));
-    let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is no PEM file".to_owned()))?;
-    let found = certificates_in_file(text).map_err(|error| damaged(error.to_string()))?;
-    let first: &Certificate = found.first().ok_or_else(|| damaged("it holds no certificate".to_owned()))?;
-    let leaf = leaf::read(first).map_err(|error| damaged(error.to_string()))?;
-    Ok((bytes, leaf))
+    let damaged = |error: CertificateError| Obstacle::Damaged(format!("{}: {}", path.display(), told(&error)));
+    let file = certificate_file::read(&bytes).map_err(damaged)?;
+    let (first, chain) = file.found.split_first().ok_or(CertificateError::Empty).map_err(damaged)?;
+    let read = leaf::in_service(first).map_err(damaged)?;
+    let in_part = read
+        .doubt
+        .as_ref()
+        .map(|why| format!("renewd cannot read all of the certificate, and does not compare its names: {}", told(why)));
+    let refused = file.doubt.as_ref().map(|why| format!("OpenSSL does not load this file: {}", told(why)));
+    let doubts = in_part.into_iter().chain(refused);
+    let doubts = doubts.map(|what| Remark::new(Code::FileUnjudged, &format!("{}: {what}", path.display())));
+    let found = Found { chain: chain.to_vec(), doubts: doubts.collect(), ..Found::of(read) };
+    Ok((bytes, found))
+}
+
+/// An error with its cause.
+fn told(error: &CertificateError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 /// The leaf of a file of certificates alone whose content is known to be whole.
-fn first_leaf(disk: &dyn Disk, path: &Path) -> Result<Leaf, Obstacle> {
-    let bytes = read(disk, path)?;
-    let damaged = |what: String| Obstacle::Damaged(format!("{}: {what}", path.display()));
-    let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is no PEM file".to_owned()))?;
-    leaf::first_in_file(text).map_err(|error| damaged(error.to_string()))
+fn first_leaf(disk: &dyn Disk, path: &Path) -> Option<Leaf> {
+    leaf::first_in_file(&read(disk, path).ok()?).ok()
 }
 
 /// Whether the key of a generation belongs to the leaf. One whose size and ctime are as recorded needs no reading.
-fn check_key(disk: &dyn Disk, files: &Files<'_>, leaf: &Leaf, record: Option<&FileRecord>) -> Result<(), Obstacle> {
+fn check_key(
+    disk: &dyn Disk,
+    files: &Files<'_>,
+    found: &mut Found,
+    record: Option<&FileRecord>,
+) -> Result<(), Obstacle> {
     let path = files.folder.join(KEY);
     match files.stat(KEY) {
         Some(Ok(stat)) if record.is_some_and(|record| is_untouched(stat, record)) => Ok(()),
-        Some(Ok(stat)) => read_key(disk, &path, leaf, stat, record),
+        Some(Ok(stat)) => read_key(disk, (&path, &files.folder.join(FULLCHAIN)), found, stat, record),
         Some(Err(error)) => Err(missing(&path, error)),
         None => Err(Obstacle::Absent),
     }
@@ -247,8 +302,8 @@ fn check_key(disk: &dyn Disk, files: &Files<'_>, leaf: &Leaf, record: Option<&Fi
 /// it, is judged by its recorded size.
 fn read_key(
     disk: &dyn Disk,
-    path: &Path,
-    leaf: &Leaf,
+    (path, certificate): (&Path, &Path),
+    found: &mut Found,
     stat: &Stat,
     record: Option<&FileRecord>,
 ) -> Result<(), Obstacle> {
@@ -262,12 +317,32 @@ fn read_key(
         }
         Err(error) => return Err(missing(path, &error)),
     };
-    let key =
-        PrivateKey::from_pem(&bytes).map_err(|error| Obstacle::Damaged(format!("{}: {error}", path.display())))?;
-    if key.spki() != leaf.spki {
-        return Err(Obstacle::Damaged(format!("the key in {} does not belong to the certificate", path.display())));
+    let key = KeyFile::read(&bytes).map_err(|error| Obstacle::Damaged(format!("{}: {error}", path.display())))?;
+    if found.spki.is_empty() {
+        found.spki =
+            disk.read(certificate, FILE_LIMIT).map(|bytes| leaf::public_key_in_file(&bytes)).unwrap_or_default();
     }
+    let unjudged = match key.belongs(&found.spki) {
+        Belonging::Proven => None,
+        Belonging::Unknown => Some(format!("holds {}: renewd cannot tell whether it is the certificate's", key.kind())),
+        Belonging::Refuted => return Err(Obstacle::Damaged(strange(path, certificate, &key, &found.chain))),
+    };
+    let doubts = unjudged.into_iter().chain(key.doubt());
+    found.doubts.extend(doubts.map(|what| Remark::new(Code::KeyUnjudged, &format!("{} {what}", path.display()))));
     Ok(())
+}
+
+/// What is wrong where the key is not that of the first certificate.
+fn strange(path: &Path, certificate: &Path, key: &KeyFile, chain: &[Vec<u8>]) -> String {
+    let (path, certificate) = (path.display(), certificate.display());
+    let is_own = |der: &Vec<u8>| leaf::in_service(der).is_ok_and(|later| key.belongs(&later.spki) == Belonging::Proven);
+    if chain.iter().any(is_own) {
+        return format!(
+            "{certificate} begins with another certificate than that of the key in {path}, which TLS servers refuse: \
+             the leaf has to be the first"
+        );
+    }
+    format!("the key in {path} does not belong to the certificate")
 }
 
 /// What is not as it should be: a file's content, owner, group or mode, in the generation and at the fixed paths.

@@ -206,5 +206,5 @@ pub(super) fn recorded(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> O
 }
 
 fn parsed(bytes: &[u8]) -> Vec<Certificate> {
-    certificates_in_file(&String::from_utf8_lossy(bytes)).unwrap_or_default()
+    certificates_in_file(bytes).unwrap_or_default()
 }

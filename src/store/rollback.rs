@@ -86,7 +86,7 @@ fn usable(
     let read =
         |name: &str| disk.read(&folder.join(name), FILE_LIMIT).map_err(|error| format!("cannot be read: {error}"));
     let fullchain = read(FULLCHAIN)?;
-    let certificates = certificates_in_file(&String::from_utf8_lossy(&fullchain)).map_err(|error| error.to_string())?;
+    let certificates = certificates_in_file(&fullchain).map_err(|error| error.to_string())?;
     let certificate = certificates.first().ok_or("holds no certificate")?;
     let leaf = leaf::read(certificate).map_err(|error| error.to_string())?;
     let key = zeroize::Zeroizing::new(read(KEY)?);

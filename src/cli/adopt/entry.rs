@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::asked::Asked;
 use super::file::{Form, Found, Held};
 use super::source::Keeper;
 use crate::config::Main;
-use crate::core::entry::{OtherName, OtherSans, OtherValue, Pkcs12Encryption};
+use crate::core::entry::Pkcs12Encryption;
 use crate::core::name::CertName;
 use crate::core::observed::Leaf;
 use crate::core::text::Text;
@@ -54,8 +55,22 @@ impl Adopted {
         }
     }
 
+    /// Takes the one key that is there, although nobody can tell whether it is its own.
+    pub(super) fn guesses(&mut self, found: &Found) {
+        let (path, kind) = (found.path.display(), found.unjudged().unwrap_or_default());
+        self.remarks.push(format!("{path} holds {kind}: renewd cannot tell whether it belongs to the certificate"));
+        self.take(found, "private_key", self.keeper);
+    }
+
     /// Takes a file of its own.
     pub(super) fn take(&mut self, found: &Found, role: &'static str, keeper: Option<Keeper>) {
+        let begins = found.certificates.first();
+        if matches!(role, "fullchain" | "bundle") && begins.is_some_and(|first| *first != self.leaf) {
+            let path = found.path.display();
+            self.remarks
+                .push(format!("{path} begins with another certificate than the leaf, which TLS servers refuse;"));
+            self.remarks.push("renewd requests a new certificate at once, and writes the leaf first".to_owned());
+        }
         self.keeper = keeper;
         if let Form::Pkcs12(encryption) = found.form {
             self.encryption = encryption;
@@ -93,10 +108,11 @@ impl Adopted {
         hooks: &mut Hooks<'_>,
     ) -> String {
         let name = self.free_name(names);
-        let mut lines = self.comments(&name, main);
+        let asked = Asked::of(&self.facts, main);
+        let mut lines = self.comments(&name, main, &asked.left_out);
         lines.extend(["[[certificate]]".to_owned(), format!("name = {}", quoted(&name))]);
         lines.push(format!("profile = {}", quoted(profile)));
-        lines.extend(self.asked());
+        lines.extend(asked.lines);
         if let Some(command) = &self.command {
             lines.push(format!("hooks = [{}]", quoted(&hooks.named(command, &name))));
         }
@@ -120,7 +136,7 @@ impl Adopted {
         name
     }
 
-    fn comments(&self, name: &str, main: &Main) -> Vec<String> {
+    fn comments(&self, name: &str, main: &Main, left_out: &[String]) -> Vec<String> {
         let (facts, live) = (&self.facts, live(name, main));
         let holder = self.leaf.label();
         let mut said = vec![format!("{holder}: serial number {}, which ends {}", facts.serial_number, facts.not_after)];
@@ -141,7 +157,7 @@ impl Adopted {
             said.push(format!("{link} is a symlink (to {target}), which is not replaced; once it is valid:"));
             said.push(format!("  ln -sfn {} {link}", there.display()));
         }
-        said.extend(self.remarks.iter().cloned());
+        said.extend(left_out.iter().chain(&self.remarks).cloned());
         said.extend(self.hint_of_key());
         // Commands are set off.
         let shown = |line: &String| format!("#{} {}", if line.starts_with(' ') { "  " } else { "" }, Text::new(line));
@@ -162,39 +178,6 @@ impl Adopted {
                     .to_owned(),
             ),
         }
-    }
-
-    /// What is asked for.
-    fn asked(&self) -> Vec<String> {
-        let Leaf { common_name, names, subject, key, .. } = &self.facts;
-        let mut lines = Vec::new();
-        lines.extend(common_name.as_ref().map(|name| format!("common_name = {}", quoted(name))));
-        let addresses: Vec<String> = names.ip_addresses.iter().map(ToString::to_string).collect();
-        let kinds = [
-            ("dns_names", &names.dns_names),
-            ("ip_addresses", &addresses),
-            ("emails", &names.emails),
-            ("uris", &names.uris),
-            ("user_principal_names", &names.others.user_principal_names),
-            ("registered_ids", &names.others.registered_ids),
-        ];
-        for (kind, names) in kinds.into_iter().filter(|(_, names)| !names.is_empty()) {
-            lines.push(format!("{kind} = {}", list(names)));
-        }
-        // TLM takes one; what else there is cannot be asked for.
-        lines.extend(names.others.directory_names.first().map(|name| format!("directory_name = {}", quoted(name))));
-        lines.extend(other_names(&names.others));
-        let attribute =
-            |(attribute, values): (&crate::core::subject::SubjectAttribute, &Vec<String>)| match values.as_slice() {
-                [value] if !attribute.is_list() => format!("{attribute} = {}", quoted(value)),
-                values => format!("{attribute} = {}", list(values)),
-            };
-        let subject: Vec<String> = subject.iter().map(attribute).collect();
-        if !subject.is_empty() {
-            lines.push(format!("subject = {{ {} }}", subject.join(", ")));
-        }
-        lines.extend(key.map(|key| format!("key = {}", quoted(key.as_str()))));
-        lines
     }
 
     /// Owner, group and modes as they are, less what would open the key to everybody.
@@ -240,20 +223,6 @@ impl Adopted {
     }
 }
 
-fn other_names(OtherSans { guids, other_names, .. }: &OtherSans) -> Option<String> {
-    let value = |value: &OtherValue| format!("{{ value = {} }}", quoted(&value.value));
-    let name = |OtherName { oid, values }: &OtherName| {
-        let values: Vec<String> = values.iter().map(value).collect();
-        format!("{{ oid = {}, values = [{}] }}", quoted(oid), values.join(", "))
-    };
-    let names: Vec<String> = other_names.iter().map(name).collect();
-    let kinds =
-        [("guid", list(guids), guids.len()), ("raw_other_names", format!("[{}]", names.join(", ")), names.len())];
-    let kinds: Vec<String> =
-        kinds.into_iter().filter(|(_, _, count)| *count > 0).map(|(key, list, _)| format!("{key} = {list}")).collect();
-    (!kinds.is_empty()).then(|| format!("other_names = {{ {} }}", kinds.join(", ")))
-}
-
 /// The path of the live set of a certificate.
 fn live(name: &str, main: &Main) -> PathBuf {
     let layout = Layout::new(&main.state_dir);
@@ -296,7 +265,7 @@ pub(super) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
+pub(super) fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
     let texts: Vec<String> = texts.into_iter().map(|text| quoted(text.as_ref())).collect();
     format!("[{}]", texts.join(", "))
 }

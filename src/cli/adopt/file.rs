@@ -7,10 +7,10 @@ use nix::unistd::{Gid, Group, Uid, User};
 use zeroize::Zeroizing;
 
 use crate::core::entry::Pkcs12Encryption;
-use crate::core::name::Digest;
 use crate::core::text::Text;
 use crate::pki::certificate::{Certificate, CertificateError, certificates_in_file};
-use crate::pki::key::{KeyError, PrivateKey};
+use crate::pki::key::KeyError;
+use crate::pki::key_file::{Belonging, KeyFile};
 use crate::pki::pkcs12;
 use crate::store::disk::Disk as _;
 use crate::store::observe::FILE_LIMIT;
@@ -21,12 +21,43 @@ pub(super) struct Found {
     /// As it was named, made absolute.
     pub(super) path: PathBuf,
     pub(super) certificates: Vec<Certificate>,
-    /// The public key of the private key in it.
-    pub(super) key: Option<Digest>,
+    pub(super) key: Option<Key>,
     pub(super) form: Form,
     /// Where it leads to, if it is a symlink.
     pub(super) leads_to: Option<PathBuf>,
     pub(super) held: Held,
+}
+
+/// A private key in a file.
+pub(super) enum Key {
+    Own(Box<KeyFile>),
+    /// In a PKCS#12 file, whose leaf this is.
+    Of(Box<Certificate>),
+}
+
+impl Found {
+    /// How the private key in it stands to a certificate.
+    pub(super) fn key_of(&self, certificate: &Certificate) -> Belonging {
+        match &self.key {
+            None => Belonging::Refuted,
+            Some(Key::Own(key)) => key.belongs(certificate.public_key()),
+            Some(Key::Of(leaf)) if leaf.spki() == certificate.spki() => Belonging::Proven,
+            Some(Key::Of(_)) => Belonging::Refuted,
+        }
+    }
+
+    /// Whether it holds the key of a certificate, proven so.
+    pub(super) fn has_key_of(&self, certificate: &Certificate) -> bool {
+        self.key_of(certificate) == Belonging::Proven
+    }
+
+    /// What its key is, where nobody can tell whose.
+    pub(super) fn unjudged(&self) -> Option<String> {
+        match &self.key {
+            Some(Key::Own(key)) => Some(key.kind().to_string()),
+            Some(Key::Of(_)) | None => None,
+        }
+    }
 }
 
 /// How a file is written.
@@ -69,29 +100,28 @@ pub(super) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     read.map(Zeroizing::new).map_err(|error| format!("{} cannot be read: {error}", path.display()))
 }
 
-type Contents = (Form, Vec<Certificate>, Option<Digest>);
+type Contents = (Form, Vec<Certificate>, Option<Key>);
 
 fn contents(bytes: &[u8], password: Option<&str>) -> Result<Contents, String> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains("-----BEGIN ") => pem(text),
-        Ok(_) | Err(_) => binary(bytes, password),
-    }
+    let is_pem = bytes.windows(BEGIN.len()).any(|window| window == BEGIN);
+    if is_pem { pem(bytes) } else { binary(bytes, password) }
 }
 
-fn pem(text: &str) -> Result<Contents, String> {
-    let certificates = match certificates_in_file(text) {
+fn pem(bytes: &[u8]) -> Result<Contents, String> {
+    let certificates = match certificates_in_file(bytes) {
         Ok(certificates) => certificates,
         Err(CertificateError::Empty) => Vec::new(),
         Err(error) => return Err(error.to_string()),
     };
-    let key = match PrivateKey::from_pem(text.as_bytes()) {
-        Ok(key) => Some(key.spki()),
+    let key = match KeyFile::read(bytes) {
+        Ok(key) => Some(Key::Own(Box::new(key))),
         Err(KeyError::NoKey) => None,
         Err(error) => return Err(error.to_string()),
     };
     if !certificates.is_empty() || key.is_some() {
         return Ok((Form::Pem, certificates, key));
     }
+    let text = String::from_utf8_lossy(bytes);
     let label = text.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----")).map(|(label, _)| label);
     let label = Text::new(label.unwrap_or_default());
     Err(format!("it holds neither a certificate nor a private key, but a PEM block \"{label}\""))
@@ -115,7 +145,7 @@ fn binary(bytes: &[u8], password: Option<&str>) -> Result<Contents, String> {
         return Err("it is PKCS#12, and holds no certificate".to_owned());
     }
     let leaf = contents.certificates.iter().find(|certificate| !certificate.is_ca());
-    let key = leaf.filter(|_| contents.has_key).map(Certificate::spki);
+    let key = leaf.filter(|_| contents.has_key).map(|leaf| Key::Of(Box::new(leaf.clone())));
     Ok((Form::Pkcs12(contents.encryption), contents.certificates, key))
 }
 
@@ -128,3 +158,5 @@ fn group(gid: u32) -> String {
     let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
     group.map_or_else(|| gid.to_string(), |group| group.name)
 }
+
+const BEGIN: &[u8] = b"-----BEGIN ";

@@ -9,6 +9,7 @@ use super::entry::Adopted;
 use super::file::{self, Form, Found};
 use crate::core::text::Text;
 use crate::pki::certificate::Certificate;
+use crate::pki::key_file::Belonging;
 use crate::pki::leaf;
 
 /// Files that belong together, and what their keeper knows of them.
@@ -164,8 +165,10 @@ impl Source {
     pub(super) fn adopted(self, complaints: &mut Vec<String>) -> Vec<Adopted> {
         let mut adopted = self.leaves(complaints);
         for found in &self.found {
+            let is_guess = self.may_be_key_of(found, &adopted);
             let own = |one: &&mut Adopted| is_of(found, &one.leaf);
             match adopted.iter_mut().filter(own).collect::<Vec<_>>().as_mut_slice() {
+                [] if is_guess => adopted.iter_mut().for_each(|one| one.guesses(found)),
                 [] => complaints.push(format!("{}: {}", found.path.display(), homeless(found))),
                 [one] => one.take(found, role(found, &one.leaf), self.keeper),
                 several => several.iter_mut().for_each(|one| one.shares(found)),
@@ -177,11 +180,21 @@ impl Source {
         adopted
     }
 
+    /// Whether a key of which nobody can tell whose it is can be the one certificate's alone: no other key is there.
+    fn may_be_key_of(&self, found: &Found, adopted: &[Adopted]) -> bool {
+        let [one] = adopted else { return false };
+        let is_other =
+            |other: &&Found| other.has_key_of(&one.leaf) || (other.key.is_some() && other.path != found.path);
+        found.certificates.is_empty()
+            && found.key_of(&one.leaf) == Belonging::Unknown
+            && self.found.iter().find(is_other).is_none()
+    }
+
     /// The newest certificate of each key, in the order of the files.
     fn leaves(&self, complaints: &mut Vec<String>) -> Vec<Adopted> {
         let mut leaves: Vec<Adopted> = Vec::new();
         for certificate in self.found.iter().flat_map(|found| &found.certificates) {
-            let has_key = self.found.iter().any(|found| found.key == Some(certificate.spki()));
+            let has_key = self.found.iter().any(|found| found.has_key_of(certificate));
             let is_known = leaves.iter().any(|known| known.leaf == *certificate);
             if is_known || (certificate.is_ca() && !has_key) {
                 continue;
@@ -210,7 +223,7 @@ fn is_of(found: &Found, leaf: &Certificate) -> bool {
     let is_chain = found.key.is_none()
         && found.certificates.iter().all(Certificate::is_ca)
         && found.certificates.iter().any(|ca| ca.is_named_as_issuer_of(leaf));
-    found.key == Some(leaf.spki()) || found.certificates.contains(leaf) || is_chain
+    found.has_key_of(leaf) || found.certificates.contains(leaf) || is_chain
 }
 
 /// What a file is to its certificate: the key of `files` that names it.

@@ -1,0 +1,100 @@
+//! The certificates of a file that anybody may have written, in the order in which a TLS server takes them: the first is
+//! the leaf. What stands outside of the armour, and other blocks, are passed over.
+
+use super::certificate::{CertificateError, MAX_PARTS};
+use super::frame;
+use super::pem_file::{Blocks, FileBlock, Head, lenient};
+use super::pkcs7;
+
+/// The certificates of a file, each as DER.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFile {
+    /// The leaf and what follows it; never empty.
+    pub found: Vec<Vec<u8>>,
+    /// Why OpenSSL does not load the file, where it does not.
+    pub doubt: Option<CertificateError>,
+}
+
+/// Reads a file as OpenSSL does; where that fails, as a more patient reader may.
+///
+/// # Errors
+///
+/// When a certificate in it is damaged, or there is none.
+pub fn read(bytes: &[u8]) -> Result<CertificateFile, CertificateError> {
+    match strict(bytes) {
+        Ok(found) => Ok(CertificateFile { found, doubt: None }),
+        Err(doubt) => match patient(bytes) {
+            Ok(found) => Ok(CertificateFile { found, doubt: Some(doubt) }),
+            Err(CertificateError::Empty) => Err(doubt),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// The leaf alone, of a file that OpenSSL loads as far as that. What follows it is not looked at.
+///
+/// # Errors
+///
+/// When there is none, or it is damaged.
+pub fn first(bytes: &[u8]) -> Result<Vec<u8>, CertificateError> {
+    for block in Blocks::of_certificates(bytes) {
+        let block = block?;
+        if is_expected(block.label, true) {
+            return taken(&block, true);
+        }
+    }
+    Err(CertificateError::Empty)
+}
+
+fn strict(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificateError> {
+    let mut found = Vec::new();
+    for block in Blocks::of_certificates(bytes) {
+        let block = block?;
+        if is_expected(block.label, found.is_empty()) {
+            found.push(taken(&block, found.is_empty())?);
+        }
+        if found.len() > MAX_PARTS {
+            return Err(CertificateError::TooLarge);
+        }
+    }
+    if found.is_empty() { Err(CertificateError::Empty) } else { Ok(found) }
+}
+
+/// Also PKCS#7, and a certificate in DER.
+fn patient(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificateError> {
+    if let Some((der, [])) = frame::split(bytes) {
+        return Ok(vec![der.to_vec()]);
+    }
+    let mut found = Vec::new();
+    for (label, block) in lenient(bytes) {
+        if is_expected(label, true) {
+            found.push(taken(&block?, false)?);
+        } else if PKCS7.contains(&label) {
+            found.extend(pkcs7::certificates(&block?.der).into_iter().flatten().map(<[u8]>::to_vec));
+        }
+    }
+    if found.is_empty() { Err(CertificateError::Empty) } else { Ok(found) }
+}
+
+/// OpenSSL looks for `TRUSTED CERTIFICATE` in the first place alone.
+fn is_expected(label: &[u8], is_first: bool) -> bool {
+    matches!(label, b"CERTIFICATE" | b"X509 CERTIFICATE") || (is_first && label == b"TRUSTED CERTIFICATE")
+}
+
+/// The certificate of a block. What follows it there has to be what OpenSSL writes behind a trusted one: a structure.
+fn taken(block: &FileBlock<'_>, is_strict: bool) -> Result<Vec<u8>, CertificateError> {
+    if is_strict && block.head != Head::None {
+        return Err(CertificateError::Headers);
+    }
+    let (der, rest) = frame::split(&block.der).ok_or(CertificateError::NotACertificate)?;
+    if is_strict && !matches!(rest, [] | [0x30, ..]) {
+        return Err(CertificateError::TrailingBytes);
+    }
+    Ok(der.to_vec())
+}
+
+/// Labels of a PKCS#7 structure.
+const PKCS7: [&[u8]; 5] = [b"PKCS7", b"PKCS #7 SIGNED DATA", b"CMS", b"CERTIFICATE CHAIN", b"PKCS7 CERTIFICATE"];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! DER as elements one after the other: enough to look into structures that renewd does not make itself. Lengths may be
+//! longer than need be, as some writers leave them; they are never indefinite.
+
+/// One element.
+#[derive(Clone, Copy)]
+pub(super) struct Element<'a> {
+    pub(super) tag: u8,
+    pub(super) content: &'a [u8],
+    /// With tag and length.
+    pub(super) whole: &'a [u8],
+}
+
+/// What is left of a run of elements.
+#[derive(Clone, Copy)]
+pub(super) struct Der<'a>(pub(super) &'a [u8]);
+
+impl<'a> Der<'a> {
+    /// The next element, if it has this tag; nothing is consumed else.
+    pub(super) fn next_if(&mut self, tag: u8) -> Option<Element<'a>> {
+        if self.0.first() == Some(&tag) { self.next() } else { None }
+    }
+
+    /// The content of the next element, which must have this tag.
+    pub(super) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+        self.next_if(tag).map(|element| element.content)
+    }
+
+    /// The elements inside of the next one, which must be a SEQUENCE.
+    pub(super) fn sequence(&mut self) -> Option<Self> {
+        self.expect(SEQUENCE).map(Self)
+    }
+}
+
+impl<'a> Iterator for Der<'a> {
+    type Item = Element<'a>;
+
+    /// `None` at the end, and where what is left is no DER.
+    fn next(&mut self) -> Option<Element<'a>> {
+        let all = self.0;
+        let (tag, rest) = all.split_first().filter(|(tag, _)| **tag & 0x1f != 0x1f)?;
+        let (length, rest) = length(rest)?;
+        let (content, after) = rest.split_at_checked(length)?;
+        self.0 = after;
+        Some(Element { tag: *tag, content, whole: all.get(..all.len() - after.len())? })
+    }
+}
+
+fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (first, rest) = bytes.split_first()?;
+    if *first < 0x80 {
+        return Some((usize::from(*first), rest));
+    }
+    let count = usize::from(*first & 0x7f);
+    let (octets, rest) = rest.split_at_checked(count).filter(|_| (1..=4).contains(&count))?;
+    Some((octets.iter().fold(0, |length, octet| length << 8 | usize::from(*octet)), rest))
+}
+
+/// An unsigned number without the zero bytes before it.
+pub(super) fn magnitude(integer: &[u8]) -> &[u8] {
+    let leading = integer.iter().take_while(|byte| **byte == 0).count();
+    integer.get(leading..).unwrap_or_default()
+}
+
+/// The bytes of a BIT STRING, if it has whole bytes.
+pub(super) fn bits(content: &[u8]) -> Option<&[u8]> {
+    content.split_first().filter(|(unused, _)| **unused == 0).map(|(_, bytes)| bytes)
+}
+
+pub(super) const INTEGER: u8 = 0x02;
+pub(super) const BIT_STRING: u8 = 0x03;
+pub(super) const OCTET_STRING: u8 = 0x04;
+pub(super) const OID: u8 = 0x06;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const SET: u8 = 0x31;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_cut_at_their_lengths() {
+        #[track_caller]
+        fn check(bytes: &[u8], expected: &[(u8, usize)], left: usize) {
+            let mut der = Der(bytes);
+            let found: Vec<_> = der.by_ref().map(|element| (element.tag, element.content.len())).collect();
+            assert_eq!((found.as_slice(), der.0.len()), (expected, left), "{bytes:x?}");
+        }
+        check(&[], &[], 0);
+        check(&[2, 1, 7, 4, 0], &[(2, 1), (4, 0)], 0);
+        check(&[0x30, 0x81, 1, 9], &[(0x30, 1)], 0);
+        check(&[0x30, 0x82, 0, 1, 9], &[(0x30, 1)], 0);
+        check(&[2, 2, 7], &[], 3);
+        check(&[0x30, 0x80, 0, 0], &[], 4);
+        check(&[0x30, 0x85, 0, 0, 0, 0, 0], &[], 7);
+        check(&[0x1f, 0x81, 1, 0], &[], 4);
+        check(&[2], &[], 1);
+        check(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[], 6);
+    }
+}

@@ -1,0 +1,149 @@
+//! Files in service, in every form that somebody may have written: what TLS servers load is never asked for anew before its
+//! time, and what they refuse is not called healthy. OpenSSL is the arbiter, as the program of Python that loads key and
+//! chain the way a server does; where Python is missing, the test says so and is skipped. `RENEWD_FILES_RUNS` sets how many
+//! mutations there are, `RENEWD_FILES_SEED` where they begin.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod arbiter;
+mod kinds;
+mod mutate;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use renewd::core::entry::{Entry, FixedFiles, Sans, Source};
+use renewd::core::name::ProfileRef;
+use renewd::core::naming::Naming;
+use renewd::core::observed::Observed;
+use renewd::core::rare::Rare;
+use renewd::core::terms::Terms;
+use renewd::store::layout::Layout;
+use renewd::store::observe::observe;
+use renewd::store::real_disk::RealDisk;
+
+/// A certificate file and a key file.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) key: Vec<u8>,
+}
+
+/// What renewd makes of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    /// Kept, without a remark.
+    Healthy,
+    /// Kept, with remarks.
+    Kept,
+    /// Asked for at once.
+    Due,
+}
+
+/// An entry whose files are those of a case.
+fn entry(certificate: PathBuf, key: PathBuf) -> Entry {
+    let files = FixedFiles { private_key: Some(key), fullchain: Some(certificate), ..FixedFiles::default() };
+    let naming = Naming {
+        own_seat: None,
+        common_name: Some("www.example.com".to_owned()),
+        names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
+    };
+    Entry {
+        name: "www".parse().unwrap(),
+        source: Source { file: "certs.d/www.toml".into(), line: 1 },
+        naming: naming.into(),
+        probes: Rare::new(),
+        files: files.into(),
+        terms: Arc::new(Terms::new(ProfileRef::new("Web"))),
+    }
+}
+
+fn judged(folder: &Path, number: usize) -> (Verdict, String) {
+    let [certificate, key] = arbiter::paths(folder, number);
+    let observed = observe(&RealDisk, &Layout::new(Path::new("/nonexistent/state")), &entry(certificate, key));
+    match observed {
+        // An entry that differs is due as well.
+        Observed::Installed(installed) => match installed.differs {
+            Some(what) => (Verdict::Due, what.to_string()),
+            None if installed.remarks.list.is_empty() => (Verdict::Healthy, String::new()),
+            None => (Verdict::Kept, installed.remarks.list[0].message.to_string()),
+        },
+        Observed::Damaged(what) => (Verdict::Due, what.to_string()),
+        other => (Verdict::Due, format!("{other:?}")),
+    }
+}
+
+/// Disagreements that are accepted, each with its reason; `None`: it is none of them.
+fn accepted(loads: bool, verdict: Verdict, case: &Case, said: &str) -> Option<&'static str> {
+    let says = |what: &str| said.contains(what);
+    match (loads, verdict) {
+        (true, Verdict::Due) if says("does not parse") || says("malformed") => {
+            Some("OpenSSL looks at dates when a client does, and every client refuses such a certificate")
+        }
+        (true, Verdict::Due) if says("the certificate lacks") || says("the common name is not") => {
+            Some("another name stands there now: the entry asks for what the certificate has not")
+        }
+        (false, Verdict::Healthy) if case.name.starts_with("certificate der") => {
+            Some("contents that no decision needs are not looked at: signatures, names, and extensions but for a few")
+        }
+        (false, Verdict::Healthy) if case.name.starts_with("key der") => {
+            Some("parts of a key that only OpenSSL's decoder looks at")
+        }
+        _ => None,
+    }
+}
+
+/// Judges all cases by both; gives how many there were of each kind of answer.
+fn compare(cases: &[Case]) {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(loads) = arbiter::loads(folder.path(), cases) else { return };
+    let mut counts: BTreeMap<(bool, Verdict), usize> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    let mut excused: BTreeMap<&str, usize> = BTreeMap::new();
+    for (number, (case, loads)) in cases.iter().zip(&loads).enumerate() {
+        let (verdict, said) = judged(folder.path(), number);
+        *counts.entry((*loads, verdict)).or_default() += 1;
+        let is_fine = if *loads { verdict != Verdict::Due } else { verdict != Verdict::Healthy };
+        match accepted(*loads, verdict, case, &said) {
+            _ if is_fine => {}
+            Some(why) => *excused.entry(why).or_default() += 1,
+            None => {
+                let said = said.replace(folder.path().to_str().unwrap(), "");
+                wrong.push(format!("{}: loads {loads}, {verdict:?} {said}", case.name));
+                arbiter::keep(case, wrong.len());
+            }
+        }
+    }
+    println!("(OpenSSL loads it, renewd's verdict): {counts:?}; accepted: {excused:#?}");
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |value| value.parse().unwrap())
+}
+
+#[test]
+fn forms_that_people_write() {
+    compare(&kinds::forms());
+}
+
+#[test]
+fn keys_of_every_kind() {
+    compare(&kinds::keys());
+}
+
+#[test]
+fn mutations() {
+    let first = number("RENEWD_FILES_SEED", 0);
+    let cases: Vec<Case> = (first..first + number("RENEWD_FILES_RUNS", RUNS)).map(mutate::case).collect();
+    compare(&cases);
+}
+
+const RUNS: u64 = 400;
