@@ -61,9 +61,14 @@ pub(super) fn magnitude(integer: &[u8]) -> &[u8] {
     integer.get(leading..).unwrap_or_default()
 }
 
-/// The bytes of a BIT STRING, if it has whole bytes.
-pub(super) fn bits(content: &[u8]) -> Option<&[u8]> {
-    content.split_first().filter(|(unused, _)| **unused == 0).map(|(_, bytes)| bytes)
+/// The bytes of a BIT STRING, with the bits that are not part of it cleared.
+pub(super) fn bits(content: &[u8]) -> Option<Vec<u8>> {
+    let (unused, bytes) = content.split_first().filter(|(unused, _)| **unused < 8)?;
+    let mut bytes = bytes.to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last &= 0xff << unused;
+    }
+    Some(bytes)
 }
 
 pub(super) const INTEGER: u8 = 0x02;

@@ -165,7 +165,7 @@ impl KeyFile {
         let (algorithm, parameters) = key_kind::algorithm(&mut info.sequence()?)?;
         let key = info.expect(OCTET_STRING)?;
         let public = info.find(|element| element.tag == PUBLIC).and_then(|public| bits(public.content));
-        let raw = |public: &[u8]| PublicKey::Raw(public.to_vec());
+        let raw = PublicKey::Raw;
         let facts = match algorithm {
             Algorithm::Rsa => rsa(key, KeyKind::Rsa)?,
             Algorithm::RsaPss => rsa(key, KeyKind::RsaPss)?,
@@ -218,7 +218,7 @@ fn ec(der: &[u8], outside: Der<'_>) -> Option<KeyFacts> {
     let inside = key.next_if(INNER_CURVE).map(|inner| Der(inner.content));
     let kind = KeyKind::Ec(key_kind::curve(if outside.0.is_empty() { inside.unwrap_or(outside) } else { outside }));
     let public = match key.next_if(INNER_POINT) {
-        Some(point) => Some(PublicKey::point(bits(Der(point.content).expect(BIT_STRING)?)?)?),
+        Some(point) => Some(PublicKey::point(&bits(Der(point.content).expect(BIT_STRING)?)?)?),
         None => None,
     };
     Some(KeyFacts { kind, public })

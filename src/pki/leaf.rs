@@ -66,6 +66,12 @@ pub fn public_key_in_file(bytes: &[u8]) -> Vec<u8> {
     first.and_then(|der| in_service(&der).ok()).map(|read| read.spki).unwrap_or_default()
 }
 
+/// Why a certificate of a chain that is in service cannot be read as a whole, where it cannot.
+#[must_use]
+pub fn doubt(der: &[u8]) -> Option<CertificateError> {
+    certificate::parse(der).err()
+}
+
 fn whole(der: &[u8]) -> Result<Leaf, CertificateError> {
     let parsed = certificate::parse(der)?;
     facts(&parsed, sha256(der), spki::digest(parsed.public_key()))

@@ -178,9 +178,10 @@ fn decode(body: &[u8]) -> Result<Zeroizing<Vec<u8>>, PemError> {
     let end = body.iter().position(|byte| *byte == b'-').unwrap_or(body.len());
     let body = body.get(..end).unwrap_or_default();
     let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(body.len())]);
-    let length = if body.iter().any(|byte| *byte <= b' ') {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    let length = if body.iter().any(is_blank) {
         let mut compact = Zeroizing::new(Vec::with_capacity(body.len()));
-        compact.extend(body.iter().filter(|byte| **byte > b' '));
+        compact.extend(body.iter().filter(|byte| !is_blank(byte)));
         ENGINE.decode_slice(&*compact, &mut bytes)
     } else {
         ENGINE.decode_slice(body, &mut bytes)

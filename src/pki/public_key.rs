@@ -2,7 +2,7 @@
 //! point is written compressed or not.
 
 use super::der::{BIT_STRING, Der, INTEGER, SEQUENCE, bits, magnitude};
-use super::key_kind::{Algorithm, KeyKind, algorithm, curve};
+use super::key_kind::{Algorithm, Curve, KeyKind, algorithm, curve};
 
 /// A key with what is known of its public part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,7 @@ impl KeyFacts {
         let mut spki = Der(der).sequence()?;
         let (algorithm, parameters) = algorithm(&mut spki.sequence()?)?;
         let key = bits(spki.expect(BIT_STRING)?)?;
+        let key = key.as_slice();
         let facts = match algorithm {
             Algorithm::Rsa => Self::of_rsa(key, KeyKind::Rsa)?,
             Algorithm::RsaPss => Self::of_rsa(key, KeyKind::RsaPss)?,
@@ -66,6 +67,12 @@ impl KeyFacts {
         Self { kind, public: Some(PublicKey::Raw(key.to_vec())) }
     }
 
+    /// Whether both can be on one curve: not where each has a name for it, and another one.
+    fn may_share(&self, other: &Self) -> bool {
+        let is_named = |facts: &Self| matches!(facts.kind, KeyKind::Ec(Curve::Named(_) | Curve::Unknown(_)));
+        self.kind == other.kind || !is_named(self) || !is_named(other)
+    }
+
     /// Whether both are one key; `None` where neither is proven.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> Option<bool> {
@@ -73,7 +80,7 @@ impl KeyFacts {
             return Some(false);
         }
         match (self.public.as_ref()?, other.public.as_ref()?) {
-            (PublicKey::Ec(one), PublicKey::Ec(other)) => one.is_same(other),
+            (PublicKey::Ec(one), PublicKey::Ec(two)) => one.is_same(two).filter(|same| !same || self.may_share(other)),
             (PublicKey::Raw(one), PublicKey::Raw(two)) if self.kind == other.kind => Some(one == two),
             (PublicKey::Raw(_), PublicKey::Raw(_)) => None,
             (one, other) => Some(one == other),

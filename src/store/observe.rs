@@ -263,7 +263,11 @@ fn read_leaf(disk: &dyn Disk, path: &Path) -> Result<(Zeroizing<Vec<u8>>, Found)
         .as_ref()
         .map(|why| format!("renewd cannot read all of the certificate, and does not compare its names: {}", told(why)));
     let refused = file.doubt.as_ref().map(|why| format!("OpenSSL does not load this file: {}", told(why)));
-    let doubts = in_part.into_iter().chain(refused);
+    let above = chain.iter().zip(2..).filter_map(|(der, number)| {
+        let why = leaf::doubt(der)?;
+        Some(format!("renewd cannot read all of certificate {number} of the file: {}", told(&why)))
+    });
+    let doubts = in_part.into_iter().chain(refused).chain(above);
     let doubts = doubts.map(|what| Remark::new(Code::FileUnjudged, &format!("{}: {what}", path.display())));
     let found = Found { chain: chain.to_vec(), doubts: doubts.collect(), ..Found::of(read) };
     Ok((bytes, found))

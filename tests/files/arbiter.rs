@@ -13,8 +13,8 @@ pub(crate) fn paths(folder: &Path, number: usize) -> [PathBuf; 2] {
     ["crt", "key"].map(|kind| folder.join(format!("{number}.{kind}")))
 }
 
-/// Writes the cases, and asks of each; `None` where there is nobody to ask.
-pub(crate) fn loads(folder: &Path, cases: &[Case]) -> Option<Vec<bool>> {
+/// Writes the cases, and asks of each, or why not; `None` where there is nobody to ask.
+pub(crate) fn loads(folder: &Path, cases: &[Case]) -> Option<Vec<Result<(), String>>> {
     for (number, case) in cases.iter().enumerate() {
         let [certificate, key] = paths(folder, number);
         fs::write(certificate, &case.certificate).unwrap();
@@ -29,7 +29,8 @@ pub(crate) fn loads(folder: &Path, cases: &[Case]) -> Option<Vec<bool>> {
     python.stdin.take().unwrap().write_all(SCRIPT.as_bytes()).unwrap();
     let output = python.wait_with_output().unwrap();
     assert!(output.status.success());
-    let answers: Vec<bool> = output.stdout.iter().filter(|c| !c.is_ascii_whitespace()).map(|c| *c == b'1').collect();
+    let answer = |line: &str| if line == "yes" { Ok(()) } else { Err(line.to_owned()) };
+    let answers: Vec<_> = String::from_utf8(output.stdout).unwrap().lines().map(answer).collect();
     assert_eq!(answers.len(), cases.len());
     Some(answers)
 }
@@ -51,7 +52,7 @@ for number in range(count):
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(f"{folder}/{number}.crt", f"{folder}/{number}.key", "password")
-        print(1)
-    except Exception:
-        print(0)
+        print("yes")
+    except Exception as why:
+        print(ascii(str(why)))
 "#;
