@@ -2,6 +2,7 @@
 //! the leaf. What stands outside of the armour, and other blocks, are passed over.
 
 use super::certificate::{CertificateError, MAX_PARTS};
+use super::der::{Der, OCTET_STRING, SEQUENCE};
 use super::frame;
 use super::pem_file::{Blocks, FileBlock, Head, lenient};
 use super::pkcs7;
@@ -70,10 +71,16 @@ fn patient(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificateError> {
         if is_expected(label, true) {
             found.push(taken(&block?, false)?);
         } else if PKCS7.contains(&label) {
-            found.extend(pkcs7::certificates(&block?.der).into_iter().flatten().map(<[u8]>::to_vec));
+            let block = block?;
+            let all = pkcs7::certificates(&block.der).unwrap_or_default();
+            found.extend(all.into_iter().filter_map(frame::split).map(|(der, _)| der.to_vec()));
         }
     }
-    if found.is_empty() { Err(CertificateError::Empty) } else { Ok(found) }
+    match found.len() {
+        0 => Err(CertificateError::Empty),
+        1..=MAX_PARTS => Ok(found),
+        _ => Err(CertificateError::TooLarge),
+    }
 }
 
 /// OpenSSL looks for `TRUSTED CERTIFICATE` in the first place alone.
@@ -87,10 +94,17 @@ fn taken(block: &FileBlock<'_>, is_strict: bool) -> Result<Vec<u8>, CertificateE
         return Err(CertificateError::Headers);
     }
     let (der, rest) = frame::split(&block.der).ok_or(CertificateError::NotACertificate)?;
-    if is_strict && !matches!(rest, [] | [0x30, ..]) {
+    if is_strict && !rest.is_empty() && !is_trust(rest) {
         return Err(CertificateError::TrailingBytes);
     }
     Ok(der.to_vec())
+}
+
+/// Whether it begins with OpenSSL's CertAux: what a certificate is trusted and rejected for, its alias and its key id.
+fn is_trust(bytes: &[u8]) -> bool {
+    let Some(mut parts) = Der(bytes).sequence() else { return false };
+    let is_known = parts.by_ref().all(|part| matches!(part.tag, SEQUENCE | 0xa0 | 0xa1 | 0x0c | OCTET_STRING));
+    is_known && parts.0.is_empty()
 }
 
 /// Labels of a PKCS#7 structure.

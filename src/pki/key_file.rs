@@ -57,6 +57,12 @@ impl KeyFile {
         &self.facts.kind
     }
 
+    /// Whether nothing says whose it is.
+    #[must_use]
+    pub const fn is_untold(&self) -> bool {
+        self.facts.public.is_none()
+    }
+
     /// The key itself, if it is one that renewd can use.
     ///
     /// # Errors

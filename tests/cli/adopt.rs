@@ -217,7 +217,7 @@ fn what_cannot_be_adopted_is_said() {
     let shelf = Shelf::new();
     let [certificate, key, chain] = shelf.issue(2, &["www.example.com"]);
     let other = shelf.issue(3, &["other.example.com"]);
-    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAQwAAQA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let files = [
         shelf.write("www.key", 0o600, &key),
         shelf.write("ca.pem", 0o644, &chain),
@@ -234,6 +234,65 @@ fn what_cannot_be_adopted_is_said() {
         shelf.path(""),
     ];
     check("adopt-not.txt", &shelf.says(&files.each_ref().map(PathBuf::as_path), &[]));
+}
+
+/// What OpenSSL loads is adopted, in whatever form, and what is printed the inventory's reader takes.
+#[test]
+fn files_of_every_form_are_adopted() {
+    let shelf = Shelf::new();
+    let [certificate, key, chain] = shelf.issue(2, &["www.example.com"]);
+    let key_file = shelf.write("www.key", 0o600, &key);
+    #[track_caller]
+    fn adopted(shelf: &Shelf, files: &[&Path], said: &[&str]) {
+        let text = shelf.says(files, &[]);
+        assert!(text.ends_with("accepted by the reader: www.example.com\n"), "{text}");
+        assert!(!text.contains("not accepted"), "{text}");
+        said.iter().for_each(|said| assert!(text.contains(said), "{said}: {text}"));
+    }
+    let mut latin = b"friendlyName: Z\xfcrich\n".to_vec();
+    latin.extend_from_slice(certificate.as_bytes());
+    let file = shelf.path("latin.crt");
+    fs::write(&file, &latin).unwrap();
+    adopted(&shelf, &[&file, &key_file], &["certificate = \"DIR/latin.crt\"", "private_key = \"DIR/www.key\""]);
+    for label in [" X509 CERT", " TRUSTED CERT"] {
+        let file = shelf.write("labelled.crt", 0o644, &certificate.replace(" CERT", label));
+        adopted(&shelf, &[&file, &key_file], &["certificate = \"DIR/labelled.crt\""]);
+    }
+    let file = shelf.write("reversed.pem", 0o644, &format!("{chain}{certificate}"));
+    let said = ["fullchain = \"DIR/reversed.pem\"", "# DIR/reversed.pem begins with another certificate than the leaf"];
+    adopted(&shelf, &[&file, &key_file], &said);
+    let file = shelf.write("www.crt", 0o644, &certificate);
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAQwAAQA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let encrypted = shelf.write("encrypted.key", 0o600, encrypted);
+    let said = ["private_key = \"DIR/encrypted.key\"", "holds an encrypted key: renewd cannot tell"];
+    adopted(&shelf, &[&file, &encrypted], &said);
+    let several = shelf.write("several.key", 0o600, &format!("{key}{}", shelf.issue(3, &["other.example.com"])[1]));
+    adopted(&shelf, &[&file, &several], &["private_key = \"DIR/several.key\""]);
+}
+
+/// A subject that no entry can say is said as far as one can, and the rest is told.
+#[test]
+fn a_subject_that_an_entry_cannot_say_is_cut_to_what_it_can() {
+    let shelf = Shelf::new();
+    let mut params = params("www.example.com", 7, &["www.example.com"]);
+    let name = &mut params.distinguished_name;
+    name.push(DnType::CustomDnType(vec![2, 5, 4, 10]), "Zweite AG");
+    name.push(DnType::CustomDnType(vec![2, 5, 4, 3]), "also.example.com");
+    name.push(DnType::OrganizationalUnitName, "x".repeat(80));
+    name.push(DnType::CustomDnType(vec![2, 5, 4, 11]), "Ops");
+    name.push(DnType::CountryName, "Switzerland");
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &shelf.ca).unwrap().pem();
+    let files = [shelf.write("www.crt", 0o644, &certificate), shelf.write("www.key", 0o600, &key.serialize_pem())];
+    let said = shelf.says(&files.each_ref().map(PathBuf::as_path), &[]);
+    let expected = [
+        "subject = { organization_name = \"Example AG\", organization_units = [\"Ops\"] }",
+        "# organization_name \"Zweite AG\" is left out: an entry has one",
+        "# common_name \"also.example.com\" is left out: an entry has one",
+        "# country \"Switzerland\" is left out: ",
+        "accepted by the reader: www.example.com\n",
+    ];
+    expected.iter().for_each(|expected| assert!(said.contains(expected), "{expected}: {said}"));
 }
 
 /// The entry keeps what is there: it is known, and nothing is asked for before it is due.

@@ -135,11 +135,17 @@ fn openssl(arguments: &str, folder: &std::path::Path) {
 
 /// Keys of all kinds, each with its certificate. Where there is no openssl to make them there is no case.
 pub(crate) fn keys() -> Vec<Case> {
+    keys_named("")
+}
+
+/// Those of this name; all for none.
+pub(crate) fn keys_named(wanted: &str) -> Vec<Case> {
     if Command::new("openssl").arg("version").output().is_err() {
         println!("skipped: openssl is not there");
         return Vec::new();
     }
-    MAKERS.iter().map(|(name, commands)| made(name, commands)).collect()
+    let makers = MAKERS.iter().filter(|(name, _)| wanted.is_empty() || *name == wanted);
+    makers.map(|(name, commands)| made(name, commands)).collect()
 }
 
 fn made(name: &str, commands: &[&str]) -> Case {

@@ -139,6 +139,62 @@ fn keys_of_every_kind() {
     compare(&kinds::keys());
 }
 
+/// What is said of a case.
+#[track_caller]
+fn says(cases: Vec<Case>, name: &str, verdict: Verdict, said: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let case = cases.into_iter().find(|case| case.name == name).unwrap();
+    let [certificate, key] = arbiter::paths(folder.path(), 0);
+    std::fs::write(certificate, &case.certificate).unwrap();
+    std::fs::write(key, &case.key).unwrap();
+    let found = judged(folder.path(), 0);
+    assert_eq!(found.0, verdict, "{name}: {}", found.1);
+    assert!(found.1.contains(said), "{name}: {}", found.1);
+}
+
+#[test]
+fn each_form_is_told_for_what_it_is() {
+    let check = |name: &str, verdict, said: &str| says(kinds::forms(), name, verdict, said);
+    check("Latin-1 before", Verdict::Healthy, "");
+    check("TRUSTED with more", Verdict::Healthy, "");
+    check(
+        "CR",
+        Verdict::Kept,
+        "0.crt: OpenSSL does not load this file: the certificate is damaged: a PEM block is cut off",
+    );
+    check("DER", Verdict::Kept, "0.crt: OpenSSL does not load this file: the certificate is empty");
+    check("CA cut", Verdict::Due, "0.crt: the certificate is damaged: a PEM block is cut off: its END line is missing");
+    check("CA first", Verdict::Due, "0.crt begins with another certificate than that of the key in ");
+    check("another certificate first", Verdict::Due, "begins with another certificate than that of the key in ");
+    check("garbage", Verdict::Due, "0.crt: the certificate is empty");
+    check("key of another", Verdict::Due, "0.key does not belong to the certificate");
+    check("key missing", Verdict::Due, "0.key: there is no private key in it");
+    check("key cut", Verdict::Due, "0.key: the private key is damaged");
+    check("key as ANY", Verdict::Kept, "0.key holds an EC key on P-256 in a form that OpenSSL does not load");
+}
+
+#[test]
+fn each_kind_of_key_is_told_for_what_it_is() {
+    let check = |name: &str, verdict, said: &str| says(kinds::keys_named(name), name, verdict, said);
+    if kinds::keys_named("RSA-PSS").is_empty() {
+        return;
+    }
+    check("RSA-PSS", Verdict::Healthy, "");
+    check("explicit", Verdict::Healthy, "");
+    check("RSA of 1024 bits", Verdict::Kept, "an RSA key of 1024 bits: OpenSSL's default security level refuses it");
+    check("Ed448", Verdict::Kept, "0.key holds an Ed448 key: renewd cannot tell whether it is the certificate's");
+    check(
+        "encrypted",
+        Verdict::Kept,
+        "0.key holds an encrypted key: renewd cannot tell whether it is the certificate's",
+    );
+    check(
+        "explicit without the point",
+        Verdict::Kept,
+        "holds an EC key with explicit curve parameters: renewd cannot tell",
+    );
+}
+
 #[test]
 fn mutations() {
     let first = number("RENEWD_FILES_SEED", 0);

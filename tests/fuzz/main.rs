@@ -77,7 +77,7 @@ macro_rules! each {
     };
 }
 
-each!(main drop_in profiles issue pickup details formats search errors roots names answer pem key key_store gate journal);
+each!(main drop_in profiles issue pickup details formats search errors roots names answer pem key files key_store gate journal);
 
 /// The seed of the journal holds every kind of event: what is not understood would be passed over.
 #[test]

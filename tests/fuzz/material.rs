@@ -10,8 +10,9 @@ use renewd::pki::answer::Answer;
 use renewd::pki::certificate::{Certificate, certificates, certificates_in_file};
 use renewd::pki::gate::{self, Candidate, Demand, Set, Verdict};
 use renewd::pki::key::PrivateKey;
+use renewd::pki::key_file::{Belonging, KeyFile};
 use renewd::pki::pem::{self as armour, Part};
-use renewd::pki::{chain, leaf, pkcs12};
+use renewd::pki::{certificate_file, chain, leaf, pkcs12};
 
 use crate::targets::{NOW, SECRET, clean, told};
 
@@ -56,6 +57,40 @@ fn certificate(taken: &Certificate) {
     assert!(again.len() == 1 && again.first() == Some(taken));
     if let Ok(facts) = leaf::read(taken) {
         assert_eq!((facts.fingerprint, facts.spki), (taken.fingerprint(), taken.spki()));
+    }
+}
+
+/// A file in service, as certificates and as a key.
+pub fn files(data: &[u8]) {
+    let key = KeyFile::read(data);
+    match certificate_file::read(data) {
+        Ok(file) => {
+            assert!(!file.found.is_empty());
+            let again: String = file.found.iter().map(|der| armour::armour("CERTIFICATE", der).to_string()).collect();
+            let again = certificate_file::read(again.as_bytes()).unwrap();
+            assert!(again.found == file.found && again.doubt.is_none(), "what was found is not found again");
+            for read in file.found.iter().filter_map(|der| leaf::in_service(der).ok()) {
+                let serial = &read.leaf.serial_number.0;
+                assert!(serial.bytes().all(|c| c.is_ascii_hexdigit() || c == b'-'), "{serial}");
+                if let Ok(key) = &key {
+                    let belongs = key.belongs(&read.spki);
+                    assert!(belongs != Belonging::Proven || !key.is_untold());
+                }
+            }
+            file.doubt.iter().for_each(|why| clean(&why.to_string()));
+        }
+        Err(error) => clean(&error.to_string()),
+    }
+    match key {
+        Ok(key) => {
+            clean(&key.kind().to_string());
+            key.doubt().iter().for_each(|doubt| clean(doubt));
+            if let Ok(own) = key.into_own() {
+                let again = PrivateKey::from_pem(own.to_pem().as_bytes()).ok().unwrap();
+                assert!(again.spki() == own.spki());
+            }
+        }
+        Err(error) => clean(&error.to_string()),
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{journal, material};
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("main", main_file),
     ("drop_in", drop_in),
     ("profiles", profiles),
@@ -47,6 +47,7 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("answer", material::answer),
     ("pem", material::pem),
     ("key", material::key),
+    ("files", material::files),
     ("key_store", material::key_store),
     ("gate", material::gate),
     ("journal", journal::journal),

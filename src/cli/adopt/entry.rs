@@ -57,7 +57,7 @@ impl Adopted {
 
     /// Takes the one key that is there, although nobody can tell whether it is its own.
     pub(super) fn guesses(&mut self, found: &Found) {
-        let (path, kind) = (found.path.display(), found.unjudged().unwrap_or_default());
+        let (path, kind) = (found.path.display(), found.unjudged().unwrap_or_else(|| "a key".to_owned()));
         self.remarks.push(format!("{path} holds {kind}: renewd cannot tell whether it belongs to the certificate"));
         self.take(found, "private_key", self.keeper);
     }

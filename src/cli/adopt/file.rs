@@ -54,8 +54,8 @@ impl Found {
     /// What its key is, where nobody can tell whose.
     pub(super) fn unjudged(&self) -> Option<String> {
         match &self.key {
-            Some(Key::Own(key)) => Some(key.kind().to_string()),
-            Some(Key::Of(_)) | None => None,
+            Some(Key::Own(key)) if key.is_untold() => Some(key.kind().to_string()),
+            Some(_) | None => None,
         }
     }
 }

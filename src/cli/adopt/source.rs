@@ -239,7 +239,10 @@ fn role(found: &Found, leaf: &Certificate) -> &'static str {
     }
 }
 
-fn homeless(found: &Found) -> &'static str {
+fn homeless(found: &Found) -> String {
+    if let Some(kind) = found.unjudged() {
+        return format!("it holds {kind}: renewd cannot tell which certificate it belongs to");
+    }
     match (found.key.is_some(), found.certificates.is_empty()) {
         (true, true) => "the certificate of this private key is in none of the files",
         (_, false) if found.certificates.iter().all(Certificate::is_ca) => {
@@ -247,4 +250,5 @@ fn homeless(found: &Found) -> &'static str {
         }
         (_, _) => "it holds an older certificate than another file has for the same key",
     }
+    .to_owned()
 }

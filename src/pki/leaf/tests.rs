@@ -80,6 +80,40 @@ fn serial_numbers_are_spelt_as_tlm_does() {
     check(&[0, 0x80, 1], "8001");
     check(&[0x7f], "7F");
     check(&[], "");
+    // Negative ones as OpenSSL shows them.
+    check(&[0xff], "-01");
+    check(&[0x80], "-80");
+    check(&[0xff, 0x7f], "-81");
+    check(&[0xf5, 0xe5], "-0A1B");
+    check(&[0xff, 0], "-0100");
+}
+
+/// What OpenSSL loads is known by serial number, validity and key, whatever else it says.
+#[test]
+fn a_leaf_in_service_is_read_as_far_as_it_can_be() {
+    let mut params = leaf_params(&["www.example.com"]);
+    params.serial_number = Some(rcgen::SerialNumber::from_slice(&[0x0f, 0x6f, 0xa0]));
+    let good = made(KeyType::EcdsaP256, &params).0;
+    let read = in_service(good.der()).unwrap();
+    assert_eq!((read.leaf, read.doubt), (self::read(&good).unwrap(), None));
+    #[track_caller]
+    fn check(good: &Certificate, from: &[u8], to: &[u8], serial: &str, doubt: Option<&str>) {
+        let mut der = good.der().to_vec();
+        let at = der.windows(from.len()).position(|window| window == from).unwrap();
+        der[at..at + from.len()].copy_from_slice(to);
+        let read = in_service(&der).unwrap();
+        let whole = self::read(good).unwrap();
+        assert_eq!(read.doubt.map(|why| why.to_string()).as_deref(), doubt);
+        assert_eq!((read.leaf.not_after, read.leaf.spki), (whole.not_after, whole.spki));
+        assert_eq!((read.leaf.serial_number.0.as_str(), read.leaf.names == whole.names), (serial, doubt.is_none()));
+    }
+    check(&good, &[2, 3, 0x0f, 0x6f, 0xa0], &[2, 3, 0xf0, 0x90, 0x60], "-0F6FA0", None);
+    check(&good, &[2, 3, 0x0f, 0x6f, 0xa0], &[2, 3, 0, 0, 0], "0000", None);
+    let names = Some("the subjectAltName of the certificate is malformed");
+    check(&good, b"\x30\x11\x82\x0fwww", b"\x30\x12\x82\x0fwww", "0F6FA0", names);
+    let frame = Some("what came does not parse as an X.509 certificate");
+    check(&good, &[0xa0, 3, 2, 1, 2], &[0xa0, 3, 4, 1, 2], "0F6FA0", frame);
+    assert_eq!(in_service(&good.der()[..100]), Err(CertificateError::NotACertificate));
 }
 
 #[test]
