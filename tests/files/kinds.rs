@@ -188,6 +188,10 @@ const MAKERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "brainpool without the point",
+        &["ecparam -name brainpoolP256r1 -genkey -noout -out a.pem", "ec -in a.pem -no_public -out k.pem"],
+    ),
+    (
         "compressed",
         &["ecparam -name prime256v1 -genkey -noout -out a.pem", "ec -in a.pem -conv_form compressed -out k.pem"],
     ),
