@@ -92,18 +92,14 @@ impl KeyFile {
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
         let kind = self.kind();
-        match kind {
-            _ if self.is_contradictory() => {
-                Some(format!("holds {kind} whose parts contradict each other: what it signs may be refused"))
-            }
-            _ if !self.is_for_openssl && *kind != KeyKind::Encrypted => {
-                Some(format!("holds {kind} in a form that OpenSSL does not load"))
-            }
-            KeyKind::Rsa(bits) | KeyKind::RsaPss(bits) if *bits < 2048 => {
-                Some(format!("holds {kind}: OpenSSL's default security level refuses it"))
-            }
-            _ => None,
+        if self.is_contradictory() {
+            return Some(format!("holds {kind} whose parts contradict each other: what it signs may be refused"));
         }
+        if !self.is_for_openssl && *kind != KeyKind::Encrypted {
+            return Some(format!("holds {kind} in a form that OpenSSL does not load"));
+        }
+        let is_short = matches!(kind, KeyKind::Rsa(bits) | KeyKind::RsaPss(bits) if *bits < 2048);
+        is_short.then(|| format!("holds {kind}: OpenSSL's default security level refuses it"))
     }
 
     /// Whether it is of a kind and in a form that renewd uses, and is of no use.

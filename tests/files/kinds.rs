@@ -43,11 +43,18 @@ fn relabelled(pem: &str, from: &str, to: &str) -> Vec<u8> {
     pem.replace(from, to).into_bytes()
 }
 
-/// Forms of one set.
+/// Forms of one set: of its certificates, then of its key.
 pub(crate) fn forms() -> Vec<Case> {
-    let Set { leaf, ca, key } = set();
-    let other = set();
-    let (chain, der) = (format!("{leaf}{ca}"), body(&leaf));
+    let (one, other) = (set(), set());
+    let mut cases = certificate_forms(&one, &other);
+    cases.extend(odd_certificate_forms(&one));
+    cases.extend(key_forms(&one, &other));
+    cases
+}
+
+fn certificate_forms(one: &Set, other: &Set) -> Vec<Case> {
+    let Set { leaf, ca, key } = one;
+    let (chain, der) = (format!("{leaf}{ca}"), body(leaf));
     let mut cases = Vec::new();
     let mut certificate = |name: &str, text: Vec<u8>| {
         cases.push(Case { name: name.to_owned(), certificate: text, key: key.clone().into_bytes() });
@@ -78,13 +85,13 @@ pub(crate) fn forms() -> Vec<Case> {
     );
     certificate("headers", chain.replacen('\n', "\nComment: x\n\n", 1).into());
     certificate("X509", relabelled(&chain, " CERT", " X509 CERT"));
-    certificate("TRUSTED", relabelled(&leaf, " CERT", " TRUSTED CERT"));
+    certificate("TRUSTED", relabelled(leaf, " CERT", " TRUSTED CERT"));
     certificate("TRUSTED later", format!("{leaf}{}", ca.replace(" CERT", " TRUSTED CERT")).into());
     certificate("TRUSTED with more", armour("TRUSTED CERTIFICATE", &[&der[..], b"\x30\0"].concat()).into());
     certificate("bytes behind", armour("CERTIFICATE", &[&der[..], b"\0"].concat()).into());
     certificate(
         "bytes behind the CA",
-        format!("{leaf}{}", armour("CERTIFICATE", &[body(&ca), vec![0]].concat())).into(),
+        format!("{leaf}{}", armour("CERTIFICATE", &[body(ca), vec![0]].concat())).into(),
     );
     certificate("DER", der.clone());
     certificate("another certificate behind", format!("{leaf}{}", other.leaf).into());
@@ -95,6 +102,16 @@ pub(crate) fn forms() -> Vec<Case> {
         format!("{}{key}{chain}", armour("DH PARAMETERS", b"\x30\x06\x02\x01\x07\x02\x01\x05")).into(),
     );
     certificate("broken block behind", format!("{chain}-----BEGIN X-----\n!\n-----END X-----\n").into());
+    cases
+}
+
+/// Of which some part is broken or missing.
+fn odd_certificate_forms(one: &Set) -> Vec<Case> {
+    let Set { leaf, ca, key } = one;
+    let mut cases = Vec::new();
+    let mut certificate = |name: &str, text: Vec<u8>| {
+        cases.push(Case { name: name.to_owned(), certificate: text, key: key.clone().into_bytes() });
+    };
     certificate("CA cut", format!("{leaf}{}", &ca[..200]).into());
     certificate("CA broken", format!("{leaf}{}", ca.replacen("MII", "M!I", 1)).into());
     certificate("CA no certificate", format!("{leaf}{}", armour("CERTIFICATE", b"\x30\x03\x02\x01\x01")).into());
@@ -103,6 +120,13 @@ pub(crate) fn forms() -> Vec<Case> {
     certificate("nothing", Vec::new());
     certificate("garbage", (0..=255).collect());
     certificate("no certificate", key.clone().into());
+    cases
+}
+
+fn key_forms(one: &Set, other: &Set) -> Vec<Case> {
+    let Set { leaf, ca, key } = one;
+    let (chain, latin) = (format!("{leaf}{ca}"), b"friendlyName: Z\xfcrich\n");
+    let mut cases = Vec::new();
     let mut private = |name: &str, text: Vec<u8>| {
         cases.push(Case { name: name.to_owned(), certificate: chain.clone().into_bytes(), key: text });
     };
@@ -112,11 +136,11 @@ pub(crate) fn forms() -> Vec<Case> {
     private("key empty line", key.replacen('\n', "\n\n", 1).into());
     private("key headers", key.replacen('\n', "\nComment: x\n\n", 1).into());
     private("key behind certificates", format!("{chain}{key}").into());
-    private("key as EC", relabelled(&key, " PRIVATE", " EC PRIVATE"));
-    private("key as RSA", relabelled(&key, " PRIVATE", " RSA PRIVATE"));
-    private("key as ANY", relabelled(&key, " PRIVATE", " ANY PRIVATE"));
-    private("key DER", body(&key));
-    private("key with more", armour("PRIVATE KEY", &[body(&key), vec![0]].concat()).into());
+    private("key as EC", relabelled(key, " PRIVATE", " EC PRIVATE"));
+    private("key as RSA", relabelled(key, " PRIVATE", " RSA PRIVATE"));
+    private("key as ANY", relabelled(key, " PRIVATE", " ANY PRIVATE"));
+    private("key DER", body(key));
+    private("key with more", armour("PRIVATE KEY", &[body(key), vec![0]].concat()).into());
     private("keys, own first", format!("{key}{}", other.key).into());
     private("keys, own last", format!("{}{key}", other.key).into());
     private("keys, broken first", format!("{}{key}", armour("PRIVATE KEY", b"\x30\x01\0")).into());
@@ -124,7 +148,7 @@ pub(crate) fn forms() -> Vec<Case> {
     private("key cut first", format!("{}\n{key}", &other.key[..100]).into());
     private("key cut", key[..100].into());
     private("key missing", chain.clone().into());
-    private("key of another", other.key.into());
+    private("key of another", other.key.clone().into());
     cases
 }
 

@@ -76,7 +76,7 @@ fn judged(folder: &Path, number: usize) -> (Verdict, String) {
             None => (Verdict::Kept, installed.remarks.list[0].message.to_string()),
         },
         Observed::Damaged(what) => (Verdict::Due, what.to_string()),
-        other => (Verdict::Due, format!("{other:?}")),
+        other @ (Observed::Absent | Observed::Unreadable(_)) => (Verdict::Due, format!("{other:?}")),
     }
 }
 
