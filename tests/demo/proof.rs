@@ -43,7 +43,7 @@ fn installed(name: &str, stage: &Stage, now: &str) -> Result<String, String> {
     if leaf.spki() != key.spki() {
         return Err("key and certificate do not belong together".to_owned());
     }
-    let root = certificates_in_file(&stage.issuing_root()).map_err(|error| error.to_string())?;
+    let root = certificates_in_file(stage.issuing_root()).map_err(|error| error.to_string())?;
     let facts = renewd::pki::leaf::read(leaf).map_err(|error| error.to_string())?;
     chain::build(leaf, &set, &chain::Aim::new(&root, facts.not_before))
         .map_err(|obstacles| format!("no chain: {obstacles:?}"))?;
