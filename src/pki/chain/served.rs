@@ -39,7 +39,7 @@ impl Search<'_> {
                 continue;
             }
             self.steps -= 1;
-            let end = if name::same(ca.subject(), ca.issuer()) {
+            let end = if is_issuer(ca, ca) {
                 None
             } else {
                 path.push(index);

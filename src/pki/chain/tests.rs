@@ -406,6 +406,17 @@ fn the_chain_in_a_file_ends_with_the_first_ca_of_its_best_path() {
 }
 
 #[test]
+fn a_ca_that_issued_itself_for_a_new_key_is_no_root() {
+    let old = Ca::root("Root");
+    let new = old.below_with("Root", KeyPair::generate().unwrap(), |ca| valid(ca, -DAY, 7 * DAY));
+    let leaf = leaf_of(&new);
+    check(&leaf, &[&new.certificate, &old.certificate], &[], "Root < Root");
+    let end = Some((7 * DAY, "CN=Root".to_owned()));
+    assert_eq!(end_in_file(&leaf, &[&new.certificate, &old.certificate]), end);
+    assert_eq!(end_in_file(&leaf, &[&new.certificate]), end);
+}
+
+#[test]
 fn where_key_identifiers_are_silent_the_signature_says_who_issued() {
     let root = Ca::root("Root");
     let silent = |until| {
