@@ -172,7 +172,12 @@ fn refused(error: &Error, route: &Route<'_>) -> Trouble {
         Error::MalformedNameConstraint | Error::MalformedDnsIdentifier => {
             unjudged("a DNS name in it is not spelled as one")
         }
-        Error::RequiredEkuNotFoundContext(_) => unjudged("it names its extended key usage in an outdated way"),
+        Error::RequiredEkuNotFoundContext(_) if has_outdated_usage(route) => {
+            unjudged("it names its extended key usage in an outdated way")
+        }
+        Error::RequiredEkuNotFoundContext(_) => {
+            Trouble::Refused("a CA of the path may not issue for this usage".to_owned())
+        }
         Error::BadDer | Error::BadDerTime | Error::TrailingData(_) | Error::MalformedExtensions => {
             unjudged("its encoding is unusual")
         }
@@ -184,6 +189,11 @@ fn refused(error: &Error, route: &Route<'_>) -> Trouble {
         }
         _ => Trouble::Refused("TLS clients refuse the path".to_owned()),
     }
+}
+
+fn has_outdated_usage(route: &Route<'_>) -> bool {
+    let mut all = std::iter::once(&route.leaf).chain(route.cas);
+    all.any(|member| extension::usages(member.parsed).is_ok_and(|usages| purpose::has_outdated(&usages)))
 }
 
 fn of_rare_kinds(route: &Route<'_>) -> Option<Text> {

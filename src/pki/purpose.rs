@@ -112,6 +112,12 @@ pub(super) fn has_any(usages: &[Usage]) -> bool {
     usages.iter().any(|usage| usage.to_string() == "any")
 }
 
+/// Whether a server's usage is named only in the way of server gated cryptography.
+pub(super) fn has_outdated(usages: &[Usage]) -> bool {
+    let names = |wanted: &str| usages.iter().any(|there| there.to_string() == wanted);
+    !names(SERVER) && (names(SGC_MICROSOFT) || names(SGC_NETSCAPE))
+}
+
 /// Whether it is one of the two usages of TLS.
 pub(super) fn is_of_tls(usage: &Usage) -> bool {
     [SERVER, CLIENT].contains(&usage.to_string().as_str())
