@@ -132,7 +132,8 @@ fn issuer_id<'c, 'a>(certificate: &'c X509Certificate<'a>) -> Option<&'c Authori
     }
 }
 
-fn parsed<'c, 'a>(
+/// An extension that may be there once.
+pub(super) fn parsed<'c, 'a>(
     certificate: &'c X509Certificate<'a>,
     oid: &Oid<'_>,
     what: &'static str,

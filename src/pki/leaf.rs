@@ -125,7 +125,7 @@ fn subject(parsed: &X509Certificate<'_>) -> (Option<String>, Subject) {
 
 /// DER puts a zero byte before a number whose first bit is set; TLM's spelling does not have it. A negative number, which
 /// no CA may give and some gave, is shown as OpenSSL shows it.
-fn serial_number(integer: &[u8]) -> SerialNumber {
+pub(super) fn serial_number(integer: &[u8]) -> SerialNumber {
     let shown = |bytes: &[u8]| bytes.iter().flat_map(|byte| hex(*byte)).map(char::from).collect::<String>();
     SerialNumber(match integer {
         [0, rest @ ..] if !rest.is_empty() => shown(rest),

@@ -7,6 +7,7 @@ pub mod certificate_file;
 pub mod chain;
 mod client;
 mod constraint;
+pub mod crl;
 pub mod csr;
 mod der;
 pub mod digest;
@@ -30,6 +31,9 @@ pub mod purpose;
 pub mod served;
 mod signature;
 mod spki;
+pub mod standing;
 #[cfg(test)]
 mod test_ca;
+#[cfg(test)]
+mod test_crl;
 pub mod unicode;

@@ -1,10 +1,10 @@
-//! Whether one certificate's key signed another. Judges the signature alone, never who may sign.
+//! Whether one certificate's key signed another, or a revocation list. Judges the signature alone, never who may sign.
 
 use rustls_pki_types::SignatureVerificationAlgorithm;
 use webpki::aws_lc_rs as algorithms;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::objects::{oid_registry, oid2sn};
-use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::spki;
 
@@ -19,28 +19,43 @@ pub(super) enum Judgement {
     Unjudged(String),
 }
 
+/// Something that was signed, in its parts.
+pub(super) struct Signed<'s> {
+    /// The algorithm that stands beside the signature.
+    pub(super) algorithm: &'s AlgorithmIdentifier<'s>,
+    /// The signed part.
+    pub(super) content: &'s [u8],
+    /// The signature.
+    pub(super) signature: &'s [u8],
+}
+
 /// Judges the signature on `certificate` by the key of its issuer.
 pub(super) fn judge(certificate: &X509Certificate<'_>, issuer: &SubjectPublicKeyInfo<'_>) -> Judgement {
-    let outer = &certificate.signature_algorithm;
-    if *outer != certificate.tbs_certificate.signature {
+    let algorithm = &certificate.signature_algorithm;
+    if *algorithm != certificate.tbs_certificate.signature {
         return Judgement::Invalid;
     }
-    let unjudged = || Judgement::Unjudged(named(certificate));
-    let (Some(signature_id), Some(key_id)) = (spki::algorithm(outer), spki::algorithm(&issuer.algorithm)) else {
+    let (content, signature) = (certificate.tbs_certificate.as_ref(), certificate.signature_value.data.as_ref());
+    judge_signed(&Signed { algorithm, content, signature }, issuer)
+}
+
+/// Judges the signature on anything by the key of who should have signed it.
+pub(super) fn judge_signed(signed: &Signed<'_>, key: &SubjectPublicKeyInfo<'_>) -> Judgement {
+    let unjudged = || Judgement::Unjudged(named(signed.algorithm));
+    let (Some(signature_id), Some(key_id)) = (spki::algorithm(signed.algorithm), spki::algorithm(&key.algorithm))
+    else {
         return unjudged();
     };
     let by_signature = |algorithm: &Algorithm| algorithm.signature_alg_id().as_ref() == signature_id;
     let by_key = |algorithm: &Algorithm| algorithm.public_key_alg_id().as_ref() == key_id;
     let known = |fits: &dyn Fn(&Algorithm) -> bool| ALGORITHMS.iter().any(fits);
-    if !known(&by_signature) || !known(&by_key) || !is_size_judged(issuer) {
+    if !known(&by_signature) || !known(&by_key) || !is_size_judged(key) {
         return unjudged();
     }
     let Some(algorithm) = ALGORITHMS.iter().find(|algorithm| by_signature(algorithm) && by_key(algorithm)) else {
         return Judgement::Invalid;
     };
-    let signature = &certificate.signature_value;
-    let signed = certificate.tbs_certificate.as_ref();
-    let verified = algorithm.verify_signature(&issuer.subject_public_key.data, signed, &signature.data).is_ok();
+    let verified = algorithm.verify_signature(&key.subject_public_key.data, signed.content, signed.signature).is_ok();
     if verified { Judgement::Valid } else { Judgement::Invalid }
 }
 
@@ -49,8 +64,8 @@ fn is_size_judged(key: &SubjectPublicKeyInfo<'_>) -> bool {
     spki::rsa_bits(key).is_none_or(|bits| (2048..=8192).contains(&bits))
 }
 
-fn named(certificate: &X509Certificate<'_>) -> String {
-    let oid = &certificate.signature_algorithm.algorithm;
+fn named(algorithm: &AlgorithmIdentifier<'_>) -> String {
+    let oid = &algorithm.algorithm;
     oid2sn(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned)
 }
 
