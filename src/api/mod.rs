@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod date;
 pub mod error;
 pub mod error_body;
+pub mod fetch;
 pub mod json;
 pub mod paging;
 pub mod port;
@@ -18,6 +19,7 @@ pub mod reply;
 pub mod roots;
 pub mod settings;
 
+mod address;
 mod body_keys;
 mod body_request;
 mod body_text;
@@ -27,5 +29,6 @@ mod xml;
 
 pub use client::Client;
 pub use credentials::{ClientIdentity, Credential, ProxyCredentials};
+pub use fetch::{FetchSettings, Fetcher};
 pub use port::*;
 pub use settings::{ClientSettings, ProxySettings, Roots};

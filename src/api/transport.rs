@@ -129,7 +129,7 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn host_of(base: &Url, location: &str) -> Option<String> {
+pub(super) fn host_of(base: &Url, location: &str) -> Option<String> {
     base.join(location).ok()?.host_str().map(str::to_owned)
 }
 
@@ -147,12 +147,12 @@ fn base_url(text: &str) -> Result<Url, Failure> {
     if safe { Ok(url) } else { Err(refuse("it is neither https nor http to a loopback address")) }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn with_roots(builder: ClientBuilder, roots: &Roots) -> Result<ClientBuilder, Failure> {
+pub(super) fn with_roots(builder: ClientBuilder, roots: &Roots) -> Result<ClientBuilder, Failure> {
     match roots {
         Roots::System => Ok(builder),
         Roots::Only(pem) => Ok(builder.tls_certs_only(certificates(pem)?)),
@@ -176,12 +176,12 @@ fn tls_identity(identity: &ClientIdentity) -> Result<Identity, Failure> {
 }
 
 /// Whether `no_proxy` leaves this host to the proxy.
-fn carries(proxy: &ProxySettings, base: &Url) -> bool {
+pub(super) fn carries(proxy: &ProxySettings, base: &Url) -> bool {
     let matcher = Matcher::builder().all(proxy.url.as_str()).no(proxy.no_proxy.join(",")).build();
     base.as_str().parse().is_ok_and(|address| matcher.intercept(&address).is_some())
 }
 
-fn proxy_of(settings: &ProxySettings) -> Result<Proxy, Failure> {
+pub(super) fn proxy_of(settings: &ProxySettings) -> Result<Proxy, Failure> {
     let refuse =
         || Failure::new(FailureClass::Proxy, "the URL of the proxy cannot be used; it looks like http://host:port");
     let url = Url::parse(&settings.url).map_err(|_| refuse())?;

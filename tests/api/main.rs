@@ -12,6 +12,7 @@ mod answers;
 mod credentials;
 mod errors;
 mod faults;
+mod fetch;
 mod requests;
 mod secrets;
 mod server;
