@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn private_and_public_hosts_may_be_asked() {
-        for host in ["crl.example", "93.184.216.34", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "223.1.1.1"] {
+        for host in ["crl.example", "93.184.216.34", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "223.1.1.1"]
+        {
             check(host, true);
         }
         for host in ["[2001:db8::1]", "[fd00::1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]", "localhost.example"] {
@@ -120,16 +121,21 @@ mod tests {
 
     #[test]
     fn this_host_and_metadata_services_may_not() {
-        for host in ["127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "localhost", "LOCALHOST.", "a.localhost", "2130706433"] {
+        for host in
+            ["127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "localhost", "LOCALHOST.", "a.localhost", "2130706433"]
+        {
             check(host, false);
         }
-        for host in ["169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "192.0.0.192", "metadata"] {
+        for host in ["169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "192.0.0.192", "metadata"]
+        {
             check(host, false);
         }
         for host in ["metadata.google.internal", "224.0.0.1", "240.0.0.1", "255.255.255.255"] {
             check(host, false);
         }
-        for host in ["[::1]", "[::]", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "[::ffff:a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]"] {
+        for host in
+            ["[::1]", "[::]", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "[::ffff:a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]"]
+        {
             check(host, false);
         }
         for host in ["[2002:a9fe:a9fe::1]", "[2002:7f00:1::]", "[fe80::1]", "[ff02::1]", "[fd00:ec2::254]"] {

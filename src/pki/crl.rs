@@ -9,6 +9,7 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::revocation_list::{CertificateRevocationList, RevokedCertificate};
 
 use super::certificate::Certificate;
+use super::der::magnitude;
 use super::pem::{self, Part};
 use super::signature::{Judgement, Signed, judge_signed};
 use super::standing::{self, Doubt};
@@ -79,16 +80,15 @@ fn check_signer(list: &CertificateRevocationList<'_>, issuer: &Certificate) -> R
 fn coverage(list: &CertificateRevocationList<'_>, certificate: &Certificate) -> Result<Result<(), Doubt>, Doubt> {
     let mut whole = Ok(());
     for extension in list.extensions() {
-        match extension.parsed_extension() {
-            ParsedExtension::IssuingDistributionPoint(point) => {
-                check_scope(point, certificate)?;
-                if point.only_some_reasons.is_some() {
-                    whole = Err(Doubt::NotCovered("it lists some reasons only"));
-                }
+        if let ParsedExtension::IssuingDistributionPoint(point) = extension.parsed_extension() {
+            check_scope(point, certificate)?;
+            if point.only_some_reasons.is_some() {
+                whole = Err(Doubt::NotCovered("it lists some reasons only"));
             }
-            _ if extension.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT => return Err(UNREADABLE),
-            _ if extension.critical => return Err(critical(extension)),
-            _ => {}
+        } else if extension.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT {
+            return Err(UNREADABLE);
+        } else if extension.critical {
+            return Err(critical(extension));
         }
     }
     Ok(whole)
@@ -124,9 +124,8 @@ fn entry(list: &CertificateRevocationList<'_>, certificate: &Certificate) -> Res
 }
 
 fn revocation(entry: &RevokedCertificate<'_>) -> Option<Revocation> {
-    let code = entry.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::ReasonCode(reason) => Some(reason.0),
-        _ => None,
+    let code = entry.extensions().iter().find_map(|extension| {
+        if let ParsedExtension::ReasonCode(reason) = extension.parsed_extension() { Some(reason.0) } else { None }
     });
     let reason = RevocationReason::of_code(code.unwrap_or(0))?;
     Some(Revocation { at: Timestamp::from_seconds(entry.revocation_date.timestamp()), reason })
@@ -144,12 +143,6 @@ fn critical(extension: &X509Extension<'_>) -> Doubt {
 fn check_time(list: &CertificateRevocationList<'_>, at: Timestamp) -> Result<(), Doubt> {
     let until = list.next_update().map(|until| Timestamp::from_seconds(until.timestamp()));
     standing::check_time(Timestamp::from_seconds(list.last_update().timestamp()), until, at)
-}
-
-/// A serial number without the zeros before it.
-fn magnitude(integer: &[u8]) -> &[u8] {
-    let leading = integer.iter().take_while(|byte| **byte == 0).count();
-    integer.get(leading..).unwrap_or_default()
 }
 
 const UNREADABLE: Doubt = Doubt::Unreadable("a certificate revocation list");

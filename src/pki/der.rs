@@ -10,6 +10,13 @@ pub(super) struct Element<'a> {
     pub(super) whole: &'a [u8],
 }
 
+impl<'a> Element<'a> {
+    /// What is in an element that holds others.
+    pub(super) const fn inside(self) -> Der<'a> {
+        Der(self.content)
+    }
+}
+
 /// What is left of a run of elements.
 #[derive(Clone, Copy)]
 pub(super) struct Der<'a>(pub(super) &'a [u8]);
@@ -18,6 +25,11 @@ impl<'a> Der<'a> {
     /// The next element, if it has this tag; nothing is consumed else.
     pub(super) fn next_if(&mut self, tag: u8) -> Option<Element<'a>> {
         if self.0.first() == Some(&tag) { self.next() } else { None }
+    }
+
+    /// The one element that there is, of this tag.
+    pub(super) fn only(mut self, tag: u8) -> Option<Element<'a>> {
+        self.next_if(tag).filter(|_| self.0.is_empty())
     }
 
     /// The content of the next element, which must have this tag.
@@ -71,12 +83,25 @@ pub(super) fn bits(content: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const OID: u8 = 0x06;
+pub(super) const ENUMERATED: u8 = 0x0a;
+pub(super) const GENERALIZED_TIME: u8 = 0x18;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
+
+/// An element that is tagged by its place, and is no structure.
+pub(super) const fn place(number: u8) -> u8 {
+    0x80 | number
+}
+
+/// An element that is tagged by its place, and holds others.
+pub(super) const fn place_of(number: u8) -> u8 {
+    0xa0 | number
+}
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,7 @@ pub mod key_file;
 pub mod key_kind;
 pub mod leaf;
 mod name;
+pub mod ocsp;
 mod oid;
 #[cfg(test)]
 mod openssl;

@@ -4,6 +4,7 @@
 
 mod journal;
 mod material;
+mod standing;
 mod targets;
 
 use libfuzzer_sys::fuzz_target;

@@ -16,6 +16,7 @@ mod corpus;
 mod journal;
 mod material;
 mod mutate;
+mod standing;
 mod targets;
 
 use std::collections::BTreeSet;
@@ -77,7 +78,7 @@ macro_rules! each {
     };
 }
 
-each!(main drop_in profiles issue pickup details formats search errors roots names answer pem key files key_store gate journal);
+each!(main drop_in profiles issue pickup details formats search errors roots names answer pem key files key_store gate standing journal);
 
 /// The seed of the journal holds every kind of event: what is not understood would be passed over.
 #[test]

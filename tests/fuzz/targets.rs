@@ -26,13 +26,13 @@ use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::core::validation::DomainValidation;
 
-use crate::{journal, material};
+use crate::{journal, material, standing};
 
 /// One target.
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("main", main_file),
     ("drop_in", drop_in),
     ("profiles", profiles),
@@ -50,6 +50,7 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("files", material::files),
     ("key_store", material::key_store),
     ("gate", material::gate),
+    ("standing", standing::standing),
     ("journal", journal::journal),
 ];
 

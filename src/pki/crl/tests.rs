@@ -170,8 +170,7 @@ fn what_is_no_list_says_nothing() {
         assert!(matches!(case.read(bytes), Err(Doubt::Unreadable(_))), "{bytes:?}");
     }
     // A damaged entry does not make the list an empty one.
-    let mut list = List::default();
-    list.revoked = vec![(vec![3], NEVER, vec![])];
+    let list = List { revoked: vec![(vec![3], NEVER, vec![])], ..List::default() };
     case.check(&list, &Err(Doubt::Unreadable("a certificate revocation list")));
 }
 
