@@ -31,6 +31,9 @@ table! {
     keep_generations: Number<1, 1000> = "3",
     /// How often one certificate may be asked for in any 24 hours. `renewd renew` comes on top.
     max_submissions_per_day: Number<1, 1000> = "6",
+    /// How often each CA certificate that is served is checked for revocation, by the list or OCSP responder that it names:
+    /// from 1min to 365d, or never.
+    ca_status_check: DurationOrOff = "\"24h\"",
     /// The socket of the command line. Without this key `control.sock` in $RUNTIME_DIRECTORY, else in /run/renewd.
     control_socket: AbsolutePath => "\"/run/renewd/control.sock\"",
     /// The group whose members may read the status over the socket.
@@ -128,6 +131,7 @@ pub(super) fn complete(table: MainTable, file: &Path, sheet: &mut Sheet<'_>) -> 
         sheet.refuse(place.span(), fault.expected("two separate directories"));
     }
     let api = api(inner(table.api), sheet);
+    let ca_status_check = status_check_interval(table.ca_status_check, sheet);
     let defaults = defaults(inner(table.defaults), sheet);
     let hook_names = hook_names(table.hook.as_ref());
     let hooks = hooks(table.hook, sheet);
@@ -139,6 +143,7 @@ pub(super) fn complete(table: MainTable, file: &Path, sheet: &mut Sheet<'_>) -> 
         state_dir,
         keep_generations: table.keep_generations.map_or(3, |number| number.into_inner().0),
         max_submissions_per_day: table.max_submissions_per_day.map_or(6, |number| number.into_inner().0),
+        ca_status_check,
         control_socket: table.control_socket.map(|path| path.into_inner().0),
         control_group: table.control_group.map(|group| group.into_inner().0),
         api,

@@ -22,6 +22,8 @@ pub struct Main {
     pub keep_generations: u32,
     /// How often one certificate may be asked for in any 24 hours.
     pub max_submissions_per_day: u32,
+    /// How often each CA certificate that is served is checked for revocation; `None`: never.
+    pub ca_status_check: Option<Duration>,
     /// The path of the control socket, where the file names one.
     pub control_socket: Option<PathBuf>,
     /// The group (name or number) whose members may read over the control socket.

@@ -176,6 +176,20 @@ fn the_api_settings_are_read() {
 }
 
 #[test]
+fn the_check_of_ca_certificates_can_be_turned_off() {
+    let check = |text: &str, hours: Option<u64>| {
+        assert_eq!(
+            main(text).ca_status_check,
+            hours.map(|hours| std::time::Duration::from_secs(hours * 3600)),
+            "{text}"
+        );
+    };
+    check("", Some(24));
+    check("ca_status_check = \"6h\"", Some(6));
+    check("ca_status_check = \"off\"", None);
+}
+
+#[test]
 fn the_control_socket_lies_in_the_runtime_directory() {
     let default = main("");
     assert_eq!(default.control_socket(None), Path::new("/run/renewd/control.sock"));
