@@ -96,14 +96,19 @@ enum Command {
         json: bool,
     },
     /// Replaces certificates now, whatever their age, and shows how it goes; Ctrl-C leaves the work to the daemon.
-    #[command(override_usage = "renewd renew <NAME>...\n       renewd renew --all")]
+    #[command(
+        override_usage = "renewd renew <NAME>...\n       renewd renew --issuer <ISSUER>\n       renewd renew --all"
+    )]
     Renew {
         /// Which.
-        #[arg(required_unless_present = "all", value_name = "NAME")]
+        #[arg(required_unless_present_any = ["all", "issuer"], value_name = "NAME")]
         names: Vec<CertName>,
         /// All of the inventory.
         #[arg(long, conflicts_with = "names")]
         all: bool,
+        /// Those that this CA issued: its subject, its common name, or `sha256:` and the digest of its public key (SPKI).
+        #[arg(long, value_name = "ISSUER", conflicts_with_all = ["names", "all"])]
+        issuer: Vec<String>,
         /// By new certificates, never by TLM's renewal of the old ones: after a mass revocation, or a lost key.
         #[arg(long)]
         reissue: bool,
@@ -177,7 +182,9 @@ pub fn main() -> ExitCode {
         Command::Plan { at, .. } => plan::run(&config, plan::Form::Text, at),
         Command::Status { name, json } => status::run(&config, name.as_ref(), json),
         Command::History { name, json } => history::run(&config, &name, json),
-        Command::Renew { names, all: _, reissue, json } => renew::run(&config, &renew::Wish { names, reissue, json }),
+        Command::Renew { names, all: _, issuer: issuers, reissue, json } => {
+            renew::run(&config, renew::Wish { names, issuers, reissue, json })
+        }
         Command::Profiles { json, entry } => profiles::run(&config, json, entry.as_deref()),
         Command::Explain { code, json } => explain::run(code.as_deref(), json),
         Command::Rollback { name, force } => rollback::run(&config, &name, force),

@@ -6,12 +6,17 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::config::Inventory;
+use crate::core::issuer::Issuer;
 use crate::core::name::CertName;
 use crate::core::reason::State;
+use crate::core::text::Text;
 use crate::daemon::control::{Reply, Request};
 use crate::daemon::kept;
 use crate::daemon::setup;
+use crate::parallel;
 use crate::store::layout::Layout;
+use crate::store::observe;
 use crate::store::real_disk::RealDisk;
 
 use super::progress::{self, Before, Outcome, Settled, Watched};
@@ -22,13 +27,15 @@ use super::{control, exit, once, output, start};
 pub(super) struct Wish {
     /// Which; all, where none is named.
     pub(super) names: Vec<CertName>,
+    /// Those that one of these CAs issued, instead.
+    pub(super) issuers: Vec<String>,
     /// By new certificates.
     pub(super) reissue: bool,
     pub(super) json: bool,
 }
 
 /// Replaces these certificates now.
-pub(super) fn run(config: &Path, wish: &Wish) -> ExitCode {
+pub(super) fn run(config: &Path, mut wish: Wish) -> ExitCode {
     let main = match control::configuration(config) {
         Ok(main) => main,
         Err(code) => return code.into(),
@@ -36,11 +43,16 @@ pub(super) fn run(config: &Path, wish: &Wish) -> ExitCode {
     let path = control::path(&main);
     match progress::status(&path) {
         Ok(before) => {
+            let issued = before.certificates.iter().map(|one| (one.name.clone(), one.issuer.clone())).collect();
+            if let Err(why) = choose(&mut wish, issued) {
+                output::complain(&why);
+                return exit::UNWELL.into();
+            }
             let before = before.certificates.into_iter().map(|one| (one.name, one.generation)).collect();
-            through_daemon(&path, wish, &before)
+            through_daemon(&path, &wish, &before)
         }
         // Who may not ask is told so by what the files allow.
-        Err(_) => by_itself(config, wish),
+        Err(_) => by_itself(config, &mut wish),
     }
 }
 
@@ -80,10 +92,15 @@ fn through_daemon(path: &Path, wish: &Wish, before: &Before) -> ExitCode {
     code.into()
 }
 
-fn by_itself(config: &Path, wish: &Wish) -> ExitCode {
+fn by_itself(config: &Path, wish: &mut Wish) -> ExitCode {
     let passed = start::configuration(config).and_then(|main| {
-        let in_force = kept::read(&RealDisk, &Layout::new(&main.state_dir));
+        let layout = Layout::new(&main.state_dir);
+        let in_force = kept::read(&RealDisk, &layout);
         let known = setup::inventory(&main, &in_force).map_err(|error| start::told(&error))?;
+        choose(wish, issued(&layout, &known, &wish.issuers)).map_err(|why| {
+            output::complain(&why);
+            exit::UNWELL
+        })?;
         let known: Vec<CertName> = known.entries.iter().map(|entry| entry.name.clone()).collect();
         let unknown: Vec<&str> = wish.names.iter().filter(|name| !known.contains(name)).map(CertName::as_str).collect();
         if !unknown.is_empty() {
@@ -114,6 +131,47 @@ fn by_itself(config: &Path, wish: &Wish) -> ExitCode {
     }
     sum_up(&settled, wish.json);
     if settled.iter().all(|one| one.outcome == Outcome::Replaced) { exit::OK.into() } else { exit::UNWELL.into() }
+}
+
+/// Certificates, each with its issuer where it is known.
+type Issued = Vec<(String, Option<Issuer>)>;
+
+/// Who issued what is installed, where that is asked for.
+fn issued(layout: &Layout, known: &Inventory, issuers: &[String]) -> Issued {
+    let entries = if issuers.is_empty() { &[] } else { known.entries.as_slice() };
+    parallel::map(entries, |entry| {
+        let observed = observe::observe(&RealDisk, layout, entry);
+        (entry.name.to_string(), observed.installed().map(|installed| installed.chain.issuer.clone()))
+    })
+}
+
+/// Names the certificates that the wanted issuers issued. None is never all.
+fn choose(wish: &mut Wish, issued: Issued) -> Result<(), String> {
+    for wanted in &wish.issuers {
+        let is_meant = |issuer: &Option<Issuer>| issuer.as_ref().is_some_and(|issuer| issuer.is_meant_by(wanted));
+        let found: Vec<CertName> =
+            issued.iter().filter(|(_, issuer)| is_meant(issuer)).filter_map(|(name, _)| name.parse().ok()).collect();
+        if found.is_empty() {
+            return Err(unknown_issuer(wanted, &issued));
+        }
+        wish.names.extend(found);
+    }
+    if !wish.issuers.is_empty() {
+        wish.names.sort();
+        wish.names.dedup();
+    }
+    Ok(())
+}
+
+fn unknown_issuer(wanted: &str, issued: &Issued) -> String {
+    let issuers: BTreeSet<&str> =
+        issued.iter().filter_map(|(_, issuer)| Some(issuer.as_ref()?.subject.as_str())).collect();
+    let issuers: Vec<String> = issuers.into_iter().map(|issuer| format!("\n  {issuer}")).collect();
+    let wanted = Text::new(wanted);
+    if issuers.is_empty() {
+        return format!("no certificate was issued by {wanted}: no issuer is known");
+    }
+    format!("no certificate was issued by {wanted}; the issuers are:{}", issuers.concat())
 }
 
 fn sum_up(settled: &[Settled], json: bool) {

@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use serde::de::DeserializeOwned;
 
 use crate::config::{self, Main};
+use crate::core::issuer::Issuer;
 use crate::core::name::CertName;
 use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request, View};
 use crate::daemon::setup;
-use crate::daemon::status::{CertificateStatus, EndStatus, IssuerStatus, Row, Severity, Status};
+use crate::daemon::status::{CertificateStatus, EndStatus, Row, Severity, Status};
 
 use super::{control, exit, offline, output, user};
 
@@ -186,7 +187,7 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     if let Some(EndStatus { at, subject: Some(ca), .. }) = &certificate.ends {
         line("expires", format!("{}: the CA certificate {ca} in the chain", instant(&Some(at.clone()))));
     }
-    if let Some(IssuerStatus { subject, spki }) = &certificate.issuer {
+    if let Some(Issuer { subject, spki }) = &certificate.issuer {
         let key = spki.as_ref().map_or_else(String::new, |spki| format!(" (sha256:{spki})"));
         line("issuer", format!("{subject}{key}"));
     }

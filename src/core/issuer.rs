@@ -16,11 +16,24 @@ pub struct Issuer {
     /// Its distinguished name, as the leaf spells it.
     pub subject: Text,
     /// SHA-256 of its public key (SPKI), where its certificate is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub spki: Option<Digest>,
 }
 
 impl Issuer {
+    /// Whether an operator means it by `wanted`: its whole subject, its common name alone, or `sha256:` and the digest of
+    /// its public key.
+    #[must_use]
+    pub fn is_meant_by(&self, wanted: &str) -> bool {
+        let wanted = wanted.trim();
+        if let Ok(IssuerPin::Spki(digest)) = IssuerPin::parse(wanted) {
+            return self.spki == Some(digest);
+        }
+        let own = attributes(self.subject.as_str()).unwrap_or_default();
+        let common_name = own.iter().find(|(kind, _)| kind == "CN").map(|(_, value)| value.as_str());
+        common_name == Some(wanted) || attributes(wanted).is_some_and(|wanted| wanted == own)
+    }
+
     /// Whether both are one CA: by their keys where both are known, else by name.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
@@ -278,5 +291,35 @@ mod tests {
         );
         check("CN=Z\\C3\\BCrich\\", &[("CN", "Zürich\\")]);
         assert_eq!(attributes(", CN=x"), None);
+    }
+
+    #[track_caller]
+    fn check(subject: &str, wanted: &str, expected: bool) {
+        let issuer = Issuer { subject: Text::new(subject), spki: Some(Digest([0xab; 32])) };
+        assert_eq!(issuer.is_meant_by(wanted), expected, "{subject:?} by {wanted:?}");
+    }
+
+    #[test]
+    fn an_issuer_is_meant_by_its_subject_its_common_name_or_its_key() {
+        let subject = "C=US, O=Example, Inc., CN=Example TLS, RSA 2048 CA, OU=Web";
+        for wanted in [subject, "Example TLS, RSA 2048 CA", &format!("{subject}\n")] {
+            check(subject, wanted, true);
+        }
+        for wanted in ["", "Example TLS", "Example TLS, RSA 2048 CA, OU=Web", "Example, Inc.", "C=US", "CN=Example TLS"]
+        {
+            check(subject, wanted, false);
+        }
+        check("CN=A, 2.5.4.97=B", "A", true);
+        check("CN=A", "A", true);
+        check("CN=A", "CN=A", true);
+        check("O=A", "A", false);
+        check("CN=", "", true);
+        check("", "A", false);
+        for wanted in [format!("sha256:{}", "ab".repeat(32)), format!("SHA256:{}", ["AB"; 32].join(":"))] {
+            check("CN=A", &wanted, true);
+        }
+        for wanted in ["sha256:", "sha256:ab", &format!("sha256:{}", "cd".repeat(32))] {
+            check("CN=A", wanted, false);
+        }
     }
 }

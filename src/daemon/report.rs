@@ -10,7 +10,7 @@ use crate::core::credential::CredentialEnd;
 use crate::core::decide::{Action, Decision};
 use crate::core::failure::FailureClass;
 use crate::core::health;
-use crate::core::issuer::{End, Issuer};
+use crate::core::issuer::End;
 use crate::core::name::{CertName, HookName};
 use crate::core::observed::Installed;
 use crate::core::reading::Reading;
@@ -26,8 +26,8 @@ use super::fleet::Managed;
 use super::hooks::Hooks;
 use super::status::{
     ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CredentialStatus, EndStatus, FileStatus, HookStatus,
-    IssuerStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, RequestStatus,
-    Row, Severity, Status,
+    LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, RequestStatus, Row, Severity,
+    Status,
 };
 
 /// What the status is built from, beside the certificates.
@@ -286,11 +286,6 @@ fn ends(installed: &Installed) -> EndStatus {
     EndStatus { at: at.to_string(), of: if ca.is_some() { "chain" } else { "leaf" }.to_owned(), subject: ca }
 }
 
-fn issuer(installed: &Installed) -> IssuerStatus {
-    let Issuer { subject, spki } = &installed.chain.issuer;
-    IssuerStatus { subject: subject.clone(), spki: spki.map(|spki| spki.to_string()) }
-}
-
 fn remarks(managed: &Managed, reading: &Reading) -> Vec<RemarkStatus> {
     let since = managed.observed.installed().and_then(|installed| installed.remarks.since);
     let since = since.map(|at| at.to_string());
@@ -316,7 +311,7 @@ fn certificate(managed: &Managed, reading: &Reading, running: &Running<'_>, now:
         not_before: installed.map(|installed| installed.not_before.to_string()),
         not_after: installed.map(|installed| installed.not_after.to_string()),
         ends: installed.map(ends),
-        issuer: installed.map(issuer),
+        issuer: installed.map(|installed| installed.chain.issuer.clone()),
         remarks: remarks(managed, reading),
         renew_at: decision.renew_at.map(|at| at.to_string()),
         next_action_at: Some(next_action_at(managed, now).to_string()),

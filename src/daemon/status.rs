@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::issuer::Issuer;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::validation::DomainValidation;
@@ -154,7 +155,7 @@ pub struct CertificateStatus {
     pub ends: Option<EndStatus>,
     /// Who issued the installed certificate.
     #[serde(default)]
-    pub issuer: Option<IssuerStatus>,
+    pub issuer: Option<Issuer>,
     /// What is worth knowing of the installed set.
     #[serde(default)]
     pub remarks: Vec<RemarkStatus>,
@@ -195,15 +196,6 @@ pub struct EndStatus {
     pub of: String,
     /// The subject of the CA certificate that ends then; null where it is the leaf.
     pub subject: Option<Text>,
-}
-
-/// Who issued a certificate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct IssuerStatus {
-    /// The distinguished name.
-    pub subject: Text,
-    /// SHA-256 of the public key (SPKI), where the CA certificate is known.
-    pub spki: Option<String>,
 }
 
 /// Something worth knowing.

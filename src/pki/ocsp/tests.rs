@@ -71,7 +71,7 @@ impl Made<'_> {
             data.next().write_sequence(|singles| {
                 singles.next().write_sequence(|parts| {
                     let asked = request(self.of, &issuer.certificate).unwrap();
-                    let id = (0..4).fold(Values(&asked), |values, _| values.only(SEQUENCE).unwrap().inside());
+                    let id = (0..4).fold(Der(&asked), |values, _| values.only(SEQUENCE).unwrap().inside());
                     parts.next().write_der(id.only(SEQUENCE).unwrap().whole);
                     self.write_state(parts.next());
                     write_instant(parts.next(), self.from);
