@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use crate::config::{self, Inventory, Main};
 use crate::core::breaker::Breaker;
+use crate::core::ca_status::CaWatch;
 use crate::core::clock::ClockCheck;
 use crate::core::entry::Entry;
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::CertName;
 use crate::core::observed::Observed;
 use crate::core::reading::Reading;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::daemon::ca_status;
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::fleet::Managed;
 use crate::daemon::hooks::Hooks;
@@ -20,13 +23,13 @@ use crate::daemon::profiles::Profiles;
 use crate::daemon::report::{self, Facts};
 use crate::daemon::run::Mode;
 use crate::daemon::setup;
-use crate::daemon::status::{Plan, Status};
+use crate::daemon::status::{Plan, Problem, Status};
 use crate::parallel;
 use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::Lock;
 use crate::store::real_disk::RealDisk;
-use crate::store::{observe, readings};
+use crate::store::{chains, observe, readings};
 
 /// Everything as it was found and decided.
 pub(super) struct Look {
@@ -37,6 +40,7 @@ pub(super) struct Look {
     fleet: Vec<Managed>,
     profiles: Profiles,
     clock: ClockCheck,
+    cas: CaWatch,
     /// The instant that was decided for.
     pub(super) now: Timestamp,
 }
@@ -96,7 +100,8 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
         managed
     };
     let fleet = inventory.entries.iter().zip(observed).map(decided).collect();
-    Ok(Look { main, layout, inventory, overlooked, fleet, profiles, clock, now })
+    let cas = CaWatch::new(main.ca_status_check, chains::kept(&RealDisk, &layout), now);
+    Ok(Look { main, layout, inventory, overlooked, fleet, profiles, clock, cas, now })
 }
 
 /// What may not be read is no matter of the service's, whom the failure speaks of, but of who reads here.
@@ -111,6 +116,7 @@ pub(super) fn unread(layout: &Layout, failure: &Failure) -> String {
 impl Look {
     /// The status.
     pub(super) fn status(&self) -> Status {
+        let problems = self.revoked_cas();
         let facts = Facts {
             main: &self.main,
             config_error: None,
@@ -121,10 +127,21 @@ impl Look {
             inventory: &self.inventory,
             overlooked: &self.overlooked,
             hooks: &Hooks::default(),
-            problems: Vec::new(),
+            cas: Vec::new(),
+            problems,
             now: self.now,
         };
         report::status(&facts, self.with_readings(), report::certificates(&facts, self.with_readings()))
+    }
+
+    /// The revoked CA certificates that are served, as the daemon found them.
+    fn revoked_cas(&self) -> Vec<Problem> {
+        // The certificates are in order of their names.
+        let installed = |name: &CertName| {
+            let at = self.fleet.binary_search_by(|managed| managed.entry.name.cmp(name)).ok()?;
+            self.fleet.get(at)?.observed.installed()
+        };
+        self.cas.cas().filter_map(|ca| ca_status::problem(ca, &installed)).collect()
     }
 
     /// The plan.

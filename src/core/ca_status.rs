@@ -169,6 +169,12 @@ impl CaWatch {
         self.cas.values()
     }
 
+    /// The subjects of those whose standing is known, and whether `is_revoked` says so of their fingerprint.
+    pub fn judged(&self, is_revoked: impl Fn(Digest) -> bool) -> Vec<(Text, bool)> {
+        let judged = self.cas().filter(|ca| ca.standing.is_some());
+        judged.map(|ca| (ca.served.subject.clone(), is_revoked(ca.served.fingerprint))).collect()
+    }
+
     /// One CA.
     #[must_use]
     pub fn ca(&self, fingerprint: &Digest) -> Option<&Ca> {
@@ -270,7 +276,7 @@ impl CaWatch {
 /// The first look lies within a part of the interval, after the chains were read, at a point that the fingerprint gives.
 fn first_look(interval: Duration, fingerprint: &Digest, now: Timestamp) -> Timestamp {
     let part = interval / FIRST_PART;
-    let spread = (part / 2).as_millis() * u128::from(fingerprint.prefix()) >> 64;
+    let spread = ((part / 2).as_millis() * u128::from(fingerprint.prefix())) >> 64;
     now + part / 2 + Duration::from_millis(u64::try_from(spread).unwrap_or(0))
 }
 

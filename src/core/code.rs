@@ -71,6 +71,8 @@ codes! {
     CredentialExpiring = "credential-expiring";
     /// A credential is past its end.
     CredentialExpired = "credential-expired";
+    /// A CA certificate that is served is revoked.
+    CaRevoked = "ca-revoked";
     /// The renewal time has not come.
     NotDue = "not-due";
     /// A hook has to run.

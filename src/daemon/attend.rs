@@ -21,6 +21,7 @@ use crate::core::time::Timestamp;
 use crate::parallel;
 use crate::store::{observe, pending};
 
+use super::ca_status;
 use super::execute::Bench;
 use super::fleet::Managed;
 use super::message::Message;
@@ -61,6 +62,7 @@ impl<T: Tlm> Daemon<T> {
         let record = self.record_of(&entry.name, &attempts);
         let name = entry.name.clone();
         self.fleet.add(Managed::new(entry, observed, record, now), now);
+        self.note_set(&name, None);
         self.settle(&name);
     }
 
@@ -236,7 +238,11 @@ impl<T: Tlm> Daemon<T> {
 
     pub(super) fn observed(&mut self, name: &CertName, observed: Observed) {
         if self.fleet.one(name).is_some_and(|managed| !managed.is_busy()) {
-            self.fleet.change(name, |managed| managed.observed = observed);
+            let before = self.fleet.change(name, |managed| {
+                let before = std::mem::replace(&mut managed.observed, observed);
+                ca_status::set_of(&before)
+            });
+            self.note_set(name, before.flatten());
             self.settle(name);
         }
     }

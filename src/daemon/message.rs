@@ -1,11 +1,13 @@
 //! What the workers tell the loop.
 
+use std::collections::BTreeSet;
+
 use tokio::sync::oneshot;
 
 use crate::api::Seen;
 use crate::core::event;
 use crate::core::failure::Failure;
-use crate::core::name::{CertName, ProfileRef};
+use crate::core::name::{CertName, Digest, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::profile::Profile;
 
@@ -34,6 +36,10 @@ pub enum Message {
         /// Whether it held a place among the running requests.
         had_place: bool,
     },
+    /// The chains of these certificates, or of all, were read.
+    ChainsRead(Option<BTreeSet<CertName>>, Box<crate::store::chains::Chains>),
+    /// A CA certificate was asked after at its issuer.
+    CaAsked(Digest, crate::core::ca_status::Outcome),
     /// A profile was read, or not.
     ProfileRead(ProfileRef, Box<Result<Profile, Failure>>),
     /// What TLM said of the credentials.

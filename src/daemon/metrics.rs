@@ -253,6 +253,13 @@ fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {
     if let Some(offset) = facts.clock.offset_seconds() {
         registry.register("clock_offset_seconds", "How far the API's clock is ahead of the host's", one(offset));
     }
+    let cas = Family::<Labels<1>, Gauge>::default();
+    for (subject, is_revoked) in &facts.cas {
+        let ca = cas.get_or_create(&Labels([("issuer", subject.to_string())])).clone();
+        // Of several certificates of one name the revoked one counts.
+        ca.set(ca.get().max((*is_revoked).into()));
+    }
+    registry.register("ca_revoked", "Whether a CA certificate that is served is revoked, as its issuer says", cas);
     let ends = Family::<Labels<1>, Gauge>::default();
     for (credential, end) in facts.credentials.iter().filter_map(|one| Some((one.name.clone(), one.not_after?))) {
         ends.get_or_create(&Labels([("credential", credential)])).set(end.seconds());

@@ -4,6 +4,7 @@
 mod alarm;
 pub mod answer;
 mod attend;
+pub mod ca_status;
 pub mod clock;
 pub mod context;
 pub mod control;

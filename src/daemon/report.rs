@@ -51,6 +51,8 @@ pub struct Facts<'a> {
     pub overlooked: &'a [Text],
     /// The hooks, for those that run.
     pub hooks: &'a Hooks,
+    /// The CA certificates that are served whose status is known, and whether they are revoked.
+    pub cas: Vec<(Text, bool)>,
     /// Problems of other kinds.
     pub problems: Vec<Problem>,
     /// Now.

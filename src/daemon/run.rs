@@ -25,6 +25,7 @@ use crate::store::lock::Lock;
 use crate::store::pending;
 
 use super::alarm::Alarm;
+use super::ca_status::CaStatus;
 use super::context::Context;
 use super::credentials::Credentials;
 use super::fleet::{Fleet, Managed};
@@ -88,6 +89,8 @@ pub struct Daemon<T: Tlm> {
     pub(super) keeping: Option<tokio::task::JoinHandle<()>>,
     pub(super) keys_tried: usize,
     pub(super) credentials: Credentials,
+    /// The CA certificates that are served.
+    pub(super) cas: CaStatus,
     /// Who looks after the inventory directory; nobody in a single pass.
     pub(super) lookout: Option<Lookout>,
     hints: Arc<Notify>,
@@ -144,6 +147,7 @@ impl<T: Tlm> Daemon<T> {
             keeping: None,
             keys_tried: 0,
             credentials: Credentials::default(),
+            cas: CaStatus::default(),
             lookout: None,
             hints: Arc::new(Notify::new()),
             headline_is_old: true,
@@ -285,6 +289,7 @@ impl<T: Tlm> Daemon<T> {
         notify::alive(self.context.clock.steady());
         self.watch_inventory();
         self.watch_credentials(now);
+        self.watch_cas(now);
         let due: Vec<CertName> = std::iter::from_fn(|| self.fleet.pop_due(now)).collect();
         self.look_at(&due);
         self.try_api(now);
@@ -337,7 +342,8 @@ impl<T: Tlm> Daemon<T> {
 
     fn nap(&self) -> Duration {
         let (now, steady) = (self.context.clock.now(), self.context.clock.steady());
-        let next = [self.fleet.next_wake(), self.errand_at(), self.next_hook(now)].into_iter().flatten().min();
+        let cas_due = self.cas.watch.next_due().filter(|_| self.mode == Mode::Forever);
+        let next = [self.fleet.next_wake(), self.errand_at(), self.next_hook(now), cas_due].into_iter().flatten().min();
         let until_look = self.lookout.as_ref().map(|lookout| lookout.due().saturating_sub(steady));
         let told_at = self.told_at.filter(|_| self.headline_is_old);
         let until_told = told_at.map(|at| (at + TELL_INTERVAL).saturating_sub(steady));
@@ -361,6 +367,8 @@ impl<T: Tlm> Daemon<T> {
             }
             Message::Finished { name, had_place } => self.finished(&name, had_place),
             Message::ProfileRead(profile, result) => self.profile_read(&profile, *result, now),
+            Message::ChainsRead(names, chains) => self.chains_read(names.as_ref(), *chains, now),
+            Message::CaAsked(fingerprint, outcome) => self.ca_asked(&fingerprint, &outcome, now),
             Message::CredentialsRead(told) => self.credentials_read(told, now),
             Message::Tried(profile, failure) => self.tried(profile.as_ref(), failure.as_ref(), now),
             Message::Seen(seen) => {
@@ -453,6 +461,7 @@ impl<T: Tlm> Daemon<T> {
 
     pub(super) fn facts(&self) -> Facts<'_> {
         let now = self.context.clock.now();
+        let revoked = self.revoked_cas();
         Facts {
             main: &self.main,
             config_error: self.config_error.as_ref(),
@@ -463,7 +472,8 @@ impl<T: Tlm> Daemon<T> {
             inventory: &self.inventory,
             overlooked: self.shelf.overlooked(),
             hooks: &self.hooks,
-            problems: self.problems.values().cloned().collect(),
+            cas: self.cas.watch.judged(|ca| revoked.iter().any(|(revoked, _)| *revoked == ca)),
+            problems: self.problems.values().cloned().chain(revoked.into_iter().map(|(_, problem)| problem)).collect(),
             now,
         }
     }

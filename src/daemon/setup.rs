@@ -10,9 +10,10 @@ use tokio::sync::mpsc;
 
 use crate::api::credentials::CredentialFiles;
 use crate::api::roots::read as read_roots;
-use crate::api::{Client, ClientSettings, Observer, ProxySettings, Roots};
+use crate::api::{Client, ClientSettings, FetchSettings, Observer, ProxySettings, Roots};
 use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, Shelf, permission_problems};
 use crate::core::admission::Pace;
+use crate::core::ca_status::CaWatch;
 use crate::core::decide::Surroundings;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::text::Text;
@@ -24,8 +25,9 @@ use crate::store::layout::Layout;
 use crate::store::lock::{Lock, LockError};
 use crate::store::real_disk::RealDisk;
 use crate::store::shared_journal::SharedJournal;
-use crate::store::{readings, replace};
+use crate::store::{chains, readings, replace};
 
+use super::ca_status::CaStatus;
 use super::clock::{Clock, SystemClock};
 use super::context::{Connect, Context};
 use super::kept::Kept;
@@ -144,9 +146,14 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     let (gone, changed) = (inventory.gone_since(&before), inventory.changed_since(&before));
     drop(before);
     shelf.share(&inventory.in_force);
+    let cas = match main.ca_status_check {
+        Some(_) => chains::kept(&*context.disk, &context.layout),
+        None => Vec::new(),
+    };
+    let cas = CaStatus::new(CaWatch::new(main.ca_status_check, cas, now));
     let remark = journal::remark(&content);
     let mut daemon = Daemon::new(context, main, inventory, content, profiles, lock, mode);
-    (daemon.kept, daemon.shelf) = (Some(kept), shelf);
+    (daemon.kept, daemon.shelf, daemon.cas) = (Some(kept), shelf, cas);
     daemon.keep(&changed);
     gone.iter().for_each(|name| reload::let_go(&mut daemon, name));
     if let Some(remark) = remark {
@@ -234,7 +241,6 @@ pub fn client_with(
     files: &CredentialFiles,
     observer: Option<Observer>,
 ) -> Result<Client, Failure> {
-    let refused = |error: &dyn fmt::Display| Failure::new(FailureClass::ApiUnauthorised, error.to_string());
     let client_identity = match &settings.client_identity_file {
         Some(file) => Some(files.client_identity(file).map_err(|error| refused(&error))?),
         None => None,
@@ -244,15 +250,7 @@ pub fn client_with(
     } else {
         files.api_keys(&settings.api_key_files).map_err(|error| refused(&error))?
     };
-    let proxy = match &settings.proxy {
-        Some(url) => {
-            let credentials = settings.proxy_credentials_file.as_ref();
-            let credentials =
-                credentials.map(|file| files.proxy_credentials(file)).transpose().map_err(|error| refused(&error))?;
-            Some(ProxySettings { url: url.clone(), credentials, no_proxy: settings.no_proxy.clone() })
-        }
-        None => None,
-    };
+    let proxy = proxy(settings, files)?;
     Client::new(ClientSettings {
         url: settings.url.clone(),
         credentials,
@@ -262,6 +260,29 @@ pub fn client_with(
         timeout: settings.timeout,
         observer,
     })
+}
+
+fn refused(error: &dyn fmt::Display) -> Failure {
+    Failure::new(FailureClass::ApiUnauthorised, error.to_string())
+}
+
+fn proxy(settings: &ApiSettings, files: &CredentialFiles) -> Result<Option<ProxySettings>, Failure> {
+    let Some(url) = &settings.proxy else { return Ok(None) };
+    let credentials = settings.proxy_credentials_file.as_ref();
+    let credentials =
+        credentials.map(|file| files.proxy_credentials(file)).transpose().map_err(|error| refused(&error))?;
+    Ok(Some(ProxySettings { url: url.clone(), credentials, no_proxy: settings.no_proxy.clone() }))
+}
+
+/// How what certificates point to is fetched: as the API is reached, without its credentials. The system's roots count for
+/// hosts of CAs in any case.
+pub(super) fn fetch_settings(settings: &ApiSettings) -> Result<FetchSettings, Failure> {
+    let roots = match roots(settings)? {
+        Roots::System => Roots::System,
+        Roots::Only(pem) | Roots::WithSystem(pem) => Roots::WithSystem(pem),
+    };
+    let proxy = proxy(settings, &CredentialFiles::of_this_process())?;
+    Ok(FetchSettings { api: settings.url.clone(), roots, proxy, timeout: settings.timeout })
 }
 
 fn roots(settings: &ApiSettings) -> Result<Roots, Failure> {

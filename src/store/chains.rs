@@ -1,42 +1,142 @@
-//! The chains that are served, held once: thousands of certificates of one CA have the same.
+//! The CA certificates that are served: read from the files of the live sets, each certificate once; and what is kept of
+//! their status for the next start. Reads only, where it does not keep.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::core::issuer::ServedChain;
+use zeroize::Zeroizing;
 
-/// The chain as it is held for all who serve it.
-#[must_use]
-pub(super) fn share(chain: &ServedChain) -> Arc<ServedChain> {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(shared) = known.iter().filter_map(Weak::upgrade).find(|held| **held == *chain) {
-        return shared;
-    }
-    let shared = Arc::new(chain.clone());
-    known.retain(|held| held.strong_count() > 0);
-    if known.len() < MOST {
-        known.push(Arc::downgrade(&shared));
-    }
-    shared
+use crate::core::ca_status::{Ca, Found, Holder};
+use crate::core::entry::Entry;
+use crate::core::failure::Failure;
+use crate::core::name::{Digest, Generation};
+use crate::pki::certificate::{Certificate, certificates_in_file};
+use crate::pki::digest::sha256;
+use crate::pki::standing;
+
+use super::content::FULLCHAIN;
+use super::disk::{Disk, Perms};
+use super::generation::read_manifest;
+use super::layout::Layout;
+use super::observe::FILE_LIMIT;
+use super::{disk_failure, replace};
+
+/// A set that is installed.
+#[derive(Clone, Debug)]
+pub struct Set {
+    /// What is wanted.
+    pub entry: Arc<Entry>,
+    /// Which generation is live; 0: what was found at the entry's paths.
+    pub generation: Generation,
+    /// The fingerprint of its leaf.
+    pub leaf: Digest,
 }
 
-static KNOWN: Mutex<Vec<Weak<ServedChain>>> = Mutex::new(Vec::new());
-/// More different chains than any host serves; beyond, each certificate holds its own.
-const MOST: usize = 64;
+/// What was found in the chains.
+#[derive(Debug, Default)]
+pub struct Chains {
+    /// The intermediates, and who serves those that were asked for.
+    pub found: Found,
+    /// The same intermediates.
+    pub intermediates: BTreeMap<Digest, Certificate>,
+    /// Other CA certificates beside them: roots.
+    pub others: Vec<Certificate>,
+    /// Chains by the digest of their text, so that thousands of equal ones are parsed once.
+    known: BTreeMap<Digest, Vec<Digest>>,
+}
+
+/// Reads the chains of `sets`; of CAs in `wanted` it is noted who serves them.
+#[must_use]
+pub fn read(disk: &dyn Disk, layout: &Layout, sets: &[Set], wanted: &BTreeSet<Digest>) -> Chains {
+    let mut chains = Chains::default();
+    for set in sets {
+        match text(disk, layout, set) {
+            Ok(text) => {
+                let served = chains.take(disk, layout, set, &text);
+                let holder = || Holder { name: set.entry.name.clone(), generation: set.generation, leaf: set.leaf };
+                let wanted = served.into_iter().filter(|ca| wanted.contains(ca));
+                chains.found.holders.extend(wanted.map(|ca| (ca, holder())));
+            }
+            // Another set took its place meanwhile, which is looked at by itself.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => drop(chains.found.unread.insert(set.entry.name.clone())),
+        }
+    }
+    chains
+}
+
+/// The part of a set's files that the chain stands in.
+fn text(disk: &dyn Disk, layout: &Layout, set: &Set) -> io::Result<Zeroizing<String>> {
+    let read = |path: PathBuf| {
+        let bytes = Zeroizing::new(disk.read(&path, FILE_LIMIT)?);
+        Ok::<_, io::Error>(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    if set.generation != Generation(0) {
+        let whole = read(layout.generation(&set.entry.name, set.generation).join(FULLCHAIN))?;
+        let chain = whole.split_once(END).map_or("", |(_leaf, chain)| chain);
+        return Ok(Zeroizing::new(chain.to_owned()));
+    }
+    let files = &set.entry.files;
+    let places = [&files.fullchain, &files.chain, &files.bundle];
+    places.into_iter().flatten().next().map_or_else(|| Ok(Zeroizing::default()), |path| read(path.clone()))
+}
+
+impl Chains {
+    /// Takes the chain in; the intermediates that it has.
+    fn take(&mut self, disk: &dyn Disk, layout: &Layout, set: &Set, text: &str) -> Vec<Digest> {
+        let key = sha256(text.as_bytes());
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        let mut served = Vec::new();
+        for certificate in certificates_in_file(text).unwrap_or_default() {
+            let fingerprint = certificate.fingerprint();
+            if fingerprint == set.leaf || !certificate.is_ca() {
+                continue;
+            }
+            if standing::is_intermediate(&certificate)
+                && let Ok(facts) = standing::served(&certificate)
+            {
+                served.push(fingerprint);
+                self.found.cas.insert(fingerprint, facts);
+                self.intermediates.insert(fingerprint, certificate);
+            } else {
+                self.others.push(certificate);
+            }
+        }
+        let folder = layout.generation(&set.entry.name, set.generation);
+        let manifest = read_manifest(disk, &folder).ok().flatten();
+        self.others.extend(manifest.and_then(|manifest| manifest.root()));
+        self.known.insert(key, served.clone());
+        served
+    }
+}
+
+/// What was kept of the status of CA certificates. A file that is missing or of another form counts as empty: it is only a
+/// copy of what CAs say.
+#[must_use]
+pub fn kept(disk: &dyn Disk, layout: &Layout) -> Vec<Ca> {
+    let bytes = disk.read(&layout.ca_status(), KEPT_LIMIT).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+/// Keeps the status of CA certificates.
+///
+/// # Errors
+///
+/// When the file operation fails.
+pub fn keep(disk: &dyn Disk, layout: &Layout, cas: &[Ca]) -> Result<(), Failure> {
+    let path = layout.ca_status();
+    serde_json::to_vec(cas)
+        .map_err(io::Error::from)
+        .and_then(|bytes| replace::replace(disk, &path, &bytes, Perms::PRIVATE))
+        .map_err(|error| disk_failure("keep the status of CA certificates in", &path, &error))
+}
+
+const END: &str = "-----END CERTIFICATE-----";
+const KEPT_LIMIT: u64 = 64 << 20;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::issuer::Issuer;
-    use crate::core::text::Text;
-
-    #[test]
-    fn equal_chains_are_held_once_and_let_go_with_the_last() {
-        let chain = |ca: &str| ServedChain { issuer: Issuer { subject: Text::new(ca), spki: None }, end: None };
-        let (one, same, other) = (share(&chain("A")), share(&chain("A")), share(&chain("B")));
-        assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&one, &other));
-        let held = Arc::downgrade(&one);
-        drop((one, same));
-        assert!(held.upgrade().is_none());
-        assert_eq!(*share(&chain("A")), chain("A"));
-    }
-}
+mod tests;

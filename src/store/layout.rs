@@ -81,6 +81,12 @@ impl Layout {
         self.0.join("profiles.json")
     }
 
+    /// `ca-status.json`.
+    #[must_use]
+    pub fn ca_status(&self) -> PathBuf {
+        self.0.join("ca-status.json")
+    }
+
     /// `lock`.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

@@ -2,7 +2,7 @@
 //! files. Everything goes through the [`disk::Disk`] port, so that a simulated disk can stand in.
 
 pub mod access;
-mod chains;
+pub mod chains;
 pub mod content;
 pub mod disk;
 pub mod fixed;
@@ -22,6 +22,7 @@ pub mod refresh;
 pub mod repair;
 pub mod replace;
 pub mod rollback;
+mod shared_chains;
 pub mod shared_journal;
 
 use std::io;

@@ -27,7 +27,7 @@ use super::generation::{live_generation, read_manifest};
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
 use super::repair::recorded;
-use super::{chains, fixed, foreign, key_store};
+use super::{fixed, foreign, key_store, shared_chains};
 
 /// What stands against a usable set.
 enum Obstacle {
@@ -63,8 +63,8 @@ fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Ob
     };
     let drift = drift(disk, entry, &files, manifest);
     let chain = match known.and_then(|manifest| manifest.served.as_ref()) {
-        Some(chain) => chains::share(chain),
-        None => chains::share(&served_in(disk, &folder.join(FULLCHAIN))),
+        Some(chain) => shared_chains::share(chain),
+        None => shared_chains::share(&served_in(disk, &folder.join(FULLCHAIN))),
     };
     let newest = if drift.is_empty() { None } else { foreign::newest_end(disk, layout, entry, generation) };
     let renewed_elsewhere = newest.is_some_and(|newest| newest > found.leaf.not_after);
@@ -181,7 +181,7 @@ fn in_place(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obstacle> {
     let (_, mut found) = read_leaf(disk, certificate)?;
     let stat = disk.stat(key).map_err(|error| missing(key, &error))?;
     read_key(disk, (key, certificate), &mut found, &stat, None)?;
-    let chain = chains::share(&served_beside(disk, certificate, files.chain.as_deref()));
+    let chain = shared_chains::share(&served_beside(disk, certificate, files.chain.as_deref()));
     Ok(installed(entry, Generation(0), found, chain, None, Vec::new()))
 }
 
