@@ -10,12 +10,13 @@ use crate::api::{Me, Tlm};
 use crate::config::{Inventory, Main};
 use crate::core::clock::{ClockCheck, ClockState};
 use crate::core::credential::{CredentialEnd, Nearness, REMEDY};
-use crate::core::entry::Entry;
+use crate::core::entry::{Entry, Validity};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::ProfileRef;
 use crate::core::profile::Profile;
 use crate::core::reason::Reason;
 use crate::core::request::{compose, renewal_misfits, unusable};
+use crate::core::schedule;
 use crate::core::text::Text;
 use crate::core::time::{Span, Timestamp};
 use crate::daemon::clock::{Clock, SystemClock};
@@ -205,12 +206,32 @@ fn fit(entry: &Entry, profile: &Profile) -> Vec<Finding> {
         ),
         Err(failure) => Finding::failure("entry", &entry.name, &failure),
     }];
+    findings.extend(ends(entry, profile));
     let misfits = renewal_misfits(entry, profile).into_iter();
     findings
         .extend(misfits.map(|(why, remedy)| {
             Finding::failed("renewal", &entry.name, why, &format!("{remedy} ({})", entry.source))
         }));
     findings
+}
+
+/// What cuts the time of a certificate that is issued now: a renewal window that leaves little of it, a CA that expires first.
+fn ends(entry: &Entry, profile: &Profile) -> Vec<Finding> {
+    let validity = entry.validity.filter(|_| profile.allows_validity).or(profile.validity);
+    let Some(lifetime) = validity.map(Validity::span) else { return Vec::new() };
+    let now = SystemClock::default().now();
+    let window = schedule::doubt(entry, Some(profile), lifetime).map(|doubt| {
+        let remedy = format!("raise the renewal window of the profile, or `renew_before` ({})", entry.source);
+        Finding::warning("window", &entry.name, doubt.message.as_str(), &remedy)
+    });
+    let first = profile.cas.iter().filter(|ca| ca.at < now + lifetime).min_by_key(|ca| ca.at);
+    // A newer certificate of the same CA takes its place.
+    let first = first.filter(|ca| profile.successor_of(ca).is_none()).map(|ca| {
+        let told = format!("the CA {} expires at {}, before a certificate that is issued now", ca.subject, ca.at);
+        let remedy = "ask whoever runs the CA to renew it, or to let the profile issue from another one";
+        Finding::warning("issuer", &entry.name, told, remedy)
+    });
+    window.into_iter().chain(first).collect()
 }
 
 /// Asked of the daemon, which alone knows its sandbox; what it does not have in force yet, and everything where none

@@ -105,6 +105,7 @@ const DEPTH: usize = 3;
 const LOOKED_AT: u64 = 64 * 1024;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test writes its own files")]
 mod tests {
     use std::os::unix::fs::symlink;
 

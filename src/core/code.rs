@@ -43,6 +43,10 @@ codes! {
     ProbeOverdue = "probe-overdue";
     /// Clients are shown another certificate.
     NotServed = "not-served";
+    /// TLM put a certificate on hold.
+    CertificateSuspended = "certificate-suspended";
+    /// TLM says of a certificate what renewd does not expect.
+    CertificateStateOdd = "certificate-state-odd";
     /// Half of the renewal window is over.
     RenewalOverdue = "renewal-overdue";
     /// Nothing is installed, and TLM takes over a day.

@@ -12,6 +12,7 @@ use super::record::Record;
 use super::remark::Remark;
 use super::schedule;
 use super::served::{ProbeRecord, Served};
+use super::standing::{Standing, TlmState};
 use super::time::Timestamp;
 
 /// The code under which a certificate is a problem of the whole, if it is one.
@@ -47,7 +48,14 @@ pub fn problem(
     match observed.installed() {
         Some(installed) => {
             let window = schedule::window(entry, profile, installed.lifetime());
-            (installed.ends_at() - window / 2 <= now).then_some(Code::RenewalOverdue)
+            let is_overdue = installed.ends_at() - window / 2 <= now;
+            let odd = odd_standing(observed, record).map(|standing| match standing.state {
+                TlmState::Suspended => Code::CertificateSuspended,
+                TlmState::Issued | TlmState::Revoked | TlmState::Expired | TlmState::Other(_) => {
+                    Code::CertificateStateOdd
+                }
+            });
+            is_overdue.then_some(Code::RenewalOverdue).or(odd)
         }
         None => record
             .request
@@ -79,8 +87,17 @@ pub fn remarks(entry: &Entry, observed: &Observed, profile: Option<&Profile>) ->
 #[must_use]
 pub fn is_calm(reason: &Reason, record: &Record) -> bool {
     matches!(reason, Reason::NotDue { .. })
+        && record.checked.as_deref().is_none_or(|checked| checked.standing.is_none())
         && record.hooks.values().all(|hook| hook.done_at.is_some() || hook.trouble.count == 0)
         && record.probe.as_deref().is_none_or(|seen| seen.served == Served::Yes)
+}
+
+/// How the installed certificate stands at TLM, where that is neither in force nor revoked (which has it replaced).
+#[must_use]
+pub fn odd_standing<'a>(observed: &Observed, record: &'a Record) -> Option<&'a Standing> {
+    let checked = record.checked.as_deref().filter(|checked| !checked.revoked)?;
+    let is_its = observed.installed()?.serial_number.same(&checked.serial_number);
+    checked.standing.as_deref().filter(|standing| is_its && standing.state != TlmState::Issued)
 }
 
 /// What TLS clients are shown instead of the installed certificate, as far as a probe saw it.

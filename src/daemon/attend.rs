@@ -315,23 +315,36 @@ fn span(name: &CertName) -> tracing::Span {
     tracing::error_span!("certificate", %name)
 }
 
-fn log_event(entry: &event::Entry) {
-    let _span = span(&entry.name).entered();
-    match &entry.event {
-        Event::Installed { generation, serial_number, not_after, issuer, chain_end, .. } => {
+/// Logs what became live.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others speak of no set")]
+fn log_set(event: &Event) {
+    match event {
+        Event::Installed { generation, serial_number, not_after, issuer, chain_end: None, .. } => {
             let issuer = issuer.as_ref().map_or("", Text::as_str);
-            match chain_end {
-                None => tracing::info!(%generation, %serial_number, issuer, "installed; valid until {not_after}"),
-                Some(ca) => tracing::warn!(
-                    %generation, %serial_number, issuer,
-                    "installed; valid until {}, when the CA certificate {} in its chain expires (the leaf: {not_after})",
-                    ca.at, ca.subject
-                ),
-            }
+            tracing::info!(%generation, %serial_number, issuer, "installed; valid until {not_after}");
+        }
+        Event::Installed { generation, serial_number, not_after, issuer, chain_end: Some(ca), .. } => {
+            let issuer = issuer.as_ref().map_or("", Text::as_str);
+            tracing::warn!(
+                %generation, %serial_number, issuer,
+                "installed; valid until {}, when the CA certificate {} in its chain expires (the leaf: {not_after})",
+                ca.at, ca.subject
+            );
+        }
+        Event::Adopted { generation, serial_number, not_after, .. } => {
+            tracing::warn!(%generation, %serial_number, "taken over as it was found, by no request on record; valid until {not_after}");
         }
         Event::ChainRefreshed { generation, ends_at, .. } => {
             tracing::info!(%generation, "installed the same certificate with a newer chain; valid until {ends_at}");
         }
+        _ => {}
+    }
+}
+
+fn log_event(entry: &event::Entry) {
+    let _span = span(&entry.name).entered();
+    match &entry.event {
+        Event::Installed { .. } | Event::Adopted { .. } | Event::ChainRefreshed { .. } => log_set(&entry.event),
         Event::Pending { request_id, dv_details: Some(details), .. } => {
             tracing::warn!(%request_id, "TLM will issue later: {details}");
         }
@@ -344,9 +357,6 @@ fn log_event(entry: &event::Entry) {
             tracing::error!(code = FailureClass::RequestRejected.code(), "rejected by an administrator: {why}")
         }
         Event::Repaired => tracing::info!("files put back as they should be"),
-        Event::Adopted { generation, serial_number, not_after, .. } => {
-            tracing::warn!(%generation, %serial_number, "taken over as it was found, by no request on record; valid until {not_after}");
-        }
         Event::StatusChecked { revoked: true, .. } => {
             tracing::error!("TLM says that the certificate is revoked")
         }

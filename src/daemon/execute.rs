@@ -20,7 +20,7 @@ use crate::core::observed::Installed;
 use crate::core::profile::Profile;
 use crate::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
 use crate::core::record::Request;
-use crate::core::remark::Remarks;
+use crate::core::remark::{Remark, Remarks};
 use crate::core::request::compose;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -443,13 +443,9 @@ impl<T: Tlm> Bench<T> {
         self.answer.unreadable.iter().map(told).collect()
     }
 
-    fn accept(&mut self, set: Box<gate::Set>) -> Verdict {
-        for remark in &self.unreadable() {
-            tracing::warn!(code = Code::AnswerUnreadable.as_str(), "{remark}");
-        }
-        for remark in &set.remarks {
-            tracing::info!(code = remark.code.as_str(), "{}", remark.message);
-        }
+    fn accept(&mut self, mut set: Box<gate::Set>) -> Verdict {
+        let unreadable = self.unreadable();
+        set.remarks.extend(unreadable.iter().map(|what| Remark::new(Code::AnswerUnreadable, what.as_str())));
         let lacks_root = self.entry.include_root && set.root.is_none();
         self.set = Some(set);
         if lacks_root { Verdict::Rootless } else { Verdict::Accepted }
@@ -500,14 +496,19 @@ impl<T: Tlm> Bench<T> {
             (None, Some(profile)) => profile.id.clone(),
             (None, None) => return Err(Failure::new(FailureClass::Internal, "a set without a profile")),
         };
+        let mut remarks = set.remarks.clone();
         if self.entry.include_root && set.root.is_none() {
-            tracing::warn!("neither TLM nor the profile shows the root: the chains are written without it");
+            let message = "neither TLM nor the profile shows the root: the chains are written without it";
+            remarks.push(Remark::new(Code::RootUnknown, message));
+        }
+        for remark in &remarks {
+            tracing::warn!(code = remark.code.as_str(), "{}", remark.message);
         }
         let entry = Arc::clone(&self.entry);
         let held = self.key.take();
         let facts = Box::new(set.facts.clone());
         let chain = Arc::new(ServedChain { issuer: set.issuer.clone(), end: set.chain_end.clone() });
-        let remarks = Remarks::at(self.context.clock.now(), set.remarks.clone()).into();
+        let remarks = Remarks::at(self.context.clock.now(), remarks).into();
         let installed = Arc::clone(&chain);
         let generation = self
             .context

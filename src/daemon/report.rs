@@ -267,15 +267,25 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
         Some(unserved) => format!("{}; {unserved}", decision.reason),
         None => decision.reason.to_string(),
     };
-    let why = match observed.installed().map(Installed::end) {
-        Some(end) if code == Code::CertificateExpired => format!("expired at {end}; {why}"),
-        Some(_) | None => why,
+    let odd = health::odd_standing(observed, record);
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are explained by their reason")]
+    let (why, since) = match code {
+        Code::CertificateExpired => {
+            let end = observed.installed().map(|installed| installed.end().to_string()).unwrap_or_default();
+            (format!("expired at {end}; {why}"), None)
+        }
+        Code::CertificateSuspended | Code::CertificateStateOdd => {
+            let standing = odd.map(ToString::to_string).unwrap_or_default();
+            (format!("TLM reports it as {standing}"), odd.and_then(|standing| standing.since))
+        }
+        _ => (why, None),
     };
+    let since = since.or_else(|| last_trouble(managed)?.last.as_deref().map(|(_, at)| *at));
     Some(Problem {
         code: code.to_string(),
-        severity: Severity::Error,
+        severity: if code == Code::CertificateStateOdd { Severity::Warning } else { Severity::Error },
         message: Text::new(&format!("{}: {why}", entry.name)),
-        since: last_trouble(managed).and_then(|trouble| trouble.last.as_deref()).map(|(_, at)| at.to_string()),
+        since: since.map(|at| at.to_string()),
         remedy: Text::new(&format!("{} (its entry: {})", remedy(managed, code), entry.source)),
     })
 }
@@ -365,6 +375,8 @@ fn remedy(managed: &Managed, code: Code) -> &'static str {
         Code::NotServed => "reload or restart the service that the probe names, or mend its hook",
         Code::ProbeOverdue => "let the probe's address be reached from this host, or mend `probe`",
         Code::CertificateHeld => "`renewd renew NAME` ends the hold",
+        Code::CertificateSuspended => "resume the certificate in TLM, or revoke it: renewd replaces a revoked one",
+        Code::CertificateStateOdd => "look the certificate up in TLM by its serial number",
         Code::FirstIssuanceOverdue => "approve or reject the request in TLM",
         _ => "see `renewd status NAME` for what it waits for",
     }

@@ -198,14 +198,7 @@ impl World {
                 Ok(Outcome::Holds(Vec::new()))
             }
             Effect::PickUp(id) => self.pick_up(bench, &id),
-            Effect::KeepAnswer { attempt } => {
-                self.disk.write()?;
-                let pending = self.disk.pending.get_mut(&(name, attempt));
-                if let Some(pending) = pending {
-                    pending.answer.clone_from(&bench.answer);
-                }
-                Ok(Outcome::Done)
-            }
+            Effect::KeepAnswer { attempt } => self.keep_answer(bench, attempt),
             Effect::ReadAnswer { attempt, serial_number } => self.read_answer(bench, attempt, &serial_number),
             Effect::FetchChain(serial) => {
                 let found = self.tlm.details(&serial);
@@ -240,6 +233,14 @@ impl World {
                 Ok(Outcome::Status(Box::new(Standing::of(state))))
             }
         }
+    }
+
+    fn keep_answer(&mut self, bench: &Bench, attempt: Attempt) -> Result<Outcome, Failure> {
+        self.disk.write()?;
+        if let Some(pending) = self.disk.pending.get_mut(&(bench.name().clone(), attempt)) {
+            pending.answer.clone_from(&bench.answer);
+        }
+        Ok(Outcome::Done)
     }
 
     fn make_key(&mut self, bench: &mut Bench, attempt: Attempt, key: KeyType) -> Result<Outcome, Failure> {

@@ -139,7 +139,7 @@ impl Adopted {
     fn comments(&self, name: &str, main: &Main, left_out: &[String]) -> Vec<String> {
         let (facts, live) = (&self.facts, live(name, main));
         let holder = self.leaf.label();
-        let mut said = vec![format!("{holder}: serial number {}, which ends {}", facts.serial_number, facts.not_after)];
+        let mut said = vec![format!("{holder}: serial number {}, expires {}", facts.serial_number, facts.not_after)];
         if facts.key.is_none() {
             said.push(
                 "its key is of a kind that renewd does not make: the next one is what the profile asks for".to_owned(),

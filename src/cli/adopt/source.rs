@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use super::entry::Adopted;
 use super::file::{self, Form, Found};
 use crate::core::text::Text;
+use crate::core::time::Timestamp;
 use crate::pki::certificate::Certificate;
 use crate::pki::key_file::Belonging;
-use crate::pki::leaf;
+use crate::pki::{chain, leaf};
 
 /// Files that belong together, and what their keeper knows of them.
 #[derive(Default)]
@@ -176,8 +177,19 @@ impl Source {
         }
         for one in &mut adopted {
             one.remarks.extend(self.remarks.iter().cloned());
+            one.remarks.extend(self.chain_remark(&one.leaf, one.facts.not_after));
         }
         adopted
+    }
+
+    /// Where a CA certificate beside the leaf expires first: clients refuse both alike.
+    fn chain_remark(&self, leaf: &Certificate, not_after: Timestamp) -> Option<String> {
+        let above: Vec<Certificate> = self.found.iter().flat_map(|found| &found.certificates).cloned().collect();
+        let end = chain::served_end(leaf, &above).filter(|end| end.at < not_after)?;
+        Some(format!(
+            "the CA certificate {} in its chain expires first, {}: that is when it is renewed",
+            end.subject, end.at
+        ))
     }
 
     /// Whether a key of which nobody can tell whose it is can be the one certificate's alone: no other key is there.

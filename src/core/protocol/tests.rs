@@ -258,10 +258,11 @@ fn a_refusal_for_what_tlm_holds_is_searched_for_once() {
     let order = |class, known: Option<FailureClass>, found: Outcome| {
         let Action::Submit(submission) = submission(false) else { panic!("a submission") };
         let known = known.map(|class| Box::new(failure(class)));
-        let seen = run(&Action::Submit(Submission { known, ..submission }), |effect| match effect {
-            Effect::Send(_) => Outcome::Failed(failure(class)),
-            Effect::LookUp => found.clone(),
-            _ => well(effect),
+        let seen = run(&Action::Submit(Submission { known, ..submission }), |effect| {
+            if matches!(effect, Effect::Send(_)) {
+                return Outcome::Failed(failure(class));
+            }
+            if *effect == Effect::LookUp { found.clone() } else { well(effect) }
         });
         seen[4..].join(", ")
     };
