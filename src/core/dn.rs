@@ -99,7 +99,7 @@ fn unescaped(value: &str) -> Option<String> {
             kept = if c == ' ' && quoted.is_none() { kept } else { bytes.len() };
             continue;
         }
-        if let Some(byte) = rest.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+        if let Some(byte) = rest.get(..2).and_then(hex_byte) {
             bytes.push(byte);
             rest = rest.get(2..).unwrap_or_default();
         } else {
@@ -111,6 +111,11 @@ fn unescaped(value: &str) -> Option<String> {
     }
     bytes.truncate(kept);
     String::from_utf8(bytes).ok()
+}
+
+/// Two hexadecimal digits, and nothing else: `from_str_radix` takes a sign as well.
+fn hex_byte(text: &str) -> Option<u8> {
+    text.bytes().all(|c| c.is_ascii_hexdigit()).then(|| u8::from_str_radix(text, 16).ok())?
 }
 
 fn escaped(value: &str) -> String {
@@ -168,6 +173,7 @@ mod tests {
         check(r#"O="Example, Inc.";C=CH"#, Some(r"O=Example\, Inc.,C=CH"));
         check(r"CN=Z\C3\BCrich", Some("CN=Zürich"));
         check(r"CN=a\ ", Some(r"CN=a\ "));
+        check(r"CN=a\+DC", Some(r"CN=a\+DC"));
         check("common_name=host,2.5.4.10=Example,OID.1.2.3=x", Some("CN=host,O=Example,1.2.3=x"));
         for bad in ["", "host", "CN=", "CN=a,", "XY=a", r"CN=a\", r"CN=\FF", "=a", "1=a"] {
             check(bad, None);

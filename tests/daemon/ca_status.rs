@@ -215,12 +215,17 @@ fn a_revoked_ca_is_a_problem_until_its_certificates_are_replaced() {
     host.start();
     let problem = host.until("the revocation is a problem", || revoked(&host));
     let message = problem["message"].as_str().unwrap();
-    for part in ["2 certificates (mail, www) are", NAME, &"2A".repeat(16), "2026-11-20T00:00:00Z (key compromise)"] {
+    for part in [
+        "2 certificates (mail, www) are",
+        r"CN=Test Issuing CA\, 1",
+        &"2A".repeat(16),
+        "2026-11-20T00:00:00Z (key compromise)",
+    ] {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert_eq!(problem["since"], "2026-11-20T00:00:00Z");
     let remedy = problem["remedy"].as_str().unwrap();
-    assert!(remedy.ends_with("renewd renew --issuer 'CN=Test Issuing CA, 1'"), "{remedy}");
+    assert!(remedy.ends_with("renewd renew --issuer 'CN=Test Issuing CA\\, 1'"), "{remedy}");
     assert_eq!(host.status()["healthy"], false);
     let said = host.says(&["status"]);
     assert!(said.code == 1 && said.out.contains("PROBLEM ca-revoked: 2 certificates"), "{}", said.out);
@@ -235,7 +240,7 @@ fn a_revoked_ca_is_a_problem_until_its_certificates_are_replaced() {
 
     let said = host.says(&["renew", "--issuer", "Nobody"]);
     assert_eq!(said.code, 1);
-    for part in ["no certificate was issued by Nobody", "CN=Test Issuing CA, 1", "CN=Simulated Issuing CA"] {
+    for part in ["no certificate was issued by Nobody", r"CN=Test Issuing CA\, 1", "CN=Simulated Issuing CA"] {
         assert!(said.err.contains(part), "{}", said.err);
     }
     let before = host.submissions();
@@ -263,7 +268,7 @@ fn the_metric_tells_which_ca_is_revoked() {
     fs::remove_file(host.path("metrics.prom")).unwrap();
     host.start();
     let line = host.until("the metric is written", || metric(&host));
-    assert_eq!(line, "renewd_ca_revoked{issuer=\"CN=Test Issuing CA, 1\"} 1");
+    assert_eq!(line, "renewd_ca_revoked{issuer=\"CN=Test Issuing CA\\\\, 1\"} 1");
 }
 
 /// By itself, without a daemon.
@@ -273,9 +278,9 @@ fn renew_by_issuer_works_without_a_daemon_and_never_means_all() {
     let cas = Cas::new(&web, &[]);
     let host = host_with(&cas, &targets, "", "");
     let said = host.says(&["renew", "--issuer", "Nobody"]);
-    assert!(said.code == 1 && said.err.contains("CN=Test Issuing CA, 1"), "{}", said.err);
+    assert!(said.code == 1 && said.err.contains(r"CN=Test Issuing CA\, 1"), "{}", said.err);
     assert_eq!(host.submissions(), 0);
-    let said = host.says(&["renew", "--issuer", "CN=Test Issuing CA, 1"]);
+    let said = host.says(&["renew", "--issuer", r"CN=Test Issuing CA\, 1"]);
     assert_eq!(said.code, 0, "{}", said.err);
     assert_eq!(host.certificate("www")["generation"], 1);
     for with in ["www", "--all"] {

@@ -96,8 +96,8 @@ impl Site {
     }
 
     /// No more lives end early, and what is asked for from here on lives long: all become valid. Where the request was
-    /// lost that takes ten minutes, which the daemon's clock jumps over.
-    fn settle(&self) {
+    /// lost that takes ten minutes, which the daemon's clock jumps over: `false` where it cannot.
+    fn settle(&self) -> bool {
         self.host.simulator.change(|state| {
             state.profiles.iter_mut().for_each(|profile| profile.lifetime = LONG);
             state.pending.iter_mut().for_each(|request| request.wanted.lifetime = LONG);
@@ -105,13 +105,13 @@ impl Site {
         let clock = WallClock::new(&self.host);
         let process = Process::start(&self.host, &clock.as_ref().map(WallClock::environment).unwrap_or_default());
         let is_lost = |found: &Value, now: Timestamp| {
-            found["reason"].as_str().is_some_and(|why| why.contains("was lost"))
+            found["reason_code"] == "answer-lost"
                 && time(&found["next_action_at"]) > Some(now + Duration::from_secs(20))
         };
         self.all("valid, pending, or looked up in vain", |found, now| {
             found["state"] == "pending" || is_long(found, now) || is_lost(found, now)
         });
-        let Some(clock) = clock else { return };
+        let Some(clock) = clock else { return false };
         // To the pickup of what waits for approval; beyond the ten minutes after which a request is repeated, in steps
         // that are small enough for an answer that was on its way; to the pickup of what was asked for meanwhile.
         for later in [35, 350, 660, 720] {
@@ -127,6 +127,7 @@ impl Site {
             });
         }
         assert_eq!(process.end(Signal::TERM), Some(0));
+        true
     }
 
     /// Waits until each certificate of the status is so, at the instant of the status.
@@ -140,8 +141,8 @@ impl Site {
     }
 
     /// What was issued, by the name it is for: each key once, unless the request had no certificate to be found by, and
-    /// each key installed.
-    fn check_issued(&self) -> usize {
+    /// each key installed, unless some are still asked for.
+    fn check_issued(&self, is_settled: bool) -> usize {
         let issued = self.host.simulator.issued();
         let mut keys: BTreeMap<(String, Vec<u8>), usize> = BTreeMap::new();
         for record in &issued {
@@ -151,9 +152,9 @@ impl Site {
         for ((name, key), times) in &keys {
             let is_pending = name.as_str() < "site-04";
             assert!(*times == 1 || is_pending, "{name}: {times} certificates for one key");
-            assert!(installed.contains(key), "{name}: a certificate was issued and never installed");
+            assert!(!is_settled || installed.contains(key), "{name}: a certificate was issued and never installed");
         }
-        println!("{} certificates were issued, for {} keys, and all of them installed", issued.len(), keys.len());
+        println!("{} certificates were issued, for {} keys; all installed: {is_settled}", issued.len(), keys.len());
         issued.len()
     }
 
@@ -198,14 +199,14 @@ fn killed_at_any_instant_nothing_breaks_and_nothing_is_lost() {
         site.round(&mut dice, is_traced, &mut counts);
     }
     println!("{rounds} rounds in {:?}: {counts:?}", begun.elapsed());
-    site.settle();
+    let is_settled = site.settle();
     let seen = reader.end();
     let (sets, switches) = (seen.sets.load(Ordering::Relaxed), seen.switches.load(Ordering::Relaxed));
     println!(
         "the reader saw {sets} sets and {switches} switches; {} submissions",
         site.host.simulator.count("POST", ISSUE)
     );
-    let issued = site.check_issued();
+    let issued = site.check_issued(is_settled);
     assert!(issued >= 20 && switches >= 1, "{issued} issued, {switches} switches");
     site.check_tidy(12);
 }

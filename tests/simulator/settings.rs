@@ -10,7 +10,7 @@ use super::variants::{
 type Switch = fn(&mut Variants);
 
 /// Every reading beside the default one.
-pub static SWITCHES: [(&str, Switch); 61] = [
+pub static SWITCHES: [(&str, Switch); 62] = [
     ("error-shape=single", |v| v.error_shape = ErrorShape::Single),
     ("error-shape=status", |v| v.error_shape = ErrorShape::Status),
     ("error-shape=bare", |v| v.error_shape = ErrorShape::Bare),
@@ -65,6 +65,7 @@ pub static SWITCHES: [(&str, Switch); 61] = [
     ("requires-user-agent", |v| v.requires_user_agent = true),
     ("requires-content-length", |v| v.requires_content_length = true),
     ("key-beside-certificate", |v| v.key_beside_certificate = true),
+    ("cuts-at-ca-end", |v| v.cuts_at_ca_end = true),
     ("me=no-roles", |v| v.me = MeShape::NoRoles),
     ("dates=offset", |v| v.dates = DateStyle::Offset),
     ("dates=no-zone", |v| v.dates = DateStyle::NoZone),
@@ -75,12 +76,14 @@ pub static SWITCHES: [(&str, Switch); 61] = [
 ];
 
 /// The forms of the variants that carry a value, each with an example.
-pub static VALUES: [(&str, &str); 5] = [
+pub static VALUES: [(&str, &str); 7] = [
     ("refuse-WHAT=STATUS[+CODE]", "refuse-duplicate=409+conflict"),
     ("seats=SEAT[,SEAT…]", "seats=www.example.com"),
     ("profile-limit=COUNT", "profile-limit=50"),
     ("request-lifetime=SECONDS", "request-lifetime=3600"),
     ("rate-limit=COUNT/SECONDS", "rate-limit=100/60"),
+    ("ca-ends=UNIX_SECONDS", "ca-ends=2000000000"),
+    ("profile-ca-ends=UNIX_SECONDS", "profile-ca-ends=2000000000"),
 ];
 
 type Of = fn(&mut Refusals) -> &mut Refusal;
@@ -122,6 +125,8 @@ impl Variants {
             "request-lifetime" => {
                 self.request_lifetime = Some(Duration::from_secs(value.parse().map_err(|_| wrong())?));
             }
+            "ca-ends" => self.ca_ends = Some(value.parse().map_err(|_| wrong())?),
+            "profile-ca-ends" => self.profile_ca_ends = Some(value.parse().map_err(|_| wrong())?),
             "rate-limit" => {
                 let (count, seconds) = value.split_once('/').ok_or_else(wrong)?;
                 let seconds = Duration::from_secs(seconds.parse().map_err(|_| wrong())?);

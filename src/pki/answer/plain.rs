@@ -54,12 +54,17 @@ fn escape(escaped: &str) -> (Option<char>, usize) {
         Some(b'n' | b'r') => (Some('\n'), 1),
         Some(b't') => (Some(' '), 1),
         Some(b'u') => {
-            let code = escaped.get(1..5).and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
+            let code = escaped.get(1..5).and_then(hex).and_then(char::from_u32);
             (code, if code.is_some() { 5 } else { 0 })
         }
         // An end of line, an escaped slash or quote: the character itself stays.
         _ => (None, 0),
     }
+}
+
+/// Hexadecimal digits, and nothing else: `from_str_radix` takes a sign as well.
+fn hex(digits: &str) -> Option<u32> {
+    digits.bytes().all(|c| c.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
 /// `%0A` and its like.
@@ -68,7 +73,7 @@ fn without_percent(text: &str) -> String {
     let mut parts = text.split('%');
     plain.extend(parts.next());
     for part in parts {
-        match part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(u8::is_ascii) {
+        match part.get(..2).and_then(hex).and_then(|byte| u8::try_from(byte).ok()).filter(u8::is_ascii) {
             Some(byte) => plain.extend([char::from(byte).to_string().as_str(), part.get(2..).unwrap_or_default()]),
             None => plain.extend(["%", part]),
         }

@@ -67,8 +67,14 @@ fn keys_of_every_kind_are_compared_as_keys() {
         let (spki, small) = (spki(&key, &[]), spki(&key, &["-ec_conv_form", "compressed"]));
         for text in [&key, &sec1, &compressed] {
             for spki in [&spki, &small] {
-                assert_eq!(told(text.as_bytes(), spki).1, Belonging::Proven, "{curve}");
-                assert_eq!(told(text.as_bytes(), spki).2, None, "{curve}");
+                let (_, belonging, doubt) = told(text.as_bytes(), spki);
+                // On a binary field the sign of a compressed point is not the oddness of y.
+                let may_be_unknown = curve.starts_with("sect");
+                assert!(
+                    belonging == Belonging::Proven || (may_be_unknown && belonging == Belonging::Unknown),
+                    "{curve}"
+                );
+                assert_eq!(doubt, None, "{curve}");
             }
         }
     }
