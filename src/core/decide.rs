@@ -8,7 +8,6 @@ use super::clock::{ClockCheck, ClockState};
 use super::entry::{Entry, RequestMethod};
 use super::event::{Event, Method};
 use super::failure::{Failure, FailureClass, RetryHint, Scope};
-use super::issuer::CUT_SHORT;
 use super::key::KeyType;
 use super::name::{Attempt, Generation, HookName, ProfileId, ProfileRef, RequestId, SerialNumber};
 use super::observed::{Installed, Observed};
@@ -230,7 +229,7 @@ impl<'a> World<'a> {
         }
         let main = match (self.disk_trouble().or_else(|| self.unrecorded()), &self.record.request) {
             (Some(choice), _) => choice,
-            (None, Some(request)) => self.go_on(request, schedule),
+            (None, Some(request)) => self.meanwhile(self.go_on(request, schedule), schedule),
             (None, None) => self.renewed_elsewhere().unwrap_or_else(|| self.renew_or_keep(schedule)),
         };
         self.not_yet_served(if main.0 == Action::Wait { self.upkeep(main) } else { main })
@@ -250,13 +249,22 @@ impl<'a> World<'a> {
         }
         match (self.kept_back(schedule), self.cause(schedule)) {
             (Some(choice), _) => choice,
-            (None, Some(Cause::Expiring(_) | Cause::Expired(_)) | None) if self.can_refresh(schedule) => {
-                let ca = self.observed.installed().and_then(Installed::chain_end).map(|end| end.subject.clone());
-                self.act(Action::RefreshChain, Reason::RefreshingChain(ca.unwrap_or_default()))
-            }
+            (None, Some(Cause::Expiring(_) | Cause::Expired(_)) | None) if self.can_refresh(schedule) => self.refresh(),
             (None, Some(cause)) => self.start(cause, schedule),
             (None, None) => self.keep(schedule),
         }
+    }
+
+    /// What waits for TLM does not keep the installed set from a better chain.
+    fn meanwhile(&self, waiting: Choice, schedule: Option<&Schedule>) -> Choice {
+        let can_refresh =
+            || waiting.0 == Action::Wait && self.kept_back(schedule).is_none() && self.can_refresh(schedule);
+        if can_refresh() { self.refresh() } else { waiting }
+    }
+
+    fn refresh(&self) -> Choice {
+        let ca = self.observed.installed().and_then(Installed::chain_end).map(|end| end.subject.clone());
+        self.act(Action::RefreshChain, Reason::RefreshingChain(ca.unwrap_or_default()))
     }
 
     /// Whether the profile shows a certificate that can take the place of the one whose end limits the installed set. The
@@ -317,9 +325,10 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether the profile says something else than it did then: it may show the issuing CA now.
+    /// Whether the profile says something else than it did then, or an older version did not note what: it may show the
+    /// issuing CA now.
     fn says_else(&self, version: Option<u64>) -> bool {
-        self.reading.profile.as_ref().is_some_and(|profile| version.is_some_and(|then| then != profile.version()))
+        self.reading.profile.as_ref().is_some_and(|profile| version != Some(profile.version()))
     }
 
     /// Whether the entry, or a profile that changed its key type, asks for something else than the request.
@@ -539,7 +548,8 @@ impl<'a> World<'a> {
         }
         let same_profile =
             self.reading.profile.as_ref().is_none_or(|profile| profile.version() == stop.profile_version);
-        if !self.entry.asks(&stop.asked) || !same_profile {
+        let says_the_same = stop.demands.is_none_or(|demands| demands == self.entry.demands());
+        if !self.entry.asks(&stop.asked) || !says_the_same || !same_profile {
             return None;
         }
         let class = stop.failure.class;
@@ -550,7 +560,10 @@ impl<'a> World<'a> {
         } else if class == FailureClass::RequestRejected {
             None
         } else {
-            self.observed.installed().map(|installed| installed.not_after + Duration::from_secs(1))
+            self.observed.installed().map(|installed| {
+                let is_over = stop.at > installed.ends_at();
+                (if is_over { installed.not_after } else { installed.ends_at() }) + Duration::from_secs(1)
+            })
         };
         if until.is_some_and(|until| until <= self.now) {
             return None;
@@ -559,24 +572,15 @@ impl<'a> World<'a> {
         Some(self.wait(reason, until.unwrap_or(self.now + LONGEST_WAIT)))
     }
 
-    /// When a certificate is asked for again after what came ended no later. Where the CA is the limit, each new one is
-    /// cut at the same end: one more try when the emergency stage begins, then daily once clients refuse what is there.
+    /// When a certificate is asked for again after a CA of its path kept what came from ending later: each new one is cut
+    /// at the same end. Once when the emergency stage begins; then each time that half of what was left is over, at most
+    /// daily.
     fn after_no_later_end(&self, at: Timestamp, schedule: Option<&Schedule>) -> Timestamp {
-        let daily = self.after(at, AFTER_GATE);
-        let Some((installed, schedule)) =
-            self.observed.installed().filter(|one| self.is_limited_by_ca(one)).zip(schedule)
-        else {
-            return daily;
-        };
-        if at < schedule.emergency_at { schedule.emergency_at } else { daily.max(installed.ends_at()) }
-    }
-
-    /// Whether the set ends because a CA of its path does: CAs cut a validity at, or shortly before, their own end.
-    fn is_limited_by_ca(&self, installed: &Installed) -> bool {
-        let cuts = |at: Timestamp| at <= installed.not_after + CUT_SHORT;
-        let by_profile = self.reading.profile.iter().flat_map(|profile| &profile.cas);
-        installed.chain.end.as_ref().is_some_and(|end| cuts(end.at))
-            || by_profile.filter(|ca| Some(ca.spki) == installed.chain.issuer.spki).any(|ca| cuts(ca.at))
+        match self.observed.installed().zip(schedule) {
+            Some((_, schedule)) if at < schedule.emergency_at => schedule.emergency_at,
+            Some((installed, _)) => self.after(at, AFTER_GATE.max(installed.ends_at().since(at) / 2)),
+            None => self.after(at, AFTER_GATE),
+        }
     }
 
     /// A certificate that TLM said was renewed already is asked about before it is renewed once more: the operator may
@@ -691,11 +695,13 @@ impl<'a> World<'a> {
         Some(self.wait(Reason::BudgetSpent { limit, until }, until))
     }
 
-    /// The configured limit, or three times what the lifetime needs in a day where that is more.
+    /// The configured limit, or three times what the lifetime needs in a day where that is more: the leaf's own, since a
+    /// chain that ends soon is no reason to ask more often.
     fn budget_limit(&self) -> u32 {
         let Some(installed) = self.observed.installed() else { return self.surroundings.submissions_per_day };
-        let window = super::schedule::window(self.entry, self.reading.profile.as_ref(), installed.lifetime());
-        let interval = installed.lifetime().saturating_sub(window).as_millis().max(1);
+        let lifetime = installed.not_after.since(installed.not_before);
+        let window = super::schedule::window(self.entry, self.reading.profile.as_ref(), lifetime);
+        let interval = lifetime.saturating_sub(window).as_millis().max(1);
         let thrice_needed = u32::try_from((BUDGET_SPAN.as_millis() * 3).div_ceil(interval)).unwrap_or(u32::MAX);
         self.surroundings.submissions_per_day.max(thrice_needed)
     }

@@ -83,6 +83,16 @@ impl Entry {
             && self.extras().custom_values == asked.extras.custom_values
     }
 
+    /// A number that changes when the entry says something else of how to ask, and of what to take of what comes: beside
+    /// what it asks for, that can lift a refusal.
+    #[must_use]
+    pub fn demands(&self) -> u64 {
+        let how = (self.request_method, self.validity, self.reuse_key, Naming::from(&self.naming).own_seat);
+        let more = (&*self.tags, &*self.custom_attributes, &*self.ca_attributes);
+        let of_answer = (&self.usages, self.exact_names, &self.issuer, self.subject_from);
+        super::backoff::mix(&format!("{how:?}{more:?}{of_answer:?}"), 0)
+    }
+
     fn extras(&self) -> Extras {
         Extras {
             custom_values: self.custom_values.iter().map(|(key, value)| (key.clone(), value.to_string())).collect(),

@@ -47,6 +47,9 @@ pub enum Event {
         spki: Digest,
         /// Whether the installed certificate's end was the reason, so that the new one has to end later.
         expiring: bool,
+        /// What the entry says of how to ask and what to take ([`super::entry::Entry::demands`]).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        demands: Option<u64>,
     },
     /// The answer says that nothing was accepted; key and CSR serve the next try.
     NotAccepted {
@@ -127,7 +130,7 @@ pub enum Event {
         attempt: Attempt,
         /// Every defect.
         why: Vec<Text>,
-        /// Whether it is that it ends no later than what is installed, and nothing else.
+        /// Whether it is that a CA of its path keeps it from serving longer than what is installed, and nothing else.
         #[serde(default, skip_serializing_if = "is_false")]
         ends_no_later: bool,
     },

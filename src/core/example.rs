@@ -134,6 +134,7 @@ pub(super) fn submitting(attempt: u64) -> Event {
         key: KeyType::EcdsaP256,
         spki: Digest([2; 32]),
         expiring: true,
+        demands: Some(entry().demands()),
     }
 }
 

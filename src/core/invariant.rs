@@ -91,8 +91,9 @@ fn within_budget(world: &World<'_>, action: &Action) -> Option<String> {
 
 fn budget_limit(world: &World<'_>) -> usize {
     let needed = world.observed.installed().map_or(0, |installed| {
-        let window = schedule::window(world.entry, world.reading.profile.as_ref(), installed.lifetime());
-        let interval = installed.lifetime().saturating_sub(window).as_millis().max(1);
+        let lifetime = installed.not_after.since(installed.not_before);
+        let window = schedule::window(world.entry, world.reading.profile.as_ref(), lifetime);
+        let interval = lifetime.saturating_sub(window).as_millis().max(1);
         (BUDGET_SPAN.as_millis() * 3).div_ceil(interval)
     });
     usize::try_from(needed).unwrap_or(usize::MAX).max(world.surroundings.submissions_per_day as usize)

@@ -1,5 +1,6 @@
 //! A certificate profile of TLM, as far as it decides what may be asked for and when.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -66,10 +67,11 @@ impl Profile {
         Some(Duration::from_secs(u64::from(days) * 86_400))
     }
 
-    /// A number that changes when the profile says something else.
+    /// A number that changes when the profile says something else, and not with a version of renewd: what newer ones
+    /// read as well counts only where it says something.
     #[must_use]
     pub fn version(&self) -> u64 {
-        super::backoff::mix(&format!("{self:?}"), 0)
+        super::backoff::mix(&format!("{:?}", Said(self)), 0)
     }
 
     /// A CA certificate that the profile shows and that can take the place of `end` in a chain: of the same CA, and it
@@ -83,6 +85,62 @@ impl Profile {
     #[must_use]
     pub fn default_key(&self) -> KeyType {
         self.keys.first().copied().unwrap_or(KeyType::EcdsaP256)
+    }
+}
+
+/// What a profile says, without what is read out of the same words twice (`cas`).
+struct Said<'a>(&'a Profile);
+
+impl fmt::Debug for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Profile {
+            id,
+            name,
+            status,
+            enrollment_method,
+            authentication_method,
+            renewal_window_days,
+            allows_duplicates,
+            allows_validity,
+            validity,
+            keys,
+            unknown_keys,
+            allowed_names,
+            custom_values,
+            escrows_keys,
+            subject,
+            san,
+            issuers,
+            cas: _,
+            needs_approval,
+        } = self.0;
+        let mut said = f.debug_struct("Profile");
+        said.field("id", id)
+            .field("name", name)
+            .field("status", status)
+            .field("enrollment_method", enrollment_method)
+            .field("authentication_method", authentication_method)
+            .field("renewal_window_days", renewal_window_days)
+            .field("allows_duplicates", allows_duplicates)
+            .field("allows_validity", allows_validity)
+            .field("validity", validity)
+            .field("keys", keys)
+            .field("escrows_keys", escrows_keys)
+            .field("subject", subject)
+            .field("san", san)
+            .field("issuers", issuers);
+        let lists: [(&str, &dyn fmt::Debug, bool); 3] = [
+            ("unknown_keys", unknown_keys, unknown_keys.is_empty()),
+            ("allowed_names", allowed_names, allowed_names.is_empty()),
+            ("custom_values", custom_values, custom_values.is_empty()),
+        ];
+        for (name, list, _) in lists.iter().filter(|(.., is_empty)| !is_empty) {
+            said.field(name, list);
+        }
+        if *needs_approval {
+            said.field("needs_approval", needs_approval);
+        }
+        said.finish()
     }
 }
 
@@ -109,4 +167,37 @@ pub enum Origin {
     Fixed(String),
     /// TLM's own sources (`UPLOADED_BY_ADMIN`, `AD_ATTRIBUTE`, …): may be sent, never required of the request.
     Elsewhere,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::backoff::mix;
+    use super::super::example;
+    use super::*;
+
+    /// Every stop notes the version of its profile: with another number for the same words an upgrade would lift them all.
+    #[test]
+    fn the_version_is_the_same_as_before_where_the_profile_says_nothing_new() {
+        let old = "Profile { id: ProfileId(\"p\"), name: \"Web\", status: \"Active\", enrollment_method: \"rest_api\", \
+            authentication_method: \"third_party_app\", renewal_window_days: Some(30), allows_duplicates: true, \
+            allows_validity: false, validity: None, keys: [EcdsaP256, EcdsaP384], escrows_keys: false, \
+            subject: [ProfileAttribute { key: \"common_name\", mandatory: false, multiple: false, origin: Request }, \
+            ProfileAttribute { key: \"country\", mandatory: false, multiple: false, origin: Request }], \
+            san: [ProfileAttribute { key: \"dns_names\", mandatory: false, multiple: true, origin: Request }], issuers: [] }";
+        let profile = example::profile();
+        assert_eq!(profile.version(), mix(old, 0));
+        let changes: [&dyn Fn(&mut Profile); 6] = [
+            &|profile| profile.unknown_keys.push(Text::new("MLDSA-65")),
+            &|profile| profile.allowed_names.push(Text::new("example.com")),
+            &|profile| profile.custom_values.extend(profile.subject.clone()),
+            &|profile| profile.needs_approval = true,
+            &|profile| profile.issuers.push("PEM".to_owned()),
+            &|profile| profile.renewal_window_days = None,
+        ];
+        for change in changes {
+            let mut changed = profile.clone();
+            change(&mut changed);
+            assert_ne!(changed.version(), profile.version(), "{changed:?}");
+        }
+    }
 }

@@ -171,7 +171,7 @@ pub enum Verdict {
     Held(Text, Lack),
     /// It may not be installed: every defect.
     Refused(Vec<Text>),
-    /// It may not be installed, only because it ends no later than what is.
+    /// It may not be installed, only because a CA of its path keeps it from serving longer than what is.
     EndsNoLater(Vec<Text>),
 }
 
@@ -411,6 +411,7 @@ impl Protocol {
             key,
             spki,
             expiring: self.job.expiring.unwrap_or_default(),
+            demands: Some(self.job.entry.demands()),
         };
         self.go(Phase::Intent, Effect::Record(event))
     }

@@ -122,6 +122,8 @@ pub struct Request {
     pub spki: Digest,
     /// Whether the new certificate has to end later than the installed one.
     pub expiring: bool,
+    /// What the entry said of how to ask and what to take; `None`: an older version asked.
+    pub demands: Option<u64>,
     /// How far it got.
     pub stage: Stage,
     /// Since when it is at this stage.
@@ -202,6 +204,8 @@ pub struct Stop {
     pub at: Timestamp,
     /// What had been asked for.
     pub asked: Asked,
+    /// What the entry said of how to ask and what to take; `None`: an older version asked.
+    pub demands: Option<u64>,
     /// What the profile said then.
     pub profile_version: u64,
 }
@@ -277,7 +281,7 @@ impl Record {
     fn fold(&mut self, at: Timestamp, event: &Event) {
         self.let_go = matches!(event, Event::LetGo);
         match event {
-            Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring } => {
+            Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring, demands } => {
                 self.attempts = self.attempts.max(attempt.0);
                 self.count_submission(at);
                 self.stopped = None;
@@ -290,6 +294,7 @@ impl Record {
                     key: *key,
                     spki: *spki,
                     expiring: *expiring,
+                    demands: *demands,
                     stage: Stage::Submitted { looks: 0, looked_at: None },
                     since: at,
                 }));
@@ -544,8 +549,8 @@ impl Record {
         let Some(request) = self.request.take() else { return };
         self.trouble.add(failure.clone(), at);
         self.abandoned.insert(request.attempt, at);
-        let Request { asked, profile_version, .. } = *request;
-        self.stopped = Some(Box::new(Stop { failure, at, asked, profile_version }));
+        let Request { asked, demands, profile_version, .. } = *request;
+        self.stopped = Some(Box::new(Stop { failure, at, asked, demands, profile_version }));
     }
 
     fn looked_up(&mut self, at: Timestamp) {
@@ -600,6 +605,7 @@ impl Record {
     fn live(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         self.disk = Trouble::default();
         self.rolled_back = None;
+        self.chain_kept = None;
         self.owe(generation, hooks, at);
     }
 

@@ -384,17 +384,21 @@ impl<T: Tlm> Bench<T> {
             gate::Verdict::Held { why, lack, .. } => Verdict::Held(why, lack),
             gate::Verdict::NotYetValid { until, .. } => Verdict::NotYetValid(until),
             gate::Verdict::Refused(why) => {
-                let is_end = must_outlive.is_some() && self.is_only_its_end(key);
+                let is_end = must_outlive.is_some_and(|installed| self.is_only_a_cas_end(key, installed));
                 let why = why.into_iter().chain(self.unreadable()).collect();
                 if is_end { Verdict::EndsNoLater(why) } else { Verdict::Refused(why) }
             }
         }))
     }
 
-    /// Whether nothing is wrong with what was refused but that it ends no later than what is installed.
-    fn is_only_its_end(&self, key: Digest) -> bool {
-        let verdict = self.verdict(&self.answer.certificates, key, None, self.context.clock.now());
-        !matches!(verdict, gate::Verdict::Refused(_))
+    /// Whether nothing is wrong with what was refused but that a CA keeps it from serving longer than what is installed.
+    fn is_only_a_cas_end(&self, key: Digest, installed: Timestamp) -> bool {
+        match self.verdict(&self.answer.certificates, key, None, self.context.clock.now()) {
+            gate::Verdict::Refused(_) => false,
+            gate::Verdict::Accepted(set) | gate::Verdict::Held { set, .. } | gate::Verdict::NotYetValid { set, .. } => {
+                set.is_limited_by_ca(installed)
+            }
+        }
     }
 
     fn verdict(

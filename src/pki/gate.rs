@@ -84,6 +84,14 @@ pub struct Set {
     pub remarks: Vec<Remark>,
 }
 
+impl Set {
+    /// Whether a CA of its path is why it serves no longer than until `installed`.
+    #[must_use]
+    pub fn is_limited_by_ca(&self, installed: Timestamp) -> bool {
+        path::limit(&self.chain, self.root.as_ref(), self.facts.not_after, installed).is_some()
+    }
+}
+
 /// The gate's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]

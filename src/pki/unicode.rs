@@ -4,10 +4,18 @@ use std::borrow::Cow;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
+use crate::core::entry::Asked;
+
 /// The text in its composed form (NFC).
 #[must_use]
 pub fn composed(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { Cow::Borrowed(text) } else { ComposingNormalizerBorrowed::new_nfc().normalize(text) }
+}
+
+/// The texts of what an older version asked for, in the form in which entries have them now, so that none counts as changed.
+pub fn compose(asked: &mut Asked) {
+    let texts = asked.subject.values_mut().flatten().chain(&mut asked.common_name);
+    texts.for_each(|text| *text = composed(text).into_owned());
 }
 
 #[cfg(test)]

@@ -262,10 +262,8 @@ fn prune(disk: &dyn Disk, layout: &Layout, name: &CertName, live: Generation, ke
     }
 }
 
-/// The texts of an older version in the form in which entries have them now, so that none counts as changed.
 fn composed(mut manifest: Manifest) -> Manifest {
-    let texts = manifest.asked.subject.values_mut().flatten().chain(&mut manifest.asked.common_name);
-    texts.for_each(|text| *text = unicode::composed(text).into_owned());
+    unicode::compose(&mut manifest.asked);
     manifest
 }
 

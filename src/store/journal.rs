@@ -15,6 +15,7 @@ use crate::core::name::CertName;
 use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::pki::unicode;
 
 use super::disk::{Disk, DiskFile, Perms};
 use super::layout::Layout;
@@ -350,7 +351,11 @@ fn format_number(first: &[u8]) -> Option<u32> {
 }
 
 fn decode(raw: &[u8]) -> Option<Entry> {
-    serde_json::from_slice(lines::decode(raw)?).ok()
+    let mut entry: Entry = serde_json::from_slice(lines::decode(raw)?).ok()?;
+    if let Event::Submitting { asked, .. } = &mut entry.event {
+        unicode::compose(asked);
+    }
+    Some(entry)
 }
 
 const MAGIC: &str = "renewd journal ";

@@ -204,6 +204,7 @@ pub(crate) fn renewal(entry: &Entry, facts: &Leaf, at: Timestamp) -> Vec<event::
             key: KeyType::EcdsaP256,
             spki: facts.spki,
             expiring: true,
+            demands: Some(entry.demands()),
         },
         Event::Issued { attempt, serial_number: serial_number() },
         Event::Installed {

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use renewd::core::event::{Entry, Event};
+use renewd::core::entry::Asked;
+use renewd::core::event::{Entry, Event, Method};
 use renewd::core::failure::{Failure, FailureClass};
-use renewd::core::name::{CertName, SerialNumber};
+use renewd::core::key::KeyType;
+use renewd::core::name::{Attempt, CertName, Digest, ProfileId, SerialNumber};
 use renewd::core::record::Record;
 use renewd::store::disk::Disk as _;
 use renewd::store::journal::{Content, Journal};
@@ -55,6 +57,26 @@ fn machine(entries: &[Entry], more: &[u8]) -> Machine {
 
 fn open(machine: &Machine, bound: u64) -> Result<(Journal, Content), Failure> {
     Journal::open_compacting(Arc::new(machine.clone()), &layout(), NOW, bound)
+}
+
+/// A Mac's spelling in what an older version asked for is the one in which entries have it now.
+#[test]
+fn what_was_asked_for_in_another_spelling_is_not_another_wish() {
+    let submitting = Event::Submitting {
+        attempt: Attempt(1),
+        method: Method::New,
+        asked: Asked { common_name: Some("Zu\u{308}rich".to_owned()), ..Asked::default() },
+        profile: ProfileId("p".into()),
+        profile_version: 0,
+        key: KeyType::EcdsaP256,
+        spki: Digest([0; 32]),
+        expiring: false,
+        demands: None,
+    };
+    let machine = machine(&[entry("www", submitting)], b"");
+    let (_, content) = open(&machine, u64::MAX).unwrap();
+    let record = folded(&content, "www");
+    assert_eq!(record.request.as_ref().unwrap().asked.common_name.as_deref(), Some("Z\u{fc}rich"));
 }
 
 fn folded(content: &Content, name: &str) -> Record {

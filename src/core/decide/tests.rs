@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::super::event::{Event, Lack};
+use super::super::entry::SubjectFrom;
+use super::super::event::{Event, Lack, RollbackBy};
 use super::super::example::{
     DAY, HOUR, MINUTE, SECOND, START, entry, failure, installed, live, profile, read, record, rename, submitting,
     surroundings,
 };
 use super::super::failure::Failure;
-use super::super::issuer::{ChainEnd, Issuer, ServedChain};
+use super::super::issuer::{ChainEnd, Issuer, IssuerPin, ServedChain};
 use super::super::name::{Digest, ProfileId};
 use super::super::reading::FailedReading;
 use super::super::record::Checked;
@@ -313,7 +314,16 @@ fn refusals_stop_until_something_changes() {
     check(&changed, "submit", "due: ");
     let duplicate = Event::NotAccepted { attempt, failure: failure(FailureClass::DuplicateRefused) };
     check(&stopped(duplicate.clone(), 10 * DAY), "wait", "duplicate-refused");
-    check(&stopped(duplicate, 21 * DAY), "submit", "due: ");
+    check(&stopped(duplicate.clone(), 21 * DAY), "submit", "due: ");
+    // What TLM refuses while the leaf lives is tried again when the chain ends, and then when the leaf does.
+    let refused = |offset, after| {
+        let mut case = limited_case(offset);
+        [submitting(1), duplicate.clone()].iter().for_each(|event| case.record.apply(START + after, event));
+        case
+    };
+    check(&refused(50 * DAY, 20 * DAY), "wait", "duplicate-refused");
+    check(&refused(50 * DAY + SECOND, 20 * DAY), "submit", "due: ");
+    check(&refused(60 * DAY, 50 * DAY + SECOND), "wait", "duplicate-refused");
 }
 
 #[test]
@@ -344,6 +354,12 @@ fn short_lives_get_three_times_the_submissions_that_they_need() {
     check(&case, "submit", "due: ");
     case.record.submissions.push(now - SECOND);
     check(&case, "wait", "all 108 submissions");
+    // A chain that ends in an hour gives no such right.
+    let now = START + 50 * MINUTE;
+    let chain = chain_that_ends(START + HOUR);
+    case.observed = Observed::Installed(Box::new(Installed { chain, ..installed(90 * DAY) }));
+    case.record.submissions = (0..6).map(|n| now - HOUR + SECOND * (n + 1)).collect::<Vec<_>>().into();
+    check(&case, "wait", "all 6 submissions");
 }
 
 #[test]
@@ -363,18 +379,19 @@ fn what_forbids_submissions_says_so_and_installs_go_on() {
 fn an_unjudged_signature_is_judged_again_when_the_profile_says_something_else() {
     let held = |lack, version| {
         let why = Text::new("its signature cannot be judged");
-        let profile_version = Some(version);
+        let profile_version = version;
         let held = Event::Held { attempt: Attempt(1), why, lack, usages: None, profile_version };
         let issued = Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0B".to_owned()) };
         let events = [(START + 60 * DAY, submitting(1)), (START + 60 * DAY, issued), (START + 60 * DAY, held)];
         Case::after(61 * DAY).events(&events)
     };
-    let version = held(Lack::Signature, 0).reading.profile.as_ref().unwrap().version();
-    check(&held(Lack::Signature, version), "wait", "the profile shows the issuing CA");
-    check(&held(Lack::Signature, version + 1), "install", "issued");
-    check(&held(Lack::Both, version), "wait", "accepts the usages");
-    check(&held(Lack::Both, version + 1), "install", "issued");
-    check(&held(Lack::Usage, version + 1), "wait", "the entry accepts that (key `usages`)");
+    let version = held(Lack::Signature, None).reading.profile.as_ref().unwrap().version();
+    check(&held(Lack::Signature, Some(version)), "wait", "the profile shows the issuing CA");
+    check(&held(Lack::Signature, Some(version + 1)), "install", "issued");
+    check(&held(Lack::Signature, None), "install", "issued");
+    check(&held(Lack::Both, Some(version)), "wait", "accepts the usages");
+    check(&held(Lack::Both, Some(version + 1)), "install", "issued");
+    check(&held(Lack::Usage, Some(version + 1)), "wait", "the entry accepts that (key `usages`)");
 }
 
 #[test]
@@ -563,7 +580,7 @@ fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
     let single = super::super::profile::Profile { allows_duplicates: false, ..profile() };
     let serial_number = SerialNumber("0A".to_owned());
     let by_renewal = Method::Renew { serial_number: serial_number.clone(), fingerprint: Digest([0; 32]) };
-    let Event::Submitting { attempt, asked, profile: id, key, spki, expiring, .. } = submitting(1) else {
+    let Event::Submitting { attempt, asked, profile: id, key, spki, expiring, demands, .. } = submitting(1) else {
         panic!("it submits")
     };
     let sent = Event::Submitting {
@@ -575,6 +592,7 @@ fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
         key,
         spki,
         expiring,
+        demands,
     };
     let refused = Event::NotAccepted { attempt, failure: failure(FailureClass::AlreadyRenewed) };
     let case = |now, more: &[(Timestamp, Event)]| {
@@ -651,31 +669,74 @@ fn what_ends_no_later_for_the_cas_sake_is_not_asked_for_again_and_again() {
         refused(refused_at, ends_no_later).iter().for_each(|(at, event)| case.record.apply(*at, event));
         case
     };
-    // Until the emergency stage of the chain begins, at 45 days; then until it is over, and then daily.
+    // Until the emergency stage of the chain begins, at 45 days; then until half of what is left is over, at most daily.
     check(&after(22 * DAY, true, at), "wait", "ends-no-later");
     check(&after(45 * DAY - SECOND, true, at), "wait", "ends-no-later");
     check(&after(45 * DAY, true, at), "submit", "");
-    check(&after(49 * DAY, true, START + 45 * DAY), "wait", "ends-no-later");
-    check(&after(50 * DAY + SECOND, true, START + 45 * DAY), "submit", "expired at");
+    check(&after(47 * DAY + 12 * HOUR - SECOND, true, START + 45 * DAY), "wait", "ends-no-later");
+    check(&after(47 * DAY + 12 * HOUR, true, START + 45 * DAY), "submit", "");
+    check(&after(50 * DAY, true, START + 49 * DAY + HOUR), "wait", "ends-no-later");
     check(&after(51 * DAY, true, START + 50 * DAY + HOUR), "wait", "ends-no-later");
     check(&after(51 * DAY + HOUR, true, START + 50 * DAY + HOUR), "submit", "expired at");
     // Any other refusal is tried again after a day.
     check(&after(21 * DAY - SECOND, false, at), "wait", "gate-refused");
     check(&after(21 * DAY, false, at), "submit", "");
-    // A CA that cuts what it issues a little before its own end is the limit as well, also where it is the root.
-    let mut cut = after(22 * DAY, true, at);
-    let end = START + 50 * DAY;
-    let issuer = Issuer { subject: Text::new("CN=Root"), spki: Some(Digest([9; 32])) };
-    let chain = Arc::new(ServedChain { issuer, end: None });
-    cut.observed = Observed::Installed(Box::new(Installed { chain, ..installed(50 * DAY) }));
-    check(&cut, "submit", "");
-    cut.reading.profile.as_mut().unwrap().cas = vec![ca(end + DAY)];
-    let version = cut.reading.profile.as_ref().unwrap().version();
-    cut.record.stopped.as_mut().unwrap().profile_version = version;
-    check(&cut, "wait", "ends-no-later");
     // The profile says something new.
-    cut.reading.profile.as_mut().unwrap().cas = vec![ca(end + 3650 * DAY)];
-    check(&cut, "submit", "");
+    let mut changed = after(22 * DAY, true, at);
+    changed.reading.profile.as_mut().unwrap().issuers.push("another".to_owned());
+    check(&changed, "submit", "");
+}
+
+#[test]
+fn what_is_refused_is_asked_for_anew_once_the_entry_says_something_else() {
+    let refused = |change: &dyn Fn(&mut Entry)| {
+        let why = vec![Text::new("it is issued by another CA")];
+        let gate = Event::GateRefused { attempt: Attempt(1), why, ends_no_later: false };
+        let at = START + 70 * DAY;
+        let mut case = Case::after(70 * DAY + HOUR).events(&[(at, submitting(1)), (at, gate)]);
+        change(&mut case.entry);
+        case
+    };
+    check(&refused(&|_| {}), "wait", "gate-refused");
+    check(&refused(&|entry| entry.renew_before = Some(DAY * 30)), "wait", "gate-refused");
+    let pin = || Some(Box::new(IssuerPin::Subject("CN=Another CA".to_owned())));
+    let changes: [&dyn Fn(&mut Entry); 6] = [
+        &|entry| entry.issuer = pin(),
+        &|entry| entry.exact_names = !entry.exact_names,
+        &|entry| entry.usages = Some(Vec::new()),
+        &|entry| entry.subject_from = SubjectFrom::Ca,
+        &|entry| entry.request_method = RequestMethod::New,
+        &|entry| rename(entry, |naming| naming.own_seat = Some("another".to_owned())),
+    ];
+    for change in changes {
+        check(&refused(change), "submit", "due: ");
+    }
+    // What an older version noted says nothing of it.
+    let mut old = refused(changes[0]);
+    old.record.stopped.as_mut().unwrap().demands = None;
+    check(&old, "wait", "gate-refused");
+}
+
+#[test]
+fn what_waits_for_tlm_does_not_keep_the_chain_from_its_refresh() {
+    let case = |events: &[(Timestamp, Event)]| {
+        let mut case = limited_case(21 * DAY);
+        case.reading.profile.as_mut().unwrap().cas = vec![ca(START + 3650 * DAY)];
+        events.iter().for_each(|(at, event)| case.record.apply(*at, event));
+        case
+    };
+    let polled = |at: Timestamp| {
+        let mut events = pending(at);
+        events.push((at, Event::Polled { attempt: Attempt(1), dv_details: None }));
+        events
+    };
+    let just_polled = case(&polled(START + 21 * DAY));
+    check(&just_polled, "refresh-chain", "CN=Issuing CA");
+    check(&case(&polled(START + 20 * DAY)), "pick-up", "pending");
+    let mut held = just_polled;
+    let (from, to) = (Generation(4), Generation(3));
+    held.record.apply(held.now, &Event::RolledBack { from, to, by: RollbackBy::Operator, hooks: Vec::new() });
+    check(&held, "wait", "pending");
 }
 
 #[test]
@@ -705,7 +766,7 @@ fn a_chain_is_refreshed_from_the_profile_without_a_new_certificate() {
     check(&kept, "refresh-chain", "");
     kept.now = START + 2 * DAY - SECOND;
     check(&kept, "wait", "not due until");
-    kept.reading.profile.as_mut().unwrap().cas.push(old);
+    kept.reading.profile.as_mut().unwrap().issuers.push("another".to_owned());
     check(&kept, "refresh-chain", "");
     // Neither the operator's hold nor files without a generation are touched; what has to be replaced anyhow is.
     let mut adopted = case(DAY, std::slice::from_ref(&new));

@@ -112,10 +112,12 @@ fn an_unknown_event_changes_nothing() {
 fn a_renewal_refused_for_a_revocation_tells_of_it() {
     let serial_number = SerialNumber("0A".to_owned());
     let method = Method::Renew { serial_number: serial_number.clone(), fingerprint: Digest([0; 32]) };
-    let Event::Submitting { attempt, asked, profile, profile_version, key, spki, expiring, .. } = submitting(1) else {
+    let Event::Submitting { attempt, asked, profile, profile_version, key, spki, expiring, demands, .. } =
+        submitting(1)
+    else {
         panic!("no submission")
     };
-    let renewing = Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring };
+    let renewing = Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring, demands };
     let refused = Event::NotAccepted { attempt: Attempt(1), failure: failure(FailureClass::CertificateRevoked) };
     let record = record(&[(START, renewing), (START, refused)]);
     assert_eq!(record.checked.as_deref(), Some(&Checked { serial_number, revoked: true, standing: None, at: START }));

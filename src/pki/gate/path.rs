@@ -22,15 +22,24 @@ pub(super) fn chain_end(chain: &Chain) -> Option<ChainEnd> {
 /// at its own end.
 pub(super) fn ends_no_later(chain: &Chain, leaf: Timestamp, installed: Option<Timestamp>) -> Option<Text> {
     let installed = installed?;
-    let limit = if leaf > installed {
-        chain_end(chain).filter(|end| end.at <= installed)
-    } else {
-        chain.cas().filter_map(end_of).min_by_key(|end| end.at).filter(|end| end.at <= leaf + CUT_SHORT)
-    };
-    let ChainEnd { at, subject, .. } = limit?;
+    let ChainEnd { at, subject, .. } = limit(&chain.intermediates, chain.root.as_ref(), leaf, installed)?;
     Some(Text::new(&format!(
         "the CA {subject} itself expires at {at}, so the new certificate serves no longer than the installed one ({installed})"
     )))
+}
+
+/// The CA that keeps a set from serving longer than until `installed`, by its intermediates and, where known, its root.
+pub(super) fn limit(
+    intermediates: &[Certificate],
+    root: Option<&Certificate>,
+    leaf: Timestamp,
+    installed: Timestamp,
+) -> Option<ChainEnd> {
+    let served = intermediates.iter().filter_map(end_of);
+    if leaf > installed {
+        return served.min_by_key(|end| end.at).filter(|end| end.at <= installed);
+    }
+    served.chain(root.and_then(end_of)).min_by_key(|end| end.at).filter(|end| end.at <= leaf + CUT_SHORT)
 }
 
 /// A path without the CA that the entry pins. Names what is there, so that the right one can be copied.

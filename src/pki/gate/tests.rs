@@ -1,7 +1,8 @@
 //! Promise 1: each single defect has its own message, and no changed byte passes.
 
 use rcgen::{
-    CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, OtherNameValue, SanType,
+    CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    OtherNameValue, SanType,
 };
 
 use super::*;
@@ -329,6 +330,31 @@ fn a_renewal_for_expiry_must_end_later() {
     );
     check(|case| case.must_outlive = Some(end - Duration::from_secs(1)), "accepted");
     check(|case| case.must_outlive = None, "accepted");
+}
+
+#[test]
+fn a_ca_that_cuts_what_it_issues_is_the_limit_wherever_it_stands() {
+    let limited = |root_ends: i64, issuing_ends: i64, leaf_ends: i64, installed: i64| {
+        let mut case = Case::good();
+        let key = || KeyPair::generate().unwrap();
+        let root = Ca::root_with("Root", key(), |root| valid(root, -DAY, root_ends * DAY));
+        case.issuing = root.below_with("Issuing", key(), |ca| valid(ca, -DAY, issuing_ends * DAY));
+        case.came = vec![root.certificate, case.issuing.certificate.clone()];
+        valid(&mut case.leaf, -DAY, leaf_ends * DAY);
+        case.must_outlive = None;
+        let installed = NOW + Duration::from_secs(u64::try_from(installed * DAY).unwrap());
+        match case.verdict() {
+            Verdict::Accepted(set) => set.is_limited_by_ca(installed),
+            other => panic!("{}", shown(&other)),
+        }
+    };
+    assert!(!limited(3650, 900, 40, 50), "the profile's validity is short");
+    assert!(limited(3650, 40, 40, 40));
+    assert!(limited(3650, 42, 40, 40) && !limited(3650, 43, 40, 40), "two days before its own end");
+    assert!(limited(41, 900, 40, 40), "the root");
+    // What outlives the installed one by its leaf and not by its chain; a root's end is no end of what is served.
+    assert!(limited(3650, 45, 90, 50) && limited(3650, 50, 90, 50) && !limited(3650, 51, 90, 50));
+    assert!(!limited(50, 900, 90, 50));
 }
 
 #[test]

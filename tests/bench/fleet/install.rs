@@ -141,6 +141,7 @@ impl Workshop<'_> {
             key: facts.key.unwrap_or(KeyType::EcdsaP256),
             spki: facts.spki,
             expiring: false,
+            demands: Some(entry.demands()),
         };
         let installed = Event::Installed {
             attempt,
