@@ -90,14 +90,16 @@ pub fn profile_id(text: &str) -> ProfileId {
 /// `renewal_period_days` is an older name of `renewal_window_days`. Of the two, the first above 0 counts: a window of 0
 /// days, the least that the API takes, would renew at the instant of expiry.
 fn renewal_window(answer: Json<'_>) -> Option<u32> {
-    ["renewal_window_days", "renewal_period_days"].iter().find_map(|key| days(answer.at(key)))
+    let said = ["renewal_window_days", "renewal_period_days"].map(|key| days(answer.at(key)));
+    said.iter().flatten().find(|days| **days > 0).or_else(|| said.iter().flatten().next()).copied()
 }
 
-/// A number of days above 0, also as text or with a fraction, which is dropped; one beyond `u32` is the most that it holds.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates, and is at least 1")]
+/// A number of days, also as text or with a fraction, which is dropped; what is negative is 0, and what is beyond `u32` the
+/// most that it holds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
 fn days(answer: Json<'_>) -> Option<u32> {
     let days: f64 = answer.text()?.trim().parse().ok()?;
-    (days >= 1.0 && days.is_finite()).then_some(days as u32)
+    days.is_finite().then_some(days as u32)
 }
 
 fn validity(answer: Json<'_>) -> Option<Validity> {

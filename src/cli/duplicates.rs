@@ -40,7 +40,7 @@ struct Own {
 pub(super) async fn findings(main: &Main, strict: Vec<Strict>, account: &Account, now: Timestamp) -> Vec<Finding> {
     let layout = Layout::new(&main.state_dir);
     let mut all = parallel::map(&strict, |strict| own(&layout, strict.clone()));
-    all.sort_by_key(|own| own.observed.installed().map(|installed| installed.not_after));
+    all.sort_by_key(|own| own.observed.installed().map(Installed::ends_at));
     let (readable, mut rest): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|own| !matches!(own.observed, Observed::Unreadable(_)));
     let mut findings = Vec::new();

@@ -12,7 +12,7 @@ use crate::core::name::CertName;
 use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request, View};
 use crate::daemon::setup;
-use crate::daemon::status::{CertificateStatus, EndStatus, Row, Severity, Status};
+use crate::daemon::status::{CertificateStatus, EndStatus, Problem, Row, Severity, Status};
 
 use super::{control, exit, offline, output, user};
 
@@ -199,12 +199,22 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     if let Some(id) = &certificate.request_id {
         line("request", id.to_string());
     }
+    if let Some(validation) = certificate.request.as_ref().and_then(|request| request.dv_details.as_ref()) {
+        line("validation", validation.to_string());
+    }
     if let Some(error) = &certificate.last_error {
         let row = if certificate.failures > 1 { format!(", {} in a row", certificate.failures) } else { String::new() };
         line("last error", format!("{} ({}{row}): {}", error.code, error.at, error.message));
     }
+    let own = format!("{}: ", certificate.name);
+    let of_own = |problem: &&Problem| problem.message.as_str().starts_with(&own);
     if let Some(remedy) = &certificate.remedy {
         line("what to do", remedy.to_string());
+    } else {
+        for Problem { code, message, remedy, .. } in status.problems.iter().filter(of_own) {
+            line("problem", format!("{} ({code})", message.as_str().strip_prefix(&own).unwrap_or_default()));
+            line("what to do", remedy.to_string());
+        }
     }
     if let Some(generation) = certificate.generation {
         line("generation", generation.to_string());
@@ -217,9 +227,8 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
         line("hook", format!("{}: {} {}{error}", hook.name, hook.state, instant(&hook.at)));
     }
     line("served", certificate.served.clone());
-    let own = format!("{}:", certificate.name);
     let errors = status.problems.iter().filter(|problem| problem.severity == Severity::Error);
-    match errors.filter(|problem| !problem.message.as_str().starts_with(&own)).count() {
+    match errors.filter(|problem| !of_own(problem)).count() {
         0 => {}
         1 => line("elsewhere", "1 problem; see `renewd status`".to_owned()),
         others => line("elsewhere", format!("{others} problems; see `renewd status`")),

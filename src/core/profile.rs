@@ -24,7 +24,8 @@ pub struct Profile {
     pub enrollment_method: String,
     /// `third_party_app`, or what it asks for instead.
     pub authentication_method: String,
-    /// The renewal window in days: `renewal_window_days` where it is above 0, else `renewal_period_days` where that is.
+    /// The renewal window in days: `renewal_window_days` where it is above 0, else `renewal_period_days` where that is;
+    /// 0: that is all that it says, and counts as nothing.
     pub renewal_window_days: Option<u32>,
     /// Whether a second certificate may be issued while one is valid.
     pub allows_duplicates: bool,
@@ -65,6 +66,12 @@ impl Profile {
     pub fn renewal_window(&self) -> Option<Duration> {
         let days = self.renewal_window_days.filter(|days| *days > 0)?;
         Some(Duration::from_secs(u64::from(days) * 86_400))
+    }
+
+    /// Whether all that it says of the renewal window is that it is 0 days long.
+    #[must_use]
+    pub fn says_no_window(&self) -> bool {
+        self.renewal_window_days == Some(0)
     }
 
     /// A number that changes when the profile says something else, and not with a version of renewd: what newer ones

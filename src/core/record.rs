@@ -651,6 +651,15 @@ impl Record {
 }
 
 impl Request {
+    /// What somebody has to publish before TLM issues.
+    #[must_use]
+    pub fn validation(&self) -> Option<&DomainValidation> {
+        match &self.stage {
+            Stage::Pending { dv_details, .. } => dv_details.as_deref(),
+            Stage::Prepared | Stage::Submitted { .. } | Stage::Issued { .. } | Stage::Held { .. } => None,
+        }
+    }
+
     /// The serial number, once TLM issued.
     #[must_use]
     pub fn serial_number(&self) -> Option<&SerialNumber> {

@@ -76,6 +76,11 @@ pub fn doubt(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> Op
             Span(lifetime),
             Span(window)
         )
+    } else if entry.renew_before.is_none() && profile.is_some_and(Profile::says_no_window) {
+        format!(
+            "the profile's renewal window is 0 days, which counts as not set; renewal starts {} before the end",
+            Span(window)
+        )
     } else if needs_approval && window < APPROVAL {
         format!(
             "the profile needs approval, and the renewal window of {} leaves that little time; use a longer one, 7 days \

@@ -53,7 +53,7 @@ impl fmt::Display for TlmState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Other(word) if word.as_str().is_empty() => f.write_str("in a state that TLM does not name"),
-            Self::Other(word) => write!(f, "in state \"{word}\", which renewd does not know"),
+            Self::Other(word) => write!(f, "in the state \"{word}\" (unknown to renewd)"),
             Self::Issued | Self::Revoked | Self::Suspended | Self::Expired => f.write_str(self.as_str()),
         }
     }
@@ -148,7 +148,7 @@ mod tests {
             "suspended since 2025-11-24T16:00:00Z (CERTIFICATE_HOLD)"
         );
         let odd = Standing::of(TlmState::read("locked"));
-        assert_eq!(odd.to_string(), "in state \"locked\", which renewd does not know");
+        assert_eq!(odd.to_string(), "in the state \"locked\" (unknown to renewd)");
         let kept = serde_json::to_string(&odd).unwrap();
         assert_eq!((kept.as_str(), serde_json::from_str(&kept).ok()), (r#"{"state":"locked"}"#, Some(odd)));
     }

@@ -80,8 +80,13 @@ impl<T: Tlm> Daemon<T> {
             })
             .collect();
         let context = Arc::clone(&self.context);
-        tokio::task::spawn_blocking(move || {
-            let chains = chains::read(&*context.disk, &context.layout, &sets, &revoked);
+        let all = sets.iter().map(|set| set.entry.name.clone()).collect();
+        tokio::spawn(async move {
+            let read = context.blocking(move |c| Ok(chains::read(&*c.disk, &c.layout, &sets, &revoked))).await;
+            let chains = read.unwrap_or_else(|failure| {
+                tracing::error!("which CA certificates are served is not known: {failure}");
+                Chains::unread(all)
+            });
             context.tell(Message::ChainsRead(names, Box::new(chains)));
         });
     }
@@ -102,13 +107,19 @@ impl<T: Tlm> Daemon<T> {
         let shown = self.profiles.kept().into_iter().filter_map(|(_, reading)| reading.profile);
         pool.extend(shown.flat_map(|profile| profile.issuers).flat_map(|pem| certificates(&pem).unwrap_or_default()));
         let (context, api) = (Arc::clone(&self.context), self.main.api.clone());
-        tokio::spawn(async move {
-            let fetcher = context.blocking(move |_| Fetcher::new(&setup::fetch_settings(&api)?)).await;
-            let outcome = match (ca, fetcher) {
+        let asking = Arc::clone(&context);
+        let asked = tokio::spawn(async move {
+            let fetcher = asking.blocking(move |_| Fetcher::new(&setup::fetch_settings(&api)?)).await;
+            match (ca, fetcher) {
                 (None, _) => Outcome::Unknown(Text::new("its certificate could not be read")),
                 (Some(_), Err(failure)) => Outcome::Unknown(failure.message),
-                (Some(ca), Ok(fetcher)) => ask(&fetcher, &ca, pool, &*context.clock).await,
-            };
+                (Some(ca), Ok(fetcher)) => ask(&fetcher, &ca, pool, &*asking.clock).await,
+            }
+        });
+        // What a CA says is somebody else's: a worker that ends by it must not end the watch.
+        tokio::spawn(async move {
+            let outcome =
+                asked.await.unwrap_or_else(|error| Outcome::Unknown(Text::new(&format!("a worker ended: {error}"))));
             context.tell(Message::CaAsked(fingerprint, outcome));
         });
     }

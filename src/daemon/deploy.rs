@@ -49,8 +49,10 @@ impl<T: Tlm> Daemon<T> {
     }
 
     fn told(&self, name: &CertName) -> Told {
-        let installed = self.fleet.one(name).and_then(|managed| managed.observed.installed()).cloned();
-        Told { name: name.clone(), live: self.context.layout.live(name), installed }
+        let managed = self.fleet.one(name);
+        let installed = managed.and_then(|managed| managed.observed.installed()).cloned();
+        let validation = managed.and_then(|managed| managed.record.request.as_deref()?.validation()).cloned();
+        Told { name: name.clone(), live: self.context.layout.live(name), installed, validation }
     }
 
     /// When the next run starts.

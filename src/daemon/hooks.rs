@@ -18,6 +18,7 @@ use crate::core::name::{CertName, Generation, HookName};
 use crate::core::observed::Installed;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::core::validation::DomainValidation;
 
 /// The hooks that are owed and running.
 #[derive(Debug, Default)]
@@ -207,6 +208,8 @@ pub struct Told {
     pub live: PathBuf,
     /// The installed certificate, as it was seen last.
     pub installed: Option<Installed>,
+    /// What somebody has to publish before TLM issues the next one.
+    pub validation: Option<DomainValidation>,
 }
 
 /// The environment of a run: what the hook may want to know, and nothing secret. Of several certificates the first is
@@ -215,7 +218,7 @@ pub struct Told {
 pub fn environment(serves: &[Told]) -> Vec<(String, String)> {
     let names: Vec<&str> = serves.iter().map(|told| told.name.as_str()).collect();
     let mut environment = vec![("RENEWD_NAMES", names.join(" "))];
-    if let Some(Told { name, live, installed }) = serves.first() {
+    if let Some(Told { name, live, installed, validation }) = serves.first() {
         environment.push(("RENEWD_NAME", name.to_string()));
         environment.push(("RENEWD_LIVE_DIR", live.display().to_string()));
         if let Some(installed) = installed {
@@ -223,6 +226,11 @@ pub fn environment(serves: &[Told]) -> Vec<(String, String)> {
             environment.push(("RENEWD_SERIAL_NUMBER", installed.serial_number.to_string()));
             environment.push(("RENEWD_FINGERPRINT", installed.fingerprint.to_string()));
             environment.push(("RENEWD_NOT_AFTER", installed.not_after.to_string()));
+            environment.push(("RENEWD_ENDS_AT", installed.ends_at().to_string()));
+        }
+        if let Some(DomainValidation { method, random_value }) = validation {
+            environment.extend(method.iter().map(|method| ("RENEWD_DV_METHOD", method.to_string())));
+            environment.extend(random_value.iter().map(|value| ("RENEWD_DV_RANDOM_VALUE", value.to_string())));
         }
     }
     environment.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

@@ -276,7 +276,7 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
         }
         Code::CertificateSuspended | Code::CertificateStateOdd => {
             let standing = odd.map(ToString::to_string).unwrap_or_default();
-            (format!("TLM reports it as {standing}"), odd.and_then(|standing| standing.since))
+            (format!("TLM says that it is {standing}"), odd.and_then(|standing| standing.since))
         }
         _ => (why, None),
     };
@@ -301,7 +301,9 @@ fn ends(installed: &Installed) -> EndStatus {
 fn remarks(managed: &Managed, reading: &Reading) -> Vec<RemarkStatus> {
     let since = managed.observed.installed().and_then(|installed| installed.remarks.since);
     let since = since.map(|at| at.to_string());
-    let remark = |Remark { code, message }| RemarkStatus { code: code.to_string(), message, since: since.clone() };
+    // The window is judged by entry and profile as they are now, and not by what was installed.
+    let since = |code: Code| since.clone().filter(|_| code != Code::WindowShort);
+    let remark = |Remark { code, message }| RemarkStatus { code: code.to_string(), message, since: since(code) };
     health::remarks(&managed.entry, &managed.observed, reading.profile.as_ref()).into_iter().map(remark).collect()
 }
 
@@ -366,8 +368,14 @@ fn last_trouble(managed: &Managed) -> Option<&Trouble> {
 
 /// What to do about a certificate's problem.
 fn remedy(managed: &Managed, code: Code) -> &'static str {
-    if let Some(failure) = managed.decision().reason.failure() {
+    let reason = &managed.decision().reason;
+    if let Some(failure) = reason.failure() {
         return failure.class.remedy();
+    }
+    if let Reason::Held { lack, .. } = reason
+        && lack.is_signature()
+    {
+        return "let the profile show the issuing CA, or choose another signature algorithm in it; then `renewd renew NAME`";
     }
     #[expect(clippy::wildcard_enum_match_arm, reason = "what has no sentence of its own has its reason's")]
     match code {
@@ -409,15 +417,11 @@ fn request_id(record: &Record) -> Option<Text> {
 /// The request in flight, once TLM may know of it.
 fn request(record: &Record) -> Option<RequestStatus> {
     let request = record.request.as_deref().filter(|request| request.may_be_accepted())?;
-    let dv_details = match &request.stage {
-        Stage::Pending { dv_details, .. } => dv_details.as_deref().cloned(),
-        Stage::Prepared | Stage::Submitted { .. } | Stage::Issued { .. } | Stage::Held { .. } => None,
-    };
     Some(RequestStatus {
         id: request_id(record),
         since: request.since.to_string(),
         method: request.method.as_str().to_owned(),
-        dv_details,
+        dv_details: request.validation().cloned(),
     })
 }
 

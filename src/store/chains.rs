@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::core::ca_status::{Ca, Found, Holder};
 use crate::core::entry::Entry;
 use crate::core::failure::Failure;
-use crate::core::name::{Digest, Generation};
+use crate::core::name::{CertName, Digest, Generation};
 use crate::pki::certificate::{Certificate, certificates_in_file};
 use crate::pki::digest::sha256;
 use crate::pki::standing;
@@ -84,6 +84,12 @@ fn text(disk: &dyn Disk, layout: &Layout, set: &Set) -> io::Result<Zeroizing<Str
 }
 
 impl Chains {
+    /// Nothing is known of these.
+    #[must_use]
+    pub fn unread(names: BTreeSet<CertName>) -> Self {
+        Self { found: Found { unread: names, ..Found::default() }, ..Self::default() }
+    }
+
     /// Takes the chain in; the intermediates that it has.
     fn take(&mut self, disk: &dyn Disk, layout: &Layout, set: &Set, text: &str) -> Vec<Digest> {
         let key = sha256(text.as_bytes());

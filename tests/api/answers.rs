@@ -139,7 +139,11 @@ async fn the_first_renewal_window_above_zero_counts() {
     check(json!(20), json!(30), Some(20)).await;
     check(json!(30), json!(0), Some(30)).await;
     check(json!(0), json!(30), Some(30)).await;
-    check(json!(0), json!(0), None).await;
+    // Nothing but 0 is kept, so that it can be told, and is no window.
+    check(json!(0), json!(0), Some(0)).await;
+    check(json!(null), json!(-5), Some(0)).await;
+    let nothing = read_profile(json!({"renewal_window_days": 0, "renewal_period_days": null})).await;
+    assert_eq!(nothing.renewal_window(), None);
     check(json!(null), json!(20), Some(20)).await;
     check(json!(" 15 "), json!(20), Some(15)).await;
     check(json!(30.0), json!(20), Some(30)).await;
@@ -389,7 +393,7 @@ async fn details_of_a_certificate() {
     assert_eq!(standing(json!({"status": "REVOKED"})).await, "revoked");
     assert_eq!(standing(json!({"status": "expired"})).await, "expired");
     assert_eq!(standing(json!({"status": "Suspended"})).await, "suspended");
-    assert_eq!(standing(json!({"status": "pending"})).await, "in state \"pending\", which renewd does not know");
+    assert_eq!(standing(json!({"status": "pending"})).await, "in the state \"pending\" (unknown to renewd)");
     assert_eq!(standing(json!({})).await, "in a state that TLM does not name");
     let revocation = json!({"reason": "key_compromise", "revocation_date": "2026-11-24T10:00:00Z", "comments": "x"});
     let told = "revoked since 2026-11-24T10:00:00Z (key_compromise)";

@@ -96,6 +96,7 @@ fn what_somebody_has_to_publish_is_shown_until_it_is_issued() {
     host.end(Signal::TERM);
     host.start();
     check(&host);
+    assert!(host.says(&["status", "www"]).out.contains("validation     waiting for domain validation: publish _p9f3"));
     assert!(host.says(&["history", "www"]).out.contains("publish _p9f3kq2x by dns-txt-token"));
     assert!(host.simulator.approve(&host.simulator.pending()[0]));
     assert_eq!(host.end(Signal::TERM), Some(0));
@@ -193,4 +194,23 @@ fn how_a_certificate_stands_at_tlm_is_on_record() {
     let words = format!("TLM says that {serial} is suspended (certificate_hold)");
     host.until("it is on record", || host.says(&["history", "www"]).out.contains(&words).then_some(()));
     assert_eq!(host.submissions(), 1, "it is not replaced");
+    let (status, problem) = (host.status(), "certificate-suspended");
+    assert_eq!(
+        (&status["healthy"], status["problems"][0]["code"].as_str()),
+        (&false.into(), Some(problem)),
+        "{status}"
+    );
+    for command in [&["status"][..], &["status", "www"]] {
+        let said = host.says(command).out;
+        assert!(said.contains(problem) && said.contains("resume the certificate in TLM"), "{command:?}: {said}");
+    }
+    // A word that renewd does not know is told, and makes nothing unhealthy.
+    host.simulator.change(|state| state.certificate_mut(&serial).unwrap().status = CertificateStatus::Other("frozen"));
+    assert_eq!(host.end(Signal::TERM), Some(0));
+    host.configure("", "status_check_interval = \"1s\"\n");
+    host.start();
+    host.until("the word is told", || {
+        let said = host.says(&["status", "www"]);
+        (said.code == 0 && said.out.contains("certificate-state-odd") && said.out.contains("\"frozen\"")).then_some(())
+    });
 }

@@ -31,6 +31,7 @@ fn a_hook_has_a_clean_environment_and_no_shell_sees_its_arguments() {
     let expected = [
         "LANG",
         "PATH",
+        "RENEWD_ENDS_AT",
         "RENEWD_FINGERPRINT",
         "RENEWD_GENERATION",
         "RENEWD_LIVE_DIR",

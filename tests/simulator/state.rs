@@ -85,6 +85,8 @@ pub enum CertificateStatus {
     Issued,
     Revoked,
     Suspended,
+    /// A word of another TLM.
+    Other(&'static str),
 }
 
 /// A certificate that was issued.
@@ -121,6 +123,7 @@ impl IssuedRecord {
         match self.status {
             CertificateStatus::Revoked => "revoked",
             CertificateStatus::Suspended => "suspended",
+            CertificateStatus::Other(word) => word,
             CertificateStatus::Issued if self.not_after < clock::now() => "expired",
             CertificateStatus::Issued => "issued",
         }

@@ -143,6 +143,9 @@ fn a_window_that_leaves_little_time_is_told() {
     check(Some(SECOND * 60), profile(), Some("renew_before is 1 min"));
     check(None, one_day(true), Some("the profile's renewal window is 1 d"));
     check(None, one_day(false), Some("allows no duplicates"));
+    let none = || Profile { renewal_window_days: Some(0), ..profile() };
+    check(None, none(), Some("is 0 days, which counts as not set; renewal starts 30 d before the end"));
+    check(Some(20 * DAY), none(), None);
     check(None, approval(30), None);
     let mut week = approval(6);
     week.validity = None;

@@ -60,6 +60,22 @@ fn the_minimal_interval_is_kept_and_a_clock_set_back_ends_it() {
 }
 
 #[test]
+fn a_hook_is_told_what_somebody_has_to_publish() {
+    let told = |validation| Told { name: "www".parse().unwrap(), live: "/live".into(), installed: None, validation };
+    let names = |validation| {
+        let environment = environment(&[told(validation)]).into_iter().filter(|(key, _)| key.starts_with("RENEWD_DV"));
+        environment.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
+    };
+    assert!(names(None).is_empty());
+    let details = |method: Option<&str>, value: Option<&str>| {
+        Some(DomainValidation { method: method.map(Text::new), random_value: value.map(Text::new) })
+    };
+    let whole = names(details(Some("dns-txt-token"), Some("_p9")));
+    assert_eq!(whole, ["RENEWD_DV_METHOD=dns-txt-token", "RENEWD_DV_RANDOM_VALUE=_p9"]);
+    assert_eq!(names(details(None, Some("_p9"))), ["RENEWD_DV_RANDOM_VALUE=_p9"]);
+}
+
+#[test]
 fn who_owes_nothing_any_more_is_not_served() {
     let mut hooks = Hooks::default();
     hooks.owe(key(), debt("www", 1), at(0));
