@@ -9,7 +9,7 @@ use crate::core::entry::Entry;
 use crate::core::failure::Failure;
 use crate::core::holding::Holding;
 use crate::core::name::{Digest, ProfileId, SerialNumber};
-use crate::core::observed::Observed;
+use crate::core::observed::{Installed, Observed};
 use crate::core::time::Timestamp;
 use crate::daemon::held;
 use crate::daemon::inspect::Finding;
