@@ -1,5 +1,5 @@
-//! Distinguished names as text (RFC 4514), such as `CN=host,O=Example AG`: read and compared without regard to the order,
-//! since tools write it either way round.
+//! Distinguished names as text (RFC 4514), such as `CN=host,O=Example AG`, and as the many programs write them that print
+//! one.
 
 use super::subject::{SubjectAttribute, same_value};
 
@@ -15,17 +15,50 @@ pub struct Attribute {
 /// The attributes of a name in the order of the text; `None`: it is none.
 #[must_use]
 pub fn parse(text: &str) -> Option<Vec<Attribute>> {
-    split(text).iter().map(|part| attribute(part)).collect()
+    split(text).iter().map(|(_, part)| attribute(part)).collect()
+}
+
+/// The same of a name as some program printed it: a separator that no attribute follows belongs to the value, as in
+/// `O=Example, Inc., CN=host`.
+#[must_use]
+pub fn parse_printed(text: &str) -> Option<Vec<Attribute>> {
+    let mut parts: Vec<String> = Vec::new();
+    for (separator, part) in split(text) {
+        let is_kind = |kind: &str| !kind.is_empty() && kind.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'.');
+        let begins = part.split_once('=').is_some_and(|(kind, _)| is_kind(kind.trim()));
+        match parts.last_mut().filter(|_| !begins) {
+            Some(last) => *last = format!("{last}{separator}{part}"),
+            None => parts.push(part),
+        }
+    }
+    parts.iter().map(|part| attribute(part)).collect()
 }
 
 /// A name as text, in the order given.
 #[must_use]
 pub fn written(attributes: &[Attribute]) -> String {
-    let part = |Attribute { oid, value }: &Attribute| format!("{}={}", short_name(oid), escaped(value));
-    attributes.iter().map(part).collect::<Vec<_>>().join(",")
+    listed(attributes).join(",")
 }
 
-/// Whether two texts are the same name. What is no name is compared as it is.
+/// A name as text for people, in the order given.
+#[must_use]
+pub fn shown(attributes: &[Attribute]) -> String {
+    listed(attributes).join(", ")
+}
+
+fn listed(attributes: &[Attribute]) -> Vec<String> {
+    attributes.iter().map(|Attribute { oid, value }| format!("{}={}", short_name(oid), escaped(value))).collect()
+}
+
+/// Whether two names have the same attributes in the same order or, since tools write it either way round, in the
+/// reverse one.
+#[must_use]
+pub fn is_same_name(one: &[Attribute], other: &[Attribute]) -> bool {
+    let same = |(one, other): (&Attribute, &Attribute)| one.oid == other.oid && same_value(&one.value, &other.value);
+    one.len() == other.len() && (one.iter().zip(other).all(same) || one.iter().zip(other.iter().rev()).all(same))
+}
+
+/// Whether two texts are the same name, whatever the order. What is no name is compared as it is.
 #[must_use]
 pub fn same(one: &str, other: &str) -> bool {
     let (Some(one), Some(mut rest)) = (parse(one), parse(other)) else { return one == other };
@@ -36,18 +69,19 @@ pub fn same(one: &str, other: &str) -> bool {
     all && rest.is_empty()
 }
 
-/// The parts between commas, semicolons and plus signs that stand neither behind a backslash nor in quotes.
-fn split(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
+/// The parts between commas, semicolons and plus signs that stand neither behind a backslash nor in quotes, each with the
+/// separator before it.
+fn split(text: &str) -> Vec<(char, String)> {
+    let mut parts = vec![(',', String::new())];
     let (mut is_quoted, mut is_escaped) = (false, false);
     for c in text.chars() {
         if matches!(c, ',' | ';' | '+') && !is_quoted && !is_escaped {
-            parts.push(String::new());
+            parts.push((c, String::new()));
             continue;
         }
         is_quoted ^= c == '"' && !is_escaped;
         is_escaped = c == '\\' && !is_escaped;
-        parts.last_mut().into_iter().for_each(|part| part.push(c));
+        parts.last_mut().into_iter().for_each(|(_, part)| part.push(c));
     }
     parts
 }
@@ -59,14 +93,14 @@ fn attribute(part: &str) -> Option<Attribute> {
 }
 
 fn oid(kind: &str) -> Option<String> {
-    let upper = kind.to_ascii_uppercase();
-    if let Some((_, attribute)) = SHORT.iter().find(|(short, _)| *short == upper) {
+    if let Some((_, attribute)) = SHORT.iter().find(|(short, _)| short.eq_ignore_ascii_case(kind)) {
         return Some(attribute.oid().to_owned());
     }
     if let Some(attribute) = SubjectAttribute::of_key(kind) {
         return Some(attribute.oid().to_owned());
     }
-    let dotted = upper.strip_prefix("OID.").unwrap_or(&upper);
+    let prefix = kind.get(..4).filter(|prefix| prefix.eq_ignore_ascii_case("OID."));
+    let dotted = prefix.and_then(|_| kind.get(4..)).unwrap_or(kind);
     is_oid(dotted).then(|| dotted.to_owned())
 }
 
@@ -136,7 +170,7 @@ fn short_name(oid: &str) -> &str {
 }
 
 /// The first name of each attribute is the one that is written.
-const SHORT: [(&str, SubjectAttribute); 18] = [
+const SHORT: [(&str, SubjectAttribute); 25] = [
     ("CN", SubjectAttribute::CommonName),
     ("O", SubjectAttribute::OrganizationName),
     ("OU", SubjectAttribute::OrganizationUnits),
@@ -146,15 +180,22 @@ const SHORT: [(&str, SubjectAttribute); 18] = [
     ("C", SubjectAttribute::Country),
     ("DC", SubjectAttribute::DomainComponent),
     ("UID", SubjectAttribute::UserIdentifier),
-    ("STREET", SubjectAttribute::StreetAddress),
-    ("SERIALNUMBER", SubjectAttribute::SerialNumber),
-    ("EMAILADDRESS", SubjectAttribute::Email),
+    ("street", SubjectAttribute::StreetAddress),
+    ("streetAddress", SubjectAttribute::StreetAddress),
+    ("serialNumber", SubjectAttribute::SerialNumber),
+    ("emailAddress", SubjectAttribute::Email),
     ("E", SubjectAttribute::Email),
+    ("title", SubjectAttribute::Title),
     ("T", SubjectAttribute::Title),
     ("GN", SubjectAttribute::GivenName),
-    ("GIVENNAME", SubjectAttribute::GivenName),
+    ("givenName", SubjectAttribute::GivenName),
     ("SN", SubjectAttribute::Surname),
-    ("POSTALCODE", SubjectAttribute::PostalCode),
+    ("postalCode", SubjectAttribute::PostalCode),
+    ("dnQualifier", SubjectAttribute::DnQualifier),
+    ("x500UniqueIdentifier", SubjectAttribute::UniqueIdentifier),
+    ("unstructuredName", SubjectAttribute::UnstructuredName),
+    ("unstructuredAddress", SubjectAttribute::UnstructuredAddress),
+    ("organizationIdentifier", SubjectAttribute::OrganizationIdentifier),
 ];
 
 #[cfg(test)]
@@ -178,6 +219,37 @@ mod tests {
         for bad in ["", "host", "CN=", "CN=a,", "XY=a", r"CN=a\", r"CN=\FF", "=a", "1=a"] {
             check(bad, None);
         }
+    }
+
+    #[test]
+    fn a_name_is_read_as_programs_print_it() {
+        #[track_caller]
+        fn check(text: &str, expected: Option<&str>) {
+            assert_eq!(parse_printed(text).map(|name| shown(&name)).as_deref(), expected, "{text}");
+        }
+        check("C = CH, O = Example AG, CN = R1", Some("C=CH, O=Example AG, CN=R1"));
+        check("CN=R1,O=Example AG,C=CH", Some("CN=R1, O=Example AG, C=CH"));
+        check(r#"O="Example, Inc."+ou=a\+b"#, Some(r"O=Example\, Inc., OU=a\+b"));
+        check("O=Example, Inc., cn=A+B", Some(r"O=Example\, Inc., CN=A\+B"));
+        check(
+            "E=a@b.example,S=Bern,OID.2.5.4.3=x=y,2.5.4.97=V",
+            Some("emailAddress=a@b.example, ST=Bern, CN=x=y, organizationIdentifier=V"),
+        );
+        check("CN=a, b, oid.1.2.3=c", Some(r"CN=a\, b, 1.2.3=c"));
+        for bad in ["", "host", ", CN=x", "OID.=x", "=x", "oid.a=x", "XY=a", "CN=a, XY=b"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn a_name_and_its_reverse_are_the_same() {
+        let read = |text: &str| parse_printed(text).unwrap();
+        let same = |one: &str, other: &str| is_same_name(&read(one), &read(other));
+        assert!(same("CN=Host,O=Example  AG,C=CH", "c=ch, o=example ag, cn=host"));
+        assert!(same("CN=a,OU=b", "CN=A,OU=B"));
+        assert!(!same("CN=a,OU=b,C=c", "OU=b,CN=a,C=c"));
+        assert!(!same("CN=a", "CN=a,C=c") && !same("CN=a,C=c", "CN=a"));
+        assert!(!same("CN=a", "O=a") && !same("CN=a", "CN=b"));
     }
 
     #[test]

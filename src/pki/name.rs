@@ -8,8 +8,8 @@ use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Na
 
 use super::extension;
 use super::unicode::composed;
+use crate::core::dn::{self, Attribute};
 use crate::core::entry::Sans;
-use crate::core::issuer;
 use crate::core::subject::{SubjectAttribute, same_value};
 use crate::core::text::Text;
 
@@ -31,19 +31,12 @@ pub(super) fn label(name: &X509Name<'_>) -> Text {
 
 /// The whole of a name, in the order in which it is written, as `C=CH, O=Example AG, CN=Example CA`.
 pub(super) fn full(name: &X509Name<'_>) -> Text {
-    let parts: Vec<_> = attributes(name).map(|(kind, value)| format!("{kind}={}", escaped(&value))).collect();
-    Text::new(&parts.join(", "))
+    Text::new(&dn::shown(&attributes(name)))
 }
 
 /// Whether `text` spells the name, in this order or in RFC 4514's, which begins at the other end.
 pub(super) fn is_spelled(name: &X509Name<'_>, text: &str) -> bool {
-    let Some(wanted) = issuer::attributes(text) else { return false };
-    let found: Vec<_> = attributes(name).collect();
-    let same = |(one, other): (&(String, String), &(String, String))| {
-        one.0.eq_ignore_ascii_case(&other.0) && same_value(&one.1, &other.1)
-    };
-    wanted.len() == found.len()
-        && (wanted.iter().zip(&found).all(same) || wanted.iter().zip(found.iter().rev()).all(same))
+    dn::parse_printed(text).is_some_and(|wanted| dn::is_same_name(&wanted, &attributes(name)))
 }
 
 /// Whether a name lies within the part of the directory below `base`.
@@ -51,51 +44,12 @@ pub(super) fn starts_with(name: &X509Name<'_>, base: &X509Name<'_>) -> bool {
     base.iter().count() <= name.iter().count() && name.iter().zip(base.iter()).all(|(one, other)| same_part(one, other))
 }
 
-/// The attributes of a name by the short names of their types, or their object identifiers.
-fn attributes(name: &X509Name<'_>) -> impl Iterator<Item = (String, String)> {
-    name.iter_attributes().map(|attribute| {
-        let short = kind(attribute).map(short).map(str::to_owned);
-        (short.unwrap_or_else(|| attribute.attr_type().to_id_string()), text(attribute.attr_value()))
-    })
-}
-
-const fn short(attribute: SubjectAttribute) -> &'static str {
-    match attribute {
-        SubjectAttribute::CommonName => "CN",
-        SubjectAttribute::OrganizationName => "O",
-        SubjectAttribute::OrganizationUnits => "OU",
-        SubjectAttribute::Description => "description",
-        SubjectAttribute::SerialNumber => "serialNumber",
-        SubjectAttribute::Pseudonym => "pseudonym",
-        SubjectAttribute::UniqueIdentifier => "x500UniqueIdentifier",
-        SubjectAttribute::UserIdentifier => "UID",
-        SubjectAttribute::DomainComponent => "DC",
-        SubjectAttribute::DnQualifier => "dnQualifier",
-        SubjectAttribute::UnstructuredName => "unstructuredName",
-        SubjectAttribute::UnstructuredAddress => "unstructuredAddress",
-        SubjectAttribute::StreetAddress => "street",
-        SubjectAttribute::Locality => "L",
-        SubjectAttribute::State => "ST",
-        SubjectAttribute::PostalCode => "postalCode",
-        SubjectAttribute::Country => "C",
-        SubjectAttribute::Email => "emailAddress",
-        SubjectAttribute::Title => "title",
-        SubjectAttribute::GivenName => "GN",
-        SubjectAttribute::Surname => "SN",
-        SubjectAttribute::OrganizationIdentifier => "organizationIdentifier",
-    }
-}
-
-/// With a backslash before what separates attributes.
-fn escaped(value: &str) -> String {
-    let mut escaped = String::with_capacity(value.len());
-    for c in value.chars() {
-        if matches!(c, ',' | '+' | '"' | '\\') {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
+fn attributes(name: &X509Name<'_>) -> Vec<Attribute> {
+    let read = |one: &AttributeTypeAndValue<'_>| Attribute {
+        oid: one.attr_type().to_id_string(),
+        value: text(one.attr_value()),
+    };
+    name.iter_attributes().map(read).collect()
 }
 
 /// The attributes of a name in order, with their values as text; `None` for an attribute that TLM does not know.
