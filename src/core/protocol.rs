@@ -345,7 +345,7 @@ impl Protocol {
             }
             Phase::Checked(serial_number) => self.checked(outcome, serial_number),
             Phase::Repaired => self.repaired(outcome),
-            Phase::Refreshed => self.refreshed(&outcome),
+            Phase::Refreshed => self.refreshed(outcome),
             Phase::Probed => self.probed(outcome),
             Phase::Back(from) => self.back(outcome, from),
             Phase::Forward { generation, stays } => {
@@ -568,19 +568,23 @@ impl Protocol {
                 not_after: leaf.not_after,
                 hooks: self.job.entry.hooks.clone(),
             },
-            Outcome::Refreshed { .. } => return self.refreshed(&outcome),
+            Outcome::Refreshed { .. } => return self.refreshed(outcome),
             _ => Event::Repaired,
         };
         self.finish(event)
     }
 
-    /// A refresh that came to nothing holds nothing back: the same is not tried again before the profile changes.
-    fn refreshed(&mut self, outcome: &Outcome) -> Next {
-        let Outcome::Refreshed { generation, ends_at } = outcome else {
-            return self.finish(Event::ChainKept { profile_version: self.job.profile_version });
-        };
-        let (generation, ends_at) = (*generation, *ends_at);
-        self.finish(Event::ChainRefreshed { generation, ends_at, hooks: self.job.entry.hooks.clone() })
+    /// A refresh that came to nothing holds nothing back: the same is not tried again before the profile changes. A disk
+    /// that failed says nothing of the chain, and is tried again on its own ladder.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the chain stays as it is")]
+    fn refreshed(&mut self, outcome: Outcome) -> Next {
+        self.finish(match outcome {
+            Outcome::Refreshed { generation, ends_at } => {
+                Event::ChainRefreshed { generation, ends_at, hooks: self.job.entry.hooks.clone() }
+            }
+            Outcome::Failed(failure) if failure.class.scope() == Scope::Disk => Event::Failed { failure },
+            _ => Event::ChainKept { profile_version: self.job.profile_version },
+        })
     }
 
     /// A look that failed is no trouble of the certificate.

@@ -249,7 +249,11 @@ fn a_refreshed_chain_is_recorded_and_one_that_failed_holds_nothing_back() {
         )
     };
     assert_eq!(order(refreshed), ["RefreshChain", "record ChainRefreshed"]);
-    assert_eq!(order(Outcome::Failed(failure(FailureClass::DiskFull))), ["RefreshChain", "record ChainKept"]);
+    assert_eq!(order(Outcome::Failed(failure(FailureClass::NoWayBack))), ["RefreshChain", "record ChainKept"]);
+    // What the disk refused is no word of the chain: it is tried again when the disk takes it.
+    for class in [FailureClass::DiskFull, FailureClass::DiskReadOnly, FailureClass::Disk, FailureClass::TargetRefused] {
+        assert_eq!(order(Outcome::Failed(failure(class))), ["RefreshChain", "record Failed"], "{class}");
+    }
 }
 
 /// What stands in the way is ours, or is named; a refusal that was just explained costs no more searches.
