@@ -8,6 +8,7 @@ mod served;
 
 pub(super) use climb::is_pinned;
 use climb::{Climb, Link, Path, Tier, links};
+pub(super) use served::is_issuer_of;
 pub use served::served_end;
 
 use super::certificate::{Certificate, CertificateError};

@@ -1,6 +1,7 @@
 //! The gate (promise 1): whether what came may replace what is live. A pure function; every defect has its own message,
 //! which names what was found and what was expected. Nothing is installed that did not pass here.
 
+pub mod anew;
 mod path;
 mod read;
 
@@ -13,6 +14,7 @@ use super::chain::{self, Aim, Chain};
 use super::extension;
 use super::name;
 use super::purpose::{self, Purpose};
+use super::served;
 use crate::core::code::Code;
 use crate::core::entry::{Sans, SubjectFrom, Usage};
 use crate::core::event::Lack;
@@ -88,7 +90,8 @@ impl Set {
     /// Whether a CA of its path is why it serves no longer than until `installed`.
     #[must_use]
     pub fn is_limited_by_ca(&self, installed: Timestamp) -> bool {
-        path::limit(&self.chain, self.root.as_ref(), self.facts.not_after, installed).is_some()
+        path::limit(self.chain_end.as_ref(), self.chain.iter().chain(&self.root), self.facts.not_after, installed)
+            .is_some()
     }
 }
 
@@ -138,9 +141,10 @@ pub fn judge(candidate: &Candidate<'_>, demand: &Demand<'_>) -> Verdict {
         Ok(chain) => {
             let doubts = doubts(&read.facts, &chain, demand.usages, purpose);
             defects.extend(path::unpinned(&chain, demand.pin));
-            defects.extend(path::ends_no_later(&chain, read.facts.not_after, demand.must_outlive));
+            let served = served::of_chain(leaf, &chain);
+            defects.extend(path::ends_no_later(&chain, &served, read.facts.not_after, demand.must_outlive));
             if defects.is_empty() {
-                return verdict(read.set(leaf, chain, demand), doubts, demand.now);
+                return verdict(read.set(leaf, (chain, served), demand), doubts, demand.now);
             }
             defects.extend(doubts.into_iter().map(|doubt| doubt.message));
         }
@@ -174,11 +178,8 @@ fn verdict(mut set: Set, doubts: Vec<Remark>, now: Timestamp) -> Verdict {
 /// What keeps a set from being installed before the emergency stage: usages that it lacks or that its CAs withhold, and a
 /// signature that nobody can judge.
 fn doubts(facts: &Leaf, chain: &Chain, wanted: &[Usage], purpose: Purpose) -> Vec<Remark> {
-    let withheld = |ca: &Certificate| purpose::withheld(&ca.parsed().ok()?, wanted, purpose);
-    let usages = missing_usages(facts, wanted).into_iter().chain(chain.cas().filter_map(withheld));
-    let signature = chain.unjudged.as_ref().filter(|unjudged| !unjudged.is_vouched);
-    let usages = usages.map(|why| Remark::new(Code::UsageMissing, &why));
-    usages.chain(signature.map(path::signature_unjudged)).collect()
+    let missing = missing_usages(facts, wanted).map(|why| Remark::new(Code::UsageMissing, &why));
+    missing.into_iter().chain(path::withheld(chain, wanted, purpose)).chain(path::unvouched(chain)).collect()
 }
 
 /// The certificate with our public key. Of several, as after a renewal with the same key, the one that ends last; one that

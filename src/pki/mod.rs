@@ -34,7 +34,7 @@ mod signature;
 mod spki;
 pub mod standing;
 #[cfg(test)]
-mod test_ca;
+pub(crate) mod test_ca;
 #[cfg(test)]
 mod test_crl;
 pub mod unicode;

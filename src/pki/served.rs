@@ -1,7 +1,8 @@
 //! What stands above a leaf in the files that are served: who issued it, and which end of the chain comes first.
 
 use super::certificate::Certificate;
-use super::{chain, name};
+use super::chain::{self, Chain};
+use super::name;
 use crate::core::issuer::{ChainEnd, Issuer, ServedChain};
 use crate::core::time::Timestamp;
 
@@ -11,11 +12,31 @@ pub fn served(leaf: &Certificate, above: &[Certificate]) -> ServedChain {
     ServedChain { issuer: issuer(leaf, above), end: chain::served_end(leaf, above) }
 }
 
-/// Who signed `leaf`: by name, with the key where one of `above` has that name.
+/// The same of a chain that was verified.
 #[must_use]
-pub fn issuer(leaf: &Certificate, above: &[Certificate]) -> Issuer {
+pub fn of_chain(leaf: &Certificate, chain: &Chain) -> ServedChain {
+    served(leaf, &chain.cas().cloned().collect::<Vec<_>>())
+}
+
+/// The same of files whose leaf, as DER, may be one that renewd cannot read: then who issued it is not known, and what
+/// stands next in the files is taken for its issuer.
+#[must_use]
+pub fn in_files(leaf: &[u8], above: &[Certificate]) -> ServedChain {
+    match (Certificate::from_der(leaf), above) {
+        (Ok(leaf), _) => served(&leaf, above),
+        (Err(_), [next, rest @ ..]) if !chain::is_issuer_of(next, next) => {
+            let end = end_of(next).into_iter().chain(chain::served_end(next, rest)).min_by_key(|end| end.at);
+            ServedChain { end, ..ServedChain::default() }
+        }
+        (Err(_), _) => ServedChain::default(),
+    }
+}
+
+/// Who signed `leaf`: by name, with the key where the certificate of that CA is among `above`. A CA that changed its key
+/// has several of one name.
+fn issuer(leaf: &Certificate, above: &[Certificate]) -> Issuer {
     let subject = leaf.parsed().map(|parsed| name::full(parsed.issuer())).unwrap_or_default();
-    let spki = above.iter().find(|ca| ca.is_named_as_issuer_of(leaf)).map(Certificate::spki);
+    let spki = above.iter().find(|ca| chain::is_issuer_of(ca, leaf)).map(Certificate::spki);
     Issuer { subject, spki }
 }
 
@@ -29,3 +50,6 @@ pub fn end_of(ca: &Certificate) -> Option<ChainEnd> {
         spki: ca.spki(),
     })
 }
+
+#[cfg(test)]
+mod tests;

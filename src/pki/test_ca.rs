@@ -12,44 +12,44 @@ use super::key::PrivateKey;
 use crate::core::time::Timestamp;
 
 /// The present in these tests: 2026-11-24T00:00:00Z.
-pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_795_478_400);
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_795_478_400);
 
-pub(super) struct Ca {
-    pub(super) params: CertificateParams,
-    pub(super) key: KeyPair,
-    pub(super) certificate: Certificate,
+pub(crate) struct Ca {
+    pub(crate) params: CertificateParams,
+    pub(crate) key: KeyPair,
+    pub(crate) certificate: Certificate,
 }
 
 impl Ca {
     /// A self-signed root with an ECDSA key on P-256.
-    pub(super) fn root(name: &str) -> Self {
+    pub(crate) fn root(name: &str) -> Self {
         Self::root_with(name, KeyPair::generate().unwrap(), |_| {})
     }
 
-    pub(super) fn root_with(name: &str, key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(crate) fn root_with(name: &str, key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let params = params(name, change);
         let certificate = taken(&params.self_signed(&key).unwrap());
         Self { params, key, certificate }
     }
 
     /// A CA that this one issues.
-    pub(super) fn below(&self, name: &str) -> Self {
+    pub(crate) fn below(&self, name: &str) -> Self {
         self.below_with(name, KeyPair::generate().unwrap(), |_| {})
     }
 
-    pub(super) fn below_with(&self, name: &str, key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(crate) fn below_with(&self, name: &str, key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let params = params(name, change);
         let certificate = taken(&params.signed_by(&key, &self.issuer()).unwrap());
         Self { params, key, certificate }
     }
 
     /// Another certificate of `other`'s name and key, issued by this CA.
-    pub(super) fn cross(&self, other: &Self) -> Certificate {
+    pub(crate) fn cross(&self, other: &Self) -> Certificate {
         taken(&other.params.signed_by(&other.key, &self.issuer()).unwrap())
     }
 
     /// A leaf for `key`.
-    pub(super) fn leaf(&self, key: &PrivateKey, params: &CertificateParams) -> Certificate {
+    pub(crate) fn leaf(&self, key: &PrivateKey, params: &CertificateParams) -> Certificate {
         let public = SubjectPublicKeyInfo::from_der(key.public()).unwrap();
         taken(&params.signed_by(&public, &self.issuer()).unwrap())
     }
@@ -60,7 +60,7 @@ impl Ca {
 }
 
 /// Parameters of a leaf that is valid from a day before to 89 days after [`NOW`].
-pub(super) fn leaf_params(names: &[&str]) -> CertificateParams {
+pub(crate) fn leaf_params(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();
     params.distinguished_name = DistinguishedName::new();
@@ -70,7 +70,7 @@ pub(super) fn leaf_params(names: &[&str]) -> CertificateParams {
 }
 
 /// Sets the validity, in seconds from [`NOW`].
-pub(super) fn valid(params: &mut CertificateParams, from: i64, until: i64) {
+pub(crate) fn valid(params: &mut CertificateParams, from: i64, until: i64) {
     let now = rcgen::date_time_ymd(2026, 11, 24);
     let at = |seconds: i64| {
         let span = Duration::from_secs(seconds.unsigned_abs());
@@ -81,7 +81,7 @@ pub(super) fn valid(params: &mut CertificateParams, from: i64, until: i64) {
 }
 
 /// The certificate with its ECDSA algorithm renamed from SHA-256 to SHA-224, which nobody judges.
-pub(super) fn unjudged(certificate: &Certificate) -> Certificate {
+pub(crate) fn unjudged(certificate: &Certificate) -> Certificate {
     const SHA256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
     let mut der = certificate.der().to_vec();
     let places: Vec<_> = der.windows(8).enumerate().filter(|(_, w)| *w == SHA256).map(|(at, _)| at + 7).collect();

@@ -72,6 +72,14 @@ fn later(one: Option<(Timestamp, usize)>, other: Option<(Timestamp, usize)>) -> 
     Some(if other.0 > one.0 { other } else { one })
 }
 
+/// Whether `ca` issued `child`, as far as names, key identifiers and, where those are silent, the signature tell.
+pub(in crate::pki) fn is_issuer_of(ca: &Certificate, child: &Certificate) -> bool {
+    match (ca.parsed(), child.parsed()) {
+        (Ok(ca), Ok(child)) => is_issuer(&ca, &child),
+        (_, _) => false,
+    }
+}
+
 fn is_issuer(ca: &X509Certificate<'_>, child: &X509Certificate<'_>) -> bool {
     if !name::same(ca.subject(), child.issuer()) {
         return false;

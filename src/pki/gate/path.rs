@@ -1,45 +1,40 @@
 //! What the gate says of the path: who issued, whether it is the CA that the entry pins, and when the chain ends.
 
-use super::{ChainEnd, Code, Issuer, IssuerPin, Remark, Text, Timestamp};
-use crate::core::issuer::CUT_SHORT;
+use super::{ChainEnd, Code, Issuer, IssuerPin, Remark, Text, Timestamp, Usage};
+use crate::core::issuer::{CUT_SHORT, ServedChain};
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::{Chain, Unjudged, is_pinned};
 use crate::pki::name;
+use crate::pki::purpose::{self, Purpose};
 use crate::pki::served::end_of;
-
-/// Who issued a leaf.
-pub(super) fn issuer(leaf: &Certificate, chain: &Chain) -> Issuer {
-    let subject = leaf.parsed().map(|parsed| name::full(parsed.issuer())).unwrap_or_default();
-    Issuer { subject, spki: chain.cas().next().map(Certificate::spki) }
-}
-
-/// The intermediate that ends first.
-pub(super) fn chain_end(chain: &Chain) -> Option<ChainEnd> {
-    chain.intermediates.iter().filter_map(end_of).min_by_key(|end| end.at)
-}
 
 /// A CA for whose sake the set ends no later than the installed one: its certificate in the chain does, or it cut the leaf
 /// at its own end.
-pub(super) fn ends_no_later(chain: &Chain, leaf: Timestamp, installed: Option<Timestamp>) -> Option<Text> {
+pub(super) fn ends_no_later(
+    chain: &Chain,
+    served: &ServedChain,
+    leaf: Timestamp,
+    installed: Option<Timestamp>,
+) -> Option<Text> {
     let installed = installed?;
-    let ChainEnd { at, subject, .. } = limit(&chain.intermediates, chain.root.as_ref(), leaf, installed)?;
+    let ChainEnd { at, subject, .. } = limit(served.end.as_ref(), chain.cas(), leaf, installed)?;
     Some(Text::new(&format!(
         "the CA {subject} itself expires at {at}, so the new certificate serves no longer than the installed one ({installed})"
     )))
 }
 
-/// The CA that keeps a set from serving longer than until `installed`, by its intermediates and, where known, its root.
-pub(super) fn limit(
-    intermediates: &[Certificate],
-    root: Option<&Certificate>,
+/// The CA that keeps a set from serving longer than until `installed`: the first to end of what is served, or of all CAs
+/// of the path.
+pub(super) fn limit<'c>(
+    served: Option<&ChainEnd>,
+    cas: impl Iterator<Item = &'c Certificate>,
     leaf: Timestamp,
     installed: Timestamp,
 ) -> Option<ChainEnd> {
-    let served = intermediates.iter().filter_map(end_of);
     if leaf > installed {
-        return served.min_by_key(|end| end.at).filter(|end| end.at <= installed);
+        return served.filter(|end| end.at <= installed).cloned();
     }
-    served.chain(root.and_then(end_of)).min_by_key(|end| end.at).filter(|end| end.at <= leaf + CUT_SHORT)
+    cas.filter_map(end_of).min_by_key(|end| end.at).filter(|end| end.at <= leaf + CUT_SHORT)
 }
 
 /// A path without the CA that the entry pins. Names what is there, so that the right one can be copied.
@@ -57,15 +52,38 @@ fn subject(ca: &Certificate) -> Text {
     ca.parsed().map(|parsed| name::full(parsed.subject())).unwrap_or_default()
 }
 
+/// What the CAs of the path withhold of the usages that are wanted.
+pub(super) fn withheld<'c>(
+    chain: &'c Chain,
+    wanted: &'c [Usage],
+    purpose: Purpose,
+) -> impl Iterator<Item = Remark> + use<'c> {
+    let withheld = move |ca: &Certificate| purpose::withheld(&ca.parsed().ok()?, wanted, purpose);
+    chain.cas().filter_map(withheld).map(|why| Remark::new(Code::UsageMissing, &why))
+}
+
+/// A signature that nobody can judge or vouches for.
+pub(super) fn unvouched(chain: &Chain) -> Option<Remark> {
+    chain.unjudged.as_ref().filter(|unjudged| !unjudged.is_vouched).map(signature_unjudged)
+}
+
+/// A signature that nobody can judge, by a CA that the profile shows.
+pub(super) fn vouched(chain: &Chain) -> Option<Remark> {
+    chain.unjudged.as_ref().filter(|unjudged| unjudged.is_vouched).map(signature_unjudged)
+}
+
+/// Why some TLS clients may refuse the path.
+pub(super) fn doubted(chain: &Chain) -> Option<Remark> {
+    chain.doubt.as_ref().map(|doubt| Remark::new(Code::PathUnjudged, doubt.as_str()))
+}
+
 /// What the path gives reason to tell.
 pub(super) fn remarks(chain: &Chain, issuer: &Issuer, before: Option<&Issuer>) -> Vec<Remark> {
     let changed = before.filter(|before| !before.is_same(issuer)).map(|before| {
         let message = format!("{} issued it; {} issued the one before", shown(issuer), shown(before));
         Remark::new(Code::IssuerChanged, &message)
     });
-    let signature = chain.unjudged.as_ref().filter(|unjudged| unjudged.is_vouched).map(signature_unjudged);
-    let doubt = chain.doubt.as_ref().map(|doubt| Remark::new(Code::PathUnjudged, doubt.as_str()));
-    changed.into_iter().chain(signature).chain(doubt).collect()
+    changed.into_iter().chain(vouched(chain)).chain(doubted(chain)).collect()
 }
 
 /// Two CAs of one name are told apart by their keys.
@@ -74,7 +92,7 @@ fn shown(issuer: &Issuer) -> String {
 }
 
 /// A signature that cannot be judged.
-pub(super) fn signature_unjudged(unjudged: &Unjudged) -> Remark {
+fn signature_unjudged(unjudged: &Unjudged) -> Remark {
     Remark::new(Code::SignatureUnjudged, &format!("{} has an algorithm that renewd cannot judge", unjudged.what))
 }
 

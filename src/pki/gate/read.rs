@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Demand, Set, TOLERANCE, path};
 use crate::core::code::Code;
 use crate::core::entry::{Sans, SubjectFrom};
+use crate::core::issuer::ServedChain;
 use crate::core::observed::Leaf;
 use crate::core::remark::Remark;
 use crate::core::subject::{Subject, SubjectAttribute, same_value};
@@ -165,8 +166,8 @@ impl Read {
         (given + rounding < asked).then(|| Remark::new(Code::ValidityShortened, &why()))
     }
 
-    pub(super) fn set(self, leaf: &Certificate, chain: Chain, demand: &Demand<'_>) -> Set {
-        let (issuer, chain_end) = (path::issuer(leaf, &chain), path::chain_end(&chain));
+    pub(super) fn set(self, leaf: &Certificate, (chain, served): (Chain, ServedChain), demand: &Demand<'_>) -> Set {
+        let ServedChain { issuer, end: chain_end } = served;
         let mut remarks = self.remarks(demand);
         remarks.extend(path::remarks(&chain, &issuer, demand.installed_issuer));
         remarks.extend(chain_end.as_ref().and_then(|end| path::ends_first(end, self.facts.not_after)));
