@@ -22,6 +22,7 @@ use super::disk::Disk;
 use super::fixed::Ground;
 use super::layout::Layout;
 use super::manifest::{FileRecord, KeyStoreRecord, Manifest};
+use super::repair::recorded;
 use super::{disk_failure, fixed, key_store, replace};
 
 /// A set that passed the gate, to be installed.
@@ -67,7 +68,8 @@ pub fn install(
     keep: u32,
 ) -> Result<Generation, Failure> {
     let ids = Ids::of(&entry.access)?;
-    let live = live_manifest(disk, layout, &entry.name)?.filter(|(_, manifest)| is_this_set(manifest, set));
+    let live = live_manifest(disk, layout, &entry.name)?
+        .filter(|(live, manifest)| is_this_set(disk, &layout.generation(&entry.name, *live), manifest, set));
     let kept = live
         .as_ref()
         .and_then(|(live, manifest)| key_store::kept(disk, &layout.generation(&entry.name, *live), entry, manifest));
@@ -101,11 +103,17 @@ pub(super) fn live_manifest(
     Ok(manifest.map(|manifest| (live, manifest)))
 }
 
-/// The same leaf with another chain is another set.
-fn is_this_set(manifest: &Manifest, set: &NewSet<'_>) -> bool {
+/// The same leaf with another chain is another set. Where an older version noted no chain, the files have it.
+fn is_this_set(disk: &dyn Disk, folder: &Path, manifest: &Manifest, set: &NewSet<'_>) -> bool {
+    let is_in_files = || {
+        let root = manifest.root();
+        let mut recorded = recorded(disk, folder, manifest).unwrap_or_default();
+        recorded.retain(|certificate| Some(certificate) != root.as_ref());
+        recorded.split_first().is_some_and(|(_, chain)| chain == set.chain)
+    };
     manifest.fingerprint == set.facts.fingerprint
         && manifest.attempt == set.attempt
-        && manifest.served.as_ref().is_none_or(|served| served == set.served)
+        && manifest.served.as_ref().map_or_else(is_in_files, |served| served == set.served)
 }
 
 /// The manifest of a set, without its files.
@@ -229,8 +237,9 @@ fn retire_twins(disk: &dyn Disk, layout: &Layout, name: &CertName, set: &NewSet<
     let live = live_generation(disk, layout, name)?;
     let numbers = numbered(disk, &layout.certificate(name)).unwrap_or_default();
     let is_twin = |number: &Generation| {
-        let manifest = read_manifest(disk, &layout.generation(name, *number)).ok().flatten();
-        manifest.is_some_and(|manifest| is_this_set(&manifest, set))
+        let folder = layout.generation(name, *number);
+        let manifest = read_manifest(disk, &folder).ok().flatten();
+        manifest.is_some_and(|manifest| is_this_set(disk, &folder, &manifest, set))
     };
     let twins: Vec<_> = numbers.into_iter().filter(|number| Some(*number) != live && is_twin(number)).collect();
     retire(disk, layout, name, &twins);
