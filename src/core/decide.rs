@@ -94,7 +94,10 @@ pub enum Action {
         emergency: bool,
     },
     /// Put the installed files back as they should be.
-    Repair,
+    Repair {
+        /// Whether a newer certificate of the CA that is found in place of ours may be switched in.
+        refreshes: bool,
+    },
     /// Install the same key and leaf with the better chain that the profile shows.
     RefreshChain,
     /// Run a hook for the installed generation.
@@ -133,7 +136,7 @@ impl Action {
             Self::LookUp(_) => "look-up",
             Self::PickUp(..) => "pick-up",
             Self::Install { .. } => "install",
-            Self::Repair => "repair",
+            Self::Repair { .. } => "repair",
             Self::RefreshChain => "refresh-chain",
             Self::RunHook(_) => "run-hook",
             Self::RepeatHooks(_) => "repeat-hooks",
@@ -154,7 +157,7 @@ impl Action {
             Self::Submit(_) | Self::LookUp(_) | Self::PickUp(..) | Self::CheckStatus(_) | Self::Install { .. } => true,
             Self::Wait
             | Self::ReadProfile(_)
-            | Self::Repair
+            | Self::Repair { .. }
             | Self::RefreshChain
             | Self::Abandon(_)
             | Self::ForgetKey(_)
@@ -240,7 +243,7 @@ impl<'a> World<'a> {
     fn renewed_elsewhere(&self) -> Option<Choice> {
         let installed = self.observed.installed().filter(|installed| installed.renewed_elsewhere)?;
         let what = installed.drift.first()?;
-        Some(self.act(Action::Repair, Reason::Drifted(what.clone())))
+        Some(self.repair(what))
     }
 
     fn renew_or_keep(&self, schedule: Option<&Schedule>) -> Choice {

@@ -64,7 +64,7 @@ const fn attempt_of(action: &Action) -> Option<Attempt> {
         | Action::Abandon(attempt) => Some(*attempt),
         Action::Wait
         | Action::ReadProfile(_)
-        | Action::Repair
+        | Action::Repair { .. }
         | Action::RefreshChain
         | Action::RunHook(_)
         | Action::RepeatHooks(_)

@@ -83,7 +83,10 @@ pub enum Effect {
         attempt: Attempt,
     },
     /// Put the installed files back as they should be.
-    Repair,
+    Repair {
+        /// Whether a newer certificate of the CA that is found in place of ours may be switched in.
+        refreshes: bool,
+    },
     /// Install the same key and leaf with the better chain that the profile shows.
     RefreshChain,
     /// Look at what each address of the probe serves.
@@ -254,7 +257,7 @@ impl Protocol {
                 let phase = Phase::AnswerRead { serial_number: serial_number.clone(), emergency: *emergency };
                 (*attempt, phase, Effect::ReadAnswer { attempt: *attempt, serial_number: serial_number.clone() })
             }
-            Action::Repair => (Attempt(0), Phase::Repaired, Effect::Repair),
+            Action::Repair { refreshes } => (Attempt(0), Phase::Repaired, Effect::Repair { refreshes: *refreshes }),
             Action::RefreshChain => (Attempt(0), Phase::Refreshed, Effect::RefreshChain),
             Action::Probe => (Attempt(0), Phase::Probed, Effect::Probe),
             Action::RollBack(from) => (Attempt(0), Phase::Back(*from), Effect::RollBack(*from)),
@@ -289,7 +292,7 @@ impl Protocol {
             | Action::LookUp(_)
             | Action::PickUp(..)
             | Action::Install { .. }
-            | Action::Repair
+            | Action::Repair { .. }
             | Action::RefreshChain
             | Action::RunHook(_)
             | Action::RepeatHooks(_)

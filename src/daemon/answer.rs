@@ -78,7 +78,7 @@ const fn writes(action: &Action) -> bool {
         | Action::LookUp(_)
         | Action::PickUp(..)
         | Action::Install { .. }
-        | Action::Repair
+        | Action::Repair { .. }
         | Action::RefreshChain
         | Action::RollBack(_)
         | Action::Forward { .. }

@@ -137,7 +137,7 @@ impl<T: Tlm> Daemon<T> {
             // What it needs is here, as a rule: an outage holds no install back.
             Action::Install { .. } => self.fleet.line_up(name),
             Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::CheckStatus(_) => self.queue_up(name),
-            action @ (Action::Repair
+            action @ (Action::Repair { .. }
             | Action::RefreshChain
             | Action::Abandon(_)
             | Action::ForgetKey(_)

@@ -32,9 +32,10 @@ use crate::pki::gate::{self, Candidate, Demand};
 use crate::pki::key::PrivateKey;
 use crate::store::content::KEY;
 use crate::store::generation::NewSet;
+use crate::store::refresh::{self, Source};
 use crate::store::repair::{Repaired, Terms};
 use crate::store::rollback::{self, Wanted};
-use crate::store::{fixed, generation, pending, refresh, repair};
+use crate::store::{fixed, generation, pending, repair};
 
 use super::context::Context;
 use super::held;
@@ -137,7 +138,7 @@ impl<T: Tlm> Bench<T> {
                 self.context.blocking(move |c| pending::forget(&*c.disk, &c.layout, &name, attempt)).await?;
                 Ok(Outcome::Done)
             }
-            Effect::Repair => self.repair().await,
+            Effect::Repair { refreshes } => self.repair(refreshes).await,
             Effect::RefreshChain => self.refresh_chain().await,
             Effect::Probe => Ok(self.probe().await),
             Effect::RollBack(from) => {
@@ -455,12 +456,12 @@ impl<T: Tlm> Bench<T> {
         if lacks_root { Verdict::Rootless } else { Verdict::Accepted }
     }
 
-    async fn repair(&self) -> Result<Outcome, Failure> {
+    async fn repair(&self, refreshes: bool) -> Result<Outcome, Failure> {
         let (entry, issuers, now) = (Arc::clone(&self.entry), self.issuers(), self.context.clock.now());
         let repaired = self
             .context
             .blocking(move |c| {
-                let terms = Terms { issuers: &issuers, keep: c.keep_generations, now };
+                let terms = Terms { issuers: &issuers, keep: c.keep_generations, refreshes, now };
                 repair::repair(&*c.disk, &c.layout, &c.ground, &entry, &terms)
             })
             .await?;
@@ -476,8 +477,8 @@ impl<T: Tlm> Bench<T> {
         let refreshed = self
             .context
             .blocking(move |c| {
-                let terms = Terms { issuers: &issuers, keep: c.keep_generations, now };
-                refresh::refresh(&*c.disk, &c.layout, &c.ground, &entry, &terms, &[])
+                let terms = Terms { issuers: &issuers, keep: c.keep_generations, refreshes: true, now };
+                refresh::refresh(&*c.disk, &c.layout, &c.ground, &entry, &terms, Source::Profile)
             })
             .await;
         let (generation, ends_at) =

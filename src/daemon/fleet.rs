@@ -290,7 +290,8 @@ impl Fleet {
     /// Something is being done for a certificate now: what was decided.
     pub fn begin(&mut self, name: &CertName) {
         let Some(managed) = self.certificates.get_mut(name).filter(|managed| !managed.is_busy()) else { return };
-        managed.work = if managed.decision().action == Action::Repair { Work::Repair } else { Work::Other };
+        let is_repair = matches!(managed.decision().action, Action::Repair { .. });
+        managed.work = if is_repair { Work::Repair } else { Work::Other };
         self.busy += 1;
         self.healing += usize::from(managed.work == Work::Repair);
     }

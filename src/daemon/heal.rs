@@ -146,8 +146,11 @@ impl Healer {
         {
             return Some(managed.decision().action.clone());
         }
+        if let repair @ Action::Repair { .. } = &managed.decision().action {
+            return Some(repair.clone());
+        }
         let drift = managed.observed.installed().is_some_and(|installed| !installed.drift.is_empty());
-        drift.then_some(Action::Repair)
+        drift.then_some(Action::Repair { refreshes: false })
     }
 
     /// Performs it as the daemon does, journal and all; in a few words what was done, if anything.

@@ -534,7 +534,7 @@ fn is_local(action: &Action) -> bool {
     matches!(
         action,
         Action::Install { .. }
-            | Action::Repair
+            | Action::Repair { .. }
             | Action::Abandon(_)
             | Action::ForgetKey(_)
             | Action::RollBack(_)

@@ -5,6 +5,8 @@ pub mod access;
 pub mod chains;
 pub mod content;
 pub mod disk;
+#[cfg(test)]
+mod example;
 pub mod fixed;
 mod foreign;
 pub mod generation;

@@ -7,7 +7,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::core::entry::Entry;
-use crate::core::failure::Failure;
+use crate::core::failure::{Failure, Scope};
 use crate::core::issuer::ServedChain;
 use crate::core::name::{Attempt, Generation};
 use crate::core::observed::Leaf;
@@ -26,7 +26,7 @@ use super::generation::{NewSet, file_record, install, live_generation, live_mani
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::observe::FILE_LIMIT;
-use super::refresh::refresh;
+use super::refresh::{Source, refresh};
 use super::{disk_failure, fixed, key_store, replace};
 
 /// What a repair came to.
@@ -57,6 +57,8 @@ pub struct Terms<'a> {
     pub issuers: &'a [Certificate],
     /// How many generations are kept.
     pub keep: u32,
+    /// Whether a newer certificate of the CA that is found in place of ours may be switched in now.
+    pub refreshes: bool,
     /// The present.
     pub now: Timestamp,
 }
@@ -80,9 +82,13 @@ pub fn repair(
         return adopt(disk, layout, ground, entry, &manifest, &found, terms);
     }
     // Whoever put a newer certificate of the CA in place meant well: ours is not put back over it.
-    let found = foreign::certificates(disk, layout, entry);
-    if let Ok((generation, ends_at)) = refresh(disk, layout, ground, entry, terms, &found) {
-        return Ok(Repaired::Refreshed { generation, ends_at });
+    if terms.refreshes {
+        let found = foreign::certificates(disk, layout, entry);
+        match refresh(disk, layout, ground, entry, terms, Source::Files(&found)) {
+            Ok((generation, ends_at)) => return Ok(Repaired::Refreshed { generation, ends_at }),
+            Err(failure) if failure.class.scope() == Scope::Disk => return Err(failure),
+            Err(_) => {}
+        }
     }
     put_back(disk, layout, ground, entry)?;
     Ok(Repaired::PutBack)

@@ -210,11 +210,14 @@ impl Daemon {
                 pending::forget(&self.machine, &layout, &name, attempt)?;
                 Ok(Outcome::Done)
             }
-            Effect::Repair => match repair::repair(&self.machine, &layout, &ground(), &self.entry, &terms())? {
-                Repaired::PutBack => Ok(Outcome::Done),
-                Repaired::Adopted { generation, leaf } => Ok(Outcome::Adopted { generation, leaf }),
-                Repaired::Refreshed { generation, ends_at } => Ok(Outcome::Refreshed { generation, ends_at }),
-            },
+            Effect::Repair { refreshes } => {
+                let terms = Terms { refreshes, ..terms() };
+                match repair::repair(&self.machine, &layout, &ground(), &self.entry, &terms)? {
+                    Repaired::PutBack => Ok(Outcome::Done),
+                    Repaired::Adopted { generation, leaf } => Ok(Outcome::Adopted { generation, leaf }),
+                    Repaired::Refreshed { generation, ends_at } => Ok(Outcome::Refreshed { generation, ends_at }),
+                }
+            }
         }
     }
 
@@ -345,7 +348,7 @@ fn forbidden() -> Failure {
 }
 
 pub fn terms() -> Terms<'static> {
-    Terms { issuers: &[], keep: 1, now: NOW }
+    Terms { issuers: &[], keep: 1, refreshes: true, now: NOW }
 }
 
 fn surroundings() -> Surroundings {

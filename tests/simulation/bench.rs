@@ -133,7 +133,7 @@ impl World {
             | Effect::Judge { .. }
             | Effect::Install { .. }
             | Effect::Forget { .. }
-            | Effect::Repair
+            | Effect::Repair { .. }
             | Effect::RefreshChain => false,
         }
     }
@@ -220,7 +220,7 @@ impl World {
                 self.disk.pending.remove(&(name, attempt));
                 Ok(Outcome::Done)
             }
-            Effect::Repair => {
+            Effect::Repair { .. } => {
                 let entry = Arc::clone(&bench.entry);
                 self.repair(&entry)
             }
@@ -413,7 +413,7 @@ fn mark_of(effect: &Effect) -> &'static str {
         Effect::Judge { .. } => "gate",
         Effect::Install { .. } => "rename",
         Effect::Forget { .. } => "forget",
-        Effect::Repair => "repair",
+        Effect::Repair { .. } => "repair",
         Effect::RefreshChain => "refresh",
         Effect::Probe => "probe",
         Effect::RollBack(_) | Effect::Switch(_) => "switch",

@@ -201,7 +201,7 @@ impl World {
             Action::ReadProfile(profile) => self.want_profile(name, &profile),
             Action::Install { .. } => self.d().fleet.line_up(name),
             Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::CheckStatus(_) => self.queue_up(name),
-            action @ (Action::Repair
+            action @ (Action::Repair { .. }
             | Action::RefreshChain
             | Action::Abandon(_)
             | Action::ForgetKey(_)

@@ -11,6 +11,7 @@ use super::super::reason::{Reason, State};
 use super::super::record::RolledBack;
 use super::super::schedule::Schedule;
 use super::super::served::{ProbeRecord, Served};
+use super::super::text::Text;
 use super::super::time::Timestamp;
 use super::super::window::Deploy;
 use super::{Action, Choice, World, backoff};
@@ -22,7 +23,7 @@ impl World<'_> {
         let Some(installed) = self.observed.installed() else { return waiting };
         let drift = installed.drift.first();
         if let Some(what) = drift.filter(|_| !matches!(waiting.1, Reason::DiskTrouble { .. })) {
-            return self.act(Action::Repair, Reason::Drifted(what.clone()));
+            return self.repair(what);
         }
         let own = self.way_back().or_else(|| self.failing_hook(installed)).or_else(|| self.hook());
         let Some(own) = own.or_else(|| self.probe(installed)) else { return waiting };
@@ -35,6 +36,14 @@ impl World<'_> {
             (Action::Probe, own, _) => self.act(Action::Probe, reason(own)),
             own => Box::new(own),
         }
+    }
+
+    /// Puts files back. A newer certificate of the CA among them is switched in only when any other set would be.
+    pub(super) fn repair(&self, what: &Text) -> Choice {
+        let schedule = self.schedule();
+        let schedule = schedule.as_ref();
+        let refreshes = self.kept_back(schedule).is_none() && self.closed_window(schedule).is_none();
+        self.act(Action::Repair { refreshes }, Reason::Drifted(what.clone()))
     }
 
     /// Whatever is done meanwhile: a certificate whose hook or probe is owed is not called valid (promise 7).

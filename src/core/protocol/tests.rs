@@ -67,7 +67,7 @@ fn well(effect: &Effect) -> Outcome {
         | Effect::FetchChain(_)
         | Effect::Forget { .. }
         | Effect::RefreshChain
-        | Effect::Repair => Outcome::Done,
+        | Effect::Repair { .. } => Outcome::Done,
     }
 }
 
@@ -197,9 +197,10 @@ fn a_set_without_its_root_is_installed_all_the_same() {
 #[test]
 fn a_repair_that_takes_over_says_so() {
     let adopted = || Outcome::Adopted { generation: Generation(2), leaf: Box::new(leaf()) };
-    let order = run(&Action::Repair, |effect| if *effect == Effect::Repair { adopted() } else { well(effect) });
+    let repair = Action::Repair { refreshes: true };
+    let order = run(&repair, |effect| if matches!(effect, Effect::Repair { .. }) { adopted() } else { well(effect) });
     assert_eq!(order, ["Repair", "record Adopted"]);
-    assert_eq!(run(&Action::Repair, well), ["Repair", "record Repaired"]);
+    assert_eq!(run(&repair, well), ["Repair", "record Repaired"]);
 }
 
 #[test]

@@ -380,3 +380,36 @@ fn what_is_live_already_is_finished_whatever_the_window_says() {
     let before = told_in(0, None, 90 * DAY, Deploy::Closed(AT + DAY), AT + SECOND, &events);
     assert_eq!(before.reason.state(), State::Staged, "{}", before.reason);
 }
+
+/// A newer certificate of the CA that is found waits for the window, and for the operator's hold to end, as any set does.
+#[test]
+fn a_repair_switches_nothing_in_that_any_other_set_would_wait_for() {
+    let Observed::Installed(mut drifted) = live(90 * DAY) else { panic!() };
+    (drifted.generation, drifted.drift) = (Generation(2), vec![Text::new("chain.pem changed")].into());
+    let back = |from, to| {
+        let (by, hooks) = (RollbackBy::Operator, Vec::new());
+        (AT - HOUR, Event::RolledBack { from: Generation(from), to: Generation(to), by, hooks })
+    };
+    let mut check = |renewed_elsewhere, deploy, now, events: &[(Timestamp, Event)], expected| {
+        let (reading, record, surroundings) = (read(profile(), now), record(events), surroundings());
+        drifted.renewed_elsewhere = renewed_elsewhere;
+        let observed = Observed::Installed(drifted.clone());
+        let (entry, reading) = (entry(), &reading);
+        let world = World {
+            entry: &entry,
+            observed: &observed,
+            reading,
+            record: &record,
+            surroundings: &surroundings,
+            deploy,
+            now,
+        };
+        assert_eq!(decide(&world).action, Action::Repair { refreshes: expected });
+    };
+    for elsewhere in [false, true] {
+        check(elsewhere, Deploy::Open, AT, &[install(AT - DAY), done(AT - DAY)], true);
+        check(elsewhere, Deploy::Closed(AT + DAY), AT, &[install(AT - DAY), done(AT - DAY)], false);
+        check(elsewhere, Deploy::Open, AT, &[back(3, 2)], false);
+    }
+    check(true, Deploy::Closed(AT + 90 * DAY), START + 85 * DAY, &[install(AT - DAY), done(AT - DAY)], true);
+}
