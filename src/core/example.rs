@@ -94,6 +94,7 @@ pub(super) fn installed(lifetime: Duration) -> Installed {
         differs: None,
         drift: Rare::default(),
         renewed_elsewhere: false,
+        is_refreshed: false,
         remarks: Rare::default(),
     }
 }

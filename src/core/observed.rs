@@ -95,6 +95,8 @@ pub struct Installed {
     pub drift: Rare<Vec<Text>>,
     /// Whether somebody put a certificate that ends later in its place, which may pass the gate or not.
     pub renewed_elsewhere: bool,
+    /// Whether it only gave the leaf of the generation before another chain, by its manifest.
+    pub is_refreshed: bool,
     /// What was worth knowing when it was installed.
     pub remarks: RareRemarks,
 }

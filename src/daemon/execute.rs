@@ -531,6 +531,7 @@ impl<T: Tlm> Bench<T> {
                     attempt,
                     profile: &profile,
                     served: &installed,
+                    refreshes: None,
                     remarks: &remarks,
                 };
                 generation::install(&*c.disk, &c.layout, &c.ground, &entry, &set, c.keep_generations)

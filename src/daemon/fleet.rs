@@ -451,6 +451,7 @@ mod tests {
                 differs: None,
                 drift: Rare::new(),
                 renewed_elsewhere: false,
+                is_refreshed: false,
                 chain: Arc::default(),
                 remarks: Rare::new(),
             }))

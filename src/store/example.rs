@@ -108,6 +108,7 @@ impl Example {
             attempt: Attempt(1),
             profile: &ProfileId("p".into()),
             served: &served::served(&self.leaf, chain),
+            refreshes: None,
             remarks: &Remarks::at(NOW, remarks).into(),
         };
         generation::install(&RealDisk, &self.layout, &self.ground, &self.entry, &set, 9).unwrap()

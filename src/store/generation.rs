@@ -43,6 +43,8 @@ pub struct NewSet<'a> {
     pub profile: &'a ProfileId,
     /// What is served above the leaf.
     pub served: &'a ServedChain,
+    /// The generation of the same leaf and key that this one only gives another chain.
+    pub refreshes: Option<Generation>,
     /// What is worth knowing of it.
     pub remarks: &'a RareRemarks,
 }
@@ -129,6 +131,7 @@ fn manifest(entry: &Entry, set: &NewSet<'_>, key_store: Option<KeyStoreRecord>) 
         has_root: set.root.is_some() && entry.include_root,
         key_store,
         served: Some(set.served.clone()),
+        refreshes: set.refreshes,
         remarks: set.remarks.clone(),
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::entry::{Asked, Entry, Pkcs12Encryption};
 use crate::core::issuer::ServedChain;
-use crate::core::name::{Attempt, Digest, ProfileId};
+use crate::core::name::{Attempt, Digest, Generation, ProfileId};
 use crate::core::remark::RareRemarks;
 use crate::pki::certificate::{Certificate, certificates};
 
@@ -39,6 +39,9 @@ pub struct Manifest {
     /// What is served above the leaf; `None` where an older version wrote the set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<ServedChain>,
+    /// The generation of the same leaf and key that this one only gave another chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshes: Option<Generation>,
     /// What was worth knowing when it was installed.
     #[serde(default, skip_serializing_if = "RareRemarks::is_plain")]
     pub remarks: RareRemarks,

@@ -222,6 +222,7 @@ fn installed(
         differs: differs.map(Box::new),
         drift: drift.into(),
         renewed_elsewhere: false,
+        is_refreshed: manifest.is_some_and(|manifest| manifest.refreshes.is_some()),
         remarks: remarks(manifest, doubts),
         chain,
         profile: manifest.map(|manifest| known(entry, &manifest.profile)),

@@ -76,6 +76,7 @@ pub fn refresh(
         attempt: manifest.attempt,
         profile: &manifest.profile,
         served: &served,
+        refreshes: Some(generation),
         remarks: &told(&manifest, root.is_some(), doubts.into_iter().chain(remarks), terms.now).into(),
     };
     Ok((install(disk, layout, ground, entry, &set, terms.keep)?, ends_at))

@@ -128,6 +128,7 @@ fn adopt(
         attempt: Attempt(0),
         profile: &manifest.profile,
         served: &chain,
+        refreshes: None,
         remarks: &remarks,
     };
     let generation = install(disk, layout, ground, entry, &set, terms.keep)?;

@@ -185,6 +185,7 @@ pub(crate) fn installed(facts: &Leaf, age: Duration, now: Timestamp) -> Installe
         differs: None,
         drift: Rare::new(),
         renewed_elsewhere: false,
+        is_refreshed: false,
         remarks: Rare::new(),
     }
 }

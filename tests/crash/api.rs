@@ -21,6 +21,8 @@ pub struct Api {
     pub issued: Vec<Digest>,
     /// Whether the journal took the id of the pending request.
     pub is_id_kept: bool,
+    /// Whether the profile shows the newer certificate of the CA by now.
+    pub shows_newer: bool,
     /// How many events the journal has taken, as far as it says.
     pub events: usize,
 }

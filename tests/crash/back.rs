@@ -1,15 +1,25 @@
-//! What makes another generation live without a request, crashed at every point: the way back after a failed hook, and
-//! taking over what somebody else renewed. Whatever is live afterwards is on record, its hooks ran, and nothing was
+//! What makes another generation live without a request, crashed at every point: the way back after a failed hook, taking
+//! over what somebody else renewed, and another chain for the same leaf. Whatever is live afterwards is on record, its hooks ran, and nothing was
 //! asked for.
 
-use renewd::core::entry::Entry;
-use renewd::core::event::RollbackBy;
-use renewd::core::name::Generation;
-use renewd::core::observed::Observed;
+use std::path::Path;
 
-use crate::daemon::{Daemon, layout};
+use renewd::core::entry::Entry;
+use renewd::core::event::{self, Event, RollbackBy};
+use renewd::core::name::{Attempt, Generation};
+use renewd::core::observed::Observed;
+use renewd::core::remark::RareRemarks;
+use renewd::pki::certificate::Certificate;
+use renewd::pki::served;
+use renewd::store::content::{Content, Parts, contents};
+use renewd::store::disk::Disk as _;
+use renewd::store::fixed;
+use renewd::store::generation::{self, NewSet};
+use renewd::store::journal::Journal;
+
+use crate::daemon::{Daemon, ground, layout};
 use crate::disk::{Ignored, Machine, Point, Sync};
-use crate::material::{self, sets};
+use crate::material::{self, SHORT, Short, sets};
 use crate::points::require;
 
 fn with_hook() -> Entry {
@@ -102,5 +112,73 @@ fn a_take_over_survives_every_crash() {
         let (daemon, _) = comes_to_rest(machine, &entry, 1)?;
         let Observed::Installed(found) = daemon.observed() else { return Err("nothing is installed".to_owned()) };
         require(found.fingerprint == theirs.facts.fingerprint, "what was renewed elsewhere is not live")
+    });
+}
+
+/// The set whose chain ends early, live and on record.
+fn installed_short(entry: &Entry) -> Machine {
+    let machine = Machine::with_folders(&["/var/lib", "/etc/keys", "/etc/tls"]);
+    drop(Daemon::start(&machine, entry, None).unwrap());
+    let Short { set, root, .. } = &*SHORT;
+    let set = NewSet {
+        leaf: &set.leaf,
+        facts: &set.facts,
+        chain: &set.chain,
+        root: Some(root),
+        key: &set.key,
+        attempt: Attempt(0),
+        profile: &material::profile().id,
+        served: &served::served(&set.leaf, &set.chain),
+        refreshes: None,
+        remarks: &RareRemarks::new(),
+    };
+    generation::install(&machine, &layout(), &ground(), entry, &set, 1).unwrap();
+    Daemon::start(&machine, entry, None).unwrap().0.run().unwrap();
+    machine
+}
+
+/// Either chain is whole in every generation that has a number, and each copy is that of a whole one.
+fn is_whole(machine: &Machine, entry: &Entry) -> Result<(), String> {
+    let Short { set, newer, root } = &*SHORT;
+    let made = |chain: &[Certificate]| {
+        contents(entry, &Parts { leaf: &set.leaf, chain, root: Some(root), key: &set.key }, None)
+    };
+    let sets = [made(&set.chain), made(std::slice::from_ref(newer))];
+    let is_at = |file: &Content, path: &Path| machine.read(path, 1 << 20).is_ok_and(|bytes| bytes == *file.bytes);
+    let home = layout().certificate(&entry.name);
+    for name in machine.list(&home).map_err(|error| error.to_string())? {
+        let folder = home.join(&name);
+        let is_one = |files: &Vec<Content>| files.iter().all(|file| is_at(file, &folder.join(file.name)));
+        let is_numbered = name.to_string_lossy().parse::<u64>().is_ok();
+        require(!is_numbered || sets.iter().any(is_one), &format!("{} is no whole set", folder.display()))?;
+    }
+    for (target, source) in fixed::targets(&entry.files) {
+        let is_one = |files: &Vec<Content>| files.iter().any(|file| file.name == source && is_at(file, target));
+        require(sets.iter().any(is_one), &format!("{} is half-written", target.display()))?;
+    }
+    Ok(())
+}
+
+/// The same request, key and leaf; and the journal does not say that somebody else brought it.
+#[test]
+fn a_refresh_of_the_chain_survives_every_crash() {
+    let mut entry = material::with_copies();
+    entry.hooks = vec!["web".parse().unwrap()];
+    let machine = installed_short(&entry);
+    machine.note(|api| api.shows_newer = true);
+    machine.settle();
+    check("refresh", &entry, &machine.point(), |machine| {
+        is_whole(machine, &entry)?;
+        let (daemon, _) = comes_to_rest(machine, &entry, 0)?;
+        is_whole(machine, &entry)?;
+        let Observed::Installed(found) = daemon.observed() else { return Err("nothing is installed".to_owned()) };
+        require(found.ends_at() == found.not_after, "the chain is not refreshed")?;
+        require(found.fingerprint == SHORT.set.facts.fingerprint, "the leaf is another one")?;
+        require(found.drift.is_empty(), &format!("{:?}", found.drift))?;
+        let journal = Journal::read::<Vec<event::Entry>>(machine, &layout()).map_err(|failure| failure.to_string())?;
+        let adopted = journal.entries.iter().filter(|entry| matches!(entry.event, Event::Adopted { .. })).count();
+        require(adopted == 1, "the journal says that somebody else brought the set")?;
+        let refreshed = journal.entries.iter().any(|entry| matches!(entry.event, Event::ChainRefreshed { .. }));
+        require(refreshed, "the journal does not tell of the new chain")
     });
 }

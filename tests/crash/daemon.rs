@@ -12,6 +12,7 @@ use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, Generation, HookName, ProfileId, RequestId, SerialNumber};
 use renewd::core::observed::Observed;
+use renewd::core::profile::Profile;
 use renewd::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
 use renewd::core::reading::Reading;
 use renewd::core::record::Record;
@@ -19,6 +20,7 @@ use renewd::core::remark::RareRemarks;
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::core::window::Deploy;
+use renewd::pki::answer::shown_by_profile;
 use renewd::pki::certificate::certificates;
 use renewd::pki::key::PrivateKey;
 use renewd::pki::{leaf, served};
@@ -27,6 +29,7 @@ use renewd::store::fixed::Ground;
 use renewd::store::generation::{self, NewSet};
 use renewd::store::journal::{Content, Journal};
 use renewd::store::layout::Layout;
+use renewd::store::refresh::{self, Source};
 use renewd::store::repair::{self, Repaired, Terms};
 use renewd::store::rollback::{self, Wanted};
 use renewd::store::{observe, pending, replace};
@@ -104,7 +107,7 @@ impl Daemon {
     pub fn run(&mut self) -> Result<(), String> {
         for _ in 0..40 {
             let observed = self.observed();
-            let profile = material::profile();
+            let profile = self.profile();
             let reading = Reading { profile: Some(profile.clone()), read_at: Some(self.now), failure: None };
             let surroundings = surroundings();
             let world = World {
@@ -125,6 +128,10 @@ impl Daemon {
             }
         }
         Err(format!("does not come to rest: {:?}", self.record))
+    }
+
+    fn profile(&self) -> Profile {
+        if self.machine.api_now().shows_newer { material::profile_with_newer() } else { material::profile() }
     }
 
     /// The hook of an entry that goes back fails on every generation but the first.
@@ -205,7 +212,14 @@ impl Daemon {
                 let to = rollback::roll_back(&self.machine, &layout, &ground(), &self.entry, &wanted, self.now)?;
                 Ok(Outcome::Switched(to))
             }
-            Effect::Probe | Effect::Switch(_) | Effect::RefreshChain => Err(forbidden()),
+            Effect::Probe | Effect::Switch(_) => Err(forbidden()),
+            Effect::RefreshChain => {
+                let issuers = shown_by_profile(&self.profile().issuers);
+                let terms = Terms { issuers: &issuers, ..terms() };
+                let by_profile = Source::Profile;
+                let refreshed = refresh::refresh(&self.machine, &layout, &ground(), &self.entry, &terms, by_profile);
+                refreshed.map(|(generation, ends_at)| Outcome::Refreshed { generation, ends_at })
+            }
             Effect::Forget { attempt } => {
                 pending::forget(&self.machine, &layout, &name, attempt)?;
                 Ok(Outcome::Done)
@@ -329,6 +343,7 @@ impl Daemon {
             attempt,
             profile: &profile,
             served: &served,
+            refreshes: None,
             remarks: &RareRemarks::new(),
         };
         let generation = generation::install(

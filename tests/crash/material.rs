@@ -18,7 +18,7 @@ use renewd::core::terms::Terms;
 use renewd::core::time::Timestamp;
 use renewd::pki::certificate::{Certificate, certificates};
 use renewd::pki::key::PrivateKey;
-use renewd::pki::leaf;
+use renewd::pki::{leaf, served};
 use renewd::store::content::{Content, Parts, contents};
 
 /// The present: 2026-12-01T00:00:00Z.
@@ -75,6 +75,39 @@ fn made(issuer: &Issuer<'_, &KeyPair>, chain: Vec<Certificate>, number: u64) -> 
     let leaf = certificates(&issued.pem()).unwrap().remove(0);
     let facts = leaf::read(&leaf).unwrap();
     Set { key: key.to_pem(), spki: key.spki(), leaf, chain, facts }
+}
+
+/// A set whose CA certificate ends before its leaf, and the newer certificate of that CA.
+pub struct Short {
+    pub set: Set,
+    pub newer: Certificate,
+    pub root: Certificate,
+}
+
+pub static SHORT: LazyLock<Short> = LazyLock::new(|| {
+    let named = |name: &str, days: u64| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.use_authority_key_identifier_extension = true;
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2026, 12, 1) + Duration::from_secs(days * 86_400);
+        params
+    };
+    let (root, root_key, key) = (named("Root", 3650), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let above = Issuer::from_params(&root, &root_key);
+    let taken = |made: rcgen::Certificate| Certificate::from_der(made.der()).unwrap();
+    let issued = |days| taken(named("Short", days).signed_by(&key, &above).unwrap());
+    let params = named("Short", 80);
+    let set = made(&Issuer::from_params(&params, &key), vec![issued(80)], 0);
+    Short { set, newer: issued(3000), root: taken(root.self_signed(&root_key).unwrap()) }
+});
+
+/// The profile when it shows the newer certificate of the CA.
+pub fn profile_with_newer() -> Profile {
+    let Short { newer, root, .. } = &*SHORT;
+    let cas = [newer, root].into_iter().filter_map(served::end_of).collect();
+    Profile { issuers: vec![newer.to_pem(), root.to_pem()], cas, ..profile() }
 }
 
 pub fn profile() -> Profile {

@@ -94,6 +94,10 @@ impl World<'_> {
             (Some(from), _) if live < from => {
                 Action::Recognise(Box::new(Event::RolledBack { from, to: live, by: RollbackBy::Operator, hooks }))
             }
+            (Some(_), _) if installed.is_refreshed => {
+                let ends_at = installed.ends_at();
+                Action::Recognise(Box::new(Event::ChainRefreshed { generation: live, ends_at, hooks }))
+            }
             _ => Action::Recognise(Box::new(Event::Adopted {
                 generation: live,
                 serial_number: installed.serial_number.clone(),

@@ -36,6 +36,7 @@ fn a_set_that_an_older_version_wrote_is_refreshed_once() {
     let live = std::fs::read_to_string(host.live().join(FULLCHAIN)).unwrap();
     assert!(live.starts_with(&pem(&[&host.leaf, &newer[0]])));
     refused(by_profile(&host, &newer), "no chain that verifies ends later");
+    assert!(host.observed().is_refreshed);
 }
 
 /// An install that an older version left unfinished is finished, and not done again.
@@ -48,6 +49,7 @@ fn the_same_chain_is_the_same_set_where_an_older_version_noted_none() {
         assert_eq!(host.install(&[host.old()], root, Vec::new()), first);
         host.change_manifest(|manifest| manifest.attempt.0 += 1);
     }
+    assert!(!host.observed().is_refreshed);
 }
 
 #[test]

@@ -281,14 +281,13 @@ fn a_generation_that_the_journal_has_not_got_goes_on_record_and_owes_its_hooks()
         Observed::Installed(installed)
     };
     let hooks = || vec!["nginx".parse().unwrap()];
-    let check = |generation, rollback, events: &[(Timestamp, Event)], action: &str| {
+    let look = |observed: &Observed, rollback, events: &[(Timestamp, Event)], action: &str| {
         let mut entry = entry();
         (entry.hooks, entry.rollback) = (hooks(), rollback);
         let (reading, record, surroundings) = (read(profile(), AT), record(events), surroundings());
-        let observed = installed(generation);
         let world = World {
             entry: &entry,
-            observed: &observed,
+            observed,
             reading: &reading,
             record: &record,
             surroundings: &surroundings,
@@ -299,12 +298,26 @@ fn a_generation_that_the_journal_has_not_got_goes_on_record_and_owes_its_hooks()
         assert_eq!(decision.action.as_str(), action, "{}", decision.reason);
         decision.action
     };
+    let check = |generation, rollback, events: &[(Timestamp, Event)], action: &str| {
+        look(&installed(generation), rollback, events, action)
+    };
     let before = AT - HOUR;
     // The journal is gone, or a take-over was cut off.
     for events in [&[][..], &[install(before), done(before)]] {
         let Action::Recognise(event) = check(3, false, events, "recognise") else { panic!() };
         assert!(matches!(*event, Event::Adopted { generation: Generation(3), .. }), "{event:?}");
     }
+    // A refresh was cut off: its manifest says so, and where the journal is gone, nothing is known.
+    let refreshed = |generation, events: &[(Timestamp, Event)]| {
+        let Observed::Installed(mut live) = installed(generation) else { panic!() };
+        live.is_refreshed = true;
+        let Action::Recognise(event) = look(&Observed::Installed(live), false, events, "recognise") else { panic!() };
+        *event
+    };
+    let event = refreshed(3, &[install(before), done(before)]);
+    assert!(matches!(event, Event::ChainRefreshed { generation: Generation(3), .. }), "{event:?}");
+    assert!(matches!(refreshed(3, &[]), Event::Adopted { .. }));
+    assert!(matches!(refreshed(1, &[install(before), done(before)]), Event::RolledBack { .. }));
     // Somebody went back: that is held, and nothing is asked for.
     let Action::Recognise(event) = check(1, false, &[install(before), done(before)], "recognise") else { panic!() };
     let Event::RolledBack { from, to, by, .. } = *event else { panic!("{event:?}") };
