@@ -86,11 +86,12 @@ impl Entry {
     /// A number that changes when the entry says something else of how to ask, and of what to take of what comes: beside
     /// what it asks for, that can lift a refusal.
     #[must_use]
-    pub fn demands(&self) -> u64 {
+    pub fn demands(&self) -> u32 {
         let how = (self.request_method, self.validity, self.reuse_key, Naming::from(&self.naming).own_seat);
         let more = (&*self.tags, &*self.custom_attributes, &*self.ca_attributes);
         let of_answer = (&self.usages, self.exact_names, &self.issuer, self.subject_from);
-        super::backoff::mix(&format!("{how:?}{more:?}{of_answer:?}"), 0)
+        let [a, b, c, d, ..] = super::backoff::mix(&format!("{how:?}{more:?}{of_answer:?}"), 0).to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
     }
 
     fn extras(&self) -> Extras {

@@ -49,7 +49,7 @@ pub enum Event {
         expiring: bool,
         /// What the entry says of how to ask and what to take ([`super::entry::Entry::demands`]).
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        demands: Option<u64>,
+        demands: Option<u32>,
     },
     /// The answer says that nothing was accepted; key and CSR serve the next try.
     NotAccepted {

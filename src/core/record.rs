@@ -123,7 +123,7 @@ pub struct Request {
     /// Whether the new certificate has to end later than the installed one.
     pub expiring: bool,
     /// What the entry said of how to ask and what to take; `None`: an older version asked.
-    pub demands: Option<u64>,
+    pub demands: Option<u32>,
     /// How far it got.
     pub stage: Stage,
     /// Since when it is at this stage.
@@ -205,7 +205,7 @@ pub struct Stop {
     /// What had been asked for.
     pub asked: Asked,
     /// What the entry said of how to ask and what to take; `None`: an older version asked.
-    pub demands: Option<u64>,
+    pub demands: Option<u32>,
     /// What the profile said then.
     pub profile_version: u64,
 }
@@ -282,10 +282,7 @@ impl Record {
         self.let_go = matches!(event, Event::LetGo);
         match event {
             Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring, demands } => {
-                self.attempts = self.attempts.max(attempt.0);
-                self.count_submission(at);
-                self.stopped = None;
-                self.request = Some(Box::new(Request {
+                self.send(Request {
                     attempt: *attempt,
                     method: method.clone(),
                     asked: asked.clone(),
@@ -297,7 +294,7 @@ impl Record {
                     demands: *demands,
                     stage: Stage::Submitted { looks: 0, looked_at: None },
                     since: at,
-                }));
+                });
             }
             Event::NotAccepted { failure, .. } => {
                 self.submissions.pop();
@@ -543,6 +540,13 @@ impl Record {
             self.revoked.drain(..surplus);
             self.revoked.push(serial_number.clone());
         }
+    }
+
+    fn send(&mut self, request: Request) {
+        self.attempts = self.attempts.max(request.attempt.0);
+        self.count_submission(request.since);
+        self.stopped = None;
+        self.request = Some(Box::new(request));
     }
 
     fn stop(&mut self, failure: Failure, at: Timestamp) {

@@ -120,8 +120,9 @@ fn anew(
 /// What is told of the set: what was noted of the leaf, and what the new path gives reason to tell.
 fn told(manifest: &Manifest, has_root: bool, of_path: impl Iterator<Item = Remark>, now: Timestamp) -> Remarks {
     let is_of_leaf = |remark: &&Remark| {
-        !matches!(remark.code, Code::ChainEndsFirst | Code::PathUnjudged | Code::SignatureUnjudged)
-            && !(has_root && remark.code == Code::RootUnknown)
+        let is_of_chain = matches!(remark.code, Code::ChainEndsFirst | Code::PathUnjudged | Code::SignatureUnjudged);
+        let is_over = has_root && remark.code == Code::RootUnknown;
+        !is_of_chain && !is_over
     };
     let mut list: Vec<Remark> = manifest.remarks.list.iter().filter(is_of_leaf).cloned().collect();
     for remark in of_path {
