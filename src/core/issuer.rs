@@ -23,6 +23,12 @@ pub struct Issuer {
 }
 
 impl Issuer {
+    /// Whether anything is known of it: files may hold a leaf that cannot be read.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        !self.subject.as_str().is_empty()
+    }
+
     /// Whether an operator means it by `wanted`: its whole subject, its common name alone, or `sha256:` and the digest of
     /// its public key.
     #[must_use]

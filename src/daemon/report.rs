@@ -325,7 +325,7 @@ fn certificate(managed: &Managed, reading: &Reading, running: &Running<'_>, now:
         not_before: installed.map(|installed| installed.not_before.to_string()),
         not_after: installed.map(|installed| installed.not_after.to_string()),
         ends: installed.map(ends),
-        issuer: installed.map(|installed| installed.chain.issuer.clone()),
+        issuer: installed.map(|installed| &installed.chain.issuer).filter(|issuer| issuer.is_known()).cloned(),
         remarks: remarks(managed, reading),
         renew_at: decision.renew_at.map(|at| at.to_string()),
         next_action_at: Some(next_action_at(managed, now).to_string()),

@@ -195,6 +195,12 @@ pub fn certificates_in_file(bytes: impl AsRef<[u8]>) -> Result<Vec<Certificate>,
     certificate_file::read(bytes.as_ref())?.found.iter().map(|der| Certificate::from_der(der)).collect()
 }
 
+/// Whatever certificates of a file can be read, in their order; the others are passed over.
+#[must_use]
+pub fn readable_in_file(bytes: impl AsRef<[u8]>) -> Vec<Certificate> {
+    certificate_file::readable(bytes.as_ref()).iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
+}
+
 fn plausible(text: &str) -> Result<&str, CertificateError> {
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {

@@ -32,6 +32,17 @@ pub fn read(bytes: &[u8]) -> Result<CertificateFile, CertificateError> {
     }
 }
 
+/// Whatever certificates of a file can be read, each as DER, in their order: where one block is damaged, the others are
+/// still what is served, or may be.
+#[must_use]
+pub fn readable(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let blocks = || {
+        let expected = lenient(bytes).filter(|(label, _)| is_expected(label, true));
+        expected.filter_map(|(_, block)| taken(&block.ok()?, false).ok()).take(MAX_PARTS).collect()
+    };
+    read(bytes).map_or_else(|_| blocks(), |file| file.found)
+}
+
 /// The leaf alone, of a file that OpenSSL loads as far as that. What follows it is not looked at.
 ///
 /// # Errors

@@ -10,10 +10,10 @@ use crate::core::issuer::ServedChain;
 use crate::core::name::{Digest, Generation};
 use crate::core::observed::Leaf;
 use crate::core::time::Timestamp;
-use crate::pki::certificate::{Certificate, certificates_in_file};
+use crate::pki::certificate::{Certificate, readable_in_file};
 use crate::pki::gate::{self, Candidate, Demand, Verdict};
 use crate::pki::key::PrivateKey;
-use crate::pki::leaf;
+use crate::pki::{leaf, served};
 
 use super::content::{FULLCHAIN, KEY};
 use super::disk::Disk;
@@ -44,21 +44,23 @@ pub(super) fn find(
     let known = fingerprints(disk, layout, &entry.name);
     let ours = recorded(disk, &folder, manifest).unwrap_or_default();
     let facts = ours.first().and_then(|leaf| leaf::read(leaf).ok());
+    let of_files = || ours.split_first().map(|(leaf, above)| served::served(leaf, above));
+    let served = manifest.served.clone().or_else(of_files);
     let issuers: Vec<Certificate> = issuers.iter().chain(ours.iter().skip(1)).cloned().chain(manifest.root()).collect();
     places(entry, &folder).iter().find_map(|place| {
         let found = place.look(disk, &known)?;
-        let set = judge(entry, &found, (facts.as_ref(), manifest.served.as_ref()), &issuers, now)?;
+        let set = judge(entry, &found, (facts.as_ref(), served.as_ref()), &issuers, now)?;
         Some(Foreign { set, key: found.key })
     })
 }
 
-/// The end of the newest certificate that somebody put in the place of ours, with its key, whatever else is wrong
-/// with it.
+/// The end that counts of the newest certificate that somebody put in the place of ours, with its key, whatever else is
+/// wrong with it.
 pub(super) fn newest_end(disk: &dyn Disk, layout: &Layout, entry: &Entry, live: Generation) -> Option<Timestamp> {
     let known = fingerprints(disk, layout, &entry.name);
     let found = places(entry, &layout.generation(&entry.name, live));
     let found = found.iter().filter_map(|place| place.look(disk, &known));
-    found.flat_map(|found| found.own()).map(|leaf| leaf.not_after).max()
+    found.flat_map(|found| found.ends()).max()
 }
 
 /// Every certificate in the live generation and at the fixed paths.
@@ -66,7 +68,7 @@ pub(super) fn certificates(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> V
     let Ok(Some(live)) = live_generation(disk, layout, &entry.name) else { return Vec::new() };
     let paths = places(entry, &layout.generation(&entry.name, live)).into_iter().flat_map(|place| place.certificates);
     let bytes = paths.filter_map(|path| disk.read(&path, FILE_LIMIT).ok()).map(Zeroizing::new);
-    bytes.filter_map(|bytes| certificates_in_file(&*bytes).ok()).flatten().collect()
+    bytes.flat_map(|bytes| readable_in_file(&*bytes)).collect()
 }
 
 /// Whether what was found may stay: by the gate's own rules, and only where it ends later than ours.
@@ -128,9 +130,8 @@ struct Found {
 impl Place {
     fn look(&self, disk: &dyn Disk, known: &[Digest]) -> Option<Found> {
         let read = |path: &Path| disk.read(path, FILE_LIMIT).ok().map(Zeroizing::new);
-        let in_file = |bytes: Zeroizing<Vec<u8>>| certificates_in_file(&*bytes).ok();
-        let files = self.certificates.iter().filter_map(|path| read(path)).filter_map(in_file);
-        let pool: Vec<Certificate> = files.flatten().collect();
+        let files = self.certificates.iter().filter_map(|path| read(path));
+        let pool: Vec<Certificate> = files.flat_map(|bytes| readable_in_file(&*bytes)).collect();
         let others: Vec<_> = pool.iter().filter(|found| !known.contains(&found.fingerprint())).collect();
         if others.is_empty() {
             return None;
@@ -143,8 +144,10 @@ impl Place {
 }
 
 impl Found {
-    fn own(&self) -> Vec<Leaf> {
+    /// The ends that count of those with its key, served with what stands beside them.
+    fn ends(&self) -> Vec<Timestamp> {
         let own = self.pool.iter().filter(|certificate| certificate.spki() == self.spki);
-        own.filter_map(|certificate| leaf::read(certificate).ok()).collect()
+        let end = |leaf: &Certificate| Some(served::served(leaf, &self.pool).ends_at(leaf::read(leaf).ok()?.not_after));
+        own.filter_map(end).collect()
     }
 }

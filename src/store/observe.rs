@@ -13,7 +13,7 @@ use crate::core::name::{Generation, ProfileId, ProfileRef};
 use crate::core::observed::{Installed, Leaf, Observed, difference};
 use crate::core::remark::{RareRemarks, Remark};
 use crate::core::text::Text;
-use crate::pki::certificate::{CertificateError, certificates_in_file};
+use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::certificate_file;
 use crate::pki::digest::sha256;
 use crate::pki::key_file::{Belonging, KeyFile};
@@ -24,6 +24,7 @@ use super::access::Ids;
 use super::content::{self, CHAIN, FULLCHAIN, KEY, KEYSTORE, holds_key};
 use super::disk::{Disk, Kind, Stat};
 use super::generation::{live_generation, read_manifest};
+use super::in_place::InPlace;
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
 use super::repair::recorded;
@@ -67,7 +68,7 @@ fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Ob
         None => shared_chains::share(&served_in(disk, &folder.join(FULLCHAIN))),
     };
     let newest = if drift.is_empty() { None } else { foreign::newest_end(disk, layout, entry, generation) };
-    let renewed_elsewhere = newest.is_some_and(|newest| newest > found.leaf.not_after);
+    let renewed_elsewhere = newest.is_some_and(|newest| newest > chain.ends_at(found.leaf.not_after));
     Ok(Installed { renewed_elsewhere, ..installed(entry, generation, found, chain, known, drift) })
 }
 
@@ -157,13 +158,19 @@ fn by_record<'m>(
 ) -> Result<(Found, Option<&'m Manifest>), Obstacle> {
     let ours = |manifest: &'m Manifest| {
         let recorded = recorded(disk, files.folder, manifest)?;
-        let mut found = Found::of(leaf::in_service(recorded.first()?.der()).ok()?);
+        let (leaf, above) = recorded.split_first()?;
+        let mut found = Found::of(leaf::in_service(leaf.der()).ok()?);
         check_key(disk, files, &mut found, manifest.files.get(KEY)).ok()?;
-        Some((found, Some(manifest)))
+        Some((served::served(leaf, above).ends_at(found.leaf.not_after), (found, Some(manifest))))
     };
+    let there = |found: &Found| served_in(disk, &files.folder.join(FULLCHAIN)).ends_at(found.leaf.not_after);
     match (edited, manifest.and_then(ours)) {
-        (Ok((found, _)), Some(ours)) if found.leaf.not_after > ours.0.leaf.not_after => Ok((found, None)),
-        (_, Some(ours)) => Ok(ours),
+        (Ok((found, _)), Some((end, (ours, _))))
+            if found.leaf.fingerprint != ours.leaf.fingerprint && there(&found) > end =>
+        {
+            Ok((found, None))
+        }
+        (_, Some((_, ours))) => Ok(ours),
         (edited, None) => edited,
     }
 }
@@ -174,34 +181,43 @@ fn is_recorded(manifest: &Manifest, fullchain: &[u8]) -> bool {
 
 /// Files that were at the fixed paths before renewd came: judged by their content until the first renewal.
 fn in_place(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obstacle> {
-    let files = &entry.files;
-    let certificate = files.fullchain.as_ref().or(files.certificate.as_ref()).or(files.bundle.as_ref());
-    let key = files.private_key.as_ref().or(files.bundle.as_ref());
-    let (Some(certificate), Some(key)) = (certificate, key) else { return Err(Obstacle::Absent) };
-    let (_, mut found) = read_leaf(disk, certificate)?;
-    let stat = disk.stat(key).map_err(|error| missing(key, &error))?;
-    read_key(disk, (key, certificate), &mut found, &stat, None)?;
-    let chain = shared_chains::share(&served_beside(disk, certificate, files.chain.as_deref()));
+    let files = InPlace::of(&entry.files).ok_or(Obstacle::Absent)?;
+    let (_, mut found) = read_leaf(disk, files.certificate)?;
+    let stat = disk.stat(files.key).map_err(|error| missing(files.key, &error))?;
+    read_key(disk, (files.key, files.certificate), &mut found, &stat, None)?;
+    let chain = shared_chains::share(&served_in_place(disk, &files));
     Ok(installed(entry, Generation(0), found, chain, None, Vec::new()))
 }
 
 /// What a file of leaf and chain serves above the leaf.
 fn served_in(disk: &dyn Disk, path: &Path) -> ServedChain {
-    served_beside(disk, path, None)
+    let found = ders(disk, path);
+    found.split_first().map_or_else(ServedChain::default, |(leaf, above)| served::in_files(leaf, &parsed(above)))
 }
 
-/// The same where the chain may stand in a file of its own.
-fn served_beside(disk: &dyn Disk, path: &Path, chain: Option<&Path>) -> ServedChain {
-    let certificates = |path: &Path| {
-        let bytes = Zeroizing::new(disk.read(path, FILE_LIMIT).ok()?);
-        certificates_in_file(&*bytes).ok()
+/// The same of files that servers read one way or another: the earliest end counts, whichever of them is read.
+fn served_in_place(disk: &dyn Disk, files: &InPlace<'_>) -> ServedChain {
+    let first = ders(disk, files.certificate);
+    let Some(leaf) = first.first() else { return ServedChain::default() };
+    let above = |together: Vec<&Path>| {
+        let found = together.into_iter().flat_map(|path| ders(disk, path)).filter(|der| der != leaf);
+        served::in_files(leaf, &parsed(&found.collect::<Vec<_>>()))
     };
-    let mut found = certificates(path).unwrap_or_default();
-    found.extend(chain.and_then(certificates).unwrap_or_default());
-    match found.split_first() {
-        Some((leaf, above)) => served::served(leaf, above),
-        None => ServedChain::default(),
-    }
+    let rank = |chain: &ServedChain| {
+        let end = chain.end.as_ref().map(|end| end.at);
+        (end.is_none(), end, chain.issuer.spki.is_none())
+    };
+    files.chains().map(above).min_by_key(rank).unwrap_or_default()
+}
+
+/// The certificates of a file, as far as it can be read.
+fn ders(disk: &dyn Disk, path: &Path) -> Vec<Vec<u8>> {
+    let bytes = disk.read(path, FILE_LIMIT).map(Zeroizing::new);
+    bytes.map_or_else(|_| Vec::new(), |bytes| certificate_file::readable(&bytes))
+}
+
+fn parsed(ders: &[Vec<u8>]) -> Vec<Certificate> {
+    ders.iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
 }
 
 fn installed(
@@ -431,3 +447,6 @@ fn unreadable(path: &Path, error: &io::Error) -> Obstacle {
 
 /// The most bytes that a file of a set may have.
 pub const FILE_LIMIT: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests;
