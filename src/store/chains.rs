@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -12,13 +12,14 @@ use crate::core::ca_status::{Ca, Found, Holder};
 use crate::core::entry::Entry;
 use crate::core::failure::Failure;
 use crate::core::name::{CertName, Digest, Generation};
-use crate::pki::certificate::{Certificate, certificates_in_file};
+use crate::pki::certificate::{Certificate, readable_in_file};
 use crate::pki::digest::sha256;
 use crate::pki::standing;
 
 use super::content::FULLCHAIN;
 use super::disk::{Disk, Perms};
 use super::generation::read_manifest;
+use super::in_place::InPlace;
 use super::layout::Layout;
 use super::observe::FILE_LIMIT;
 use super::{disk_failure, replace};
@@ -45,6 +46,8 @@ pub struct Chains {
     pub others: Vec<Certificate>,
     /// Chains by the digest of their text, so that thousands of equal ones are parsed once.
     known: BTreeMap<Digest, Vec<Digest>>,
+    /// Those of them whose root is known.
+    rooted: BTreeSet<Digest>,
 }
 
 /// Reads the chains of `sets`; of CAs in `wanted` it is noted who serves them.
@@ -52,9 +55,9 @@ pub struct Chains {
 pub fn read(disk: &dyn Disk, layout: &Layout, sets: &[Set], wanted: &BTreeSet<Digest>) -> Chains {
     let mut chains = Chains::default();
     for set in sets {
-        match text(disk, layout, set) {
-            Ok(text) => {
-                let served = chains.take(disk, layout, set, &text);
+        match texts(disk, layout, set) {
+            Ok(texts) => {
+                let served = chains.take(disk, layout, set, &texts);
                 let holder = || Holder { name: set.entry.name.clone(), generation: set.generation, leaf: set.leaf };
                 let wanted = served.into_iter().filter(|ca| wanted.contains(ca));
                 chains.found.holders.extend(wanted.map(|ca| (ca, holder())));
@@ -67,20 +70,22 @@ pub fn read(disk: &dyn Disk, layout: &Layout, sets: &[Set], wanted: &BTreeSet<Di
     chains
 }
 
-/// The part of a set's files that the chain stands in.
-fn text(disk: &dyn Disk, layout: &Layout, set: &Set) -> io::Result<Zeroizing<String>> {
-    let read = |path: PathBuf| {
-        let bytes = Zeroizing::new(disk.read(&path, FILE_LIMIT)?);
-        Ok::<_, io::Error>(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
-    };
+/// The parts of a set's files that a chain stands in. Of files that were there before renewd came some may be missing.
+fn texts(disk: &dyn Disk, layout: &Layout, set: &Set) -> io::Result<Vec<Zeroizing<Vec<u8>>>> {
+    let read = |path: &Path| disk.read(path, FILE_LIMIT).map(Zeroizing::new);
     if set.generation != Generation(0) {
-        let whole = read(layout.generation(&set.entry.name, set.generation).join(FULLCHAIN))?;
-        let chain = whole.split_once(END).map_or("", |(_leaf, chain)| chain);
-        return Ok(Zeroizing::new(chain.to_owned()));
+        let whole = read(&layout.generation(&set.entry.name, set.generation).join(FULLCHAIN))?;
+        let leaf = whole.windows(END.len()).position(|window| window == END).map_or(whole.len(), |at| at + END.len());
+        return Ok(vec![Zeroizing::new(whole.get(leaf..).unwrap_or_default().to_vec())]);
     }
-    let files = &set.entry.files;
-    let places = [&files.fullchain, &files.chain, &files.bundle];
-    places.into_iter().flatten().next().map_or_else(|| Ok(Zeroizing::default()), |path| read(path.clone()))
+    let mut texts = Vec::new();
+    for path in InPlace::of(&set.entry.files).iter().flat_map(InPlace::chains).flatten() {
+        match read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            text => texts.push(text?),
+        }
+    }
+    Ok(texts)
 }
 
 impl Chains {
@@ -91,15 +96,25 @@ impl Chains {
     }
 
     /// Takes the chain in; the intermediates that it has.
-    fn take(&mut self, disk: &dyn Disk, layout: &Layout, set: &Set, text: &str) -> Vec<Digest> {
-        let key = sha256(text.as_bytes());
+    fn take(&mut self, disk: &dyn Disk, layout: &Layout, set: &Set, texts: &[Zeroizing<Vec<u8>>]) -> Vec<Digest> {
+        let digests: Vec<u8> = texts.iter().flat_map(|text| sha256(text).0).collect();
+        let key = sha256(&digests);
+        // One set may have come without the root that another of the same chain came with.
+        if !self.rooted.contains(&key) {
+            let folder = layout.generation(&set.entry.name, set.generation);
+            let root = read_manifest(disk, &folder).ok().flatten().and_then(|manifest| manifest.root());
+            if let Some(root) = root {
+                self.rooted.insert(key);
+                self.also(root);
+            }
+        }
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
         let mut served = Vec::new();
-        for certificate in certificates_in_file(text).unwrap_or_default() {
+        for certificate in texts.iter().flat_map(|text| readable_in_file(&**text)) {
             let fingerprint = certificate.fingerprint();
-            if fingerprint == set.leaf || !certificate.is_ca() {
+            if fingerprint == set.leaf || served.contains(&fingerprint) || !certificate.is_ca() {
                 continue;
             }
             if standing::is_intermediate(&certificate)
@@ -109,14 +124,17 @@ impl Chains {
                 self.found.cas.insert(fingerprint, facts);
                 self.intermediates.insert(fingerprint, certificate);
             } else {
-                self.others.push(certificate);
+                self.also(certificate);
             }
         }
-        let folder = layout.generation(&set.entry.name, set.generation);
-        let manifest = read_manifest(disk, &folder).ok().flatten();
-        self.others.extend(manifest.and_then(|manifest| manifest.root()));
         self.known.insert(key, served.clone());
         served
+    }
+
+    fn also(&mut self, other: Certificate) {
+        if !self.others.contains(&other) {
+            self.others.push(other);
+        }
     }
 }
 
@@ -141,7 +159,7 @@ pub fn keep(disk: &dyn Disk, layout: &Layout, cas: &[Ca]) -> Result<(), Failure>
         .map_err(|error| disk_failure("keep the status of CA certificates in", &path, &error))
 }
 
-const END: &str = "-----END CERTIFICATE-----";
+const END: &[u8] = b"-----END CERTIFICATE-----";
 const KEPT_LIMIT: u64 = 64 << 20;
 
 #[cfg(test)]
