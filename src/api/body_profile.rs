@@ -5,7 +5,7 @@ use crate::core::entry::{Validity, ValidityUnit};
 use crate::core::name::{ProfileId, ProfileRef};
 use crate::core::profile::{Origin, Profile, ProfileAttribute};
 use crate::core::text::Text;
-use crate::pki::certificate::certificates;
+use crate::pki::answer::shown_by_profile;
 use crate::pki::served::end_of;
 
 use super::body_keys::Keys;
@@ -73,7 +73,7 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
         escrows_keys: escrows_keys(answer.at("key_escrow_policy")),
         subject: attributes(certificate.at("subject")),
         san: attributes(san).into_iter().map(of_one_kind).collect(),
-        cas: issuers.iter().filter_map(|text| certificates(text).ok()).flatten().filter_map(|ca| end_of(&ca)).collect(),
+        cas: shown_by_profile(&issuers).iter().filter_map(end_of).collect(),
         issuers,
         needs_approval: answer.at("enable_dual_admin_approval").flag() == Some(true),
     })
@@ -217,4 +217,29 @@ fn origin(sources: Vec<Source>) -> Origin {
 fn issuers(issuer: Json<'_>) -> Vec<String> {
     let chain = issuer.at("chain").items();
     std::iter::once(issuer).chain(chain).filter_map(|link| link.at("certificate").text()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::answer::shown_by_profile;
+    use crate::pki::pkcs7::certificates_only;
+    use crate::pki::test_ca::Ca;
+
+    /// What the gate trusts of a profile is what the decision to refresh a chain goes by.
+    #[test]
+    fn the_cas_of_a_profile_are_read_as_its_issuers_are() {
+        let root = Ca::root("Root");
+        let issuing = root.below("Issuing").certificate;
+        let pair = [issuing.clone(), root.certificate.clone()];
+        let pem = issuing.to_pem();
+        let texts = [pem.clone(), format!("Bag Attributes\n{pem}"), certificates_only(&pair), format!("{pem}no PEM")];
+        for text in texts {
+            let told = serde_json::json!({"id": "p", "certificate": {"issuer": {"certificate": text}}});
+            let profile = profile(Json::of(&told)).unwrap();
+            let shown = shown_by_profile(&profile.issuers);
+            assert_eq!(shown.first(), Some(&issuing), "{text}");
+            assert_eq!(profile.cas, shown.iter().filter_map(end_of).collect::<Vec<_>>(), "{text}");
+        }
+    }
 }

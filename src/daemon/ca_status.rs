@@ -12,7 +12,8 @@ use crate::core::observed::{Installed, Observed};
 use crate::core::revocation::Standing;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::pki::certificate::{Certificate, certificates, certificates_in_file};
+use crate::pki::answer::shown_by_profile;
+use crate::pki::certificate::{Certificate, certificates_in_file};
 use crate::pki::standing::{Sources, issuer_of};
 use crate::pki::{crl, ocsp};
 use crate::store::chains::{self, Chains, Set};
@@ -105,7 +106,7 @@ impl<T: Tlm> Daemon<T> {
         let ca = self.cas.intermediates.get(&fingerprint).cloned();
         let mut pool = self.cas.pool();
         let shown = self.profiles.kept().into_iter().filter_map(|(_, reading)| reading.profile);
-        pool.extend(shown.flat_map(|profile| profile.issuers).flat_map(|pem| certificates(&pem).unwrap_or_default()));
+        pool.extend(shown.flat_map(|profile| shown_by_profile(&profile.issuers)));
         let (context, api) = (Arc::clone(&self.context), self.main.api.clone());
         let asking = Arc::clone(&context);
         let asked = tokio::spawn(async move {

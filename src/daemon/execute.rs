@@ -488,10 +488,7 @@ impl<T: Tlm> Bench<T> {
 
     /// The CA certificates that the profile shows.
     fn issuers(&self) -> Vec<Certificate> {
-        let mut shown = answer::Answer::default();
-        let texts = self.profile.iter().flat_map(|profile| &profile.issuers);
-        texts.for_each(|text| shown.read(text, &|raw| Text::new(raw)));
-        shown.certificates
+        answer::shown_by_profile(self.profile.iter().flat_map(|profile| &profile.issuers))
     }
 
     async fn install(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {

@@ -66,6 +66,14 @@ impl Answer {
     }
 }
 
+/// The CA certificates that a profile shows, in whatever wrapping. What cannot be read of them is passed over.
+#[must_use]
+pub fn shown_by_profile<'t>(texts: impl IntoIterator<Item = &'t String>) -> Vec<Certificate> {
+    let mut shown = Answer::default();
+    texts.into_iter().for_each(|text| shown.read(text, &|raw| Text::new(raw)));
+    shown.certificates
+}
+
 /// What a note in a kept answer begins with. No base64 and no armour does.
 const NOTE: &str = "# unreadable: ";
 const MOST_CERTIFICATES: usize = 128;
