@@ -343,10 +343,8 @@ fn a_ca_that_cuts_what_it_issues_is_the_limit_wherever_it_stands() {
         valid(&mut case.leaf, -DAY, leaf_ends * DAY);
         case.must_outlive = None;
         let installed = NOW + Duration::from_secs(u64::try_from(installed * DAY).unwrap());
-        match case.verdict() {
-            Verdict::Accepted(set) => set.is_limited_by_ca(installed),
-            other => panic!("{}", shown(&other)),
-        }
+        let Verdict::Accepted(set) = case.verdict() else { panic!("{}", shown(&case.verdict())) };
+        set.is_limited_by_ca(installed)
     };
     assert!(!limited(3650, 900, 40, 50), "the profile's validity is short");
     assert!(limited(3650, 40, 40, 40));
