@@ -19,7 +19,7 @@ use crate::core::entry::{Entry, FixedFiles, Sans, Source};
 use crate::core::key::KeyType;
 use crate::core::name::{Attempt, Generation, ProfileId, ProfileRef};
 use crate::core::naming::Naming;
-use crate::core::observed::{Installed, Observed};
+use crate::core::observed::Installed;
 use crate::core::rare::Rare;
 use crate::core::remark::{Remark, Remarks};
 use crate::core::terms;
@@ -140,10 +140,8 @@ impl Example {
     }
 
     pub(super) fn observed(&self) -> Installed {
-        match observe(&RealDisk, &self.layout, &self.entry) {
-            Observed::Installed(installed) => *installed,
-            other => panic!("{other:?}"),
-        }
+        let observed = observe(&RealDisk, &self.layout, &self.entry);
+        observed.installed().unwrap_or_else(|| panic!("{observed:?}")).clone()
     }
 
     /// Puts certificates in place of the live fullchain.

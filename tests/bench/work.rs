@@ -129,6 +129,7 @@ fn installer(room: &Room<'_>) -> impl FnMut() + 'static {
             attempt,
             profile: &profile,
             served: &served,
+            refreshes: None,
             remarks: &RareRemarks::new(),
         };
         install(&RealDisk, &layout, &ground, &entry, &set, 3).unwrap();

@@ -213,13 +213,7 @@ impl Daemon {
                 Ok(Outcome::Switched(to))
             }
             Effect::Probe | Effect::Switch(_) => Err(forbidden()),
-            Effect::RefreshChain => {
-                let issuers = shown_by_profile(&self.profile().issuers);
-                let terms = Terms { issuers: &issuers, ..terms() };
-                let by_profile = Source::Profile;
-                let refreshed = refresh::refresh(&self.machine, &layout, &ground(), &self.entry, &terms, by_profile);
-                refreshed.map(|(generation, ends_at)| Outcome::Refreshed { generation, ends_at })
-            }
+            Effect::RefreshChain => self.refresh_chain(),
             Effect::Forget { attempt } => {
                 pending::forget(&self.machine, &layout, &name, attempt)?;
                 Ok(Outcome::Done)
@@ -233,6 +227,14 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    fn refresh_chain(&self) -> Result<Outcome, Failure> {
+        let issuers = shown_by_profile(&self.profile().issuers);
+        let terms = Terms { issuers: &issuers, ..terms() };
+        let (machine, layout, ground) = (&self.machine, layout(), ground());
+        let (generation, ends_at) = refresh::refresh(machine, &layout, &ground, &self.entry, &terms, Source::Profile)?;
+        Ok(Outcome::Refreshed { generation, ends_at })
     }
 
     /// Records an event; where the order is to be wrong, what belongs before it comes after it, or the other way round.

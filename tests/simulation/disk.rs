@@ -159,6 +159,7 @@ impl Disk {
             usages: Usage::list(certificate.usages()),
             drift: drift.into(),
             renewed_elsewhere: foreign.is_some_and(|theirs| theirs.not_after > live.certificate.not_after),
+            is_refreshed: false,
             chain: Arc::default(),
             remarks: RareRemarks::new(),
         }))

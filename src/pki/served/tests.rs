@@ -47,5 +47,6 @@ fn of_a_leaf_that_cannot_be_read_the_chain_still_ends() {
     assert_eq!(end(&[&root]), None);
     assert_eq!(end(&[]), None);
     let leaf = leaf_of(&upper);
-    assert_eq!(in_files(leaf.der(), &[upper.certificate.clone()]), served(&leaf, &[upper.certificate]));
+    let above = [upper.certificate];
+    assert_eq!(in_files(leaf.der(), &above), served(&leaf, &above));
 }

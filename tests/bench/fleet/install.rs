@@ -123,6 +123,7 @@ impl Workshop<'_> {
             attempt,
             profile: &self.profile.id,
             served: &served::served(&leaf, &above),
+            refreshes: None,
             remarks: &RareRemarks::new(),
         };
         let generation = generation::install(&self.disk, &self.layout, &self.ground, entry, &set, 3)?;
