@@ -179,6 +179,10 @@ impl Healer {
                 done =
                     Some(format!("what somebody else renewed is now generation {generation}, valid until {not_after}"));
             }
+            if let Event::ChainRefreshed { generation, ends_at, .. } = &entry.event {
+                let what = "the newer chain that was found is live as generation";
+                done = Some(format!("{what} {generation}, valid until {ends_at}"));
+            }
             if entry.event == Event::Repaired {
                 done = drift.as_ref().map(|what| format!("put back: {what}"));
             }

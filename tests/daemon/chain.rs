@@ -104,8 +104,8 @@ fn a_newer_certificate_of_the_ca_is_taken_from_the_profile_alone() {
     host.end(Signal::TERM);
 }
 
-#[test]
-fn a_newer_certificate_of_the_ca_that_somebody_put_in_place_stays() {
+/// A host on which somebody put the usual certificate of the CA in place of one that ends soon.
+fn with_newer_ca_in_place() -> Host {
     let (host, _) = with_ca_that_ends_in(40 * DAY);
     assert_eq!(host.says(&["once"]).code, 0);
     let live = host.live("www");
@@ -113,9 +113,25 @@ fn a_newer_certificate_of_the_ca_that_somebody_put_in_place_stays() {
     let leaf = host.read(&live.join("cert.pem"));
     std::fs::write(live.join("chain.pem"), &chain).unwrap();
     std::fs::write(live.join("fullchain.pem"), format!("{leaf}{chain}")).unwrap();
+    host
+}
+
+#[test]
+fn a_newer_certificate_of_the_ca_that_somebody_put_in_place_stays() {
+    let host = with_newer_ca_in_place();
     assert_eq!(host.says(&["once"]).code, 0);
     let www = host.certificate("www");
     assert_eq!((www["ends"]["of"].as_str(), www["generation"].as_u64()), (Some("leaf"), Some(2)), "{www}");
     host.live_serial("www");
     assert_eq!(host.submissions(), 1);
+}
+
+#[test]
+fn heal_keeps_a_newer_certificate_of_the_ca_and_says_so() {
+    let host = with_newer_ca_in_place();
+    let said = host.says(&["heal"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.starts_with("www: the newer chain that was found is live as generation 2"), "{}", said.out);
+    assert_eq!(said.out.lines().count(), 1, "{}", said.out);
+    assert_eq!(host.says(&["heal"]).out, "every installed set is whole\n");
 }
