@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::core::entry::{Asked, Sans};
 use crate::core::event::{Entry, Event, Method, RollbackBy};
 use crate::core::failure::Failure;
+use crate::core::issuer::ChainEnd;
 use crate::core::name::{Attempt, Digest, Generation, HookName, SerialNumber};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -144,17 +145,12 @@ fn told(event: &Event) -> Told {
 fn set(event: &Event) -> Told {
     match event {
         Event::Installed { attempt, generation, serial_number, fingerprint, not_after, hooks, issuer, chain_end } => {
-            let by = issuer.as_ref().map_or_else(String::new, |issuer| format!(", issued by {issuer}"));
-            let limit = chain_end.as_ref().map_or_else(String::new, |ca| {
-                format!("; the CA certificate {} in its chain expires first, {}", ca.subject, ca.at)
-            });
             let set = (serial_number, *fingerprint, *not_after);
-            let told = live("", *generation, set, &format!("{by}{limit}"), hooks).attempt(*attempt);
-            Told { issuer: issuer.clone(), chain_not_after: chain_end.as_ref().map(|ca| ca.at.to_string()), ..told }
+            live("", *generation, set, issuer.as_ref(), chain_end.as_deref(), hooks).attempt(*attempt)
         }
-        Event::Adopted { generation, serial_number, fingerprint, not_after, hooks } => {
-            let what = ", taken over as it was found";
-            live(what, *generation, (serial_number, *fingerprint, *not_after), "", hooks)
+        Event::Adopted { generation, serial_number, fingerprint, not_after, hooks, issuer, chain_end } => {
+            let set = (serial_number, *fingerprint, *not_after);
+            live(", taken over as it was found", *generation, set, issuer.as_ref(), chain_end.as_deref(), hooks)
         }
         Event::ChainRefreshed { generation, ends_at, hooks } => {
             let what = "is live with the same certificate and a newer chain, valid until";
@@ -173,14 +169,24 @@ fn live(
     whose: &str,
     generation: Generation,
     (serial_number, fingerprint, not_after): (&SerialNumber, Digest, Timestamp),
-    more: &str,
+    issuer: Option<&Text>,
+    chain_end: Option<&ChainEnd>,
     hooks: &[HookName],
 ) -> Told {
-    let what =
-        format!("generation {generation} is live{whose}: {serial_number}, expires {not_after}{more}{}", owed(hooks));
-    Told { fingerprint: Some(fingerprint), not_after: Some(not_after.to_string()), ..say(what) }
-        .generation(generation)
-        .serial_number(serial_number)
+    let by = issuer.map_or_else(String::new, |issuer| format!(", issued by {issuer}"));
+    let limit = chain_end.map_or_else(String::new, |ca| {
+        format!("; the CA certificate {} in its chain expires first, {}", ca.subject, ca.at)
+    });
+    let set = format!("{serial_number}, expires {not_after}{by}{limit}");
+    Told {
+        fingerprint: Some(fingerprint),
+        not_after: Some(not_after.to_string()),
+        issuer: issuer.cloned(),
+        chain_not_after: chain_end.map(|ca| ca.at.to_string()),
+        ..say(format!("generation {generation} is live{whose}: {set}{}", owed(hooks)))
+    }
+    .generation(generation)
+    .serial_number(serial_number)
 }
 
 const fn why_back(by: RollbackBy) -> &'static str {

@@ -201,6 +201,12 @@ pub enum Event {
         not_after: Timestamp,
         /// The hooks that are owed for it.
         hooks: Vec<HookName>,
+        /// Who issued it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issuer: Option<Text>,
+        /// The first end in its chain, where that comes before its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chain_end: Option<Box<ChainEnd>>,
     },
     /// A hook exited with 0.
     HookDone {

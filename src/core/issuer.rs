@@ -136,6 +136,12 @@ pub struct ServedChain {
 }
 
 impl ServedChain {
+    /// The first end in the chain, where it comes before the leaf's.
+    #[must_use]
+    pub fn end_before(&self, leaf: Timestamp) -> Option<&ChainEnd> {
+        self.end.as_ref().filter(|end| end.at < leaf)
+    }
+
     /// When clients begin to refuse a leaf that ends at `leaf` and is served with this chain.
     #[must_use]
     pub fn ends_at(&self, leaf: Timestamp) -> Timestamp {

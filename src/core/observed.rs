@@ -123,7 +123,7 @@ impl Installed {
     /// The first end in the served chain, where it comes before the leaf's.
     #[must_use]
     pub fn chain_end(&self) -> Option<&ChainEnd> {
-        self.chain.end.as_ref().filter(|chain| chain.at < self.not_after)
+        self.chain.end_before(self.not_after)
     }
 
     /// What the set of a request that renews this one has to outlive; nothing where this one is what the request

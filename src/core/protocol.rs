@@ -147,6 +147,8 @@ pub enum Outcome {
         generation: Generation,
         /// With this leaf.
         leaf: Box<Leaf>,
+        /// Served with this chain.
+        chain: Box<ServedChain>,
     },
     /// What the addresses showed, compared with the certificate that is installed.
     Probed {
@@ -555,8 +557,8 @@ impl Protocol {
             fingerprint: leaf.fingerprint,
             not_after: leaf.not_after,
             hooks: self.job.entry.hooks.clone(),
+            chain_end: chain.end_before(leaf.not_after).cloned().map(Box::new),
             issuer: Some(chain.issuer.subject.clone()),
-            chain_end: chain.end.clone().filter(|end| end.at < leaf.not_after).map(Box::new),
         };
         self.conclude(event)
     }
@@ -564,12 +566,14 @@ impl Protocol {
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the files are as they should be")]
     fn repaired(&mut self, outcome: Outcome) -> Next {
         let event = match outcome {
-            Outcome::Adopted { generation, leaf } => Event::Adopted {
+            Outcome::Adopted { generation, leaf, chain } => Event::Adopted {
                 generation,
                 serial_number: leaf.serial_number,
                 fingerprint: leaf.fingerprint,
                 not_after: leaf.not_after,
                 hooks: self.job.entry.hooks.clone(),
+                chain_end: chain.end_before(leaf.not_after).cloned().map(Box::new),
+                issuer: Some(chain.issuer.subject),
             },
             Outcome::Refreshed { .. } => return self.refreshed(outcome),
             _ => Event::Repaired,

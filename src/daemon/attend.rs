@@ -10,6 +10,7 @@ use crate::core::decide::Action;
 use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
 use crate::core::failure::FailureClass;
+use crate::core::issuer::ChainEnd;
 use crate::core::name::{Attempt, CertName, ProfileRef};
 use crate::core::observed::Observed;
 use crate::core::reason::{Reason, State};
@@ -319,26 +320,33 @@ fn span(name: &CertName) -> tracing::Span {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the others speak of no set")]
 fn log_set(event: &Event) {
     match event {
-        Event::Installed { generation, serial_number, not_after, issuer, chain_end: None, .. } => {
+        Event::Installed { generation, serial_number, not_after, issuer, chain_end, .. } => {
             let issuer = issuer.as_ref().map_or("", Text::as_str);
-            tracing::info!(%generation, %serial_number, issuer, "installed; valid until {not_after}");
+            let until = valid_until(*not_after, chain_end.as_deref());
+            if chain_end.is_some() {
+                tracing::warn!(%generation, %serial_number, issuer, "installed; valid until {until}");
+            } else {
+                tracing::info!(%generation, %serial_number, issuer, "installed; valid until {until}");
+            }
         }
-        Event::Installed { generation, serial_number, not_after, issuer, chain_end: Some(ca), .. } => {
+        Event::Adopted { generation, serial_number, not_after, issuer, chain_end, .. } => {
             let issuer = issuer.as_ref().map_or("", Text::as_str);
-            tracing::warn!(
-                %generation, %serial_number, issuer,
-                "installed; valid until {}, when the CA certificate {} in its chain expires (the leaf: {not_after})",
-                ca.at, ca.subject
-            );
-        }
-        Event::Adopted { generation, serial_number, not_after, .. } => {
-            tracing::warn!(%generation, %serial_number, "taken over as it was found, by no request on record; valid until {not_after}");
+            let until = valid_until(*not_after, chain_end.as_deref());
+            tracing::warn!(%generation, %serial_number, issuer, "taken over as found, no request on record; valid until {until}");
         }
         Event::ChainRefreshed { generation, ends_at, .. } => {
             tracing::info!(%generation, "installed the same certificate with a newer chain; valid until {ends_at}");
         }
         _ => {}
     }
+}
+
+/// The end that counts, and whose it is where that is not the leaf's.
+pub(super) fn valid_until(leaf: Timestamp, chain_end: Option<&ChainEnd>) -> String {
+    chain_end.map_or_else(
+        || leaf.to_string(),
+        |ca| format!("{}, when the CA certificate {} in its chain expires (the leaf: {leaf})", ca.at, ca.subject),
+    )
 }
 
 fn log_event(entry: &event::Entry) {

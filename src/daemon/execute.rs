@@ -467,7 +467,7 @@ impl<T: Tlm> Bench<T> {
             .await?;
         Ok(match repaired {
             Repaired::PutBack => Outcome::Done,
-            Repaired::Adopted { generation, leaf } => Outcome::Adopted { generation, leaf },
+            Repaired::Adopted { generation, leaf, chain } => Outcome::Adopted { generation, leaf, chain },
             Repaired::Refreshed { generation, ends_at } => Outcome::Refreshed { generation, ends_at },
         })
     }

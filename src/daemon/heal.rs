@@ -28,6 +28,7 @@ use crate::store::real_disk::RealDisk;
 use crate::store::shared_journal::SharedJournal;
 use crate::store::{observe, pending, readings};
 
+use super::attend::valid_until;
 use super::clock::{Clock, SystemClock};
 use super::context::Context;
 use super::execute::Bench;
@@ -172,23 +173,30 @@ impl Healer {
             if let Event::Failed { failure } = &entry.event {
                 return Err(failure.clone());
             }
-            if let Event::Installed { generation, not_after, .. } = &entry.event {
-                done = Some(format!("installed as generation {generation}, valid until {not_after}"));
-            }
-            if let Event::Adopted { generation, not_after, .. } = &entry.event {
-                done =
-                    Some(format!("what somebody else renewed is now generation {generation}, valid until {not_after}"));
-            }
-            if let Event::ChainRefreshed { generation, ends_at, .. } = &entry.event {
-                let what = "the newer chain that was found is live as generation";
-                done = Some(format!("{what} {generation}, valid until {ends_at}"));
-            }
-            if entry.event == Event::Repaired {
-                done = drift.as_ref().map(|what| format!("put back: {what}"));
-            }
+            done = what_was_done(&entry.event, drift.as_ref()).or(done);
             managed.record.apply(entry.at, &entry.event);
         }
         Ok(done)
+    }
+}
+
+/// What a healing came to.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others put nothing in place")]
+fn what_was_done(event: &Event, drift: Option<&Text>) -> Option<String> {
+    match event {
+        Event::Installed { generation, not_after, chain_end, .. } => Some(format!(
+            "installed as generation {generation}, valid until {}",
+            valid_until(*not_after, chain_end.as_deref())
+        )),
+        Event::Adopted { generation, not_after, chain_end, .. } => {
+            let until = valid_until(*not_after, chain_end.as_deref());
+            Some(format!("what somebody else renewed is now generation {generation}, valid until {until}"))
+        }
+        Event::ChainRefreshed { generation, ends_at, .. } => Some(format!(
+            "the same certificate with a newer chain is now generation {generation}, valid until {ends_at}"
+        )),
+        Event::Repaired => drift.map(|what| format!("put back: {what}")),
+        _ => None,
     }
 }
 

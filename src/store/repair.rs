@@ -40,6 +40,8 @@ pub enum Repaired {
         generation: Generation,
         /// With this leaf.
         leaf: Box<Leaf>,
+        /// Served with this chain.
+        chain: Box<ServedChain>,
     },
     /// The same leaf is live with a chain that ends later.
     Refreshed {
@@ -132,7 +134,7 @@ fn adopt(
         remarks: &remarks,
     };
     let generation = install(disk, layout, ground, entry, &set, terms.keep)?;
-    Ok(Repaired::Adopted { generation, leaf: Box::new(found.set.facts.clone()) })
+    Ok(Repaired::Adopted { generation, leaf: Box::new(found.set.facts.clone()), chain: Box::new(chain) })
 }
 
 fn put_back_in(

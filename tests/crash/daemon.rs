@@ -222,7 +222,7 @@ impl Daemon {
                 let terms = Terms { refreshes, ..terms() };
                 match repair::repair(&self.machine, &layout, &ground(), &self.entry, &terms)? {
                     Repaired::PutBack => Ok(Outcome::Done),
-                    Repaired::Adopted { generation, leaf } => Ok(Outcome::Adopted { generation, leaf }),
+                    Repaired::Adopted { generation, leaf, chain } => Ok(Outcome::Adopted { generation, leaf, chain }),
                     Repaired::Refreshed { generation, ends_at } => Ok(Outcome::Refreshed { generation, ends_at }),
                 }
             }

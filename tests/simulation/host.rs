@@ -110,7 +110,7 @@ impl World {
         }
         let generation = self.disk.install(&entry.name, Attempt(0), &theirs, entry);
         self.went_live(entry, generation);
-        Ok(Outcome::Adopted { generation, leaf: Box::new(theirs.leaf()) })
+        Ok(Outcome::Adopted { generation, leaf: Box::new(theirs.leaf()), chain: Box::default() })
     }
 
     /// `store::rollback`: the newest older generation that is valid and not revoked.

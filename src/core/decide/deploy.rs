@@ -104,6 +104,8 @@ impl World<'_> {
                 fingerprint: installed.fingerprint,
                 not_after: installed.not_after,
                 hooks,
+                issuer: Some(installed.chain.issuer.subject.clone()),
+                chain_end: installed.chain_end().cloned().map(Box::new),
             })),
         };
         Some(self.act(action, Reason::Unrecorded(live)))

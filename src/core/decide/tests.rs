@@ -644,6 +644,8 @@ fn limited_case(offset: Duration) -> Case {
         fingerprint: Digest([0; 32]),
         not_after: START + 90 * DAY,
         hooks: Vec::new(),
+        issuer: None,
+        chain_end: None,
     };
     case.events(&[(START, adopted)])
 }

@@ -196,7 +196,7 @@ fn a_set_without_its_root_is_installed_all_the_same() {
 /// What somebody else renewed owes the hooks as every generation does.
 #[test]
 fn a_repair_that_takes_over_says_so() {
-    let adopted = || Outcome::Adopted { generation: Generation(2), leaf: Box::new(leaf()) };
+    let adopted = || Outcome::Adopted { generation: Generation(2), leaf: Box::new(leaf()), chain: Box::default() };
     let repair = Action::Repair { refreshes: true };
     let order = run(&repair, |effect| if matches!(effect, Effect::Repair { .. }) { adopted() } else { well(effect) });
     assert_eq!(order, ["Repair", "record Adopted"]);
