@@ -192,9 +192,9 @@ fn what_was_done(event: &Event, drift: Option<&Text>) -> Option<String> {
             let until = valid_until(*not_after, chain_end.as_deref());
             Some(format!("what somebody else renewed is now generation {generation}, valid until {until}"))
         }
-        Event::ChainRefreshed { generation, ends_at, .. } => Some(format!(
-            "the same certificate with a newer chain is now generation {generation}, valid until {ends_at}"
-        )),
+        Event::ChainRefreshed { generation, ends_at, .. } => {
+            Some(format!("the newer chain that was found is live as generation {generation}, valid until {ends_at}"))
+        }
         Event::Repaired => drift.map(|what| format!("put back: {what}")),
         _ => None,
     }
