@@ -304,6 +304,6 @@ fn nobody_goes_back_to_a_certificate_that_ended() {
     host.until("the old one ended", || (jiff::Timestamp::now() > ends).then_some(()));
     let said = host.says(&["rollback", "www"]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("generation 1 ended at "), "{}", said.err);
+    assert!(said.err.contains("generation 1 expired at "), "{}", said.err);
     assert_eq!(host.certificate("www")["generation"], 2);
 }
