@@ -12,7 +12,8 @@ use crate::simulator::{Issuance, ProfileSpec};
 const UNITS: [&str; 4] = ["d", "h", "min", "s"];
 
 fn core(word: &str) -> &str {
-    word.trim_matches(|c: char| "()[]{}\",;:".contains(c))
+    let word = word.trim_matches(|c: char| "()[]{}\",;:".contains(c));
+    word.strip_prefix("sha256:").unwrap_or(word)
 }
 
 /// The kind of a word that differs from run to run.

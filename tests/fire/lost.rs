@@ -97,9 +97,9 @@ fn where_nobody_may_search_lost_answers_cost_no_more_than_the_budget() {
     let mut spent = 0;
     for round in 0..40 {
         host.until("the wait is said", || {
-            let why = host.certificate("www")["reason"].as_str()?.to_owned();
-            (host.submissions() > spent && why.contains("was lost") || why.contains("submissions of a day are spent"))
-                .then_some(())
+            let www = host.certificate("www");
+            let is_spent = www["reason"].as_str()?.contains("submissions of a day are spent");
+            (host.submissions() > spent && www["reason_code"] == "answer-lost" || is_spent).then_some(())
         });
         spent = host.submissions();
         if host.certificate("www")["reason"].as_str().unwrap().contains("submissions of a day are spent") {

@@ -18,7 +18,7 @@ fn settled(host: &Host, lost_too: bool) -> Option<()> {
     let all = status["certificates"].as_array()?;
     let is_settled = |found: &serde_json::Value| {
         let is_replaced = found["generation"] == 2 && found["state"] == "valid";
-        is_replaced || lost_too && found["reason"].as_str().unwrap_or_default().contains("was lost; looked up")
+        is_replaced || lost_too && found["reason_code"] == "answer-lost"
     };
     (all.len() == CERTIFICATES && all.iter().all(is_settled)).then_some(())
 }
