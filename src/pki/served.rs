@@ -4,6 +4,7 @@ use super::certificate::Certificate;
 use super::chain::{self, Chain};
 use super::name;
 use crate::core::issuer::{ChainEnd, Issuer, ServedChain};
+use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
 /// What `above` says of the chain of `leaf`, in whatever order it comes.
@@ -12,10 +13,12 @@ pub fn served(leaf: &Certificate, above: &[Certificate]) -> ServedChain {
     ServedChain { issuer: issuer(leaf, above), end: chain::served_end(leaf, above) }
 }
 
-/// The same of a chain that was verified.
+/// The same of a chain that was verified: who issued whom is not asked once more, which may cost a signature each.
 #[must_use]
 pub fn of_chain(leaf: &Certificate, chain: &Chain) -> ServedChain {
-    served(leaf, &chain.cas().cloned().collect::<Vec<_>>())
+    let spki = chain.cas().next().map(Certificate::spki);
+    let end = chain.intermediates.iter().filter_map(end_of).min_by_key(|end| end.at);
+    ServedChain { issuer: Issuer { subject: issuer_name(leaf), spki }, end }
 }
 
 /// The same of files whose leaf, as DER, may be one that renewd cannot read: then who issued it is not known, and what
@@ -32,10 +35,14 @@ pub fn in_files(leaf: &[u8], above: &[Certificate]) -> ServedChain {
     }
 }
 
+fn issuer_name(leaf: &Certificate) -> Text {
+    leaf.parsed().map(|parsed| name::full(parsed.issuer())).unwrap_or_default()
+}
+
 /// Who signed `leaf`: by name, with the key where the certificate of that CA is among `above`. A CA that changed its key
 /// has several of one name.
 fn issuer(leaf: &Certificate, above: &[Certificate]) -> Issuer {
-    let subject = leaf.parsed().map(|parsed| name::full(parsed.issuer())).unwrap_or_default();
+    let subject = issuer_name(leaf);
     let spki = above.iter().find(|ca| chain::is_issuer_of(ca, leaf)).map(Certificate::spki);
     Issuer { subject, spki }
 }
