@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::{CertName, Digest, Generation, SerialNumber};
 use super::observed::Installed;
-use super::revocation::{Revocation, Standing};
+use super::revocation::{CaStanding, Revocation};
 use super::text::Text;
 use super::time::Timestamp;
 
@@ -49,7 +49,7 @@ pub struct Ca {
     #[serde(flatten)]
     pub served: ServedCa,
     /// What its issuer said last; `None`: nothing yet.
-    pub standing: Option<Standing>,
+    pub standing: Option<CaStanding>,
     /// Who serves it, where it is revoked.
     pub holders: BTreeSet<Holder>,
     /// When it is asked after next.
@@ -63,8 +63,8 @@ impl Ca {
     #[must_use]
     pub const fn revocation(&self) -> Option<&Revocation> {
         match &self.standing {
-            Some(Standing::Revoked(revocation)) => Some(revocation),
-            Some(Standing::NotRevoked) | None => None,
+            Some(CaStanding::Revoked(revocation)) => Some(revocation),
+            Some(CaStanding::NotRevoked) | None => None,
         }
     }
 
@@ -110,7 +110,7 @@ pub enum Look {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// What its issuer says.
-    Told(Standing),
+    Told(CaStanding),
     /// It names nobody who could be asked.
     NobodyToAsk,
     /// Nothing could be learnt.
@@ -269,7 +269,7 @@ impl CaWatch {
             // Who serves it is not known yet.
             self.chains_at = now;
         }
-        is_new && (before.is_some() || *standing != Standing::NotRevoked)
+        is_new && (before.is_some() || *standing != CaStanding::NotRevoked)
     }
 }
 

@@ -269,6 +269,13 @@ impl Usage {
     pub fn list(usages: Vec<Self>) -> Usages {
         USUAL.into_iter().find(|usual| **usual == *usages).map_or(Cow::Owned(usages), Cow::Borrowed)
     }
+
+    /// What the next certificate is for where the entry does not say: the usages of the installed one. One without an
+    /// extended key usage serves a server.
+    #[must_use]
+    pub fn of_installed(usages: &[Self]) -> Vec<Self> {
+        if usages.is_empty() { vec![Self(Cow::Borrowed("server_auth"))] } else { usages.to_vec() }
+    }
 }
 
 impl From<String> for Usage {

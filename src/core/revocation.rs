@@ -9,7 +9,7 @@ use super::time::Timestamp;
 /// A CA's word on a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum CaStanding {
     /// It is not revoked.
     NotRevoked,
     /// It is.

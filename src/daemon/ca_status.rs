@@ -9,7 +9,7 @@ use crate::core::ca_status::{Ca, CaWatch, Holder, Look, Outcome};
 use crate::core::code::Code;
 use crate::core::name::{CertName, Digest};
 use crate::core::observed::{Installed, Observed};
-use crate::core::revocation::Standing;
+use crate::core::revocation::CaStanding;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::pki::answer::shown_by_profile;
@@ -253,7 +253,7 @@ async fn respond(
     ca: &Certificate,
     issuer: &Certificate,
     clock: &dyn Clock,
-) -> Result<Standing, Text> {
+) -> Result<CaStanding, Text> {
     let question = ocsp::request(ca, issuer).map_err(|doubt| doubtful(url, &doubt))?;
     let answer = fetcher.post(url, ocsp::REQUEST_TYPE, question, ANSWER_LIMIT).await?;
     ocsp::read(&answer, ca, issuer, clock.now()).map_err(|doubt| doubtful(url, &doubt))

@@ -414,7 +414,9 @@ impl<T: Tlm> Bench<T> {
         let validity = wish.as_ref().map_or(self.entry.validity, |wish| wish.validity);
         let mut subject = wish.map_or_else(|| self.entry.subject.clone(), |wish| wish.subject);
         subject.remove(&subject::SubjectAttribute::CommonName);
-        let usages = self.entry.usages.clone().unwrap_or_else(|| self.installed_usages());
+        let usages = self.entry.usages.clone().unwrap_or_else(|| {
+            self.installed.as_ref().map_or_else(Vec::new, |installed| Usage::of_installed(&installed.usages))
+        });
         let demand = Demand {
             common_name: self.entry.naming.common_name(),
             names: &self.entry.names(),
@@ -430,16 +432,6 @@ impl<T: Tlm> Bench<T> {
             now,
         };
         gate::judge(&Candidate { certificates: pool, key }, &demand)
-    }
-
-    /// The usages of the installed certificate. One without an extended key usage serves a server.
-    fn installed_usages(&self) -> Vec<Usage> {
-        let Some(installed) = &self.installed else { return Vec::new() };
-        if installed.usages.is_empty() {
-            Usage::parse("server_auth").into_iter().collect()
-        } else {
-            installed.usages.to_vec()
-        }
     }
 
     /// What could not be read of all that TLM sent, in words for log, status and refusal.

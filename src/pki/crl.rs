@@ -14,7 +14,7 @@ use super::pem::{self, Part};
 use super::signature::{Judgement, Signed, judge_signed};
 use super::standing::{self, Doubt};
 use super::{extension, name};
-use crate::core::revocation::{Revocation, RevocationReason, Standing};
+use crate::core::revocation::{CaStanding, Revocation, RevocationReason};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
@@ -23,7 +23,7 @@ use crate::core::time::Timestamp;
 /// # Errors
 ///
 /// When it says nothing of it that can be relied on.
-pub fn read(bytes: &[u8], certificate: &Certificate, issuer: &Certificate, at: Timestamp) -> Result<Standing, Doubt> {
+pub fn read(bytes: &[u8], certificate: &Certificate, issuer: &Certificate, at: Timestamp) -> Result<CaStanding, Doubt> {
     let der = unarmoured(bytes);
     let (rest, list) = CertificateRevocationList::from_der(&der).map_err(|_| UNREADABLE)?;
     if !rest.is_empty() {
@@ -35,9 +35,9 @@ pub fn read(bytes: &[u8], certificate: &Certificate, issuer: &Certificate, at: T
     let current = check_time(&list, at);
     match entry {
         // Every revocation but a hold is for ever, however old the list is.
-        Some(revocation) if !revocation.reason.is_hold() => Ok(Standing::Revoked(revocation)),
-        Some(revocation) => current.map(|()| Standing::Revoked(revocation)),
-        None => current.and(coverage).map(|()| Standing::NotRevoked),
+        Some(revocation) if !revocation.reason.is_hold() => Ok(CaStanding::Revoked(revocation)),
+        Some(revocation) => current.map(|()| CaStanding::Revoked(revocation)),
+        None => current.and(coverage).map(|()| CaStanding::NotRevoked),
     }
 }
 

@@ -16,7 +16,7 @@ use super::der::{
 use super::signature::{Judgement, Signed, judge, judge_signed};
 use super::standing::{self, Doubt};
 use super::{extension, name};
-use crate::core::revocation::{Revocation, RevocationReason, Standing};
+use crate::core::revocation::{CaStanding, Revocation, RevocationReason};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
@@ -83,7 +83,7 @@ pub fn request(certificate: &Certificate, issuer: &Certificate) -> Result<Vec<u8
 /// # Errors
 ///
 /// When it says nothing of it that can be relied on.
-pub fn read(bytes: &[u8], certificate: &Certificate, issuer: &Certificate, at: Timestamp) -> Result<Standing, Doubt> {
+pub fn read(bytes: &[u8], certificate: &Certificate, issuer: &Certificate, at: Timestamp) -> Result<CaStanding, Doubt> {
     let answer = Answer::parse(bytes)?;
     answer.check_signer(issuer, at)?;
     let id = CertId::of(certificate, issuer)?;
@@ -92,8 +92,8 @@ pub fn read(bytes: &[u8], certificate: &Certificate, issuer: &Certificate, at: T
     };
     let (told, current) = single.told(at).ok_or(UNREADABLE)??;
     match told {
-        Standing::Revoked(revocation) if !revocation.reason.is_hold() => Ok(told),
-        Standing::Revoked(_) | Standing::NotRevoked => current.map(|()| told),
+        CaStanding::Revoked(revocation) if !revocation.reason.is_hold() => Ok(told),
+        CaStanding::Revoked(_) | CaStanding::NotRevoked => current.map(|()| told),
     }
 }
 
@@ -173,7 +173,7 @@ impl<'a> Answer<'a> {
 }
 
 /// What an answer says, and whether it holds.
-type Told = (Standing, Result<(), Doubt>);
+type Told = (CaStanding, Result<(), Doubt>);
 
 /// The answer about one certificate, after its name.
 struct Single<'a>(Der<'a>);
@@ -192,7 +192,7 @@ impl Single<'_> {
             return Some(Err(doubt));
         }
         let told = match status.tag {
-            tag if tag == place(0) => Standing::NotRevoked,
+            tag if tag == place(0) => CaStanding::NotRevoked,
             tag if tag == place_of(1) => revoked(status.inside())?,
             tag if tag == place(2) => return Some(Err(Doubt::NotTold("unknown"))),
             _ => return None,
@@ -201,14 +201,14 @@ impl Single<'_> {
     }
 }
 
-fn revoked(mut info: Der<'_>) -> Option<Standing> {
+fn revoked(mut info: Der<'_>) -> Option<CaStanding> {
     let at = instant(info.next_if(GENERALIZED_TIME)?)?;
     let code = match info.next_if(place_of(0)) {
         Some(reason) => *reason.inside().only(ENUMERATED)?.content.first()?,
         None => 0,
     };
     let reason = RevocationReason::of_code(code);
-    Some(reason.map_or(Standing::NotRevoked, |reason| Standing::Revoked(Revocation { at, reason })))
+    Some(reason.map_or(CaStanding::NotRevoked, |reason| CaStanding::Revoked(Revocation { at, reason })))
 }
 
 /// The BasicOCSPResponse inside of a success.

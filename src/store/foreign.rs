@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::core::entry::Entry;
+use crate::core::entry::{Entry, Usage};
 use crate::core::issuer::ServedChain;
 use crate::core::name::{Digest, Generation};
 use crate::core::observed::Leaf;
@@ -79,7 +79,7 @@ fn judge(
     issuers: &[Certificate],
     now: Timestamp,
 ) -> Option<Box<gate::Set>> {
-    let of_installed = || ours.map_or_else(Vec::new, |leaf| leaf.usages.clone());
+    let of_installed = || ours.map_or_else(Vec::new, |leaf| Usage::of_installed(&leaf.usages));
     let usages = entry.usages.clone().unwrap_or_else(of_installed);
     let demand = Demand {
         common_name: entry.naming.common_name(),

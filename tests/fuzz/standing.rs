@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use renewd::core::revocation::Standing;
+use renewd::core::revocation::CaStanding;
 use renewd::pki::certificate::Certificate;
 use renewd::pki::standing::{self as pki, Doubt, Sources};
 use renewd::pki::{crl, ocsp};
@@ -31,10 +31,10 @@ pub fn standing(data: &[u8]) {
 }
 
 /// A doubt is clean lines, and a revocation is of the one day when there was one.
-fn known(told: &Result<Standing, Doubt>) {
+fn known(told: &Result<CaStanding, Doubt>) {
     match told {
-        Ok(Standing::NotRevoked) => {}
-        Ok(Standing::Revoked(revocation)) => {
+        Ok(CaStanding::NotRevoked) => {}
+        Ok(CaStanding::Revoked(revocation)) => {
             assert!(revocation.at.to_string().starts_with("2026-11-29T"), "{revocation:?}");
         }
         Err(doubt) => doubt.to_string().lines().for_each(clean),

@@ -43,7 +43,7 @@ fn watching(cas: &[u8]) -> (CaWatch, Timestamp) {
 }
 
 fn revoked(reason: RevocationReason) -> Outcome {
-    Outcome::Told(Standing::Revoked(Revocation { at: START, reason }))
+    Outcome::Told(CaStanding::Revoked(Revocation { at: START, reason }))
 }
 
 /// A watch over one CA that was found to be revoked.
@@ -62,7 +62,7 @@ fn each_ca_is_asked_after_within_an_hour_and_then_daily() {
         let at = watch.next_due().unwrap();
         assert!(read + HOUR / 2 <= at && at <= read + HOUR, "{first}: {at}");
         assert_eq!(watch.due(at), Some(Look::Status(digest(first))));
-        assert!(!watch.note(&digest(first), &Outcome::Told(Standing::NotRevoked), at), "no news");
+        assert!(!watch.note(&digest(first), &Outcome::Told(CaStanding::NotRevoked), at), "no news");
         assert_eq!(watch.next_due(), Some(read + DAY), "the chains come first");
         watch.served(None, found(&[first], &[]), read + DAY);
         assert_eq!(watch.next_due(), Some(at + DAY));
@@ -111,7 +111,7 @@ fn who_serves_a_revoked_ca_is_read_at_once_and_kept_up_to_date() {
 fn a_hold_that_is_lifted_is_over() {
     let (mut watch, now) = with_revoked(RevocationReason::CertificateHold);
     watch.served(None, found(&[1], &[(1, "a", 1)]), now);
-    assert!(watch.note(&digest(1), &Outcome::Told(Standing::NotRevoked), now + DAY));
+    assert!(watch.note(&digest(1), &Outcome::Told(CaStanding::NotRevoked), now + DAY));
     let ca = watch.ca(&digest(1)).unwrap();
     assert_eq!((ca.revocation(), ca.holders.len(), ca.remark(&[&name("a")])), (None, 0, None));
 }

@@ -48,15 +48,15 @@ async fn asked(list: Option<&[u8]>, answer: Option<&[u8]>, issuer: Option<&[u8]>
 }
 
 fn reason(outcome: &Outcome) -> Option<RevocationReason> {
-    if let Outcome::Told(Standing::Revoked(revocation)) = outcome { Some(revocation.reason) } else { None }
+    if let Outcome::Told(CaStanding::Revoked(revocation)) = outcome { Some(revocation.reason) } else { None }
 }
 
 #[tokio::test]
 async fn a_list_is_asked_first_and_the_issuer_known_where_it_is_at_hand() {
     let told = asked(Some(GOOD_LIST), Some(REVOKED_ANSWER), Some(ROOT), &[ISSUING, ROOT]).await;
-    assert_eq!(told, (Outcome::Told(Standing::NotRevoked), 1));
+    assert_eq!(told, (Outcome::Told(CaStanding::NotRevoked), 1));
     let told = asked(Some(GOOD_LIST), Some(REVOKED_ANSWER), Some(ROOT), &[ISSUING]).await;
-    assert_eq!(told, (Outcome::Told(Standing::NotRevoked), 2), "else it is fetched");
+    assert_eq!(told, (Outcome::Told(CaStanding::NotRevoked), 2), "else it is fetched");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ impl Case {
         Self { root, ca }
     }
 
-    fn read(&self, bytes: &[u8]) -> Result<Standing, Doubt> {
+    fn read(&self, bytes: &[u8]) -> Result<CaStanding, Doubt> {
         read(bytes, &self.ca.certificate, &self.root.certificate, NOW)
     }
 
@@ -30,13 +30,13 @@ impl Case {
     }
 
     #[track_caller]
-    fn check(&self, list: &List, expected: &Result<Standing, Doubt>) {
+    fn check(&self, list: &List, expected: &Result<CaStanding, Doubt>) {
         assert_eq!(self.read(&list.by(&self.root)), *expected);
     }
 }
 
-fn revoked(reason: RevocationReason) -> Result<Standing, Doubt> {
-    Ok(Standing::Revoked(Revocation { at: Timestamp::from_seconds(NOW.seconds() - 60), reason }))
+fn revoked(reason: RevocationReason) -> Result<CaStanding, Doubt> {
+    Ok(CaStanding::Revoked(Revocation { at: Timestamp::from_seconds(NOW.seconds() - 60), reason }))
 }
 
 fn scope(value: &[u8]) -> Extension {
@@ -46,20 +46,20 @@ fn scope(value: &[u8]) -> Extension {
 #[test]
 fn an_entry_revokes_with_its_date_and_reason() {
     let case = Case::new();
-    case.check(&List::default(), &Ok(Standing::NotRevoked));
+    case.check(&List::default(), &Ok(CaStanding::NotRevoked));
     case.check(&case.revoking(None), &revoked(RevocationReason::Unspecified));
     case.check(&case.revoking(Some(1)), &revoked(RevocationReason::KeyCompromise));
     case.check(&case.revoking(Some(2)), &revoked(RevocationReason::CaCompromise));
     case.check(&case.revoking(Some(5)), &revoked(RevocationReason::CessationOfOperation));
     case.check(&case.revoking(Some(6)), &revoked(RevocationReason::CertificateHold));
-    case.check(&case.revoking(Some(8)), &Ok(Standing::NotRevoked));
+    case.check(&case.revoking(Some(8)), &Ok(CaStanding::NotRevoked));
     case.check(&case.revoking(Some(99)), &revoked(RevocationReason::Unspecified));
     // Of version 1, without extensions.
     case.check(
         &List { version: None, extensions: vec![], ..case.revoking(None) },
         &revoked(RevocationReason::Unspecified),
     );
-    case.check(&List { version: None, extensions: vec![], ..List::default() }, &Ok(Standing::NotRevoked));
+    case.check(&List { version: None, extensions: vec![], ..List::default() }, &Ok(CaStanding::NotRevoked));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_serial_number_is_a_number() {
     list.revoked[1].0.insert(0, 0);
     case.check(&list, &revoked(RevocationReason::Unspecified));
     list.revoked[1].0 = [&[1], &*bare].concat();
-    case.check(&list, &Ok(Standing::NotRevoked));
+    case.check(&list, &Ok(CaStanding::NotRevoked));
 }
 
 #[test]
@@ -114,10 +114,10 @@ fn a_list_holds_in_its_time_and_a_revocation_for_ever() {
     let at = |list: List, from, until| List { from, until, ..list };
     let instant = |seconds| Timestamp::from_seconds(NOW.seconds() + seconds);
     let outdated = Err(Doubt::Outdated { from: instant(-90), until: instant(-1) });
-    case.check(&at(List::default(), -90, Some(0)), &Ok(Standing::NotRevoked));
+    case.check(&at(List::default(), -90, Some(0)), &Ok(CaStanding::NotRevoked));
     case.check(&at(List::default(), -90, Some(-1)), &outdated);
-    case.check(&at(List::default(), -90, None), &Ok(Standing::NotRevoked));
-    case.check(&at(List::default(), 600, Some(9000)), &Ok(Standing::NotRevoked));
+    case.check(&at(List::default(), -90, None), &Ok(CaStanding::NotRevoked));
+    case.check(&at(List::default(), 600, Some(9000)), &Ok(CaStanding::NotRevoked));
     case.check(&at(List::default(), 601, Some(9000)), &Err(Doubt::FromFuture(instant(601))));
     case.check(&at(case.revoking(Some(4)), -90, Some(-1)), &revoked(RevocationReason::Superseded));
     case.check(&at(case.revoking(Some(6)), -90, Some(-1)), &outdated);
@@ -129,7 +129,7 @@ fn a_list_about_others_says_nothing() {
     let not = |why| Err(Doubt::NotCovered(why));
     let with = |list: List, value: &[u8]| list.with(scope(value));
     case.check(&with(case.revoking(None), &[0x30, 3, 0x82, 1, 0xff]), &revoked(RevocationReason::Unspecified));
-    case.check(&with(List::default(), &[0x30, 3, 0x82, 1, 0xff]), &Ok(Standing::NotRevoked));
+    case.check(&with(List::default(), &[0x30, 3, 0x82, 1, 0xff]), &Ok(CaStanding::NotRevoked));
     case.check(&with(case.revoking(None), &[0x30, 3, 0x81, 1, 0xff]), &not("it lists no CA certificates"));
     case.check(&with(case.revoking(None), &[0x30, 3, 0x85, 1, 0xff]), &not("it lists no CA certificates"));
     case.check(&with(case.revoking(None), &[0x30, 3, 0x84, 1, 0xff]), &not("it is an indirect list"));
@@ -142,7 +142,7 @@ fn a_list_about_others_says_nothing() {
         let length = u8::try_from(uri.len()).unwrap();
         [&[0x30, length + 6, 0xa0, length + 4, 0xa0, length + 2, 0x86, length], uri.as_bytes()].concat()
     };
-    case.check(&with(List::default(), &named(POINT)), &Ok(Standing::NotRevoked));
+    case.check(&with(List::default(), &named(POINT)), &Ok(CaStanding::NotRevoked));
     case.check(&with(List::default(), &named("http://crl.example/2")), &not("it is for other distribution points"));
 }
 
@@ -153,7 +153,7 @@ fn what_is_critical_and_unknown_is_not_judged() {
     case.check(&case.revoking(None).with(delta), &Err(Doubt::Critical(Text::new("2.5.29.27"))));
     let unknown: Extension = (&[1, 2, 3, 4], true, vec![5, 0]);
     case.check(&case.revoking(None).with(unknown.clone()), &Err(Doubt::Critical(Text::new("1.2.3.4"))));
-    case.check(&List::default().with((&[1, 2, 3, 4], false, vec![5, 0])), &Ok(Standing::NotRevoked));
+    case.check(&List::default().with((&[1, 2, 3, 4], false, vec![5, 0])), &Ok(CaStanding::NotRevoked));
     // Even in the entry of another certificate.
     let mut list = case.revoking(None);
     list.revoked[0].2 = vec![unknown];
@@ -195,7 +195,7 @@ fn lists_of_another_library_are_read() {
     let issuer = rcgen::Issuer::from_params(&case.root.params, &case.root.key);
     let at = Timestamp::from_seconds(date.unix_timestamp());
     let reason = RevocationReason::CaCompromise;
-    let expected = Ok(Standing::Revoked(Revocation { at, reason }));
+    let expected = Ok(CaStanding::Revoked(Revocation { at, reason }));
     assert_eq!(case.read(params.signed_by(&issuer).unwrap().der()), expected);
 }
 

@@ -35,12 +35,12 @@ impl Case {
         Made { of, state, from: -60, until: Some(60), critical: false, along: Vec::new() }
     }
 
-    fn read(&self, bytes: &[u8]) -> Result<Standing, Doubt> {
+    fn read(&self, bytes: &[u8]) -> Result<CaStanding, Doubt> {
         read(bytes, &self.ca.certificate, &self.root.certificate, NOW)
     }
 
     #[track_caller]
-    fn check(&self, made: &Made<'_>, expected: &Result<Standing, Doubt>) {
+    fn check(&self, made: &Made<'_>, expected: &Result<CaStanding, Doubt>) {
         assert_eq!(self.read(&made.by(&self.root, &self.root.key)), *expected);
     }
 }
@@ -122,17 +122,17 @@ fn success(basic: &[u8]) -> Vec<u8> {
     })
 }
 
-fn revoked_for(reason: RevocationReason) -> Result<Standing, Doubt> {
-    Ok(Standing::Revoked(Revocation { at: Timestamp::from_seconds(NOW.seconds() - 60), reason }))
+fn revoked_for(reason: RevocationReason) -> Result<CaStanding, Doubt> {
+    Ok(CaStanding::Revoked(Revocation { at: Timestamp::from_seconds(NOW.seconds() - 60), reason }))
 }
 
 #[test]
 fn an_answer_tells_state_date_and_reason() {
     let case = Case::new();
-    case.check(&case.made(None), &Ok(Standing::NotRevoked));
+    case.check(&case.made(None), &Ok(CaStanding::NotRevoked));
     case.check(&case.made(Some(1)), &revoked_for(RevocationReason::KeyCompromise));
     case.check(&case.made(Some(6)), &revoked_for(RevocationReason::CertificateHold));
-    case.check(&case.made(Some(8)), &Ok(Standing::NotRevoked));
+    case.check(&case.made(Some(8)), &Ok(CaStanding::NotRevoked));
     case.check(&case.made(Some(99)), &Err(Doubt::NotTold("unknown")));
 }
 
@@ -142,9 +142,9 @@ fn an_answer_holds_in_its_time_and_a_revocation_for_ever() {
     let at = |state, from, until| Made { from, until, ..case.made(state) };
     let instant = |seconds| Timestamp::from_seconds(NOW.seconds() + seconds);
     let outdated = |from, until| Err(Doubt::Outdated { from: instant(from), until: instant(until) });
-    case.check(&at(None, -90, Some(0)), &Ok(Standing::NotRevoked));
+    case.check(&at(None, -90, Some(0)), &Ok(CaStanding::NotRevoked));
     case.check(&at(None, -90, Some(-1)), &outdated(-90, -1));
-    case.check(&at(None, -86_400, None), &Ok(Standing::NotRevoked));
+    case.check(&at(None, -86_400, None), &Ok(CaStanding::NotRevoked));
     case.check(&at(None, -86_401, None), &outdated(-86_401, -1));
     case.check(&at(None, 601, Some(900)), &Err(Doubt::FromFuture(instant(601))));
     case.check(&at(Some(4), -90, Some(-1)), &revoked_for(RevocationReason::Superseded));
@@ -160,7 +160,7 @@ fn the_issuer_answers_or_whom_it_lets_answer() {
             valid(params, -86_400, until);
         })
     };
-    let check = |responder: &Ca, expected: &Result<Standing, Doubt>| {
+    let check = |responder: &Ca, expected: &Result<CaStanding, Doubt>| {
         let made = Made { along: vec![&responder.certificate], ..case.made(Some(1)) };
         assert_eq!(case.read(&made.by(&case.root, &responder.key)), *expected);
     };
@@ -238,8 +238,8 @@ fn what_openssl_writes_is_read() {
     let answers = answers.map(|(bytes, is_revoked)| (read(bytes, &issuing, &root, at), is_revoked));
     for (told, is_revoked) in lists.into_iter().chain(answers) {
         let reason = match told.unwrap() {
-            Standing::Revoked(revocation) => Some(revocation.reason),
-            Standing::NotRevoked => None,
+            CaStanding::Revoked(revocation) => Some(revocation.reason),
+            CaStanding::NotRevoked => None,
         };
         assert_eq!(reason, is_revoked.then_some(RevocationReason::KeyCompromise));
     }
