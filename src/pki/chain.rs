@@ -132,6 +132,12 @@ pub enum Flaw {
     /// An extension does not parse.
     #[error("its extensions are malformed")]
     Malformed,
+    /// TLS clients do not read it.
+    #[error("{0}")]
+    Unread(Text),
+    /// The path is longer than any that is followed.
+    #[error("it is more than {0} certificates away from the leaf")]
+    TooDeep(usize),
 }
 
 /// Builds the chain of `leaf` from the `pool` of what came and the anchors. Of several paths the best that a TLS client

@@ -5,6 +5,7 @@ pub mod anew;
 mod path;
 mod read;
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use read::Read;
@@ -28,6 +29,8 @@ use crate::core::time::Timestamp;
 
 /// A `not_before` that lies ahead by no more than this is waited for: clocks of CAs and hosts differ.
 pub const TOLERANCE: Duration = Duration::from_secs(600);
+/// So many certificates with our key are judged.
+const MOST_LEAVES: usize = 8;
 
 /// What came.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +126,13 @@ pub enum Verdict {
 
 /// Judges what came against what was asked for.
 pub fn judge(candidate: &Candidate<'_>, demand: &Demand<'_>) -> Verdict {
-    let Some(leaf) = ours(candidate) else { return Verdict::Refused(vec![nobody(candidate)]) };
+    let mut verdicts = ours(candidate).into_iter().map(|leaf| judge_leaf(leaf, candidate, demand));
+    let Some(first) = verdicts.next() else { return Verdict::Refused(vec![nobody(candidate)]) };
+    let is_refused = |verdict: &Verdict| matches!(verdict, Verdict::Refused(_));
+    if is_refused(&first) { verdicts.find(|other| !is_refused(other)).unwrap_or(first) } else { first }
+}
+
+fn judge_leaf(leaf: &Certificate, candidate: &Candidate<'_>, demand: &Demand<'_>) -> Verdict {
     let read = match Read::of(leaf) {
         Ok(read) => read,
         Err(error) => return Verdict::Refused(vec![Text::new(&error.to_string())]),
@@ -140,6 +149,7 @@ pub fn judge(candidate: &Candidate<'_>, demand: &Demand<'_>) -> Verdict {
     match chain::build(leaf, candidate.certificates, &aim) {
         Ok(chain) => {
             let doubts = doubts(&read.facts, &chain, demand.usages, purpose);
+            defects.extend(read.self_named());
             defects.extend(path::unpinned(&chain, demand.pin));
             let served = served::of_chain(leaf, &chain);
             defects.extend(path::ends_no_later(&chain, &served, read.facts.not_after, demand.must_outlive));
@@ -182,9 +192,9 @@ fn doubts(facts: &Leaf, chain: &Chain, wanted: &[Usage], purpose: Purpose) -> Ve
     missing.into_iter().chain(path::withheld(chain, wanted, purpose)).chain(path::unvouched(chain)).collect()
 }
 
-/// The certificate with our public key. Of several, as after a renewal with the same key, the one that ends last; one that
-/// signed itself, or a CA's, only where there is no other.
-fn ours<'a>(candidate: &Candidate<'a>) -> Option<&'a Certificate> {
+/// The certificates with our public key. Of several, as after a renewal with the same key, the one that ends last comes
+/// first; one that signed itself, or a CA's, only where there is no other.
+fn ours<'a>(candidate: &Candidate<'a>) -> Vec<&'a Certificate> {
     let rank = |certificate: &&Certificate| {
         let parsed = certificate.parsed().ok()?;
         let is_ca = extension::basic_constraints(&parsed).ok().flatten().is_some_and(|constraints| constraints.ca);
@@ -192,7 +202,10 @@ fn ours<'a>(candidate: &Candidate<'a>) -> Option<&'a Certificate> {
         Some((!is_ca, !is_self_issued, parsed.validity().not_after.timestamp()))
     };
     let is_ours = |certificate: &&Certificate| certificate.spki() == candidate.key;
-    candidate.certificates.iter().filter(is_ours).max_by_key(rank)
+    let mut ours: Vec<_> = candidate.certificates.iter().filter(is_ours).collect();
+    ours.sort_by_key(|certificate| Reverse(rank(certificate)));
+    ours.truncate(MOST_LEAVES);
+    ours
 }
 
 fn nobody(candidate: &Candidate<'_>) -> Text {

@@ -33,6 +33,7 @@ pub mod served;
 mod signature;
 mod spki;
 pub mod standing;
+mod strict;
 #[cfg(test)]
 pub(crate) mod test_ca;
 #[cfg(test)]

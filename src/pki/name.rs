@@ -10,7 +10,7 @@ use super::extension;
 use super::unicode::composed;
 use crate::core::dn::{self, Attribute};
 use crate::core::entry::Sans;
-use crate::core::subject::{SubjectAttribute, same_value};
+use crate::core::subject::SubjectAttribute;
 use crate::core::text::Text;
 
 /// Whom a certificate is for, for messages: its subject, or where that is empty the first of its names.
@@ -57,7 +57,8 @@ pub(super) fn values(name: &X509Name<'_>) -> impl Iterator<Item = (Option<Subjec
     name.iter_attributes().map(|attribute| (kind(attribute), text(attribute.attr_value())))
 }
 
-/// Whether two names are the same, whatever string types they are written in (RFC 5280 section 7.1).
+/// Whether TLS clients take two names for the same: whatever string types they are written in, without regard to the case
+/// of ASCII letters and to white space. They fold nothing else.
 pub(super) fn same(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
     one.as_raw() == other.as_raw()
         || (one.iter().count() == other.iter().count()
@@ -68,12 +69,37 @@ pub(super) fn same(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
 fn same_part(one: &RelativeDistinguishedName<'_>, other: &RelativeDistinguishedName<'_>) -> bool {
     let is_in = |wanted: &AttributeTypeAndValue<'_>, there: &RelativeDistinguishedName<'_>| {
         let same = |found: &AttributeTypeAndValue<'_>| {
-            found.attr_type() == wanted.attr_type() && same_value(&text(found.attr_value()), &text(wanted.attr_value()))
+            found.attr_type() == wanted.attr_type() && is_same_value(found.attr_value(), wanted.attr_value())
         };
         there.iter().any(same)
     };
-    one.iter().all(|wanted| is_in(wanted, other)) && other.iter().all(|wanted| is_in(wanted, one))
+    one.iter().count() == other.iter().count()
+        && one.iter().all(|wanted| is_in(wanted, other))
+        && other.iter().all(|wanted| is_in(wanted, one))
 }
+
+fn is_same_value(one: &Any<'_>, other: &Any<'_>) -> bool {
+    fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+        text.split_ascii_whitespace().map(str::to_ascii_lowercase)
+    }
+    let is_text = |value: &Any<'_>| FOLDED.contains(&value.tag());
+    if is_text(one) && is_text(other) {
+        words(&as_written(one)).eq(words(&as_written(other)))
+    } else {
+        one.tag() == other.tag() && one.data == other.data
+    }
+}
+
+/// The string types that clients compare with each other.
+const FOLDED: [Tag; 7] = [
+    Tag::Utf8String,
+    Tag::PrintableString,
+    Tag::Ia5String,
+    Tag::T61String,
+    Tag::VisibleString,
+    Tag::BmpString,
+    Tag::UniversalString,
+];
 
 fn kind(attribute: &AttributeTypeAndValue<'_>) -> Option<SubjectAttribute> {
     SubjectAttribute::of_oid(&attribute.attr_type().to_id_string())

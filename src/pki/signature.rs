@@ -4,6 +4,7 @@ use rustls_pki_types::SignatureVerificationAlgorithm;
 use webpki::aws_lc_rs as algorithms;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::objects::{oid_registry, oid2sn};
+use x509_parser::oid_registry::OID_KEY_TYPE_EC_PUBLIC_KEY;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::spki;
@@ -59,9 +60,20 @@ pub(super) fn judge_signed(signed: &Signed<'_>, key: &SubjectPublicKeyInfo<'_>) 
     if verified { Judgement::Valid } else { Judgement::Invalid }
 }
 
-/// aws-lc-rs takes RSA keys of these sizes; a signature by another is no forgery.
+/// aws-lc-rs takes RSA keys of these sizes, with exponents of 33 bits at most, and points that are written as such: a
+/// signature by another is no forgery.
 fn is_size_judged(key: &SubjectPublicKeyInfo<'_>) -> bool {
-    spki::rsa_bits(key).is_none_or(|bits| (2048..=8192).contains(&bits))
+    match spki::rsa_bits(key) {
+        Some(bits) => {
+            let exponent = spki::rsa_exponent(key).unwrap_or_default();
+            (2048..=8192).contains(&bits) && exponent.len() <= 5 && (exponent.len() < 5 || exponent.first() <= Some(&1))
+        }
+        None => !matches!(key.subject_public_key.data.first(), Some(6 | 7)) || !is_ec(key),
+    }
+}
+
+fn is_ec(key: &SubjectPublicKeyInfo<'_>) -> bool {
+    key.algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY
 }
 
 fn named(algorithm: &AlgorithmIdentifier<'_>) -> String {

@@ -5,6 +5,7 @@ use x509_parser::asn1_rs::ToDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
+use super::der::magnitude;
 use super::digest::sha256;
 use crate::core::key::KeyType;
 use crate::core::name::Digest;
@@ -31,6 +32,12 @@ pub(super) fn rsa_bits(key: &SubjectPublicKeyInfo<'_>) -> Option<u32> {
     let magnitude = rsa.modulus.get(leading..)?;
     let bits = u32::try_from(magnitude.len()).ok()?.checked_mul(8)?;
     bits.checked_sub(magnitude.first()?.leading_zeros())
+}
+
+/// The public exponent without the zeros before it; `None`: not an RSA key.
+pub(super) fn rsa_exponent<'k>(key: &'k SubjectPublicKeyInfo<'_>) -> Option<&'k [u8]> {
+    let PublicKey::RSA(rsa) = key.parsed().ok()? else { return None };
+    Some(magnitude(rsa.exponent))
 }
 
 /// The content of an AlgorithmIdentifier (without its outer SEQUENCE), as `rustls_pki_types` spells it.

@@ -11,7 +11,7 @@ use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::pki::extension::Hint;
 use crate::pki::signature::{Judgement, judge};
-use crate::pki::{extension, name};
+use crate::pki::{extension, name, strict};
 
 /// A CA certificate that a chain may pass through.
 pub(super) struct Link<'c> {
@@ -137,8 +137,14 @@ impl<'l, 'c> Climb<'l, 'c> {
         if link.is_root || link.is_anchor {
             self.arrived(link, &path);
         }
-        if !link.is_root && path.links.len() < DEPTH {
+        if link.is_root {
+            return;
+        }
+        if path.links.len() < DEPTH {
             self.above(Some(index), &path);
+        } else {
+            let (issuer, child) = (name::label(link.parsed.issuer()), name::holder(&link.parsed));
+            self.stopped(&path, Obstacle::Flawed { issuer, child, flaw: Flaw::TooDeep(DEPTH) });
         }
     }
 
@@ -231,6 +237,9 @@ fn no_issuer(child: &X509Certificate<'_>) -> Obstacle {
 /// Whether a certificate may issue others, with `below` CAs between it and the leaf.
 fn may_issue(link: &Link<'_>, below: usize, at: Timestamp) -> Result<(), Flaw> {
     let ca = &link.parsed;
+    if let Some(defect) = strict::defect(ca) {
+        return Err(Flaw::Unread(Text::new(&defect)));
+    }
     let constraints = extension::basic_constraints(ca).map_err(|_| Flaw::Malformed)?;
     // Version 1 has no extensions: TLS clients take such a root, and nothing else.
     let is_old_root = link.is_root && ca.version() == X509Version::V1;

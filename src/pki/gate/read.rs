@@ -14,7 +14,7 @@ use crate::core::text::Text;
 use crate::core::time::{Span, Timestamp};
 use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::chain::Chain;
-use crate::pki::{extension, leaf};
+use crate::pki::{extension, leaf, name, strict};
 
 /// A leaf with what the gate reads of it.
 pub(super) struct Read {
@@ -22,6 +22,8 @@ pub(super) struct Read {
     other_names: Vec<String>,
     is_ca: bool,
     signs: bool,
+    encoding: Option<String>,
+    names_itself: bool,
 }
 
 impl Read {
@@ -31,6 +33,8 @@ impl Read {
             facts: leaf::read(certificate)?,
             other_names: extension::names(&parsed)?.1,
             is_ca: extension::basic_constraints(&parsed)?.is_some_and(|constraints| constraints.ca),
+            encoding: strict::defect(&parsed),
+            names_itself: name::same(parsed.subject(), parsed.issuer()),
             signs: extension::key_usage(&parsed)?.is_none_or(|usage| usage.digital_signature()),
         })
     }
@@ -47,6 +51,7 @@ impl Read {
         if self.is_ca {
             defects.push("it is the certificate of a CA, where that of an end entity was asked for".to_owned());
         }
+        defects.extend(self.encoding.clone());
         defects.extend(self.missing_names(demand));
         if let Some(extra) = self.extra_names(demand).filter(|_| demand.exact_names) {
             defects.push(format!("it has names that were not asked for, which exact_names refuses: {extra}"));
@@ -59,6 +64,12 @@ impl Read {
         }
         defects.extend(self.outside_validity(demand));
         defects.iter().map(|defect| Text::new(defect)).collect()
+    }
+
+    /// What is wrong with a leaf that a CA of its own name issued.
+    pub(super) fn self_named(&self) -> Option<Text> {
+        let why = "its subject is the name of its issuer: TLS clients take it for self-signed";
+        self.names_itself.then(|| Text::new(why))
     }
 
     fn missing_names(&self, demand: &Demand<'_>) -> Option<String> {
