@@ -18,16 +18,29 @@ use super::port::{Answer, Details, Formats, IssuedCertificate, Me, Page, Pickup,
 ///
 /// When there is neither a certificate, nor a serial number, nor a request id.
 pub fn answer(body: Json<'_>, secrets: &[&str]) -> Result<Answer, String> {
-    let texts = certificates(body);
-    let serial_number = serial(body);
-    match body.at("request_id").text() {
-        Some(request) if texts.is_empty() => {
+    match body.at("request_id").text().filter(|id| !is_placeholder(id)) {
+        Some(request) if !shows_leaf(body) => {
             Ok(Answer::Pending(RequestId(graphic(&request)?), domain_validation(body, secrets)))
         }
-        _ => issued(serial_number, texts)
+        _ => issued(serial(body), certificates(body))
             .map(Answer::Issued)
             .ok_or_else(|| "neither a certificate nor a `request_id`".to_owned()),
     }
+}
+
+/// Whether a certificate came that may be the one asked for: not CAs alone, and no word in its place.
+fn shows_leaf(body: Json<'_>) -> bool {
+    let places = ["certificate", "certificates", "pkcs7"];
+    places
+        .into_iter()
+        .flat_map(|key| texts(body.at(key)))
+        .any(|text| text.len() >= SHORTEST_CERTIFICATE || text.contains("-----BEGIN"))
+}
+
+/// What stands where there is no id; a dot would be another path.
+fn is_placeholder(id: &str) -> bool {
+    let id = id.trim().to_ascii_lowercase();
+    matches!(id.as_str(), "" | "." | ".." | "-" | "0" | "null" | "nil" | "none" | "false" | "n/a" | "na" | "undefined")
 }
 
 /// What is no id would go into a path.
@@ -113,7 +126,10 @@ fn domain_validation(body: Json<'_>, secrets: &[&str]) -> Option<DomainValidatio
 
 /// The serial number as it is spelt, if it is one: it goes into paths, messages and the journal.
 fn serial(body: Json<'_>) -> Option<String> {
-    let serial = body.at("serial_number").text()?.trim().to_owned();
+    let said = body.at("serial_number").text()?;
+    let said = said.trim();
+    let digits = said.strip_prefix("0x").or_else(|| said.strip_prefix("0X")).unwrap_or(said);
+    let serial: String = digits.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
     (serial.len() <= LONGEST_ID && serial.bytes().all(|c| c.is_ascii_hexdigit())).then_some(serial)
 }
 
@@ -258,4 +274,6 @@ pub fn version(body: Json<'_>) -> Result<String, String> {
 }
 
 /// Serial numbers have up to 40 digits, request ids 36 characters.
+/// No certificate is shorter, unless it is one by its own word.
+const SHORTEST_CERTIFICATE: usize = 100;
 const LONGEST_ID: usize = 128;

@@ -225,7 +225,9 @@ fn by_words(errors: &ApiErrors, call: &Call) -> Option<(FailureClass, Option<Ret
         if says_one(&["already renewed", "been renewed", "was renewed", "is renewed"]) {
             return Some((FailureClass::AlreadyRenewed, None));
         }
-        if says(&["revoked"]) {
+        let of_others =
+            ["nor revoked", "or revoked", "not revoked", "not been revoked", "token", "api key", "credential"];
+        if says(&["revoked"]) && !says_one(&of_others) {
             return Some((FailureClass::CertificateRevoked, None));
         }
     }

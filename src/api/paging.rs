@@ -10,11 +10,13 @@ pub struct Paging {
     page: Page,
     /// How many pages may still be asked for.
     left: u32,
+    /// How many pages in a row had nothing but what is known or cannot be read.
+    barren: u32,
 }
 
 impl Default for Paging {
     fn default() -> Self {
-        Self { page: Page::FIRST, left: MOST_PAGES }
+        Self { page: Page::FIRST, left: MOST_PAGES, barren: 0 }
     }
 }
 
@@ -32,14 +34,16 @@ impl Paging {
         is_large
     }
 
-    /// Takes how many items the page had, and whether one of them was new. `false`: the list is over, or so long that
-    /// nobody wants the rest.
-    pub fn goes_on(&mut self, received: u32, is_new: bool) -> bool {
+    /// Takes how many items the page had, whether one of them was new, and whether one could not be read. `false`: the
+    /// list is over, or so long that nobody wants the rest.
+    pub fn goes_on(&mut self, received: u32, is_new: bool, has_broken: bool) -> bool {
         self.left = self.left.saturating_sub(1);
+        self.barren = if is_new { 0 } else { self.barren + 1 };
+        let may_follow = is_new || (has_broken && self.barren <= MOST_BARREN);
         // An item that went meanwhile moves the others up.
         let again = OVERLAP.min(received / 2);
         self.page.offset = self.page.offset.saturating_add(received - again);
-        received > 0 && is_new && self.left > 0 && self.page.offset.saturating_add(self.page.limit) <= DEEPEST
+        received > 0 && may_follow && self.left > 0 && self.page.offset.saturating_add(self.page.limit) <= DEEPEST
     }
 }
 
@@ -49,6 +53,9 @@ const SMALL: u32 = 20;
 const MOST_PAGES: u32 = 1000;
 /// Offset and limit together may not be more.
 const DEEPEST: u32 = 10_000;
+
+/// So many pages in a row that bring nothing new, and have items that cannot be read, are gone past.
+const MOST_BARREN: u32 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -62,7 +69,7 @@ mod tests {
             let page: Vec<u32> = (offset..count.min(offset + limit.min(cap))).collect();
             pages += 1;
             let is_new = page.iter().filter(|item| found.insert(**item)).count() > 0;
-            if !paging.goes_on(u32::try_from(page.len()).unwrap(), is_new) {
+            if !paging.goes_on(u32::try_from(page.len()).unwrap(), is_new, false) {
                 return (found.len(), pages);
             }
         }
@@ -80,11 +87,21 @@ mod tests {
     }
 
     #[test]
+    fn pages_that_cannot_be_read_are_gone_past_and_not_for_ever() {
+        let mut paging = Paging::default();
+        assert!(paging.goes_on(1, true, false));
+        assert!((0..MOST_BARREN).all(|_| paging.goes_on(1, false, true)));
+        assert!(!paging.goes_on(1, false, true));
+        assert!(paging.goes_on(1, true, true), "what is new begins the count anew");
+        assert!(paging.goes_on(1, false, true));
+    }
+
+    #[test]
     fn a_server_that_repeats_itself_is_left() {
         let mut paging = Paging::default();
-        assert!(paging.goes_on(20, true));
+        assert!(paging.goes_on(20, true, false));
         assert_eq!(paging.page().offset, 15);
-        assert!(!paging.goes_on(20, false));
+        assert!(!paging.goes_on(20, false, false));
         assert!(paging.shrink() && !paging.shrink());
         assert_eq!(paging.page().limit, 20);
     }

@@ -12,9 +12,9 @@ use super::key::KeyType;
 use super::name::{Attempt, Generation, HookName, ProfileId, ProfileRef, RequestId, SerialNumber};
 use super::observed::{Installed, Observed};
 use super::profile::Profile;
-use super::reading::Reading;
+use super::reading::{FailedReading, Reading};
 use super::reason::{Cause, Reason};
-use super::record::{BUDGET_SPAN, Checked, KEEP_KEYS, Record, Request, Stage, Trouble};
+use super::record::{BUDGET_SPAN, Checked, KEEP_KEYS, Record, Request, Stage, Stop, Trouble};
 use super::request::compose;
 use super::schedule::Schedule;
 use super::text::Text;
@@ -549,10 +549,7 @@ impl<'a> World<'a> {
         if by_installed && *cause == Cause::Revoked {
             return None;
         }
-        let same_profile =
-            self.reading.profile.as_ref().is_none_or(|profile| profile.version() == stop.profile_version);
-        let says_the_same = stop.demands.is_none_or(|demands| demands == self.entry.demands());
-        if !self.entry.asks(&stop.asked) || !says_the_same || !same_profile {
+        if self.is_lifted(stop) {
             return None;
         }
         let class = stop.failure.class;
@@ -618,8 +615,20 @@ impl<'a> World<'a> {
         self.back_off().or_else(|| self.budget())
     }
 
+    /// Whether the entry or the profile says something else than when the last request ended.
+    fn is_lifted(&self, stop: &Stop) -> bool {
+        let is_other = |profile: &Profile| profile.version() != stop.profile_version;
+        !self.entry.asks(&stop.asked)
+            || stop.demands.is_some_and(|demands| demands != self.entry.demands())
+            || self.reading.profile.as_ref().is_some_and(is_other)
+    }
+
     fn back_off(&self) -> Option<Choice> {
         let (failure, _) = self.record.trouble.last.as_deref()?;
+        // A changed entry is a new start.
+        if self.record.stopped.as_deref().is_some_and(|stop| stop.failure == *failure && self.is_lifted(stop)) {
+            return None;
+        }
         let until = self.retry_at(&self.record.trouble)?;
         if until <= self.now {
             return None;
@@ -768,6 +777,12 @@ impl<'a> World<'a> {
             return self.wait(Reason::Due(Cause::Absent), self.now);
         };
         let retry_at = self.reading.failure.as_ref().map(|failed| failed.until);
+        let not_found =
+            |failed: &&FailedReading| failed.failure.class.scope() == Scope::Profile && failed.until > self.now;
+        if let Some(failed) = self.reading.failure.as_ref().filter(not_found).filter(|_| self.is_unknown(installed)) {
+            let (profile, failure) = (self.entry.profile.clone(), failed.failure.clone());
+            return self.wait(Reason::ProfileUnread { profile, failure, until: failed.until }, failed.until);
+        }
         let reason = if self.is_unknown(installed) {
             Reason::ProfileUnknown { profile: self.entry.profile.clone(), until: retry_at }
         } else {

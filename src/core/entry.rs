@@ -15,7 +15,7 @@ use super::name::CertName;
 use super::naming::{Naming, PackedNaming};
 use super::rare::{Plain, Rare};
 pub use super::sans::{OtherName, OtherSans, OtherValue, Sans};
-use super::subject::Subject;
+use super::subject::{Subject, same_value};
 use super::terms::Terms;
 
 /// One certificate of the inventory.
@@ -74,11 +74,15 @@ impl Entry {
     /// Whether a certificate for `asked` is one for this entry: what TLM keeps beside it does not count.
     #[must_use]
     pub fn asks_certificate(&self, asked: &Asked) -> bool {
-        if self.key != asked.key || self.subject != asked.subject {
+        if self.key != asked.key || !same_subject(&self.subject, &asked.subject) {
             return false;
         }
         let Naming { common_name, names, .. } = Naming::from(&self.naming);
-        common_name == asked.common_name
+        let is_same_name = match (&common_name, &asked.common_name) {
+            (Some(one), Some(other)) => same_value(one, other),
+            (one, other) => one == other,
+        };
+        is_same_name
             && (names == asked.names || names.sorted() == asked.names)
             && self.extras().custom_values == asked.extras.custom_values
     }
@@ -101,6 +105,15 @@ impl Entry {
             seat_email: self.seat_email.clone(),
         }
     }
+}
+
+/// Whether both are one subject: values are compared as RFC 5280 says, in their order.
+fn same_subject(one: &Subject, other: &Subject) -> bool {
+    let same_values = |one: &[String], other: &[String]| {
+        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_value(one, other))
+    };
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && same_values(one.1, other.1))
 }
 
 /// Where an entry was written.
@@ -469,6 +482,7 @@ impl fmt::Display for Value {
 #[cfg(test)]
 mod tests {
     use super::super::example::{entry, rename};
+    use super::super::subject::SubjectAttribute;
     use super::*;
 
     #[test]
@@ -492,6 +506,21 @@ mod tests {
         check(&|entry| drop(entry.custom_values.insert("a".into(), Value::Integer(1))), true);
         check(&|entry| entry.cert_owner_ids.push("o".into()), false);
         check(&|entry| entry.seat_email = Some("a@b.c".into()), false);
+    }
+
+    #[test]
+    fn case_and_blanks_are_no_change() {
+        let before = entry().asked();
+        let mut other = entry();
+        rename(&mut other, |naming| naming.common_name = naming.common_name.as_ref().map(|name| name.to_uppercase()));
+        assert!(other.asks(&before) && other.asked().common_name != before.common_name);
+        let organization = |value: &str| {
+            let mut entry = entry();
+            entry.subject.insert(SubjectAttribute::OrganizationName, vec![value.to_owned()]);
+            entry
+        };
+        assert!(organization("EXAMPLE  ag").asks(&organization("Example AG").asked()));
+        assert!(!organization("Example").asks(&organization("Example AG").asked()));
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl FailureClass {
             Self::ProfileNotFound => "write the profile's id as TLM shows it, or let the API key's user see it",
             Self::ProfileUnusable => "change the profile in TLM as the message says, or name another",
             Self::EntryMismatch => "change the entry as the message says, and reload",
-            Self::GateRefused => "show the message to whoever runs the profile; the installed certificate stays",
+            Self::GateRefused => {
+                "correct the entry, or show the message to whoever runs the profile; what is installed stays"
+            }
             Self::EndsNoLater => {
                 "ask whoever runs the CA to renew it or to issue from another one; then `renewd renew NAME`"
             }

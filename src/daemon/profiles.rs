@@ -201,8 +201,8 @@ impl Listing {
                 Err(failure) if failure.class == FailureClass::RequestRefused && paging.shrink() => continue,
                 page => page?,
             };
-            let received = page.received;
-            if !paging.goes_on(received, listing.add(page)) {
+            let (received, has_broken) = (page.received, !page.broken.is_empty());
+            if !paging.goes_on(received, listing.add(page), has_broken) {
                 return Ok(listing);
             }
         }

@@ -276,6 +276,9 @@ async fn a_request_may_have_to_wait() {
         json!({"request_id": "r1"}),
         json!({"request_id": "r1", "serial_number": "", "certificate": ""}),
         json!({"request_id": "r1", "serial_number": null, "certificate": null}),
+        json!({"request_id": "r1", "certificate": "PENDING", "ca_certs": [{"pem": PEM}]}),
+        json!({"request_id": "r1", "certificate": {}, "x509_cert_chain": [{"common_name": "x", "cert_blob": null}]}),
+        json!({"request_id": "r1", "certificate": ["N/A", null]}),
     ] {
         for status in [200, 201] {
             let answer = ask(status, body.clone(), async |tlm| tlm.issue(&issue_request()).await).await;
@@ -283,6 +286,20 @@ async fn a_request_may_have_to_wait() {
             let answer = ask(status, body.clone(), async |tlm| tlm.renew(&renew_request()).await).await;
             assert_eq!(answer.unwrap(), pending);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_stands_in_the_place_of_a_request_id_is_none() {
+    for word in [json!("null"), json!(false), json!(0), json!("none"), json!("-"), json!("."), json!(".."), json!(" ")]
+    {
+        let body = json!({"request_id": word, "serial_number": "0F:6F:55", "certificate": null});
+        let answer = ask(201, body.clone(), async |tlm| tlm.issue(&issue_request()).await).await.unwrap();
+        let Answer::Issued(issued) = answer else { panic!("{body}: {answer:?}") };
+        assert_eq!((issued.serial_number.0.as_str(), issued.certificates.len()), ("0F6F55", 0), "{body}");
+        let alone = json!({"request_id": word});
+        let failure = ask(201, alone, async |tlm| tlm.issue(&issue_request()).await).await.unwrap_err();
+        assert_eq!(failure.class, FailureClass::ApiBadAnswer, "{failure}");
     }
 }
 

@@ -713,6 +713,11 @@ fn what_is_refused_is_asked_for_anew_once_the_entry_says_something_else() {
     for change in changes {
         check(&refused(change), "submit", "due: ");
     }
+    // What failed then is no reason to wait now, though it is the last that is known.
+    let mut waiting = refused(changes[0]);
+    waiting.now = START + 70 * DAY;
+    waiting.reading = read(profile(), waiting.now);
+    check(&waiting, "submit", "due: ");
     // What an older version noted says nothing of it.
     let mut old = refused(changes[0]);
     old.record.stopped.as_mut().unwrap().demands = None;
@@ -798,6 +803,11 @@ fn another_profile_is_told_by_its_id_alone_and_what_cannot_be_told_is_said() {
     let mut adopted = unread(ProfileRef::Name("Web".to_owned()), Some(20 * DAY));
     adopted.observed = Observed::Installed(Box::new(Installed { profile: None, ..installed(90 * DAY) }));
     check(&adopted, "wait", "not due until");
+    // Who looked and found no such profile has something to fix.
+    let mut missing = unread(ProfileRef::Name("Web".to_owned()), None);
+    let (failure_of_it, until) = (failure(FailureClass::ProfileNotFound), missing.now + MINUTE);
+    missing.reading.failure = Some(FailedReading { failure: failure_of_it, count: 1, until });
+    check(&missing, "wait", "profile-not-found");
     let mut failed = unread(ProfileRef::Name("Web".to_owned()), None);
     let until = failed.now + MINUTE;
     failed.reading.failure = Some(FailedReading { failure: failure(FailureClass::ApiUnreachable), count: 1, until });

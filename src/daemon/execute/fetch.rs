@@ -62,6 +62,7 @@ impl<T: Tlm> Bench<T> {
         let (api, mut paging, mut seen) = (self.context.api(), Paging::default(), BTreeSet::new());
         loop {
             let found = self.call(Function::Search, api.search(&query, paging.page())).await?;
+            let has_broken = usize::try_from(found.received).is_ok_and(|received| received > found.items.len());
             let mut any_new = false;
             for item in found.items {
                 if seen.insert((item.serial_number.0.clone(), item.thumbprint.clone(), item.certificate.clone())) {
@@ -71,7 +72,7 @@ impl<T: Tlm> Bench<T> {
                     }
                 }
             }
-            if !paging.goes_on(found.received, any_new) {
+            if !paging.goes_on(found.received, any_new, has_broken) {
                 return Ok(None);
             }
         }
@@ -99,19 +100,20 @@ impl<T: Tlm> Bench<T> {
         Ok(text.filter(|text| is_ours(&self.read([text]))).map(as_issued))
     }
 
-    /// Fetches the certificate by its serial number; without one, by the search.
+    /// Fetches the certificate by its serial number; where that finds none with our key, by the search.
     pub(super) async fn fetch_leaf(&mut self, serial: &SerialNumber) -> Result<(), Failure> {
-        let texts = match self.spki {
-            Some(wanted) if serial.0.is_empty() => {
-                self.search(wanted).await?.map_or_else(Vec::new, |issued| issued.certificates)
+        if !serial.0.is_empty() {
+            match self.call(Function::Details, self.context.api().details(serial, None)).await {
+                Ok(details) => self.answer.extend(self.read(&details.certificate)),
+                Err(failure) if is_about_this_alone(&failure) => {}
+                Err(failure) => return Err(failure),
             }
-            _ => {
-                let details = self.call(Function::Details, self.context.api().details(serial, None)).await?;
-                details.certificate.into_iter().collect()
-            }
-        };
-        let found = self.read(&texts);
-        self.answer.extend(found);
+        }
+        // A number that TLM does not find, or under which nothing can be read: our key is the better name.
+        if let Some(wanted) = self.spki.filter(|_| self.leaf().is_none()) {
+            let found = self.search(wanted).await?.map_or_else(Vec::new, |issued| issued.certificates);
+            self.answer.extend(self.read(&found));
+        }
         Ok(())
     }
 
