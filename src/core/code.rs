@@ -147,6 +147,8 @@ codes! {
     SignatureUnjudged = "signature-unjudged";
     /// The path could not be validated as a TLS client does.
     PathUnjudged = "path-unjudged";
+    /// Files in service that TLS clients refuse.
+    PathRefused = "path-refused";
     /// Part of what TLM sent could not be read.
     AnswerUnreadable = "answer-unreadable";
     /// The root that the entry wants beside the chain is not known.

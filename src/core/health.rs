@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::code::Code;
 use super::decide::Decision;
 use super::entry::Entry;
-use super::observed::Observed;
+use super::observed::{Installed, Observed};
 use super::profile::Profile;
 use super::reason::{Reason, State};
 use super::record::Record;
@@ -55,7 +55,8 @@ pub fn problem(
                     Code::CertificateStateOdd
                 }
             });
-            is_overdue.then_some(Code::RenewalOverdue).or(odd)
+            let refused = is_refused(installed).then_some(Code::PathRefused);
+            is_overdue.then_some(Code::RenewalOverdue).or(refused).or(odd)
         }
         None => record
             .request
@@ -82,11 +83,17 @@ pub fn remarks(entry: &Entry, observed: &Observed, profile: Option<&Profile>) ->
     noted.chain(chain).chain(window).collect()
 }
 
+/// Whether TLS clients refuse the files in service.
+fn is_refused(installed: &Installed) -> bool {
+    installed.remarks.list.iter().any(|remark| remark.code == Code::PathRefused)
+}
+
 /// Whether a certificate cannot be a problem ([`problem`]) before its next decision: it waits for its renewal time, and
 /// nothing of its past is open.
 #[must_use]
-pub fn is_calm(reason: &Reason, record: &Record) -> bool {
+pub fn is_calm(reason: &Reason, observed: &Observed, record: &Record) -> bool {
     matches!(reason, Reason::NotDue { .. })
+        && !observed.installed().is_some_and(is_refused)
         && record.checked.as_deref().is_none_or(|checked| checked.standing.is_none())
         && record.hooks.values().all(|hook| hook.done_at.is_some() || hook.trouble.count == 0)
         && record.probe.as_deref().is_none_or(|seen| seen.served == Served::Yes)

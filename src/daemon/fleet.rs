@@ -174,7 +174,10 @@ impl Managed {
     fn standing(&self) -> Standing {
         let reason = &self.decision().reason;
         // Nothing is known yet of a new one, and something will be at once.
-        Standing { state: reason.state(), is_notable: !self.is_new() && !health::is_calm(reason, &self.record) }
+        Standing {
+            state: reason.state(),
+            is_notable: !self.is_new() && !health::is_calm(reason, &self.observed, &self.record),
+        }
     }
 
     fn urgency(&self) -> Urgency {

@@ -278,6 +278,11 @@ fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> 
             let standing = odd.map(ToString::to_string).unwrap_or_default();
             (format!("TLM says that it is {standing}"), odd.and_then(|standing| standing.since))
         }
+        Code::PathRefused => {
+            let told = observed.installed().into_iter().flat_map(|installed| &installed.remarks.list);
+            let told = told.filter(|remark| remark.code == code).map(|remark| remark.message.to_string());
+            (told.collect::<Vec<_>>().join("; "), None)
+        }
         _ => (why, None),
     };
     let since = since.or_else(|| last_trouble(managed)?.last.as_deref().map(|(_, at)| *at));
@@ -384,6 +389,7 @@ fn remedy(managed: &Managed, code: Code) -> &'static str {
         Code::ProbeOverdue => "let the probe's address be reached from this host, or mend `probe`",
         Code::CertificateHeld => "`renewd renew NAME` ends the hold",
         Code::CertificateSuspended => "resume the certificate in TLM, or revoke it: renewd replaces a revoked one",
+        Code::PathRefused => "put the CA certificates that belong to it in place, or `renewd renew NAME`",
         Code::CertificateStateOdd => "look the certificate up in TLM by its serial number",
         Code::FirstIssuanceOverdue => "approve or reject the request in TLM",
         _ => "see `renewd status NAME` for what it waits for",

@@ -1,8 +1,9 @@
 //! What stands above a leaf in the files that are served: who issued it, and which end of the chain comes first.
 
 use super::certificate::Certificate;
-use super::chain::{self, Chain};
+use super::chain::{self, Aim, Chain, Obstacle};
 use super::name;
+use super::purpose::Purpose;
 use crate::core::issuer::{ChainEnd, Issuer, ServedChain};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -33,6 +34,28 @@ pub fn in_files(leaf: &[u8], above: &[Certificate]) -> ServedChain {
         }
         (Err(_), _) => ServedChain::default(),
     }
+}
+
+/// What TLS clients find wrong with `leaf` where it is served with `above`, whatever roots they trust: a path must lead to
+/// the last CA that is served. Its time is not judged. Where no CA is served nothing is told but of a leaf that signed
+/// itself.
+#[must_use]
+pub fn refusal(leaf: &Certificate, above: &[Certificate], purpose: Purpose) -> Option<Text> {
+    let begins = |one: &Certificate| one.parsed().ok().map(|parsed| parsed.validity().not_before.timestamp());
+    let at = std::iter::once(leaf).chain(above).filter_map(begins).max()?;
+    if above.is_empty() {
+        let own = chain::is_issuer_of(leaf, leaf);
+        return own.then(|| Text::new("it is self-signed, no CA issued it"));
+    }
+    let aim = Aim { purpose, ..Aim::new(above, Timestamp::from_seconds(at)) };
+    let obstacles = chain::build(leaf, above, &aim).err()?;
+    let told = |obstacle: &Obstacle| match obstacle {
+        Obstacle::Missing { issuer, child } => {
+            format!("no certificate of {issuer}, which issued {child}, stands beside it")
+        }
+        other => other.to_string(),
+    };
+    obstacles.first().map(|obstacle| Text::new(&told(obstacle)))
 }
 
 fn issuer_name(leaf: &Certificate) -> Text {

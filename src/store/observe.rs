@@ -18,6 +18,7 @@ use crate::pki::certificate_file;
 use crate::pki::digest::sha256;
 use crate::pki::key_file::{Belonging, KeyFile};
 use crate::pki::leaf::{self, InService};
+use crate::pki::purpose::Purpose;
 use crate::pki::served;
 
 use super::access::Ids;
@@ -186,6 +187,7 @@ fn in_place(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obstacle> {
     let stat = disk.stat(files.key).map_err(|error| missing(files.key, &error))?;
     read_key(disk, (files.key, files.certificate), &mut found, &stat, None)?;
     let chain = shared_chains::share(&served_in_place(disk, &files));
+    found.doubts.extend(refused_in_place(disk, &files, entry, &found.leaf));
     Ok(installed(entry, Generation(0), found, chain, None, Vec::new()))
 }
 
@@ -208,6 +210,19 @@ fn served_in_place(disk: &dyn Disk, files: &InPlace<'_>) -> ServedChain {
         (end.is_none(), end, chain.issuer.spki.is_none())
     };
     files.chains().map(above).min_by_key(rank).unwrap_or_default()
+}
+
+/// Why TLS clients refuse files that servers read together.
+fn refused_in_place(disk: &dyn Disk, files: &InPlace<'_>, entry: &Entry, facts: &Leaf) -> Option<Remark> {
+    let purpose = Purpose::of(entry.usages.as_deref().unwrap_or_default(), &facts.usages);
+    let why = files.chains().find_map(|together| {
+        let found: Vec<_> = together.iter().flat_map(|path| ders(disk, path)).collect();
+        let (leaf, above): (Vec<_>, Vec<_>) = parsed(&found).into_iter().partition(|one| one.spki() == facts.spki);
+        let leaf = leaf.into_iter().next()?;
+        let why = served::refusal(&leaf, &above, purpose)?;
+        Some(format!("TLS clients refuse {}: {why}", together.first()?.display()))
+    })?;
+    Some(Remark::new(Code::PathRefused, &why))
 }
 
 /// The certificates of a file, as far as it can be read.
@@ -436,7 +451,6 @@ fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Obstacle> {
 fn missing(path: &Path, error: &io::Error) -> Obstacle {
     match error.kind() {
         io::ErrorKind::NotFound => Obstacle::Absent,
-        io::ErrorKind::InvalidData => Obstacle::Damaged(format!("{}: {error}", path.display())),
         _ => unreadable(path, error),
     }
 }

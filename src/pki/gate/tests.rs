@@ -1,8 +1,8 @@
 //! Promise 1: each single defect has its own message, and no changed byte passes.
 
 use rcgen::{
-    CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
-    OtherNameValue, SanType,
+    CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, OtherNameValue, SanType,
 };
 
 use super::*;
@@ -353,6 +353,42 @@ fn a_ca_that_cuts_what_it_issues_is_the_limit_wherever_it_stands() {
     // What outlives the installed one by its leaf and not by its chain; a root's end is no end of what is served.
     assert!(limited(3650, 45, 90, 50) && limited(3650, 50, 90, 50) && !limited(3650, 51, 90, 50));
     assert!(!limited(50, 900, 90, 50));
+}
+
+#[test]
+fn of_several_leaves_with_our_key_the_one_that_passes_is_taken() {
+    let mut case = Case::good();
+    let mut longer = leaf_params(&["other.example.com"]);
+    valid(&mut longer, -DAY, 300 * DAY);
+    case.came.push(case.issuing.leaf(&case.key, &longer));
+    assert_eq!(shown(&case.verdict()), "accepted");
+    case.leaf = leaf_params(&["third.example.com"]);
+    let told = shown(&case.verdict());
+    assert!(told.starts_with("refused: names are missing") && told.contains("other.example.com"), "{told}");
+}
+
+#[test]
+fn a_leaf_of_its_issuers_own_name_is_refused() {
+    let mut case = Case::good();
+    case.leaf.distinguished_name = DistinguishedName::new();
+    case.leaf.distinguished_name.push(DnType::CommonName, "Issuing");
+    (case.subject, case.exact_names, case.common_name) = (Subject::new(), false, None);
+    let told = shown(&case.verdict());
+    assert!(told.contains("its subject is the name of its issuer: TLS clients take it for self-signed"), "{told}");
+}
+
+#[test]
+fn a_chain_without_end_says_so() {
+    let mut case = Case::good();
+    let mut top = Ca::root("Root");
+    case.came = vec![top.certificate.clone()];
+    for number in 0..10 {
+        top = top.below(&format!("CA {number}"));
+        case.came.push(top.certificate.clone());
+    }
+    case.issuing = top;
+    let told = shown(&case.verdict());
+    assert!(told.contains("certificates away from the leaf"), "{told}");
 }
 
 #[test]

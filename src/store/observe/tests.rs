@@ -1,9 +1,12 @@
 //! Which end counts of what is found, where somebody put another certificate in place of ours, and in files that were there
 //! before renewd came.
 
+use crate::core::code::Code;
 use crate::core::entry::FixedFiles;
 use crate::core::time::Timestamp;
+use crate::pki::certificate::Certificate;
 use crate::pki::key::PrivateKey;
+use crate::pki::test_ca::Ca;
 use crate::store::example::{Example, after, pem, unreadable};
 
 /// The old CA certificate ends after 40 days, the newer one outlives every leaf.
@@ -102,4 +105,31 @@ fn each_file_of_an_adopted_set_may_hold_its_chain() {
     check(&[("fullchain", &long), ("bundle", &short)], after(40));
     check(&[("fullchain", &long), ("certificate", &bare)], after(89));
     check(&[("certificate", &bare)], after(89));
+}
+
+#[test]
+fn files_of_others_that_clients_refuse_are_told() {
+    let mut host = Example::new();
+    let (leaf, good, root) = (host.leaf.clone(), host.renewed(3000), host.root.certificate.clone());
+    let stranger = Ca::root("Stranger").below("Another CA").certificate;
+    let namesake = Ca::root("Stranger").below("Issuing").certificate;
+    let mut check = |together: &[&Certificate], expected: Option<&str>| {
+        host.at(FixedFiles {
+            fullchain: host.file("www.crt", pem(together)),
+            private_key: host.file("www.key", host.key.to_pem().as_bytes()),
+            ..FixedFiles::default()
+        });
+        let told = host.observed().remarks.list.clone();
+        let told = told.iter().find(|remark| remark.code == Code::PathRefused).map(|remark| remark.message.to_string());
+        match expected {
+            None => assert_eq!(told, None),
+            Some(part) => assert!(told.as_ref().is_some_and(|told| told.contains(part)), "{part}: {told:?}"),
+        }
+    };
+    check(&[&leaf, &good], None);
+    check(&[&leaf, &good, &root], None);
+    check(&[&leaf], None);
+    check(&[&leaf, &stranger], Some("no certificate of"));
+    check(&[&leaf, &namesake], Some("cannot be used"));
+    check(&[&leaf, &namesake, &good], None);
 }
