@@ -37,15 +37,14 @@ pub fn in_files(leaf: &[u8], above: &[Certificate]) -> ServedChain {
 }
 
 /// What TLS clients find wrong with `leaf` where it is served with `above`, whatever roots they trust: a path must lead to
-/// the last CA that is served. Its time is not judged. Where no CA is served nothing is told but of a leaf that signed
-/// itself.
+/// the last CA that is served. Its time is not judged. Of a leaf that is served alone, or signed itself, clients
+/// may know enough.
 #[must_use]
 pub fn refusal(leaf: &Certificate, above: &[Certificate], purpose: Purpose) -> Option<Text> {
     let begins = |one: &Certificate| one.parsed().ok().map(|parsed| parsed.validity().not_before.timestamp());
     let at = std::iter::once(leaf).chain(above).filter_map(begins).max()?;
-    if above.is_empty() {
-        let own = chain::is_issuer_of(leaf, leaf);
-        return own.then(|| Text::new("it is self-signed, no CA issued it"));
+    if above.is_empty() || chain::is_issuer_of(leaf, leaf) {
+        return None;
     }
     let aim = Aim { purpose, ..Aim::new(above, Timestamp::from_seconds(at)) };
     let obstacles = chain::build(leaf, above, &aim).err()?;
