@@ -48,11 +48,11 @@ pub fn refusal(leaf: &Certificate, above: &[Certificate], purpose: Purpose) -> O
     }
     let aim = Aim { purpose, ..Aim::new(above, Timestamp::from_seconds(at)) };
     let obstacles = chain::build(leaf, above, &aim).err()?;
-    let told = |obstacle: &Obstacle| match obstacle {
-        Obstacle::Missing { issuer, child } => {
-            format!("no certificate of {issuer}, which issued {child}, stands beside it")
+    let told = |obstacle: &Obstacle| {
+        if let Obstacle::Missing { issuer, child } = obstacle {
+            return format!("no certificate of {issuer}, which issued {child}, stands beside it");
         }
-        other => other.to_string(),
+        obstacle.to_string()
     };
     obstacles.first().map(|obstacle| Text::new(&told(obstacle)))
 }
