@@ -61,8 +61,9 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
         authentication_method: text("authentication_method"),
         renewal_window_days: renewal_window(answer),
         allows_duplicates: answer
-            .first_of(&["duplicate_cert_policy", "duplicate_certificate_allowed"])
+            .at("duplicate_cert_policy")
             .flag()
+            .or_else(|| answer.at("duplicate_certificate_allowed").flag())
             .unwrap_or(false),
         allows_validity: answer.at("override_cert_validity_via_api").flag().unwrap_or(false),
         validity: validity(certificate.at("validity")),
@@ -98,7 +99,9 @@ fn renewal_window(answer: Json<'_>) -> Option<u32> {
 /// most that it holds.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
 fn days(answer: Json<'_>) -> Option<u32> {
-    let days: f64 = answer.text()?.trim().parse().ok()?;
+    let text = answer.text()?.to_ascii_lowercase();
+    let number = ["days", "day", "d"].iter().find_map(|unit| text.trim().strip_suffix(unit));
+    let days: f64 = number.unwrap_or(&text).trim().parse().ok()?;
     days.is_finite().then_some(days as u32)
 }
 

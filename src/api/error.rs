@@ -222,12 +222,15 @@ fn by_words(errors: &ApiErrors, call: &Call) -> Option<(FailureClass, Option<Ret
         if says(&["too early"]) || says(&["renewal window"]) || says(&["renewal period"]) {
             return Some((FailureClass::RenewalTooEarly, None));
         }
-        if says_one(&["already renewed", "been renewed", "was renewed", "is renewed"]) {
+        let code = letters(&errors.codes());
+        if code.contains("alreadyrenewed")
+            || says_one(&["already renewed", "been renewed", "was renewed", "is renewed"])
+        {
             return Some((FailureClass::AlreadyRenewed, None));
         }
         let of_others =
             ["nor revoked", "or revoked", "not revoked", "not been revoked", "token", "api key", "credential"];
-        if says(&["revoked"]) && !says_one(&of_others) {
+        if code.contains("certificaterevoked") || (says(&["revoked"]) && !says_one(&of_others)) {
             return Some((FailureClass::CertificateRevoked, None));
         }
     }
@@ -244,26 +247,59 @@ fn by_words(errors: &ApiErrors, call: &Call) -> Option<(FailureClass, Option<Ret
     gone.then_some((FailureClass::ProfileNotFound, None))
 }
 
+/// Codes in any spelling: `SEAT_NOT_FOUND`, `seat-not-found`, `SeatNotFound`.
+fn letters(codes: &str) -> String {
+    codes.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+}
+
 /// Whether the seat is missing that the request is for.
 fn names_no_seat(status: u16, errors: &ApiErrors, call: &Call) -> bool {
     let asks_for_one = call.creates() || call.endpoint == Endpoint::Search;
     let (messages, codes) = (errors.messages(), errors.codes());
-    let is_missing = ["not find seat", "no seat", "unknown seat", "not found", "does not exist", "not exist"];
+    let is_missing = [
+        "not find seat",
+        "no seat",
+        "no such seat",
+        "unknown seat",
+        "is unknown",
+        "not found",
+        "not be found",
+        "not exist",
+        "doesn't exist",
+        "invalid seat",
+        "not registered",
+    ];
+    // What is missing for a seat is not the seat.
+    let of_others = ["profile not found", "profile with id", "license", "of the seat"];
     asks_for_one
         && matches!(status, 400 | 404 | 409 | 410 | 422)
         && !is_duplicate(errors)
-        && !["profile not found", "profile with id"].iter().any(|words| messages.contains(words))
+        && !of_others.iter().any(|words| messages.contains(words))
         && ((messages.contains("seat") && is_missing.iter().any(|words| messages.contains(words)))
-            || (codes.contains("seat") && codes.contains("not_found")))
+            || letters(&codes).contains("seatnotfound"))
 }
 
 /// Whether a second certificate was refused. Nick names of accounts clash under a code of the same name.
 fn is_duplicate(errors: &ApiErrors) -> bool {
     let messages = errors.messages();
-    if messages.contains("nickname") {
+    // A name that stands in one request more than once, and names of accounts, are no second certificate.
+    let codes = letters(&errors.codes());
+    let of_others = ["nickname", "twice", "duplicate san", "duplicate value"];
+    if of_others.iter().any(|word| messages.contains(word)) || codes.contains("dnsname") {
         return false;
     }
     let of_certificates = ["certificate", "enrol", "seat"].iter().any(|word| messages.contains(word));
-    let already = ["already exist", "already issued", "already has a"].iter().any(|words| messages.contains(words));
-    errors.codes().contains("duplicate") || (of_certificates && (already || messages.contains("duplicate")))
+    let already = [
+        "already exist",
+        "exists already",
+        "already issued",
+        "already has a",
+        "already present",
+        "another active certificate",
+        "only one certificate",
+        "multiple certificates are not allowed",
+        "not unique",
+    ];
+    let already = already.iter().any(|words| messages.contains(words));
+    codes.contains("duplicate") || (of_certificates && (already || messages.contains("duplicate")))
 }

@@ -93,9 +93,13 @@ impl<'a> Json<'a> {
         self.text()?.trim().parse().ok()
     }
 
-    /// A truth value, also as text.
+    /// A truth value, also as text or number.
     pub fn flag(self) -> Option<bool> {
-        self.text()?.trim().to_ascii_lowercase().parse().ok()
+        match self.text()?.trim().to_ascii_lowercase().as_str() {
+            "true" | "yes" | "y" | "1" | "on" | "allowed" | "enabled" => Some(true),
+            "false" | "no" | "n" | "0" | "off" | "not_allowed" | "disabled" => Some(false),
+            _ => None,
+        }
     }
 
     /// Whether this is a list.
@@ -125,6 +129,10 @@ mod tests {
         assert_eq!(answer.at("number").text().as_deref(), Some("5"));
         assert_eq!(answer.at("flag").flag(), Some(true));
         assert_eq!(answer.at("word").flag(), Some(true));
+        for (word, flag) in [("Yes", Some(true)), ("ALLOWED", Some(true)), ("0", Some(false)), ("maybe", None)] {
+            assert_eq!(Json::of(&serde_json::json!(word)).flag(), flag, "{word}");
+        }
+        assert_eq!(Json::of(&serde_json::json!(1)).flag(), Some(true));
         assert_eq!(answer.at("blank").text(), None);
         assert_eq!(answer.first_of(&["nothing", "absent", "digits"]).number(), Some(5));
         assert_eq!(answer.at("nested").items().len(), 3);

@@ -146,6 +146,9 @@ async fn the_first_renewal_window_above_zero_counts() {
     assert_eq!(nothing.renewal_window(), None);
     check(json!(null), json!(20), Some(20)).await;
     check(json!(" 15 "), json!(20), Some(15)).await;
+    check(json!("15 days"), json!(20), Some(15)).await;
+    check(json!("15D"), json!(20), Some(15)).await;
+    check(json!("15 weeks"), json!(20), Some(20)).await;
     check(json!(30.0), json!(20), Some(30)).await;
     for unsaid in [json!("0"), json!(-5), json!("-5"), json!(0.5), json!(""), json!("soon"), json!("inf"), json!([])] {
         check(unsaid.clone(), json!("20"), Some(20)).await;

@@ -87,6 +87,12 @@ async fn a_seat_that_is_missing_is_named() {
         (Ask::Renew, 404, "entity_not_found", text, "\"xxx\" "),
         (Ask::Renew, 404, "entity_not_found", "seat not found", ""),
         (Ask::Search, 404, "entity_not_found", "Seat not found", ""),
+        (Ask::Issue, 404, "x", "Seat www cannot be found", "\"www.example.com\" "),
+        (Ask::Issue, 404, "x", "There is no such seat: www", "\"www.example.com\" "),
+        (Ask::Issue, 404, "x", "Seat www is unknown", "\"www.example.com\" "),
+        (Ask::Issue, 400, "x", "Seat is not registered in this business unit", "\"www.example.com\" "),
+        (Ask::Issue, 404, "SeatNotFound", "nothing there", "\"www.example.com\" "),
+        (Ask::Issue, 404, "seat-not-found", "nothing there", "\"www.example.com\" "),
     ] {
         let found = check(ask, status, code, text, FailureClass::SeatNotFound).await;
         assert!(found.message.as_str().ends_with(&format!("; create the seat {seat}in TLM")), "{found}");
@@ -94,6 +100,9 @@ async fn a_seat_that_is_missing_is_named() {
     check(Ask::Details, 404, "entity_not_found", text, FailureClass::NotFound).await;
     check(Ask::Issue, 400, "x", "the seat already has a certificate", FailureClass::DuplicateRefused).await;
     check(Ask::Issue, 403, "no_access", text, FailureClass::ApiForbidden).await;
+    let license = "User license does not exist for seat type USER_SEAT";
+    check(Ask::Issue, 400, "x", license, FailureClass::RequestRefused).await;
+    check(Ask::Issue, 400, "x", "Business unit of the seat was not found", FailureClass::RequestRefused).await;
 }
 
 #[tokio::test]
@@ -137,6 +146,15 @@ async fn a_renewal_that_is_not_possible() {
     check(Ask::Renew, 409, "x", "Certificate already has been revoked", revoked).await;
     check(Ask::Renew, 400, "x", "a revoked certificate cannot be renewed", revoked).await;
     check(Ask::Issue, 400, "x", "Certificate already has been revoked", FailureClass::RequestRefused).await;
+    check(Ask::Renew, 400, "CERTIFICATE_REVOKED", "cannot renew", revoked).await;
+    check(Ask::Renew, 400, "CERT_ALREADY_RENEWED", "x", already).await;
+    for text in [
+        "Only certificates that are neither expired nor revoked can be renewed",
+        "Certificate has not been revoked, but renewal failed",
+        "The API token was revoked for this profile",
+    ] {
+        check(Ask::Renew, 400, "not_renewable", text, FailureClass::RequestRefused).await;
+    }
 }
 
 #[tokio::test]
@@ -148,6 +166,18 @@ async fn a_duplicate_is_told_by_its_words() {
     let nickname = "Nickname www already exists";
     check(Ask::Issue, 400, "duplicate_error", nickname, FailureClass::RequestRefused).await;
     check(Ask::Issue, 400, "x", "Duplicate value in dns_names", FailureClass::RequestRefused).await;
+    check(Ask::Issue, 400, "duplicate_dns_name", "www.example.com is listed", FailureClass::RequestRefused).await;
+    check(Ask::Issue, 400, "x", "The certificate request contains a duplicate SAN", FailureClass::RequestRefused).await;
+    for text in [
+        "A valid certificate is already present for this seat",
+        "Another active certificate exists with the same common name",
+        "Only one certificate is allowed per seat",
+        "Multiple certificates are not allowed for this profile",
+        "Enrollment with same subject exists already",
+        "Certificate is not unique",
+    ] {
+        check(Ask::Issue, 400, "x", text, duplicate).await;
+    }
     check(Ask::Details, 400, "duplicate_x", "certificate", FailureClass::RequestRefused).await;
 }
 
