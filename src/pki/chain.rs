@@ -141,7 +141,7 @@ pub enum Flaw {
 }
 
 /// Builds the chain of `leaf` from the `pool` of what came and the anchors. Of several paths the best that a TLS client
-/// takes is the chain ([`climb::Rank`] says which is better).
+/// takes is the chain (the rank of the climb says which is better).
 ///
 /// # Errors
 ///
