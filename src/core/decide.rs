@@ -618,15 +618,18 @@ impl<'a> World<'a> {
     /// Whether the entry or the profile says something else than when the last request ended.
     fn is_lifted(&self, stop: &Stop) -> bool {
         let is_other = |profile: &Profile| profile.version() != stop.profile_version;
-        !self.entry.asks(&stop.asked)
-            || stop.demands.is_some_and(|demands| demands != self.entry.demands())
-            || self.reading.profile.as_ref().is_some_and(is_other)
+        self.is_edited(stop) || self.reading.profile.as_ref().is_some_and(is_other)
+    }
+
+    /// Whether the entry says something else than when the last request ended.
+    fn is_edited(&self, stop: &Stop) -> bool {
+        !self.entry.asks(&stop.asked) || stop.demands.is_some_and(|demands| demands != self.entry.demands())
     }
 
     fn back_off(&self) -> Option<Choice> {
         let (failure, _) = self.record.trouble.last.as_deref()?;
-        // A changed entry is a new start.
-        if self.record.stopped.as_deref().is_some_and(|stop| stop.failure == *failure && self.is_lifted(stop)) {
+        // A changed entry is a new start; a profile may read differently each time, and keeps to the ladder.
+        if self.record.stopped.as_deref().is_some_and(|stop| stop.failure == *failure && self.is_edited(stop)) {
             return None;
         }
         let until = self.retry_at(&self.record.trouble)?;

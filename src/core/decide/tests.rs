@@ -718,6 +718,11 @@ fn what_is_refused_is_asked_for_anew_once_the_entry_says_something_else() {
     waiting.now = START + 70 * DAY;
     waiting.reading = read(profile(), waiting.now);
     check(&waiting, "submit", "due: ");
+    let mut by_profile = refused(&|_| {});
+    by_profile.now = START + 70 * DAY;
+    let changed = super::super::profile::Profile { renewal_window_days: Some(31), ..profile() };
+    by_profile.reading = read(changed, by_profile.now);
+    check(&by_profile, "wait", "tried again at");
     // What an older version noted says nothing of it.
     let mut old = refused(changes[0]);
     old.record.stopped.as_mut().unwrap().demands = None;
