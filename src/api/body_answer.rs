@@ -130,7 +130,7 @@ fn serial(body: Json<'_>) -> Option<String> {
     let said = said.trim();
     let digits = said.strip_prefix("0x").or_else(|| said.strip_prefix("0X")).unwrap_or(said);
     let serial: String = digits.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
-    (serial.len() <= LONGEST_ID && serial.bytes().all(|c| c.is_ascii_hexdigit())).then_some(serial)
+    ((1..=LONGEST_ID).contains(&serial.len()) && serial.bytes().all(|c| c.is_ascii_hexdigit())).then_some(serial)
 }
 
 /// The fields of a rejection that may hold its reason; which ones there are is not documented.
@@ -273,7 +273,7 @@ pub fn version(body: Json<'_>) -> Result<String, String> {
     Ok(Text::new(&body.at("version").text().ok_or("no `version`")?).to_string())
 }
 
-/// Serial numbers have up to 40 digits, request ids 36 characters.
 /// No certificate is shorter, unless it is one by its own word.
 const SHORTEST_CERTIFICATE: usize = 100;
+/// Serial numbers have up to 40 digits, request ids 36 characters.
 const LONGEST_ID: usize = 128;

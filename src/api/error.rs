@@ -228,8 +228,7 @@ fn by_words(errors: &ApiErrors, call: &Call) -> Option<(FailureClass, Option<Ret
         {
             return Some((FailureClass::AlreadyRenewed, None));
         }
-        let of_others =
-            ["nor revoked", "or revoked", "not revoked", "not been revoked", "token", "api key", "credential"];
+        let of_others = ["nor revoked", "not revoked", "not been revoked", "token", "api key", "credential"];
         if code.contains("certificaterevoked") || (says(&["revoked"]) && !says_one(&of_others)) {
             return Some((FailureClass::CertificateRevoked, None));
         }

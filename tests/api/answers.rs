@@ -300,7 +300,7 @@ async fn what_stands_in_the_place_of_a_request_id_is_none() {
         let answer = ask(201, body.clone(), async |tlm| tlm.issue(&issue_request()).await).await.unwrap();
         let Answer::Issued(issued) = answer else { panic!("{body}: {answer:?}") };
         assert_eq!((issued.serial_number.0.as_str(), issued.certificates.len()), ("0F6F55", 0), "{body}");
-        let alone = json!({"request_id": word});
+        let alone = json!({"request_id": word, "serial_number": "0x"});
         let failure = ask(201, alone, async |tlm| tlm.issue(&issue_request()).await).await.unwrap_err();
         assert_eq!(failure.class, FailureClass::ApiBadAnswer, "{failure}");
     }

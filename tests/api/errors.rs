@@ -145,6 +145,7 @@ async fn a_renewal_that_is_not_possible() {
     let revoked = FailureClass::CertificateRevoked;
     check(Ask::Renew, 409, "x", "Certificate already has been revoked", revoked).await;
     check(Ask::Renew, 400, "x", "a revoked certificate cannot be renewed", revoked).await;
+    check(Ask::Renew, 400, "x", "The certificate is expired or revoked", revoked).await;
     check(Ask::Issue, 400, "x", "Certificate already has been revoked", FailureClass::RequestRefused).await;
     check(Ask::Renew, 400, "CERTIFICATE_REVOKED", "cannot renew", revoked).await;
     check(Ask::Renew, 400, "CERT_ALREADY_RENEWED", "x", already).await;
