@@ -212,7 +212,10 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
         line("what to do", remedy.to_string());
     } else {
         for Problem { code, message, remedy, .. } in status.problems.iter().filter(of_own) {
-            line("problem", format!("{} ({code})", message.as_str().strip_prefix(&own).unwrap_or_default()));
+            let what = message.as_str().strip_prefix(&own).unwrap_or_default();
+            if what != certificate.reason.as_str() {
+                line("problem", format!("{what} ({code})"));
+            }
             line("what to do", remedy.to_string());
         }
     }

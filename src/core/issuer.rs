@@ -199,6 +199,15 @@ mod tests {
         check("", Err(InvalidPin::Neither));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_causes_a_panic(text in "[a-zA-Z0-9,+=\"\\\\ .:\\PC]{0,80}") {
+            let pin = IssuerPin::parse(&text);
+            let is_name = dn::parse_printed(&text).is_some_and(|found| found.iter().all(|one| !one.oid.is_empty()));
+            proptest::prop_assert!(is_name || !matches!(pin, Ok(IssuerPin::Subject(_))));
+        }
+    }
+
     #[track_caller]
     fn check(subject: &str, wanted: &str, expected: bool) {
         let issuer = Issuer { subject: Text::new(subject), spki: Some(Digest([0xab; 32])) };

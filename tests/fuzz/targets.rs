@@ -203,6 +203,9 @@ fn roots(data: &[u8]) {
 /// Distinguished names as text, which are written again as the same name.
 fn names(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Some(printed) = dn::parse_printed(text) {
+        assert!(dn::is_same_name(&printed, &printed) && printed.iter().all(|one| dn::is_oid(&one.oid)));
+    }
     let Some(name) = dn::parse(text) else { return };
     let written = dn::written(&name);
     assert_eq!(dn::parse(&written), Some(name), "{written}");
