@@ -207,17 +207,9 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
         line("last error", format!("{} ({}{row}): {}", error.code, error.at, error.message));
     }
     let own = format!("{}: ", certificate.name);
-    let of_own = |problem: &&Problem| problem.message.as_str().starts_with(&own);
-    if let Some(remedy) = &certificate.remedy {
-        line("what to do", remedy.to_string());
-    } else {
-        for Problem { code, message, remedy, .. } in status.problems.iter().filter(of_own) {
-            let what = message.as_str().strip_prefix(&own).unwrap_or_default();
-            if what != certificate.reason.as_str() {
-                line("problem", format!("{what} ({code})"));
-            }
-            line("what to do", remedy.to_string());
-        }
+    match &certificate.remedy {
+        Some(remedy) => line("what to do", remedy.to_string()),
+        None => own_problems(certificate, status, &own).for_each(|(name, value)| line(name, value)),
     }
     if let Some(generation) = certificate.generation {
         line("generation", generation.to_string());
@@ -231,12 +223,26 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     }
     line("served", certificate.served.clone());
     let errors = status.problems.iter().filter(|problem| problem.severity == Severity::Error);
-    match errors.filter(|problem| !of_own(problem)).count() {
+    match errors.filter(|problem| !problem.message.as_str().starts_with(&own)).count() {
         0 => {}
         1 => line("elsewhere", "1 problem; see `renewd status`".to_owned()),
         others => line("elsewhere", format!("{others} problems; see `renewd status`")),
     }
     lines.join("\n")
+}
+
+/// The certificate's own problems, whose messages begin with `own`; what its reason says already is not said twice.
+fn own_problems<'s>(
+    certificate: &'s CertificateStatus,
+    status: &'s Status,
+    own: &'s str,
+) -> impl Iterator<Item = (&'static str, String)> + use<'s> {
+    let told = move |Problem { code, message, remedy, .. }: &'s Problem| {
+        let what = message.as_str().strip_prefix(own)?;
+        let problem = (what != certificate.reason.as_str()).then(|| ("problem", format!("{what} ({code})")));
+        Some(problem.into_iter().chain([("what to do", remedy.to_string())]))
+    };
+    status.problems.iter().filter_map(told).flatten()
 }
 
 #[cfg(test)]
