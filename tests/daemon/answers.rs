@@ -30,6 +30,18 @@ fn what_has_neither_number_nor_certificate_is_found_by_its_key() {
     assert_eq!((host.submissions(), host.simulator.issued().len()), (1, 1));
 }
 
+/// Just issued, a number may be unknown elsewhere; our key is the better name.
+#[test]
+fn what_is_not_found_by_its_number_is_found_by_its_key() {
+    let host = Host::with_www();
+    host.fault_once(FaultKind::SerialOnly);
+    host.simulator.fault(Fault::new(FaultKind::Status(404, RetryAfter::Absent)).at(Endpoint::Details));
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    host.live_serial("www");
+    assert_eq!((host.submissions(), host.simulator.issued().len()), (1, 1));
+}
+
 #[test]
 fn the_pkcs7_serves_where_the_chain_is_broken() {
     let host = Host::with_www();
