@@ -35,7 +35,9 @@ fn what_has_neither_number_nor_certificate_is_found_by_its_key() {
 fn what_is_not_found_by_its_number_is_found_by_its_key() {
     let host = Host::with_www();
     host.fault_once(FaultKind::SerialOnly);
-    host.simulator.fault(Fault::new(FaultKind::Status(404, RetryAfter::Absent)).at(Endpoint::Details));
+    for endpoint in [Endpoint::Details, Endpoint::Formats] {
+        host.simulator.fault(Fault::new(FaultKind::Status(404, RetryAfter::Absent)).at(endpoint));
+    }
     let said = host.says(&["once"]);
     assert_eq!(said.code, 0, "{}", said.err);
     host.live_serial("www");
