@@ -8,8 +8,9 @@ use crate::config::Main;
 use crate::core::entry::Entry;
 use crate::core::failure::Failure;
 use crate::core::holding::Holding;
-use crate::core::name::{Digest, ProfileId, SerialNumber};
+use crate::core::name::{Digest, SerialNumber};
 use crate::core::observed::{Installed, Observed};
+use crate::core::profile::Profile;
 use crate::core::time::Timestamp;
 use crate::daemon::held;
 use crate::daemon::inspect::Finding;
@@ -24,7 +25,7 @@ use super::account::Account;
 #[derive(Clone, Debug)]
 pub(super) struct Strict {
     pub(super) entry: Arc<Entry>,
-    pub(super) profile: ProfileId,
+    pub(super) profile: Arc<Profile>,
 }
 
 /// One of them with what this host has of it.
@@ -43,7 +44,7 @@ pub(super) async fn findings(main: &Main, strict: Vec<Strict>, account: &Account
     all.sort_by_key(|own| own.observed.installed().map(Installed::ends_at));
     let (readable, mut rest): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|own| !matches!(own.observed, Observed::Unreadable(_)));
-    let mut findings = Vec::new();
+    let mut findings: Vec<_> = readable.iter().filter_map(Own::renewable_too_late).collect();
     let mut failed = None;
     for (count, own) in readable.into_iter().enumerate() {
         if count >= MOST_SEARCHES || failed.is_some() {
@@ -71,9 +72,23 @@ fn own(layout: &Layout, strict: Strict) -> Own {
 }
 
 impl Own {
+    /// Where TLM lets the leaf be renewed only after its chain has ended.
+    fn renewable_too_late(&self) -> Option<Finding> {
+        let Strict { entry, profile } = &self.strict;
+        let installed = self.observed.installed()?;
+        let end = installed.chain_end().filter(|end| profile.successor_of(end).is_none())?;
+        let opens = installed.not_after - profile.renewal_window()?;
+        let message = format!(
+            "the CA certificate {} in its chain expires at {}; the profile allows no duplicates, and a renewal only from {opens}",
+            end.subject, end.at
+        );
+        let remedy = "let the profile allow duplicates before then, or ask whoever runs the CA to renew it";
+        (opens >= end.at).then(|| Finding::failed("renewal", &entry.name, message, remedy))
+    }
+
     fn in_the_way(&self, items: &[Details], now: Timestamp) -> Option<Finding> {
         let foreign: Vec<Details> = items.iter().filter(|item| !self.has(item)).cloned().collect();
-        let held = held::valid(&foreign, Some(&self.strict.profile), self.serial_number(), now);
+        let held = held::valid(&foreign, Some(&self.strict.profile.id), self.serial_number(), now);
         let (first, more) = held.split_first()?;
         Some(self.warning(first, more.len()))
     }

@@ -24,6 +24,7 @@ use crate::daemon::control::{Inspected, Request};
 use crate::daemon::inspect::{self, Finding, Subject};
 use crate::daemon::profiles::Listing;
 use crate::daemon::setup;
+use crate::pki::{answer, chain, served};
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
@@ -151,7 +152,8 @@ async fn profiles(inventory: &Inventory, account: &Account) -> (Vec<Finding>, Ve
                     findings.extend(entries.iter().flat_map(|entry| fit(entry, &profile)));
                 }
                 if !profile.allows_duplicates {
-                    let of = |entry: &&Arc<Entry>| Strict { entry: Arc::clone(entry), profile: profile.id.clone() };
+                    let profile = Arc::new(profile);
+                    let of = |entry: &&Arc<Entry>| Strict { entry: Arc::clone(entry), profile: Arc::clone(&profile) };
                     strict.extend(entries.iter().map(of));
                 }
             }
@@ -208,12 +210,25 @@ fn fit(entry: &Entry, profile: &Profile) -> Vec<Finding> {
         Err(failure) => Finding::failure("entry", &entry.name, &failure),
     }];
     findings.extend(ends(entry, profile));
+    findings.extend(unpinned(entry, profile));
     let misfits = renewal_misfits(entry, profile).into_iter();
     findings
         .extend(misfits.map(|(why, remedy)| {
             Finding::failed("renewal", &entry.name, why, &format!("{remedy} ({})", entry.source))
         }));
     findings
+}
+
+/// Whether the gate will refuse what the profile's CAs issue.
+fn unpinned(entry: &Entry, profile: &Profile) -> Option<Finding> {
+    let pin = entry.issuer.as_deref()?;
+    let cas = answer::shown_by_profile(&profile.issuers);
+    let shown: Vec<_> =
+        cas.iter().filter_map(served::end_of).map(|ca| format!("{} (sha256:{})", ca.subject, ca.spki)).collect();
+    let message = format!("the entry pins the issuer {pin}; the profile issues from {}", shown.join("; "));
+    let remedy =
+        format!("correct `issuer` ({}), or name another profile: renewd refuses what these CAs issue", entry.source);
+    chain::rules_out(&cas, pin).then(|| Finding::failed("issuer", &entry.name, message, &remedy))
 }
 
 /// What cuts the time of a certificate that is issued now: a renewal window that leaves little of it, a CA that expires first.

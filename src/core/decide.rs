@@ -220,6 +220,16 @@ pub fn decide(world: &World<'_>) -> Decision {
 
 type Choice = Box<(Action, Reason, Timestamp)>;
 
+/// When TLM lets a certificate be renewed.
+enum WindowOpens {
+    /// Nobody says so.
+    Unknown,
+    /// Then.
+    At(Timestamp),
+    /// When nothing is left to renew: its chain ends before.
+    TooLate,
+}
+
 impl<'a> World<'a> {
     fn schedule(&self) -> Option<Schedule> {
         let installed = self.observed.installed()?;
@@ -273,11 +283,7 @@ impl<'a> World<'a> {
     /// Whether the profile shows a certificate that can take the place of the one whose end limits the installed set. The
     /// switch waits for the deploy window as any other does.
     fn can_refresh(&self, schedule: Option<&Schedule>) -> bool {
-        let Some(installed) = self.observed.installed().filter(|installed| installed.generation != Generation(0))
-        else {
-            return false;
-        };
-        let Some(profile) = &self.reading.profile else { return false };
+        let (Some(installed), Some(profile)) = (self.observed.installed(), &self.reading.profile) else { return false };
         let better = installed.chain_end().and_then(|end| profile.successor_of(end));
         if better.is_none() || self.closed_window(schedule).is_some() {
             return false;
@@ -636,10 +642,11 @@ impl<'a> World<'a> {
         if until <= self.now {
             return None;
         }
-        let reason = if failure.class == FailureClass::RenewalTooEarly {
-            Reason::TooEarly { until }
-        } else {
-            Reason::BackOff { failure: failure.clone(), failures: self.record.trouble.count, until }
+        let (failure, at) = self.record.trouble.last.as_deref()?;
+        let reason = match (failure.class, self.window_opens(failure, *at)) {
+            (FailureClass::RenewalTooEarly, WindowOpens::At(_)) => Reason::TooEarly { until, is_told: true },
+            (FailureClass::RenewalTooEarly, WindowOpens::Unknown) => Reason::TooEarly { until, is_told: false },
+            _ => Reason::BackOff { failure: failure.clone(), failures: self.record.trouble.count, until },
         };
         Some(self.wait(reason, until))
     }
@@ -656,16 +663,16 @@ impl<'a> World<'a> {
             return None;
         }
         let left = self.left_at(*at);
+        let ladder = |count| self.after(*at, backoff::wait(&self.entry.name, count, left));
         Some(match (failure.retry, failure.class) {
-            // An instant that is over by our clock, and not by TLM's, is bridged by the ladder; one at which nothing is
-            // left to renew helps nobody.
-            (Some(RetryHint::At(instant)), FailureClass::RenewalTooEarly) => {
-                let is_of_use = instant > *at && instant < *at + left.unwrap_or_default();
-                let ladder = || self.after(*at, backoff::wait(&self.entry.name, trouble.count, left));
-                if is_of_use { instant } else { ladder() }
-            }
-            (None, FailureClass::RenewalTooEarly) => {
-                self.window_of_profile().unwrap_or_else(|| self.after(*at, AFTER_GATE))
+            (hint @ (None | Some(RetryHint::At(_))), FailureClass::RenewalTooEarly) => {
+                match (self.window_opens(failure, *at), hint, left) {
+                    (WindowOpens::At(instant), ..) => instant,
+                    (WindowOpens::Unknown, None, Some(left)) => {
+                        self.after(*at, AFTER_GATE.min(left / 10).max(SMALL_STEP))
+                    }
+                    (WindowOpens::Unknown | WindowOpens::TooLate, ..) => ladder(trouble.count),
+                }
             }
             (Some(hint), _) => self.after(*at, backoff::hinted(hint.instant(*at), *at, trouble.count, left).since(*at)),
             // Nothing failed but the time that was decided by: at once, unless the clock goes on jumping.
@@ -675,9 +682,25 @@ impl<'a> World<'a> {
             (None, _) => {
                 // Whatever the API did before, two hours in which it answers are enough (promise 5).
                 let count = if by_outage { trouble.count.min(OUTAGE_STEPS) } else { trouble.count };
-                self.after(*at, backoff::wait(&self.entry.name, count, left))
+                ladder(count)
             }
         })
+    }
+
+    /// When TLM lets the installed certificate be renewed, after it refused that as too early. An instant that is over by
+    /// our clock, and not by TLM's, says nothing.
+    fn window_opens(&self, failure: &Failure, at: Timestamp) -> WindowOpens {
+        let instant = match failure.retry {
+            Some(RetryHint::At(instant)) => Some(instant).filter(|instant| *instant > at),
+            Some(RetryHint::After(_)) => None,
+            None => self.window_of_profile(),
+        };
+        let is_too_late = |instant| self.observed.installed().is_none_or(|installed| instant >= installed.ends_at());
+        match instant {
+            None => WindowOpens::Unknown,
+            Some(instant) if is_too_late(instant) => WindowOpens::TooLate,
+            Some(instant) => WindowOpens::At(instant),
+        }
     }
 
     /// Whether what was refused names what helps, and that is what comes next: a new request in place of the renewal of
@@ -794,6 +817,10 @@ impl<'a> World<'a> {
         let check_at = self.check_at(installed);
         if check_at.is_some_and(|at| at <= self.now) {
             return self.act(Action::CheckStatus(installed.serial_number.clone()), reason);
+        }
+        if installed.not_before > self.now + SMALL_STEP {
+            let from = installed.not_before;
+            return self.wait(Reason::InstalledEarly(from), from.min(self.now + LONGEST_WAIT));
         }
         let wake_at = schedule.renew_at.min(check_at.unwrap_or(schedule.renew_at)).min(self.now + LONGEST_WAIT);
         self.wait(reason, wake_at)

@@ -39,6 +39,9 @@ pub fn problem(
     if matches!(decision.reason, Reason::Held { .. }) {
         return Some(Code::CertificateStaged);
     }
+    if matches!(decision.reason, Reason::InstalledEarly(_)) {
+        return Some(Code::NotYetValid);
+    }
     if not_served(observed, record).is_some() {
         return Some(Code::NotServed);
     }

@@ -135,6 +135,7 @@ fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
         Reason::NotServed { .. } => LONGEST_BACK_OFF,
         Reason::NotDue { .. }
         | Reason::NotYetValid(_)
+        | Reason::InstalledEarly(_)
         | Reason::Drifted(_)
         | Reason::Probing
         | Reason::ClosedWindow { .. }

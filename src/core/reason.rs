@@ -223,8 +223,10 @@ pub enum Reason {
     },
     /// TLM lets it be renewed only later.
     TooEarly {
-        /// When.
+        /// When it is tried again.
         until: Timestamp,
+        /// Whether TLM or its profile says that instant.
+        is_told: bool,
     },
     /// The submissions of a day are spent.
     BudgetSpent {
@@ -270,6 +272,8 @@ pub enum Reason {
     Unrecorded(Generation),
     /// Issued, and valid only later.
     NotYetValid(Timestamp),
+    /// Installed, and valid only later.
+    InstalledEarly(Timestamp),
     /// Issued, and lacking something that the entry can accept.
     Held {
         /// What.
@@ -320,7 +324,9 @@ impl Reason {
             }
             Self::HeldBack { .. } => State::Held,
             Self::Pending { .. } => State::Pending,
-            Self::Held { .. } | Self::NotYetValid(_) | Self::ClosedWindow { .. } => State::Staged,
+            Self::Held { .. } | Self::NotYetValid(_) | Self::InstalledEarly(_) | Self::ClosedWindow { .. } => {
+                State::Staged
+            }
             Self::Stopped { .. } => State::Rejected,
             Self::Due(_)
             | Self::Queued(_)
@@ -374,7 +380,7 @@ impl Reason {
             Self::AnswerLost { .. } => Code::AnswerLost.as_str(),
             Self::Installing => Code::Installing.as_str(),
             Self::RefreshingChain(_) => Code::ChainRefreshing.as_str(),
-            Self::NotYetValid(_) => Code::NotYetValid.as_str(),
+            Self::NotYetValid(_) | Self::InstalledEarly(_) => Code::NotYetValid.as_str(),
             Self::Held { .. } => Code::CertificateStaged.as_str(),
             Self::Abandoning => Code::RequestAbandoned.as_str(),
             Self::Forgetting => Code::KeyForgotten.as_str(),
@@ -420,6 +426,7 @@ impl Reason {
             | Self::RefreshingChain(_)
             | Self::Unrecorded(_)
             | Self::NotYetValid(_)
+            | Self::InstalledEarly(_)
             | Self::Held { .. }
             | Self::Abandoning
             | Self::Forgetting
@@ -480,7 +487,10 @@ impl fmt::Display for Reason {
                 0 | 1 => write!(f, "failed: {failure}; tried again at {until}"),
                 _ => write!(f, "failed {failures} times in a row, last: {failure}; tried again at {until}"),
             },
-            Self::TooEarly { until } => write!(f, "TLM lets it be renewed from {until}"),
+            Self::TooEarly { until, is_told: true } => write!(f, "TLM lets it be renewed from {until}"),
+            Self::TooEarly { until, is_told: false } => {
+                write!(f, "TLM refuses the renewal as too early; next attempt at {until}")
+            }
             Self::BudgetSpent { limit, until } => {
                 write!(f, "all {limit} submissions of a day are spent; the next at {until}, or by `renewd renew`")
             }
@@ -522,6 +532,9 @@ impl fmt::Display for Reason {
                 )
             }
             Self::NotYetValid(until) => write!(f, "issued; installed when its validity starts at {until}"),
+            Self::InstalledEarly(from) => {
+                write!(f, "installed, but valid only from {from}: TLS clients refuse it until then")
+            }
             Self::Held { why, lack, until } => {
                 write!(f, "issued, but {why}; installed as soon as {}", acceptance(*lack))?;
                 until.map_or(Ok(()), |until| {

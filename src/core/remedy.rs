@@ -21,7 +21,9 @@ impl FailureClass {
             Self::ApiForbidden => "let the API key's user use this profile in TLM",
             Self::Proxy => "check `api.proxy` and its credentials with the proxy's administrator",
             Self::RequestRefused => "mend the entry or the profile as the message says",
-            Self::RenewalTooEarly => "nothing; or lower `renew_before` to the profile's window",
+            Self::RenewalTooEarly => {
+                "nothing; if that is after the end, let the profile allow duplicates, or lower `renew_before`"
+            }
             Self::AlreadyRenewed => {
                 "let the profile allow duplicates, then `renewd renew NAME`; revoke last: another host may serve it"
             }

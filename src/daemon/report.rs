@@ -389,6 +389,7 @@ fn remedy(managed: &Managed, code: Code) -> &'static str {
         Code::ProbeOverdue => "let the probe's address be reached from this host, or mend `probe`",
         Code::CertificateHeld => "`renewd renew NAME` ends the hold",
         Code::CertificateSuspended => "resume the certificate in TLM, or revoke it: renewd replaces a revoked one",
+        Code::NotYetValid => "compare the host's clock with the certificate's start, or `renewd renew NAME`",
         Code::PathRefused => "put the CA certificates that belong to it in place, or `renewd renew NAME`",
         Code::CertificateStateOdd => "look the certificate up in TLM by its serial number",
         Code::FirstIssuanceOverdue => "approve or reject the request in TLM",

@@ -512,7 +512,7 @@ struct Patience {
 /// Whether something happens for a certificate at once, or soon enough for one pass.
 fn is_worth_waiting(managed: &Managed, patience: Patience, now: Timestamp) -> bool {
     let reason = &managed.decision().reason;
-    if let Reason::TooEarly { until } = reason {
+    if let Reason::TooEarly { until, .. } = reason {
         return *until <= patience.remedies;
     }
     if let Reason::Pending { next, .. } | Reason::AnswerLost { next, .. } | Reason::NotYetValid(next) = reason {

@@ -7,6 +7,7 @@ mod climb;
 mod served;
 
 pub(super) use climb::is_pinned;
+pub use climb::rules_out;
 use climb::{Climb, Link, Path, Tier, links};
 pub(super) use served::is_issuer_of;
 pub use served::served_end;

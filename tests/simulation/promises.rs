@@ -635,7 +635,7 @@ impl World {
             Reason::Stopped { failure, until } => {
                 failure.class != FailureClass::GateRefused && until.is_none_or(|until| until > self.wall())
             }
-            Reason::TooEarly { until } => *until > self.wall(),
+            Reason::TooEarly { until, .. } => *until > self.wall(),
             Reason::ClosedWindow { opens, .. } => *opens + SLACK > self.wall() && opens.since(self.wall()) <= DAY,
             Reason::ClockWrong { .. } => !self.tlm.dates,
             Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),

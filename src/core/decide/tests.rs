@@ -529,7 +529,7 @@ fn an_instant_that_is_over_by_our_clock_alone_is_waited_for_on_the_ladder() {
         Case { now: at + offset, reading: read(profile(), at), ..Case::after(Duration::ZERO) }
             .events(&[(at, fail(FailureClass::RenewalTooEarly, hint))])
     };
-    check(&case(SECOND), "wait", "TLM lets it be renewed");
+    check(&case(SECOND), "wait", "TLM refuses the renewal as too early; next attempt at");
     check(&case(2 * MINUTE), "submit", "due: ");
 }
 
@@ -780,10 +780,9 @@ fn a_chain_is_refreshed_from_the_profile_without_a_new_certificate() {
     check(&kept, "wait", "not due until");
     kept.reading.profile.as_mut().unwrap().issuers.push("another".to_owned());
     check(&kept, "refresh-chain", "");
-    // Neither the operator's hold nor files without a generation are touched; what has to be replaced anyhow is.
     let mut adopted = case(DAY, std::slice::from_ref(&new));
     adopted.observed = Observed::Installed(Box::new(Installed { generation: Generation(0), ..limited_by_its_chain() }));
-    check(&adopted, "wait", "not due until");
+    check(&adopted, "refresh-chain", "");
     let mut asked = case(DAY, &[new]);
     asked.record.renewal_asked = Some(START);
     check(&asked, "submit", "asked");
@@ -850,6 +849,7 @@ fn a_refusal_that_names_its_remedy_is_followed_in_the_same_second() {
     assert_eq!((at_its_instant.action, at_its_instant.wake_at), (Action::Wait, at + 5 * SECOND));
     let too_late = early(30 * DAY).decide();
     assert!(too_late.wake_at <= at + 2 * MINUTE, "{} helps nobody", too_late.reason);
+    check(&early(30 * DAY), "wait", "failed: ");
     let mut lost = case(None, FailureClass::RequestRefused);
     lost.record.apply(at, &fail(FailureClass::KeyLost, None));
     check(&lost, "submit", "due: ");
@@ -865,4 +865,34 @@ fn an_entry_that_changed_does_not_wait_for_what_the_old_one_met() {
     check(&case, "abandon", "the entry changed");
     case.record.apply(at, &Event::Abandoned { attempt: Attempt(1) });
     check(&case, "submit", "another profile");
+}
+
+#[test]
+fn a_certificate_that_is_installed_before_its_time_is_not_called_valid() {
+    let mut case = Case::after(Duration::ZERO);
+    let from = START + DAY;
+    case.observed = Observed::Installed(Box::new(Installed { not_before: from, ..installed(90 * DAY) }));
+    check(&case, "wait", &format!("valid only from {from}"));
+    case.now = from - SECOND;
+    check(&case, "wait", "not due until");
+}
+
+/// TLM counts from the end of the leaf; where the chain ends before that, waiting for it means an outage.
+#[test]
+fn a_renewal_that_tlm_allows_only_after_the_chain_has_ended_is_no_quiet_wait() {
+    let refused = |hint| {
+        let mut case = limited_case(45 * DAY);
+        case.reading = read(Profile { allows_duplicates: false, ..profile() }, case.now);
+        case.record.apply(case.now, &fail(FailureClass::RenewalTooEarly, hint));
+        case
+    };
+    let end = START + 50 * DAY;
+    for hint in [None, Some(RetryHint::At(end + HOUR))] {
+        let case = refused(hint);
+        check(&case, "wait", "failed: ");
+        let wake_at = case.decide().wake_at;
+        assert!(wake_at <= case.now + 2 * MINUTE, "{wake_at}");
+    }
+    let opens = end - DAY;
+    check(&refused(Some(RetryHint::At(opens))), "wait", &format!("TLM lets it be renewed from {opens}"));
 }

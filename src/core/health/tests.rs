@@ -58,6 +58,12 @@ fn each_condition_has_its_code() {
 }
 
 #[test]
+fn what_is_valid_only_later_is_a_problem() {
+    let early = Installed { not_before: START + DAY, ..installed(90 * DAY) };
+    check(&Observed::Installed(Box::new(early)), &[], START, Some("not-yet-valid"));
+}
+
+#[test]
 fn pending_is_healthy_until_a_day_without_a_certificate() {
     let request_id = RequestId("r".to_owned());
     let events =

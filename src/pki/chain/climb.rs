@@ -44,6 +44,19 @@ pub(in crate::pki) fn is_pinned(ca: &Certificate, pin: &IssuerPin) -> bool {
     }
 }
 
+/// Whether none of these CAs, nor any above them that is not shown, can be the one that an entry wants.
+#[must_use]
+pub fn rules_out(cas: &[Certificate], pin: &IssuerPin) -> bool {
+    let is_shown = |ca: &Certificate| cas.iter().any(|issuer| issuer.is_named_as_issuer_of(ca));
+    let may_be_above = |ca: &Certificate| match pin {
+        IssuerPin::Spki(_) => !is_shown(ca),
+        IssuerPin::Subject(subject) => {
+            !is_shown(ca) && ca.parsed().is_ok_and(|parsed| name::is_spelled(parsed.issuer(), subject))
+        }
+    };
+    !cas.is_empty() && !cas.iter().any(|ca| is_pinned(ca, pin) || may_be_above(ca))
+}
+
 /// A climb that is under way: the links from the leaf's issuer upward.
 #[derive(Clone, Default)]
 pub(super) struct Path {

@@ -1,6 +1,6 @@
 //! What the gate says of the path: who issued, whether it is the CA that the entry pins, and when the chain ends.
 
-use super::{ChainEnd, Code, Issuer, IssuerPin, Remark, Text, Timestamp, Usage};
+use super::{ChainEnd, Code, Demand, Issuer, IssuerPin, Remark, Text, Timestamp, Usage};
 use crate::core::issuer::{CUT_SHORT, ServedChain};
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::{Chain, Unjudged, is_pinned};
@@ -78,12 +78,17 @@ pub(super) fn doubted(chain: &Chain) -> Option<Remark> {
 }
 
 /// What the path gives reason to tell.
-pub(super) fn remarks(chain: &Chain, issuer: &Issuer, before: Option<&Issuer>) -> Vec<Remark> {
-    let changed = before.filter(|before| !before.is_same(issuer)).map(|before| {
+pub(super) fn remarks(chain: &Chain, issuer: &Issuer, demand: &Demand<'_>) -> Vec<Remark> {
+    let changed = demand.installed_issuer.filter(|before| !before.is_same(issuer)).map(|before| {
         let message = format!("{} issued it; {} issued the one before", shown(issuer), shown(before));
         Remark::new(Code::IssuerChanged, &message)
     });
-    changed.into_iter().chain(vouched(chain)).chain(doubted(chain)).collect()
+    let is_named = |ca: &Certificate| demand.issuers.iter().any(|named| named.spki() == ca.spki());
+    let unnamed = (!demand.issuers.is_empty() && !chain.cas().any(is_named)).then(|| {
+        let message = format!("{} issued it, and the profile shows no CA of its path", shown(issuer));
+        Remark::new(Code::IssuerChanged, &message)
+    });
+    changed.into_iter().chain(unnamed).chain(vouched(chain)).chain(doubted(chain)).collect()
 }
 
 /// Two CAs of one name are told apart by their keys.

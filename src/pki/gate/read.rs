@@ -180,7 +180,7 @@ impl Read {
     pub(super) fn set(self, leaf: &Certificate, (chain, served): (Chain, ServedChain), demand: &Demand<'_>) -> Set {
         let ServedChain { issuer, end: chain_end } = served;
         let mut remarks = self.remarks(demand);
-        remarks.extend(path::remarks(&chain, &issuer, demand.installed_issuer));
+        remarks.extend(path::remarks(&chain, &issuer, demand));
         remarks.extend(chain_end.as_ref().and_then(|end| path::ends_first(end, self.facts.not_after)));
         let (chain, root) = (chain.intermediates, chain.root);
         Set { leaf: leaf.clone(), facts: self.facts, chain, root, issuer, chain_end, remarks }

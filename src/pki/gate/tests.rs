@@ -699,3 +699,17 @@ fn a_placeholder_that_signed_itself_is_not_our_leaf() {
     case.came.push(Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap());
     assert_eq!(shown(&case.verdict()), "accepted");
 }
+
+/// Nobody would learn otherwise that a first certificate comes from a CA that the profile does not know.
+#[test]
+fn a_ca_that_the_profile_does_not_show_is_told() {
+    let mut case = Case::good();
+    let Verdict::Accepted(set) = case.verdict() else { panic!() };
+    case.issuers = vec![Ca::root("Expected").certificate];
+    let told = shown(&case.verdict());
+    assert!(told.contains("issuer-changed: ") && told.contains("the profile shows no CA of its path"), "{told}");
+    for named in [set.chain.first().cloned(), set.root] {
+        case.issuers = named.into_iter().collect();
+        assert_eq!(shown(&case.verdict()), "accepted");
+    }
+}
