@@ -129,7 +129,7 @@ codes! {
     UnaskedCommonName = "unasked-common-name";
     /// A certificate has subject attributes that were not sent.
     ExtraSubject = "extra-subject";
-    /// Another CA issued than before.
+    /// Another CA issued than before, or than expected.
     IssuerChanged = "issuer-changed";
     /// The renewal window leaves little time.
     WindowShort = "window-short";
@@ -157,6 +157,8 @@ codes! {
     KeyUnjudged = "key-unjudged";
     /// An installed file is of a form that renewd or OpenSSL does not take as a whole.
     FileUnjudged = "file-unjudged";
+    /// The files of an entry are no whole set yet.
+    FilesIncomplete = "files-incomplete";
 }
 
 impl fmt::Display for Code {

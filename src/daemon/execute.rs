@@ -466,11 +466,13 @@ impl<T: Tlm> Bench<T> {
 
     async fn refresh_chain(&self) -> Result<Outcome, Failure> {
         let (entry, issuers, now) = (Arc::clone(&self.entry), self.issuers(), self.context.clock.now());
+        let profile = self.profile.as_ref().map(|profile| profile.id.clone());
+        let profile = profile.ok_or_else(|| Failure::new(FailureClass::Internal, "a chain without a profile"))?;
         let refreshed = self
             .context
             .blocking(move |c| {
                 let terms = Terms { issuers: &issuers, keep: c.keep_generations, refreshes: true, now };
-                refresh::refresh(&*c.disk, &c.layout, &c.ground, &entry, &terms, Source::Profile)
+                refresh::refresh(&*c.disk, &c.layout, &c.ground, &entry, &terms, Source::Profile(&profile))
             })
             .await;
         let (generation, ends_at) =

@@ -3,7 +3,8 @@
 use super::certificate::Certificate;
 use super::chain::{self, Aim, Chain, Obstacle};
 use super::name;
-use super::purpose::Purpose;
+use super::purpose::{self, Purpose};
+use super::strict;
 use crate::core::issuer::{ChainEnd, Issuer, ServedChain};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -41,9 +42,14 @@ pub fn in_files(leaf: &[u8], above: &[Certificate]) -> ServedChain {
 /// may know enough.
 #[must_use]
 pub fn refusal(leaf: &Certificate, above: &[Certificate], purpose: Purpose) -> Option<Text> {
+    if above.is_empty() {
+        let parsed = leaf.parsed().ok()?;
+        let unknown = purpose::unknown_extensions(&parsed);
+        return unknown.or_else(|| strict::defect(&parsed)).map(|why| Text::new(&why));
+    }
     let begins = |one: &Certificate| one.parsed().ok().map(|parsed| parsed.validity().not_before.timestamp());
     let at = std::iter::once(leaf).chain(above).filter_map(begins).max()?;
-    if above.is_empty() || chain::is_issuer_of(leaf, leaf) {
+    if chain::is_issuer_of(leaf, leaf) {
         return None;
     }
     let aim = Aim { purpose, ..Aim::new(above, Timestamp::from_seconds(at)) };

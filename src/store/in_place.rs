@@ -1,32 +1,47 @@
 //! The files of a set that was at an entry's paths before renewd came, by which of them servers read together. Reads
 //! nothing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::core::entry::FixedFiles;
 
-/// The files of an adopted set.
-pub(super) struct InPlace<'e> {
-    /// Where its leaf comes first.
+/// Files that a server reads together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'e> {
+    /// Where the leaf comes first.
     pub(super) certificate: &'e Path,
+    /// Where its chain is, if that is a file of its own.
+    pub(super) chain: Option<&'e Path>,
     /// Where its key is.
     pub(super) key: &'e Path,
-    files: &'e FixedFiles,
+    /// Whether servers expect the chain behind the leaf.
+    pub(super) holds_chain: bool,
+    /// Whether OpenSSL is expected to load the file as PEM.
+    pub(super) is_pem: bool,
 }
 
-impl<'e> InPlace<'e> {
-    /// Those that `files` name; `None`: no set can be there.
-    pub(super) fn of(files: &'e FixedFiles) -> Option<Self> {
-        let certificate = files.fullchain.as_ref().or(files.certificate.as_ref()).or(files.bundle.as_ref())?;
-        let key = files.private_key.as_ref().or(files.bundle.as_ref())?;
-        Some(Self { certificate, key, files })
+impl<'e> Place<'e> {
+    fn new(certificate: Option<&'e PathBuf>, key: Option<&'e PathBuf>) -> Option<Self> {
+        Some(Self { certificate: certificate?, chain: None, key: key?, holds_chain: true, is_pem: true })
     }
 
-    /// The files in which a chain may stand. Those that a server reads together are together.
-    pub(super) fn chains(&self) -> impl Iterator<Item = Vec<&'e Path>> + use<'e> {
-        let FixedFiles { fullchain, certificate, chain, bundle, .. } = self.files;
-        let together = [vec![fullchain], vec![certificate, chain], vec![bundle]];
-        let named = |files: Vec<&'e Option<_>>| files.into_iter().flatten().map(std::path::PathBuf::as_path).collect();
-        together.into_iter().map(named).filter(|files: &Vec<_>| !files.is_empty())
+    /// The files in which certificates stand.
+    pub(super) fn certificates(self) -> impl Iterator<Item = &'e Path> {
+        [Some(self.certificate), self.chain].into_iter().flatten()
     }
+}
+
+/// Each way in which a server may read the files that `files` name as PEM; where there is none, those that hold the leaf
+/// in another form beside a key.
+pub(super) fn places(files: &FixedFiles) -> Vec<Place<'_>> {
+    let (bundle, chain) = (files.bundle.as_ref(), files.chain.as_deref());
+    let key = files.private_key.as_ref().or(bundle);
+    let holds_chain = files.fullchain.is_none() && chain.is_none();
+    let alone = Place::new(files.certificate.as_ref(), key).map(|alone| Place { chain, holds_chain, ..alone });
+    let pem = [Place::new(files.fullchain.as_ref(), key), alone, Place::new(bundle, bundle)];
+    if pem.iter().any(Option::is_some) {
+        return pem.into_iter().flatten().collect();
+    }
+    let other = [&files.pkcs7, &files.der].map(|file| Place::new(file.as_ref(), key));
+    other.into_iter().flatten().map(|place| Place { holds_chain: false, is_pem: false, ..place }).collect()
 }

@@ -77,6 +77,12 @@ pub fn change(disk: &dyn Disk, entry: &Entry, record: &KeyStoreRecord) -> Option
     (!is_same).then(|| format!("the password in {} changed", path.display()))
 }
 
+/// What a PKCS#12 file that others made holds; `None` where the file with its password cannot be read.
+pub(super) fn open(disk: &dyn Disk, entry: &Entry, file: &[u8]) -> Option<Result<pkcs12::Contents, pkcs12::ReadError>> {
+    let content = Zeroizing::new(disk.read(password_file(entry)?, PASSWORD_LIMIT).ok()?);
+    Some(pkcs12::read(file, one_line(&content).ok()?))
+}
+
 /// Proves that the password that the entry needs can be used.
 ///
 /// # Errors

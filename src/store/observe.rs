@@ -9,23 +9,22 @@ use zeroize::Zeroizing;
 use crate::core::code::Code;
 use crate::core::entry::{Entry, Usage};
 use crate::core::issuer::ServedChain;
-use crate::core::name::{Generation, ProfileId, ProfileRef};
+use crate::core::name::{Digest, Generation, ProfileId, ProfileRef};
 use crate::core::observed::{Installed, Leaf, Observed, difference};
 use crate::core::remark::{RareRemarks, Remark};
 use crate::core::text::Text;
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::certificate_file;
 use crate::pki::digest::sha256;
 use crate::pki::key_file::{Belonging, KeyFile};
 use crate::pki::leaf::{self, InService};
 use crate::pki::purpose::Purpose;
 use crate::pki::served;
+use crate::pki::{certificate_file, chain};
 
 use super::access::Ids;
 use super::content::{self, CHAIN, FULLCHAIN, KEY, KEYSTORE, holds_key};
 use super::disk::{Disk, Kind, Stat};
 use super::generation::{live_generation, read_manifest};
-use super::in_place::InPlace;
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
 use super::repair::recorded;
@@ -54,15 +53,16 @@ pub fn observe(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Observed {
 fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Obstacle> {
     let generation = live_generation(disk, layout, &entry.name)
         .map_err(|failure| Obstacle::Unreadable(failure.message.to_string()))?;
-    let Some(generation) = generation else { return in_place(disk, entry) };
+    let Some(generation) = generation else { return adopted::observe(disk, entry) };
     let folder = layout.generation(&entry.name, generation);
     let manifest = read_manifest(disk, &folder).map_err(|error| unreadable(&folder.join(Manifest::NAME), &error))?;
     let manifest = manifest.as_ref();
     let files = Files::of(disk, &folder, entry);
-    let (found, known) = match by_fullchain(disk, &files, manifest) {
+    let (mut found, known) = match by_fullchain(disk, &files, manifest) {
         Ok((found, Some(known))) => (found, Some(known)),
         edited => by_record(disk, &files, manifest, edited)?,
     };
+    found.doubts.extend(unpinned(disk, entry, (&folder.join(FULLCHAIN), found.leaf.fingerprint), manifest));
     let drift = drift(disk, entry, &files, manifest);
     let chain = match known.and_then(|manifest| manifest.served.as_ref()) {
         Some(chain) => shared_chains::share(chain),
@@ -180,49 +180,25 @@ fn is_recorded(manifest: &Manifest, fullchain: &[u8]) -> bool {
     manifest.files.get(FULLCHAIN).is_some_and(|record| record.sha256 == sha256(fullchain))
 }
 
-/// Files that were at the fixed paths before renewd came: judged by their content until the first renewal.
-fn in_place(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obstacle> {
-    let files = InPlace::of(&entry.files).ok_or(Obstacle::Absent)?;
-    let (_, mut found) = read_leaf(disk, files.certificate)?;
-    let stat = disk.stat(files.key).map_err(|error| missing(files.key, &error))?;
-    read_key(disk, (files.key, files.certificate), &mut found, &stat, None)?;
-    let chain = shared_chains::share(&served_in_place(disk, &files));
-    found.doubts.extend(refused_in_place(disk, &files, entry, &found.leaf));
-    Ok(installed(entry, Generation(0), found, chain, None, Vec::new()))
-}
-
 /// What a file of leaf and chain serves above the leaf.
 fn served_in(disk: &dyn Disk, path: &Path) -> ServedChain {
     let found = ders(disk, path);
     found.split_first().map_or_else(ServedChain::default, |(leaf, above)| served::in_files(leaf, &parsed(above)))
 }
 
-/// The same of files that servers read one way or another: the earliest end counts, whichever of them is read.
-fn served_in_place(disk: &dyn Disk, files: &InPlace<'_>) -> ServedChain {
-    let first = ders(disk, files.certificate);
-    let Some(leaf) = first.first() else { return ServedChain::default() };
-    let above = |together: Vec<&Path>| {
-        let found = together.into_iter().flat_map(|path| ders(disk, path)).filter(|der| der != leaf);
-        served::in_files(leaf, &parsed(&found.collect::<Vec<_>>()))
-    };
-    let rank = |chain: &ServedChain| {
-        let end = chain.end.as_ref().map(|end| end.at);
-        (end.is_none(), end, chain.issuer.spki.is_none())
-    };
-    files.chains().map(above).min_by_key(rank).unwrap_or_default()
-}
-
-/// Why TLS clients refuse files that servers read together.
-fn refused_in_place(disk: &dyn Disk, files: &InPlace<'_>, entry: &Entry, facts: &Leaf) -> Option<Remark> {
-    let purpose = Purpose::of(entry.usages.as_deref().unwrap_or_default(), &facts.usages);
-    let why = files.chains().find_map(|together| {
-        let found: Vec<_> = together.iter().flat_map(|path| ders(disk, path)).collect();
-        let (leaf, above): (Vec<_>, Vec<_>) = parsed(&found).into_iter().partition(|one| one.spki() == facts.spki);
-        let leaf = leaf.into_iter().next()?;
-        let why = served::refusal(&leaf, &above, purpose)?;
-        Some(format!("TLS clients refuse {}: {why}", together.first()?.display()))
-    })?;
-    Some(Remark::new(Code::PathRefused, &why))
+/// What tells that the CA which the entry pins is not on the path of what is installed.
+fn unpinned(
+    disk: &dyn Disk,
+    entry: &Entry,
+    (file, leaf): (&Path, Digest),
+    manifest: Option<&Manifest>,
+) -> Option<Remark> {
+    let pin = entry.issuer.as_deref()?;
+    let root = manifest.and_then(Manifest::root);
+    let there = parsed(&ders(disk, file)).into_iter().filter(|ca| ca.fingerprint() != leaf);
+    let cas: Vec<_> = there.chain(root).collect();
+    let message = format!("the entry pins the issuer {pin}, which did not issue the installed certificate");
+    chain::rules_out(&cas, pin).then(|| Remark::new(Code::IssuerChanged, &message))
 }
 
 /// The certificates of a file, as far as it can be read.
@@ -462,5 +438,6 @@ fn unreadable(path: &Path, error: &io::Error) -> Obstacle {
 /// The most bytes that a file of a set may have.
 pub const FILE_LIMIT: u64 = 1 << 20;
 
+pub(super) mod adopted;
 #[cfg(test)]
 mod tests;

@@ -230,10 +230,12 @@ impl Daemon {
     }
 
     fn refresh_chain(&self) -> Result<Outcome, Failure> {
-        let issuers = shown_by_profile(&self.profile().issuers);
+        let profile = self.profile();
+        let issuers = shown_by_profile(&profile.issuers);
         let terms = Terms { issuers: &issuers, ..terms() };
         let (machine, layout, ground) = (&self.machine, layout(), ground());
-        let (generation, ends_at) = refresh::refresh(machine, &layout, &ground, &self.entry, &terms, Source::Profile)?;
+        let (generation, ends_at) =
+            refresh::refresh(machine, &layout, &ground, &self.entry, &terms, Source::Profile(&profile.id))?;
         Ok(Outcome::Refreshed { generation, ends_at })
     }
 

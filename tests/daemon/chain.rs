@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
 
-use crate::host::Host;
+use crate::host::{Host, safe_folder};
 
 const DAY: i64 = 86_400;
 
@@ -101,6 +101,31 @@ fn a_newer_certificate_of_the_ca_is_taken_from_the_profile_alone() {
     assert!(after["remarks"].as_array().unwrap().is_empty(), "{after}");
     assert!(host.says(&["history", "www"]).out.contains("chain-refreshed"));
     assert!(after["ends"]["at"].as_str() > Some(&*rfc3339(end)), "{after}");
+    host.end(Signal::TERM);
+}
+
+/// A CA that renewed its certificate is no reason to wait for the renewal of files that were there before renewd.
+#[test]
+fn files_of_others_get_the_newer_certificate_of_the_ca_from_the_profile_too() {
+    let (mut host, _) = with_ca_that_ends_in(40 * DAY);
+    let targets = safe_folder();
+    let path = |name: &str| targets.path().join(name);
+    let files = format!("private_key = {:?}\nfullchain = {:?}\n", path("key.pem"), path("fullchain.pem"));
+    host.entry("www", &format!("[certificate.files]\n{files}"));
+    assert_eq!(host.says(&["once"]).code, 0);
+    std::fs::remove_dir_all(host.path("state")).unwrap();
+    let (key, before) = (host.read(&path("key.pem")), host.certificate("www"));
+    assert_eq!((before["ends"]["of"].as_str(), before["generation"].as_u64()), (Some("chain"), Some(0)), "{before}");
+    host.simulator.change(|state| state.variants.profile_ca_ends = None);
+    host.start();
+    let after = host.until("the chain is refreshed", || {
+        Some(host.certificate("www")).filter(|found| found["ends"]["of"] == "leaf" && found["state"] == "valid")
+    });
+    assert_eq!((&after["serial_number"], after["generation"].as_u64()), (&before["serial_number"], Some(1)), "{after}");
+    assert_eq!(host.read(&path("key.pem")), key);
+    assert_eq!(host.read(&path("fullchain.pem")), host.read(&host.live("www").join("fullchain.pem")));
+    assert!(host.read(&path("fullchain.pem")).ends_with(&host.simulator.issuing_intermediate_pem()));
+    assert_eq!(host.submissions(), 1);
     host.end(Signal::TERM);
 }
 

@@ -133,3 +133,146 @@ fn files_of_others_that_clients_refuse_are_told() {
     check(&[&leaf, &namesake], Some("cannot be used"));
     check(&[&leaf, &namesake, &good], None);
 }
+
+/// Nobody says which of the files a server reads: what one of them lacks is told, and no reason to ask for a certificate.
+#[test]
+fn one_usable_pair_among_the_files_is_enough_and_the_others_are_told() {
+    let mut host = Example::new();
+    let (leaf, good, key) = (host.leaf.clone(), host.renewed(3000), host.key.to_pem());
+    let stranger = PrivateKey::generate(crate::core::key::KeyType::EcdsaP256).unwrap().to_pem();
+    let whole = pem(&[&leaf, &good]);
+    let soon = host.leaf_for(&host.key, 30);
+    let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let bundle = |key: &str, rest: &str| format!("{key}{rest}");
+    let mut check = |files: &[(&str, String)], expected: &[(&str, &str)], days: i64| {
+        let file = |name: &str| match files.iter().find(|file| file.0 == name)?.1.as_str() {
+            "missing" => host.missing(&format!("{name}-missing")),
+            content => host.file(name, content),
+        };
+        let named = FixedFiles {
+            fullchain: file("fullchain"),
+            certificate: file("certificate"),
+            chain: file("chain"),
+            bundle: file("bundle"),
+            pkcs7: file("pkcs7"),
+            der: file("der"),
+            private_key: host.file("www.key", key.as_bytes()),
+            ..FixedFiles::default()
+        };
+        host.at(named);
+        let found = host.observed();
+        let told: Vec<_> = found.remarks.list.iter().map(|one| (one.code.as_str(), one.message.to_string())).collect();
+        assert_eq!(told.len(), expected.len(), "{files:?}: {told:#?}");
+        for ((code, message), (wanted, part)) in told.iter().zip(expected) {
+            assert!(code == wanted && message.contains(part), "{files:?}: {told:#?}");
+        }
+        assert_eq!(found.ends_at(), after(days), "{files:?}");
+    };
+    let (certificate, chain) = (("certificate", leaf.to_pem()), ("chain", good.to_pem()));
+    let refused = "path-refused";
+    let incomplete = "files-incomplete";
+    check(&[("fullchain", whole.clone())], &[], 89);
+    check(&[certificate.clone(), chain.clone()], &[], 89);
+    let missing = ("fullchain", "missing".to_owned());
+    check(&[missing, certificate.clone(), chain.clone()], &[(incomplete, "does not exist")], 89);
+    let damaged = ("fullchain", junk.to_owned());
+    check(&[damaged, certificate.clone(), chain.clone()], &[(refused, "servers cannot use")], 89);
+    let strange = ("bundle", bundle(&stranger, &whole));
+    check(&[("fullchain", whole.clone()), strange], &[(refused, "does not belong")], 89);
+    let empty = ("chain", "nothing".to_owned());
+    check(&[certificate.clone(), empty], &[(refused, "holds no certificate")], 89);
+    check(&[certificate.clone(), ("chain", "missing".to_owned())], &[(incomplete, "does not exist")], 89);
+    check(std::slice::from_ref(&certificate), &[(incomplete, "holds the leaf alone")], 89);
+    check(&[("fullchain", leaf.to_pem())], &[(incomplete, "holds the leaf alone")], 89);
+    let older = ("bundle", bundle(&key, &pem(&[&soon, &good])));
+    check(&[("fullchain", whole.clone()), older], &[(incomplete, "holds another certificate")], 30);
+    check(&[("der", leaf.to_pem())], &[], 89);
+    let pkcs7 = crate::pki::pkcs7::certificates_only([&leaf, &good]);
+    check(&[("pkcs7", pkcs7)], &[], 89);
+}
+
+/// A file that cannot be read says nothing of what is there, whatever is wrong with the others.
+#[test]
+fn what_cannot_be_read_outweighs_what_is_missing_or_damaged() {
+    let mut host = Example::new();
+    let folder = host.missing("www.pem").unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    let damaged = host.file("www.crt", "nothing");
+    host.at(FixedFiles {
+        fullchain: damaged,
+        bundle: Some(folder),
+        private_key: host.file("www.key", host.key.to_pem().as_bytes()),
+        ..FixedFiles::default()
+    });
+    let observed = super::observe(&crate::store::real_disk::RealDisk, &host.layout, &host.entry);
+    assert!(matches!(observed, super::Observed::Unreadable(_)), "{observed:?}");
+}
+
+#[test]
+fn a_key_store_alone_is_a_set_and_one_that_does_not_open_is_kept() {
+    let mut host = Example::new();
+    let (leaf, chain) = (host.leaf.clone(), [host.old()]);
+    let store = crate::pki::pkcs12::KeyStore { name: "www", key: &host.key, leaf: &leaf, chain: &chain };
+    let bytes = store.to_der("secret", crate::core::entry::Pkcs12Encryption::Aes256).unwrap();
+    let mut check = |content: &[u8], password: &str, expected: &str| {
+        host.at(FixedFiles {
+            pkcs12: host.file("www.p12", content),
+            pkcs12_password_file: host.file("password", password),
+            ..FixedFiles::default()
+        });
+        let mut terms = crate::core::terms::Terms::clone(&host.entry.terms);
+        terms.formats = vec![crate::core::entry::Format::Pkcs12];
+        host.entry.terms = std::sync::Arc::new(terms);
+        let observed = super::observe(&crate::store::real_disk::RealDisk, &host.layout, &host.entry);
+        let told = match &observed {
+            super::Observed::Installed(found) => {
+                assert_eq!(found.ends_at(), after(40), "the CA's end counts");
+                found.remarks.list.iter().map(|remark| remark.message.to_string()).collect()
+            }
+            super::Observed::Unreadable(what) => format!("unreadable: {what}"),
+            super::Observed::Damaged(what) => format!("damaged: {what}"),
+            super::Observed::Absent => "absent".to_owned(),
+        };
+        assert!(told.contains(expected), "{told}");
+    };
+    check(&bytes, "secret\n", "cannot tell whose it is");
+    check(&bytes, "other\n", "unreadable: ");
+    check(b"nothing", "secret\n", "damaged: ");
+}
+
+#[test]
+fn a_pin_that_the_installed_certificate_contradicts_is_told() {
+    use crate::core::issuer::IssuerPin;
+    use crate::core::name::Digest;
+    let mut host = Example::new();
+    let root = host.root.certificate.clone();
+    let told = |host: &Example| {
+        let found = host.observed();
+        let told = found.remarks.list.iter().filter(|remark| remark.code == Code::IssuerChanged);
+        told.map(|remark| remark.message.to_string()).collect::<String>()
+    };
+    let check = |host: &mut Example, root_is_known: bool| {
+        for (pin, is_told) in [
+            (IssuerPin::Spki(host.old().spki()), false),
+            (IssuerPin::Subject("CN=Issuing".to_owned()), false),
+            (IssuerPin::Spki(root.spki()), false),
+            (IssuerPin::Subject("CN=Root".to_owned()), false),
+            (IssuerPin::Subject("CN=Other".to_owned()), true),
+            // What stands above the files is not known.
+            (IssuerPin::Spki(Digest([7; 32])), root_is_known),
+        ] {
+            host.entry.issuer = Some(Box::new(pin.clone()));
+            assert_eq!(told(host).contains("which did not issue"), is_told, "{pin}: {}", told(host));
+        }
+    };
+    host.at(FixedFiles {
+        certificate: host.file("www.crt", host.leaf.to_pem()),
+        chain: host.file("chain.crt", host.old().to_pem()),
+        private_key: host.file("www.key", host.key.to_pem().as_bytes()),
+        ..FixedFiles::default()
+    });
+    check(&mut host, false);
+    host.at(FixedFiles::default());
+    host.install(&[host.old()], Some(&root), Vec::new());
+    check(&mut host, true);
+}

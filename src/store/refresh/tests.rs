@@ -3,6 +3,7 @@
 use rcgen::CustomExtension;
 
 use super::*;
+use crate::core::entry::FixedFiles;
 use crate::core::issuer::IssuerPin;
 use crate::core::name::Digest;
 use crate::pki::test_ca::{Ca, unjudged};
@@ -12,7 +13,9 @@ use crate::store::real_disk::RealDisk;
 use crate::store::repair::{Repaired, put_back, repair};
 
 fn by_profile(host: &Example, issuers: &[Certificate]) -> Result<(u64, Timestamp), String> {
-    let refreshed = refresh(&RealDisk, &host.layout, &host.ground, &host.entry, &host.terms(issuers), Source::Profile);
+    let profile = ProfileId("p".into());
+    let refreshed =
+        refresh(&RealDisk, &host.layout, &host.ground, &host.entry, &host.terms(issuers), Source::Profile(&profile));
     refreshed.map(|(generation, ends_at)| (generation.0, ends_at)).map_err(|failure| failure.message.to_string())
 }
 
@@ -37,6 +40,18 @@ fn a_set_that_an_older_version_wrote_is_refreshed_once() {
     assert!(live.starts_with(&pem(&[&host.leaf, &newer[0]])));
     refused(by_profile(&host, &newer), "no chain that verifies ends later");
     assert!(host.observed().is_refreshed);
+}
+
+#[test]
+fn files_of_others_whose_key_is_of_no_use_stay() {
+    let mut host = Example::new();
+    let sealed = crate::pki::pem::armour("ENCRYPTED PRIVATE KEY", b"\x30\x04\x30\0\x04\0");
+    host.at(FixedFiles {
+        fullchain: host.file("www.crt", pem(&[&host.leaf, &host.old()])),
+        private_key: host.file("www.key", sealed.as_bytes()),
+        ..FixedFiles::default()
+    });
+    refused(by_profile(&host, &[host.renewed(3000)]), "cannot use the installed key");
 }
 
 /// An install that an older version left unfinished is finished, and not done again.
