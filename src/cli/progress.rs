@@ -195,6 +195,7 @@ pub(super) fn judge(certificate: &CertificateStatus, before: Option<u64>, at: &s
         // A server takes a moment, and its hooks may run once more: it is looked at again soon, and then later and later.
         State::Deploying if is(Code::NotServed) && is_far(certificate, at) => Some(Outcome::Failed),
         State::Due if is(Code::ApiDown) || is(Code::ClockWrong) => Some(Outcome::Failed),
+        State::Due if certificate.reason_code == FailureClass::ApiRateLimited.code() => Some(Outcome::Failed),
         State::Valid | State::Due | State::Deploying => None,
     }
 }

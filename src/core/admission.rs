@@ -65,6 +65,8 @@ pub struct Pace {
     /// When the bucket is full again.
     full_at: Timestamp,
     paused_until: Timestamp,
+    /// When the next urgent request may leave during a pause.
+    urgent_at: Timestamp,
 }
 
 impl Pace {
@@ -72,17 +74,24 @@ impl Pace {
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         let interval = Duration::from_secs(60) / per_minute.max(1);
-        Self { interval, full_at: Timestamp::from_millis(i64::MIN), paused_until: Timestamp::from_millis(i64::MIN) }
+        let never = Timestamp::from_millis(i64::MIN);
+        Self { interval, full_at: never, paused_until: never, urgent_at: never }
     }
 
-    /// Takes the right to one request.
+    /// Takes the right to one request. During a pause one that is urgent leaves a minute.
     ///
     /// # Errors
     ///
     /// The instant to ask again, if there is none now.
-    pub fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+    pub fn take(&mut self, is_urgent: bool, now: Timestamp) -> Result<(), Timestamp> {
         if let Some(until) = self.paused_until(now) {
-            return Err(until);
+            if !is_urgent {
+                return Err(until);
+            }
+            // An instant further ahead is from before the clock was set back.
+            if self.urgent_at > now && self.urgent_at <= now + URGENT_INTERVAL {
+                return Err(self.urgent_at.min(until));
+            }
         }
         // A clock that went back must not stall the pace: no bucket is emptier than empty.
         let full_at = self.full_at.max(now).min(now + self.interval * BURST);
@@ -93,6 +102,7 @@ impl Pace {
             return Err(ready);
         }
         self.full_at = after;
+        self.urgent_at = now + URGENT_INTERVAL;
         Ok(())
     }
 
@@ -106,6 +116,11 @@ impl Pace {
     /// Lets no request out before `until`.
     pub fn pause(&mut self, until: Timestamp) {
         self.paused_until = self.paused_until.max(until);
+    }
+
+    /// Ends a pause: there may be another key.
+    pub fn resume(&mut self) {
+        self.paused_until = Timestamp::from_millis(i64::MIN);
     }
 
     /// The clock was set back by so much: a pause ends as much earlier by it, or it would last that much longer. One that
@@ -125,6 +140,7 @@ impl Pace {
 /// The most requests that may follow each other without a pause.
 pub const BURST: u32 = 20;
 const KEPT_PLACES: u32 = 2;
+const URGENT_INTERVAL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -150,18 +166,18 @@ mod tests {
     fn the_pace_allows_a_burst_and_then_its_interval() {
         let mut pace = Pace::new(60);
         let start = Timestamp::from_seconds(1_000);
-        assert_eq!((0..100).filter(|_| pace.take(start).is_ok()).count(), 20);
-        assert_eq!(pace.take(start), Err(start + Duration::from_secs(1)));
+        assert_eq!((0..100).filter(|_| pace.take(false, start).is_ok()).count(), 20);
+        assert_eq!(pace.take(false, start), Err(start + Duration::from_secs(1)));
         let later = start + Duration::from_secs(3);
-        assert_eq!((0..100).filter(|_| pace.take(later).is_ok()).count(), 3);
+        assert_eq!((0..100).filter(|_| pace.take(false, later).is_ok()).count(), 3);
     }
 
     #[test]
     fn a_clock_that_goes_back_does_not_stall_the_pace() {
         let mut pace = Pace::new(60);
-        assert!(pace.take(Timestamp::from_seconds(1_000_000)).is_ok());
+        assert!(pace.take(false, Timestamp::from_seconds(1_000_000)).is_ok());
         let back = Timestamp::from_seconds(1_000);
-        let until = (0..).find_map(|_| pace.take(back).err()).unwrap();
+        let until = (0..).find_map(|_| pace.take(false, back).err()).unwrap();
         assert!(until.since(back) <= Duration::from_secs(20), "{until}");
     }
 
@@ -170,7 +186,7 @@ mod tests {
         let mut pace = Pace::new(60);
         let ahead = Timestamp::from_seconds(1_000_000_000);
         pace.pause(ahead + Duration::from_secs(60));
-        assert_eq!(pace.take(Timestamp::from_seconds(0)), Ok(()));
+        assert_eq!(pace.take(false, Timestamp::from_seconds(0)), Ok(()));
     }
 
     #[test]
@@ -180,7 +196,24 @@ mod tests {
         pace.pause(ahead + Duration::from_secs(60));
         let now = ahead - hours;
         pace.set_back(hours);
-        assert_eq!(pace.take(now), Err(now + Duration::from_secs(60)));
+        assert_eq!(pace.take(false, now), Err(now + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_pause_lets_one_urgent_request_out_a_minute_and_ends_when_told() {
+        let mut pace = Pace::new(60);
+        let (now, minute) = (Timestamp::from_seconds(1_000_000), Duration::from_secs(60));
+        pace.pause(now + minute * 90);
+        assert_eq!([true, true, false].map(|is_urgent| pace.take(is_urgent, now).is_ok()), [true, false, false]);
+        assert_eq!(pace.take(true, now), Err(now + minute));
+        assert_eq!(pace.take(true, now + minute), Ok(()));
+        let back = now - minute * 60;
+        pace.pause(back + minute * 90);
+        let second = Duration::from_secs(1);
+        assert_eq!(pace.take(true, back), Err(back + second), "an instant from before the clock was set back is over");
+        assert_eq!(pace.take(true, back + second), Ok(()));
+        pace.resume();
+        assert_eq!(pace.take(false, back + second * 2), Ok(()));
     }
 
     #[test]
@@ -188,7 +221,7 @@ mod tests {
         let mut pace = Pace::new(60);
         let now = Timestamp::from_seconds(0);
         pace.pause(now + Duration::from_secs(10));
-        assert_eq!(pace.take(now), Err(now + Duration::from_secs(10)));
-        assert_eq!(pace.take(now + Duration::from_secs(10)), Ok(()));
+        assert_eq!(pace.take(false, now), Err(now + Duration::from_secs(10)));
+        assert_eq!(pace.take(false, now + Duration::from_secs(10)), Ok(()));
     }
 }

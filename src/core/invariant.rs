@@ -73,7 +73,7 @@ const fn attempt_of(action: &Action) -> Option<Attempt> {
         | Action::Forward { .. }
         | Action::CheckStatus(_)
         | Action::Recognise(_)
-        | Action::ForgetKey(_) => None,
+        | Action::ForgetKeys(_) => None,
     }
 }
 
@@ -145,6 +145,7 @@ fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
         | Reason::Due(_)
         | Reason::Queued(_)
         | Reason::ApiDown { .. }
+        | Reason::RateLimited { .. }
         | Reason::ReadingProfile { .. }
         | Reason::ProfileUnknown { .. }
         | Reason::ProfileUnread { .. }

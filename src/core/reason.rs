@@ -182,6 +182,11 @@ pub enum Reason {
         /// When it is tried again.
         until: Timestamp,
     },
+    /// Due, and TLM asked for a pause of all requests with this key.
+    RateLimited {
+        /// When it ends.
+        until: Timestamp,
+    },
     /// Due, and the profile is being read.
     ReadingProfile {
         /// Which.
@@ -225,8 +230,8 @@ pub enum Reason {
     TooEarly {
         /// When it is tried again.
         until: Timestamp,
-        /// Whether TLM or its profile says that instant.
-        is_told: bool,
+        /// From when on TLM, or its profile, allows it, where that is told.
+        opens: Option<Timestamp>,
     },
     /// The submissions of a day are spent.
     BudgetSpent {
@@ -331,6 +336,7 @@ impl Reason {
             Self::Due(_)
             | Self::Queued(_)
             | Self::ApiDown { .. }
+            | Self::RateLimited { .. }
             | Self::ReadingProfile { .. }
             | Self::ClockWrong { .. }
             | Self::Installing
@@ -371,6 +377,7 @@ impl Reason {
             Self::Due(_) => Code::Due.as_str(),
             Self::Queued(_) => Code::Queued.as_str(),
             Self::ApiDown { .. } => Code::ApiDown.as_str(),
+            Self::RateLimited { .. } => FailureClass::ApiRateLimited.code(),
             Self::ReadingProfile { .. } => Code::ReadingProfile.as_str(),
             Self::ProfileUnknown { .. } => Code::ProfileUnknown.as_str(),
             Self::BudgetSpent { .. } => Code::BudgetSpent.as_str(),
@@ -414,6 +421,7 @@ impl Reason {
             | Self::Due(_)
             | Self::Queued(_)
             | Self::ApiDown { .. }
+            | Self::RateLimited { .. }
             | Self::ReadingProfile { .. }
             | Self::ProfileUnknown { .. }
             | Self::TooEarly { .. }
@@ -472,6 +480,9 @@ impl fmt::Display for Reason {
             Self::Due(cause) => write!(f, "due: {cause}"),
             Self::Queued(cause) => write!(f, "due: {cause}; starts as soon as one of the running requests ends"),
             Self::ApiDown { why, until } => write!(f, "due; the API cannot be used: {why}; tried again at {until}"),
+            Self::RateLimited { until } => {
+                write!(f, "due; TLM limits the rate of this API key (429); requests go on at {until}")
+            }
             Self::ReadingProfile { profile, .. } => write!(f, "the profile has to be read first: {profile}"),
             Self::ProfileUnknown { profile, until } => {
                 write!(f, "cannot tell: profile never read: {profile}; the next pass reads it")?;
@@ -487,8 +498,11 @@ impl fmt::Display for Reason {
                 0 | 1 => write!(f, "failed: {failure}; tried again at {until}"),
                 _ => write!(f, "failed {failures} times in a row, last: {failure}; tried again at {until}"),
             },
-            Self::TooEarly { until, is_told: true } => write!(f, "TLM lets it be renewed from {until}"),
-            Self::TooEarly { until, is_told: false } => {
+            Self::TooEarly { until, opens: Some(opens) } => {
+                write!(f, "TLM lets it be renewed from {opens}")?;
+                if until < opens { write!(f, "; next attempt at {until}") } else { Ok(()) }
+            }
+            Self::TooEarly { until, opens: None } => {
                 write!(f, "TLM refuses the renewal as too early; next attempt at {until}")
             }
             Self::BudgetSpent { limit, until } => {

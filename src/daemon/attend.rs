@@ -115,6 +115,8 @@ impl<T: Tlm> Daemon<T> {
         let now = self.context.clock.now();
         self.fleet.step_out(name);
         self.surroundings.api_recovered_at = self.breaker.recovered_at();
+        self.surroundings.api_is_blocked =
+            self.breaker.open_until().is_some() || self.context.paused_until(now).is_some();
         let Some(managed) = self.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let entry = Arc::clone(&managed.entry);
         let before = managed.decision().reason.clone();
@@ -127,7 +129,7 @@ impl<T: Tlm> Daemon<T> {
         };
         let Some((action, wake_at, is_first)) = self.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now + SHORTEST_NAP).min(schedule::look_again(name, now));
-        if self.profiles.is_stale(&entry.profile, now) && self.breaker.closed().is_none() {
+        if self.profiles.is_stale(&entry.profile, now) && self.breaker.open_until().is_none() {
             self.profiles.want(&entry.profile);
         }
         self.fleet.wake(name, wake_at);
@@ -141,7 +143,7 @@ impl<T: Tlm> Daemon<T> {
             action @ (Action::Repair { .. }
             | Action::RefreshChain
             | Action::Abandon(_)
-            | Action::ForgetKey(_)
+            | Action::ForgetKeys(_)
             | Action::RepeatHooks(_)
             | Action::Probe
             | Action::RollBack(_)
@@ -152,28 +154,43 @@ impl<T: Tlm> Daemon<T> {
     }
 
     fn want_profile(&mut self, name: &CertName, profile: &ProfileRef) {
-        if let Some((why, until)) = self.breaker.closed() {
-            return self.hold_back(name, why, until);
+        match self.blocked(name) {
+            Some(reason) => self.hold_back(name, reason),
+            None => self.profiles.want(profile),
         }
-        self.profiles.want(profile);
     }
 
-    /// A due certificate waits for a place; while the API as a whole is down, for that.
+    /// A due certificate waits for a place; while the API as a whole is not asked, for that.
     fn queue_up(&mut self, name: &CertName) {
-        if let Some((why, until)) = self.breaker.closed() {
-            return self.hold_back(name, why, until);
+        match self.blocked(name) {
+            Some(reason) => self.hold_back(name, reason),
+            None => self.fleet.line_up(name),
         }
-        self.fleet.line_up(name);
     }
 
-    fn hold_back(&mut self, name: &CertName, why: Text, until: Timestamp) {
+    /// Why a certificate asks nobody now, whatever it waits for itself.
+    fn blocked(&self, name: &CertName) -> Option<Blocked> {
+        let now = self.context.clock.now();
+        let managed = self.fleet.one(name)?;
+        if let Some((why, until)) = self.breaker.blocks(managed.is_urgent(now)) {
+            return Some(Blocked { reason: Reason::ApiDown { why, until }, until });
+        }
+        let until = self.context.paused_until(now).filter(|_| !managed.passes_pause(now))?;
+        Some(Blocked { reason: Reason::RateLimited { until }, until })
+    }
+
+    fn hold_back(&mut self, name: &CertName, Blocked { reason, until }: Blocked) {
         // A trial that is on its way wakes everybody when it succeeds.
         let now = self.context.clock.now();
         let wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
+        let emergency_at = self.fleet.one(name).and_then(|managed| {
+            managed.emergency_at(self.profiles.reading(&managed.entry.profile)).filter(|at| *at > now)
+        });
+        let wake_at = emergency_at.map_or(wake_at, |at| wake_at.min(at));
         self.fleet.amend(name, |decision| {
             // A pending request keeps its own reason: it is no less pending.
             if decision.reason.state() != State::Pending {
-                decision.reason = Reason::ApiDown { why, until };
+                decision.reason = reason;
             }
             (decision.action, decision.wake_at) = (Action::Wait, wake_at);
         });
@@ -182,17 +199,17 @@ impl<T: Tlm> Daemon<T> {
 
     /// Holds a certificate back whose turn came after the API as a whole went down.
     fn is_held_back(&mut self, name: &CertName, action: &Action) -> bool {
-        let Some((why, until)) = self.breaker.closed() else { return false };
         if matches!(action, Action::Install { .. }) {
             return false;
         }
-        self.hold_back(name, why, until);
+        let Some(blocked) = self.blocked(name) else { return false };
+        self.hold_back(name, blocked);
         true
     }
 
     /// Gives places to profiles that have to be read, and to those who wait first in line.
     pub(super) fn admit(&mut self) {
-        if self.breaker.closed().is_some() {
+        if self.breaker.open_until().is_some() {
             self.profiles.want_none();
         }
         while let Some(profile) = self.profiles.next(|| self.places.take(false)) {
@@ -232,7 +249,8 @@ impl<T: Tlm> Daemon<T> {
             managed.record.request.as_deref().cloned(),
             has_place,
         )
-        .avoiding(managed.record.revoked.clone());
+        .avoiding(managed.record.revoked.clone())
+        .urgent(managed.passes_pause(self.context.clock.now()));
         self.fleet.begin(name);
         tokio::spawn(bench.run(action).instrument(span(name)));
     }
@@ -272,6 +290,9 @@ impl<T: Tlm> Daemon<T> {
 
     /// Records several such events by one write.
     pub(super) fn note_all(&mut self, entries: Vec<event::Entry>) {
+        if entries.is_empty() {
+            return;
+        }
         let journal = &self.context.journal;
         if let Err(failure) = journal.append(&entries) {
             entries.iter().for_each(|entry| journal.keep_for_later(entry));
@@ -309,6 +330,12 @@ impl<T: Tlm> Daemon<T> {
             }
         }
     }
+}
+
+/// Why a certificate asks nobody, and until when.
+struct Blocked {
+    reason: Reason,
+    until: Timestamp,
 }
 
 /// The span of a certificate: everything that is logged in it names the certificate, at every level.
@@ -390,7 +417,8 @@ fn log_event(entry: &event::Entry) {
             let (code, remedy) = (failure.class.code(), failure.class.remedy());
             tracing::warn!(code, remedy, "whether TLM issued a certificate is not known: {}", failure.message);
         }
-        Event::Submitting { .. }
+        Event::HookBegun { .. }
+        | Event::Submitting { .. }
         | Event::NotAccepted { .. }
         | Event::LookedUp { .. }
         | Event::Polled { .. }

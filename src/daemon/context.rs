@@ -63,16 +63,26 @@ impl<T: Tlm> Context<T> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).pause(until);
     }
 
+    /// Ends a pause.
+    pub fn resume(&self) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).resume();
+    }
+
+    /// Until when a 429 holds requests back.
+    pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).paused_until(now)
+    }
+
     /// The clock was set back by so much.
     pub fn set_back(&self, by: Duration) {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).set_back(by);
     }
 
     /// Waits for the right to one request.
-    pub async fn take_turn(&self) {
+    pub async fn take_turn(&self, is_urgent: bool) {
         loop {
             let now = self.clock.now();
-            let turn = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(now);
+            let turn = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(is_urgent, now);
             let Err(until) = turn else { return };
             // Short naps by the wall clock: timers stand still while the machine is suspended.
             tokio::time::sleep(until.since(now).min(LONGEST_NAP).max(Duration::from_millis(1))).await;

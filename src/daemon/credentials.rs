@@ -165,7 +165,7 @@ impl<T: Tlm> Daemon<T> {
             let api = context.api();
             let mut told = Told::new();
             for name in names {
-                context.take_turn().await;
+                context.take_turn(false).await;
                 let answer = api.me_as(&name).await;
                 told.push((name, answer));
             }

@@ -15,6 +15,7 @@ use crate::core::observed::{Installed, Observed};
 use crate::core::reading::Reading;
 use crate::core::reason::{Cause, Reason, State};
 use crate::core::record::Record;
+use crate::core::schedule::Schedule;
 use crate::core::served::{ProbeRecord, Served};
 use crate::core::time::Timestamp;
 use crate::core::window::{Deploy, DeployWindow};
@@ -136,6 +137,25 @@ impl Managed {
         self.work != Work::None
     }
 
+    /// Whether it ends so soon that no outage holds it back: it is its own trial, on its own ladder.
+    #[must_use]
+    pub fn is_urgent(&self, now: Timestamp) -> bool {
+        self.decision().emergency && self.observed.installed().is_some_and(|installed| installed.ends_at() > now)
+    }
+
+    /// Whether its requests leave during a pause, so many a minute.
+    #[must_use]
+    pub fn passes_pause(&self, now: Timestamp) -> bool {
+        self.is_urgent(now) || self.record.renewal_asked.is_some()
+    }
+
+    /// When its emergency stage begins.
+    #[must_use]
+    pub fn emergency_at(&self, reading: &Reading) -> Option<Timestamp> {
+        let installed = self.observed.installed()?;
+        Some(Schedule::of(&self.entry, reading.profile.as_ref(), installed).emergency_at)
+    }
+
     /// Decides anew.
     pub fn decide(&mut self, reading: &Reading, surroundings: &Surroundings, now: Timestamp) {
         let deploy = self.deploy(now);
@@ -209,6 +229,13 @@ impl Fleet {
     /// The profiles that the certificates name.
     pub fn profiles(&self) -> impl Iterator<Item = &ProfileRef> + Clone {
         self.certificates.values().map(|managed| &managed.entry.profile)
+    }
+
+    /// What is left of the certificate in force that ends first.
+    #[must_use]
+    pub fn least_left(&self, now: Timestamp) -> Option<Duration> {
+        let ends = self.iter().filter_map(|managed| Some(managed.observed.installed()?.ends_at()));
+        ends.filter(|end| *end > now).min().map(|end| end.since(now))
     }
 
     /// One certificate.

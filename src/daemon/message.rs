@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tokio::sync::oneshot;
 
 use crate::api::Seen;
+use crate::core::breaker::Function;
 use crate::core::event;
 use crate::core::failure::Failure;
 use crate::core::name::{CertName, Digest, ProfileRef};
@@ -63,15 +64,4 @@ pub enum Message {
     Measured(oneshot::Sender<String>),
     /// Somebody at the control socket asks.
     Asked(super::control::Request, oneshot::Sender<String>),
-}
-
-/// Functions of the API that are disabled by a 403 instead of holding anything back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
-    /// Requests, pickups, renewals, profiles.
-    Main,
-    /// Search.
-    Search,
-    /// Details and additional formats.
-    Details,
 }

@@ -1,32 +1,37 @@
 //! The loop's part in the API as a whole: failures and answers, other keys, trials, profiles.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::api::{Page, Tlm};
+use crate::core::backoff;
+use crate::core::breaker::{Asked, Function, SEVERAL};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::profile::Profile;
 use crate::core::time::Timestamp;
 use crate::store::readings;
 
-use super::message::{Function, Message};
+use super::message::Message;
 use super::run::Daemon;
 
 impl<T: Tlm> Daemon<T> {
     pub(super) fn answered(
         &mut self,
-        name: &CertName,
+        users: &[CertName],
         profile: &ProfileRef,
         function: Function,
         failure: Option<&Failure>,
         now: Timestamp,
     ) {
-        let Some(failure) = failure else { return self.api_answers(Some(profile), now) };
-        if failure.class == FailureClass::ApiForbidden && function != Function::Main {
+        let Some(failure) = failure else { return self.api_answers(function, Some(profile), now) };
+        if failure.class == FailureClass::ApiForbidden && matches!(function, Function::Search | Function::Details) {
             self.disable(function, failure);
             return;
         }
-        self.breaker.failed(name, profile, failure, now);
+        let is_only_profile = !self.fleet.profiles().any(|other| other != profile);
+        self.breaker.failed(&Asked { function, profile, users, is_only_profile }, failure, now);
+        self.pause_after(failure, now);
         if failure.class == FailureClass::ApiUnauthorised {
             self.next_key(now);
         }
@@ -36,7 +41,7 @@ impl<T: Tlm> Daemon<T> {
         let switch = match function {
             Function::Search => &mut self.surroundings.can_search,
             Function::Details => &mut self.surroundings.can_check,
-            Function::Main => return,
+            Function::Profile | Function::Main => return,
         };
         if std::mem::replace(switch, false) {
             tracing::warn!("the API key may not use this function; it is not used again before a reload: {failure}");
@@ -44,9 +49,9 @@ impl<T: Tlm> Daemon<T> {
     }
 
     /// After an outage, everything that waited for the API is looked at again.
-    pub(super) fn api_answers(&mut self, profile: Option<&ProfileRef>, now: Timestamp) {
-        let was_down = self.breaker.closed().is_some();
-        self.breaker.succeeded(profile, now);
+    pub(super) fn api_answers(&mut self, function: Function, profile: Option<&ProfileRef>, now: Timestamp) {
+        let was_down = self.breaker.open_until().is_some();
+        self.breaker.succeeded(function, profile, now);
         self.keys_tried = 0;
         if was_down {
             tracing::info!("the API answers again");
@@ -55,12 +60,24 @@ impl<T: Tlm> Daemon<T> {
         }
     }
 
+    /// After a 429 nothing leaves under this key for a while, but what is urgent now and then: not longer than is of use to
+    /// the certificate that ends first.
+    fn pause_after(&mut self, failure: &Failure, now: Timestamp) {
+        if failure.class != FailureClass::ApiRateLimited {
+            return;
+        }
+        let until = failure
+            .retry
+            .map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, 1, self.fleet.least_left(now)));
+        self.context.pause(until.max(now + PAUSE));
+    }
+
     /// Fails over to the next API key: each is tried once at once, then one at each trial.
     pub(super) fn next_key(&mut self, now: Timestamp) {
         self.keys_tried += 1;
         if self.context.api().use_next_key() && self.keys_tried < MOST_KEYS {
             tracing::warn!("trying the next API key: {}", self.context.api().credential());
-            self.breaker.try_now(now);
+            self.breaker.probe_now(now);
         }
     }
 
@@ -78,9 +95,9 @@ impl<T: Tlm> Daemon<T> {
         }
         self.trying = self.places.take(true);
         let context = Arc::clone(&self.context);
-        let profile = self.breaker.to_try(self.fleet.profiles()).cloned();
+        let profile = self.breaker.to_try(self.fleet.profiles());
         tokio::spawn(async move {
-            context.take_turn().await;
+            context.take_turn(false).await;
             let api = context.api();
             let result = match &profile {
                 Some(ProfileRef::Id(id)) => api.profile(id).await.map(drop),
@@ -95,15 +112,16 @@ impl<T: Tlm> Daemon<T> {
         let try_again = std::mem::take(&mut self.try_again);
         self.places.give_back();
         match failure {
-            None => self.api_answers(profile, now),
+            None => self.api_answers(Function::Profile, profile, now),
             // Only the clock was to be compared, or the outage has ended meanwhile.
-            Some(failure) if self.breaker.closed().is_none() => tracing::debug!("a trial failed: {failure}"),
+            Some(failure) if self.breaker.open_until().is_none() => tracing::debug!("a trial failed: {failure}"),
             // A profile that is not there is an answer, too.
-            Some(failure) if self.breaker.is_answer(failure) => self.api_answers(profile, now),
+            Some(failure) if self.breaker.is_answer(failure) => self.api_answers(Function::Profile, profile, now),
             Some(failure) => {
                 self.breaker.trial_failed(profile, failure, now);
+                self.pause_after(failure, now);
                 if try_again {
-                    self.breaker.try_now(now);
+                    self.breaker.probe_now(now);
                 }
                 if failure.class == FailureClass::ApiUnauthorised {
                     self.next_key(now);
@@ -121,12 +139,11 @@ impl<T: Tlm> Daemon<T> {
             .map(|managed| managed.entry.name.clone())
             .collect();
         match &result {
-            Ok(_) => self.api_answers(Some(profile), now),
+            Ok(_) => self.api_answers(Function::Profile, Some(profile), now),
             Err(failure) => {
                 tracing::warn!(%profile, "the profile could not be read: {failure}");
-                for name in users.iter().take(2) {
-                    self.answered(name, profile, Function::Main, Some(failure), now);
-                }
+                let some = users.get(..users.len().min(SEVERAL)).unwrap_or_default();
+                self.answered(some, profile, Function::Profile, Some(failure), now);
             }
         }
         if self.profiles.note(profile, result, now) {
@@ -153,4 +170,6 @@ impl<T: Tlm> Daemon<T> {
     }
 }
 
+/// How long a 429 pauses everything at least, and where it does not say.
+const PAUSE: Duration = Duration::from_secs(60);
 const MOST_KEYS: usize = 8;

@@ -158,7 +158,7 @@ fn ladder(reference: &ProfileRef, count: u32) -> Duration {
 pub async fn read<T: Tlm>(context: Arc<Context<T>>, reference: ProfileRef) {
     let result = match &reference {
         ProfileRef::Id(id) => {
-            context.take_turn().await;
+            context.take_turn(false).await;
             context.api().profile(id).await
         }
         ProfileRef::Name(name) => find(&context, name).await,
@@ -172,7 +172,7 @@ pub async fn read<T: Tlm>(context: Arc<Context<T>>, reference: ProfileRef) {
 ///
 /// When the list cannot be read, or holds none or several of the name.
 pub async fn find<T: Tlm>(context: &Context<T>, name: &str) -> Result<Profile, Failure> {
-    let listing = Listing::read(context.api().as_ref(), || context.take_turn()).await?;
+    let listing = Listing::read(context.api().as_ref(), || context.take_turn(false)).await?;
     listing.broken.iter().for_each(|what| tracing::warn!("a profile in TLM's list cannot be read: {what}"));
     listing.named(name, "`renewd check` shows where the name is written")
 }

@@ -11,7 +11,7 @@ use crate::core::code::Code;
 use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
 use crate::core::let_go::Trigger;
-use crate::core::name::CertName;
+use crate::core::name::{CertName, ProfileRef};
 use crate::core::text::Text;
 
 use super::run::Daemon;
@@ -44,7 +44,8 @@ fn reload_credentials<T: Tlm>(daemon: &mut Daemon<T>) {
     match (daemon.context.connect)() {
         Ok(api) => {
             *daemon.context.api.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(api);
-            daemon.breaker.try_now(daemon.context.clock.now());
+            daemon.breaker.probe_now(daemon.context.clock.now());
+            daemon.context.resume();
             daemon.try_again = daemon.trying;
             daemon.credentials.forget(daemon.context.clock.now());
             daemon.mended(CREDENTIALS);
@@ -158,6 +159,8 @@ fn take<T: Tlm>(daemon: &mut Daemon<T>, difference: Difference) {
     }
     if added + changed + gone.len() > 0 {
         tracing::info!(added, changed, removed = gone.len(), "the inventory changed");
+        let named: BTreeSet<&ProfileRef> = daemon.fleet.profiles().collect();
+        daemon.breaker.keep_only(|profile| named.contains(profile));
     }
     daemon.headline_is_old = true;
 }
