@@ -108,6 +108,9 @@ fn told(event: &Event) -> Told {
             let printed = output.as_ref().map_or_else(String::new, |output| format!("; it printed: {output}"));
             say(format!("hook {hook} ran for generation {generation}{printed}")).hook(hook).generation(*generation)
         }
+        Event::HookBegun { hook, generation } => {
+            say(format!("hook {hook} started for generation {generation}")).hook(hook).generation(*generation)
+        }
         Event::HookFailed { hook, generation, failure } => {
             failed(&format!("for generation {generation}: "), failure).hook(hook).generation(*generation)
         }

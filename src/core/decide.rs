@@ -58,6 +58,8 @@ pub struct Surroundings {
     pub can_search: bool,
     /// Whether details may be used.
     pub can_check: bool,
+    /// Whether the API as a whole is not asked now, in an outage or a pause.
+    pub api_is_blocked: bool,
     /// When the API answered again after an outage: what failed before for its sake is tried again.
     pub api_recovered_at: Option<Timestamp>,
 }
@@ -92,6 +94,10 @@ pub enum Action {
         serial_number: SerialNumber,
         /// Install it even if it lacks a usage.
         emergency: bool,
+        /// Whether what TLM does not give is done without, after many tries: then the gate has the last word.
+        is_last_try: bool,
+        /// Whether it may be switched in only while the deploy window is open.
+        in_window: bool,
     },
     /// Put the installed files back as they should be.
     Repair {
@@ -119,8 +125,8 @@ pub enum Action {
     CheckStatus(SerialNumber),
     /// Give the request in flight up.
     Abandon(Attempt),
-    /// Remove the key of an abandoned request.
-    ForgetKey(Attempt),
+    /// Remove the keys of abandoned requests.
+    ForgetKeys(Vec<Attempt>),
     /// Write down that another generation is live than the journal has.
     Recognise(Box<Event>),
 }
@@ -145,9 +151,14 @@ impl Action {
             Self::Forward { .. } => "forward",
             Self::CheckStatus(_) => "check-status",
             Self::Abandon(_) => "abandon",
-            Self::ForgetKey(_) => "forget-key",
+            Self::ForgetKeys(_) => "forget-key",
             Self::Recognise(_) => "recognise",
         }
+    }
+
+    /// Of an install: whether what TLM does not give is done without, and whether the deploy window has to be open.
+    pub(super) const fn terms_of_install(&self) -> Option<(bool, bool)> {
+        if let Self::Install { is_last_try, in_window, .. } = self { Some((*is_last_try, *in_window)) } else { None }
     }
 
     /// Whether it needs the API, and so a place among the running requests.
@@ -160,7 +171,7 @@ impl Action {
             | Self::Repair { .. }
             | Self::RefreshChain
             | Self::Abandon(_)
-            | Self::ForgetKey(_)
+            | Self::ForgetKeys(_)
             | Self::RepeatHooks(_)
             | Self::Probe
             | Self::RollBack(_)
@@ -257,8 +268,9 @@ impl<'a> World<'a> {
     }
 
     fn renew_or_keep(&self, schedule: Option<&Schedule>) -> Choice {
-        if let Some(attempt) = self.expired_key() {
-            return self.act(Action::ForgetKey(attempt), Reason::Forgetting);
+        let expired = self.expired_keys();
+        if !expired.is_empty() {
+            return self.act(Action::ForgetKeys(expired), Reason::Forgetting);
         }
         match (self.kept_back(schedule), self.cause(schedule)) {
             (Some(choice), _) => choice,
@@ -301,9 +313,9 @@ impl<'a> World<'a> {
         (until > self.now).then(|| self.wait(reason, until))
     }
 
-    fn expired_key(&self) -> Option<Attempt> {
+    fn expired_keys(&self) -> Vec<Attempt> {
         let over = |(attempt, at): (&Attempt, &Timestamp)| (self.after(*at, KEEP_KEYS) <= self.now).then_some(*attempt);
-        self.record.abandoned.iter().find_map(over)
+        self.record.abandoned.iter().filter_map(over).collect()
     }
 
     /// Goes on with a request in flight.
@@ -427,7 +439,8 @@ impl<'a> World<'a> {
         dv_details: Option<&DomainValidation>,
     ) -> Choice {
         let interval = backoff::poll(self.surroundings.first_poll, polls);
-        let due = self.after(polled_at.unwrap_or(request.since), interval);
+        let polled_at = polled_at.unwrap_or(request.since);
+        let due = self.bounded(polled_at, self.after(polled_at, interval));
         let failed = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
         let retry = failed.and_then(|_| self.retry_at(&self.record.trouble)).unwrap_or(due);
         let next = due.max(retry);
@@ -453,8 +466,25 @@ impl<'a> World<'a> {
         if let Some(choice) = self.back_off().or(for_now) {
             return choice;
         }
-        let serial_number = serial_number.clone();
-        self.act(Action::Install { attempt: request.attempt, serial_number, emergency }, Reason::Installing)
+        let in_emergency = schedule.is_some_and(|schedule| schedule.emergency_at <= self.now);
+        let install = Action::Install {
+            attempt: request.attempt,
+            serial_number: serial_number.clone(),
+            emergency,
+            is_last_try: self.is_last_try(request, in_emergency),
+            in_window: self.entry.deploy_window.is_some()
+                && !emergency
+                && !self.is_live(request)
+                && self.keeps_to_window(schedule),
+        };
+        self.act(install, Reason::Installing)
+    }
+
+    /// Whether TLM had its chances to give what is missing of a certificate that it issued.
+    fn is_last_try(&self, request: &Request, in_emergency: bool) -> bool {
+        let tries = if in_emergency { FEW_TRIES } else { MANY_TRIES };
+        let span = if in_emergency { Duration::ZERO } else { TRIES_SPAN };
+        self.record.trouble.count >= tries && self.after(request.since, span) <= self.now
     }
 
     /// Whether the switch took place, and the process died before that was on record: then it is only finished.
@@ -560,7 +590,7 @@ impl<'a> World<'a> {
         }
         let class = stop.failure.class;
         let until = if class == FailureClass::GateRefused {
-            Some(self.after(stop.at, AFTER_GATE))
+            Some(self.bounded(stop.at, self.after(stop.at, AFTER_GATE)))
         } else if class == FailureClass::EndsNoLater {
             Some(self.after_no_later_end(stop.at, schedule))
         } else if class == FailureClass::RequestRejected {
@@ -644,8 +674,8 @@ impl<'a> World<'a> {
         }
         let (failure, at) = self.record.trouble.last.as_deref()?;
         let reason = match (failure.class, self.window_opens(failure, *at)) {
-            (FailureClass::RenewalTooEarly, WindowOpens::At(_)) => Reason::TooEarly { until, is_told: true },
-            (FailureClass::RenewalTooEarly, WindowOpens::Unknown) => Reason::TooEarly { until, is_told: false },
+            (FailureClass::RenewalTooEarly, WindowOpens::At(opens)) => Reason::TooEarly { until, opens: Some(opens) },
+            (FailureClass::RenewalTooEarly, WindowOpens::Unknown) => Reason::TooEarly { until, opens: None },
             _ => Reason::BackOff { failure: failure.clone(), failures: self.record.trouble.count, until },
         };
         Some(self.wait(reason, until))
@@ -664,7 +694,7 @@ impl<'a> World<'a> {
         }
         let left = self.left_at(*at);
         let ladder = |count| self.after(*at, backoff::wait(&self.entry.name, count, left));
-        Some(match (failure.retry, failure.class) {
+        let until = match (failure.retry, failure.class) {
             (hint @ (None | Some(RetryHint::At(_))), FailureClass::RenewalTooEarly) => {
                 match (self.window_opens(failure, *at), hint, left) {
                     (WindowOpens::At(instant), ..) => instant,
@@ -684,7 +714,18 @@ impl<'a> World<'a> {
                 let count = if by_outage { trouble.count.min(OUTAGE_STEPS) } else { trouble.count };
                 ladder(count)
             }
-        })
+        };
+        Some(self.bounded(*at, until))
+    }
+
+    /// No wait that began at `since` outlasts its use: it ends when the emergency stage begins, and after that with a
+    /// tenth of what was left.
+    fn bounded(&self, since: Timestamp, until: Timestamp) -> Timestamp {
+        let Some(schedule) = self.schedule() else { return until };
+        if since < schedule.emergency_at {
+            return until.min(schedule.emergency_at.max(since + SMALL_STEP));
+        }
+        self.left_at(since).map_or(until, |left| until.min(since + (left / 10).max(SMALL_STEP)))
     }
 
     /// When TLM lets the installed certificate be renewed, after it refused that as too early. An instant that is over by
@@ -728,7 +769,9 @@ impl<'a> World<'a> {
         if used < limit as usize {
             return None;
         }
-        let frees = self.record.submissions.iter().rev().nth((limit as usize).saturating_sub(1));
+        let mut counted: Vec<_> = self.record.submissions_at(self.now).collect();
+        counted.sort_unstable();
+        let frees = counted.iter().rev().nth((limit as usize).saturating_sub(1));
         let until = frees.map_or(self.now, |at| (*at).min(self.now)) + BUDGET_SPAN;
         Some(self.wait(Reason::BudgetSpent { limit, until }, until))
     }
@@ -751,8 +794,10 @@ impl<'a> World<'a> {
         let fresh = reading.read_at.is_some_and(|at| at + PROFILE_FRESH > self.now && at <= self.now);
         match (&reading.profile, &reading.failure) {
             (Some(profile), _) if fresh => Ok(profile),
-            (Some(profile), Some(failed))
-                if failed.until > self.now && self.left().is_none_or(|left| left < self.lifetime() / 10) =>
+            (Some(profile), failure)
+                if (self.surroundings.api_is_blocked
+                    || failure.as_ref().is_some_and(|failed| failed.until > self.now))
+                    && self.left().is_none_or(|left| left < self.lifetime() / 10) =>
             {
                 Ok(profile)
             }
@@ -881,6 +926,10 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 const LOOK_UP_SPAN: Duration = Duration::from_secs(600);
 const PROFILE_FRESH: Duration = Duration::from_secs(3600);
 const STATUS_RETRY: Duration = Duration::from_secs(3600);
+/// So often, over so long, TLM may fail to give what is missing of a certificate that it issued; near the end less often.
+const MANY_TRIES: u32 = 6;
+const FEW_TRIES: u32 = 3;
+const TRIES_SPAN: Duration = Duration::from_secs(3600);
 const AFTER_GATE: Duration = Duration::from_secs(86_400);
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);
 /// The step of the ladder that waits for an hour.

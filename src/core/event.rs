@@ -218,6 +218,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<Text>,
     },
+    /// A hook began to run. Where neither of the two that follow comes after it, renewd ended before the hook did.
+    HookBegun {
+        /// Which.
+        hook: HookName,
+        /// For this generation.
+        generation: Generation,
+    },
     /// A hook failed; it stays owed.
     HookFailed {
         /// The hook.

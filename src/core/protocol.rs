@@ -76,6 +76,8 @@ pub enum Effect {
     Install {
         /// Of this request.
         attempt: Attempt,
+        /// Only while the deploy window is open, which may have closed since the decision.
+        in_window: bool,
     },
     /// Remove the files of a request that ended.
     Forget {
@@ -157,6 +159,8 @@ pub enum Outcome {
         /// What each showed.
         sights: Vec<Sight>,
     },
+    /// The deploy window closed before the switch.
+    WindowClosed,
     /// A generation is live again.
     Switched(Generation),
     /// How a certificate stands.
@@ -210,6 +214,10 @@ struct Job {
     expiring: Option<bool>,
     /// Whether the decision was to install.
     may_install: bool,
+    /// Whether what TLM does not give is done without.
+    is_last_try: bool,
+    /// Whether the deploy window has to be open at the switch.
+    in_window: bool,
     /// What the last request was refused for, and need not be searched for again.
     known: Option<Box<Failure>>,
 }
@@ -227,7 +235,7 @@ enum Phase {
     Kept(SerialNumber),
     Issued(SerialNumber),
     AnswerRead { serial_number: SerialNumber, emergency: bool },
-    Chain { emergency: bool },
+    Chain { emergency: bool, why: Vec<Text> },
     Root { emergency: bool },
     Judged { fetched: Option<SerialNumber>, emergency: bool },
     Live,
@@ -238,7 +246,7 @@ enum Phase {
     Probed,
     Back(Generation),
     Forward { generation: Generation, stays: bool },
-    Forgotten { record: bool },
+    Forgotten { record: bool, rest: Vec<Attempt> },
     Over,
 }
 
@@ -255,7 +263,7 @@ impl Protocol {
             }
             Action::LookUp(attempt) => (*attempt, Phase::Searched { refusal: None }, Effect::LookUp),
             Action::PickUp(attempt, id) => (*attempt, Phase::PickedUp, Effect::PickUp(id.clone())),
-            Action::Install { attempt, serial_number, emergency } => {
+            Action::Install { attempt, serial_number, emergency, .. } => {
                 let phase = Phase::AnswerRead { serial_number: serial_number.clone(), emergency: *emergency };
                 (*attempt, phase, Effect::ReadAnswer { attempt: *attempt, serial_number: serial_number.clone() })
             }
@@ -277,8 +285,10 @@ impl Protocol {
             Action::Abandon(attempt) => {
                 (*attempt, Phase::Recorded { forget: false }, Effect::Record(Event::Abandoned { attempt: *attempt }))
             }
-            Action::ForgetKey(attempt) => {
-                (*attempt, Phase::Forgotten { record: true }, Effect::Forget { attempt: *attempt })
+            Action::ForgetKeys(attempts) => {
+                let (first, rest) = attempts.split_first()?;
+                let phase = Phase::Forgotten { record: true, rest: rest.to_vec() };
+                (*first, phase, Effect::Forget { attempt: *first })
             }
             Action::Recognise(event) => {
                 (Attempt(0), Phase::Recorded { forget: false }, Effect::Record(Event::clone(event)))
@@ -304,11 +314,14 @@ impl Protocol {
             | Action::CheckStatus(_)
             | Action::Abandon(_)
             | Action::Recognise(_)
-            | Action::ForgetKey(_) => (Method::New, None, None),
+            | Action::ForgetKeys(_) => (Method::New, None, None),
         };
         let (profile, profile_version) = profile;
-        let may_install = matches!(action, Action::Install { .. });
-        let job = Job { entry: Arc::clone(entry), profile, profile_version, method, expiring, may_install, known };
+        let install = action.terms_of_install();
+        let (is_last_try, in_window) = install.unwrap_or_default();
+        let may_install = install.is_some();
+        let entry = Arc::clone(entry);
+        let job = Job { entry, profile, profile_version, method, expiring, may_install, is_last_try, in_window, known };
         Some((Self { phase, attempt, job }, effect))
     }
 
@@ -337,8 +350,8 @@ impl Protocol {
                 self.go(Phase::Issued(serial_number), Effect::Record(event))
             }
             Phase::Issued(serial) => self.judge(Some(serial), false),
-            Phase::AnswerRead { serial_number, emergency } => self.judge(Some(serial_number), emergency),
-            Phase::Chain { emergency } => self.fetched(outcome, emergency),
+            Phase::AnswerRead { serial_number, emergency } => self.answer_read(outcome, serial_number, emergency),
+            Phase::Chain { emergency, why } => self.fetched(outcome, emergency, &why),
             // The set is good without it: whatever came of it holds nothing back.
             Phase::Root { emergency } => self.judge(None, emergency),
             Phase::Judged { fetched, emergency } => self.judged(outcome, fetched, emergency),
@@ -346,7 +359,8 @@ impl Protocol {
             // While the end of the request is not on the disk, a crash would bring it back: the key stays.
             Phase::Recorded { forget: true } if matches!(outcome, Outcome::Failed(_)) => Next::End,
             Phase::Recorded { forget: true } => {
-                self.go(Phase::Forgotten { record: true }, Effect::Forget { attempt: self.attempt })
+                let phase = Phase::Forgotten { record: true, rest: Vec::new() };
+                self.go(phase, Effect::Forget { attempt: self.attempt })
             }
             Phase::Checked(serial_number) => self.checked(outcome, serial_number),
             Phase::Repaired => self.repaired(outcome),
@@ -356,8 +370,12 @@ impl Protocol {
             Phase::Forward { generation, stays } => {
                 self.finish(Event::Forward { generation, hooks: self.job.entry.hooks.clone(), stays })
             }
-            Phase::Forgotten { record: true } => self.finish(Event::KeyForgotten { attempt: self.attempt }),
-            Phase::Recorded { forget: false } | Phase::Forgotten { record: false } | Phase::Over => Next::End,
+            Phase::Forgotten { record: true, rest } => {
+                let event = Event::KeyForgotten { attempt: self.attempt };
+                self.go(Phase::Forgotten { record: false, rest }, Effect::Record(event))
+            }
+            Phase::Forgotten { record: false, rest } => self.forget_next(&rest),
+            Phase::Recorded { forget: false } | Phase::Over => Next::End,
         }
     }
 
@@ -376,6 +394,12 @@ impl Protocol {
         self.go(Phase::Recorded { forget: true }, Effect::Record(event))
     }
 
+    fn forget_next(&mut self, attempts: &[Attempt]) -> Next {
+        let Some((next, rest)) = attempts.split_first() else { return Next::End };
+        self.attempt = *next;
+        self.go(Phase::Forgotten { record: true, rest: rest.to_vec() }, Effect::Forget { attempt: *next })
+    }
+
     fn unexpected(&mut self, at: &str) -> Next {
         self.finish(Event::Failed { failure: Failure::new(FailureClass::Internal, format!("no such outcome of {at}")) })
     }
@@ -390,16 +414,12 @@ impl Protocol {
         }
     }
 
-    /// A search that is refused can show nothing; one that failed is done again before anything is asked for.
+    /// The last look before the request is repeated, after those of ten minutes: a search that goes on failing holds
+    /// nothing back. Where nothing is answered at all, the request does not leave either.
     #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
     fn looked_up(&mut self, outcome: Outcome, spki: Digest, key: KeyType) -> Next {
         match outcome {
             Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt: self.attempt }),
-            Outcome::Failed(failure)
-                if !matches!(failure.class.scope(), Scope::Certificate | Scope::Profile | Scope::Disk) =>
-            {
-                self.finish(Event::Failed { failure })
-            }
             Outcome::NotFound | Outcome::Failed(_) => self.intend(spki, key),
             _ => self.unexpected("a look-up"),
         }
@@ -521,14 +541,16 @@ impl Protocol {
                 Next::End
             }
             (Verdict::Rootless, Some(serial)) => self.go(Phase::Root { emergency }, Effect::FetchChain(serial)),
-            (Verdict::Accepted | Verdict::Rootless, _) => self.go(Phase::Live, Effect::Install { attempt }),
+            (Verdict::Accepted | Verdict::Rootless, _) => {
+                self.go(Phase::Live, Effect::Install { attempt, in_window: self.job.in_window })
+            }
             (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),
             (Verdict::Held(why, lack), _) => {
                 let (usages, profile_version) = (self.job.entry.usages.clone(), Some(self.job.profile_version));
                 self.finish(Event::Held { attempt, why, lack, usages, profile_version })
             }
-            (Verdict::Refused(_) | Verdict::EndsNoLater(_), Some(serial)) => {
-                self.go(Phase::Chain { emergency }, Effect::FetchChain(serial))
+            (Verdict::Refused(why) | Verdict::EndsNoLater(why), Some(serial)) => {
+                self.go(Phase::Chain { emergency, why }, Effect::FetchChain(serial))
             }
             (Verdict::Refused(why), None) => self.conclude(Event::GateRefused { attempt, why, ends_no_later: false }),
             (Verdict::EndsNoLater(why), None) => {
@@ -537,18 +559,46 @@ impl Protocol {
         }
     }
 
-    /// Only a chain that TLM will not give at all is judged as missing; everything else is tried again.
+    /// What TLM will not give of an answer that is gone is missing to the gate.
+    fn answer_read(&mut self, outcome: Outcome, serial_number: SerialNumber, emergency: bool) -> Next {
+        if let Outcome::Failed(failure) = outcome
+            && !self.is_done_without(&failure)
+        {
+            return self.finish(Event::Failed { failure });
+        }
+        self.judge(Some(serial_number), emergency)
+    }
+
+    /// Only a chain that TLM will not give at all is judged as missing; everything else is tried again, for a while. What
+    /// the gate says without it tells more than that it did not come.
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the gate judges what is there")]
-    fn fetched(&mut self, outcome: Outcome, emergency: bool) -> Next {
+    fn fetched(&mut self, outcome: Outcome, emergency: bool, why: &[Text]) -> Next {
         match outcome {
-            Outcome::Failed(failure) if !matches!(failure.class.scope(), Scope::Certificate | Scope::Profile) => {
-                self.finish(Event::Failed { failure })
+            Outcome::Failed(failure)
+                if !matches!(failure.class.scope(), Scope::Certificate | Scope::Profile)
+                    && !self.is_done_without(&failure) =>
+            {
+                let why: Vec<_> = why.iter().map(Text::as_str).collect();
+                let message = format!(
+                    "the chain cannot be fetched: {}; without it the gate says: {}",
+                    failure.message,
+                    why.join("; ")
+                );
+                self.finish(Event::Failed { failure: Failure { message: Text::new(&message), ..failure } })
             }
             _ => self.judge(None, emergency),
         }
     }
 
+    /// Whether what TLM failed to give so is not waited for any longer.
+    fn is_done_without(&self, failure: &Failure) -> bool {
+        self.job.is_last_try && failure.class.scope() != Scope::Disk
+    }
+
     fn live(&mut self, outcome: Outcome) -> Next {
+        if outcome == Outcome::WindowClosed {
+            return Next::End;
+        }
         let Outcome::Installed { generation, leaf, chain } = outcome else { return self.unexpected("installing") };
         let event = Event::Installed {
             attempt: self.attempt,
@@ -634,6 +684,7 @@ impl Phase {
                 | Self::PickedUp
                 | Self::Kept(_)
                 | Self::Issued(_)
+                | Self::AnswerRead { .. }
                 | Self::Chain { .. }
                 | Self::Root { .. }
                 | Self::Refreshed

@@ -128,6 +128,10 @@ pub struct Request {
     pub stage: Stage,
     /// Since when it is at this stage.
     pub since: Timestamp,
+    /// When it left for the first time.
+    pub first_sent: Timestamp,
+    /// Whether TLM may have accepted an earlier try, whose answer is not known.
+    pub is_unsure: bool,
 }
 
 /// How far a request got.
@@ -232,8 +236,20 @@ pub struct HookRecord {
     pub owed_at: Timestamp,
     /// When it succeeded for this generation.
     pub done_at: Option<Timestamp>,
+    /// Since when it runs, or ran when the process ended.
+    pub begun_at: Option<Timestamp>,
     /// Its failures in a row.
     pub trouble: Trouble,
+}
+
+impl HookRecord {
+    /// A run that renewd did not see end has failed: it may be what ended renewd, and does not run at once again.
+    fn cut_off(&mut self) {
+        if let Some(at) = self.begun_at.take() {
+            let message = "the hook was cut off when renewd ended during its run";
+            self.trouble.add(Failure::new(FailureClass::HookFailed, message), at);
+        }
+    }
 }
 
 /// A return to an older generation.
@@ -281,21 +297,7 @@ impl Record {
     fn fold(&mut self, at: Timestamp, event: &Event) {
         self.let_go = matches!(event, Event::LetGo);
         match event {
-            Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring, demands } => {
-                self.send(Request {
-                    attempt: *attempt,
-                    method: method.clone(),
-                    asked: asked.clone(),
-                    profile: profile.clone(),
-                    profile_version: *profile_version,
-                    key: *key,
-                    spki: *spki,
-                    expiring: *expiring,
-                    demands: *demands,
-                    stage: Stage::Submitted { looks: 0, looked_at: None },
-                    since: at,
-                });
-            }
+            Event::Submitting { .. } => self.submitting(event, at),
             Event::NotAccepted { failure, .. } => {
                 self.submissions.pop();
                 self.submissions.settle();
@@ -305,11 +307,12 @@ impl Record {
             }
             Event::AnswerLost { failure, .. } => {
                 self.enter(at, Stage::Submitted { looks: 0, looked_at: None });
+                if let Some(request) = &mut self.request {
+                    request.is_unsure = true;
+                }
                 self.trouble.add(failure.clone(), at);
             }
             Event::Installed { generation, hooks, .. } => self.installed(*generation, hooks, at),
-            Event::HookDone { hook, generation, .. } => self.hook_done(hook, *generation, at),
-            Event::HookFailed { hook, generation, failure } => self.hook_failed(hook, *generation, failure, at),
             Event::Failed { failure } => self.fail(failure, at),
             Event::Repaired => self.disk = Trouble::default(),
             Event::Adopted { generation, hooks, .. } => self.adopted(*generation, hooks, at),
@@ -320,6 +323,9 @@ impl Record {
             Event::Probed { .. }
             | Event::ChainRefreshed { .. }
             | Event::ChainKept { .. }
+            | Event::HookDone { .. }
+            | Event::HookFailed { .. }
+            | Event::HookBegun { .. }
             | Event::HooksAgain { .. }
             | Event::RolledBack { .. }
             | Event::RollbackRefused { .. }
@@ -349,6 +355,29 @@ impl Record {
         }
     }
 
+    fn submitting(&mut self, event: &Event, at: Timestamp) {
+        let Event::Submitting { attempt, method, asked, profile, profile_version, key, spki, expiring, demands } =
+            event
+        else {
+            return;
+        };
+        self.send(Request {
+            attempt: *attempt,
+            method: method.clone(),
+            asked: asked.clone(),
+            profile: profile.clone(),
+            profile_version: *profile_version,
+            key: *key,
+            spki: *spki,
+            expiring: *expiring,
+            demands: *demands,
+            stage: Stage::Submitted { looks: 0, looked_at: None },
+            since: at,
+            first_sent: at,
+            is_unsure: false,
+        });
+    }
+
     /// Folds what happens to an installed set.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are folded above")]
     fn deployed(&mut self, at: Timestamp, event: &Event) {
@@ -362,6 +391,9 @@ impl Record {
                 self.adopted(*generation, hooks, at);
             }
             Event::ChainKept { profile_version } => self.chain_kept = Some((*profile_version, at)),
+            Event::HookDone { hook, generation, .. } => self.hook_done(hook, *generation, at),
+            Event::HookFailed { hook, generation, failure } => self.hook_failed(hook, *generation, failure, at),
+            Event::HookBegun { hook, generation } => self.hook_begun(hook, *generation, at),
             Event::HooksAgain { generation } => self.hooks_again(*generation, at),
             Event::RolledBack { from, to, by, hooks } => {
                 let tries =
@@ -375,6 +407,10 @@ impl Record {
                     forward: false,
                     stays: false,
                 }));
+                // Who goes back wants no replacement that was asked for before.
+                if *by == RollbackBy::Operator {
+                    (self.renewal_asked, self.reissue) = (None, false);
+                }
                 self.owe(*to, hooks, at);
             }
             Event::RollbackRefused { from, .. } => self.rollback_refused = Some(*from),
@@ -441,6 +477,7 @@ impl Record {
             | Event::ChainKept { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
+            | Event::HookBegun { .. }
             | Event::Failed { .. }
             | Event::StatusChecked { .. }
             | Event::StatusUnread
@@ -461,6 +498,11 @@ impl Record {
         self.submissions.settle();
     }
 
+    /// Counts runs of hooks that the end of the process before this one cut off.
+    pub fn cut_off_hooks(&mut self) {
+        self.hooks.values_mut().for_each(HookRecord::cut_off);
+    }
+
     /// The requests whose keys nobody needs any more at `now`, for an entry that left the inventory: given up, or left
     /// in flight, for [`KEEP_KEYS`].
     pub fn expired_keys(&self, now: Timestamp) -> impl Iterator<Item = Attempt> {
@@ -472,7 +514,12 @@ impl Record {
     /// How many submissions count at `now`.
     #[must_use]
     pub fn submissions_in_a_day(&self, now: Timestamp) -> usize {
-        self.submissions.iter().filter(|at| counts(**at, now)).count()
+        self.submissions_at(now).count()
+    }
+
+    /// The submissions that count at `now`.
+    pub fn submissions_at(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+        self.submissions.iter().copied().filter(move |at| counts(*at, now))
     }
 
     /// Whether a request is in flight, or was given up and may still end.
@@ -543,6 +590,12 @@ impl Record {
     }
 
     fn send(&mut self, request: Request) {
+        let before = self.request.as_deref().filter(|before| before.attempt == request.attempt);
+        let request = Request {
+            first_sent: before.map_or(request.first_sent, |before| before.first_sent.min(request.first_sent)),
+            is_unsure: before.is_some_and(Request::may_be_accepted),
+            ..request
+        };
         self.attempts = self.attempts.max(request.attempt.0);
         self.count_submission(request.since);
         self.stopped = None;
@@ -618,7 +671,9 @@ impl Record {
         self.generation = Some(generation);
         self.hook_repeats = 0;
         let owed = |hook: &HookName| {
-            (hook.clone(), HookRecord { generation, owed_at: at, done_at: None, trouble: Trouble::default() })
+            let record =
+                HookRecord { generation, owed_at: at, done_at: None, begun_at: None, trouble: Trouble::default() };
+            (hook.clone(), record)
         };
         self.hooks = hooks.iter().map(owed).collect();
     }
@@ -632,7 +687,7 @@ impl Record {
 
     fn hook_done(&mut self, hook: &HookName, generation: Generation, at: Timestamp) {
         if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
-            record.done_at = Some(at);
+            (record.done_at, record.begun_at) = (Some(at), None);
             let failed_before = std::mem::take(&mut record.trouble).count > 0;
             // What was seen while it failed says nothing of how long the server takes now.
             if let Some(probe) = self.probe.as_mut().filter(|_| failed_before) {
@@ -649,7 +704,15 @@ impl Record {
 
     fn hook_failed(&mut self, hook: &HookName, generation: Generation, failure: &Failure, at: Timestamp) {
         if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
+            record.begun_at = None;
             record.trouble.add(failure.clone(), at);
+        }
+    }
+
+    fn hook_begun(&mut self, hook: &HookName, generation: Generation, at: Timestamp) {
+        if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
+            record.cut_off();
+            record.begun_at = Some(at);
         }
     }
 }
@@ -676,7 +739,7 @@ impl Request {
     /// Whether TLM may hold something that this request brought about.
     #[must_use]
     pub fn may_be_accepted(&self) -> bool {
-        !matches!(self.stage, Stage::Prepared)
+        self.is_unsure || !matches!(self.stage, Stage::Prepared)
     }
 }
 

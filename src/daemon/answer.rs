@@ -84,7 +84,7 @@ const fn writes(action: &Action) -> bool {
         | Action::Forward { .. }
         | Action::Recognise(_)
         | Action::Abandon(_)
-        | Action::ForgetKey(_) => true,
+        | Action::ForgetKeys(_) => true,
         Action::Wait
         | Action::ReadProfile(_)
         | Action::RunHook(_)

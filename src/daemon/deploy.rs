@@ -32,11 +32,20 @@ impl<T: Tlm> Daemon<T> {
         if is_first && !runs.is_empty() {
             leftover::end(&self.context.layout.certs());
         }
+        let mut wanted = Vec::new();
         for run in runs {
-            let Some(hook) = inventory.hooks.get(&run.key).cloned() else {
-                self.hooks.ended(&run.key);
-                continue;
-            };
+            match inventory.hooks.get(&run.key).cloned() {
+                Some(hook) => wanted.push((hook, run)),
+                None => self.hooks.ended(&run.key),
+            }
+        }
+        // On record before it runs: it may be what ends renewd.
+        let begun = |(name, hook, generation): &Debt| {
+            let event = Event::HookBegun { hook: hook.clone(), generation: *generation };
+            event::Entry { at: now, name: name.clone(), event }
+        };
+        self.note_all(wanted.iter().flat_map(|(_, run)| run.serves.iter().map(begun)).collect());
+        for (hook, run) in wanted {
             let told: Vec<Told> = run.serves.iter().map(|(name, ..)| self.told(name)).collect();
             let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());
             tracing::info!(hook = %hook.name, certificates = run.serves.len(), "running the hook");
@@ -71,7 +80,7 @@ impl<T: Tlm> Daemon<T> {
                     Event::HookFailed { hook, generation, failure: failure.clone() }
                 }
                 Ended::Stopped => {
-                    tracing::info!(%name, %hook, "the hook was ended because renewd stops; it runs at the next start");
+                    tracing::info!(%name, %hook, "the hook was ended because renewd stops; it runs again after the next start");
                     continue;
                 }
             };

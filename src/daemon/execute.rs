@@ -8,6 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::api::{Answer, IssueRequest, Page, Pickup, RenewRequest, Tlm};
+use crate::core::breaker::Function;
 use crate::core::code::Code;
 use crate::core::decide::Action;
 use crate::core::entry::{Entry, Usage, Validity};
@@ -22,9 +23,10 @@ use crate::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
 use crate::core::record::Request;
 use crate::core::remark::{Remark, Remarks};
 use crate::core::request::compose;
+use crate::core::subject;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::core::{backoff, subject};
+use crate::core::window::Deploy;
 use crate::pki::answer;
 use crate::pki::certificate::Certificate;
 use crate::pki::csr;
@@ -39,8 +41,9 @@ use crate::store::{fixed, generation, pending, repair};
 
 use super::context::Context;
 use super::held;
-use super::message::{Function, Message};
+use super::message::Message;
 use super::probe;
+use super::zone;
 
 mod fetch;
 
@@ -52,6 +55,7 @@ pub struct Bench<T: Tlm> {
     installed: Option<Installed>,
     request: Option<Request>,
     had_place: bool,
+    is_urgent: bool,
     key: Option<Zeroizing<String>>,
     csr: String,
     spki: Option<Digest>,
@@ -82,6 +86,7 @@ impl<T: Tlm> Bench<T> {
             installed,
             request,
             had_place,
+            is_urgent: false,
             key: None,
             csr: String::new(),
             spki,
@@ -95,6 +100,12 @@ impl<T: Tlm> Bench<T> {
     #[must_use]
     pub fn avoiding(self, revoked: Vec<SerialNumber>) -> Self {
         Self { revoked, ..self }
+    }
+
+    /// Whether its requests leave during a pause.
+    #[must_use]
+    pub fn urgent(self, is_urgent: bool) -> Self {
+        Self { is_urgent, ..self }
     }
 
     /// Performs the action to its end.
@@ -132,7 +143,8 @@ impl<T: Tlm> Bench<T> {
             Effect::ReadAnswer { attempt, serial_number } => self.read_answer(attempt, serial_number).await,
             Effect::FetchChain(serial) => self.fetch_chain(serial).await,
             Effect::Judge { attempt, expiring, emergency } => self.judge(attempt, expiring, emergency).await,
-            Effect::Install { attempt } => self.install(attempt).await,
+            Effect::Install { in_window: true, .. } if self.is_window_closed() => Ok(Outcome::WindowClosed),
+            Effect::Install { attempt, .. } => self.install(attempt).await,
             Effect::Forget { attempt } => {
                 let name = entry.name.clone();
                 self.context.blocking(move |c| pending::forget(&*c.disk, &c.layout, &name, attempt)).await?;
@@ -171,7 +183,7 @@ impl<T: Tlm> Bench<T> {
         function: Function,
         request: impl Future<Output = Result<R, Failure>>,
     ) -> Result<R, Failure> {
-        self.context.take_turn().await;
+        self.context.take_turn(self.is_urgent).await;
         self.ask(function, request).await
     }
 
@@ -188,6 +200,11 @@ impl<T: Tlm> Bench<T> {
         Err(Failure::new(FailureClass::ClockSet, message))
     }
 
+    /// What came before the switch may have taken longer than the deploy window.
+    fn is_window_closed(&self) -> bool {
+        zone::deploy(self.entry.deploy_window.as_deref(), self.context.clock.now()) != Deploy::Open
+    }
+
     /// Asks the API at once, and tells the loop how it went.
     async fn ask<R>(
         &self,
@@ -196,11 +213,6 @@ impl<T: Tlm> Bench<T> {
     ) -> Result<R, Failure> {
         let result = request.await;
         let failure = result.as_ref().err().cloned();
-        if let Some(Failure { class: FailureClass::ApiRateLimited, retry, .. }) = &failure {
-            let now = self.context.clock.now();
-            let until = retry.map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, 1, None));
-            self.context.pause(until);
-        }
         let (name, profile) = (self.entry.name.clone(), self.entry.profile.clone());
         self.context.tell(Message::Answered { name, profile, function, failure });
         result
@@ -249,6 +261,11 @@ impl<T: Tlm> Bench<T> {
     /// Appends to the journal. Only the intent to submit must be durable before anything follows; what has happened
     /// has happened, and is written as soon as the disk takes it.
     async fn record(&mut self, event: Event) -> Result<Outcome, Failure> {
+        if matches!(event, Event::Submitting { .. }) {
+            // A submission counts from its intent on: what waits for its turn, waits before.
+            self.context.take_turn(self.is_urgent).await;
+            self.check_clock()?;
+        }
         let entry = event::Entry { at: self.context.clock.now(), name: self.entry.name.clone(), event };
         if entry.event.is_durable() {
             let must = matches!(entry.event, Event::Submitting { .. });
@@ -276,8 +293,6 @@ impl<T: Tlm> Bench<T> {
     }
 
     async fn send(&mut self, method: Method) -> Result<Outcome, Failure> {
-        self.context.take_turn().await;
-        self.check_clock()?;
         let api = self.context.api();
         let answer = match method {
             Method::New => {
@@ -572,5 +587,4 @@ fn installed_key<T: Tlm>(
 
 /// So far the clocks may differ without anybody having set one.
 const STEP: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_secs(60);
 const MOST_FETCHED: usize = 3;

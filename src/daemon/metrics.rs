@@ -85,6 +85,7 @@ impl Metrics {
             | Event::ChainKept { .. }
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
+            | Event::HookBegun { .. }
             | Event::Failed { .. }
             | Event::StatusChecked { .. }
             | Event::StatusUnread

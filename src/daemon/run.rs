@@ -121,7 +121,10 @@ impl<T: Tlm> Daemon<T> {
         let earliest = setup::earliest(&content);
         let mut records = content.entries.records;
         // By both clocks: neither of them alone may free what a wrong one counts as spent.
-        records.values_mut().for_each(|record| record.forget_submissions(earliest.min(now)));
+        records.values_mut().for_each(|record| {
+            record.forget_submissions(earliest.min(now));
+            record.cut_off_hooks();
+        });
         Self {
             last_tick: (now, context.clock.steady()),
             clock: ClockCheck::new(earliest, now),
@@ -317,7 +320,7 @@ impl<T: Tlm> Daemon<T> {
             self.clock.stepped(now);
             self.context.set_back(expected.since(now));
             self.profiles.expire();
-            self.breaker.try_now(now);
+            self.breaker.probe_now(now);
             self.fleet.wake_all(now);
         }
         self.clock.tick(now);
@@ -363,7 +366,7 @@ impl<T: Tlm> Daemon<T> {
             }
             Message::Happened(entry) => self.happened(&entry),
             Message::Answered { name, profile, function, failure } => {
-                self.answered(&name, &profile, function, failure.as_ref(), now);
+                self.answered(std::slice::from_ref(&name), &profile, function, failure.as_ref(), now);
             }
             Message::Finished { name, had_place } => self.finished(&name, had_place),
             Message::ProfileRead(profile, result) => self.profile_read(&profile, *result, now),
@@ -391,16 +394,13 @@ impl<T: Tlm> Daemon<T> {
 
     /// The end of a pass: nothing runs, nothing is due, and nothing is worth waiting for.
     pub(super) fn is_over(&mut self, give_up: Timestamp) -> bool {
-        if self.fleet.is_busy()
-            || self.looks > 0
-            || !self.fleet.line_is_empty()
-            || self.profiles.is_reading()
-            || self.hooks.is_running()
-            || self.trying
-        {
+        let now = self.context.clock.now();
+        // A pause that outlasts the pass is not sat through.
+        let is_paused = self.context.paused_until(now).is_some_and(|until| until > give_up);
+        let asks = self.fleet.is_busy() || !self.fleet.line_is_empty() || self.profiles.is_reading() || self.trying;
+        if (asks && !is_paused) || self.looks > 0 || self.hooks.is_running() {
             return false;
         }
-        let now = self.context.clock.now();
         let wait = if let Mode::Once { wait } = self.mode { wait } else { Duration::ZERO };
         let patience = Patience { give_up, remedies: give_up.max(give_up - wait + FOLLOWED) };
         if self.fleet.iter().any(|managed| is_worth_waiting(managed, patience, now)) {
@@ -536,7 +536,7 @@ fn is_local(action: &Action) -> bool {
         Action::Install { .. }
             | Action::Repair { .. }
             | Action::Abandon(_)
-            | Action::ForgetKey(_)
+            | Action::ForgetKeys(_)
             | Action::RollBack(_)
             | Action::Forward { .. }
             | Action::Recognise(_)

@@ -99,7 +99,7 @@ impl Turn {
         };
         let (action, wake_at) = self.fleet.change(name, decide).unwrap();
         let nap = wake_at.since(NOW).clamp(Duration::from_millis(20), LOOK_AGAIN);
-        black_box((before, self.profiles.is_stale(&entry.profile, NOW), self.breaker.closed()));
+        black_box((before, self.profiles.is_stale(&entry.profile, NOW), self.breaker.open_until()));
         self.fleet.wake(name, at + nap);
         let is_due = matches!(action, Action::Submit(_));
         if is_due {

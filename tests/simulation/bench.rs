@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use renewd::core::backoff;
+use renewd::core::breaker::Function;
 use renewd::core::decide::Action;
 use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event, Lack, Method};
@@ -17,9 +17,10 @@ use renewd::core::record::Request;
 use renewd::core::standing::{Standing, TlmState};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
+use renewd::core::window::Deploy;
 use renewd::daemon::fleet::Managed;
+use renewd::daemon::zone;
 
-use crate::daemon::Function;
 use crate::disk::Pending;
 use crate::tlm::{Answer, Certificate, Defect, Order, Pickup, digest, server_auth};
 use crate::world::{Task, World};
@@ -35,6 +36,7 @@ pub(crate) struct Bench {
     revoked: Vec<SerialNumber>,
     request: Option<Request>,
     had_place: bool,
+    is_urgent: bool,
     spki: Option<Digest>,
     /// What TLM answered, and whether with its chain.
     answer: Option<(Arc<Certificate>, bool)>,
@@ -52,6 +54,7 @@ impl Bench {
         profile: Option<&Profile>,
         action: &Action,
         had_place: bool,
+        is_urgent: bool,
         skew: i64,
     ) -> Option<Self> {
         let request = managed.record.request.as_deref().cloned();
@@ -71,6 +74,7 @@ impl Bench {
             spki: request.as_ref().map(|request| request.spki),
             request,
             had_place,
+            is_urgent,
             answer: None,
             set: None,
             skew,
@@ -89,16 +93,17 @@ impl World {
         if self.crashes() {
             return self.later(Duration::ZERO, Task::Effect(bench));
         }
-        let takes = if self.asks_api(&bench) {
+        let is_intent = matches!(bench.effect, Effect::Record(Event::Submitting { .. }));
+        let (asks, sends) = (self.asks_api(&bench), matches!(bench.effect, Effect::Send(_)));
+        if is_intent || (asks && !sends) {
             let now = self.wall();
-            if let Err(until) = self.d().pace.take(now) {
+            if let Err(until) = self.d().pace.take(bench.is_urgent, now) {
                 return self.later(until.since(now), Task::Turn(bench));
             }
             // As the daemon does it: by another clock than the decision's nothing leaves.
-            bench.stays = matches!(bench.effect, Effect::Send(_)) && self.skew.abs_diff(bench.skew) > 60_000;
-            if bench.stays {
-                return self.later(Duration::ZERO, Task::Effect(bench));
-            }
+            bench.stays = is_intent && self.skew.abs_diff(bench.skew) > 60_000;
+        }
+        let takes = if asks {
             self.check_call(bench.name());
             if let Effect::Send(method) = &bench.effect {
                 let spki = bench.spki;
@@ -176,6 +181,9 @@ impl World {
                 bench.spki = Some(pending.spki);
                 Ok(Outcome::Key { spki: pending.spki, key: pending.key })
             }
+            Effect::Record(_) if bench.stays => {
+                Err(Failure::new(FailureClass::ClockSet, "nothing was sent: the clock was set"))
+            }
             Effect::Record(event) => self.record(&name, event),
             Effect::Probe => {
                 let Some(installed) = &bench.installed else { return Ok(Outcome::Done) };
@@ -214,7 +222,8 @@ impl World {
                 let must_outlive = renewed.and_then(|installed| installed.to_outlive(attempt));
                 Ok(Outcome::Judged(self.judge(bench, must_outlive, emergency)))
             }
-            Effect::Install { attempt } => self.install(bench, attempt),
+            Effect::Install { in_window: true, .. } if self.is_window_closed(&bench.entry) => Ok(Outcome::WindowClosed),
+            Effect::Install { attempt, .. } => self.install(bench, attempt),
             Effect::Forget { attempt } => {
                 self.disk.write()?;
                 self.disk.pending.remove(&(name, attempt));
@@ -256,13 +265,8 @@ impl World {
 
     /// Tells the loop how a call went.
     fn call<R>(&mut self, bench: &Bench, function: Function, result: Result<R, Failure>) -> Result<R, Failure> {
-        let failure = result.as_ref().err();
-        if let Some(Failure { class: FailureClass::ApiRateLimited, retry, .. }) = failure {
-            let now = self.wall();
-            let until = retry.map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, 1, None));
-            self.d().pace.pause(until);
-        }
-        self.answered(&bench.entry.name, &bench.entry.profile, function, failure);
+        let users = std::slice::from_ref(&bench.entry.name);
+        self.answered(users, &bench.entry.profile, function, result.as_ref().err());
         result
     }
 
@@ -296,9 +300,6 @@ impl World {
     }
 
     fn send(&mut self, bench: &mut Bench, method: Method) -> Result<Outcome, Failure> {
-        if bench.stays {
-            return Err(Failure::new(FailureClass::ClockSet, "nothing was sent: the clock was set"));
-        }
         let sent = self.send_order(bench, method);
         self.check_sent(bench.name(), sent.as_ref().err());
         Ok(match self.call(bench, Function::Main, sent)? {
@@ -375,6 +376,10 @@ impl World {
         Verdict::Accepted
     }
 
+    fn is_window_closed(&self, entry: &Entry) -> bool {
+        zone::deploy(entry.deploy_window.as_deref(), self.wall()) != Deploy::Open
+    }
+
     fn install(&mut self, bench: &mut Bench, attempt: Attempt) -> Result<Outcome, Failure> {
         let Some(set) = bench.set.take() else {
             return Err(Failure::new(FailureClass::Internal, "nothing to install"));
@@ -421,5 +426,4 @@ fn mark_of(effect: &Effect) -> &'static str {
     }
 }
 
-const PAUSE: Duration = Duration::from_secs(60);
 const TOLERANCE: Duration = Duration::from_secs(600);

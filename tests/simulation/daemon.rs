@@ -1,25 +1,25 @@
 //! The daemon's loop, as `src/daemon/run.rs` has it, on simulated time: the fleet, the profiles, the hooks' debts and
 //! all of the core are the real ones. What is here decides nothing that `run.rs` does not decide in the same way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::Discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::config::HookKey;
 use renewd::core::admission::{Pace, Places};
-use renewd::core::breaker::Breaker;
+use renewd::core::backoff;
+use renewd::core::breaker::{Asked, Breaker, Function, SEVERAL};
 use renewd::core::clock::{ClockCheck, ClockState};
 use renewd::core::decide::{Action, Surroundings};
 use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event};
-use renewd::core::failure::{Failure, FailureClass, Scope};
+use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::name::{CertName, Generation, HookName, ProfileRef};
 use renewd::core::profile::Profile;
 use renewd::core::reason::{Reason, State};
 use renewd::core::record::Record;
 use renewd::core::schedule;
-use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::daemon::fleet::{Fleet, Managed};
 use renewd::daemon::hooks::Hooks;
@@ -46,14 +46,6 @@ pub(crate) struct Daemon {
     last_tick: (Timestamp, Duration),
 }
 
-/// Which function of the API was used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Function {
-    Main,
-    Search,
-    Details,
-}
-
 impl World {
     /// `setup::prepare` and `Daemon::begin`.
     pub(crate) fn start(&mut self) {
@@ -66,6 +58,7 @@ impl World {
         for entry in &self.disk.journal {
             records.entry(entry.name.clone()).or_default().apply(entry.at, &entry.event);
         }
+        records.values_mut().for_each(Record::cut_off_hooks);
         let mut profiles = Profiles::new(self.disk.kept_readings());
         profiles.expire();
         let earliest = self.disk.journal.last().map_or(START, |entry| entry.at);
@@ -82,6 +75,7 @@ impl World {
                 journal_too_new: false,
                 can_search: true,
                 can_check: true,
+                api_is_blocked: false,
                 api_recovered_at: None,
             },
             hooks: Hooks::default(),
@@ -140,7 +134,7 @@ impl World {
             daemon.clock.stepped(now);
             daemon.pace.set_back(expected.since(now));
             daemon.profiles.expire();
-            daemon.breaker.try_now(now);
+            daemon.breaker.probe_now(now);
             daemon.fleet.wake_all(now);
         }
         daemon.clock.tick(now);
@@ -179,6 +173,8 @@ impl World {
         let daemon = self.d();
         daemon.fleet.step_out(name);
         daemon.surroundings.api_recovered_at = daemon.breaker.recovered_at();
+        daemon.surroundings.api_is_blocked =
+            daemon.breaker.open_until().is_some() || daemon.pace.paused_until(now).is_some();
         let Some(managed) = daemon.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let entry = Arc::clone(&managed.entry);
         let before = std::mem::discriminant(&managed.decision().reason);
@@ -190,7 +186,7 @@ impl World {
         };
         let Some((action, wake_at)) = daemon.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now + SHORTEST_NAP).min(schedule::look_again(name, now));
-        if daemon.profiles.is_stale(&entry.profile, now) && daemon.breaker.closed().is_none() {
+        if daemon.profiles.is_stale(&entry.profile, now) && daemon.breaker.open_until().is_none() {
             self.d().profiles.want(&entry.profile);
         }
         self.d().fleet.wake(name, wake_at);
@@ -204,7 +200,7 @@ impl World {
             action @ (Action::Repair { .. }
             | Action::RefreshChain
             | Action::Abandon(_)
-            | Action::ForgetKey(_)
+            | Action::ForgetKeys(_)
             | Action::RepeatHooks(_)
             | Action::Probe
             | Action::RollBack(_)
@@ -226,25 +222,41 @@ impl World {
     }
 
     fn want_profile(&mut self, name: &CertName, profile: &ProfileRef) {
-        if let Some((why, until)) = self.d().breaker.closed() {
-            return self.hold_back(name, why, until);
+        match self.blocked(name) {
+            Some((reason, until)) => self.hold_back(name, reason, until),
+            None => self.d().profiles.want(profile),
         }
-        self.d().profiles.want(profile);
     }
 
     fn queue_up(&mut self, name: &CertName) {
-        if let Some((why, until)) = self.d().breaker.closed() {
-            return self.hold_back(name, why, until);
+        match self.blocked(name) {
+            Some((reason, until)) => self.hold_back(name, reason, until),
+            None => self.d().fleet.line_up(name),
         }
-        self.d().fleet.line_up(name);
     }
 
-    fn hold_back(&mut self, name: &CertName, why: Text, until: Timestamp) {
+    fn blocked(&mut self, name: &CertName) -> Option<(Reason, Timestamp)> {
+        let now = self.wall();
+        let daemon = self.d();
+        let managed = daemon.fleet.one(name)?;
+        if let Some((why, until)) = daemon.breaker.blocks(managed.is_urgent(now)) {
+            return Some((Reason::ApiDown { why, until }, until));
+        }
+        let until = daemon.pace.paused_until(now).filter(|_| !managed.passes_pause(now))?;
+        Some((Reason::RateLimited { until }, until))
+    }
+
+    fn hold_back(&mut self, name: &CertName, reason: Reason, until: Timestamp) {
         let now = self.wall();
         let wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
+        let daemon = self.d();
+        let emergency_at = daemon.fleet.one(name).and_then(|managed| {
+            managed.emergency_at(daemon.profiles.reading(&managed.entry.profile)).filter(|at| *at > now)
+        });
+        let wake_at = emergency_at.map_or(wake_at, |at| wake_at.min(at));
         self.d().fleet.amend(name, |decision| {
             if decision.reason.state() != State::Pending {
-                decision.reason = Reason::ApiDown { why, until };
+                decision.reason = reason;
             }
             (decision.action, decision.wake_at) = (Action::Wait, wake_at);
         });
@@ -252,7 +264,7 @@ impl World {
     }
 
     fn admit(&mut self) {
-        if self.d().breaker.closed().is_some() {
+        if self.d().breaker.open_until().is_some() {
             self.d().profiles.want_none();
         }
         loop {
@@ -281,20 +293,20 @@ impl World {
     }
 
     fn is_held_back(&mut self, name: &CertName, action: &Action) -> bool {
-        let Some((why, until)) = self.d().breaker.closed() else { return false };
         if matches!(action, Action::Install { .. }) {
             return false;
         }
-        self.hold_back(name, why, until);
+        let Some((reason, until)) = self.blocked(name) else { return false };
+        self.hold_back(name, reason, until);
         true
     }
 
     fn execute(&mut self, name: &CertName, action: &Action, has_place: bool) {
-        let skew = self.skew;
+        let (skew, now) = (self.skew, self.wall());
         let daemon = self.d();
         let Some(managed) = daemon.fleet.one(name) else { return };
         let profile = daemon.profiles.reading(&managed.entry.profile).profile.as_ref();
-        let bench = Bench::new(managed, profile, action, has_place, skew);
+        let bench = Bench::new(managed, profile, action, has_place, managed.passes_pause(now), skew);
         daemon.fleet.begin(name);
         match bench {
             Some(bench) => self.begin_effect(Box::new(bench)),
@@ -314,24 +326,37 @@ impl World {
     /// What came of a call for a certificate: for the API as a whole, and for the clock.
     pub(crate) fn answered(
         &mut self,
-        name: &CertName,
+        users: &[CertName],
         profile: &ProfileRef,
         function: Function,
         failure: Option<&Failure>,
     ) {
         self.see_date();
         let now = self.wall();
-        let Some(failure) = failure else { return self.api_answers(profile, now) };
+        let Some(failure) = failure else { return self.api_answers(function, profile, now) };
         let daemon = self.d();
-        if failure.class == FailureClass::ApiForbidden && function != Function::Main {
+        if failure.class == FailureClass::ApiForbidden && matches!(function, Function::Search | Function::Details) {
             match function {
                 Function::Search => daemon.surroundings.can_search = false,
                 Function::Details => daemon.surroundings.can_check = false,
-                Function::Main => {}
+                Function::Profile | Function::Main => {}
             }
             return;
         }
-        daemon.breaker.failed(name, profile, failure, now);
+        let is_only_profile = !daemon.fleet.profiles().any(|other| other != profile);
+        daemon.breaker.failed(&Asked { function, profile, users, is_only_profile }, failure, now);
+        self.pause_after(failure, now);
+    }
+
+    fn pause_after(&mut self, failure: &Failure, now: Timestamp) {
+        if failure.class != FailureClass::ApiRateLimited {
+            return;
+        }
+        let daemon = self.d();
+        let until = failure
+            .retry
+            .map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, 1, daemon.fleet.least_left(now)));
+        daemon.pace.pause(until.max(now + PAUSE));
     }
 
     fn see_date(&mut self) {
@@ -345,10 +370,10 @@ impl World {
         }
     }
 
-    fn api_answers(&mut self, profile: &ProfileRef, now: Timestamp) {
+    fn api_answers(&mut self, function: Function, profile: &ProfileRef, now: Timestamp) {
         let daemon = self.d();
-        let was_down = daemon.breaker.closed().is_some();
-        daemon.breaker.succeeded(Some(profile), now);
+        let was_down = daemon.breaker.open_until().is_some();
+        daemon.breaker.succeeded(function, Some(profile), now);
         if was_down {
             daemon.profiles.expire();
             daemon.fleet.wake_all(now);
@@ -361,7 +386,7 @@ impl World {
             return;
         }
         daemon.trying = true;
-        let profile = daemon.breaker.to_try(daemon.fleet.profiles()).cloned();
+        let profile = daemon.breaker.to_try(daemon.fleet.profiles());
         let Some(profile) = profile else { return };
         let wait = self.turn_and_latency();
         self.later(wait, Task::Trial(profile));
@@ -373,10 +398,15 @@ impl World {
         self.d().trying = false;
         let now = self.wall();
         match result.err() {
-            None => self.api_answers(reference, now),
-            Some(_) if self.d().breaker.closed().is_none() => {}
-            Some(failure) if failure.class.scope() == Scope::Certificate => self.api_answers(reference, now),
-            Some(failure) => self.d().breaker.trial_failed(Some(reference), &failure, now),
+            None => self.api_answers(Function::Profile, reference, now),
+            Some(_) if self.d().breaker.open_until().is_none() => {}
+            Some(failure) if self.d().breaker.is_answer(&failure) => {
+                self.api_answers(Function::Profile, reference, now)
+            }
+            Some(failure) => {
+                self.d().breaker.trial_failed(Some(reference), &failure, now);
+                self.pause_after(&failure, now);
+            }
         }
     }
 
@@ -405,11 +435,10 @@ impl World {
             .map(|managed| managed.entry.name.clone())
             .collect();
         match &result {
-            Ok(_) => self.api_answers(profile, now),
+            Ok(_) => self.api_answers(Function::Profile, profile, now),
             Err(failure) => {
-                for name in users.iter().take(2) {
-                    self.answered(name, profile, Function::Main, Some(failure));
-                }
+                let some = &users[..users.len().min(SEVERAL)];
+                self.answered(some, profile, Function::Profile, Some(failure));
             }
         }
         if self.d().profiles.note(profile, result, now) && self.disk.fault.is_none() {
@@ -430,6 +459,9 @@ impl World {
 
     fn start_hooks(&mut self, now: Timestamp) {
         for run in self.d().hooks.take_runnable(now, |_| HOOK_INTERVAL) {
+            for (name, hook, generation) in run.serves.clone() {
+                self.note(event::Entry { at: now, name, event: Event::HookBegun { hook, generation } });
+            }
             let takes =
                 if self.hook_moods.get(&run.key.name) == Some(&HookMood::Hangs) { HOOK_TIMEOUT } else { SECOND };
             self.later(takes, Task::HookEnds(run.key, run.serves));
@@ -482,13 +514,16 @@ impl World {
         let now = self.wall();
         let mut gone: Vec<CertName> = self.d().fleet.names().cloned().collect();
         gone.retain(|name| !self.inventory.contains_key(name));
-        self.d().breaker.try_now(now);
+        self.d().breaker.probe_now(now);
         for name in gone {
             self.note(event::Entry { at: now, name: name.clone(), event: Event::LetGo });
             if let Some(managed) = self.d().fleet.remove(&name) {
                 self.d().records.insert(name, managed.record);
             }
         }
+        let named: BTreeSet<ProfileRef> = self.inventory.values().map(|entry| entry.profile.clone()).collect();
+        self.d().breaker.keep_only(|profile| named.contains(profile));
+        self.d().pace.resume();
         for entry in self.inventory.values().cloned().collect::<Vec<_>>() {
             let entry = Arc::new(entry);
             let change = |managed: &mut Managed| managed.entry = Arc::clone(&entry);
@@ -507,7 +542,7 @@ impl World {
     fn turn_and_latency(&mut self) -> Duration {
         let now = self.wall();
         let latency = self.tlm.latency();
-        match self.d().pace.take(now) {
+        match self.d().pace.take(false, now) {
             Ok(()) => latency,
             Err(until) => until.since(now) + latency,
         }
@@ -517,6 +552,7 @@ impl World {
 const SECOND: Duration = Duration::from_secs(1);
 const SHORTEST_NAP: Duration = Duration::from_millis(20);
 const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_secs(60);
 const HOOK_INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) const HOOK_TIMEOUT: Duration = Duration::from_secs(60);

@@ -687,6 +687,7 @@ pub(crate) fn shown(event: &Event) -> String {
         Event::ChainKept { .. } => "the chain stays".to_owned(),
         Event::Adopted { generation, serial_number, .. } => format!("{serial_number} taken over as {generation}"),
         Event::HookDone { hook, generation, .. } => format!("hook {hook} ran for {generation}"),
+        Event::HookBegun { hook, generation } => format!("hook {hook} starts for {generation}"),
         Event::HookFailed { hook, failure, .. } => format!("hook {hook} failed: {failure}"),
         Event::Failed { failure } => format!("failed: {failure}"),
         Event::StatusChecked { revoked, .. } => format!("revoked at TLM: {revoked}"),

@@ -240,14 +240,16 @@ impl World<'_> {
         may.then_some(Action::RepeatHooks(generation))
     }
 
+    /// Whether a new set may be switched in only while the deploy window is open.
+    pub(super) fn keeps_to_window(&self, schedule: Option<&Schedule>) -> bool {
+        self.observed.installed().is_some_and(|installed| !self.is_revoked(installed))
+            && schedule.is_some_and(|schedule| schedule.emergency_at > self.now)
+    }
+
     /// Why what was issued is not installed now: its window is closed, and nothing is urgent.
     pub(super) fn closed_window(&self, schedule: Option<&Schedule>) -> Option<Choice> {
         let Deploy::Closed(opens) = self.deploy else { return None };
-        let emergency_at = schedule?.emergency_at;
-        let installed = self.observed.installed()?;
-        if emergency_at <= self.now || self.is_revoked(installed) {
-            return None;
-        }
+        let emergency_at = schedule.filter(|_| self.keeps_to_window(schedule))?.emergency_at;
         let reason = Reason::ClosedWindow { opens, emergency_at: Some(emergency_at) };
         Some(self.wait(reason, opens.min(emergency_at)))
     }

@@ -220,7 +220,58 @@ fn an_abandoned_key_is_kept_for_ninety_days() {
         case
     };
     check(&abandoned(90 * DAY - SECOND), "wait", "not due");
-    check(&abandoned(90 * DAY), "forget-key", "removed");
+    let mut over = abandoned(90 * DAY);
+    over.record.abandoned.insert(Attempt(2), START);
+    check(&over, "forget-key", "removed");
+    assert_eq!(over.decide().action, Action::ForgetKeys(vec![Attempt(1), Attempt(2)]), "all at once");
+}
+
+/// Whatever is waited for, the emergency stage ends the wait, and lets none begin that is longer than a tenth of the rest.
+#[test]
+fn no_wait_outlasts_the_emergency_stage() {
+    let emergency = START + 81 * DAY;
+    let far = Some(RetryHint::At(START + 89 * DAY));
+    let refused = |at, class, hint| {
+        let mut case = Case { now: at, reading: read(profile(), at), ..Case::after(Duration::ZERO) };
+        case.reading.profile.as_mut().unwrap().allows_duplicates = false;
+        case.events(&[(at, fail(class, hint))])
+    };
+    let gate = |at| {
+        let why = vec![Text::new("no")];
+        let refused = Event::GateRefused { attempt: Attempt(1), why, ends_no_later: false };
+        Case { now: at, reading: read(profile(), at), ..Case::after(Duration::ZERO) }
+            .events(&[(at, submitting(1)), (at, refused)])
+    };
+    for case in [
+        refused(emergency - HOUR, FailureClass::RenewalTooEarly, far),
+        refused(emergency - HOUR, FailureClass::ApiUnavailable, Some(RetryHint::After(6 * HOUR))),
+        gate(emergency - HOUR),
+    ] {
+        let decision = case.decide();
+        assert_eq!((&decision.action, decision.wake_at), (&Action::Wait, emergency), "{}", decision.reason);
+    }
+    let left = 10 * HOUR;
+    for case in [
+        refused(START + 90 * DAY - left, FailureClass::RenewalTooEarly, Some(RetryHint::At(START + 90 * DAY - HOUR))),
+        gate(START + 90 * DAY - left),
+    ] {
+        let decision = case.decide();
+        assert_eq!(decision.wake_at, case.now + left / 10, "{}", decision.reason);
+    }
+}
+
+/// An answer of TLM that is not known is not known better after a later try was refused.
+#[test]
+fn what_may_have_been_accepted_once_is_looked_up_before_each_later_try() {
+    let since = START + 60 * DAY;
+    let lost = Event::AnswerLost { attempt: Attempt(1), failure: failure(FailureClass::ApiNoAnswer) };
+    let refused = Event::NotAccepted { attempt: Attempt(1), failure: failure(FailureClass::ApiUnavailable) };
+    let later = since + HOUR;
+    let case = Case { now: later + HOUR, reading: read(profile(), later + HOUR), ..Case::after(Duration::ZERO) }
+        .events(&[(since, submitting(1)), (since, lost), (later, submitting(1)), (later, refused)]);
+    let Action::Submit(submission) = case.decide().action else { panic!("{:?}", case.told()) };
+    assert!(submission.prepared && submission.look_up);
+    assert_eq!(case.record.request.as_ref().map(|request| request.first_sent), Some(since));
 }
 
 #[test]

@@ -119,7 +119,57 @@ fn what_may_have_been_accepted_is_looked_up_before_it_is_asked_for_again() {
     begins(&order(Outcome::NotFound), "record Submitting, Send");
     begins(&order(Outcome::Issued(SerialNumber("0A".to_owned()))), "KeepAnswer, record Issued");
     begins(&order(failed(FailureClass::ApiForbidden)), "record Submitting, Send");
-    assert_eq!(order(failed(FailureClass::ApiUnavailable)), "CheckRoom, ReadKey, LookUp, record Failed");
+    // It was searched for ten minutes: a search that goes on failing holds nothing back.
+    begins(&order(failed(FailureClass::ApiUnavailable)), "record Submitting, Send");
+}
+
+fn install(is_last_try: bool) -> Action {
+    let serial_number = SerialNumber("0A".to_owned());
+    Action::Install { attempt: Attempt(1), serial_number, emergency: false, is_last_try, in_window: true }
+}
+
+#[test]
+fn what_tlm_never_gives_of_an_issued_certificate_is_done_without_in_the_end() {
+    let order = |failing: &'static str, is_last_try| {
+        run(&install(is_last_try), |effect| match name(effect).as_str() {
+            "Judge" => Outcome::Judged(Verdict::Refused(vec![Text::new("its chain is missing")])),
+            other if other == failing => Outcome::Failed(failure(FailureClass::ApiUnavailable)),
+            _ => well(effect),
+        })
+        .join(", ")
+    };
+    assert_eq!(order("FetchChain", false), "ReadAnswer, Judge, FetchChain, record Failed");
+    let ends = "Judge, record GateRefused, Forget, record KeyForgotten";
+    assert_eq!(order("FetchChain", true), format!("ReadAnswer, Judge, FetchChain, {ends}"));
+    assert_eq!(order("ReadAnswer", false), "ReadAnswer, record Failed");
+    assert_eq!(order("ReadAnswer", true), format!("ReadAnswer, Judge, FetchChain, {ends}"));
+}
+
+/// What the gate says without the chain tells more than that the chain did not come.
+#[test]
+fn a_chain_that_cannot_be_fetched_hides_no_word_of_the_gate() {
+    let profile = profile();
+    let (mut protocol, _) = Protocol::start(&Arc::new(entry()), (profile.id, 0), &install(false)).unwrap();
+    let refused = Outcome::Judged(Verdict::Refused(vec![Text::new("its public key is not ours")]));
+    let unavailable = Outcome::Failed(failure(FailureClass::ApiUnavailable));
+    let steps = [Outcome::Done, refused, unavailable];
+    let last = steps.into_iter().map(|outcome| protocol.step(outcome)).last();
+    let Some(Next::Perform(Effect::Record(Event::Failed { failure }))) = last else { panic!("{last:?}") };
+    assert_eq!(failure.class, FailureClass::ApiUnavailable);
+    assert!(failure.message.as_str().contains("its public key is not ours"), "{failure}");
+}
+
+#[test]
+fn what_took_longer_than_the_deploy_window_waits_for_the_next_one() {
+    let is_closed = |effect: &Effect| matches!(effect, Effect::Install { in_window: true, .. });
+    let order = run(&install(false), |effect| if is_closed(effect) { Outcome::WindowClosed } else { well(effect) });
+    assert_eq!(order, ["ReadAnswer", "Judge", "Install"]);
+}
+
+#[test]
+fn keys_of_several_requests_are_removed_by_one_action() {
+    let order = run(&Action::ForgetKeys(vec![Attempt(1), Attempt(2)]), well);
+    assert_eq!(order, ["Forget", "record KeyForgotten", "Forget", "record KeyForgotten"]);
 }
 
 /// When an effect fails, this comes after it, and nothing is sent.
@@ -180,8 +230,13 @@ fn the_gate_decides_what_becomes_of_an_answer() {
 /// The root is fetched once, and neither its failure nor its lack holds the set back.
 #[test]
 fn a_set_without_its_root_is_installed_all_the_same() {
-    let install =
-        Action::Install { attempt: Attempt(1), serial_number: SerialNumber("0A".to_owned()), emergency: false };
+    let install = Action::Install {
+        attempt: Attempt(1),
+        serial_number: SerialNumber("0A".to_owned()),
+        emergency: false,
+        is_last_try: false,
+        in_window: false,
+    };
     for fetched in [Outcome::Done, Outcome::Failed(failure(FailureClass::ApiUnreachable))] {
         let order = run(&install, |effect| match name(effect).as_str() {
             "Judge" => Outcome::Judged(Verdict::Rootless),

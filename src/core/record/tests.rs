@@ -192,3 +192,34 @@ fn a_status_of_an_older_journal_is_read_and_a_new_one_kept_with_its_word() {
     record.apply(START, &old);
     assert_eq!(record.checked.as_deref().map(|checked| checked.standing.is_some()), Some(false));
 }
+
+/// A hook that ended renewd itself, or the machine, does not run at once at each start.
+#[test]
+fn a_run_that_renewd_did_not_see_end_has_failed() {
+    let hook: HookName = "nginx".parse().unwrap();
+    let begun = |at| (at, Event::HookBegun { hook: hook.clone(), generation: Generation(7) });
+    let done = Event::HookDone { hook: hook.clone(), generation: Generation(7), output: None };
+    let count = |events: &[(Timestamp, Event)]| {
+        let mut record = record(&[&[(START, submitting(1)), (START, installed(1))], events].concat());
+        record.cut_off_hooks();
+        let hook = record.hooks.get(&hook).unwrap();
+        (hook.trouble.count, hook.trouble.last.as_deref().map(|(_, at)| *at))
+    };
+    assert_eq!(count(&[]), (0, None));
+    assert_eq!(count(&[begun(START)]), (1, Some(START)));
+    assert_eq!(count(&[begun(START), begun(START + HOUR)]), (2, Some(START + HOUR)));
+    assert_eq!(count(&[begun(START), (START + SECOND, done)]), (0, None));
+}
+
+/// Who goes back wants no replacement that was asked for before.
+#[test]
+fn a_rollback_ends_an_open_renewal() {
+    let back = |by| Event::RolledBack { from: Generation(7), to: Generation(6), by, hooks: Vec::new() };
+    let open = |by| {
+        let events = [(START, Event::RenewalAsked { reissue: true }), (START + SECOND, back(by))];
+        let record = record(&events);
+        (record.renewal_asked.is_some(), record.reissue)
+    };
+    assert_eq!(open(RollbackBy::Operator), (false, false));
+    assert_eq!(open(RollbackBy::Hook), (true, true));
+}

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use crate::api::paging::Paging;
 use crate::api::{Details, IssuedCertificate, SearchQuery, Tlm};
+use crate::core::breaker::Function;
 use crate::core::failure::{Failure, FailureClass, Scope};
 use crate::core::name::{Digest, SerialNumber};
 use crate::core::protocol::Outcome;
+use crate::core::time::Timestamp;
 use crate::pki::answer::Answer;
 use crate::pki::certificate::Certificate;
 use crate::pki::leaf;
 
-use super::{Bench, Function};
+use super::Bench;
 
 impl<T: Tlm> Bench<T> {
     /// Takes an answer that says that TLM issued. The certificate in hand knows its serial number best, should the
@@ -51,15 +53,21 @@ impl<T: Tlm> Bench<T> {
         })
     }
 
-    /// Goes through the search page by page. What an item looks like ends nothing.
+    /// When the request left first.
+    fn sent(&self) -> Option<Timestamp> {
+        self.request.as_ref().map(|request| request.first_sent)
+    }
+
+    /// Goes through the search page by page. Neither what an item looks like nor one that cannot be fetched ends it.
     async fn search(&self, wanted: Digest) -> Result<Option<IssuedCertificate>, Failure> {
         let query = SearchQuery {
             profile: self.request.as_ref().map(|request| request.profile.clone()),
             seat: Some(self.entry.naming.seat().into_owned()),
             common_name: self.entry.naming.common_name().map(str::to_owned),
-            valid_from: self.request.as_ref().map(|request| request.since - SEARCH_BACK),
+            valid_from: self.sent().map(|sent| sent - SEARCH_BACK),
         };
         let (api, mut paging, mut seen) = (self.context.api(), Paging::default(), BTreeSet::new());
+        let mut failed = None;
         loop {
             let found = self.call(Function::Search, api.search(&query, paging.page())).await?;
             let has_broken = usize::try_from(found.received).is_ok_and(|received| received > found.items.len());
@@ -67,13 +75,16 @@ impl<T: Tlm> Bench<T> {
             for item in found.items {
                 if seen.insert((item.serial_number.0.clone(), item.thumbprint.clone(), item.certificate.clone())) {
                     any_new = true;
-                    if let Some(issued) = self.compare(item, wanted).await? {
-                        return Ok(Some(issued));
+                    match self.compare(item, wanted).await {
+                        Ok(Some(issued)) => return Ok(Some(issued)),
+                        Ok(None) => {}
+                        Err(failure) if failure.class.scope() == Scope::Key => return Err(failure),
+                        Err(failure) => failed = Some(failure),
                     }
                 }
             }
             if !paging.goes_on(found.received, any_new, has_broken) {
-                return Ok(None);
+                return failed.map_or(Ok(None), Err);
             }
         }
     }
@@ -81,7 +92,7 @@ impl<T: Tlm> Bench<T> {
     /// The certificate that was found, if it has our key; one that came without its content, or with none that can be
     /// read, is fetched.
     async fn compare(&self, item: Details, wanted: Digest) -> Result<Option<IssuedCertificate>, Failure> {
-        let is_ours = |answer: &Answer| answer.certificates.iter().any(|found| found.spki() == wanted);
+        let is_ours = |answer: &Answer| answer.certificates.iter().any(|found| self.is_of_request(found, wanted));
         let serial_number = item.serial_number.clone();
         let as_issued =
             |text: String| IssuedCertificate { serial_number: serial_number.clone(), certificates: vec![text] };
@@ -98,6 +109,14 @@ impl<T: Tlm> Bench<T> {
             Err(failure) => return Err(failure),
         };
         Ok(text.filter(|text| is_ours(&self.read([text]))).map(as_issued))
+    }
+
+    /// Whether a certificate has our key and came of the request: with `reuse_key` those before it have the key as well.
+    fn is_of_request(&self, found: &Certificate, wanted: Digest) -> bool {
+        let is_installed = || self.installed.as_ref().is_some_and(|ours| ours.fingerprint == found.fingerprint());
+        let began = || leaf::read(found).ok().map(|leaf| leaf.not_before);
+        let is_older = || self.sent().zip(began()).is_some_and(|(sent, began)| began < sent - SEARCH_BACK);
+        found.spki() == wanted && !is_installed() && !is_older()
     }
 
     /// Fetches the certificate by its serial number; where that finds none with our key, by the search.
