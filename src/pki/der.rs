@@ -1,5 +1,5 @@
 //! DER as elements one after the other: enough to look into structures that renewd does not make itself. Lengths may be
-//! longer than need be, as some writers leave them; they are never indefinite.
+//! longer than need be, or indefinite (BER), as some writers leave them and OpenSSL takes them.
 
 /// One element.
 #[derive(Clone, Copy)]
@@ -14,6 +14,11 @@ impl<'a> Element<'a> {
     /// What is in an element that holds others.
     pub(super) const fn inside(self) -> Der<'a> {
         Der(self.content)
+    }
+
+    /// Whether its length is not written: BER, and no DER.
+    pub(super) fn is_indefinite(self) -> bool {
+        self.whole.get(1) == Some(&INDEFINITE)
     }
 }
 
@@ -46,14 +51,35 @@ impl<'a> Der<'a> {
 impl<'a> Iterator for Der<'a> {
     type Item = Element<'a>;
 
-    /// `None` at the end, and where what is left is no DER.
+    /// `None` at the end, and where what is left is none.
     fn next(&mut self) -> Option<Element<'a>> {
-        let all = self.0;
-        let (tag, rest) = all.split_first().filter(|(tag, _)| **tag & 0x1f != 0x1f)?;
-        let (length, rest) = length(rest)?;
-        let (content, after) = rest.split_at_checked(length)?;
+        let (element, after) = element(self.0, DEPTH)?;
         self.0 = after;
-        Some(Element { tag: *tag, content, whole: all.get(..all.len() - after.len())? })
+        Some(element)
+    }
+}
+
+/// The first element, in which indefinite lengths may be nested as deep as `depth`, and what follows it.
+fn element(all: &[u8], depth: usize) -> Option<(Element<'_>, &[u8])> {
+    let (tag, rest) = all.split_first().filter(|(tag, _)| **tag & 0x1f != 0x1f)?;
+    let (content, after) = match rest.strip_prefix(&[INDEFINITE]).filter(|_| tag & CONSTRUCTED != 0) {
+        Some(rest) => unended(rest, depth.checked_sub(1)?)?,
+        None => {
+            let (length, rest) = length(rest)?;
+            rest.split_at_checked(length)?
+        }
+    };
+    Some((Element { tag: *tag, content, whole: all.get(..all.len() - after.len())? }, after))
+}
+
+/// The content of an element of indefinite length, and what follows the two zero bytes that end it.
+fn unended(all: &[u8], depth: usize) -> Option<(&[u8], &[u8])> {
+    let mut rest = all;
+    loop {
+        if let Some(after) = rest.strip_prefix(b"\0\0") {
+            return Some((all.get(..all.len() - rest.len())?, after));
+        }
+        (_, rest) = element(rest, depth)?;
     }
 }
 
@@ -83,6 +109,10 @@ pub(super) fn bits(content: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+const CONSTRUCTED: u8 = 0x20;
+const INDEFINITE: u8 = 0x80;
+/// Deeper is no certificate and no key.
+const DEPTH: usize = 32;
 pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
@@ -120,7 +150,11 @@ mod tests {
         check(&[0x30, 0x81, 1, 9], &[(0x30, 1)], 0);
         check(&[0x30, 0x82, 0, 1, 9], &[(0x30, 1)], 0);
         check(&[2, 2, 7], &[], 3);
-        check(&[0x30, 0x80, 0, 0], &[], 4);
+        check(&[0x30, 0x80, 0, 0, 2, 1, 7], &[(0x30, 0), (2, 1)], 0);
+        check(&[0x30, 0x80, 0xa0, 0x80, 2, 1, 0, 0, 0, 0, 0, 4, 0], &[(0x30, 7), (4, 0)], 0);
+        check(&[0x30, 0x80, 2, 1, 7, 0], &[], 6);
+        check(&[4, 0x80, 0, 0], &[], 4);
+        check(&[0x30, 0x80].repeat(100_000), &[], 200_000);
         check(&[0x30, 0x85, 0, 0, 0, 0, 0], &[], 7);
         check(&[0x1f, 0x81, 1, 0], &[], 4);
         check(&[2], &[], 1);

@@ -50,8 +50,11 @@ pub enum KeyError {
     /// Its public part is not that of its private part, or the numbers of an RSA key are no such.
     #[error("the parts of the private key contradict each other")]
     Contradictory,
+    /// A key of a kind that can be used, and an odd one.
+    #[error("it holds {0} {1}, which renewd cannot use")]
+    Odd(KeyKind, &'static str),
     /// A key, and of a kind that cannot be used.
-    #[error("it holds {0}; renewd uses RSA keys of 2048 bits or more, and ECDSA keys on P-256, P-384 and P-521")]
+    #[error("it holds {0}; renewd uses RSA keys of 2048 to 8192 bits, and ECDSA keys on P-256, P-384 and P-521")]
     Kind(KeyKind),
 }
 

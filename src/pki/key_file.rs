@@ -1,7 +1,7 @@
 //! The private key of a file that anybody may have written: which key TLS servers take from it, what kind it is, and
 //! whether it is that of a certificate. Kinds that renewd does not make are read as far as their public part.
 
-use super::der::{BIT_STRING, Der, INTEGER, OCTET_STRING, SEQUENCE, bits};
+use super::der::{BIT_STRING, Der, INTEGER, OCTET_STRING, SEQUENCE, bits, magnitude};
 use super::key::{KeyError, PrivateKey};
 use super::key_kind::{self, Algorithm, Curve, KeyKind};
 use super::pem_file::{Blocks, FileBlock, Head, lenient};
@@ -11,6 +11,8 @@ use super::public_key::{self, KeyFacts, PublicKey};
 pub struct KeyFile {
     facts: KeyFacts,
     own: Option<PrivateKey>,
+    /// What sets it apart from the keys of its kind that renewd uses.
+    odd: Option<&'static str>,
     /// Whether OpenSSL takes the key from the file.
     is_for_openssl: bool,
 }
@@ -70,11 +72,12 @@ impl KeyFile {
     /// When it is of a kind that renewd does not use, or its parts do not fit together.
     pub fn into_own(self) -> Result<PrivateKey, KeyError> {
         let is_broken = self.is_contradictory();
-        match (self.own, self.facts.kind) {
-            (Some(own), _) => Ok(own),
-            (None, KeyKind::Encrypted) => Err(KeyError::Encrypted),
-            (None, _) if is_broken => Err(KeyError::Contradictory),
-            (None, kind) => Err(KeyError::Kind(kind)),
+        match (self.own, self.facts.kind, self.odd) {
+            (Some(own), _, _) => Ok(own),
+            (None, KeyKind::Encrypted, _) => Err(KeyError::Encrypted),
+            (None, _, _) if is_broken => Err(KeyError::Contradictory),
+            (None, kind, Some(odd)) => Err(KeyError::Odd(kind, odd)),
+            (None, kind, None) => Err(KeyError::Kind(kind)),
         }
     }
 
@@ -98,6 +101,9 @@ impl KeyFile {
         if !self.is_for_openssl && *kind != KeyKind::Encrypted {
             return Some(format!("holds {kind} in a form that OpenSSL does not load"));
         }
+        if self.odd == Some(NO_PRIMES) {
+            return Some(format!("holds {kind} {NO_PRIMES}: OpenSSL loads it and cannot sign with it"));
+        }
         let is_short = matches!(kind, KeyKind::Rsa(bits) | KeyKind::RsaPss(bits) if *bits < 2048);
         is_short.then(|| format!("holds {kind}: OpenSSL's default security level refuses it"))
     }
@@ -105,11 +111,11 @@ impl KeyFile {
     /// Whether it is of a kind and in a form that renewd uses, and is of no use.
     fn is_contradictory(&self) -> bool {
         let is_usual = match self.kind() {
-            KeyKind::Rsa(bits) => (2048..=8192).contains(bits) && bits % 8 == 0,
+            KeyKind::Rsa(bits) => (2048..=8192).contains(bits),
             KeyKind::Ec(Curve::Named(curve)) => [key_kind::P256, key_kind::P384, key_kind::P521].contains(curve),
             KeyKind::RsaPss(_) | KeyKind::Ec(_) | KeyKind::Named(_) | KeyKind::Unknown(_) | KeyKind::Encrypted => false,
         };
-        is_usual && self.own.is_none()
+        is_usual && self.own.is_none() && self.odd.is_none()
     }
 
     fn is_known(&self) -> bool {
@@ -122,7 +128,11 @@ impl KeyFile {
             Some(own) if facts.public.is_none() => KeyFacts { public: own.public, ..facts },
             _ => facts,
         };
-        Self { facts, own, is_for_openssl: false }
+        Self { facts, own, odd: None, is_for_openssl: false }
+    }
+
+    fn with_oddity(self, odd: Option<&'static str>) -> Self {
+        Self { odd: self.odd.or(odd), ..self }
     }
 
     fn opaque(kind: KeyKind) -> Self {
@@ -149,7 +159,7 @@ impl KeyFile {
         let element = Der(der).next()?;
         let inner = Der(element.whole).sequence()?;
         let tags: Vec<u8> = inner.take(2).map(|element| element.tag).collect();
-        match tags.as_slice() {
+        let found = match tags.as_slice() {
             [INTEGER, SEQUENCE] => Self::of_pkcs8(element.whole),
             [INTEGER, INTEGER] => Self::of_pkcs1(element.whole).or_else(|| Self::of_dsa(inner)),
             [INTEGER, OCTET_STRING] => Self::of_sec1(element.whole),
@@ -158,7 +168,8 @@ impl KeyFile {
                 Some(Self::opaque(KeyKind::Named(key_kind::UNTOLD)))
             }
             _ => None,
-        }
+        };
+        found.map(|found| found.with_oddity(element.is_indefinite().then_some(BER)))
     }
 
     fn of_pkcs8(der: &[u8]) -> Option<Self> {
@@ -183,13 +194,15 @@ impl KeyFile {
             Algorithm::Named(name) => KeyFacts { kind: KeyKind::Named(name), public: public.map(raw) },
             Algorithm::Unknown(oid) => KeyFacts { kind: KeyKind::Unknown(oid), public: public.map(raw) },
         };
-        Some(Self::new(facts, PrivateKey::of_pkcs8(der)))
+        let is_rsa = matches!(facts.kind, KeyKind::Rsa(_) | KeyKind::RsaPss(_));
+        let odd = if is_rsa { oddity(key) } else { None };
+        Some(Self::new(facts, PrivateKey::of_pkcs8(der)).with_oddity(odd))
     }
 
     fn of_pkcs1(der: &[u8]) -> Option<Self> {
         let facts = rsa(der, KeyKind::Rsa)?;
         let own = PrivateKey::of_pkcs1(der);
-        Some(Self::new(facts, own))
+        Some(Self::new(facts, own).with_oddity(oddity(der)))
     }
 
     fn of_sec1(der: &[u8]) -> Option<Self> {
@@ -210,6 +223,20 @@ fn rsa(der: &[u8], kind: fn(u32) -> KeyKind) -> Option<KeyFacts> {
     let (modulus, exponent) = (key.expect(INTEGER)?, key.expect(INTEGER)?);
     let has_all = key.take_while(|element| element.tag == INTEGER).take(6).count() == 6;
     KeyFacts::rsa(modulus, exponent, kind).filter(|_| has_all)
+}
+
+/// What sets an RSAPrivateKey apart, by the numbers that follow its modulus: exponents, primes, what makes it faster.
+fn oddity(der: &[u8]) -> Option<&'static str> {
+    let mut key = Der(der).sequence()?;
+    let numbers: Vec<&[u8]> = key.by_ref().take(9).map(|number| magnitude(number.content)).collect();
+    let [_, _, exponent, _, primes @ .., dp, dq, inverse] = numbers.as_slice() else { return None };
+    let found = [
+        (primes.iter().any(|prime| prime.is_empty()), NO_PRIMES),
+        (key.next().is_some(), "with more than two primes"),
+        ([dp, dq, inverse].iter().any(|number| number.is_empty()), "without its CRT numbers"),
+        (exponent.len() > 4, "with a public exponent of more than 32 bits"),
+    ];
+    found.into_iter().find(|(is_so, _)| *is_so).map(|(_, what)| what)
 }
 
 /// ECPrivateKey: version, the secret, the curve where nothing outside names it, and the point where it is written.
@@ -233,6 +260,7 @@ fn is_expected(block: &FileBlock<'_>) -> bool {
     }
     let Some(inner) = Der(&block.der).sequence() else { return false };
     let tags: Vec<u8> = inner.take(2).map(|element| element.tag).collect();
+    let numbers = inner.take_while(|element| element.tag == INTEGER).count();
     let is_pkcs8_of = |wanted: fn(&Algorithm) -> bool| {
         let mut inner = inner;
         inner.next();
@@ -240,12 +268,11 @@ fn is_expected(block: &FileBlock<'_>) -> bool {
     };
     match block.label {
         b"PRIVATE KEY" => tags == [INTEGER, SEQUENCE],
-        b"ENCRYPTED PRIVATE KEY" => tags == [SEQUENCE, OCTET_STRING],
-        b"RSA PRIVATE KEY" => {
-            tags == [INTEGER, INTEGER] || is_pkcs8_of(|id| matches!(id, Algorithm::Rsa | Algorithm::RsaPss))
-        }
+        // OpenSSL 3 goes by the content of either label of PKCS#8, and wants what is encrypted under its own.
+        b"ENCRYPTED PRIVATE KEY" => matches!(tags.as_slice(), [SEQUENCE, OCTET_STRING] | [INTEGER, SEQUENCE]),
+        b"RSA PRIVATE KEY" => numbers > DSA_NUMBERS || is_pkcs8_of(|id| matches!(id, Algorithm::Rsa)),
         b"EC PRIVATE KEY" => tags == [INTEGER, OCTET_STRING] || is_pkcs8_of(|id| matches!(id, Algorithm::Ec)),
-        b"DSA PRIVATE KEY" => tags == [INTEGER, INTEGER] || is_pkcs8_of(|id| matches!(id, Algorithm::Dsa)),
+        b"DSA PRIVATE KEY" => numbers == DSA_NUMBERS || is_pkcs8_of(|id| matches!(id, Algorithm::Dsa)),
         _ => false,
     }
 }
@@ -256,6 +283,10 @@ fn is_key(label: &[u8]) -> bool {
 
 /// `[1] IMPLICIT BIT STRING` of PKCS#8 in its second version.
 const PUBLIC: u8 = 0x81;
+/// Version, p, q, g, y, x; a key for RSA has more.
+const DSA_NUMBERS: usize = 6;
+const NO_PRIMES: &str = "without its primes";
+const BER: &str = "in BER, not in DER";
 const INNER_CURVE: u8 = 0xa0;
 const INNER_POINT: u8 = 0xa1;
 

@@ -58,7 +58,9 @@ impl KeyKind {
 
     fn family(&self) -> Option<&'static str> {
         match self {
-            Self::Rsa(_) | Self::RsaPss(_) => Some("RSA"),
+            Self::Rsa(_) => Some("RSA"),
+            // OpenSSL pairs it with certificates for RSA-PSS alone, whatever the modulus.
+            Self::RsaPss(_) => Some("RSA-PSS"),
             Self::Ec(_) => Some("EC"),
             Self::Named(name) if !OPAQUE.contains(name) => Some(name),
             Self::Named(_) | Self::Unknown(_) | Self::Encrypted => None,

@@ -46,10 +46,11 @@ fn keys_of_every_kind_are_compared_as_keys() {
     check(&of_openssl(&["pkey", "-traditional"], &rsa), "an RSA key of 2048 bits", None);
     check(&rsa.replace(" PRIVATE", " RSA PRIVATE"), "an RSA key of 2048 bits", None);
     check(&made(&["-algorithm", "RSA-PSS"]), "an RSA-PSS key of 2048 bits", None);
+    let odd = made(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2050"]);
+    check(&odd, "an RSA key of 2050 bits", None);
+    assert!(PrivateKey::from_pem(odd.as_bytes()).is_ok());
     let short = "holds an RSA key of 1024 bits: OpenSSL's default security level refuses it";
     check(&made(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]), "an RSA key of 1024 bits", Some(short));
-    let primes = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-pkeyopt", "rsa_keygen_primes:3"];
-    assert_eq!(told(made(&primes).as_bytes(), &[]).0, "an RSA key of 2048 bits");
     let curves = [
         ("prime256v1", "P-256"),
         ("secp521r1", "P-521"),
@@ -135,6 +136,11 @@ fn the_first_key_that_openssl_takes_counts() {
     let other_form = Some("holds an EC key on P-256 in a form that OpenSSL does not load");
     check(first.replace(" PRIVATE", " ANY PRIVATE").as_bytes(), &one, other_form);
     check(first.replace(" PRIVATE", " RSA PRIVATE").as_bytes(), &one, other_form);
+    let rsa = PrivateKey::generate(KeyType::Rsa2048).unwrap();
+    let inner = Der(rsa.pkcs8()).sequence().unwrap().nth(2).unwrap().content;
+    let as_dsa = Some("holds an RSA key of 2048 bits in a form that OpenSSL does not load");
+    check(armour("RSA PRIVATE KEY", inner).as_bytes(), &rsa, None);
+    check(armour("DSA PRIVATE KEY", inner).as_bytes(), &rsa, as_dsa);
     check(first.replace('\n', "\r").as_bytes(), &one, other_form);
     check(one.pkcs8(), &one, other_form);
 }
@@ -148,4 +154,67 @@ fn a_key_that_contradicts_itself_is_told() {
     let doubt = "holds an EC key on P-256 whose parts contradict each other: what it signs may be refused";
     assert_eq!(found, ("an EC key on P-256".to_owned(), Belonging::Proven, Some(doubt.to_owned())));
     assert_eq!(PrivateKey::from_pem(armour("PRIVATE KEY", &der).as_bytes()).err(), Some(KeyError::Contradictory));
+}
+
+#[test]
+fn odd_keys_that_openssl_loads_are_called_what_they_are() {
+    #[track_caller]
+    fn check(key: &str, own: &[u8], doubt: Option<&str>, odd: &str) {
+        openssl_loads(key);
+        let kind = "an RSA key of 2048 bits".to_owned();
+        assert_eq!(told(key.as_bytes(), own), (kind.clone(), Belonging::Proven, doubt.map(str::to_owned)));
+        let refusal = PrivateKey::from_pem(key.as_bytes()).err().map(|error| error.to_string());
+        assert_eq!(refusal, Some(format!("it holds {kind} {odd}, which renewd cannot use")));
+    }
+    let primes = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-pkeyopt", "rsa_keygen_primes:3"];
+    let exponent = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_pubexp:18446744073709551617"];
+    for (made, odd) in
+        [(made(&primes), "with more than two primes"), (made(&exponent), "with a public exponent of more than 32 bits")]
+    {
+        check(&made, &spki(&made, &[]), None, odd);
+        check(&of_openssl(&["pkey", "-traditional"], &made), &spki(&made, &[]), None, odd);
+    }
+    let key = PrivateKey::generate(KeyType::Rsa2048).unwrap();
+    let parts: Vec<_> = Der(key.pkcs8()).sequence().unwrap().collect();
+    let numbers: Vec<&[u8]> = Der(parts[2].content).sequence().unwrap().map(|number| number.whole).collect();
+    let zeros = |count: usize| {
+        let kept = &numbers[..numbers.len() - count];
+        let all = kept.iter().copied().chain(std::iter::repeat_n(&b"\x02\x01\0"[..], count));
+        armour("RSA PRIVATE KEY", &sequence(&all.collect::<Vec<_>>().concat()))
+    };
+    check(&zeros(3), key.public(), None, "without its CRT numbers");
+    let unsigning = "holds an RSA key of 2048 bits without its primes: OpenSSL loads it and cannot sign with it";
+    check(&zeros(5), key.public(), Some(unsigning), "without its primes");
+    let info = parts.iter().map(|part| part.whole).collect::<Vec<_>>().concat();
+    let ber = [b"\x30\x80", info.as_slice(), b"\0\0"].concat();
+    check(&armour("PRIVATE KEY", &ber), key.public(), None, "in BER, not in DER");
+}
+
+#[test]
+fn a_key_in_clear_may_be_called_encrypted() {
+    let key = PrivateKey::generate(KeyType::EcdsaP256).unwrap();
+    let text = key.to_pem().replace(" PRIVATE", " ENCRYPTED PRIVATE");
+    openssl_loads(&text);
+    assert_eq!(told(text.as_bytes(), key.public()), ("an EC key on P-256".to_owned(), Belonging::Proven, None));
+}
+
+#[test]
+fn keys_for_pss_alone_are_of_no_other_certificate() {
+    let pss = made(&["-algorithm", "RSA-PSS"]);
+    let whole = lenient(pss.as_bytes()).next().unwrap().1.ok().unwrap();
+    let inner = Der(&whole.der).sequence().unwrap().nth(2).unwrap().content;
+    let rsa = armour("RSA PRIVATE KEY", inner);
+    assert_eq!(told(rsa.as_bytes(), &spki(&pss, &[])).1, Belonging::Refuted);
+    assert_eq!(told(pss.as_bytes(), &spki(&rsa, &[])).1, Belonging::Refuted);
+    let as_rsa = told(pss.replace(" PRIVATE", " RSA PRIVATE").as_bytes(), &spki(&pss, &[])).2;
+    assert_eq!(as_rsa.as_deref(), Some("holds an RSA-PSS key of 2048 bits in a form that OpenSSL does not load"));
+}
+
+#[track_caller]
+fn openssl_loads(key: &str) {
+    of_openssl(&["pkey", "-noout"], key);
+}
+
+fn sequence(content: &[u8]) -> Vec<u8> {
+    yasna::construct_der(|writer| writer.write_sequence(|parts| parts.next().write_der(content)))
 }
