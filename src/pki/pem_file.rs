@@ -104,7 +104,8 @@ impl<'a> Iterator for Blocks<'a> {
     }
 }
 
-/// Lines, cut at a NUL; one that begins with it is [`NUL`].
+/// Lines as OpenSSL's buffer holds them, so that what follows a full one begins a line; cut at a NUL, one that begins with
+/// it is [`NUL`].
 struct Lines<'a>(&'a [u8]);
 
 impl<'a> Lines<'a> {
@@ -120,11 +121,14 @@ impl<'a> Iterator for Lines<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let end = self.0.iter().position(|byte| matches!(byte, b'\n' | 0)).unwrap_or(self.0.len());
+        let held = self.0.get(..BUFFER).unwrap_or(self.0);
+        let end = held.iter().position(|byte| *byte == b'\n').unwrap_or(held.len());
         let (line, rest) = self.0.split_at(end);
-        let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
-        self.0 = rest.get(end..).unwrap_or_default();
-        if line.is_empty() && rest.first() == Some(&0) {
+        // Where the buffer ends with the line, its line break is no empty line.
+        self.0 = rest.strip_prefix(b"\n").unwrap_or(rest);
+        let end = line.iter().position(|byte| *byte == 0).unwrap_or(line.len());
+        let (line, cut) = line.split_at(end);
+        if line.is_empty() && !cut.is_empty() {
             return Some(NUL);
         }
         let is_dropped = |byte: &&u8| **byte <= b' ' || !byte.is_ascii();
@@ -206,6 +210,7 @@ const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 const NUL: &[u8] = b"\0";
 const LINE: usize = 64;
+const BUFFER: usize = 254;
 /// More blocks has no file that is worth a second look.
 const MAX_BLOCKS: usize = 64;
 /// So much room is made at once, that no key is copied where it is not overwritten.

@@ -46,6 +46,17 @@ fn line_breaks_are_as_openssl_has_them_or_anywhere() {
 }
 
 #[test]
+fn what_follows_a_full_buffer_begins_a_line() {
+    let block = "-----BEGIN A-----\nAAAA\n-----END A-----\n";
+    for (length, strict) in [(253, ""), (254, "A None 3"), (255, ""), (508, "A None 3")] {
+        check(format!("{}{block}", "x".repeat(length)).as_bytes(), strict, "A None 3");
+    }
+    let body = "A".repeat(254);
+    both(format!("-----BEGIN A-----\n{body}\nAA\n-----END A-----\n").as_bytes(), "A None 192");
+    both(format!("-----BEGIN A-----\n{}  -----END A-----\n", &body[2..]).as_bytes(), "A None 189");
+}
+
+#[test]
 fn headers_end_with_an_empty_line() {
     let text = b"-----BEGIN A-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,AB\n\nAAAA\n-----END A-----\n";
     both(text, "A Encrypted 3");
