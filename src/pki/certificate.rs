@@ -5,6 +5,7 @@ use std::fmt;
 
 use x509_parser::certificate::X509Certificate;
 
+use super::der::{Der, Element};
 use super::digest::sha256;
 use super::pem::{self, Part, PemError};
 use super::{certificate_file, extension, name, spki};
@@ -101,8 +102,16 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError>
         Ok(([], parsed)) if is_strict(&parsed, der) => Ok(parsed),
         Ok(([], _)) => Err(CertificateError::NotACertificate),
         Ok(_) => Err(CertificateError::TrailingBytes),
+        Err(_) if is_ber(der) => Err(CertificateError::Ber),
         Err(_) => Err(CertificateError::NotACertificate),
     }
+}
+
+/// Whether the certificate or its signed part has an indefinite length, which OpenSSL reads as well.
+fn is_ber(der: &[u8]) -> bool {
+    let whole = Der(der).next();
+    let signed = whole.and_then(|whole| whole.inside().next());
+    [whole, signed].into_iter().flatten().any(Element::is_indefinite)
 }
 
 /// Whether what no signature covers, the frame around the signed part, is exact DER: the parser takes more than TLS
@@ -144,9 +153,15 @@ pub enum CertificateError {
     /// Decodes, and is no X.509.
     #[error("what came does not parse as an X.509 certificate")]
     NotACertificate,
+    /// X.509, and its length is only to be found by reading on.
+    #[error("the certificate is in BER, not in DER as X.509 demands")]
+    Ber,
     /// A certificate and then something.
     #[error("there are more bytes after the certificate")]
     TrailingBytes,
+    /// A file from which more patient readers take certificates.
+    #[error("it has no PEM block of a certificate on lines of its own")]
+    NoBlock,
     /// Headers in the armour, which stand before keys alone.
     #[error("there are headers within the armour of the certificate")]
     Headers,
@@ -219,7 +234,7 @@ fn bounded<'p, 't>(parts: &'p [Part<'t>]) -> Result<&'p [Part<'t>], CertificateE
 const LABEL: &str = "CERTIFICATE";
 const MAX_DER: usize = 64 * 1024;
 const MAX_TEXT: usize = 1024 * 1024;
-pub(super) const MAX_PARTS: usize = 64;
+const MAX_PARTS: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! The certificates of a file that anybody may have written, in the order in which a TLS server takes them: the first is
 //! the leaf. What stands outside of the armour, and other blocks, are passed over.
 
-use super::certificate::{CertificateError, MAX_PARTS};
-use super::der::{Der, OCTET_STRING, SEQUENCE};
+use super::certificate::CertificateError;
+use super::der::{Der, Element, OCTET_STRING, SEQUENCE};
 use super::frame;
 use super::pem_file::{Blocks, FileBlock, Head, lenient};
 use super::pkcs7;
@@ -25,6 +25,9 @@ pub fn read(bytes: &[u8]) -> Result<CertificateFile, CertificateError> {
     match strict(bytes) {
         Ok(found) => Ok(CertificateFile { found, doubt: None }),
         Err(doubt) => match patient(bytes) {
+            Ok(found) if doubt == CertificateError::Empty => {
+                Ok(CertificateFile { found, doubt: Some(CertificateError::NoBlock) })
+            }
             Ok(found) => Ok(CertificateFile { found, doubt: Some(doubt) }),
             Err(CertificateError::Empty) => Err(doubt),
             Err(error) => Err(error),
@@ -38,7 +41,7 @@ pub fn read(bytes: &[u8]) -> Result<CertificateFile, CertificateError> {
 pub fn readable(bytes: &[u8]) -> Vec<Vec<u8>> {
     let blocks = || {
         let expected = lenient(bytes).filter(|(label, _)| is_expected(label, true));
-        expected.filter_map(|(_, block)| taken(&block.ok()?, false).ok()).take(MAX_PARTS).collect()
+        expected.filter_map(|(_, block)| taken(&block.ok()?, false).ok()).collect()
     };
     read(bytes).map_or_else(|_| blocks(), |file| file.found)
 }
@@ -65,17 +68,14 @@ fn strict(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificateError> {
         if is_expected(block.label, found.is_empty()) {
             found.push(taken(&block, found.is_empty())?);
         }
-        if found.len() > MAX_PARTS {
-            return Err(CertificateError::TooLarge);
-        }
     }
     if found.is_empty() { Err(CertificateError::Empty) } else { Ok(found) }
 }
 
 /// Also PKCS#7, and a certificate in DER.
 fn patient(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificateError> {
-    if let Some((der, [])) = frame::split(bytes) {
-        return Ok(vec![der.to_vec()]);
+    if let Some((certificate, [])) = frame::split(bytes) {
+        return Ok(vec![written(certificate)]);
     }
     let mut found = Vec::new();
     for (label, block) in lenient(bytes) {
@@ -84,14 +84,10 @@ fn patient(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificateError> {
         } else if PKCS7.contains(&label) {
             let block = block?;
             let all = pkcs7::certificates(&block.der).unwrap_or_default();
-            found.extend(all.into_iter().filter_map(frame::split).map(|(der, _)| der.to_vec()));
+            found.extend(all.into_iter().filter_map(frame::split).map(|(certificate, _)| written(certificate)));
         }
     }
-    match found.len() {
-        0 => Err(CertificateError::Empty),
-        1..=MAX_PARTS => Ok(found),
-        _ => Err(CertificateError::TooLarge),
-    }
+    if found.is_empty() { Err(CertificateError::Empty) } else { Ok(found) }
 }
 
 /// OpenSSL looks for `TRUSTED CERTIFICATE` in the first place alone.
@@ -104,11 +100,19 @@ fn taken(block: &FileBlock<'_>, is_strict: bool) -> Result<Vec<u8>, CertificateE
     if is_strict && block.head != Head::None {
         return Err(CertificateError::Headers);
     }
-    let (der, rest) = frame::split(&block.der).ok_or(CertificateError::NotACertificate)?;
+    let (certificate, rest) = frame::split(&block.der).ok_or(CertificateError::NotACertificate)?;
     if is_strict && !rest.is_empty() && !is_trust(rest) {
         return Err(CertificateError::TrailingBytes);
     }
-    Ok(der.to_vec())
+    Ok(written(certificate))
+}
+
+/// What OpenSSL sends of a certificate: it writes the length around the signed part anew, and keeps that part as it came.
+fn written(certificate: Element<'_>) -> Vec<u8> {
+    if !certificate.is_indefinite() {
+        return certificate.whole.to_vec();
+    }
+    yasna::construct_der(|writer| writer.write_sequence(|parts| parts.next().write_der(certificate.content)))
 }
 
 /// Whether it begins with OpenSSL's CertAux: what a certificate is trusted and rejected for, its alias and its key id.

@@ -15,11 +15,11 @@ pub(super) struct Frame<'a> {
 }
 
 /// The one certificate that `bytes` begins with, and what follows it. Whether its dates are any is not looked at.
-pub(super) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let mut all = Der(bytes);
     let whole = all.next().filter(|element| element.tag == SEQUENCE)?;
     outline(whole.content)?;
-    Some((whole.whole, all.0))
+    Some((whole, all.0))
 }
 
 impl<'a> Frame<'a> {

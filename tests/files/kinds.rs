@@ -101,8 +101,25 @@ fn certificate_forms(one: &Set, other: &Set) -> Vec<Case> {
         "other blocks",
         format!("{}{key}{chain}", armour("DH PARAMETERS", b"\x30\x06\x02\x01\x07\x02\x01\x05")).into(),
     );
+    certificate("many", format!("{leaf}{}", ca.repeat(100)).into());
+    certificate("a full buffer before", format!("{}{chain}", "x".repeat(254)).into());
+    let (whole, _) = opened(&der);
+    let (signed, rest) = opened(whole);
+    let unended = |content: &[u8]| [b"\x30\x80", content, b"\0\0"].concat();
+    certificate("BER", armour("CERTIFICATE", &unended(whole)).into());
+    certificate("BER within", armour("CERTIFICATE", &unended(&[&unended(signed), rest].concat())).into());
     certificate("broken block behind", format!("{chain}-----BEGIN X-----\n!\n-----END X-----\n").into());
     cases
+}
+
+/// The content of the first element, and what follows it.
+fn opened(der: &[u8]) -> (&[u8], &[u8]) {
+    let (start, length) = match der[1] {
+        0x82 => (4, usize::from(u16::from_be_bytes([der[2], der[3]]))),
+        0x81 => (3, usize::from(der[2])),
+        short => (2, usize::from(short)),
+    };
+    der[start..].split_at(length)
 }
 
 /// Of which some part is broken or missing.
@@ -132,6 +149,7 @@ fn key_forms(one: &Set, other: &Set) -> Vec<Case> {
     };
     private("key Latin-1", [latin, key.as_bytes()].concat());
     private("key NUL", [b"\0\n", key.as_bytes()].concat());
+    private("key in clear as ENCRYPTED", relabelled(key, " PRIVATE", " ENCRYPTED PRIVATE"));
     private("key CR", key.replace('\n', "\r").into());
     private("key empty line", key.replacen('\n', "\n\n", 1).into());
     private("key headers", key.replacen('\n', "\nComment: x\n\n", 1).into());
@@ -189,6 +207,7 @@ const MAKERS: &[(&str, &[&str])] = &[
         "RSA of three primes",
         &["genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_primes:3 -out k.pem"],
     ),
+    ("RSA of a long exponent", &["genpkey -algorithm RSA -pkeyopt rsa_keygen_pubexp:18446744073709551617 -out k.pem"]),
     ("RSA-PSS", &["genpkey -algorithm RSA-PSS -out k.pem"]),
     ("RSA in PKCS#1", &["genpkey -algorithm RSA -out a.pem", "rsa -in a.pem -traditional -out k.pem"]),
     ("Ed25519", &["genpkey -algorithm ED25519 -out k.pem"]),

@@ -162,9 +162,18 @@ fn each_form_is_told_for_what_it_is() {
     check(
         "CR",
         Verdict::Kept,
-        "0.crt: OpenSSL does not load this file: the certificate is damaged: a PEM block is cut off",
+        "0.crt: OpenSSL does not load this file: it has no PEM block of a certificate on lines of its own",
     );
-    check("DER", Verdict::Kept, "0.crt: OpenSSL does not load this file: the certificate is empty");
+    check(
+        "DER",
+        Verdict::Kept,
+        "0.crt: OpenSSL does not load this file: it has no PEM block of a certificate on lines of its own",
+    );
+    check("many", Verdict::Healthy, "");
+    check("a full buffer before", Verdict::Healthy, "");
+    check("BER", Verdict::Healthy, "");
+    check("BER within", Verdict::Kept, "does not compare its names: the certificate is in BER, not in DER");
+    check("key in clear as ENCRYPTED", Verdict::Healthy, "");
     check("CA cut", Verdict::Due, "0.crt: the certificate is damaged: a PEM block is cut off: its END line is missing");
     check("CA first", Verdict::Due, "0.crt begins with another certificate than that of the key in ");
     check("another certificate first", Verdict::Due, "begins with another certificate than that of the key in ");
@@ -182,6 +191,8 @@ fn each_kind_of_key_is_told_for_what_it_is() {
         return;
     }
     check("RSA-PSS", Verdict::Healthy, "");
+    check("RSA of three primes", Verdict::Healthy, "");
+    check("RSA of a long exponent", Verdict::Healthy, "");
     check("explicit", Verdict::Healthy, "");
     check("RSA of 1024 bits", Verdict::Kept, "an RSA key of 1024 bits: OpenSSL's default security level refuses it");
     check("Ed448", Verdict::Kept, "0.key holds an Ed448 key: renewd cannot tell whether it is the certificate's");

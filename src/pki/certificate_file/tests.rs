@@ -1,6 +1,8 @@
 //! What counts as the certificates of a file, in whatever form it was written.
 
+use super::super::openssl::{file, openssl};
 use super::*;
+use crate::pki::leaf;
 use crate::pki::pem::armour;
 use crate::pki::test_ca::Ca;
 
@@ -37,11 +39,36 @@ fn what_openssl_loads_is_read_without_a_doubt() {
 }
 
 #[test]
+fn as_many_are_read_as_there_are() {
+    check(|leaf, ca, _| format!("{leaf}{}", ca.repeat(300)).into(), Ok(301), None);
+    check(|leaf, ca, _| format!("{}{leaf}{ca}", "x".repeat(254)).into(), Ok(2), None);
+}
+
+/// With indefinite lengths around the signed part and in it, or one of both.
+#[test]
+fn what_is_in_ber_is_read_as_openssl_does() {
+    let leaf = Ca::root("Root").below("Leaf").certificate;
+    let unended = |content: &[u8]| [b"\x30\x80", content, b"\0\0"].concat();
+    let whole = Der(leaf.der()).next().unwrap();
+    let mut parts = Der(whole.content);
+    let signed = unended(parts.next().unwrap().content);
+    let of = |der: &[u8]| read(armour("CERTIFICATE", der).as_bytes()).unwrap();
+    assert_eq!(of(&unended(whole.content)), CertificateFile { found: vec![leaf.der().to_vec()], doubt: None });
+    let inner = of(&unended(&[signed.as_slice(), parts.0].concat()));
+    let text = armour("CERTIFICATE", &inner.found[0]);
+    let (_folder, path) = file("leaf.pem", text.as_bytes());
+    assert!(openssl(&["x509", "-noout", "-subject", "-in", path.to_str().unwrap()], "").contains("Leaf"));
+    let (found, sound) = (leaf::in_service(&inner.found[0]).unwrap(), leaf::in_service(leaf.der()).unwrap());
+    assert_eq!((inner.doubt, found.doubt), (None, Some(CertificateError::Ber)));
+    assert_eq!((found.leaf.not_after, found.spki), (sound.leaf.not_after, sound.spki));
+}
+
+#[test]
 fn what_openssl_refuses_is_told() {
-    let empty = Some("the certificate is empty");
+    let empty = Some("it has no PEM block of a certificate on lines of its own");
     let damaged = Some("the certificate is damaged");
-    check(|leaf, _, _| leaf.replace('\n', "\r").into(), Ok(1), damaged);
-    check(|leaf, _, _| leaf.replace('\n', "").into(), Ok(1), damaged);
+    check(|leaf, _, _| leaf.replace('\n', "\r").into(), Ok(1), empty);
+    check(|leaf, _, _| leaf.replace('\n', "").into(), Ok(1), empty);
     check(|leaf, _, _| format!(" {leaf}").into(), Ok(1), empty);
     check(|leaf, _, _| format!("\0\n{leaf}").into(), Ok(1), empty);
     check(|leaf, _, _| format!("{leaf}-----BEGIN X-----\n!\n-----END X-----\n").into(), Ok(1), damaged);
