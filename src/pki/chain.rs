@@ -112,6 +112,12 @@ pub enum Flaw {
     /// The key identifiers differ.
     #[error("its key is another one than the issuer's")]
     OtherKey,
+    /// The serial number is not the one that the child names.
+    #[error("its serial number is not the one that the authorityKeyIdentifier names")]
+    OtherSerial,
+    /// The issuer is not the one that the child names.
+    #[error("its issuer is not the one that the authorityKeyIdentifier names")]
+    OtherIssuer,
     /// The signature is not by its key.
     #[error("the signature does not verify")]
     Signature,

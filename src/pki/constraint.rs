@@ -83,7 +83,7 @@ impl<'a> Constraints<'a> {
     fn check_name(&self, name: &GeneralName<'_>) -> Result<(), Violation> {
         let outside = || Violation::Outside(shown(name));
         let compared = |bases: &[GeneralName<'_>]| -> Result<Vec<bool>, Violation> {
-            let of_kind = bases.iter().filter(|base| kind(base) == kind(name));
+            let of_kind = bases.iter().filter(|base| is_of_form(base, name));
             of_kind.map(|base| is_within(name, base).ok_or_else(|| Violation::Incomparable(shown(name)))).collect()
         };
         let permitted = compared(&self.permitted)?;
@@ -127,6 +127,14 @@ fn alternative_names<'c, 'a>(certificate: &'c X509Certificate<'a>) -> &'c [Gener
 
 fn of_kind(name: &X509Name<'_>, wanted: SubjectAttribute) -> impl Iterator<Item = String> {
     name::values(name).filter(move |(kind, _)| *kind == Some(wanted)).map(|(_, value)| value)
+}
+
+/// Whether a constraint is on names of this form: other names of different types are different forms.
+fn is_of_form(base: &GeneralName<'_>, name: &GeneralName<'_>) -> bool {
+    match (base, name) {
+        (GeneralName::OtherName(one, _), GeneralName::OtherName(other, _)) => one == other,
+        (_, _) => kind(base) == kind(name),
+    }
 }
 
 /// The number of the choice that a name is.

@@ -78,8 +78,12 @@ pub(super) fn netscape_type(certificate: &X509Certificate<'_>) -> Option<NSCertT
 pub(super) enum Hint {
     /// Both name one key.
     Same,
-    /// They name different keys, or another certificate of the same name.
-    Other,
+    /// They name different keys.
+    OtherKey,
+    /// They name another certificate of the same name, by its serial number.
+    OtherSerial,
+    /// They name another certificate of the same name, by its issuer.
+    OtherIssuer,
     /// They say nothing.
     Silent,
 }
@@ -87,14 +91,15 @@ pub(super) enum Hint {
 /// Compares the authorityKeyIdentifier of `child`, with serial number and issuer where it has them, with `issuer`.
 pub(super) fn hint(child: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Hint {
     let Some(named) = issuer_id(child) else { return Hint::Silent };
+    let key = named.key_identifier.as_ref().map(|id| id.0).zip(own_key_id(issuer)).map(|(named, own)| named == own);
     let is_other_serial = named.authority_cert_serial.is_some_and(|serial| bare(serial) != bare(issuer.raw_serial()));
-    if is_other_serial || issuer_of(named).is_some_and(|named| !name::same(named, issuer.issuer())) {
-        return Hint::Other;
-    }
-    match (named.key_identifier.as_ref(), own_key_id(issuer)) {
-        (Some(named), Some(own)) if named.0 == own => Hint::Same,
-        (Some(_), Some(_)) => Hint::Other,
-        (_, _) => Hint::Silent,
+    let is_other_issuer = issuer_of(named).is_some_and(|named| !name::same(named, issuer.issuer()));
+    match key {
+        Some(false) => Hint::OtherKey,
+        _ if is_other_serial => Hint::OtherSerial,
+        _ if is_other_issuer => Hint::OtherIssuer,
+        Some(true) => Hint::Same,
+        None => Hint::Silent,
     }
 }
 

@@ -199,8 +199,11 @@ impl<'l, 'c> Climb<'l, 'c> {
     ) -> Result<Option<Text>, Obstacle> {
         self.steps = self.steps.checked_sub(1).ok_or(Obstacle::TooComplex)?;
         let flawed = |flaw| Obstacle::Flawed { issuer: name::label(child.issuer()), child: name::holder(child), flaw };
-        if extension::hint(child, &link.parsed) == Hint::Other {
-            return Err(flawed(Flaw::OtherKey));
+        match extension::hint(child, &link.parsed) {
+            Hint::OtherKey => return Err(flawed(Flaw::OtherKey)),
+            Hint::OtherSerial => return Err(flawed(Flaw::OtherSerial)),
+            Hint::OtherIssuer => return Err(flawed(Flaw::OtherIssuer)),
+            Hint::Same | Hint::Silent => {}
         }
         may_issue(link, self.cas_in(path), self.aim.at).map_err(flawed)?;
         match self.judgement(index, child_index, child)? {

@@ -86,7 +86,7 @@ fn is_issuer(ca: &X509Certificate<'_>, child: &X509Certificate<'_>) -> bool {
     }
     match extension::hint(child, ca) {
         Hint::Same => true,
-        Hint::Other => false,
+        Hint::OtherKey | Hint::OtherSerial | Hint::OtherIssuer => false,
         Hint::Silent => judge(child, ca.public_key()) != Judgement::Invalid,
     }
 }

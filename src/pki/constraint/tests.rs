@@ -77,6 +77,21 @@ fn kinds_that_nobody_compares_are_told() {
     assert_eq!(within(&GeneralName::OtherName(oid(), &[]), &GeneralName::OtherName(oid(), &[])), None);
 }
 
+/// As OpenSSL 3 has it; webpki, which cannot tell the types apart, has its say of the path.
+#[test]
+fn a_name_of_another_type_is_not_constrained() {
+    use x509_parser::oid_registry::{OID_X509_COMMON_NAME as ONE, OID_X509_COUNTRY_NAME as OTHER};
+    let bases = || vec![GeneralName::OtherName(ONE, &[])];
+    for constraints in [
+        Constraints { permitted: bases(), excluded: Vec::new() },
+        Constraints { permitted: Vec::new(), excluded: bases() },
+    ] {
+        assert_eq!(constraints.check_name(&GeneralName::OtherName(OTHER, &[])), Ok(()));
+        let same = constraints.check_name(&GeneralName::OtherName(ONE, &[]));
+        assert!(matches!(same, Err(Violation::Incomparable(_))), "{same:?}");
+    }
+}
+
 #[test]
 fn only_whole_constraints_are_read() {
     let check = |der: &[u8], expected: Option<(usize, usize)>| {

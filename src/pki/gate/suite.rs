@@ -294,6 +294,23 @@ const NAME_CONSTRAINTS: &[Case] = &[
         let name = OtherNameValue::Utf8String("x".to_owned());
         leaf.subject_alt_names.push(SanType::OtherName((vec![1, 2, 3, 4], name)));
     }),
+    case(
+        "another name of another type than is excluded",
+        "accepted, path-unjudged: some TLS clients may refuse the path: the name constraints of \"Issuing\" are not \
+         about DNS names and addresses alone",
+    )
+    .issuing(|ca| {
+        let other_name = [0x30, 0x0f, 0xa1, 0x0d, 0x30, 0x0b, 0xa0, 0x09, 0x06, 0x03, 42, 3, 5, 0xa0, 0x02, 5, 0];
+        extension(ca, &[2, 5, 29, 30], &other_name, true);
+    })
+    .leaf(|leaf| {
+        let name = OtherNameValue::Utf8String("x".to_owned());
+        leaf.subject_alt_names.push(SanType::OtherName((vec![1, 2, 3, 4], name)));
+    }),
+    case("no name of the kind that is excluded", "accepted").issuing(|ca| {
+        let other_name = [0x30, 0x0f, 0xa1, 0x0d, 0x30, 0x0b, 0xa0, 0x09, 0x06, 0x03, 42, 3, 5, 0xa0, 0x02, 5, 0];
+        extension(ca, &[2, 5, 29, 30], &other_name, true);
+    }),
     case("malformed constraints", "refused: \"Issuing\": the nameConstraints of the certificate is malformed")
         .issuing(|ca| extension(ca, &[2, 5, 29, 30], &NULL, true)),
     case("constraints with a minimum", "refused: \"Issuing\": the nameConstraints of the certificate is malformed")
@@ -525,11 +542,21 @@ const CAS: &[Case] = &[
     case(
         "the serial number of another certificate",
         "refused: the certificate of \"Issuing\", which issued \
-         \"www.example.com\", cannot be used: its key is another one than the issuer's",
+         \"www.example.com\", cannot be used: its serial number is not the one that the authorityKeyIdentifier names",
     )
     .leaf(|leaf| {
         leaf.use_authority_key_identifier_extension = false;
         extension(leaf, &[2, 5, 29, 35], &[0x30, 3, 0x82, 1, 7], false);
+    }),
+    case(
+        "the issuer of another certificate",
+        "refused: the certificate of \"Issuing\", which issued \
+         \"www.example.com\", cannot be used: its issuer is not the one that the authorityKeyIdentifier names",
+    )
+    .leaf(|leaf| {
+        leaf.use_authority_key_identifier_extension = false;
+        let name = [0x30, 0x0c, 0x31, 0x0a, 0x30, 0x08, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x01, b'X'];
+        extension(leaf, &[2, 5, 29, 35], &[&[0x30, 0x12, 0xa1, 0x10, 0xa4, 0x0e][..], &name].concat(), false);
     }),
     case("no key identifiers", "accepted").leaf(|leaf| leaf.use_authority_key_identifier_extension = false),
 ];
