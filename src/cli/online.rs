@@ -237,8 +237,8 @@ fn ends(entry: &Entry, profile: &Profile) -> Vec<Finding> {
     let Some(lifetime) = validity.map(Validity::span) else { return Vec::new() };
     let now = SystemClock::default().now();
     let window = schedule::doubt(entry, Some(profile), lifetime).map(|doubt| {
-        let remedy = format!("raise the renewal window of the profile, or `renew_before` ({})", entry.source);
-        Finding::warning("window", &entry.name, doubt.message.as_str(), &remedy)
+        let remedy = format!("{} ({})", doubt.remedy, entry.source);
+        Finding::warning("window", &entry.name, &doubt.message, &remedy)
     });
     let first = profile.cas.iter().filter(|ca| ca.at < now + lifetime).min_by_key(|ca| ca.at);
     // A newer certificate of the same CA takes its place.

@@ -82,7 +82,10 @@ pub fn remarks(entry: &Entry, observed: &Observed, profile: Option<&Profile>) ->
         );
         Remark::new(Code::ChainEndsFirst, &message)
     });
-    let window = schedule::doubt(entry, profile, installed.lifetime());
+    // Any window is short of a tenth of what lives for ever.
+    let has_end = installed.ends_at() < Timestamp::NEVER;
+    let window = schedule::doubt(entry, profile, installed.lifetime()).filter(|_| has_end);
+    let window = window.map(|doubt| doubt.remark());
     noted.chain(chain).chain(window).collect()
 }
 

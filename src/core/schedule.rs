@@ -55,42 +55,64 @@ fn limit(profile: Option<&Profile>) -> Option<Duration> {
     profile.filter(|profile| !profile.allows_duplicates)?.renewal_window()
 }
 
+/// A renewal window that leaves too little time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+impl Doubt {
+    /// As a status tells it.
+    #[must_use]
+    pub fn remark(&self) -> Remark {
+        Remark::new(Code::WindowShort, &format!("{}; {}", self.message, self.remedy))
+    }
+}
+
 /// What is wrong with the renewal window of a certificate that lives so long, if it leaves too little time.
 #[must_use]
-pub fn doubt(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> Option<Remark> {
+pub fn doubt(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> Option<Doubt> {
     let (window, wanted) = (window(entry, profile, lifetime), wanted_window(entry, profile, lifetime));
     let emergency = lifetime / EMERGENCY_SHARE;
     let needs_approval = profile.is_some_and(|profile| profile.needs_approval);
-    let who = if entry.renew_before.is_some() { "renew_before" } else { "the profile's renewal window" };
-    let message = if window < emergency {
-        format!(
-            "the profile allows no duplicates and renewal only in the last {} of {}: that is less than a tenth, and \
-             leaves little time when something fails; widen the renewal window of the profile",
-            Span(window),
-            Span(lifetime)
-        )
+    let (who, own_remedy) = match entry.renew_before {
+        Some(_) => ("`renew_before`", "raise `renew_before` of the entry"),
+        None => ("the profile's renewal window", OF_PROFILE),
+    };
+    let (message, remedy) = if window < emergency {
+        let (window, lifetime) = (Span(window), Span(lifetime));
+        let message = format!(
+            "the profile allows no duplicates and renewal only in the last {window} of {lifetime}: that is less than a \
+             tenth, and leaves little time when something fails"
+        );
+        (message, OF_PROFILE)
     } else if wanted < emergency {
-        format!(
+        let message = format!(
             "{who} is {}, less than a tenth of the {} that the certificate lives; renewal starts {} before the end",
             Span(wanted),
             Span(lifetime),
             Span(window)
-        )
+        );
+        (message, own_remedy)
     } else if entry.renew_before.is_none() && profile.is_some_and(Profile::says_no_window) {
-        format!(
-            "the profile's renewal window is 0 days, which counts as not set; renewal starts {} before the end",
-            Span(window)
-        )
+        let window = Span(window);
+        let message = format!(
+            "the profile's renewal window is 0 days, which counts as not set; renewal starts {window} before the end"
+        );
+        (message, OF_PROFILE)
     } else if needs_approval && window < APPROVAL {
-        format!(
-            "the profile needs approval, and the renewal window of {} leaves that little time; use a longer one, 7 days \
-             or more",
-            Span(window)
-        )
+        let window = Span(window);
+        let message = format!(
+            "the profile needs approval, and {who} leaves {window} for it, less than the 7 days that it may take"
+        );
+        (message, own_remedy)
     } else {
         return None;
     };
-    Some(Remark::new(Code::WindowShort, &message))
+    Some(Doubt { message, remedy })
 }
 
 /// When a certificate is looked at again though nothing is due: within six hours, spread over the later half of them by
@@ -108,6 +130,7 @@ pub fn look_again(name: &CertName, now: Timestamp) -> Timestamp {
     wanted + Duration::from_secs(SLOT - into_slot.cast_unsigned())
 }
 
+const OF_PROFILE: &str = "raise the renewal window of the profile in TLM";
 /// The emergency stage is one part in so many of the validity: its last tenth.
 pub const EMERGENCY_SHARE: u32 = 10;
 /// Administrators do not approve at weekends and on holidays.

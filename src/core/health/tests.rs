@@ -116,6 +116,8 @@ fn what_is_worth_knowing_is_told_while_it_is_so() {
     let live = live(90 * DAY);
     assert_eq!(told(&Observed::Absent), [""; 0]);
     assert_eq!(told(&live), [""; 0]);
+    let endless = Installed { not_after: Timestamp::NEVER, ..installed(90 * DAY) };
+    assert_eq!(told(&Observed::Installed(Box::new(endless))), [""; 0], "no window is a tenth of that");
     let short = told(&short_chain());
     assert!(short.first().is_some_and(|told| told.starts_with("chain-ends-first: ") && told.contains("Issuing CA")));
     let noted = Remarks::at(START, vec![Remark::new(Code::ExtraNames, "it has x.example, too")]);

@@ -129,7 +129,7 @@ fn a_window_that_leaves_little_time_is_told() {
     fn check(renew_before: Option<Duration>, profile: Profile, expected: Option<&str>) {
         let mut entry = entry();
         entry.renew_before = renew_before;
-        let remark = doubt(&entry, Some(&profile), 90 * DAY);
+        let remark = doubt(&entry, Some(&profile), 90 * DAY).map(|doubt| doubt.remark());
         let message = remark.as_ref().map(|remark| remark.message.as_str());
         match expected {
             None => assert_eq!(message, None),
@@ -140,9 +140,15 @@ fn a_window_that_leaves_little_time_is_told() {
     let approval = |days| Profile { renewal_window_days: Some(days), needs_approval: true, ..profile() };
     check(None, profile(), None);
     check(Some(9 * DAY), profile(), None);
-    check(Some(SECOND * 60), profile(), Some("renew_before is 1 min"));
+    let (of_entry, of_profile) =
+        ("; raise `renew_before` of the entry", "; raise the renewal window of the profile in TLM");
+    check(Some(SECOND * 60), profile(), Some("`renew_before` is 1 min"));
+    check(Some(SECOND * 60), profile(), Some(of_entry));
     check(None, one_day(true), Some("the profile's renewal window is 1 d"));
+    check(None, one_day(true), Some(of_profile));
     check(None, one_day(false), Some("allows no duplicates"));
+    check(Some(SECOND * 60), one_day(false), Some(of_profile));
+    check(Some(DAY), approval(30), Some(of_entry));
     let none = || Profile { renewal_window_days: Some(0), ..profile() };
     check(None, none(), Some("is 0 days, which counts as not set; renewal starts 30 d before the end"));
     check(Some(20 * DAY), none(), None);
@@ -151,6 +157,6 @@ fn a_window_that_leaves_little_time_is_told() {
     week.validity = None;
     let mut entry = entry();
     entry.renew_before = Some(6 * DAY);
-    assert!(doubt(&entry, Some(&week), 30 * DAY).is_some_and(|remark| remark.message.as_str().contains("approval")));
+    assert!(doubt(&entry, Some(&week), 30 * DAY).is_some_and(|doubt| doubt.message.contains("approval")));
     assert_eq!(doubt(&entry, Some(&profile()), 30 * DAY), None);
 }
