@@ -7,7 +7,7 @@ use rustix::fs::{Access, access};
 use serde::Serialize;
 
 use crate::config::{self, Inventory, Main, Problem, ServiceUser};
-use crate::core::failure::Failure;
+use crate::core::failure::{Failure, FailureClass};
 use crate::daemon::inspect::{Finding, Verdict};
 use crate::daemon::{kept, report, setup, status};
 use crate::store::fixed;
@@ -126,9 +126,15 @@ fn of_problem(problem: &Problem) -> Finding {
 /// systemd alone to read, and is not looked at.
 fn credentials(main: &Main) -> Vec<Finding> {
     let is_service = setup::service_user(main).uid == rustix::process::geteuid().as_raw();
-    let client = (names_credentials(main) && is_service).then(|| setup::client(&main.api, None));
-    let found = client.and_then(Result::err);
-    found.map(|failure| Finding::failure("key", main.file.display(), &failure)).into_iter().collect()
+    let found = if is_service { setup::client_flaws(&main.api, names_credentials(main)) } else { Vec::new() };
+    found.iter().map(|failure| of_client(main, failure)).collect()
+}
+
+/// What keeps the client from being made, under the name of what it is about.
+pub(super) fn of_client(main: &Main, failure: &Failure) -> Finding {
+    let known = [(FailureClass::Proxy, "proxy"), (FailureClass::ApiTls, "tls")];
+    let about = known.iter().find(|(class, _)| *class == failure.class).map_or("key", |(_, about)| about);
+    Finding::failure(about, main.file.display(), failure)
 }
 
 fn names_credentials(main: &Main) -> bool {

@@ -36,7 +36,7 @@ use super::{check, control};
 pub(super) async fn findings(main: &Main, inventory: &Inventory, account: Result<Account, Failure>) -> Vec<Finding> {
     let mut findings = match account {
         Ok(account) => of_account(main, inventory, &account).await,
-        Err(failure) => vec![Finding::failure("key", main.file.display(), &failure)],
+        Err(failure) => vec![check::of_client(main, &failure)],
     };
     findings.extend(of_host(main, inventory).await);
     findings

@@ -263,6 +263,18 @@ pub fn client_with(
     })
 }
 
+/// What keeps a client from being made: of the credentials, where they are to be looked at, of the proxy, and of the roots.
+#[must_use]
+pub fn client_flaws(settings: &ApiSettings, has_credentials: bool) -> Vec<Failure> {
+    let files = CredentialFiles::of_this_process();
+    let of_host = [proxy(settings, &files).err(), roots(settings).err()].into_iter().flatten();
+    // The client names the first alone, and the credentials come first.
+    let of_client = if has_credentials { client(settings, None).err() } else { None };
+    let mut found: Vec<Failure> = of_client.into_iter().chain(of_host).collect();
+    found.dedup();
+    found
+}
+
 fn refused(error: &dyn fmt::Display) -> Failure {
     Failure::new(FailureClass::ApiUnauthorised, error.to_string())
 }
@@ -270,8 +282,10 @@ fn refused(error: &dyn fmt::Display) -> Failure {
 fn proxy(settings: &ApiSettings, files: &CredentialFiles) -> Result<Option<ProxySettings>, Failure> {
     let Some(url) = &settings.proxy else { return Ok(None) };
     let credentials = settings.proxy_credentials_file.as_ref();
-    let credentials =
-        credentials.map(|file| files.proxy_credentials(file)).transpose().map_err(|error| refused(&error))?;
+    let credentials = credentials
+        .map(|file| files.proxy_credentials(file))
+        .transpose()
+        .map_err(|error| Failure::new(FailureClass::Proxy, format!("proxy_credentials_file: {error}")))?;
     Ok(Some(ProxySettings { url: url.clone(), credentials, no_proxy: settings.no_proxy.clone() }))
 }
 

@@ -27,6 +27,31 @@ fn lines_with(host: &Host, words: &[&str]) -> usize {
     host.log().lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
 }
 
+/// The files that `[api]` names are told by what they are for, and all of them at once.
+#[test]
+fn what_the_client_lacks_is_told_by_what_it_is() {
+    let host = Host::with_www();
+    let folder = host.path("").display().to_string();
+    host.write("api-key", "two words\n");
+    host.write("root.pem", "no root\n");
+    host.write("proxy", "nobody\n");
+    let proxy = format!("proxy = \"http://127.0.0.1:9\"\nproxy_credentials_file = \"{folder}proxy\"");
+    host.configure("", &proxy);
+    let told = |host: &Host| -> Vec<(String, String)> {
+        let report: Value = serde_json::from_str(&host.says(&["check", "--json"]).out).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        report["findings"].as_array().unwrap().iter().map(|one| (text(&one["check"]), text(&one["message"]))).collect()
+    };
+    let found = told(&host);
+    let checks: Vec<&str> = found.iter().map(|(check, _)| check.as_str()).collect();
+    assert_eq!(checks, ["key", "proxy", "tls"], "{found:?}");
+    let said = ["api-key", "proxy_credentials_file: ", "ca_file "];
+    assert!(found.iter().zip(said).all(|((_, message), said)| message.contains(said)), "{found:?}");
+    host.write("api-key", &host.simulator.api_key());
+    let checks: Vec<String> = told(&host).into_iter().map(|(check, _)| check).collect();
+    assert_eq!(checks, ["proxy", "tls"]);
+}
+
 #[test]
 fn the_end_of_a_key_is_told_ahead_and_louder_on_the_last_day() {
     let mut host = Host::with_www();
