@@ -3,6 +3,7 @@
 
 use unicode_width::UnicodeWidthChar as _;
 
+use super::problem::Fault;
 use crate::core::text::Text;
 
 /// A line and the part of it that is marked.
@@ -13,7 +14,7 @@ pub(super) struct Excerpt {
     before: usize,
     /// Columns that are marked, at least one.
     marked: usize,
-    /// A character that is there and cannot be seen: the first that is marked, else the first of the line.
+    /// The first character that is marked and cannot be seen.
     invisible: Option<char>,
 }
 
@@ -21,6 +22,7 @@ impl Excerpt {
     /// Of `raw`, `marked` characters after the first `before` ones.
     pub(super) fn new(raw: &str, before: usize, marked: usize) -> Self {
         let line = blotted(raw.trim_end_matches([' ', '\t', '\r', '\n']));
+        let invisible = line.chars().skip(before).take(marked.max(1)).find(|c| is_invisible(*c));
         let skipped = before.saturating_sub(LEAD);
         let mut chars: Vec<char> = line.chars().skip(skipped).take(WIDTH).collect();
         if let Some(first) = chars.first_mut().filter(|_| skipped > 0) {
@@ -33,13 +35,12 @@ impl Excerpt {
         let marked = marked.clamp(1, WIDTH.saturating_sub(before).max(1));
         let shown: Vec<String> = chars.iter().copied().map(shown).collect();
         let columns = |from: usize, count: usize| shown.iter().skip(from).take(count).map(|part| width(part)).sum();
-        let in_mark = chars.iter().skip(before).take(marked).copied().find(|c| is_invisible(*c));
         // Behind the end of the line there is a column as well.
         let behind = before.saturating_sub(shown.len());
         Self {
             before: columns(0, before) + behind,
             marked: usize::max(columns(before, marked), if before < shown.len() { 1 } else { marked }),
-            invisible: in_mark.or_else(|| chars.iter().copied().find(|c| is_invisible(*c))),
+            invisible,
             line: shown.concat(),
         }
     }
@@ -72,6 +73,17 @@ impl Excerpt {
     }
 }
 
+/// Refuses a name with a character that nobody sees: what it is shall be told by its place.
+pub(super) fn all_visible(name: &str) -> Result<(), Fault> {
+    let fault = |c| Fault::new(format!("the name has an invisible character, {}", escaped(c)));
+    name.chars().find(|c| is_invisible(*c)).map_or(Ok(()), |c| Err(fault(c).expected("characters that can be seen")))
+}
+
+/// A text of others with the numbers of what cannot be seen in it.
+pub(super) fn visible(text: &str) -> String {
+    text.chars().map(shown).collect()
+}
+
 /// A character as it is shown: a tab as one blank, what cannot be seen by its number.
 fn shown(c: char) -> String {
     match c {
@@ -83,7 +95,8 @@ fn shown(c: char) -> String {
 }
 
 /// Whether a character looks like a blank, or like nothing at all, and is neither blank nor control character.
-fn is_invisible(c: char) -> bool {
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
     let is_hidden = || Text::new(c.encode_utf8(&mut [0; 4])).as_str().is_empty();
     let is_filler = matches!(c, '\u{ad}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}');
     !c.is_ascii() && !c.is_control() && (c.is_whitespace() || is_filler || is_hidden())
@@ -244,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_shown_and_named() {
-        let remark = |line: &str| Excerpt::new(line, 0, 1).remark();
+        let remark = |line: &str| Excerpt::new(line, 1, 1).remark();
         assert_eq!(remark("name = \"x\"\t# ok"), None);
         assert_eq!(remark("東京 = \"é\""), None);
         let plain = "type a plain blank in its place";
@@ -254,5 +267,8 @@ mod tests {
         assert_eq!(remark("a\u{200b}b"), Some("\\u{200b} is a character of no width; remove it".to_owned()));
         assert_eq!(remark("a\u{202e}b"), Some("\\u{202e} is an invisible character; remove it".to_owned()));
         assert_eq!(remark("a\u{a0}"), Some(format!("\\u{{a0}} is a no-break space; {plain}")), "at the end as well");
+        assert_eq!(Excerpt::new("x = 1 # a\u{a0}b", 0, 1).remark(), None, "what is not marked is no cause");
+        let long = format!("x{}\u{a0}", "y".repeat(500));
+        assert!(Excerpt::new(&long, 0, 502).remark().is_some(), "nor is it lost where the line is cut");
     }
 }

@@ -35,6 +35,7 @@ mod words;
 pub use document::{FileContent, known_keys, parse_inventory_file, parse_main};
 pub use duration::duration;
 pub use entries::Entries;
+pub use excerpt::is_invisible;
 pub use load::{InventoryFile, examine_inventory, examine_main, is_drop_in, load_inventory, load_main};
 pub use overlooked::overlooked_files;
 pub use permissions::{ServiceUser, permission_problems};

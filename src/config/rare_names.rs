@@ -6,6 +6,7 @@ use serde_json::json;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::excerpt::all_visible;
 use super::problem::{Fault, quoted};
 use super::read::{FromText, FromToml, bare, table, unfit};
 use super::sheet::Sheet;
@@ -23,6 +24,7 @@ impl FromText for UserPrincipalName {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
+        all_visible(text)?;
         let is_part = |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control());
         match text.split_once('@') {
             Some((user, domain)) if is_part(user) && is_part(domain) && !domain.contains('@') => {
@@ -67,6 +69,7 @@ impl FromText for DirectoryName {
 
     fn from_text(text: &str) -> Result<Self, Fault> {
         let text = String::from_text(text)?;
+        all_visible(&text)?;
         match dn::parse(&text) {
             Some(_) => Ok(Self(text)),
             None => Err(Fault::new(format!("{} is no distinguished name", quoted(&text)))),
@@ -159,8 +162,12 @@ impl FromToml for LabelledValue {
         if !has(&table, "value", value, sheet) {
             return None;
         }
-        let label = table.label.map(Spanned::into_inner).unwrap_or_default();
-        Some(Self(OtherValue { label, value: table.value?.into_inner() }))
+        let (label, value) = (table.label.map(Spanned::into_inner).unwrap_or_default(), table.value?);
+        if let Err(fault) = all_visible(value.get_ref()) {
+            sheet.refuse(value.span(), fault);
+            return None;
+        }
+        Some(Self(OtherValue { label, value: value.into_inner() }))
     }
 
     fn schema() -> serde_json::Value {

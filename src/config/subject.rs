@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::excerpt::all_visible;
 use super::problem::{Fault, quoted};
 use super::read::{FromText, FromToml, OneOrMany, table};
 use super::sheet::Sheet;
@@ -21,6 +22,7 @@ impl FromText for CommonName {
 
     fn from_text(text: &str) -> Result<Self, Fault> {
         let name = composed(&String::from_text(text)?).into_owned();
+        all_visible(&name)?;
         check_length(SubjectAttribute::CommonName, &name)?;
         no_dot_at_end(&name)?;
         Ok(Self(name))
@@ -47,6 +49,7 @@ impl FromText for SeatId {
 
     fn from_text(text: &str) -> Result<Self, Fault> {
         let seat = String::from_text(text)?;
+        all_visible(&seat)?;
         no_dot_at_end(&seat)?;
         Ok(Self(seat))
     }
