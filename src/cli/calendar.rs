@@ -17,11 +17,8 @@ pub(super) struct Style {
     pub(super) colours: bool,
 }
 
-/// The chart of a plan, as seen from `now`.
+/// The chart of a plan with certificates, as seen from `now`.
 pub(super) fn chart(plan: &Plan, now: Timestamp, style: Style) -> String {
-    if plan.certificates.is_empty() {
-        return "There is no certificate in the inventory.".to_owned();
-    }
     let today = day(now);
     let ahead = |days: &[i64]| days.iter().map(|day| day - today).max().unwrap_or_default();
     let days = |at: fn(&PlannedCertificate) -> Option<&str>| -> Vec<i64> {
@@ -234,7 +231,7 @@ mod tests {
         };
         let certificates =
             herds.iter().flat_map(|(renewal, end, count)| (0..*count).map(|_| one(*renewal, *end))).collect();
-        Plan { at: at(0), certificates, refused: Vec::new() }
+        Plan { at: at(0), certificates, refused: Vec::new(), gone: Vec::new(), problems: Vec::new() }
     }
 
     #[track_caller]
@@ -299,10 +296,5 @@ a full bar: 400",
         for colour in [RED, GREEN, YELLOW] {
             assert!(text(true).contains(&format!("\u{1b}[{colour}m█\u{1b}[0m")), "{colour}");
         }
-    }
-
-    #[test]
-    fn an_empty_inventory_is_said() {
-        check(&[], 80, "There is no certificate in the inventory.");
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Look {
     layout: Layout,
     inventory: Inventory,
     overlooked: Vec<Text>,
+    /// The certificates that were in force at the last look, and are in no file any more.
+    gone: Vec<String>,
     fleet: Vec<Managed>,
     profiles: Profiles,
     clock: ClockCheck,
@@ -82,6 +84,7 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
         Err(problem) => config::hold(&main, problem, &in_force),
     };
     let overlooked = config::overlooked_files(&main);
+    let gone = inventory.gone_since(&in_force).iter().map(ToString::to_string).collect();
     let content = Journal::read::<Folded>(&RealDisk, &layout).map_err(|failure| unread(&layout, &failure))?;
     let mut profiles = Profiles::new(readings::read(&RealDisk, &layout));
     if view == View::NextPass {
@@ -101,7 +104,7 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
     };
     let fleet = inventory.entries.iter().zip(observed).map(decided).collect();
     let cas = CaWatch::new(main.ca_status_check, chains::kept(&RealDisk, &layout), now);
-    Ok(Look { main, layout, inventory, overlooked, fleet, profiles, clock, cas, now })
+    Ok(Look { main, layout, inventory, overlooked, gone, fleet, profiles, clock, cas, now })
 }
 
 /// What may not be read is no matter of the service's, whom the failure speaks of, but of who reads here.
@@ -146,7 +149,9 @@ impl Look {
 
     /// The plan.
     pub(super) fn plan(&self) -> Plan {
-        report::plan(self.now, &self.inventory, self.with_readings())
+        let problems = report::inventory_problems(&self.main, &self.inventory, &self.overlooked);
+        let plan = report::plan(self.now, &self.inventory, self.with_readings());
+        Plan { gone: self.gone.clone(), problems, ..plan }
     }
 
     fn with_readings(&self) -> impl Iterator<Item = (&Managed, &Reading)> {

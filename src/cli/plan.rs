@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::core::time::Timestamp;
-use crate::daemon::status::{Plan, RefusedFile};
+use crate::daemon::status::{Plan, Problem, RefusedFile};
 
 use super::calendar::{self, Style};
 use super::{exit, offline, output, user};
@@ -32,33 +32,46 @@ pub(super) fn run(config: &Path, form: Form, at: Option<Timestamp>) -> ExitCode 
     };
     let plan = look.plan();
     match form {
-        Form::Text => output::print(&with_refused(text(&plan, look.now), &plan.refused)),
+        Form::Text | Form::Calendar if plan.certificates.is_empty() => output::print(&with_rest(String::new(), &plan)),
+        Form::Text => output::print(&with_rest(text(&plan, look.now), &plan)),
         Form::Json => output::print_json(&plan),
         Form::Calendar => {
             let style = Style { width: output::width(), colours: output::has_colours() };
-            output::print(&with_refused(calendar::chart(&plan, look.now, style), &plan.refused));
+            output::print(&with_rest(calendar::chart(&plan, look.now, style), &plan));
         }
     }
     exit::OK.into()
 }
 
-/// A line for each refused file below what is planned.
-fn with_refused(planned: String, refused: &[RefusedFile]) -> String {
-    let lines: Vec<String> = refused.iter().map(line).collect();
-    if lines.is_empty() { planned } else { format!("{planned}\n\n{}", lines.join("\n")) }
+/// Below what is planned: a line for each refused file, which certificates are managed no longer, and what else is to be known of the inventory.
+fn with_rest(planned: String, plan: &Plan) -> String {
+    let refused: Vec<String> = plan.refused.iter().map(line).collect();
+    let gone = if plan.gone.is_empty() { String::new() } else { let_go(&plan.gone) };
+    let problems =
+        plan.problems.iter().map(|Problem { message, remedy, .. }| format!("warning: {message}\n  fix: {remedy}"));
+    let parts = [planned, refused.join("\n"), gone].into_iter().chain(problems);
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+fn let_go(gone: &[String]) -> String {
+    format!("no longer managed: {}; no file of the inventory names it, and its files stay on disk", named(gone))
 }
 
 fn line(file: &RefusedFile) -> String {
-    let shown = file.certificates.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
-    let more = match file.certificates.len().saturating_sub(MOST_NAMES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     let planned = match file.certificates.as_slice() {
         [] => "its certificates are not planned".to_owned(),
-        _ => format!("planned by its last good content: {shown}{more}"),
+        names => format!("planned by its last good content: {}", named(names)),
     };
     format!("refused: {}; {planned}", file.error)
+}
+
+/// The first of the names, and how many there are more.
+fn named(names: &[String]) -> String {
+    let shown = names.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 const MOST_NAMES: usize = 10;

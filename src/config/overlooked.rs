@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::excerpt::visible;
 use super::load::is_drop_in;
 use super::settings::Main;
 use super::shelf::list;
@@ -30,10 +31,16 @@ pub(super) fn overlooked(directory: &Path, others: &[OsString], read: &[OsString
         if path.is_dir() {
             found.extend(below(&path, &name, DEPTH));
         } else if looks_like_one(&path, &name) && !is_copy(&name, read) {
-            found.push(Text::new(&name));
+            found.push(told(&name));
         }
     }
     found
+}
+
+/// A name as it is told: in quotes where a blank begins or ends it, as that is why it is not read.
+fn told(name: &str) -> Text {
+    let shown = visible(name);
+    if shown.trim() == shown { Text::new(&shown) } else { Text::new(&format!("\"{shown}\"")) }
 }
 
 /// The names in a folder, sorted; not more than [`MOST`].
@@ -44,21 +51,22 @@ fn names(directory: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Files in a folder that would be read if they stood above it.
+/// Files in a folder that would be read, or named as those above are by their names, if they stood above it.
 fn below(folder: &Path, label: &str, depth: usize) -> Vec<Text> {
     if label.starts_with('.') || depth == 0 {
         return Vec::new();
     }
     let mut found = Vec::new();
-    for name in names(folder).unwrap_or_default().iter().map(|name| name.to_string_lossy()) {
+    let names = names(folder).unwrap_or_default();
+    for name in names.iter().map(|name| name.to_string_lossy()) {
         let (path, label) = (folder.join(&*name), format!("{label}/{name}"));
         if name.starts_with('.') {
             continue;
         }
         if path.is_dir() {
             found.extend(below(&path, &label, depth - 1));
-        } else if is_drop_in(&name) {
-            found.push(Text::new(&label));
+        } else if is_drop_in(&name) || (is_named_like_one(&name) && !is_copy(&name, &names)) {
+            found.push(told(&label));
         }
     }
     found
@@ -66,15 +74,23 @@ fn below(folder: &Path, label: &str, depth: usize) -> Vec<Text> {
 
 /// By its name, or by what is in it.
 fn looks_like_one(path: &Path, name: &str) -> bool {
+    is_named_like_one(name) || (!is_set_aside(name) && has_certificate(path))
+}
+
+fn is_named_like_one(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let is_known = lower.contains(".toml") || ENDINGS.iter().any(|end| lower.trim_end().ends_with(end));
+    is_known && !is_set_aside(name)
+}
+
+/// Whether it is hidden, a note, or left behind by a program.
+fn is_set_aside(name: &str) -> bool {
     let lower = name.to_lowercase();
     let is_hidden = name.starts_with('.') && !lower.ends_with(".toml");
     let is_leftover =
         LEFTOVERS.iter().any(|end| lower.ends_with(end)) || lower.contains(".dpkg-") || name.starts_with(".#");
     let is_note = NOTES.iter().any(|note| lower.starts_with(note));
-    if is_hidden || is_leftover || is_note || name.starts_with('#') {
-        return false;
-    }
-    lower.contains(".toml") || ENDINGS.iter().any(|end| lower.ends_with(end)) || has_certificate(path)
+    is_hidden || is_leftover || is_note || name.starts_with('#')
 }
 
 /// Whether `www.toml.bak` or `.www.toml` stands beside a `www.toml` that is read.
@@ -137,6 +153,8 @@ mod tests {
         check(&["team-a/team.toml", "a/b/deep.toml", "team-a/notes.txt"], &["a/b/deep.toml", "team-a/team.toml"]);
         check(&["www.toml.bak", ".hidden.toml"], &[".hidden.toml", "www.toml.bak"]);
         check(&["www!", "other"], &["www"]);
+        check(&["a/www.conf", "a/b.toml.bak", "a/b.toml", "a/notes.yaml"], &["a/b.toml", "a/www.conf"]);
+        check(&["www.toml ", "a/x.conf ", "y.toml\u{200b}"], &["\"a/x.conf \"", "\"www.toml \"", "y.toml\\u{200b}"]);
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a
     fleet.map(row).collect()
 }
 
-/// Builds the plan.
+/// Builds the plan, as far as it is of certificates and files.
 pub fn plan<'a>(
     now: Timestamp,
     inventory: &Inventory,
@@ -138,7 +138,7 @@ pub fn plan<'a>(
         let at = if is_unknown { now } else { next_action_at(managed, now) };
         PlannedCertificate {
             name: managed.entry.name.to_string(),
-            due: decision.action != Action::Wait && !is_unknown,
+            due: is_for_due(&decision.action) && !is_unknown,
             action: action.to_owned(),
             at: at.to_string(),
             reason: Text::new(&planned_reason(managed, reading)),
@@ -150,7 +150,16 @@ pub fn plan<'a>(
         }
     };
     let refused = inventory.refusals().map(|state| refused(inventory, &state)).collect();
-    Plan { at: now.to_string(), certificates: fleet.map(planned).collect(), refused }
+    let certificates = fleet.map(planned).collect();
+    Plan { at: now.to_string(), certificates, refused, gone: Vec::new(), problems: Vec::new() }
+}
+
+/// Whether it is done for a certificate that is to be replaced. Repairs and looks are done for those that stay.
+const fn is_for_due(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::ReadProfile(_) | Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::Install { .. }
+    )
 }
 
 /// The reason, with why it is due where only the profile is read first, and where the renewal window is a guess, that: the
@@ -240,7 +249,10 @@ pub fn inventory_problems(main: &Main, inventory: &Inventory, overlooked: &[Text
         problems.push(warning(
             Code::InventoryFileUnread,
             &format!("{}{more} in {directory} {what}", names.join(", ")),
-            &format!("rename each so that it ends in .toml, directly in {directory}, or move it elsewhere"),
+            &format!(
+                "rename each so that it begins with no dot and ends in .toml, directly in {directory}, or move it \
+                 elsewhere"
+            ),
         ));
     }
     if inventory.entries.is_empty() && inventory.held.is_none() && inventory.refused.is_empty() {

@@ -285,6 +285,12 @@ pub struct Plan {
     /// The drop-in files that are refused, and the directory where it is not to be had.
     #[serde(default)]
     pub refused: Vec<RefusedFile>,
+    /// The certificates that renewd manages no longer, as no file has them any more.
+    #[serde(default)]
+    pub gone: Vec<String>,
+    /// What else is to be known of the inventory.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
 }
 
 /// A drop-in file of whose content nothing is planned, or what it last asked for.
@@ -303,7 +309,7 @@ pub struct RefusedFile {
 pub struct PlannedCertificate {
     /// Its name.
     pub name: String,
-    /// Whether something would be done now.
+    /// Whether its replacement would be worked on now.
     pub due: bool,
     /// What.
     pub action: String,

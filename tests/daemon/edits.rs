@@ -93,7 +93,7 @@ impl Bed {
             let meant = planned.clone().filter(|one| is_meant(one));
             meant.map(|one| one["name"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
         };
-        let due = named(&|one| one["due"] == true && one["action"] != "check-status");
+        let due = named(&|one| one["due"] == true);
         let unknown = named(&|one| one["reason_code"] == "profile-unknown");
         for one in planned.clone().filter(|one| one["reason_code"] == "profile-unknown") {
             assert!(one["reason"].as_str().unwrap().starts_with("cannot tell: profile never read"), "{one}");
@@ -238,6 +238,26 @@ fn a_refused_file_is_named_with_what_is_planned_of_it() {
     }
     let told = bed.told();
     assert!(told.due.is_empty() && told.done.is_empty(), "{told:?}");
+}
+
+#[test]
+fn what_is_managed_no_longer_is_named() {
+    let bed = Bed::new();
+    fs::remove_file(bed.host.path("certs.d/n1.toml")).unwrap();
+    assert_eq!(bed.plan()["gone"], serde_json::json!(["n1"]));
+    for arguments in [&["plan"][..], &["plan", "--calendar"]] {
+        let text = bed.host.says(arguments).out;
+        assert!(text.contains("\n\nno longer managed: n1; no file of the inventory names it"), "{text}");
+    }
+}
+
+#[test]
+fn a_repair_is_not_due() {
+    let bed = Bed::new();
+    fs::remove_file(bed.host.live("n1").join("fullchain.pem")).unwrap();
+    let plan = bed.plan();
+    let repaired = plan["certificates"].as_array().unwrap().iter().find(|one| one["name"] == "n1").unwrap();
+    assert_eq!((&repaired["action"], &repaired["due"]), (&"repair".into(), &false.into()), "{plan:#}");
 }
 
 #[test]

@@ -184,15 +184,21 @@ fn files_that_are_not_read_are_named() {
     let text = host.read(&host.path("certs.d/www.toml"));
     fs::remove_file(host.path("certs.d/www.toml")).unwrap();
     fs::create_dir(host.path("certs.d/team-a")).unwrap();
-    for name in ["www.conf", "UP.TOML", "team-a/team.toml", "README", ".www.toml.swp", "old.toml~"] {
+    for name in ["www.conf", "UP.TOML", "team-a/team.toml", "team-a/x.conf", "x.toml ", "README", "old.toml~"] {
         host.write(&format!("certs.d/{name}"), &text);
     }
-    let names =
-        format!("UP.TOML, team-a/team.toml, www.conf in {} look like drop-in files", host.path("certs.d").display());
+    let names = format!(
+        "UP.TOML, team-a/team.toml, team-a/x.conf, www.conf, \"x.toml \" in {} look",
+        host.path("certs.d").display()
+    );
+    let remedy = "rename each so that it begins with no dot and ends in .toml, directly in";
     let check = host.says(&["check"]);
     assert_eq!(check.code, 0, "{}{}", check.out, check.err);
-    for part in [&names, "no certificate is in", "renewd profiles --entry ID"] {
+    let plan = host.says(&["plan"]);
+    assert!(!plan.out.contains("CERTIFICATE"), "no table without certificates: {}", plan.out);
+    for part in [&names, remedy, "no certificate is in", "renewd profiles --entry ID"] {
         assert!(check.err.contains(part), "{part}: {}", check.err);
+        assert!(plan.out.contains(part), "{part}: {}", plan.out);
     }
     let report: serde_json::Value = serde_json::from_str(&host.says(&["check", "--json"]).out).unwrap();
     let codes = |list: &serde_json::Value, state: &str, word: &str| -> Vec<String> {
@@ -217,7 +223,7 @@ fn files_that_are_not_read_are_named() {
     let status = host.status();
     let found = codes(&status["problems"], "severity", "warning");
     assert_eq!(found, ["inventory-file-unread"], "with a certificate it is not empty");
-    for name in ["www.conf", "UP.TOML", "team-a/team.toml"] {
+    for name in ["www.conf", "UP.TOML", "team-a/team.toml", "team-a/x.conf", "x.toml "] {
         fs::remove_file(host.path("certs.d").join(name)).unwrap();
     }
     let status = host.status();
