@@ -107,7 +107,7 @@ enum Command {
         #[arg(long, conflicts_with = "names")]
         all: bool,
         /// Those that this CA issued: its subject, its common name, or `sha256:` and the digest of its public key (SPKI).
-        #[arg(long, value_name = "ISSUER", conflicts_with_all = ["names", "all"])]
+        #[arg(long, value_name = "ISSUER", value_parser = renew::issuer, conflicts_with_all = ["names", "all"])]
         issuer: Vec<String>,
         /// By new certificates, never by TLM's renewal of the old ones: after a mass revocation, or a lost key.
         #[arg(long)]

@@ -34,6 +34,12 @@ pub(super) struct Wish {
     pub(super) json: bool,
 }
 
+/// A CA as the command line names it.
+pub(super) fn issuer(text: &str) -> Result<String, String> {
+    let is_empty = text.trim().is_empty();
+    if is_empty { Err("name a CA; `renewd status NAME` shows the issuer".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 /// Replaces these certificates now.
 pub(super) fn run(config: &Path, mut wish: Wish) -> ExitCode {
     let main = match control::configuration(config) {

@@ -123,7 +123,7 @@ fn the_help_of_every_command_is_as_it_was() {
 
 #[test]
 fn bad_usage_says_what_is_wrong_and_how_to_go_on() {
-    let calls: [&[&str]; 18] = [
+    let calls: [&[&str]; 19] = [
         &[],
         &["frobnicate"],
         &["staus"],
@@ -134,6 +134,7 @@ fn bad_usage_says_what_is_wrong_and_how_to_go_on() {
         &["status", "../etc"],
         &["renew"],
         &["renew", "www", "--all"],
+        &["renew", "--issuer", " "],
         &["heal", "--config"],
         &["schema"],
         &["schema", "mian"],
