@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use zeroize::Zeroizing;
 
 use crate::config::{self, Main, parse_inventory_file};
+use crate::core::text::Text;
 use crate::daemon::setup;
 
 use super::{exit, output};
@@ -28,6 +29,8 @@ pub(super) fn run(config: &Path, files: &[PathBuf], profile: &str, password_file
         Ok(password) => found(files, password.as_deref().map(String::as_str)),
         Err(why) => (Vec::new(), vec![why]),
     };
+    // The names of files are anybody's.
+    complaints.iter_mut().for_each(|complaint| *complaint = Text::new(complaint).to_string());
     let mut hooks = Hooks::new(&main);
     let mut names = BTreeSet::new();
     let mut text = String::new();

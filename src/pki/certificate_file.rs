@@ -81,7 +81,7 @@ fn patient(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificateError> {
     for (label, block) in lenient(bytes) {
         if is_expected(label, true) {
             found.push(taken(&block?, false)?);
-        } else if PKCS7.contains(&label) {
+        } else if is_pkcs7(label) {
             let block = block?;
             let all = pkcs7::certificates(&block.der).unwrap_or_default();
             found.extend(all.into_iter().filter_map(frame::split).map(|(certificate, _)| written(certificate)));
@@ -122,8 +122,12 @@ fn is_trust(bytes: &[u8]) -> bool {
     is_known && parts.0.is_empty()
 }
 
-/// Labels of a PKCS#7 structure.
-const PKCS7: [&[u8]; 5] = [b"PKCS7", b"PKCS #7 SIGNED DATA", b"CMS", b"CERTIFICATE CHAIN", b"PKCS7 CERTIFICATE"];
+/// Whether the label is that of a PKCS#7 structure.
+#[must_use]
+pub fn is_pkcs7(label: impl AsRef<[u8]>) -> bool {
+    let known = ["PKCS7", "PKCS #7 SIGNED DATA", "CMS", "CERTIFICATE CHAIN", "PKCS7 CERTIFICATE"];
+    known.iter().any(|known| known.as_bytes() == label.as_ref())
+}
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,15 @@ pub fn read(certificate: &Certificate) -> Result<Leaf, CertificateError> {
     facts(&certificate.parsed()?, certificate.fingerprint(), certificate.spki())
 }
 
+/// What a leaf has that no entry can ask for: attributes of the subject, and names of kinds, that TLM does not know.
+#[must_use]
+pub fn untaken(certificate: &Certificate) -> Vec<String> {
+    let Ok(parsed) = certificate.parsed() else { return Vec::new() };
+    let attributes = name::unknown(parsed.subject()).map(|(oid, value)| format!("subject attribute {oid} {value:?}"));
+    let (_, names) = extension::names(&parsed).unwrap_or_default();
+    attributes.chain(names.iter().map(|name| format!("name {name:?}"))).collect()
+}
+
 /// Reads the facts of the leaf that comes first in a PEM file. What follows it is not looked at.
 ///
 /// # Errors

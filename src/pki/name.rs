@@ -57,6 +57,12 @@ pub(super) fn values(name: &X509Name<'_>) -> impl Iterator<Item = (Option<Subjec
     name.iter_attributes().map(|attribute| (kind(attribute), text(attribute.attr_value())))
 }
 
+/// The attributes that TLM does not know, by their object identifiers.
+pub(super) fn unknown(name: &X509Name<'_>) -> impl Iterator<Item = (String, String)> {
+    let unknown = name.iter_attributes().filter(|attribute| kind(attribute).is_none());
+    unknown.map(|attribute| (attribute.attr_type().to_id_string(), text(attribute.attr_value())))
+}
+
 /// Whether TLS clients take two names for the same: whatever string types they are written in, without regard to the case
 /// of ASCII letters and to white space. They fold nothing else.
 pub(super) fn same(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {

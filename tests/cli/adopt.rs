@@ -295,6 +295,64 @@ fn a_subject_that_an_entry_cannot_say_is_cut_to_what_it_can() {
     expected.iter().for_each(|expected| assert!(said.contains(expected), "{expected}: {said}"));
 }
 
+/// What renewd does not read is called what it is, with the command that makes it readable.
+#[test]
+fn forms_that_openssl_converts_are_named_with_the_command() {
+    let shelf = Shelf::new();
+    let [certificate, key, chain] = shelf.issue(2, &["www.example.com"]);
+    let pem = shelf.write("all.pem", 0o644, &(certificate.clone() + &chain));
+    let key = shelf.write("www.key", 0o600, &key);
+    let converted = |arguments: &[&str], from: &Path, name: &str| {
+        let to = shelf.path(name);
+        let mut openssl = Command::new("openssl");
+        assert!(openssl.args(arguments).arg(from).arg("-out").arg(&to).output().unwrap().status.success());
+        to
+    };
+    let pkcs7 = ["crl2pkcs7", "-nocrl", "-certfile"];
+    let files = [
+        converted(&["pkey", "-outform", "DER", "-in"], &key, "www.der.key"),
+        converted(&["crl2pkcs7", "-outform", "DER", "-nocrl", "-certfile"], &pem, "der.p7b"),
+        shelf.path("ber.crt"),
+        converted(&pkcs7, &pem, "all.p7b"),
+    ];
+    // The signed part, and what holds it, without lengths.
+    let der = fs::read(converted(&["x509", "-outform", "DER", "-in"], &pem, "www.der")).unwrap();
+    let end = 8 + usize::from(u16::from_be_bytes([der[6], der[7]]));
+    fs::write(&files[2], [b"\x30\x80\x30\x80", &der[8..end], b"\0\0", &der[end..], b"\0\0"].concat()).unwrap();
+    let said = shelf.says(&files.each_ref().map(PathBuf::as_path), &[]);
+    let expected = [
+        "to convert it to PEM, run: openssl pkey -inform DER -in DIR/www.der.key -out DIR/www.der.key.pem\n",
+        "run: openssl pkcs7 -inform DER -in DIR/der.p7b -print_certs -out DIR/der.p7b.pem\n",
+        "the certificate is in BER, not in DER as X.509 demands; to see it, run: openssl x509 -in DIR/ber.crt -noout -text\n",
+        "pkcs7 = \"DIR/all.p7b\"\n",
+    ];
+    expected.iter().for_each(|expected| assert!(said.contains(expected), "{expected}: {said}"));
+}
+
+/// Nothing that is printed steers a terminal, and nothing is left out in silence.
+#[test]
+fn what_cannot_be_seen_or_asked_for_is_told() {
+    let shelf = Shelf::new();
+    let mut params = params("www.example.com", 7, &["www.example.com"]);
+    params.distinguished_name.push(DnType::OrganizationName, "Ex\u{a0}\u{202e}GA");
+    params.distinguished_name.push(DnType::CustomDnType(vec![1, 2, 3, 4]), "other");
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &shelf.ca).unwrap().pem();
+    let files = [
+        shelf.write("www.crt", 0o644, &certificate),
+        shelf.write("www.key", 0o600, &key.serialize_pem()),
+        shelf.path("\u{202e}gone"),
+    ];
+    let said = shelf.says(&files.each_ref().map(PathBuf::as_path), &[]);
+    assert!(!said.contains(['\u{a0}', '\u{202e}']), "{said}");
+    let expected = [
+        "organization_name = \"Ex\\U000000A0\\U0000202EGA\"",
+        "# subject attribute 1.2.3.4 \"other\" is left out: TLM takes none of that kind",
+        "accepted by the reader: www.example.com\n",
+    ];
+    expected.iter().for_each(|expected| assert!(said.contains(expected), "{expected}: {said}"));
+}
+
 /// The entry keeps what is there: it is known, and nothing is asked for before it is due.
 #[test]
 fn an_adopted_certificate_is_known_at_once() {

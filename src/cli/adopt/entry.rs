@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use super::asked::Asked;
 use super::file::{Form, Found, Held};
 use super::source::Keeper;
-use crate::config::Main;
+use crate::config::{Main, is_invisible};
 use crate::core::entry::Pkcs12Encryption;
 use crate::core::name::CertName;
 use crate::core::observed::Leaf;
 use crate::core::text::Text;
 use crate::pki::certificate::Certificate;
+use crate::pki::leaf;
 use crate::store::layout::Layout;
 
 pub(super) use super::hook::Hooks;
@@ -108,7 +109,9 @@ impl Adopted {
         hooks: &mut Hooks<'_>,
     ) -> String {
         let name = self.free_name(names);
-        let asked = Asked::of(&self.facts, main);
+        let mut asked = Asked::of(&self.facts, main);
+        let untaken = leaf::untaken(&self.leaf).into_iter();
+        asked.left_out.extend(untaken.map(|what| format!("{what} is left out: TLM takes none of that kind")));
         let mut lines = self.comments(&name, main, &asked.left_out);
         lines.extend(["[[certificate]]".to_owned(), format!("name = {}", quoted(&name))]);
         lines.push(format!("profile = {}", quoted(profile)));
@@ -238,6 +241,7 @@ fn in_live(role: &str) -> &'static str {
         "bundle" => "bundle.pem",
         "pkcs12" => "keystore.p12",
         "der" => "cert.der",
+        "pkcs7" => "fullchain.p7b",
         _ => "fullchain.pem",
     }
 }
@@ -248,6 +252,7 @@ fn format_of(file: &str) -> Option<&'static str> {
         "bundle.pem" => Some("bundle"),
         "keystore.p12" => Some("pkcs12"),
         "cert.der" => Some("der"),
+        "fullchain.p7b" => Some("pkcs7"),
         _ => None,
     }
 }
@@ -260,9 +265,17 @@ pub(super) fn name_of(text: &str) -> String {
     if name.is_empty() { "certificate".to_owned() } else { name }
 }
 
-/// A text as TOML writes it.
+/// A text as TOML writes it, with the numbers of what cannot be seen in it.
 pub(super) fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
+    if !text.chars().any(is_invisible) {
+        return toml::Value::from(text).to_string();
+    }
+    let written = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if c.is_control() || is_invisible(c) => format!("\\U{:08X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    format!("\"{}\"", text.chars().map(written).collect::<String>())
 }
 
 pub(super) fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {

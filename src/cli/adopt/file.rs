@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 
 use crate::core::entry::Pkcs12Encryption;
 use crate::core::text::Text;
-use crate::pki::certificate::{Certificate, CertificateError, certificates_in_file};
+use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::key::KeyError;
 use crate::pki::key_file::{Belonging, KeyFile};
-use crate::pki::pkcs12;
+use crate::pki::{certificate_file, pkcs7, pkcs12};
 use crate::store::disk::Disk as _;
 use crate::store::observe::FILE_LIMIT;
 use crate::store::real_disk::RealDisk;
@@ -65,6 +65,7 @@ impl Found {
 pub(super) enum Form {
     Pem,
     Der,
+    Pkcs7,
     Pkcs12(Pkcs12Encryption),
 }
 
@@ -80,7 +81,7 @@ pub(super) struct Held {
 pub(super) fn read(path: &Path, password: Option<&str>) -> Result<Found, String> {
     let bytes = bytes(path)?;
     let named = |what: String| format!("{}: {what}", path.display());
-    let (form, certificates, key) = contents(&bytes, password).map_err(named)?;
+    let (form, certificates, key) = contents(path, &bytes, password).map_err(named)?;
     let absolute = std::path::absolute(path).map_err(|error| named(error.to_string()))?;
     let metadata = std::fs::metadata(path).map_err(|error| named(error.to_string()))?;
     Ok(Found {
@@ -102,39 +103,61 @@ pub(super) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
 
 type Contents = (Form, Vec<Certificate>, Option<Key>);
 
-fn contents(bytes: &[u8], password: Option<&str>) -> Result<Contents, String> {
+fn contents(path: &Path, bytes: &[u8], password: Option<&str>) -> Result<Contents, String> {
     let is_pem = bytes.windows(BEGIN.len()).any(|window| window == BEGIN);
-    if is_pem { pem(bytes) } else { binary(bytes, password) }
+    let certificates = certificates(path, bytes)?;
+    if is_pem { pem(bytes, certificates) } else { binary(path, bytes, certificates, password) }
 }
 
-fn pem(bytes: &[u8]) -> Result<Contents, String> {
-    let certificates = match certificates_in_file(bytes) {
-        Ok(certificates) => certificates,
+/// The certificates of a file, in PEM or DER; none is no error.
+fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<Certificate>, String> {
+    let found = match certificate_file::read(bytes) {
+        Ok(file) => file.found,
         Err(CertificateError::Empty) => Vec::new(),
         Err(error) => return Err(error.to_string()),
     };
+    let read = |der: &Vec<u8>| {
+        Certificate::from_der(der).map_err(|error| {
+            format!(
+                "renewd reads too little of a certificate in it to make an entry of it: {error}; to see it, run: openssl \
+                 x509 -in {} -noout -text",
+                path.display()
+            )
+        })
+    };
+    found.iter().map(read).collect()
+}
+
+fn pem(bytes: &[u8], certificates: Vec<Certificate>) -> Result<Contents, String> {
     let key = match KeyFile::read(bytes) {
         Ok(key) => Some(Key::Own(Box::new(key))),
         Err(KeyError::NoKey) => None,
         Err(error) => return Err(error.to_string()),
     };
-    if !certificates.is_empty() || key.is_some() {
-        return Ok((Form::Pem, certificates, key));
-    }
     let text = String::from_utf8_lossy(bytes);
     let label = text.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----")).map(|(label, _)| label);
+    if !certificates.is_empty() || key.is_some() {
+        let is_pkcs7 = key.is_none() && label.is_some_and(certificate_file::is_pkcs7);
+        return Ok((if is_pkcs7 { Form::Pkcs7 } else { Form::Pem }, certificates, key));
+    }
     let label = Text::new(label.unwrap_or_default());
     Err(format!("it holds neither a certificate nor a private key, but a PEM block \"{label}\""))
 }
 
-fn binary(bytes: &[u8], password: Option<&str>) -> Result<Contents, String> {
-    if let Ok(certificate) = Certificate::from_der(bytes) {
-        return Ok((Form::Der, vec![certificate], None));
+fn binary(
+    path: &Path,
+    bytes: &[u8],
+    certificates: Vec<Certificate>,
+    password: Option<&str>,
+) -> Result<Contents, String> {
+    if !certificates.is_empty() {
+        return Ok((Form::Der, certificates, None));
     }
     let contents = match (pkcs12::read(bytes, password.unwrap_or_default()), password) {
         (Ok(contents), _) => contents,
         (Err(pkcs12::ReadError::NotPkcs12), _) => {
-            return Err("it is neither PEM, nor a certificate in DER, nor PKCS#12".to_owned());
+            return Err(convertible(&path.display().to_string(), bytes)
+                .unwrap_or_else(|| "it is neither PEM, nor a certificate in DER, nor PKCS#12".to_owned()));
         }
         (Err(pkcs12::ReadError::Password), None) => {
             return Err("it is PKCS#12, and needs --password-file with the file of its password".to_owned());
@@ -147,6 +170,21 @@ fn binary(bytes: &[u8], password: Option<&str>) -> Result<Contents, String> {
     let leaf = contents.certificates.iter().find(|certificate| !certificate.is_ca());
     let key = leaf.filter(|_| contents.has_key).map(|leaf| Key::Of(Box::new(leaf.clone())));
     Ok((Form::Pkcs12(contents.encryption), contents.certificates, key))
+}
+
+/// What a file is that renewd does not read, and openssl converts.
+fn convertible(path: &str, bytes: &[u8]) -> Option<String> {
+    if pkcs7::certificates(bytes).is_some() {
+        return Some(format!(
+            "it is PKCS#7 in DER; to convert it to PEM, run: openssl pkcs7 -inform DER -in {path} -print_certs -out \
+             {path}.pem"
+        ));
+    }
+    let key = KeyFile::read(bytes).ok()?;
+    let kind = key.kind();
+    Some(format!(
+        "it holds {kind} in DER; to convert it to PEM, run: openssl pkey -inform DER -in {path} -out {path}.pem"
+    ))
 }
 
 fn owner(uid: u32) -> String {

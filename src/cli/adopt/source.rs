@@ -243,6 +243,7 @@ fn role(found: &Found, leaf: &Certificate) -> &'static str {
     match (found.form, found.key.is_some(), found.certificates.contains(leaf)) {
         (Form::Pkcs12(_), _, _) => "pkcs12",
         (Form::Der, _, _) => "der",
+        (Form::Pkcs7, _, _) => "pkcs7",
         (Form::Pem, true, true) => "bundle",
         (Form::Pem, true, false) => "private_key",
         (Form::Pem, false, true) if found.certificates.len() > 1 => "fullchain",
