@@ -1,19 +1,25 @@
-//! Undoes what a text went through on its way into JSON once too often: escapes that are spelt out, percent signs,
-//! typographic dashes. What holds none of it is handed on as it is.
+//! Undoes what a text went through on its way into JSON once too often: escapes that are spelt out, percent signs, the
+//! entities of HTML, typographic dashes. What holds none of it is handed on as it is.
 
 use std::borrow::Cow;
 
 /// The text without byte order mark, surrounding white space and quotes, and without escapes.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
     let text = trimmed(text);
-    if !text.contains(['\\', '%', '–', '—', '‐', '‑', '−', '\0', '\u{a0}']) {
+    if !text.contains(['\\', '%', '&', '–', '—', '‐', '‑', '−', '\0', '\u{a0}']) {
         return Cow::Borrowed(text);
     }
     let text: String = text.chars().flat_map(ascii).collect();
-    let text = if text.contains('\\') { without_escapes(&text) } else { text };
-    // In a form a blank is written as a plus sign, and a plus sign as %2B.
-    let text = if text.contains("BEGIN+") { text.replace('+', " ") } else { text };
-    let text = if text.contains('%') { without_percent(&text) } else { text };
+    let mut text = if text.contains('\\') { without_escapes(&text) } else { text };
+    for _ in 0..MOST_ROUNDS {
+        // In a form a blank is written as a plus sign, and a plus sign as %2B.
+        let spaced = if text.contains("BEGIN+") { text.replace('+', " ") } else { text.clone() };
+        let plain = without_entities(&without_percent(&spaced));
+        if plain == text {
+            break;
+        }
+        text = plain;
+    }
     Cow::Owned(trimmed(&text).to_owned())
 }
 
@@ -67,6 +73,29 @@ fn hex(digits: &str) -> Option<u32> {
     digits.bytes().all(|c| c.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
+/// `&#10;`, `&#xA;`, and the sign that they begin with, written as one itself.
+fn without_entities(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut parts = text.split('&');
+    plain.extend(parts.next());
+    for part in parts {
+        let entity = part.split_once(';').and_then(|(name, rest)| Some((entity(name)?, rest)));
+        match entity {
+            Some((c, rest)) => plain.extend([c.to_string().as_str(), rest]),
+            None => plain.extend(["&", part]),
+        }
+    }
+    plain
+}
+
+fn entity(name: &str) -> Option<char> {
+    let Some(number) = name.strip_prefix('#') else { return (name == "amp").then_some('&') };
+    match number.strip_prefix(['x', 'X']) {
+        Some(digits) => hex(digits).and_then(char::from_u32),
+        None => number.parse().ok().and_then(char::from_u32),
+    }
+}
+
 /// `%0A` and its like.
 fn without_percent(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -80,3 +109,6 @@ fn without_percent(text: &str) -> String {
     }
     plain
 }
+
+/// So often a text may have been encoded over again.
+const MOST_ROUNDS: u8 = 3;

@@ -56,6 +56,16 @@ fn a_certificate_is_read_in_every_wrapping() {
         first.replace('\n', "\\u000a").replace('/', "\\/").replace('+', "\\u002B"),
         first.replace('\n', "%0A").replace(' ', "%20").replace('+', "%2B").replace('/', "%2F").replace('=', "%3D"),
         first.replace('+', "%2B").replace('\n', "%0A").replace(' ', "+"),
+        first
+            .replace('\n', "%250A")
+            .replace(' ', "%2520")
+            .replace('+', "%252B")
+            .replace('/', "%252F")
+            .replace('=', "%253D"),
+        first.replace('\n', "&#10;"),
+        first.replace('\n', "&#13;&#xA;").replace('+', "&#43;").replace('/', "&#x2F;").replace('=', "&#61;"),
+        first.replace('\n', "&amp;#10;").replace(' ', "&amp;#x20;"),
+        first.replace('\n', "%26%2310%3B").replace(' ', "%20").replace('+', "%2B"),
         format!("\"{first}\""),
         format!("'{}'", first.replace('\n', "\\n")),
         first.replace("-----", "—–––"),
