@@ -9,9 +9,14 @@ pub(super) fn text(body: &[u8]) -> Cow<'_, str> {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
         [first, 0, ..] if first.is_ascii_graphic() => utf16(body, u16::from_le_bytes),
-        [0, first, ..] if first.is_ascii_graphic() => utf16(body, u16::from_be_bytes),
+        [0, first, 0, ..] if first.is_ascii_graphic() => utf16(body, u16::from_be_bytes),
         _ => std::str::from_utf8(body).map_or_else(|_| latin_1(body).into(), Cow::Borrowed),
     }
+}
+
+/// A text without the blanks and marks around it, and what a buffer was filled up with.
+pub(super) fn bare(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\0'))
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'_, str> {

@@ -15,6 +15,7 @@ use super::body_profile;
 use super::call::Call;
 use super::credentials::{ClientIdentity, Credential, ProxyCredentials};
 use super::error::{Place, Trouble};
+use super::error_body::ApiErrors;
 use super::json::Json;
 use super::port::{
     Answer, Details, Formats, IssueRequest, Me, Observer, Page, Pickup, ProfilePage, RenewRequest, SearchPage,
@@ -140,7 +141,9 @@ impl Client {
 pub fn read_reply<T>(reply: Reply, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Trouble> {
     let status = reply.status;
     let body = reply.into_json()?;
-    read(Json::of(&body)).map_err(|what| Trouble::WrongShape { status, what })
+    let told =
+        |what: String| ApiErrors::told_by(&body).map_or(what.clone(), |errors| format!("{what}; it says: {errors}"));
+    read(Json::of(&body)).map_err(|what| Trouble::WrongShape { status, what: told(what) })
 }
 
 impl Tlm for Client {

@@ -31,7 +31,7 @@ impl ApiErrors {
             return Self::instead(compressed(compression));
         }
         let text = body_text::text(body);
-        let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}' || c == '\0');
+        let text = body_text::bare(&text);
         if text.is_empty() {
             return Self::instead("an empty body".to_owned());
         }
@@ -43,6 +43,17 @@ impl ApiErrors {
             Err(_) if text.starts_with('<') => Self::of_xml(text),
             Err(_) => Self::one(ApiError { message: Some(text.to_owned()), ..Default::default() }),
         }
+    }
+
+    /// The words of an error in JSON that is no error by its status; `None`: there are none.
+    pub fn told_by(value: &Value) -> Option<Self> {
+        let (place, mut list) = (Json::of(value), Vec::new());
+        let is_of_error = |(key, _)| matches!(known(key), Some(Key::Errors | Key::Code | Key::Message));
+        if place.fields().any(is_of_error) {
+            collect(place, &Inside::default(), &mut list);
+        }
+        list.retain(|error| error.message.is_some());
+        (!list.is_empty()).then_some(Self { list, instead: None })
     }
 
     /// Something that says nothing, in words that follow "with".
@@ -167,6 +178,9 @@ fn own(place: Json<'_>, inside: &Inside) -> Option<ApiError> {
     messages.extend(sentence);
     let status = || of(Key::Status).find(|word| word.parse::<f64>().is_err());
     let code = of(Key::Code).next().or_else(status).or(word);
+    if messages.is_empty() && code.is_some() {
+        messages = words_of_others(place);
+    }
     let message = Some(messages.join("; ")).filter(|text| !text.is_empty());
     let field = of(Key::Field).next().or_else(|| inside.field.clone());
     // `status` alone, or a lone word deep inside, is no error by itself.
@@ -174,6 +188,22 @@ fn own(place: Json<'_>, inside: &Inside) -> Option<ApiError> {
         || code.as_ref().is_some_and(|_| of(Key::Code).next().is_some() || inside.errors)
         || (code.is_some() && inside.depth == 0);
     is_error.then_some(ApiError { code, message, field })
+}
+
+/// The words under keys that are not known, each once: sentences, or words that are no identifier.
+fn words_of_others(place: Json<'_>) -> Vec<String> {
+    let others = place.fields().filter(|(key, _)| known(key).is_none());
+    let is_word = |text: &&str| {
+        let letters = text.chars().all(|c| c.is_alphabetic() || matches!(c, '_' | '-'));
+        text.contains(char::is_alphabetic) && !text.starts_with('/') && (letters || text.trim().contains(' '))
+    };
+    let mut words: Vec<String> = Vec::new();
+    for text in others.flat_map(|(_, value)| value.texts()).filter(is_word) {
+        if words.len() < MOST && !words.iter().any(|other| other == text) {
+            words.push(text.to_owned());
+        }
+    }
+    words
 }
 
 /// What a key of an error answer holds.
@@ -295,6 +325,19 @@ mod tests {
         check(soap, "s:Client: m");
         check("<Error><Code>AccessDenied</Code><Message>m</Message></Error>", "AccessDenied: m");
         check("<a><b>x</b><c>y</c></a>", "x; y");
+    }
+
+    #[test]
+    fn the_words_beside_a_code_are_told_whatever_their_key() {
+        check(r#"{"code":"c","explanation":"not today"}"#, "c: not today");
+        check(r#"{"errors":[{"code":"c","hint":"ask first","path":"/x"}]}"#, "c: ask first");
+        check(
+            r#"{"code":"c","extra":{"why":["no seat is left","no seat is left"],"who":"Ann B"}}"#,
+            "c: Ann B; no seat is left",
+        );
+        check(r#"{"errorCode":7,"timestamp":"2026-11-24 10:00:00","trace":"a1b2","note":"denied"}"#, "7: denied");
+        check(r#"{"code":"c","message":"m","explanation":"not today"}"#, "c: m");
+        check(r#"{"code":"c","path":"/a b"}"#, "c");
     }
 
     #[test]

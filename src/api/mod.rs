@@ -23,6 +23,7 @@ mod address;
 mod body_keys;
 mod body_request;
 mod body_text;
+mod envelope;
 mod fault;
 mod transport;
 mod xml;

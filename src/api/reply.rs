@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::core::failure::RetryHint;
 use crate::core::time::Timestamp;
 
+use super::envelope::opened;
 use super::error::{Trouble, WANTS_USER};
 use super::error_body::{self, ApiErrors};
 use super::{body_text, xml};
@@ -62,7 +63,11 @@ impl Reply {
             return Err(if is_success { Trouble::WrongShape { status, what } } else { refused });
         }
         if self.is_html() {
-            return Err(Trouble::Html { status, title: title(&self.body), retry: self.retry });
+            return Err(Trouble::Html {
+                status,
+                title: xml::page_words(&body_text::text(&self.body)),
+                retry: self.retry,
+            });
         }
         if !is_success {
             return Err(Trouble::Refused { status, errors: ApiErrors::read(&self.body), retry: self.retry });
@@ -77,7 +82,7 @@ impl Reply {
     /// Whether it is a page for people. XML is none, whatever its label: it has words of its own.
     fn is_html(&self) -> bool {
         let text = body_text::text(&self.body);
-        let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let text = body_text::bare(&text);
         match text.chars().next() {
             Some('<') => xml::is_page(text) || (self.labelled_html && !text.starts_with("<?xml")),
             Some('{' | '[') | None => false,
@@ -89,28 +94,16 @@ impl Reply {
 /// The JSON of a success; an error says what came in its place.
 fn json(body: &[u8]) -> Result<Value, String> {
     let text = body_text::text(body);
-    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let text = body_text::bare(&text);
     if text.is_empty() {
         return Err("an empty body in place of JSON".to_owned());
     }
-    serde_json::from_str(text).map_err(|error| match text.chars().next() {
+    serde_json::from_str(text).map(opened).map_err(|error| match text.chars().next() {
         Some('<') => format!("XML in place of JSON: {}", ApiErrors::read(body)),
         Some('{' | '[') if error.is_eof() => format!("truncated JSON: {error}"),
         Some('{' | '[') => format!("a body that is no JSON: {error}"),
         _ => format!("text in place of JSON: {text}"),
     })
-}
-
-/// The title of an HTML page.
-fn title(body: &[u8]) -> Option<String> {
-    let page = body_text::text(body);
-    // ASCII lower case keeps every offset.
-    let folded = page.to_ascii_lowercase();
-    let opening = folded.find("<title")?;
-    let from = opening + folded.get(opening..)?.find('>')? + 1;
-    let length = folded.get(from..)?.find("</title")?;
-    let title = page.get(from..from + length)?.trim();
-    (!title.is_empty()).then(|| title.to_owned())
 }
 
 #[cfg(test)]
@@ -121,12 +114,22 @@ mod tests {
     fn a_page_names_itself() {
         #[track_caller]
         fn check(page: &str, expected: Option<&str>) {
-            assert_eq!(title(page.as_bytes()).as_deref(), expected, "{page}");
+            assert_eq!(xml::page_words(page).as_deref(), expected, "{page}");
         }
+        check(
+            "<h1>502 Bad Gateway</h1><p>The <b>upstream</b> is\n down.</p>",
+            Some("502 Bad Gateway; The upstream is down."),
+        );
+        check(
+            "<title>Error</title><body><h1>Error</h1><p>Your address is not allowed &amp; logged<p>",
+            Some("Error; Your address is not allowed & logged"),
+        );
+        check("<pre>x</pre><param>y</param>", None);
+        check("no such page", Some("no such page"));
         check("<html><head><title>Sign in</title>", Some("Sign in"));
         check("<HTML><TITLE lang=de> Störung </TITLE>", Some("Störung"));
         check("<html><title></title>", None);
-        check("<html><title>cut", None);
+        check("<html><title>cut", Some("cut"));
         check("<title", None);
         check("<html>", None);
     }

@@ -34,6 +34,45 @@ pub(super) fn words(text: &str) -> Words {
     words
 }
 
+/// What a page says: its title, headings and paragraphs; a page without any tag is its own words.
+pub(super) fn page_words(page: &str) -> Option<String> {
+    let page: String = page.chars().take(LONGEST_PAGE).collect();
+    // ASCII lower case keeps every offset.
+    let folded = page.to_ascii_lowercase();
+    let mut said: Vec<String> = Vec::new();
+    for (at, _) in folded.match_indices('<') {
+        let opened = folded.get(at + 1..).unwrap_or_default();
+        let Some(name) = TELLING
+            .iter()
+            .find(|name| opened.starts_with(&format!("{name}>")) || opened.starts_with(&format!("{name} ")))
+        else {
+            continue;
+        };
+        let Some(from) = opened.find('>').map(|end| at + 1 + end + 1) else { continue };
+        let rest = folded.get(from..).unwrap_or_default();
+        let ends = [format!("</{name}"), format!("<{name}>"), "</body".to_owned()];
+        let length = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+        let words = without_tags(page.get(from..from + length).unwrap_or_default());
+        if !words.is_empty() && !said.iter().any(|other| other.contains(&words)) {
+            said.push(words);
+        }
+    }
+    if !page.contains('<') {
+        said.push(without_tags(&page));
+    }
+    let said: String = said.join("; ").chars().take(LONGEST).collect();
+    (!said.is_empty()).then_some(said)
+}
+
+/// The text between the tags, in one line.
+fn without_tags(text: &str) -> String {
+    let parts = text.split('<').enumerate().map(|(at, part)| match part.split_once('>') {
+        Some((_, text)) if at > 0 => text,
+        Some(_) | None => part,
+    });
+    plain(&parts.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 fn local_name(tag: &str) -> String {
     let name = tag.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default();
     name.rsplit(':').next().unwrap_or_default().to_ascii_lowercase()
@@ -45,6 +84,11 @@ fn plain(text: &str) -> String {
 }
 
 const MOST: usize = 64;
+const TELLING: [&str; 4] = ["title", "h1", "h2", "p"];
+/// So far into a page it says what it is about.
+const LONGEST_PAGE: usize = 16 << 10;
+/// So much of a page leaves room for what is said of it.
+const LONGEST: usize = 200;
 
 #[cfg(test)]
 mod tests {
