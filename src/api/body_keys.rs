@@ -4,7 +4,7 @@
 use crate::core::key::KeyType;
 use crate::core::text::Text;
 
-use super::json::Json;
+use super::json::{Json, is_same_key};
 
 /// The key types that a profile names.
 #[derive(Debug, Default)]
@@ -20,7 +20,8 @@ impl Keys {
     /// signature algorithm (the issuer's) tells the family.
     pub(super) fn of(profile: Json<'_>) -> Self {
         let private_key = profile.at("private_key_attributes").items();
-        let names = names(&private_key.into_iter().chain([profile]).collect::<Vec<_>>());
+        let unnamed = private_key.iter().flat_map(|attributes| types_below(*attributes)).collect();
+        let names = names(&private_key.into_iter().chain([profile]).collect::<Vec<_>>(), unnamed);
         let mut keys = Self::default();
         names.iter().for_each(|name| keys.add(name));
         if names.is_empty() {
@@ -41,20 +42,40 @@ impl Keys {
     /// `MATCH_ISSUER` says nothing, and neither does an algorithm that no family of keys has in its name.
     fn add_family(&mut self, algorithm: &str) {
         let upper = algorithm.to_ascii_uppercase();
-        if upper.contains("ECDSA") {
+        if is_of_other_family(algorithm) {
+            self.unknown.push(Text::new(algorithm));
+        } else if upper.contains("ECDSA") {
             self.known.extend(EC);
         } else if upper.contains("RSA") {
             self.known.extend(RSA);
-        } else if OTHER_FAMILIES.iter().any(|family| upper.contains(family)) {
-            self.unknown.push(Text::new(algorithm));
         }
     }
 }
 
-/// Each type that is named. A bare size belongs to the type beside it, where there is one alone.
-fn names(holders: &[Json<'_>]) -> Vec<String> {
+/// Whether a name is that of a family of keys that renewd cannot make, also as a part of a composite.
+fn is_of_other_family(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase().replace("ECDSA", "");
+    OTHER_FAMILIES.iter().any(|family| upper.contains(family))
+}
+
+/// The types in attributes that name them under no key that is known: each text that is of a family.
+fn types_below(attributes: Json<'_>) -> Vec<String> {
+    let places = attributes.fields().filter(|(key, _)| !SIZE_KEYS.iter().any(|size| is_same_key(key, size)));
+    let is_type =
+        |text: &&str| text.contains(char::is_alphabetic) && (!key_types(text).is_empty() || is_of_other_family(text));
+    let found = places.flat_map(|(_, value)| value.texts()).filter(is_type);
+    let whole = attributes.text().filter(|text| attributes.string().is_some() && !is_silent(text));
+    whole.into_iter().chain(found.map(str::to_owned)).map(|text| text.trim().to_owned()).collect()
+}
+
+/// Each type that is named; `unnamed` are those that no key names as types. A bare size belongs to the type beside it, where
+/// there is one alone.
+fn names(holders: &[Json<'_>], unnamed: Vec<String>) -> Vec<String> {
     let mut types = texts(holders, &["key_type", "key_types", "key_algorithm", "allowed_key_types"]);
-    let sizes = texts(holders, &["key_size", "key_sizes", "allowed_key_sizes"]);
+    if types.is_empty() {
+        types = unnamed;
+    }
+    let sizes = texts(holders, &SIZE_KEYS);
     types.dedup();
     if sizes.is_empty() {
         return types;
@@ -71,11 +92,16 @@ fn names(holders: &[Json<'_>]) -> Vec<String> {
 fn texts(holders: &[Json<'_>], keys: &[&str]) -> Vec<String> {
     let places = keys.iter().flat_map(|key| holders.iter().flat_map(|holder| holder.at(key).items()));
     let text = |item: Json<'_>| match item.text() {
-        Some(text) if SILENT.contains(&text.trim().to_ascii_lowercase().as_str()) => Vec::new(),
+        Some(text) if is_silent(&text) => Vec::new(),
         Some(text) => vec![text.trim().to_owned()],
-        None => names(&[item]),
+        None => names(&[item], types_below(item)),
     };
     places.flat_map(text).collect()
+}
+
+/// Whether a text names no type at all.
+fn is_silent(text: &str) -> bool {
+    SILENT.contains(&text.trim().to_ascii_lowercase().as_str())
 }
 
 /// The key types that a name stands for: one, or a family where it names no size; none where it says something that is
@@ -118,6 +144,7 @@ fn parts(name: &str) -> Vec<String> {
     parts
 }
 
+const SIZE_KEYS: [&str; 5] = ["key_size", "key_sizes", "allowed_key_sizes", "curve", "parameter_set"];
 /// Words that name no type.
 const SILENT: [&str; 9] = ["any", "all", "none", "null", "n/a", "default", "match_issuer", "from_csr", "unspecified"];
 const RSA: [KeyType; 3] = [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096];
@@ -126,8 +153,22 @@ const RSA_WORDS: [&str; 2] = ["RSA", "RSAENCRYPTION"];
 const EC_WORDS: [&str; 13] =
     ["EC", "ECC", "ECDSA", "P", "ECP", "ECCP", "ECDSAP", "NIST", "NISTP", "SECP", "PRIME", "ELLIPTIC", "CURVE"];
 const FILLING: [&str; 6] = ["BIT", "BITS", "KEY", "SIZE", "R", "V"];
-/// What signature algorithms of other families have in their names; ECDSA and RSA were looked for before.
-const OTHER_FAMILIES: [&str; 9] = ["DSA", "ED25519", "ED448", "SLH", "SPHINCS", "DILITHIUM", "FALCON", "SM2", "GOST"];
+/// What names of other families have in them that are not those of RSA and ECDSA.
+const OTHER_FAMILIES: [&str; 13] = [
+    "DSA",
+    "ED25519",
+    "ED448",
+    "SLH",
+    "SPHINCS",
+    "DILITHIUM",
+    "FALCON",
+    "SM2",
+    "GOST",
+    "XMSS",
+    "LMS",
+    "HSS",
+    "COMPOSITE",
+];
 
 #[cfg(test)]
 mod tests {
@@ -200,12 +241,44 @@ mod tests {
             json!({"signature_algorithm": "MATCH_ISSUER"}),
             json!({"private_key_attributes": {"key_type": "ANY", "key_size": "n/a"}}),
             json!({"signature_algorithm": "DEFAULT"}),
+            json!({"private_key_attributes": "any"}),
         ] {
             check(nothing, &[], &[]);
         }
         check(json!({"signature_algorithm": "MLDSA65"}), &[], &["MLDSA65"]);
         check(json!({"signature_algorithm": "Ed25519"}), &[], &["Ed25519"]);
         check(json!({"key_type": "SLHDSA"}), &[], &["SLHDSA"]);
+        for name in ["MLDSA65-RSA3072-PSS-SHA512", "id-MLDSA44-ECDSA-P256", "XMSS", "LMS_HSS", "Composite", "ML-DSA-65"]
+        {
+            check(json!({"signature_algorithm": name}), &[], &[name]);
+        }
+    }
+
+    #[test]
+    fn a_type_is_found_in_every_shape_of_the_attributes() {
+        let attributes = |attributes: Value| json!({"name": "Web", "private_key_attributes": attributes});
+        for shape in [
+            json!("ML-DSA-65"),
+            json!(["ML-DSA-65"]),
+            json!({"algorithm": "ML-DSA-65"}),
+            json!({"type": "ML-DSA-65"}),
+            json!({"keyType": "ML-DSA-65"}),
+            json!({"key_type": "MLDSA", "parameter_set": "ML-DSA-65"}),
+            json!({"algorithm": {"name": "ML-DSA-65"}}),
+            json!({"odd": {"deeper": "ML-DSA-65"}}),
+        ] {
+            check(attributes(shape), &[], &["ML-DSA-65"]);
+        }
+        check(attributes(json!({"algorithm": "XMSS"})), &[], &["XMSS"]);
+        check(attributes(json!({"key_type": "OTHER KEY"})), &[], &["OTHER KEY"]);
+        check(attributes(json!({"composite": "MLDSA44-RSA2048"})), &[], &["MLDSA44-RSA2048"]);
+        check(attributes(json!({"key_type": "ECDSA", "curve": "P-384"})), &[KeyType::EcdsaP384], &[]);
+        check(attributes(json!({"algorithm": "RSA", "key_size": "3072"})), &[KeyType::Rsa3072], &[]);
+        check(
+            attributes(json!({"key_size": "2048", "exportable": "false", "provider": "soft"})),
+            &[KeyType::Rsa2048],
+            &[],
+        );
     }
 
     #[test]
