@@ -2,14 +2,14 @@
 //! which it is.
 
 use crate::pki::certificate::Certificate;
-use crate::pki::pem::{self, Block, Part};
+use crate::pki::pem::{self, Part};
 
 /// What a file of roots holds.
 #[derive(Debug, Default)]
 pub struct ReadRoots {
     /// The certificates that can be trusted, as DER.
     pub ders: Vec<Vec<u8>>,
-    /// Those that are certificates and cannot be trust anchors, and why.
+    /// Those that cannot be read or cannot be trust anchors, by their numbers, and why.
     pub passed_over: Vec<String>,
 }
 
@@ -18,21 +18,16 @@ pub struct ReadRoots {
 ///
 /// # Errors
 ///
-/// When a certificate cannot be read, with its number, or none can be trusted.
+/// When none can be trusted.
 pub fn read(text: &[u8]) -> Result<ReadRoots, String> {
     let text = String::from_utf8_lossy(text);
-    let parts = pem::parts(&text).map_err(|error| error.to_string())?;
-    let blocks: Vec<&Block<'_>> = parts.iter().filter_map(certificate).collect();
+    let blocks = certificates(&text);
     let mut roots = ReadRoots::default();
     for (at, block) in blocks.iter().enumerate() {
         let number = format!("certificate {} of {}", at + 1, blocks.len());
-        let der = pem::decode(block.body).map_err(|error| format!("{number}: {error}"))?;
-        match (webpki::anchor_from_trusted_cert(&der.as_slice().into()), Certificate::from_der(&der)) {
-            (Ok(_), _) => roots.ders.push(der.to_vec()),
-            (Err(error), Ok(odd)) => {
-                roots.passed_over.push(format!("{number}, {}, is no trust anchor: {error}", odd.label()))
-            }
-            (Err(_), Err(error)) => return Err(format!("{number}: {error}")),
+        match anchor(block) {
+            Ok(der) => roots.ders.push(der),
+            Err(why) => roots.passed_over.push(format!("{number}{why}")),
         }
     }
     match (roots.ders.as_slice(), roots.passed_over.as_slice()) {
@@ -42,12 +37,39 @@ pub fn read(text: &[u8]) -> Result<ReadRoots, String> {
     }
 }
 
-fn certificate<'p, 't>(part: &'p Part<'t>) -> Option<&'p Block<'t>> {
-    match part {
-        Part::Block(block) if ["CERTIFICATE", "X509 CERTIFICATE"].contains(&block.label) => Some(block),
-        Part::Block(_) | Part::Text(_) => None,
+/// The text of each certificate, from its own BEGIN line up to the next one, so that one that is cut off does not swallow
+/// another.
+fn certificates(text: &str) -> Vec<&str> {
+    let starts = text.match_indices(BEGIN).map(|(at, _)| at);
+    let ends = starts.clone().skip(1).chain([text.len()]);
+    let blocks = starts.zip(ends).filter_map(|(start, end)| text.get(start..end));
+    let labelled =
+        |block: &&str| LABELS.iter().any(|label| block.get(BEGIN.len()..).is_some_and(|rest| rest.starts_with(label)));
+    blocks.filter(labelled).collect()
+}
+
+/// The DER of a trust anchor; else what it is and why it is none, in words that follow its number.
+fn anchor(block: &str) -> Result<Vec<u8>, String> {
+    let told = |error: &dyn std::fmt::Display| format!(": {error}");
+    let parts = pem::parts(block).map_err(|error| told(&error))?;
+    let body = parts.iter().find_map(body).unwrap_or_default();
+    let der = pem::decode(body).map_err(|error| told(&error))?;
+    match (webpki::anchor_from_trusted_cert(&der.as_slice().into()), Certificate::from_der(&der)) {
+        (Ok(_), _) => Ok(der.to_vec()),
+        (Err(error), Ok(odd)) => Err(format!(", {}, is no trust anchor: {error}", odd.label())),
+        (Err(_), Err(error)) => Err(told(&error)),
     }
 }
+
+fn body<'t>(part: &Part<'t>) -> Option<&'t str> {
+    match part {
+        Part::Block(block) => Some(block.body),
+        Part::Text(_) => None,
+    }
+}
+
+const BEGIN: &str = "-----BEGIN ";
+const LABELS: [&str; 2] = ["CERTIFICATE-----", "X509 CERTIFICATE-----"];
 
 #[cfg(test)]
 mod tests {
@@ -90,17 +112,34 @@ mod tests {
     }
 
     #[test]
+    fn a_broken_block_is_passed_over_by_its_number() {
+        let good = root("One", |_| {});
+        for (broken, why) in [
+            ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", ""),
+            ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "what stands there is not valid base64"),
+            ("-----BEGIN CERTIFICATE-----\nMIIB\n", "a PEM block is cut off: its END line is missing"),
+            ("-----BEGIN X509 CERTIFICATE-----\n", "a PEM block is cut off: its END line is missing"),
+        ] {
+            for (text, number) in [(format!("{broken}{good}"), 1), (format!("{good}{broken}"), 2)] {
+                let roots = read(text.as_bytes()).unwrap();
+                let [odd] = roots.passed_over.as_slice() else { panic!("{roots:?}") };
+                assert!(odd.starts_with(&format!("certificate {number} of 2: {why}")), "{odd}");
+                assert_eq!(roots.ders.len(), 1, "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_root_is_refused_with_its_place() {
         #[track_caller]
         fn check(text: &str, expected: &str) {
             let why = read(text.as_bytes()).unwrap_err();
             assert!(why.starts_with(expected), "{why}");
         }
-        let good = root("One", |_| {});
         check("", "there is no PEM certificate in it");
-        check("-----BEGIN CERTIFICATE-----\nMIIB\n", "a PEM block is cut off");
-        check(&format!("{good}-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"), "certificate 2 of 2: ");
-        check(&format!("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n{good}"), "certificate 1 of 2: ");
+        check("-----BEGIN CERTIFICATE-----\nMIIB\n", "certificate 1 of 1: a PEM block is cut off");
+        let odd_and_broken = format!("{}-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", odd());
+        check(&odd_and_broken, "certificate 1 of 2, \"Odd\", is no trust anchor: ");
         check(&odd(), "certificate 1 of 1, \"Odd\", is no trust anchor: ");
     }
 }
