@@ -53,13 +53,15 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
     let san = certificate.at("extensions").at("san");
     let issuers = issuers(certificate.at("issuer"));
     let keys = Keys::of(answer);
+    let (renewal_window_days, odd_window) = renewal_window(answer);
     Ok(Profile {
         id: profile_id(&id),
         name: text("name"),
         status: text("status"),
         enrollment_method: text("enrollment_method"),
         authentication_method: text("authentication_method"),
-        renewal_window_days: renewal_window(answer),
+        renewal_window_days,
+        odd_window,
         allows_duplicates: answer
             .at("duplicate_cert_policy")
             .flag()
@@ -89,20 +91,24 @@ pub fn profile_id(text: &str) -> ProfileId {
 }
 
 /// `renewal_period_days` is an older name of `renewal_window_days`. Of the two, the first above 0 counts: a window of 0
-/// days, the least that the API takes, would renew at the instant of expiry.
-fn renewal_window(answer: Json<'_>) -> Option<u32> {
-    let said = ["renewal_window_days", "renewal_period_days"].map(|key| days(answer.at(key)));
-    said.iter().flatten().find(|days| **days > 0).or_else(|| said.iter().flatten().next()).copied()
+/// days, the least that the API takes, would renew at the instant of expiry. What is no number of days is the second part,
+/// unless the other name says one.
+fn renewal_window(answer: Json<'_>) -> (Option<u32>, Option<Text>) {
+    let said = || ["renewal_window_days", "renewal_period_days"].into_iter().filter_map(|key| answer.at(key).text());
+    let known: Vec<u32> = said().filter_map(|text| days(&text)).collect();
+    let window = known.iter().find(|days| **days > 0).or(known.first()).copied();
+    let odd = said().find(|text| days(text).is_none()).filter(|_| window.unwrap_or_default() == 0);
+    (window, odd.map(|text| Text::new(&text)))
 }
 
-/// A number of days, also as text or with a fraction, which is dropped; what is negative is 0, and what is beyond `u32` the
-/// most that it holds.
+/// A number of days, also with a fraction, which is dropped; what is beyond `u32` is the most that it holds. Less than a day
+/// is a window only where it is none.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-fn days(answer: Json<'_>) -> Option<u32> {
-    let text = answer.text()?.to_ascii_lowercase();
+fn days(text: &str) -> Option<u32> {
+    let text = text.to_ascii_lowercase();
     let number = ["days", "day", "d"].iter().find_map(|unit| text.trim().strip_suffix(unit));
     let days: f64 = number.unwrap_or(&text).trim().parse().ok()?;
-    days.is_finite().then_some(days as u32)
+    (days.is_finite() && (days == 0.0 || days >= 1.0)).then_some(days as u32)
 }
 
 fn validity(answer: Json<'_>) -> Option<Validity> {

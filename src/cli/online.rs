@@ -175,8 +175,9 @@ fn usable(profile: &Profile) -> Finding {
         return Finding::failure("profile", name, &failure);
     }
     let Profile { status, enrollment_method, authentication_method, .. } = profile;
-    let unsaid = if profile.says_no_window() { "0 d, which counts as not set" } else { "not told" };
-    let window = profile.renewal_window().map_or_else(|| unsaid.to_owned(), |window| Span(window).to_string());
+    let unusable = profile.unusable_window().map(|said| format!("{said}, which counts as not set"));
+    let usable = profile.renewal_window().map(|window| Span(window).to_string());
+    let window = usable.or(unusable).unwrap_or_else(|| "not told".to_owned());
     let duplicates = if profile.allows_duplicates { "allowed" } else { "not allowed" };
     let unknown = match &*profile.unknown_keys {
         [] => String::new(),

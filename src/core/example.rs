@@ -61,6 +61,7 @@ pub(super) fn profile() -> Profile {
         enrollment_method: "rest_api".to_owned(),
         authentication_method: "third_party_app".to_owned(),
         renewal_window_days: Some(30),
+        odd_window: None,
         allows_duplicates: true,
         allows_validity: false,
         validity: None,

@@ -27,6 +27,9 @@ pub struct Profile {
     /// The renewal window in days: `renewal_window_days` where it is above 0, else `renewal_period_days` where that is;
     /// 0: that is all that it says, and counts as nothing.
     pub renewal_window_days: Option<u32>,
+    /// What it says of the renewal window instead, where that is no number of days.
+    #[serde(default)]
+    pub odd_window: Option<Text>,
     /// Whether a second certificate may be issued while one is valid.
     pub allows_duplicates: bool,
     /// Whether a request may name its own validity.
@@ -68,10 +71,12 @@ impl Profile {
         Some(Duration::from_secs(u64::from(days) * 86_400))
     }
 
-    /// Whether all that it says of the renewal window is that it is 0 days long.
+    /// All that it says of the renewal window, where that is none: 0 days, or something odd.
     #[must_use]
-    pub fn says_no_window(&self) -> bool {
-        self.renewal_window_days == Some(0)
+    pub fn unusable_window(&self) -> Option<String> {
+        let zero = || (self.renewal_window_days == Some(0)).then(|| "0 days".to_owned());
+        let odd = self.odd_window.as_ref().map(|said| format!("\"{said}\""));
+        odd.filter(|_| self.renewal_window().is_none()).or_else(zero)
     }
 
     /// A number that changes when the profile says something else, and not with a version of renewd: what newer ones
@@ -107,6 +112,7 @@ impl fmt::Debug for Said<'_> {
             enrollment_method,
             authentication_method,
             renewal_window_days,
+            odd_window,
             allows_duplicates,
             allows_validity,
             validity,
@@ -143,6 +149,9 @@ impl fmt::Debug for Said<'_> {
         ];
         for (name, list, _) in lists.iter().filter(|(.., is_empty)| !is_empty) {
             said.field(name, list);
+        }
+        if let Some(odd) = odd_window {
+            said.field("odd_window", odd);
         }
         if *needs_approval {
             said.field("needs_approval", needs_approval);
@@ -193,7 +202,8 @@ mod tests {
             san: [ProfileAttribute { key: \"dns_names\", mandatory: false, multiple: true, origin: Request }], issuers: [] }";
         let profile = example::profile();
         assert_eq!(profile.version(), mix(old, 0));
-        let changes: [&dyn Fn(&mut Profile); 6] = [
+        let changes: [&dyn Fn(&mut Profile); 7] = [
+            &|profile| profile.odd_window = Some(Text::new("-1")),
             &|profile| profile.unknown_keys.push(Text::new("MLDSA-65")),
             &|profile| profile.allowed_names.push(Text::new("example.com")),
             &|profile| profile.custom_values.extend(profile.subject.clone()),

@@ -97,10 +97,10 @@ pub fn doubt(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> Op
             Span(window)
         );
         (message, own_remedy)
-    } else if entry.renew_before.is_none() && profile.is_some_and(Profile::says_no_window) {
+    } else if let Some(said) = profile.filter(|_| entry.renew_before.is_none()).and_then(Profile::unusable_window) {
         let window = Span(window);
         let message = format!(
-            "the profile's renewal window is 0 days, which counts as not set; renewal starts {window} before the end"
+            "the profile's renewal window is {said}, which counts as not set; renewal starts {window} before the end"
         );
         (message, OF_PROFILE)
     } else if needs_approval && window < APPROVAL {

@@ -290,6 +290,7 @@ mod tests {
             enrollment_method: String::new(),
             authentication_method: String::new(),
             renewal_window_days: None,
+            odd_window: None,
             allows_duplicates: true,
             allows_validity: false,
             validity: None,

@@ -139,6 +139,7 @@ pub(crate) fn profile(id: &str, window: Option<u32>, allows_duplicates: bool) ->
         enrollment_method: "rest_api".to_owned(),
         authentication_method: "third_party_app".to_owned(),
         renewal_window_days: window,
+        odd_window: None,
         allows_duplicates,
         allows_validity: false,
         validity: None,
