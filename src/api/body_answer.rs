@@ -6,10 +6,12 @@ use crate::core::standing::Standing;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::validation::DomainValidation;
+use crate::pki::answer as pki_answer;
 
 use super::body_profile::profile_id;
 use super::date;
-use super::json::Json;
+use super::envelope::written;
+use super::json::{Json, is_same_key};
 use super::port::{Answer, Details, Formats, IssuedCertificate, Me, Page, Pickup, SearchPage};
 
 /// The answer to a request for a certificate, new or renewed; `secrets` are masked in what is said of it.
@@ -30,8 +32,7 @@ pub fn answer(body: Json<'_>, secrets: &[&str]) -> Result<Answer, String> {
 
 /// Whether a certificate came that may be the one asked for: not CAs alone, and no word in its place.
 fn shows_leaf(body: Json<'_>) -> bool {
-    let places = ["certificate", "certificates", "pkcs7"];
-    places
+    LEAF_PLACES
         .into_iter()
         .flat_map(|key| texts(body.at(key)))
         .any(|text| text.len() >= SHORTEST_CERTIFICATE || text.contains("-----BEGIN"))
@@ -57,29 +58,51 @@ fn graphic(id: &str) -> Result<String, String> {
 ///
 /// When there is neither a certificate nor a state that is known.
 pub fn pickup(body: Json<'_>, secrets: &[&str]) -> Result<Pickup, String> {
-    let word = body.at("status").text().unwrap_or_default().trim().to_owned();
-    let status = word.to_ascii_lowercase();
-    if status == "rejected" {
-        return Ok(Pickup::Rejected(remarks(body, secrets)));
-    }
-    if is_waiting(&status) {
-        return Ok(Pickup::Pending(domain_validation(body, secrets)));
-    }
+    let word = body.at("status").word();
+    let status = Status::read(&word);
     // The number alone says nothing beside a word that is not known.
-    let number = serial(body);
-    let certificates = certificates(body);
-    let is_known = matches!(status.as_str(), "" | "issued") || !certificates.is_empty();
-    match issued(number.filter(|_| is_known), certificates) {
-        Some(issued) => Ok(Pickup::Issued(issued)),
-        None if status.is_empty() => Err("neither a certificate nor a `status`".to_owned()),
-        None if status == "issued" => Err(format!("`status` \"{word}\" without a certificate")),
-        None => Err(format!("`status` \"{word}\", which renewd does not know, without a certificate")),
+    let (number, certificates) = (serial(body), certificates(body));
+    let is_known = matches!(status, Status::Unsaid | Status::Issued) || !certificates.is_empty();
+    match (status, issued(number.filter(|_| is_known), certificates)) {
+        (Status::Rejected, _) => Ok(Pickup::Rejected(remarks(body, secrets))),
+        (Status::Waiting, _) => Ok(Pickup::Pending(domain_validation(body, secrets))),
+        (Status::Decided, _) if !shows_leaf(body) => Ok(Pickup::Pending(domain_validation(body, secrets))),
+        (_, Some(issued)) => Ok(Pickup::Issued(issued)),
+        (Status::Unsaid, None) => Err("neither a certificate nor a `status`".to_owned()),
+        (Status::Issued, None) => Err(format!("`status` \"{word}\" without a certificate")),
+        (Status::Decided | Status::Unknown, None) => {
+            Err(format!("`status` \"{word}\", which renewd does not know, without a certificate"))
+        }
     }
 }
 
-/// PENDING, and the states of an enrollment that is still under way.
-fn is_waiting(status: &str) -> bool {
-    status.starts_with("pending") || matches!(status, "in_progress" | "created" | "approved")
+/// What the word of a pickup comes down to.
+enum Status {
+    Unsaid,
+    Issued,
+    /// Still under way.
+    Waiting,
+    /// Agreed to; the certificate may be there already, and the word stays as it is.
+    Decided,
+    /// Refused or withdrawn.
+    Rejected,
+    Unknown,
+}
+
+impl Status {
+    /// Reads a word in whatever case, with whatever between its parts.
+    fn read(word: &str) -> Self {
+        let letters: String = word.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+        let begins = |words: &[&str]| words.iter().any(|word| letters.starts_with(word));
+        match letters.as_str() {
+            "" => Self::Unsaid,
+            "issued" => Self::Issued,
+            _ if begins(&["pending", "inprogress", "processing", "waiting", "awaiting", "queued"]) => Self::Waiting,
+            _ if begins(&["approved", "created"]) => Self::Decided,
+            _ if begins(&["reject", "declined", "denied", "cancel"]) => Self::Rejected,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// A certificate, or the number of one that has to be fetched.
@@ -90,38 +113,89 @@ fn issued(serial_number: Option<String>, certificates: Vec<String>) -> Option<Is
 
 /// Everything that came as certificate.
 fn certificates(body: Json<'_>) -> Vec<String> {
-    let places = ["certificate", "certificates", "ca_certs", "x509_cert_chain", "pkcs7"];
-    places.into_iter().flat_map(|key| texts(body.at(key))).collect()
+    LEAF_PLACES.into_iter().chain(CHAIN_PLACES).flat_map(|key| texts(body.at(key))).collect()
 }
 
-/// The texts of a place where certificates are expected, by themselves or in objects. An object without one is
-/// handed on as it is: that it cannot be read is not to be passed over.
+/// The texts of a place where certificates are expected: by themselves, in objects, or in JSON that was written as text. An
+/// object without one is handed on as it is: that it cannot be read is not to be passed over.
 fn texts(place: Json<'_>) -> Vec<String> {
-    let text = |item: Json<'_>| {
-        if item.is_object() { Some(in_object(item).unwrap_or_else(|| item.shown())) } else { item.string() }
+    let of_one = |item: Json<'_>| match item.string() {
+        Some(text) => written(&text).map_or_else(|| vec![text], |inner| texts(Json::of(&inner))),
+        None if item.is_object() => in_object(item),
+        None => Vec::new(),
     };
-    place.items().into_iter().filter_map(text).filter(|text| !text.trim().is_empty()).collect()
+    place.items().into_iter().flat_map(of_one).filter(|text| !text.trim().is_empty()).collect()
 }
 
-/// The text of an object that is a certificate: under a key that is known for it, or by its looks.
-fn in_object(item: Json<'_>) -> Option<String> {
-    let known = item.first_of(&["pem", "cert_blob", "certificate", "cert", "x509", "value", "data", "content"]).text();
-    let by_looks = || {
-        let texts = item.fields().filter_map(|(_, value)| value.text());
-        texts.into_iter().find(|text| text.contains("-----BEGIN") || text.starts_with("MII"))
-    };
-    known.or_else(by_looks)
+/// The certificates of an object: every text in it that is one, else the text under a key that is known for it or that
+/// looks like one.
+fn in_object(item: Json<'_>) -> Vec<String> {
+    let readable: Vec<String> = item.texts().into_iter().filter(|text| is_readable(text)).map(str::to_owned).collect();
+    if !readable.is_empty() {
+        return readable;
+    }
+    let keys = ["pem", "cert_blob", "certificate", "cert", "x509", "value", "data", "content"];
+    let known = keys.iter().find_map(|key| item.at(key).text());
+    let by_looks = || item.texts().into_iter().find(|text| text.contains("-----BEGIN") || text.starts_with("MII"));
+    vec![known.or_else(|| by_looks().map(str::to_owned)).unwrap_or_else(|| item.shown())]
 }
 
-/// What somebody has to publish before TLM issues. Of several domains, the first.
+/// Whether a certificate can be read out of a text.
+fn is_readable(text: &str) -> bool {
+    let mut answer = pki_answer::Answer::default();
+    answer.read(text, &|raw| Text::new(raw));
+    !answer.certificates.is_empty()
+}
+
+/// What somebody has to publish before TLM issues: of several domains all, each value with its domain.
 fn domain_validation(body: Json<'_>, secrets: &[&str]) -> Option<DomainValidation> {
-    let details = body.first_of(&["dv_details", "dvDetails"]).items().into_iter().next()?;
-    let text = |keys: &[&str]| details.first_of(keys).text().map(|text| Text::masked(&text, secrets.iter().copied()));
-    let found = DomainValidation {
-        method: text(&["dcv_method", "dcvMethod", "method"]),
-        random_value: text(&["dcv_random_value", "dcvRandomValue", "random_value", "token"]),
+    let (mut methods, mut values) = (Vec::new(), Vec::new());
+    collect_validations(body.at("dv_details"), None, &mut methods, &mut values);
+    let is_one = values.iter().all(|(value, _)| values.first().is_some_and(|(first, _)| first == value));
+    values.truncate(if is_one { 1 } else { values.len() });
+    let shown = |(value, domain): (String, Option<String>)| match domain.filter(|_| !is_one) {
+        Some(domain) => format!("{value} ({domain})"),
+        None => value,
     };
-    (found.method.is_some() || found.random_value.is_some()).then_some(found)
+    let text =
+        |parts: Vec<String>| (!parts.is_empty()).then(|| Text::masked(&parts.join(", "), secrets.iter().copied()));
+    let (method, random_value) = (text(methods), text(values.into_iter().map(shown).collect()));
+    (method.is_some() || random_value.is_some()).then_some(DomainValidation { method, random_value })
+}
+
+/// The methods, each once, and the values of a place, each with its domain where one is named beside it or above it.
+fn collect_validations(
+    place: Json<'_>,
+    domain: Option<&str>,
+    methods: &mut Vec<String>,
+    values: &mut Vec<(String, Option<String>)>,
+) {
+    for item in place.items() {
+        if values.len() + methods.len() >= MOST_DOMAINS {
+            return;
+        }
+        let texts = |keys: &[&str]| item.first_of(keys).items().into_iter().filter_map(Json::text);
+        let own = item.first_of(&["domain", "domain_name", "dns_name", "name"]).text();
+        let domain_of = || own.clone().or_else(|| domain.map(str::to_owned));
+        let bare = domain.and_then(|_| item.string());
+        let new = bare.into_iter().chain(texts(&["dcv_random_value", "random_value", "token", "value", "values"]));
+        let (before, known) = (values.len(), methods.len());
+        for value in new.filter(|value| !value.trim().is_empty()) {
+            values.push((value, domain_of()));
+        }
+        for method in texts(&["dcv_method", "method"]) {
+            if !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
+        if (before, known) != (values.len(), methods.len()) {
+            continue;
+        }
+        // A map from domains, or something around a list of them.
+        for (key, value) in item.fields() {
+            collect_validations(value, Some(key).filter(|key| key.contains('.')), methods, values);
+        }
+    }
 }
 
 /// The serial number as it is spelt, if it is one: it goes into paths, messages and the journal.
@@ -133,15 +207,26 @@ fn serial(body: Json<'_>) -> Option<String> {
     ((1..=LONGEST_ID).contains(&serial.len()) && serial.bytes().all(|c| c.is_ascii_hexdigit())).then_some(serial)
 }
 
-/// The fields of a rejection that may hold its reason; which ones there are is not documented.
+/// The fields of a rejection that may hold its reason, wherever they stand; which ones there are is not documented.
 fn remarks(body: Json<'_>, secrets: &[&str]) -> Text {
-    let telling = |key: &str| {
-        let key = key.to_ascii_lowercase();
-        ["reason", "comment", "message", "note", "description"].iter().any(|word| key.contains(word))
-    };
-    let said = body.fields().filter(|(key, _)| telling(key));
-    let said: Vec<_> = said.filter_map(|(key, value)| Some(format!("{key}: {}", value.text()?))).collect();
+    let mut said = Vec::new();
+    collect_remarks(body, None, &mut said);
     Text::masked(&said.join("; "), secrets.iter().copied())
+}
+
+/// What is below a telling key is told with the key that is nearest to it.
+fn collect_remarks(place: Json<'_>, telling: Option<&str>, said: &mut Vec<String>) {
+    for item in place.items() {
+        said.extend(telling.and_then(|key| Some(format!("{key}: {}", item.text()?))));
+        for (key, value) in item.fields() {
+            let folded = key.to_ascii_lowercase();
+            let is_telling = TELLING.iter().any(|word| folded.contains(word));
+            let is_of_others = ["profile", "seat", "certificate"].contains(&folded.as_str());
+            if !is_of_others {
+                collect_remarks(value, Some(key).filter(|_| is_telling || telling.is_some()), said);
+            }
+        }
+    }
 }
 
 /// What TLM knows of the certificate `asked` for; `secrets` are masked in what is said of it.
@@ -177,11 +262,11 @@ fn details(body: Json<'_>, secrets: &[&str]) -> Option<Details> {
 
 fn standing(body: Json<'_>, secrets: &[&str]) -> Standing {
     let revocation = body.at("revocation");
-    let reason = revocation.first_of(&["reason", "revocation_reason"]).text();
-    let reason = reason.or_else(|| body.at("revocation_reason").text());
+    let reasons = [revocation.first_of(&["reason", "revocation_reason"]), body.at("revocation_reason")];
+    let reason = reasons.into_iter().map(Json::word).find(|reason| !reason.is_empty());
     let since = revocation.first_of(&["revocation_date", "date"]).text();
     let since = since.or_else(|| body.at("revocation_date").text()).and_then(|date| date::instant_in(&date));
-    let word = Text::masked(&body.at("status").text().unwrap_or_default(), secrets.iter().copied());
+    let word = Text::masked(&body.at("status").word(), secrets.iter().copied());
     Standing::read(word.as_str(), reason.map(|reason| Text::masked(&reason, secrets.iter().copied())), since)
 }
 
@@ -196,7 +281,8 @@ pub fn formats(body: Json<'_>) -> Result<Formats, String> {
         chain: texts(body.at("x509_cert_chain")),
         pkcs7: Some(pkcs7.join("\n")).filter(|text| !text.is_empty()),
     };
-    let names_one = body.fields().any(|(key, _)| matches!(key, "x509_cert_chain" | "pkcs7"));
+    let names_one =
+        body.fields().any(|(key, _)| ["x509_cert_chain", "pkcs7"].iter().any(|known| is_same_key(key, known)));
     if !names_one {
         return Err("neither `x509_cert_chain` nor `pkcs7`".to_owned());
     }
@@ -273,6 +359,14 @@ pub fn version(body: Json<'_>) -> Result<String, String> {
     Ok(Text::new(&body.at("version").text().ok_or("no `version`")?).to_string())
 }
 
+/// Where the certificate stands that was asked for, perhaps with its chain.
+const LEAF_PLACES: [&str; 7] = ["certificate", "certificates", "certificate_pem", "pem", "x509", "cert", "pkcs7"];
+/// Where CAs alone may stand.
+const CHAIN_PLACES: [&str; 5] = ["ca_certs", "x509_cert_chain", "certificate_chain", "ca_chain", "chain"];
+/// What the key of a reason has in it.
+const TELLING: [&str; 8] = ["reason", "comment", "message", "note", "description", "reject", "decline", "denial"];
+/// More than that no text shows.
+const MOST_DOMAINS: usize = 64;
 /// No certificate is shorter, unless it is one by its own word.
 const SHORTEST_CERTIFICATE: usize = 100;
 /// Serial numbers have up to 40 digits, request ids 36 characters.

@@ -30,7 +30,7 @@ impl TlmState {
         match letters.to_ascii_lowercase().as_str() {
             "issued" | "active" | "valid" => Self::Issued,
             "revoked" => Self::Revoked,
-            "suspended" | "onhold" | "hold" | "certificatehold" => Self::Suspended,
+            "suspended" | "onhold" | "hold" | "certificatehold" | "certificatehold6" => Self::Suspended,
             "expired" => Self::Expired,
             _ => Self::Other(Text::new(word)),
         }
@@ -91,10 +91,11 @@ impl Standing {
         Self { state, reason: None, since: None }
     }
 
-    /// What TLM says: a certificate that was revoked in order to hold it is suspended.
+    /// What TLM says: a certificate that was revoked in order to hold it, reason 6 of RFC 5280, is suspended.
     #[must_use]
     pub fn read(word: &str, reason: Option<Text>, since: Option<Timestamp>) -> Self {
-        let is_hold = reason.as_ref().is_some_and(|reason| TlmState::read(reason.as_str()) == TlmState::Suspended);
+        let means_hold = |reason: &str| reason.trim() == "6" || TlmState::read(reason) == TlmState::Suspended;
+        let is_hold = reason.as_ref().is_some_and(|reason| means_hold(reason.as_str()));
         let state = TlmState::read(word);
         let is_held = is_hold && state == TlmState::Revoked;
         Self { state: if is_held { TlmState::Suspended } else { state }, reason, since }
@@ -129,6 +130,7 @@ mod tests {
             ("Suspended", TlmState::Suspended),
             ("ON_HOLD", TlmState::Suspended),
             ("certificate-hold", TlmState::Suspended),
+            ("certificateHold (6)", TlmState::Suspended),
             ("expired", TlmState::Expired),
             ("replaced_external", TlmState::Other(Text::new("replaced_external"))),
             ("", TlmState::Other(Text::new(""))),
@@ -147,6 +149,8 @@ mod tests {
             shown("revoked", Some("CERTIFICATE_HOLD")),
             "suspended since 2025-11-24T16:00:00Z (CERTIFICATE_HOLD)"
         );
+        assert_eq!(shown("revoked", Some("6")), "suspended since 2025-11-24T16:00:00Z (6)");
+        assert_eq!(shown("revoked", Some("1")), "revoked since 2025-11-24T16:00:00Z (1)");
         let odd = Standing::of(TlmState::read("locked"));
         assert_eq!(odd.to_string(), "in the state \"locked\" (unknown to renewd)");
         let kept = serde_json::to_string(&odd).unwrap();

@@ -141,7 +141,6 @@ async fn the_first_renewal_window_above_zero_counts() {
     check(json!(0), json!(30), Some(30)).await;
     // Nothing but 0 is kept, so that it can be told, and is no window.
     check(json!(0), json!(0), Some(0)).await;
-    check(json!(null), json!(-5), Some(0)).await;
     let nothing = read_profile(json!({"renewal_window_days": 0, "renewal_period_days": null})).await;
     assert_eq!(nothing.renewal_window(), None);
     check(json!(null), json!(20), Some(20)).await;
@@ -150,6 +149,14 @@ async fn the_first_renewal_window_above_zero_counts() {
     check(json!("15D"), json!(20), Some(15)).await;
     check(json!("15 weeks"), json!(20), Some(20)).await;
     check(json!(30.0), json!(20), Some(30)).await;
+    check(json!("30.0"), json!(20), Some(30)).await;
+    for odd in [json!(-1), json!(0.5), json!("-1"), json!("soon")] {
+        check(odd.clone(), json!(0), Some(0)).await;
+        check(odd.clone(), json!(null), None).await;
+        let told = read_profile(json!({"renewal_window_days": odd, "renewal_period_days": null})).await;
+        let said = odd.as_str().map_or_else(|| odd.to_string(), str::to_owned);
+        assert_eq!(told.odd_window, Some(Text::new(&said)));
+    }
     for unsaid in [json!("0"), json!(-5), json!("-5"), json!(0.5), json!(""), json!("soon"), json!("inf"), json!([])] {
         check(unsaid.clone(), json!("20"), Some(20)).await;
         check(json!(20), unsaid, Some(20)).await;
@@ -272,6 +279,81 @@ async fn a_certificate_in_each_delivery() {
     assert_eq!(issued(with_request).await, [PEM]);
 }
 
+/// A certificate that can be read.
+fn real_pem() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    rcgen::CertificateParams::new(["www.example.com".to_owned()]).unwrap().self_signed(&key).unwrap().pem()
+}
+
+#[tokio::test]
+async fn a_certificate_is_found_wherever_it_stands() {
+    let (pem, other) = (real_pem(), real_pem());
+    for (body, expected) in [
+        (json!({"certificate_pem": pem}), vec![&pem]),
+        (json!({"certificatePem": pem}), vec![&pem]),
+        (json!({"x509": pem, "ca_chain": other}), vec![&pem, &other]),
+        (json!({"pem": [pem, other]}), vec![&pem, &other]),
+        (json!({"certificate": {"pem": "", "value": pem}}), vec![&pem]),
+        (json!({"certificate": {"pem": "see below", "body": pem}}), vec![&pem]),
+        (json!({"certificate": {"data": {"chain": other, "leaf": pem}}}), vec![&other, &pem]),
+        (json!({"certificate": json!({"pem": pem}).to_string()}), vec![&pem]),
+        (json!({"certificate": json!([pem, other]).to_string()}), vec![&pem, &other]),
+    ] {
+        let mut body = body;
+        body["serial_number"] = json!("0F6F55");
+        assert_eq!(issued(body.clone()).await.iter().collect::<Vec<_>>(), expected, "{body}");
+        body["request_id"] = json!("r1");
+        assert_eq!(issued(body.clone()).await.iter().collect::<Vec<_>>(), expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_an_envelope_is_the_answer() {
+    let inner = json!({"serial_number": "0F6F55", "certificate": PEM});
+    for body in [
+        json!({"data": inner}),
+        json!({"success": true, "result": inner}),
+        json!({"status": "success", "code": 0, "message": "ok", "data": {"response": inner}}),
+        json!({"data": inner.to_string()}),
+        json!(inner.to_string()),
+    ] {
+        assert_eq!(issued(body.clone()).await, [PEM], "{body}");
+        assert!(matches!(pick_up(body.clone()).await.unwrap(), Pickup::Issued(_)), "{body}");
+    }
+    let waiting = json!({"status": "success", "data": {"status": "PENDING"}});
+    assert_eq!(pick_up(waiting).await.unwrap(), Pickup::Pending(None));
+    let waiting = json!({"status": "PENDING", "data": {"id": "r1"}});
+    assert_eq!(pick_up(waiting).await.unwrap(), Pickup::Pending(None));
+    let plain = json!({"serial_number": "0F6F55", "certificate": PEM, "data": {"certificate": "another"}});
+    assert_eq!(issued(plain).await, [PEM]);
+    let found = ask(200, json!({"result": {"items": [{"serial_number": "02"}], "total": 1}}), async |tlm| {
+        tlm.search(&SearchQuery::default(), Page::FIRST).await
+    });
+    assert_eq!(found.await.unwrap().items.len(), 1);
+    assert_eq!(read_profile(json!({"id": null, "data": {"id": PROFILE}})).await.id, profile());
+}
+
+#[tokio::test]
+async fn what_a_success_says_of_an_error_is_told() {
+    let body = json!({"errors": [{"code": "c", "message": format!("not today, {KEY}")}]});
+    let failure = ask(201, body, async |tlm| tlm.issue(&issue_request()).await).await.unwrap_err();
+    assert_eq!((failure.class, failure.accepted), (FailureClass::ApiBadAnswer, Accepted::Unknown), "{failure}");
+    let words = "neither a certificate nor a `request_id`; it says: c: not today, ***";
+    assert!(failure.message.as_str().ends_with(words), "{failure}");
+}
+
+#[tokio::test]
+async fn json_may_be_padded() {
+    let body = json!({"serial_number": "0F6F55", "certificate": PEM}).to_string();
+    for padded in [format!("{body}\0"), format!("{body}\n\0\0 \n"), format!("\0{body}"), format!("\0 \0{body}\0")] {
+        let server = MockServer::start().await;
+        let answer = ResponseTemplate::new(201).set_body_raw(padded.clone(), "application/json");
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        let answer = client(&server.uri()).issue(&issue_request()).await;
+        assert!(matches!(answer, Ok(Answer::Issued(_))), "{padded:?}: {answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_may_have_to_wait() {
     let pending = Answer::Pending(RequestId("r1".to_owned()), None);
@@ -334,8 +416,27 @@ async fn a_pickup_in_each_state() {
     ] {
         assert!(matches!(pick_up(body).await.unwrap(), Pickup::Issued(_)));
     }
-    for status in ["PENDING", "pending", "pending_second_approval", "IN_PROGRESS"] {
+    for status in [
+        "PENDING",
+        "pending",
+        "pending_second_approval",
+        "IN_PROGRESS",
+        "In Progress",
+        "in-progress",
+        "Processing",
+        "APPROVED",
+        "created",
+        "Waiting for approval",
+        "Queued",
+    ] {
         assert_eq!(pick_up(json!({"id": "r1", "status": status})).await.unwrap(), Pickup::Pending(None), "{status}");
+    }
+    // What is decided and there is issued; what TLM itself calls pending is not, whatever it shows.
+    for (status, is_issued) in [("APPROVED", true), ("Created", true), ("PENDING", false), ("In Progress", false)] {
+        let pickup = pick_up(json!({"status": status, "serial_number": "0F6F55", "certificate": PEM})).await.unwrap();
+        assert_eq!(matches!(pickup, Pickup::Issued(_)), is_issued, "{status}");
+        let placeholder = json!({"status": status, "certificate": "not yet", "ca_certs": [{"pem": PEM}]});
+        assert_eq!(pick_up(placeholder).await.unwrap(), Pickup::Pending(None), "{status}");
     }
     for body in [json!({"status": "ISSUED"}), json!({"status": "locked"}), json!({"id": "r1"})] {
         let failure = pick_up(body.clone()).await.unwrap_err();
@@ -352,7 +453,15 @@ async fn what_has_to_be_published_comes_along_with_a_pending_answer() {
         assert_eq!(found.random_value.as_ref().map(|text| text.as_str()), Some("[1m_a1b2 ***"));
         assert_eq!(found.to_string(), "waiting for domain validation: publish [1m_a1b2 *** by dns-txt-token");
     };
-    for details in [details.clone(), json!([details])] {
+    for details in [
+        details.clone(),
+        json!([details]),
+        json!([{"dcv_method": " "}, details, details]),
+        json!({"www.example.com": details}),
+        json!({"www.example.com": [details], "example.com": details}),
+        json!({"domains": [details], "expires": "2027-01-31"}),
+        json!({"method": "dns-txt-token", "values": [format!("\u{1b}[1m_a1b2 {KEY}")]}),
+    ] {
         let body = json!({"request_id": "r1", "dv_details": details});
         let answer = ask(201, body, async |tlm| tlm.issue(&issue_request()).await).await.unwrap();
         let Answer::Pending(_, found) = answer else { panic!("{answer:?}") };
@@ -362,15 +471,37 @@ async fn what_has_to_be_published_comes_along_with_a_pending_answer() {
         };
         check(found);
     }
-    for nothing in [json!({}), json!(null), json!([]), json!({"dcv_method": " "}), json!("x")] {
+    for nothing in [json!({}), json!(null), json!([]), json!({"dcv_method": " "}), json!("x"), json!({"a": {"b": [1]}})]
+    {
         let body = json!({"status": "PENDING", "dv_details": nothing});
         assert_eq!(pick_up(body).await.unwrap(), Pickup::Pending(None), "{nothing}");
     }
 }
 
 #[tokio::test]
+async fn what_each_of_several_domains_has_to_publish_is_named() {
+    let shown = async |details: Value| {
+        let body = json!({"status": "PENDING", "dv_details": details});
+        let Pickup::Pending(Some(found)) = pick_up(body).await.unwrap() else { panic!("nothing") };
+        found.to_string()
+    };
+    let one = |value: &str| json!({"dcv_method": "dns-txt-token", "dcv_random_value": value});
+    let both = "waiting for domain validation: publish _1 (b.com), _2 (a.com) by dns-txt-token";
+    let named = |domain: &str, value: &str| json!({"domain": domain, "method": "dns-txt-token", "token": value});
+    assert_eq!(shown(json!([named("b.com", "_1"), named("a.com", "_2")])).await, both);
+    let sorted = "waiting for domain validation: publish _2 (a.com), _1 (b.com) by dns-txt-token";
+    assert_eq!(shown(json!({"b.com": one("_1"), "a.com": one("_2")})).await, sorted);
+    let nameless = "waiting for domain validation: publish _1, _2 by dns-txt-token";
+    assert_eq!(shown(json!([one("_1"), one("_2")])).await, nameless);
+    let bare = "waiting for domain validation: publish _2 (a.com), _1 (b.com)";
+    assert_eq!(shown(json!({"b.com": "_1", "a.com": "_2", "note": "soon"})).await, bare);
+    let methods = json!([one("_1"), {"method": "http-token"}]);
+    assert_eq!(shown(methods).await, "waiting for domain validation: publish _1 by dns-txt-token, http-token");
+}
+
+#[tokio::test]
 async fn a_word_that_is_not_known_is_told_as_it_came() {
-    for word in ["EXPIRED", "Cancelled"] {
+    for word in ["EXPIRED", "Locked"] {
         let failure = pick_up(json!({"status": word, "serial_number": "0F6F55"})).await.unwrap_err();
         let words = format!("`status` \"{word}\", which renewd does not know, without a certificate");
         assert!(failure.message.as_str().ends_with(&words), "{failure}");
@@ -386,6 +517,26 @@ async fn a_rejected_pickup_is_never_a_success() {
         });
         let Pickup::Rejected(remarks) = pick_up(body).await.unwrap() else { panic!("not rejected") };
         assert_eq!(remarks.as_str(), "comments: ask first; reject_reason: no ***");
+    }
+    for status in ["DECLINED", "denied", "CANCELLED", "canceled", "Rejected ", "REJECTED_BY_ADMIN"] {
+        let body = json!({"status": status, "certificate": PEM});
+        assert_eq!(pick_up(body).await.unwrap(), Pickup::Rejected(Text::new("")), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn the_reason_of_a_rejection_is_told_wherever_it_stands() {
+    for (more, told) in [
+        (json!({"rejection": {"by": "Ann", "text": "no"}}), "by: Ann; text: no"),
+        (json!({"errors": [{"code": "c", "message": "m"}, {"message": "n"}]}), "message: m; message: n"),
+        (json!({"reasons": ["a", ["b"]]}), "reasons: a; reasons: b"),
+        (json!({"approval": {"steps": [{"comment": format!("no {KEY}")}]}}), "comment: no ***"),
+        (json!({"status": {"name": "REJECTED", "reason": "no"}}), "reason: no"),
+        (json!({"profile": {"description": "Web"}, "pkcs12_password": "hidden"}), ""),
+    ] {
+        let mut body = json!({"status": "REJECTED"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(pick_up(body).await.unwrap(), Pickup::Rejected(Text::new(told)), "{more}");
     }
 }
 
@@ -421,6 +572,27 @@ async fn details_of_a_certificate() {
     let hold = json!({"reason": "certificate_hold", "revocation_date": "2026-11-24"});
     let told = "suspended since 2026-11-24T00:00:00Z (certificate_hold)";
     assert_eq!(standing(json!({"status": "revoked", "revocation": hold})).await, told);
+    for held in [json!(6), json!("6"), json!("certificateHold"), json!({"code": 6, "name": "CERTIFICATE_HOLD"})] {
+        let told = standing(json!({"status": "revoked", "revocation": {"reason": held}})).await;
+        assert!(told.starts_with("suspended ("), "{told}");
+    }
+    for (status, told) in [
+        (json!({"name": "issued"}), "issued"),
+        (json!({"code": 2, "value": "REVOKED"}), "revoked"),
+        (json!({"status": {"label": "Suspended"}}), "suspended"),
+        (json!(["expired"]), "expired"),
+        (json!([{"name": "issued"}, "issued", null]), "issued"),
+        (json!(["issued", "revoked"]), "in the state \"issued, revoked\" (unknown to renewd)"),
+        (json!({"code": 7}), "in the state \"7\" (unknown to renewd)"),
+        (json!({"odd": [{"x": "locked"}]}), "in the state \"locked\" (unknown to renewd)"),
+        (json!({}), "in a state that TLM does not name"),
+    ] {
+        assert_eq!(standing(json!({"status": status})).await, told, "{status}");
+    }
+    assert_eq!(
+        standing(json!({"serial_number": null, "data": {"serial_number": "0F6F55", "status": "issued"}})).await,
+        "issued"
+    );
     let nameless = json!({"certificate": "MIIB", "status": "issued"});
     let details = ask(200, nameless, async |tlm| tlm.details(&serial(), None).await).await.unwrap();
     assert_eq!(details.serial_number, serial(), "it is what was asked for");
