@@ -18,13 +18,18 @@ pub fn wait(name: &CertName, failures: u32, left: Option<Duration>) -> Duration 
     left.map_or(wait, |left| wait.min(left / 10)).max(MINUTE)
 }
 
-/// The instant that an answer asked to come back at, no later than six hours or a tenth of what is left. After
-/// some failures in a row no sooner than in a minute, whatever the answer says.
+/// The instant that an answer asked to come back at, no later than six hours or a tenth of what is left, and no sooner
+/// than the ladder's first step.
 #[must_use]
-pub fn hinted(instant: Timestamp, now: Timestamp, failures: u32, left: Option<Duration>) -> Timestamp {
+pub fn hinted(instant: Timestamp, now: Timestamp, left: Option<Duration>) -> Timestamp {
     let cap = left.map_or(LONGEST_HINT, |left| LONGEST_HINT.min(left / 10)).max(MINUTE);
-    let floor = if failures > PROMPT_HINTS { MINUTE } else { Duration::ZERO };
-    instant.min(now + cap).max(now + floor)
+    instant.min(now + cap).max(now + MINUTE)
+}
+
+/// The wait after the `failures`-th time in a row that nothing was wrong but the time: none, unless it goes on.
+#[must_use]
+pub const fn prompt(failures: u32) -> Duration {
+    if failures > MOST_PROMPT { MINUTE } else { Duration::ZERO }
 }
 
 /// How long to wait before the next pickup of a request that is pending since `age`: growing with its age from
@@ -41,8 +46,8 @@ pub(super) fn mix(name: &str, count: u32) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
-/// So often in a row a hint to come back at once is taken at its word.
-const PROMPT_HINTS: u32 = 3;
+/// So often in a row something is tried again at once.
+const MOST_PROMPT: u32 = 3;
 const MINUTE: Duration = Duration::from_secs(60);
 const LADDER_MINUTES: [u64; 9] = [1, 2, 5, 10, 30, 60, 120, 240, 360];
 /// The longest that a hint can hold anything back.
@@ -84,11 +89,15 @@ mod tests {
     #[test]
     fn a_hint_wins_within_its_cap() {
         let now = Timestamp::from_seconds(1000);
-        assert_eq!(hinted(now + Duration::from_secs(7), now, 1, None), now + Duration::from_secs(7));
-        assert_eq!(hinted(now + Duration::from_secs(90_000), now, 1, None), now + Duration::from_secs(21_600));
-        assert_eq!(hinted(now - Duration::from_secs(90), now, 1, None), now);
-        assert_eq!(hinted(now, now, 3, None), now);
-        assert_eq!(hinted(now, now, 4, None), now + MINUTE);
+        let hinted = |ahead, left| hinted(now + Duration::from_secs(ahead), now, left).since(now);
+        assert_eq!(hinted(70, None), Duration::from_secs(70));
+        assert_eq!(hinted(90_000, None), Duration::from_secs(21_600));
+        for soon in [0, 7, 59] {
+            assert_eq!(hinted(soon, None), MINUTE);
+            assert_eq!(hinted(soon, Some(Duration::ZERO)), MINUTE);
+        }
+        assert_eq!(super::hinted(now - Duration::from_secs(90), now, None), now + MINUTE);
+        assert_eq!([3, 4].map(prompt), [Duration::ZERO, MINUTE]);
     }
 
     #[test]

@@ -704,11 +704,9 @@ impl<'a> World<'a> {
                     (WindowOpens::Unknown | WindowOpens::TooLate, ..) => ladder(trouble.count),
                 }
             }
-            (Some(hint), _) => self.after(*at, backoff::hinted(hint.instant(*at), *at, trouble.count, left).since(*at)),
+            (Some(hint), _) => self.after(*at, backoff::hinted(hint.instant(*at), *at, left).since(*at)),
             // Nothing failed but the time that was decided by: at once, unless the clock goes on jumping.
-            (None, FailureClass::ClockSet) => {
-                self.after(*at, backoff::hinted(*at, *at, trouble.count, left).since(*at))
-            }
+            (None, FailureClass::ClockSet) => self.after(*at, backoff::prompt(trouble.count)),
             (None, _) => {
                 // Whatever the API did before, two hours in which it answers are enough (promise 5).
                 let count = if by_outage { trouble.count.min(OUTAGE_STEPS) } else { trouble.count };

@@ -68,7 +68,7 @@ impl<T: Tlm> Daemon<T> {
         }
         let until = failure
             .retry
-            .map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, 1, self.fleet.least_left(now)));
+            .map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, self.fleet.least_left(now)));
         self.context.pause(until.max(now + PAUSE));
     }
 

@@ -111,7 +111,7 @@ impl Profiles {
             Err(failure) => {
                 let count = reading.failure.as_ref().map_or(1, |failed| failed.count.saturating_add(1));
                 let until = match failure.retry {
-                    Some(hint) => backoff::hinted(hint.instant(now), now, count, None),
+                    Some(hint) => backoff::hinted(hint.instant(now), now, None),
                     None => now + ladder(reference, count),
                 };
                 reading.failure = Some(FailedReading { failure, count, until });

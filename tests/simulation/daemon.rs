@@ -355,7 +355,7 @@ impl World {
         let daemon = self.d();
         let until = failure
             .retry
-            .map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, 1, daemon.fleet.least_left(now)));
+            .map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, daemon.fleet.least_left(now)));
         daemon.pace.pause(until.max(now + PAUSE));
     }
 
