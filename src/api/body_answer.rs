@@ -56,7 +56,7 @@ fn graphic(id: &str) -> Result<String, String> {
 ///
 /// # Errors
 ///
-/// When there is neither a certificate nor a state that is known.
+/// When there is neither a certificate nor a state.
 pub fn pickup(body: Json<'_>, secrets: &[&str]) -> Result<Pickup, String> {
     let word = body.at("status").word();
     let status = Status::read(&word);
@@ -69,11 +69,16 @@ pub fn pickup(body: Json<'_>, secrets: &[&str]) -> Result<Pickup, String> {
         (Status::Decided, _) if !shows_leaf(body) => Ok(Pickup::Pending(domain_validation(body, secrets))),
         (_, Some(issued)) => Ok(Pickup::Issued(issued)),
         (Status::Unsaid, None) => Err("neither a certificate nor a `status`".to_owned()),
-        (Status::Issued, None) => Err(format!("`status` \"{word}\" without a certificate")),
+        (Status::Issued, None) => Ok(odd(&format!("`status` \"{word}\" without a certificate"), secrets)),
         (Status::Decided | Status::Unknown, None) => {
-            Err(format!("`status` \"{word}\", which renewd does not know, without a certificate"))
+            let what = format!("`status` \"{word}\", which renewd does not know, without a certificate");
+            Ok(odd(&what, secrets))
         }
     }
+}
+
+fn odd(what: &str, secrets: &[&str]) -> Pickup {
+    Pickup::Unknown(Text::masked(what, secrets.iter().copied()))
 }
 
 /// What the word of a pickup comes down to.

@@ -187,6 +187,8 @@ pub enum Pickup {
     Issued(IssuedCertificate),
     /// Not yet; and what somebody has to publish first.
     Pending(Option<DomainValidation>),
+    /// A state that renewd does not know, or that brings no certificate though it should: said in words.
+    Unknown(crate::core::text::Text),
     /// An administrator said no; with the companion fields that came along, if any.
     Rejected(crate::core::text::Text),
 }

@@ -11,6 +11,8 @@ pub struct ClockCheck {
     earliest: Timestamp,
     /// How far the API is ahead of us, in milliseconds, by its last `Date`.
     offset: Option<i64>,
+    /// Whether an answer came since the clock was last set, and told no time.
+    is_untold: bool,
     now: Timestamp,
     /// Since when it has counted as wrong without a break.
     wrong_since: Option<Timestamp>,
@@ -45,7 +47,7 @@ impl ClockCheck {
     /// Nothing compared yet; `earliest` is the later of build date and the journal's last entry.
     #[must_use]
     pub const fn new(earliest: Timestamp, now: Timestamp) -> Self {
-        Self { earliest, offset: None, now, wrong_since: None, compare_at: now }
+        Self { earliest, offset: None, is_untold: false, now, wrong_since: None, compare_at: now }
     }
 
     /// Notes the `Date` of an answer that came in at `now` by our clock.
@@ -57,6 +59,17 @@ impl ClockCheck {
         } else {
             self.wrong_since = None;
         }
+    }
+
+    /// Notes an answer without a `Date`.
+    pub const fn answered_without_date(&mut self) {
+        self.is_untold = true;
+    }
+
+    /// Whether the API was asked for the time since the clock was last set, as far as it tells it.
+    #[must_use]
+    pub const fn is_compared(&self) -> bool {
+        self.offset.is_some() || self.is_untold
     }
 
     /// Puts the next comparison off: by ten seconds at first, since one server of many may be off and not this host,
@@ -74,7 +87,7 @@ impl ClockCheck {
     /// The clock was set: what was compared before says nothing any more.
     pub fn stepped(&mut self, now: Timestamp) {
         self.now = now;
-        self.offset = None;
+        (self.offset, self.is_untold) = (None, false);
         self.wrong_since = None;
         self.compare_at = now;
     }
@@ -134,6 +147,19 @@ mod tests {
         check(601, ClockState::Wrong);
         check(-600, ClockState::Ok);
         check(-601, ClockState::Wrong);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_compared_anew() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let mut clock = ClockCheck::new(now, now);
+        assert!(!clock.is_compared());
+        clock.answered_without_date();
+        assert!(clock.is_compared(), "more is not to be had");
+        clock.stepped(now);
+        assert!(!clock.is_compared());
+        clock.compare(now, now);
+        assert!(clock.is_compared());
     }
 
     #[test]

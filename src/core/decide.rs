@@ -52,6 +52,8 @@ pub struct Surroundings {
     pub first_poll: Duration,
     /// Whether nothing may be submitted because the clock is wrong; with the offset in seconds, where known.
     pub clock_wrong: Option<Option<i64>>,
+    /// Whether the clock was compared with TLM's since it was last set, as far as TLM tells the time.
+    pub clock_is_compared: bool,
     /// Whether the journal is of a newer format, so that nothing may be submitted.
     pub journal_too_new: bool,
     /// Whether search may be used.
@@ -156,9 +158,14 @@ impl Action {
         }
     }
 
-    /// Of an install: whether what TLM does not give is done without, and whether the deploy window has to be open.
-    pub(super) const fn terms_of_install(&self) -> Option<(bool, bool)> {
-        if let Self::Install { is_last_try, in_window, .. } = self { Some((*is_last_try, *in_window)) } else { None }
+    /// Whether what TLM does not give is done without.
+    pub(super) const fn is_last_try(&self) -> bool {
+        matches!(self, Self::Install { is_last_try: true, .. } | Self::Submit(Submission { is_last_try: true, .. }))
+    }
+
+    /// Whether the deploy window has to be open at the switch.
+    pub(super) const fn is_in_window(&self) -> bool {
+        matches!(self, Self::Install { in_window: true, .. })
     }
 
     /// Whether it needs the API, and so a place among the running requests.
@@ -197,6 +204,8 @@ pub struct Submission {
     pub key: KeyType,
     /// Whether the new certificate has to end later than the installed one.
     pub expiring: bool,
+    /// Whether a refusal stands though the search for what TLM speaks of failed, after many tries.
+    pub is_last_try: bool,
     /// What the last request was refused for, where it was explained a short time ago: it is not searched for again.
     pub known: Option<Box<Failure>>,
 }
@@ -379,7 +388,7 @@ impl<'a> World<'a> {
         let cause = match self.cause(schedule) {
             Some(cause) => cause,
             // What brought it about is over, such as a clock that ran ahead: key and CSR wait for the next time.
-            None if !request.may_be_accepted() => return self.keep(schedule),
+            None if request.stage == Stage::Prepared => return self.keep(schedule),
             None => Cause::Asked,
         };
         if let Some(choice) = self.obstacle() {
@@ -397,6 +406,7 @@ impl<'a> World<'a> {
                         method: self.method(profile),
                         key: request.key,
                         expiring: cause.is_expiry(),
+                        is_last_try: self.record.trouble.count >= MANY_TRIES,
                         known: self.known_refusal(),
                     }),
                     Reason::Due(cause),
@@ -563,6 +573,7 @@ impl<'a> World<'a> {
             method,
             key: wish.key,
             expiring: cause.is_expiry(),
+            is_last_try: false,
             known: self.known_refusal(),
         };
         self.act(Action::Submit(submission), Reason::Due(cause))
@@ -793,8 +804,9 @@ impl<'a> World<'a> {
         match (&reading.profile, &reading.failure) {
             (Some(profile), _) if fresh => Ok(profile),
             (Some(profile), failure)
-                if (self.surroundings.api_is_blocked
-                    || failure.as_ref().is_some_and(|failed| failed.until > self.now))
+                if self.surroundings.clock_is_compared
+                    && (self.surroundings.api_is_blocked
+                        || failure.as_ref().is_some_and(|failed| failed.until > self.now))
                     && self.left().is_none_or(|left| left < self.lifetime() / 10) =>
             {
                 Ok(profile)

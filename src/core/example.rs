@@ -118,6 +118,7 @@ pub(super) fn surroundings() -> Surroundings {
         journal_too_new: false,
         can_search: true,
         can_check: true,
+        clock_is_compared: true,
         api_is_blocked: false,
         api_recovered_at: None,
     }

@@ -317,9 +317,8 @@ impl Protocol {
             | Action::ForgetKeys(_) => (Method::New, None, None),
         };
         let (profile, profile_version) = profile;
-        let install = action.terms_of_install();
-        let (is_last_try, in_window) = install.unwrap_or_default();
-        let may_install = install.is_some();
+        let (is_last_try, in_window) = (action.is_last_try(), action.is_in_window());
+        let may_install = matches!(action, Action::Install { .. });
         let entry = Arc::clone(entry);
         let job = Job { entry, profile, profile_version, method, expiring, may_install, is_last_try, in_window, known };
         Some((Self { phase, attempt, job }, effect))
@@ -470,9 +469,12 @@ impl Protocol {
         let attempt = self.attempt;
         match (outcome, refusal) {
             (Outcome::Issued(serial), _) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
-            // The answer stays open: the search is made again, before somebody is called for what is ours.
-            (Outcome::Failed(failure), Some(refusal)) if is_open(&refusal, &failure) => {
-                self.finish(Event::Failed { failure })
+            // The answer stays open: the search is made again, before somebody is called for what is ours. TLM took nothing.
+            (Outcome::Failed(failure), Some(refusal)) if !self.job.is_last_try && is_open(&refusal, &failure) => {
+                let message =
+                    format!("{}; the search for what it may have issued failed: {}", refusal.message, failure.message);
+                let failure = Failure { message: Text::new(&message), accepted: Accepted::No, ..failure };
+                self.finish(Event::NotAccepted { attempt, failure })
             }
             (_, Some(refusal)) if self.is_known(&refusal) => self.refuse(refusal),
             (_, Some(refusal)) => self.go(Phase::Surveyed { refusal }, Effect::SearchHeld),

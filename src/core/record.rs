@@ -238,15 +238,20 @@ pub struct HookRecord {
     pub done_at: Option<Timestamp>,
     /// Since when it runs, or ran when the process ended.
     pub begun_at: Option<Timestamp>,
+    /// How many of its runs in a row the end of the process cut off.
+    pub cut_offs: u32,
     /// Its failures in a row.
     pub trouble: Trouble,
 }
 
 impl HookRecord {
-    /// A run that renewd did not see end has failed: it may be what ended renewd, and does not run at once again.
+    /// A run that renewd did not see end stays owed. From the second in a row on it has failed: the hook may be what ends
+    /// renewd, and does not run at once again.
     fn cut_off(&mut self) {
-        if let Some(at) = self.begun_at.take() {
-            let message = "the hook was cut off when renewd ended during its run";
+        let Some(at) = self.begun_at.take() else { return };
+        self.cut_offs = self.cut_offs.saturating_add(1);
+        if self.cut_offs > 1 {
+            let message = format!("renewd ended during the last {} runs of the hook, which may be why", self.cut_offs);
             self.trouble.add(Failure::new(FailureClass::HookFailed, message), at);
         }
     }
@@ -671,8 +676,14 @@ impl Record {
         self.generation = Some(generation);
         self.hook_repeats = 0;
         let owed = |hook: &HookName| {
-            let record =
-                HookRecord { generation, owed_at: at, done_at: None, begun_at: None, trouble: Trouble::default() };
+            let record = HookRecord {
+                generation,
+                owed_at: at,
+                done_at: None,
+                begun_at: None,
+                cut_offs: 0,
+                trouble: Trouble::default(),
+            };
             (hook.clone(), record)
         };
         self.hooks = hooks.iter().map(owed).collect();
@@ -687,7 +698,7 @@ impl Record {
 
     fn hook_done(&mut self, hook: &HookName, generation: Generation, at: Timestamp) {
         if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
-            (record.done_at, record.begun_at) = (Some(at), None);
+            (record.done_at, record.begun_at, record.cut_offs) = (Some(at), None, 0);
             let failed_before = std::mem::take(&mut record.trouble).count > 0;
             // What was seen while it failed says nothing of how long the server takes now.
             if let Some(probe) = self.probe.as_mut().filter(|_| failed_before) {
@@ -704,7 +715,7 @@ impl Record {
 
     fn hook_failed(&mut self, hook: &HookName, generation: Generation, failure: &Failure, at: Timestamp) {
         if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
-            record.begun_at = None;
+            (record.begun_at, record.cut_offs) = (None, 0);
             record.trouble.add(failure.clone(), at);
         }
     }

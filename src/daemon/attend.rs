@@ -115,6 +115,7 @@ impl<T: Tlm> Daemon<T> {
         let now = self.context.clock.now();
         self.fleet.step_out(name);
         self.surroundings.api_recovered_at = self.breaker.recovered_at();
+        self.surroundings.clock_is_compared = self.clock.is_compared();
         self.surroundings.api_is_blocked =
             self.breaker.open_until().is_some() || self.context.paused_until(now).is_some();
         let Some(managed) = self.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };

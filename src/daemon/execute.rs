@@ -361,6 +361,10 @@ impl<T: Tlm> Bench<T> {
             Pickup::Issued(issued) => self.take(issued),
             Pickup::Pending(dv_details) => Outcome::Pending(None, dv_details.map(Box::new)),
             Pickup::Rejected(why) => Outcome::Rejected(why),
+            Pickup::Unknown(what) => {
+                let message = format!("TLM answers the pickup with {what}");
+                return Err(Failure::new(FailureClass::RequestRefused, message));
+            }
         })
     }
 

@@ -376,9 +376,13 @@ impl<T: Tlm> Daemon<T> {
             Message::Tried(profile, failure) => self.tried(profile.as_ref(), failure.as_ref(), now),
             Message::Seen(seen) => {
                 self.metrics.seen(&seen);
-                if let Some(date) = seen.date {
-                    self.clock.compare(date, now);
-                    self.judge_clock();
+                match (seen.date, seen.status) {
+                    (Some(date), _) => {
+                        self.clock.compare(date, now);
+                        self.judge_clock();
+                    }
+                    (None, Some(_)) => self.clock.answered_without_date(),
+                    (None, None) => {}
                 }
             }
             Message::HookEnded { hook, served, ended } => self.hook_ended(&hook, served, &ended, now),

@@ -198,6 +198,7 @@ pub fn surroundings(main: &Main, mode: Mode, content: &Content<Folded>) -> Surro
         journal_too_new: content.too_new,
         can_search: true,
         can_check: true,
+        clock_is_compared: false,
         api_is_blocked: false,
         api_recovered_at: None,
     }

@@ -235,6 +235,7 @@ pub(crate) fn surroundings(status_check_interval: Option<Duration>) -> Surroundi
         journal_too_new: false,
         can_search: true,
         can_check: true,
+        clock_is_compared: false,
         api_is_blocked: false,
         api_recovered_at: None,
     }

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use renewd::core::code::Code;
 use renewd::core::entry::{Entry, FixedFiles, Sans, Source};
 use renewd::core::name::ProfileRef;
 use renewd::core::naming::Naming;
@@ -69,12 +70,15 @@ fn judged(folder: &Path, number: usize) -> (Verdict, String) {
     let [certificate, key] = arbiter::paths(folder, number);
     let observed = observe(&RealDisk, &Layout::new(Path::new("/nonexistent/state")), &entry(certificate, key));
     match observed {
-        // An entry that differs is due as well.
-        Observed::Installed(installed) => match installed.differs {
-            Some(what) => (Verdict::Due, what.to_string()),
-            None if installed.remarks.list.is_empty() => (Verdict::Healthy, String::new()),
-            None => (Verdict::Kept, installed.remarks.list[0].message.to_string()),
-        },
+        // An entry that differs is due as well. That most cases are a leaf without its chain says nothing of their form.
+        Observed::Installed(installed) => {
+            let mut remarks = installed.remarks.list.iter().filter(|remark| remark.code != Code::FilesIncomplete);
+            match (installed.differs, remarks.next()) {
+                (Some(what), _) => (Verdict::Due, what.to_string()),
+                (None, None) => (Verdict::Healthy, String::new()),
+                (None, Some(remark)) => (Verdict::Kept, remark.message.to_string()),
+            }
+        }
         Observed::Damaged(what) => (Verdict::Due, what.to_string()),
         other @ (Observed::Absent | Observed::Unreadable(_)) => (Verdict::Due, format!("{other:?}")),
     }

@@ -121,6 +121,7 @@ fn surroundings() -> Surroundings {
         journal_too_new: false,
         can_search: true,
         can_check: true,
+        clock_is_compared: false,
         api_is_blocked: false,
         api_recovered_at: None,
     }

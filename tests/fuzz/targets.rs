@@ -235,7 +235,7 @@ fn pickup(data: &[u8]) {
     let call = Call::pick_up(&RequestId("r".to_owned()), &profile_id()).unwrap();
     match read(data, &call, |body| answer::pickup(body, &[SECRET])) {
         Some(Pickup::Issued(issued)) => ids(&issued),
-        Some(Pickup::Rejected(remarks)) => told(&remarks),
+        Some(Pickup::Rejected(remarks) | Pickup::Unknown(remarks)) => told(&remarks),
         Some(Pickup::Pending(validation)) => told_validation(validation.as_ref()),
         None => {}
     }

@@ -22,7 +22,7 @@ use renewd::daemon::fleet::Managed;
 use renewd::daemon::zone;
 
 use crate::disk::Pending;
-use crate::tlm::{Answer, Certificate, Defect, Order, Pickup, digest, server_auth};
+use crate::tlm::{Answer, Certificate, Defect, Endpoint, Order, Pickup, digest, server_auth};
 use crate::world::{Task, World};
 
 /// One action on its way.
@@ -201,7 +201,7 @@ impl World {
             Effect::Send(method) => self.send(bench, method),
             Effect::LookUp => self.look_up(bench),
             Effect::SearchHeld => {
-                let found = self.tlm.search(digest(0), self.now);
+                let found = self.part(bench, Endpoint::Search).and_then(|()| self.tlm.search(digest(0), self.now));
                 self.call(bench, Function::Search, found.map(drop))?;
                 Ok(Outcome::Holds(Vec::new()))
             }
@@ -209,7 +209,7 @@ impl World {
             Effect::KeepAnswer { attempt } => self.keep_answer(bench, attempt),
             Effect::ReadAnswer { attempt, serial_number } => self.read_answer(bench, attempt, &serial_number),
             Effect::FetchChain(serial) => {
-                let found = self.tlm.details(&serial);
+                let found = self.part(bench, Endpoint::Formats).and_then(|()| self.tlm.details(&serial));
                 self.call(bench, Function::Details, found)?;
                 if let Some((_, chain)) = &mut bench.answer {
                     *chain = true;
@@ -236,7 +236,7 @@ impl World {
             // No chain of this world ends before its leaves.
             Effect::RefreshChain => Ok(Outcome::Done),
             Effect::CheckStatus(serial) => {
-                let found = self.tlm.details(&serial);
+                let found = self.part(bench, Endpoint::Details).and_then(|()| self.tlm.details(&serial));
                 let (_, revoked) = self.call(bench, Function::Details, found)?;
                 let state = if revoked { TlmState::Revoked } else { TlmState::Issued };
                 Ok(Outcome::Status(Box::new(Standing::of(state))))
@@ -261,6 +261,13 @@ impl World {
         self.disk.pending.insert((bench.name().clone(), attempt), Pending { spki, key, answer: None });
         bench.spki = Some(spki);
         Ok(Outcome::Key { spki, key })
+    }
+
+    /// What a part of TLM says that fails alone.
+    fn part(&self, bench: &Bench, endpoint: Endpoint) -> Result<(), Failure> {
+        let of_request = bench.request.as_ref().map(|request| &request.profile);
+        let profile = of_request.or(bench.profile.as_ref());
+        profile.map_or(Ok(()), |profile| self.tlm.part(endpoint, profile, bench.name()))
     }
 
     /// Tells the loop how a call went.
@@ -310,14 +317,15 @@ impl World {
 
     fn look_up(&mut self, bench: &mut Bench) -> Result<Outcome, Failure> {
         let Some(wanted) = bench.spki else { return Ok(Outcome::NotFound) };
-        let found = self.tlm.search(wanted, self.now);
+        let found = self.part(bench, Endpoint::Search).and_then(|()| self.tlm.search(wanted, self.now));
         self.ledger.looked(bench.name(), found.is_err());
         let found = self.call(bench, Function::Search, found)?;
         Ok(found.map_or(Outcome::NotFound, |certificate| take(bench, certificate)))
     }
 
     fn pick_up(&mut self, bench: &mut Bench, id: &RequestId) -> Result<Outcome, Failure> {
-        let answer = self.tlm.pick_up(id, self.now);
+        let part = self.part(bench, Endpoint::PickUp);
+        let answer = part.and_then(|()| self.tlm.pick_up(id, self.now));
         Ok(match self.call(bench, Function::Main, answer)? {
             Pickup::Issued(certificate) => take(bench, certificate),
             Pickup::Pending => Outcome::Pending(None, None),
@@ -335,7 +343,7 @@ impl World {
         bench.answer = match kept {
             Some(answer) => Some(answer),
             None => {
-                let found = self.tlm.details(serial);
+                let found = self.part(bench, Endpoint::Details).and_then(|()| self.tlm.details(serial));
                 let (certificate, _) = self.call(bench, Function::Details, found)?;
                 Some((certificate, false))
             }

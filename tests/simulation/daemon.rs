@@ -75,6 +75,7 @@ impl World {
                 journal_too_new: false,
                 can_search: true,
                 can_check: true,
+                clock_is_compared: false,
                 api_is_blocked: false,
                 api_recovered_at: None,
             },
@@ -173,6 +174,7 @@ impl World {
         let daemon = self.d();
         daemon.fleet.step_out(name);
         daemon.surroundings.api_recovered_at = daemon.breaker.recovered_at();
+        daemon.surroundings.clock_is_compared = daemon.clock.is_compared();
         daemon.surroundings.api_is_blocked =
             daemon.breaker.open_until().is_some() || daemon.pace.paused_until(now).is_some();
         let Some(managed) = daemon.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
@@ -360,6 +362,9 @@ impl World {
     }
 
     fn see_date(&mut self) {
+        if self.tlm.answers() && !self.tlm.dates {
+            self.d().clock.answered_without_date();
+        }
         if self.tlm.answers() && self.tlm.dates {
             let now = self.wall();
             // By a clock that is wrong itself the odd answer might show it to be right.

@@ -16,7 +16,7 @@ use renewd::core::window::DeployWindow;
 
 use crate::host::HookMood;
 use crate::random::Random;
-use crate::tlm::{DEFECTS, Defect, Fate, Mode, ProfileState, Weather};
+use crate::tlm::{DEFECTS, Defect, Endpoint, Fate, Mode, Part, ProfileState, Weather};
 use crate::world::{AUDIT_EVERY, START, Task, World};
 
 /// Something that goes wrong, or right again.
@@ -24,6 +24,9 @@ use crate::world::{AUDIT_EVERY, START, Task, World};
 pub(crate) enum Fault {
     Weather(Weather, Duration),
     WeatherEnds(u64),
+    /// A part of TLM fails alone, for a while or for ever.
+    Part(Part, Option<Duration>),
+    PartEnds(Part),
     LoseReplies(u32),
     Defects(Vec<Defect>),
     Refuse(CertName, bool),
@@ -85,6 +88,13 @@ pub(crate) fn world(seed: u64, is_told: bool) -> World {
         let fault = draw(&mut world.random);
         world.later(at, Task::Fault(fault));
     }
+    if seed >= WITH_PARTS {
+        for _ in 0..1 + world.random.below(6) {
+            let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
+            let fault = part(&mut world.random);
+            world.later(at, Task::Fault(fault));
+        }
+    }
     // Somebody looks at what waits for approval now and then.
     let mut at = DAY;
     while at < YEAR {
@@ -108,8 +118,7 @@ pub(crate) fn furnish(world: &mut World) {
     }
     // The last one names a profile that does not exist, or is refused as it stands: it holds back nothing.
     let last = if world.random.percent(30) { "none" } else { "p0" };
-    let profiles = ["p0", "p1", "p2", "p3", "p0", "p1", "p2", "p0", "p1", last];
-    for (number, id) in profiles.into_iter().enumerate() {
+    for (number, id) in PROFILES.into_iter().chain([last]).enumerate() {
         let mut entry = entry(&format!("c{number}"), id);
         entry.reuse_key = number == 7;
         let hooks: &[&str] = [&["web"][..], &["web", "mail"], &["mail"], &[]][number % 4];
@@ -240,6 +249,33 @@ fn draw(random: &mut Random) -> Fault {
     }
 }
 
+/// Trouble of one endpoint, for one profile or one certificate of it: for hours, for weeks, or for good.
+fn part(random: &mut Random) -> Fault {
+    let number = random.below(9);
+    let profile = PROFILES[number as usize];
+    let endpoints = [
+        Endpoint::Profile,
+        Endpoint::Create,
+        Endpoint::Create,
+        Endpoint::PickUp,
+        Endpoint::Search,
+        Endpoint::Details,
+        Endpoint::Formats,
+    ];
+    let endpoint = *random.pick(&endpoints);
+    let is_one = endpoint != Endpoint::Profile && random.percent(40);
+    let weather = *random.pick(&[
+        Weather::Unavailable,
+        Weather::ServerError,
+        Weather::NoAnswer,
+        Weather::Html,
+        Weather::Unreachable,
+    ]);
+    let name = is_one.then(|| format!("c{number}").parse().expect("a valid name"));
+    let span = *random.pick(&[Some(DAY / 4), Some(DAY * 3), Some(DAY * 40), None]);
+    Fault::Part(Part { endpoint, profile: ProfileId(profile.into()), name, weather }, span)
+}
+
 fn weather(random: &mut Random) -> Weather {
     let after = random.span(Duration::from_secs(1), DAY);
     *random.pick(&[
@@ -279,6 +315,13 @@ impl World {
             }
             Fault::WeatherEnds(count) if count == self.weather_count => self.tlm.weather = Weather::Fine,
             Fault::WeatherEnds(_) => {}
+            Fault::Part(part, span) => {
+                self.tlm.parts.push(part.clone());
+                if let Some(span) = span {
+                    self.later(span, Task::Fault(Fault::PartEnds(part)));
+                }
+            }
+            Fault::PartEnds(part) => self.tlm.parts.retain(|other| *other != part),
             Fault::LoseReplies(count) => self.tlm.lost_replies = count,
             Fault::Defects(defects) => self.tlm.defects = defects,
             Fault::Dates(dates) => {
@@ -541,3 +584,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) const DAY_MILLIS: i64 = 86_400_000;
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 const FAULTS: u64 = 25;
+/// The profiles of the first nine certificates.
+const PROFILES: [&str; 9] = ["p0", "p1", "p2", "p3", "p0", "p1", "p2", "p0", "p1"];
+/// Seeds from here on have parts of TLM that fail alone; those below go as they always went.
+pub(crate) const WITH_PARTS: u64 = 1_000_000;

@@ -18,7 +18,7 @@ use renewd::daemon::fleet::Managed;
 
 use crate::disk::Live;
 use crate::host::HookMood;
-use crate::tlm::{Fate, Mode, Weather};
+use crate::tlm::{Endpoint, Fate, Mode, Weather};
 use crate::world::World;
 
 /// What the checks keep of one certificate.
@@ -213,9 +213,11 @@ impl World {
 
     /// Promise 3: a request is repeated only after search did not show its certificate.
     fn not_issued_before(&self, name: &CertName, spki: Option<Digest>) -> Option<String> {
-        let search_works = self.tlm.weather == Weather::Fine && !self.tlm.search_forbidden;
-        let can_search = self.daemon.as_ref().is_some_and(|daemon| daemon.surroundings.can_search);
         let entry = self.inventory.get(name)?;
+        let of_part = |part: &crate::tlm::Part| part.endpoint == Endpoint::Search;
+        let search_works =
+            self.tlm.weather == Weather::Fine && !self.tlm.search_forbidden && !self.tlm.parts.iter().any(of_part);
+        let can_search = self.daemon.as_ref().is_some_and(|daemon| daemon.surroundings.can_search);
         if !search_works || !can_search || entry.reuse_key {
             return None;
         }
@@ -575,7 +577,9 @@ impl World {
         let ProfileRef::Id(id) = &entry.profile else { return false };
         let Some(state) = self.tlm.profiles.get(id).filter(|_| !self.tlm.forbidden.contains(id)) else { return false };
         let Some(daemon) = &self.daemon else { return false };
+        let fails = |endpoint| self.tlm.part_fails(endpoint, id, name);
         self.tlm.weather == Weather::Fine
+            && ![Endpoint::Profile, Endpoint::Create, Endpoint::PickUp].into_iter().any(fails)
             && self.tlm.lost_replies == 0
             && self.tlm.defects.is_empty()
             && !self.tlm.refused.contains(name)
@@ -602,6 +606,12 @@ impl World {
             return true;
         }
         if managed.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward) {
+            return true;
+        }
+        let fails =
+            |endpoint| matches!(&managed.entry.profile, ProfileRef::Id(id) if self.tlm.part_fails(endpoint, id, name));
+        // What they alone can give is waited for, and done without after some hours.
+        if [Endpoint::Search, Endpoint::Details, Endpoint::Formats].into_iter().any(fails) {
             return true;
         }
         match &managed.decision().reason {

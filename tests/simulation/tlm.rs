@@ -150,6 +150,33 @@ pub(crate) enum Weather {
     Unauthorised,
 }
 
+/// Where something may fail alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Profile,
+    Create,
+    PickUp,
+    Search,
+    Details,
+    Formats,
+}
+
+/// Trouble of a part of TLM, which may last for ever: of an endpoint, for one profile or one certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) profile: ProfileId,
+    /// `None`: every certificate of the profile.
+    pub(crate) name: Option<CertName>,
+    pub(crate) weather: Weather,
+}
+
+impl Part {
+    pub(crate) fn touches(&self, endpoint: Endpoint, profile: &ProfileId, name: &CertName) -> bool {
+        self.endpoint == endpoint && self.profile == *profile && self.name.as_ref().is_none_or(|own| own == name)
+    }
+}
+
 /// What a creating request brought.
 pub(crate) enum Answer {
     Issued(Arc<Certificate>),
@@ -166,6 +193,7 @@ pub(crate) enum Pickup {
 pub(crate) struct Tlm {
     pub(crate) profiles: BTreeMap<ProfileId, ProfileState>,
     pub(crate) weather: Weather,
+    pub(crate) parts: Vec<Part>,
     pub(crate) forbidden: BTreeSet<ProfileId>,
     pub(crate) search_forbidden: bool,
     /// Whether answers carry a `Date`.
@@ -191,6 +219,7 @@ impl Tlm {
         Self {
             profiles: BTreeMap::new(),
             weather: Weather::Fine,
+            parts: Vec::new(),
             forbidden: BTreeSet::new(),
             search_forbidden: false,
             dates: true,
@@ -212,9 +241,26 @@ impl Tlm {
         !matches!(self.weather, Weather::Unreachable | Weather::Tls | Weather::Proxy | Weather::NoAnswer)
     }
 
+    /// Whether a part fails alone.
+    pub(crate) fn part_fails(&self, endpoint: Endpoint, profile: &ProfileId, name: &CertName) -> bool {
+        self.parts.iter().any(|part| part.touches(endpoint, profile, name))
+    }
+
+    /// What a part that fails alone says.
+    pub(crate) fn part(&self, endpoint: Endpoint, profile: &ProfileId, name: &CertName) -> Result<(), Failure> {
+        let part = self.parts.iter().find(|part| part.touches(endpoint, profile, name));
+        let failed = part.map_or(Ok(()), |part| Self::failure(part.weather));
+        let accepted = if endpoint == Endpoint::Create { None } else { Some(Accepted::No) };
+        failed.map_err(|failure| Failure { accepted: accepted.unwrap_or(failure.accepted), ..failure })
+    }
+
     fn gate(&self) -> Result<(), Failure> {
+        Self::failure(self.weather)
+    }
+
+    fn failure(weather: Weather) -> Result<(), Failure> {
         let fail = |class, accepted, message: &str| Err(Failure { accepted, ..Failure::new(class, message) });
-        match self.weather {
+        match weather {
             Weather::Fine => Ok(()),
             Weather::Unreachable => fail(FailureClass::ApiUnreachable, Accepted::No, "no connection"),
             Weather::Tls => fail(FailureClass::ApiTls, Accepted::No, "TLS failed"),
@@ -256,7 +302,8 @@ impl Tlm {
 
     /// Takes a request, or refuses it; the reply may be lost.
     pub(crate) fn create(&mut self, order: &Order, now: Timestamp) -> Result<Answer, Failure> {
-        if let Err(failure) = self.gate() {
+        let part = self.part(Endpoint::Create, &order.profile, &order.name);
+        if let Err(failure) = self.gate().and(part) {
             // An answer that breaks off says nothing of what was done.
             if failure.accepted == Accepted::Unknown && self.random.percent(50) {
                 drop(self.accept(order, now));

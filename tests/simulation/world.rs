@@ -19,7 +19,7 @@ use crate::host::HookMood;
 use crate::promises::Ledger;
 use crate::random::Random;
 use crate::scenario::with_days;
-use crate::tlm::{Certificate, Tlm};
+use crate::tlm::{Certificate, Endpoint, Tlm};
 
 /// Something that happens at an instant.
 pub(crate) enum Task {
@@ -214,7 +214,11 @@ impl World {
 
     pub(crate) fn profile_of(&self, reference: &ProfileRef) -> Result<Profile, Failure> {
         match reference {
-            ProfileRef::Id(id) => self.tlm.profile(id),
+            ProfileRef::Id(id) => {
+                // A profile is read for nobody in particular.
+                let nobody = "nobody".parse().expect("a name");
+                self.tlm.part(Endpoint::Profile, id, &nobody).and_then(|()| self.tlm.profile(id))
+            }
             ProfileRef::Name(name) => {
                 let id = self.tlm.profiles.iter().find(|(_, state)| state.profile.name == *name).map(|(id, _)| id);
                 self.tlm.profile(id.unwrap_or(&renewd::core::name::ProfileId("".into())))

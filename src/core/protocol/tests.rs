@@ -16,6 +16,7 @@ fn submission(prepared: bool) -> Action {
         method: Method::New,
         key: KeyType::EcdsaP256,
         expiring: true,
+        is_last_try: false,
         known: None,
     })
 }
@@ -336,7 +337,7 @@ fn a_refusal_for_what_tlm_holds_is_searched_for_once() {
     assert_eq!(order(renewed, Some(renewed), Outcome::NotFound), "LookUp, record NotAccepted");
     assert_eq!(order(duplicate, Some(renewed), Outcome::NotFound), "LookUp, SearchHeld, record NotAccepted");
     let down = || Outcome::Failed(failure(FailureClass::ApiUnavailable));
-    assert_eq!(order(renewed, None, down()), "LookUp, record Failed", "it may be ours: it is looked up again");
+    assert_eq!(order(renewed, None, down()), "LookUp, record NotAccepted", "it may be ours: it is looked up again");
     assert_eq!(order(duplicate, None, down()), "LookUp, SearchHeld, record NotAccepted");
     let refused = Outcome::Failed(failure(FailureClass::ApiForbidden));
     assert_eq!(order(renewed, None, refused), "LookUp, SearchHeld, record NotAccepted");

@@ -113,7 +113,10 @@ impl<T: Tlm> Bench<T> {
 
     /// Whether a certificate has our key and came of the request: with `reuse_key` those before it have the key as well.
     fn is_of_request(&self, found: &Certificate, wanted: Digest) -> bool {
-        let is_installed = || self.installed.as_ref().is_some_and(|ours| ours.fingerprint == found.fingerprint());
+        // What is live already may be what the request brought.
+        let attempt = self.request.as_ref().map(|request| request.attempt);
+        let before = self.installed.as_ref().filter(|installed| attempt.is_none() || installed.attempt != attempt);
+        let is_installed = || before.is_some_and(|ours| ours.fingerprint == found.fingerprint());
         let began = || leaf::read(found).ok().map(|leaf| leaf.not_before);
         let is_older = || self.sent().zip(began()).is_some_and(|(sent, began)| began < sent - SEARCH_BACK);
         found.spki() == wanted && !is_installed() && !is_older()
