@@ -194,7 +194,9 @@ pub(super) fn judge(certificate: &CertificateStatus, before: Option<u64>, at: &s
         State::Failing | State::Rejected | State::Held => Some(Outcome::Failed),
         // A server takes a moment, and its hooks may run once more: it is looked at again soon, and then later and later.
         State::Deploying if is(Code::NotServed) && is_far(certificate, at) => Some(Outcome::Failed),
-        State::Due if is(Code::ApiDown) || is(Code::ClockWrong) => Some(Outcome::Failed),
+        // While a trial is under way, what it brings is waited for.
+        State::Due if is(Code::ApiDown) && is_further(certificate, at, TRIAL) => Some(Outcome::Failed),
+        State::Due if is(Code::ClockWrong) => Some(Outcome::Failed),
         State::Due if certificate.reason_code == FailureClass::ApiRateLimited.code() => Some(Outcome::Failed),
         State::Valid | State::Due | State::Deploying => None,
     }
@@ -202,8 +204,12 @@ pub(super) fn judge(certificate: &CertificateStatus, before: Option<u64>, at: &s
 
 /// Whether the next step is further away than somebody who watches would wait.
 fn is_far(certificate: &CertificateStatus, at: &str) -> bool {
+    is_further(certificate, at, SOON)
+}
+
+fn is_further(certificate: &CertificateStatus, at: &str, wait: Duration) -> bool {
     let next = certificate.next_action_at.as_deref().map(output::instant);
-    matches!((next, output::instant(at)), (Some(Ok(next)), Ok(at)) if next > at + SOON)
+    matches!((next, output::instant(at)), (Some(Ok(next)), Ok(at)) if next > at + wait)
 }
 
 fn under_way(status: &Status, asked: &BTreeSet<String>, settled: &[Settled]) -> String {
@@ -221,5 +227,7 @@ const MANY: usize = 100;
 /// So often it may not answer before it counts as gone: it may be starting anew.
 const PATIENCE: u32 = 50;
 const SOON: Duration = Duration::from_secs(15);
+/// A trial of the API is over after this time.
+const TRIAL: Duration = Duration::from_secs(90);
 /// How many of those under way are named.
 const SHOWN: usize = 3;

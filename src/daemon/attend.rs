@@ -441,6 +441,6 @@ fn log_event(entry: &event::Entry) {
 }
 
 /// When a trial that is under way is asked after again.
-const TRIAL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+pub(super) const TRIAL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// So many certificates are looked at one after the other before the loop is told.
 const LOOKS_AT_ONCE: usize = 64;

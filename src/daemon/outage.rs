@@ -9,9 +9,12 @@ use crate::core::breaker::{Asked, Function, SEVERAL};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::profile::Profile;
+use crate::core::reason::Reason;
 use crate::core::time::Timestamp;
 use crate::store::readings;
 
+use super::attend::TRIAL_PATIENCE;
+use super::fleet::Managed;
 use super::message::Message;
 use super::run::Daemon;
 
@@ -126,8 +129,20 @@ impl<T: Tlm> Daemon<T> {
                 if failure.class == FailureClass::ApiUnauthorised {
                     self.next_key(now);
                 }
+                self.tell_who_waited(now);
             }
         }
+    }
+
+    /// Those that were held back while the trial was under way learn what came of it.
+    fn tell_who_waited(&mut self, now: Timestamp) {
+        let waits = |managed: &&Managed| {
+            let decision = managed.decision();
+            matches!(decision.reason, Reason::ApiDown { .. }) && decision.wake_at <= now + TRIAL_PATIENCE
+        };
+        let waiting: Vec<CertName> =
+            self.fleet.iter().filter(waits).map(|managed| managed.entry.name.clone()).collect();
+        waiting.iter().for_each(|name| self.settle(name));
     }
 
     pub(super) fn profile_read(&mut self, profile: &ProfileRef, result: Result<Profile, Failure>, now: Timestamp) {

@@ -127,6 +127,13 @@ impl Profiles {
         }
     }
 
+    /// Forgets that a profile could not be read, so that it is read now.
+    pub fn forget_failure(&mut self, reference: &ProfileRef) {
+        if let Some(reading) = self.readings.get_mut(reference).filter(|reading| reading.failure.is_some()) {
+            (reading.failure, reading.read_at) = (None, None);
+        }
+    }
+
     /// Forgets what failed, as the next start does.
     pub fn forget_failures(&mut self) {
         self.readings.values_mut().for_each(|reading| reading.failure = None);

@@ -1,7 +1,7 @@
 //! The loop: takes what the workers tell, lets the core decide for the certificate concerned, and hands out work. It
 //! sleeps by the wall clock, less than a minute at most, so that a step of the clock is seen soon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::core::breaker::Breaker;
 use crate::core::clock::{ClockCheck, ClockState};
 use crate::core::decide::{Action, Surroundings};
 use crate::core::event::{self, Event};
-use crate::core::name::{Attempt, CertName};
+use crate::core::name::{Attempt, CertName, ProfileRef};
 use crate::core::reading::Reading;
 use crate::core::reason::Reason;
 use crate::core::record::Record;
@@ -189,6 +189,11 @@ impl<T: Tlm> Daemon<T> {
         let at = self.context.clock.now();
         let asked = |name: &CertName| event::Entry { at, name: name.clone(), event: Event::RenewalAsked { reissue } };
         self.note_all(names.iter().map(asked).collect());
+        // The operator may have put right what was refused: it is asked, and not remembered.
+        let profiles: BTreeSet<ProfileRef> =
+            names.iter().filter_map(|name| Some(self.fleet.one(name)?.entry.profile.clone())).collect();
+        profiles.iter().for_each(|profile| self.profiles.forget_failure(profile));
+        self.breaker.probe_now(at);
         names.iter().for_each(|name| self.settle(name));
     }
 

@@ -509,6 +509,11 @@ impl World {
     pub(crate) fn ask_renewal(&mut self, name: &CertName) {
         let at = self.wall();
         self.note(event::Entry { at, name: name.clone(), event: Event::RenewalAsked { reissue: false } });
+        let daemon = self.d();
+        if let Some(profile) = daemon.fleet.one(name).map(|managed| managed.entry.profile.clone()) {
+            daemon.profiles.forget_failure(&profile);
+        }
+        daemon.breaker.probe_now(at);
         self.settle(name);
         // The loop turns after each thing that it is told.
         self.admit();
