@@ -62,7 +62,7 @@ impl Account {
     pub(super) async fn profile(&self, reference: &ProfileRef) -> Result<Profile, Failure> {
         match reference {
             ProfileRef::Id(id) => self.client.profile(id).await,
-            ProfileRef::Name(name) => self.profiles().await?.named(name, "`renewd profiles` lists them"),
+            ProfileRef::Name(name) => self.profiles().await?.named(name),
         }
     }
 }

@@ -142,7 +142,7 @@ async fn profiles(inventory: &Inventory, account: &Account) -> (Vec<Finding>, Ve
     for (reference, entries) in users {
         let profile = match reference {
             ProfileRef::Id(_) => account.profile(reference).await,
-            ProfileRef::Name(name) => listing.clone().and_then(|listing| listing.named(name, NAMED)),
+            ProfileRef::Name(name) => listing.clone().and_then(|listing| listing.named(name)),
         };
         match profile {
             Err(failure) => findings.push(Finding::failure("profile", reference, &failure)),
@@ -313,5 +313,4 @@ async fn alone(main: &Main, inventory: Inventory) -> Vec<Finding> {
 
 const ROLE: &str = "\"User and certificate manager\" (EM_EPKI_USER_&_CERT_MANAGER)";
 /// Folders are written to and synced, one certificate after the other.
-const NAMED: &str = "`renewd profiles` lists them";
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -181,7 +181,7 @@ pub async fn read<T: Tlm>(context: Arc<Context<T>>, reference: ProfileRef) {
 pub async fn find<T: Tlm>(context: &Context<T>, name: &str) -> Result<Profile, Failure> {
     let listing = Listing::read(context.api().as_ref(), || context.take_turn(false)).await?;
     listing.broken.iter().for_each(|what| tracing::warn!("a profile in TLM's list cannot be read: {what}"));
-    listing.named(name, "`renewd check` shows where the name is written")
+    listing.named(name)
 }
 
 /// Every profile of the account, and what is wrong with those that cannot be read.
@@ -231,12 +231,12 @@ impl Listing {
         self.profiles.len() + self.broken.len() > known
     }
 
-    /// The one profile of this exact name; `hint` goes with the refusal of a name that none has.
+    /// The one profile of this exact name.
     ///
     /// # Errors
     ///
     /// When none has it, or several have.
-    pub fn named(mut self, name: &str, hint: &str) -> Result<Profile, Failure> {
+    pub fn named(mut self, name: &str) -> Result<Profile, Failure> {
         let failed = |message: String| Err(Failure::new(FailureClass::ProfileNotFound, message));
         self.profiles.retain(|profile| profile.name == name);
         match (self.profiles.len(), self.profiles.pop()) {
@@ -246,6 +246,7 @@ impl Listing {
                     0 => String::new(),
                     count => format!("; {count} of TLM's list cannot be read"),
                 };
+                let hint = "`renewd profiles` lists them";
                 failed(format!("no profile that the API key may see is named {name:?}{broken}; {hint}"))
             }
             (count, Some(last)) => {
