@@ -39,6 +39,13 @@ pub fn poll(first: Duration, polls: u32) -> Duration {
     first.saturating_mul(1 << polls.min(16)).min(LONGEST_POLL)
 }
 
+/// A share of `span` that is always the same for this text, and for each text another one.
+#[must_use]
+pub fn share(text: &str, span: Duration) -> Duration {
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
+    Duration::from_millis(mix(text, 0) % millis)
+}
+
 /// FNV-1a over the name and the count: stable across versions of the compiler and the standard library.
 pub(super) fn mix(name: &str, count: u32) -> u64 {
     name.bytes()
@@ -98,6 +105,14 @@ mod tests {
         }
         assert_eq!(super::hinted(now - Duration::from_secs(90), now, None), now + MINUTE);
         assert_eq!([3, 4].map(prompt), [Duration::ZERO, MINUTE]);
+    }
+
+    #[test]
+    fn hosts_have_their_shares_of_a_span() {
+        let span = Duration::from_secs(600);
+        let shares: std::collections::BTreeSet<_> = (0..100).map(|n| share(&format!("host-{n}"), span)).collect();
+        assert!(shares.len() > 95 && shares.iter().all(|share| *share < span));
+        assert!(shares.iter().any(|share| *share < span / 10) && shares.iter().any(|share| *share > span * 9 / 10));
     }
 
     #[test]

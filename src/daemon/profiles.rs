@@ -24,6 +24,9 @@ pub struct Profiles {
     being_read: BTreeSet<ProfileRef>,
     /// Those of them that wait for a place.
     waiting: VecDeque<ProfileRef>,
+    /// Those of the disk whose first reading can wait, and until when.
+    late: BTreeSet<ProfileRef>,
+    late_until: Timestamp,
     nothing: Reading,
 }
 
@@ -31,7 +34,30 @@ impl Profiles {
     /// With the readings that were kept on the disk: they serve, and are not fresh.
     #[must_use]
     pub fn new(readings: BTreeMap<ProfileRef, Reading>) -> Self {
-        Self { readings, being_read: BTreeSet::new(), waiting: VecDeque::new(), nothing: Reading::default() }
+        Self { readings, ..Self::default() }
+    }
+
+    /// The same at the start of a daemon: what failed before is tried anew. Hosts that start together do not ask together:
+    /// what is in order on the disk is read at `first`, unless something is due before.
+    #[must_use]
+    pub fn at_start(readings: BTreeMap<ProfileRef, Reading>, first: Option<Timestamp>) -> Self {
+        let is_good = |(_, reading): &(&ProfileRef, &Reading)| reading.profile.is_some() && reading.failure.is_none();
+        let good = readings.iter().filter(is_good).map(|(reference, _)| reference.clone());
+        let late = if first.is_some() { good.collect() } else { BTreeSet::new() };
+        let mut profiles = Self::new(readings);
+        profiles.expire();
+        Self { late, late_until: first.unwrap_or_default(), ..profiles }
+    }
+
+    /// When those are read that could wait.
+    #[must_use]
+    pub fn late_until(&self) -> Option<Timestamp> {
+        (!self.late.is_empty()).then_some(self.late_until)
+    }
+
+    /// Takes those that could wait, once they have waited.
+    pub fn take_late(&mut self, now: Timestamp) -> BTreeSet<ProfileRef> {
+        if now < self.late_until { BTreeSet::new() } else { std::mem::take(&mut self.late) }
     }
 
     /// What is known of a profile.
@@ -65,6 +91,9 @@ impl Profiles {
     /// Whether the reading is a day old, or there is none of this process.
     #[must_use]
     pub fn is_stale(&self, reference: &ProfileRef, now: Timestamp) -> bool {
+        if now < self.late_until && self.late.contains(reference) {
+            return false;
+        }
         let reading = self.reading(reference);
         let waits = reading.failure.as_ref().is_some_and(|failed| failed.until > now);
         !waits && reading.read_at.is_none_or(|at| at + DAILY <= now)
@@ -101,6 +130,7 @@ impl Profiles {
     /// Notes a reading, good or failed. `true`: there is something new to keep.
     pub fn note(&mut self, reference: &ProfileRef, result: Result<Profile, Failure>, now: Timestamp) -> bool {
         self.being_read.remove(reference);
+        self.late.remove(reference);
         let reading = self.readings.entry(reference.clone()).or_default();
         match result {
             Ok(profile) => {
@@ -141,6 +171,7 @@ impl Profiles {
 
     /// Forgets failures and freshness: the API answers again, the clock was set, or the operator changed something.
     pub fn expire(&mut self) {
+        self.late.clear();
         for reading in self.readings.values_mut() {
             reading.read_at = None;
             reading.failure = None;
@@ -264,6 +295,28 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 mod tests {
     use super::*;
     use crate::core::name::ProfileId;
+
+    /// Of what is in order on the disk the first reading waits; what failed, or is not known, does not.
+    #[test]
+    fn what_is_kept_in_order_is_read_a_little_later() {
+        let (now, later) = (Timestamp::from_seconds(1_800_000_000), Timestamp::from_seconds(1_800_000_300));
+        let [good, failed, unknown] = ["good", "failed", "unknown"].map(ProfileRef::new);
+        let failure = Failure::new(FailureClass::ApiForbidden, "no");
+        let refused = FailedReading { failure, count: 1, until: later };
+        let readings = || {
+            let failed_reading = Reading { failure: Some(refused.clone()), ..reading("f", "failed").1 };
+            [(good.clone(), reading("g", "good").1), (failed.clone(), failed_reading)].into()
+        };
+        let mut profiles = Profiles::at_start(readings(), Some(later));
+        assert_eq!([&good, &failed, &unknown].map(|profile| profiles.is_stale(profile, now)), [false, true, true]);
+        assert_eq!((profiles.late_until(), profiles.take_late(now).len()), (Some(later), 0));
+        assert!(profiles.is_stale(&good, later));
+        assert_eq!(profiles.take_late(later), [good.clone()].into());
+        let mut told = Profiles::at_start(readings(), Some(later));
+        told.expire();
+        assert!(told.is_stale(&good, now), "a reload reads at once");
+        assert!(Profiles::at_start(readings(), None).is_stale(&good, now));
+    }
 
     /// A reading of a profile with this id and name.
     fn reading(id: &str, name: &str) -> (ProfileRef, Reading) {

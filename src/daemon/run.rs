@@ -300,6 +300,10 @@ impl<T: Tlm> Daemon<T> {
         self.watch_cas(now);
         let due: Vec<CertName> = std::iter::from_fn(|| self.fleet.pop_due(now)).collect();
         self.look_at(&due);
+        let late = self.profiles.take_late(now);
+        late.iter()
+            .filter(|late| self.fleet.profiles().any(|used| used == *late))
+            .for_each(|late| self.profiles.want(late));
         self.try_api(now);
         self.start_hooks(now);
         self.admit();
@@ -351,7 +355,9 @@ impl<T: Tlm> Daemon<T> {
     fn nap(&self) -> Duration {
         let (now, steady) = (self.context.clock.now(), self.context.clock.steady());
         let cas_due = self.cas.watch.next_due().filter(|_| self.mode == Mode::Forever);
-        let next = [self.fleet.next_wake(), self.errand_at(), self.next_hook(now), cas_due].into_iter().flatten().min();
+        let late = self.profiles.late_until();
+        let next = [self.fleet.next_wake(), self.errand_at(), self.next_hook(now), cas_due, late];
+        let next = next.into_iter().flatten().min();
         let until_look = self.lookout.as_ref().map(|lookout| lookout.due().saturating_sub(steady));
         let told_at = self.told_at.filter(|_| self.headline_is_old);
         let until_told = told_at.map(|at| (at + TELL_INTERVAL).saturating_sub(steady));

@@ -13,6 +13,7 @@ use crate::api::roots::read as read_roots;
 use crate::api::{Client, ClientSettings, FetchSettings, Observer, ProxySettings, Roots};
 use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, Shelf, permission_problems};
 use crate::core::admission::Pace;
+use crate::core::backoff;
 use crate::core::ca_status::CaWatch;
 use crate::core::decide::Surroundings;
 use crate::core::failure::{Failure, FailureClass};
@@ -124,9 +125,8 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     let (sender, receiver) = mpsc::unbounded_channel();
     let connect = connector(&main, &sender);
     let api = connect().map_err(|failure| StartError::Config(failure.message.to_string()))?;
-    // What failed before is tried anew at every start.
-    let mut profiles = Profiles::new(readings::read(&*disk, &layout));
-    profiles.expire();
+    let first = (mode == Mode::Forever).then(|| now + backoff::share(&host(), SPREAD));
+    let profiles = Profiles::at_start(readings::read(&*disk, &layout), first);
     let context = Arc::new(Context {
         api: RwLock::new(Arc::new(api)),
         connect,
@@ -161,6 +161,15 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     }
     Ok((daemon, receiver))
 }
+
+/// What tells this host from others. Machines that were cloned may share the first, and not the second.
+fn host() -> String {
+    let files = ["/etc/machine-id", "/proc/sys/kernel/hostname"];
+    files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect()
+}
+
+/// Over so long the hosts of a fleet that start together read profiles that are known.
+const SPREAD: Duration = Duration::from_secs(600);
 
 /// Reads the drop-in files and settles which are in force. A directory that is missing or cannot be read lets go of
 /// nothing.

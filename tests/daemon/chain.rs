@@ -90,6 +90,8 @@ fn a_newer_certificate_of_the_ca_is_taken_from_the_profile_alone() {
     let key = host.read(&host.live("www").join("privkey.pem"));
     host.simulator.change(|state| state.variants.profile_ca_ends = None);
     host.start();
+    // Of its own accord it reads a profile that it knows within ten minutes of the start, and then daily.
+    host.signal(Signal::HUP);
     let after = host.until("the chain is refreshed", || {
         Some(host.certificate("www")).filter(|found| found["ends"]["of"] == "leaf" && found["state"] == "valid")
     });

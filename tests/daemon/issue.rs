@@ -34,7 +34,9 @@ fn a_second_pass_with_nothing_due_asks_for_nothing() {
     host.start();
     host.wait_state("www", "valid");
     host.wait_state("mail", "valid");
-    // The daily reading of the profile is all that goes out.
+    // The reading of the profile is all that goes out: of the pass, none of the start, which knows it, and of a reload.
+    assert_eq!(host.simulator.count("GET", "/mpki/api/v2/profile"), 1);
+    host.signal(Signal::HUP);
     host.until("the profile is read", || (host.simulator.count("GET", "/mpki/api/v2/profile") >= 2).then_some(()));
     assert_eq!(host.simulator.requests().iter().filter(|call| call.method != "GET").count(), 0);
 }

@@ -59,8 +59,7 @@ impl World {
             records.entry(entry.name.clone()).or_default().apply(entry.at, &entry.event);
         }
         records.values_mut().for_each(Record::cut_off_hooks);
-        let mut profiles = Profiles::new(self.disk.kept_readings());
-        profiles.expire();
+        let profiles = Profiles::at_start(self.disk.kept_readings(), Some(now + Duration::from_secs(300)));
         let earliest = self.disk.journal.last().map_or(START, |entry| entry.at);
         self.daemon = Some(Daemon {
             fleet: Fleet::default(),
@@ -120,6 +119,11 @@ impl World {
         while let Some(name) = self.d().fleet.pop_due(now) {
             self.look(&name);
         }
+        for late in self.d().profiles.take_late(now) {
+            if self.d().fleet.profiles().any(|used| *used == late) {
+                self.d().profiles.want(&late);
+            }
+        }
         self.try_api(now);
         self.start_hooks(now);
         self.admit();
@@ -157,7 +161,8 @@ impl World {
         let now = self.wall();
         let next_hook = daemon.hooks.next(now, |_| HOOK_INTERVAL);
         let errand_at = daemon.breaker.errand_at(&daemon.clock).filter(|_| !daemon.trying);
-        let next = [daemon.fleet.next_wake(), errand_at, next_hook].into_iter().flatten().min()?;
+        let late = daemon.profiles.late_until();
+        let next = [daemon.fleet.next_wake(), errand_at, next_hook, late].into_iter().flatten().min()?;
         Some(self.now + next.since(now).max(SHORTEST_NAP))
     }
 
