@@ -78,6 +78,20 @@ pub trait Disk: Send + Sync {
     /// Those of the system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Swaps two names, in one step.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system; `InvalidInput` or `Unsupported` where the file system cannot do it.
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
+
+    /// Gives a file a second name.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system; `AlreadyExists` where anything has that name.
+    fn link(&self, file: &Path, name: &Path) -> io::Result<()>;
+
     /// Makes a symlink.
     ///
     /// # Errors
@@ -115,6 +129,10 @@ pub trait Disk: Send + Sync {
     fn settle_dir(&self, path: &Path) -> io::Result<()> {
         self.sync_dir(path)
     }
+
+    /// The attribute that keeps what is at a path from being replaced, whoever tries; `None` where there is none, or none
+    /// can be read.
+    fn hold(&self, path: &Path) -> Option<Hold>;
 
     /// Whether something is mounted at exactly this path.
     ///
@@ -179,6 +197,15 @@ pub struct Stat {
     pub gid: u32,
     /// The last change of content, name or permissions, in nanoseconds since the epoch.
     pub ctime: i64,
+}
+
+/// An attribute that forbids to replace a file, or what is in a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// `chattr +i`.
+    Immutable,
+    /// `chattr +a`.
+    AppendOnly,
 }
 
 /// Kinds of things in a file system.

@@ -11,7 +11,7 @@ use crate::core::name::CertName;
 
 use super::access::Ids;
 use super::content::{BUNDLE, CERT, CHAIN, Content, DER, FULLCHAIN, KEY, KEYSTORE, PKCS7};
-use super::disk::{Disk, Kind, Perms, Stat};
+use super::disk::{Disk, Hold, Kind, Perms, Stat};
 use super::layout::Layout;
 use super::{disk_failure, key_store, replace};
 
@@ -45,28 +45,57 @@ fn source(key: &str) -> Option<&'static str> {
     }
 }
 
-/// Copies the files to their targets: all are staged first, then renamed, keys first.
+/// Copies the files to their targets: all are staged first, then renamed, keys first. Where one cannot be renamed, those
+/// before it are put back, so that no key is left beside another one's certificate.
 ///
 /// # Errors
 ///
 /// When a target is refused, or a file operation fails; a copy that was cut off shows as drift and is finished then.
 pub fn copy(disk: &dyn Disk, ground: &Ground, entry: &Entry, files: &[Content], ids: &Ids) -> Result<(), Failure> {
     let mut staged = Vec::new();
-    let switched = stage_all(disk, ground, entry, files, ids, &mut staged).and_then(|()| {
-        while !staged.is_empty() {
-            let (target, file): (&PathBuf, replace::Staged) = staged.remove(0);
-            file.switch(disk).map_err(|error| disk_failure("replace", target, &error))?;
-        }
-        Ok(())
-    });
+    let switched =
+        stage_all(disk, ground, entry, files, ids, &mut staged).and_then(|()| switch_all(disk, &mut staged));
     staged.iter().for_each(|(_, file)| file.discard(disk));
-    switched?;
+    let switched = switched?;
     // Those that are as wanted too: an earlier try may have been cut off before it synced.
     let folders: BTreeSet<_> = targets(&entry.files).map(|(target, _)| replace::folder(target)).collect();
     for folder in folders {
         disk.sync_dir(folder).map_err(|error| disk_failure("sync", folder, &error))?;
     }
+    switched.into_iter().for_each(|file| file.settle(disk));
+    // A try that was cut off may have left the file that it replaced, which may be a key.
+    targets(&entry.files).for_each(|(target, _)| replace::sweep(disk, target));
     Ok(())
+}
+
+/// Renames all of them, or none.
+fn switch_all(
+    disk: &dyn Disk,
+    staged: &mut Vec<(&PathBuf, replace::Staged)>,
+) -> Result<Vec<replace::Switched>, Failure> {
+    let mut switched = Vec::new();
+    while !staged.is_empty() {
+        let (target, file) = staged.remove(0);
+        match file.switch_keeping(disk) {
+            Ok(file) => switched.push(file),
+            Err(error) => return Err(put_back_all(disk, switched, disk_failure("replace", target, &error))),
+        }
+    }
+    Ok(switched)
+}
+
+/// Puts back what was renamed before the one that failed, the newest first, and tells of each that stays as it is.
+fn put_back_all(disk: &dyn Disk, switched: Vec<replace::Switched>, failure: Failure) -> Failure {
+    switched.into_iter().rev().fold(failure, |failure, file| {
+        let target = file.target().to_owned();
+        match file.put_back(disk) {
+            Ok(()) => failure,
+            Err(error) => {
+                let kept = format!("{}; the old {} cannot be put back: {error}", failure.message, target.display());
+                Failure::new(failure.class, kept)
+            }
+        }
+    })
 }
 
 fn stage_all<'e>(
@@ -79,10 +108,11 @@ fn stage_all<'e>(
 ) -> Result<(), Failure> {
     for (target, source) in targets(&entry.files) {
         let Some(content) = files.iter().find(|content| content.name == source) else { continue };
-        check_target(disk, ground, target)?;
+        check_place(disk, ground, target)?;
         if is_as_wanted(disk, target, content, ids) {
             continue;
         }
+        check_replaceable(disk, ground, target)?;
         let file = replace::stage(disk, target, &content.bytes, ids.perms(content.holds_key))
             .map_err(|error| disk_failure("write", target, &error))?;
         staged.push((target, file));
@@ -96,7 +126,7 @@ fn is_as_wanted(disk: &dyn Disk, target: &Path, content: &Content, ids: &Ids) ->
 }
 
 /// Proves that every folder that an install writes to takes a file of a set's size with the wanted owner: written,
-/// synced, renamed and removed (promise 13).
+/// synced, renamed and removed (promise 13), and that the system lets another file take the place of each target.
 ///
 /// # Errors
 ///
@@ -115,6 +145,7 @@ pub fn check_room(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Ent
     for (target, _) in targets(&entry.files) {
         check_target(disk, ground, target)?;
         take_room(disk, &entry.name, replace::folder(target), ids.perms(true))?;
+        replace::try_over(disk, target).map_err(|error| disk_failure("replace", target, &error))?;
     }
     Ok(())
 }
@@ -130,11 +161,47 @@ fn take_room(disk: &dyn Disk, name: &CertName, folder: &Path, perms: Perms) -> R
 ///
 /// # Errors
 ///
-/// When it is a symlink, no regular file or a mount point, lies in the service's own folders, or others than root and
-/// the service may write to a folder above it.
+/// When it is a symlink, no regular file or a mount point, lies in the service's own folders, others than root and the
+/// service may write to a folder above it, or the file that is there cannot be replaced.
 pub fn check_target(disk: &dyn Disk, ground: &Ground, target: &Path) -> Result<(), Failure> {
-    let refuse =
-        |why: String| Err(Failure::new(FailureClass::TargetRefused, format!("target {}: {why}", target.display())));
+    check_place(disk, ground, target)?;
+    check_replaceable(disk, ground, target)
+}
+
+/// Whether the file that is at a target may be replaced: neither it nor its folder has an attribute against that, and the
+/// rule of sticky folders does not keep the service from it.
+fn check_replaceable(disk: &dyn Disk, ground: &Ground, target: &Path) -> Result<(), Failure> {
+    let folder = replace::folder(target);
+    let why = hold(disk, target).or_else(|| hold(disk, folder)).or_else(|| {
+        let (old, above) = (disk.stat(target).ok()?, disk.stat(folder).ok()?);
+        let is_bound = above.mode & 0o1000 != 0 && ![0, old.uid, above.uid].contains(&ground.uid);
+        is_bound.then(|| {
+            let (shown, folder) = (target.display(), folder.display());
+            format!(
+                "{folder} is sticky (mode {:04o}), and the file belongs to user {}: user {} cannot replace it; \
+                 run: chown {} {shown}",
+                above.mode, old.uid, ground.uid, ground.uid
+            )
+        })
+    });
+    why.map_or(Ok(()), |why| refuse(target, &why))
+}
+
+fn hold(disk: &dyn Disk, path: &Path) -> Option<String> {
+    let shown = path.display();
+    let (attribute, flag) = match disk.hold(path)? {
+        Hold::Immutable => ("immutable", 'i'),
+        Hold::AppendOnly => ("append-only", 'a'),
+    };
+    Some(format!("{shown} is {attribute}, and nobody can replace the file; run: chattr -{flag} {shown}"))
+}
+
+fn refuse(target: &Path, why: &str) -> Result<(), Failure> {
+    Err(Failure::new(FailureClass::TargetRefused, format!("target {}: {why}", target.display())))
+}
+
+fn check_place(disk: &dyn Disk, ground: &Ground, target: &Path) -> Result<(), Failure> {
+    let refuse = |why: String| refuse(target, &why);
     if let Some(own) = ground.own.iter().find(|own| target.starts_with(own)) {
         return refuse(format!("it lies in renewd's own folder {}; choose a path outside of it", own.display()));
     }

@@ -8,9 +8,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{OFlags, XattrFlags};
+use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, StatxAttributes, StatxFlags, XattrFlags};
 
-use super::disk::{Disk, DiskFile, Kind, Perms, Stat};
+use super::disk::{Disk, DiskFile, Hold, Kind, Perms, Stat};
 
 /// The file system of the host.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,6 +109,14 @@ impl Disk for RealDisk {
         std::fs::rename(from, to)
     }
 
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        Ok(rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+    }
+
+    fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
+        Ok(rustix::fs::linkat(CWD, file, CWD, name, AtFlags::empty())?)
+    }
+
     fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
         std::os::unix::fs::symlink(target, path)
     }
@@ -139,6 +147,14 @@ impl Disk for RealDisk {
             settled.insert(path.to_owned());
         }
         Ok(())
+    }
+
+    fn hold(&self, path: &Path) -> Option<Hold> {
+        let stat = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE).ok()?;
+        if stat.stx_attributes.contains(StatxAttributes::IMMUTABLE) {
+            return Some(Hold::Immutable);
+        }
+        stat.stx_attributes.contains(StatxAttributes::APPEND).then_some(Hold::AppendOnly)
     }
 
     fn is_mount_point(&self, path: &Path) -> io::Result<bool> {

@@ -50,10 +50,113 @@ impl Staged {
         disk.rename(&self.staged, &self.target).inspect_err(|_| self.discard(disk))
     }
 
+    /// Gives the file its name, and keeps what had the name before at hand.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system; nothing is left behind then.
+    pub fn switch_keeping(self, disk: &dyn Disk) -> io::Result<Switched> {
+        let target = self.target.clone();
+        if disk.stat(&target).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return self.switch(disk).map(|()| Switched { target, before: Before::Nothing });
+        }
+        match disk.exchange(&self.staged, &target) {
+            Ok(()) => return Ok(Switched { target, before: Before::Aside(self.staged) }),
+            Err(error) if !is_no_exchange(&error) => {
+                self.discard(disk);
+                return Err(error);
+            }
+            Err(_) => {}
+        }
+        let aside = beside(&target);
+        let before = disk.link(&target, &aside).map_or(Before::Lost, |()| Before::Aside(aside));
+        match self.switch(disk) {
+            Ok(()) => Ok(Switched { target, before }),
+            Err(error) => {
+                Switched { target, before }.settle(disk);
+                Err(error)
+            }
+        }
+    }
+
     /// Removes it.
     pub fn discard(&self, disk: &dyn Disk) {
         // It holds nothing that is needed; what cannot be removed is swept when the target is staged again.
         drop(disk.remove_file(&self.staged));
+    }
+}
+
+/// Whether the file system swaps no names at all: NFS, FAT, and some overlays.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other kind is a failure of the one exchange")]
+fn is_no_exchange(error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => true,
+        _ => false,
+    }
+}
+
+/// A file that has its name, with what had the name before.
+#[derive(Debug)]
+#[must_use]
+pub struct Switched {
+    target: PathBuf,
+    before: Before,
+}
+
+/// What had a name before.
+#[derive(Debug)]
+enum Before {
+    /// Nothing had it.
+    Nothing,
+    /// What has this name now.
+    Aside(PathBuf),
+    /// Something that the file system kept under no other name.
+    Lost,
+}
+
+impl Switched {
+    /// Gives the name back to what had it before.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn put_back(self, disk: &dyn Disk) -> io::Result<()> {
+        match &self.before {
+            Before::Nothing => disk.remove_file(&self.target),
+            Before::Aside(before) => disk.rename(before, &self.target),
+            Before::Lost => Err(io::Error::new(io::ErrorKind::Unsupported, "the file system did not keep the old file")),
+        }
+    }
+
+    /// Lets what had the name before go.
+    pub fn settle(self, disk: &dyn Disk) {
+        if let Before::Aside(before) = self.before {
+            // What cannot be removed is swept when the target is staged again.
+            drop(disk.remove_file(&before));
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+}
+
+/// Tries whether the system lets a file take the place of `target`, and changes nothing. To remove it as a folder asks for
+/// the same rights as to rename onto it (attributes, the folder's sticky bit, security modules), and a file then is no
+/// folder. Unlike a rename there and back, no reader and no watcher sees any of it.
+///
+/// # Errors
+///
+/// Those of the system that a rename would meet.
+pub fn try_over(disk: &dyn Disk, target: &Path) -> io::Result<()> {
+    if !disk.stat(target).is_ok_and(|stat| stat.kind == Kind::File) {
+        return Ok(());
+    }
+    match disk.remove_dir(target) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::NotFound) => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use renewd::store::disk::{Disk, DiskFile, Kind, Perms, Stat};
+use renewd::store::disk::{Disk, DiskFile, Hold, Kind, Perms, Stat};
 
 use crate::api::Api;
 
@@ -38,6 +38,10 @@ struct State {
     ignored_at: Option<usize>,
     /// Folders whose device is full: data finds no place once it is synced.
     full: Option<PathBuf>,
+    /// What cannot be replaced, with the attribute that tells so where there is one.
+    held: BTreeMap<PathBuf, Option<Hold>>,
+    /// Whether names can be swapped.
+    exchanges: bool,
     /// How often the machine started.
     life: u32,
 }
@@ -133,7 +137,7 @@ impl Machine {
     }
 
     pub fn boot(disk: Files, api: Api) -> Self {
-        Self(Arc::new(Mutex::new(State { disk, api, ..State::default() })))
+        Self(Arc::new(Mutex::new(State { disk, api, exchanges: true, ..State::default() })))
     }
 
     /// The same machine after the process was killed: nothing that was seen is gone, nothing is durable yet.
@@ -158,6 +162,20 @@ impl Machine {
 
     pub fn fill(&self, folder: Option<&Path>) {
         self.state().full = folder.map(Path::to_owned);
+    }
+
+    /// Lets nothing take the place of a file any more; `None`: by a rule that no attribute tells of.
+    pub fn hold(&self, path: &Path, hold: Option<Hold>) {
+        self.state().held.insert(path.to_owned(), hold);
+    }
+
+    pub fn release(&self) {
+        self.state().held.clear();
+    }
+
+    /// From now on no names can be swapped, as on NFS.
+    pub fn without_exchange(&self) {
+        self.state().exchanges = false;
     }
 
     /// The points since recording began, and the end.
@@ -266,6 +284,10 @@ impl State {
             self.ignored_at = self.trace.as_ref().map(Vec::len);
         }
         !is_ignored
+    }
+
+    fn admits(&self, replaced: &Path) -> io::Result<()> {
+        if self.held.contains_key(replaced) { Err(ErrorKind::PermissionDenied.into()) } else { Ok(()) }
     }
 
     fn link(&mut self, path: &Path, names: Vec<(OsString, Option<u64>)>, what: &str) -> io::Result<()> {
@@ -569,7 +591,26 @@ impl Disk for Machine {
         let mut state = self.state();
         assert_eq!(from.parent(), to.parent(), "only within a folder is a rename one step");
         let node = state.disk.find(from)?;
+        state.admits(to)?;
         state.link(to, vec![(name_of(from), None), (name_of(to), Some(node))], "rename to")
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        assert_eq!(one.parent(), other.parent(), "only within a folder is an exchange one step");
+        let (there, here) = (state.disk.find(one)?, state.disk.find(other)?);
+        state.admits(other)?;
+        if !state.exchanges {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        state.link(other, vec![(name_of(one), Some(here)), (name_of(other), Some(there))], "exchange")
+    }
+
+    fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        assert_eq!(file.parent(), name.parent(), "only within a folder is a second name safe");
+        let node = state.disk.find(file)?;
+        state.link(name, vec![(name_of(name), Some(node))], "link")
     }
 
     fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
@@ -589,6 +630,10 @@ impl Disk for Machine {
         match state.disk.nodes.get(&state.disk.find(path)?) {
             Some(Node::Dir { names, .. }) if names.is_empty() => {
                 state.link(path, vec![(name_of(path), None)], "remove")
+            }
+            Some(Node::File(_) | Node::Link(_)) => {
+                state.admits(path)?;
+                Err(ErrorKind::NotADirectory.into())
             }
             _ => Err(ErrorKind::DirectoryNotEmpty.into()),
         }
@@ -618,6 +663,10 @@ impl Disk for Machine {
         }
         state.changed(&format!("sync folder {}", path.display()));
         Ok(())
+    }
+
+    fn hold(&self, path: &Path) -> Option<Hold> {
+        self.state().held.get(path).copied().flatten()
     }
 
     fn is_mount_point(&self, _: &Path) -> io::Result<bool> {

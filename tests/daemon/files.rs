@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{IFlags, ioctl_setflags};
 use tempfile::TempDir;
 
 use crate::host::{Host, safe_folder};
@@ -88,6 +89,36 @@ fn a_target_that_may_not_be_written_is_found_before_anything_is_asked_for() {
     assert_eq!((host.submissions(), host.read(&elsewhere)), (0, "mine".to_owned()));
     fs::remove_file(targets.path("key.pem")).unwrap();
     assert_eq!(host.says(&["renew", "www"]).code, 0);
+    host.live_serial("www");
+}
+
+/// Beside a key that can be replaced: nothing is asked for, the pair stays one, and each command names what refuses.
+#[test]
+fn an_immutable_certificate_is_found_before_anything_is_asked_for() {
+    let (mut host, targets) = (Host::with_www(), Targets::new());
+    host.entry("www", &targets.entry());
+    assert_eq!(host.says(&["once"]).code, 0);
+    let names = ["key.pem", "cert.pem", "chain.pem", "fullchain.pem", "bundle.pem"];
+    let pair = || names.map(|name| fs::read_to_string(targets.path(name)).unwrap());
+    let (before, certificate) = (pair(), fs::File::open(targets.path("cert.pem")).unwrap());
+    if ioctl_setflags(&certificate, IFlags::IMMUTABLE).is_err() {
+        println!("skipped: no attribute can be set here");
+        return;
+    }
+    let remedy = format!("chattr -i {}", targets.path("cert.pem").display());
+    let checks = [&["check"][..], &["check", "--online"]].map(|command| host.says(command));
+    let renewed = host.says(&["renew", "www"]);
+    host.start();
+    let asked = host.says(&["renew", "www"]);
+    ioctl_setflags(&certificate, IFlags::empty()).unwrap();
+    for said in checks.iter().chain([&renewed, &asked]) {
+        assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+        assert!(format!("{}{}", said.out, said.err).contains(&remedy), "{}{}", said.out, said.err);
+    }
+    assert_eq!((host.submissions(), pair()), (1, before.clone()));
+    let said = host.says(&["renew", "www"]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert_ne!(pair(), before);
     host.live_serial("www");
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use renewd::store::disk::{Disk, DiskFile, Perms, Stat};
+use renewd::store::disk::{Disk, DiskFile, Hold, Perms, Stat};
 use renewd::store::real_disk::RealDisk;
 
 #[derive(Clone, Copy)]
@@ -51,6 +51,14 @@ impl Disk for Unsynced {
         RealDisk.rename(from, to)
     }
 
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        RealDisk.exchange(one, other)
+    }
+
+    fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
+        RealDisk.link(file, name)
+    }
+
     fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
         RealDisk.symlink(target, path)
     }
@@ -65,6 +73,10 @@ impl Disk for Unsynced {
 
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
         Ok(())
+    }
+
+    fn hold(&self, path: &Path) -> Option<Hold> {
+        RealDisk.hold(path)
     }
 
     fn is_mount_point(&self, path: &Path) -> io::Result<bool> {
