@@ -50,7 +50,8 @@ pub trait Disk: Send + Sync {
     /// Those of the system.
     fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Overwrites the content of an existing file in place: for keys that are about to be removed, and nothing else.
+    /// Overwrites the content of an existing file in place, unless it has another name as well: for keys that are about to
+    /// be removed, and nothing else.
     ///
     /// # Errors
     ///
