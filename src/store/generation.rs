@@ -18,7 +18,7 @@ use crate::pki::unicode;
 
 use super::access::Ids;
 use super::content::{Content, Parts, contents};
-use super::disk::Disk;
+use super::disk::{Disk, Perms};
 use super::fixed::Ground;
 use super::layout::Layout;
 use super::manifest::{FileRecord, KeyStoreRecord, Manifest};
@@ -215,15 +215,27 @@ fn number(path: &Path) -> Option<Generation> {
 }
 
 fn next_generation(disk: &dyn Disk, home: &Path) -> Result<Generation, Failure> {
-    let highest = numbered(disk, home).map_err(|error| disk_failure("list", home, &error))?.last().copied();
+    let highest = taken(disk, home).map_err(|error| disk_failure("list", home, &error))?.last().copied();
     Ok(Generation(highest.map_or(1, |highest| highest.0.saturating_add(1))))
 }
 
 /// The generations of a certificate, oldest first.
 pub(super) fn numbered(disk: &dyn Disk, home: &Path) -> io::Result<Vec<Generation>> {
+    let mut numbers = taken(disk, home)?;
+    numbers.retain(|number| !is_retired(disk, &home.join(number.to_string())));
+    Ok(numbers)
+}
+
+/// The numbers that have a folder, lowest first.
+fn taken(disk: &dyn Disk, home: &Path) -> io::Result<Vec<Generation>> {
     let mut numbers: Vec<_> = disk.list(home)?.iter().filter_map(|name| number(&PathBuf::from(name))).collect();
     numbers.sort();
     Ok(numbers)
+}
+
+/// Whether a folder is no generation any more, though it has its number still: it is marked as such, or empty.
+fn is_retired(disk: &dyn Disk, folder: &Path) -> bool {
+    disk.list(folder).is_ok_and(|names| names.is_empty() || names.iter().any(|name| name == RETIRED))
 }
 
 /// The leaves of all generations that are left.
@@ -250,10 +262,16 @@ fn retire_twins(disk: &dyn Disk, layout: &Layout, name: &CertName, set: &NewSet<
 }
 
 /// Takes the numbers of generations away, durably, before anything of them is removed: no number ever names a part of
-/// a set. Whether it is durable.
+/// a set. A folder of an overlay's lower layer keeps its name, since such a one cannot be renamed: that is marked. Whether
+/// it is durable.
 fn retire(disk: &dyn Disk, layout: &Layout, name: &CertName, numbers: &[Generation]) -> bool {
     for number in numbers {
-        drop(disk.rename(&layout.generation(name, *number), &replace::beside(&layout.live(name))));
+        let folder = layout.generation(name, *number);
+        let renamed = disk.rename(&folder, &replace::beside(&layout.live(name)));
+        if renamed.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices) {
+            // What cannot be marked now stays a whole generation, and is marked after the next install.
+            drop(replace::replace(disk, &folder.join(RETIRED), &[], Perms::PRIVATE));
+        }
     }
     numbers.is_empty() || disk.sync_dir(&layout.certificate(name)).is_ok()
 }
@@ -268,11 +286,32 @@ fn prune(disk: &dyn Disk, layout: &Layout, name: &CertName, live: Generation, ke
     if !retire(disk, layout, name, &old) {
         return;
     }
+    for number in taken(disk, &home).unwrap_or_default() {
+        let folder = layout.generation(name, number);
+        if number != live && is_retired(disk, &folder) {
+            drop(remove_retired(disk, &folder));
+        }
+    }
     let Ok(names) = disk.list(&home) else { return };
     for leftover in names.iter().filter(|name| name.to_str().is_some_and(replace::is_leftover)) {
         replace::remove(disk, &home.join(leftover));
     }
 }
+
+/// Removes a folder that is marked as no generation: the mark goes last, when nothing of the set can come back.
+fn remove_retired(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    for name in disk.list(folder)?.iter().filter(|name| *name != RETIRED) {
+        replace::remove_within(disk, &folder.join(name))?;
+    }
+    disk.sync_dir(folder)?;
+    if disk.list(folder)?.iter().all(|name| name == RETIRED) {
+        replace::remove_tree(disk, folder)?;
+    }
+    Ok(())
+}
+
+/// The name of the mark in a folder that is no generation any more.
+const RETIRED: &str = "retired";
 
 fn composed(mut manifest: Manifest) -> Manifest {
     unicode::compose(&mut manifest.asked);

@@ -240,20 +240,28 @@ pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
         names => names?,
     };
     for name in names {
-        let path = path.join(name);
-        match disk.stat(&path)? {
-            stat if stat.kind == Kind::Dir => remove_tree(disk, &path)?,
-            stat if stat.kind == Kind::File => {
-                if !path.file_name().and_then(OsStr::to_str).is_some_and(content::is_public) {
-                    // A key that was given to another owner may not be writable: removing it is what counts.
-                    drop(disk.overwrite(&path, &vec![0; usize::try_from(stat.size).unwrap_or(0)]));
-                }
-                disk.remove_file(&path)?;
-            }
-            _ => disk.remove_file(&path)?,
-        }
+        remove_within(disk, &path.join(name))?;
     }
     disk.remove_dir(path)
+}
+
+/// Removes one name in a folder that goes, as [`remove_tree`] does.
+///
+/// # Errors
+///
+/// Those of the system.
+pub fn remove_within(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.stat(path)? {
+        stat if stat.kind == Kind::Dir => remove_tree(disk, path),
+        stat if stat.kind == Kind::File => {
+            if !path.file_name().and_then(OsStr::to_str).is_some_and(content::is_public) {
+                // A key that was given to another owner may not be writable: removing it is what counts.
+                drop(disk.overwrite(path, &vec![0; usize::try_from(stat.size).unwrap_or(0)]));
+            }
+            disk.remove_file(path)
+        }
+        _ => disk.remove_file(path),
+    }
 }
 
 /// A name beside `target` that cannot be guessed, hidden, and recognised as a left-over by [`is_leftover`].

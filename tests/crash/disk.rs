@@ -69,6 +69,8 @@ pub struct Files {
     nodes: BTreeMap<u64, Node>,
     pending: Vec<Change>,
     clock: i64,
+    /// The folders below this number are an overlay's lower layer, and cannot be renamed.
+    layered: u64,
 }
 
 #[derive(Clone)]
@@ -176,6 +178,12 @@ impl Machine {
     /// From now on no names can be swapped, as on NFS.
     pub fn without_exchange(&self) {
         self.state().exchanges = false;
+    }
+
+    /// Makes all that is there the lower layer of an overlay.
+    pub fn layer(&self) {
+        let mut state = self.state();
+        state.disk.layered = state.disk.nodes.keys().last().map_or(ROOT, |last| last + 1);
     }
 
     /// The points since recording began, and the end.
@@ -592,6 +600,9 @@ impl Disk for Machine {
         assert_eq!(from.parent(), to.parent(), "only within a folder is a rename one step");
         let node = state.disk.find(from)?;
         state.admits(to)?;
+        if node < state.disk.layered && matches!(state.disk.nodes.get(&node), Some(Node::Dir { .. })) {
+            return Err(ErrorKind::CrossesDevices.into());
+        }
         state.link(to, vec![(name_of(from), None), (name_of(to), Some(node))], "rename to")
     }
 

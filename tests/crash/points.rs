@@ -26,6 +26,8 @@ pub struct Case {
     entry: Entry,
     mode: Mode,
     is_first: bool,
+    /// Whether what is there before lies in the lower layer of an overlay.
+    is_layered: bool,
     /// The files of every set.
     files: Arc<Vec<Vec<Content>>>,
 }
@@ -33,7 +35,7 @@ pub struct Case {
 impl Case {
     fn of(entry: Entry, mode: Mode) -> Self {
         let files = Arc::new(sets().iter().map(|set| set.files(&entry)).collect());
-        Self { entry, mode, is_first: false, files }
+        Self { entry, mode, is_first: false, is_layered: false, files }
     }
 
     fn first() -> Self {
@@ -46,6 +48,10 @@ impl Case {
 
     fn with_copies() -> Self {
         Self::of(material::with_copies(), Mode::AtOnce)
+    }
+
+    fn layered() -> Self {
+        Self { is_layered: true, ..Self::renewal() }
     }
 
     fn later() -> Self {
@@ -64,6 +70,9 @@ impl Case {
             daemon.run().unwrap();
             daemon.ask_renewal();
             machine.settle();
+        }
+        if self.is_layered {
+            machine.layer();
         }
         machine.point()
     }
@@ -101,7 +110,9 @@ impl Case {
         }
         let home = layout().certificate(&self.entry.name);
         for name in machine.list(&home).unwrap_or_default() {
-            if name.to_string_lossy().parse::<u64>().is_ok() {
+            let left = machine.list(&home.join(&name)).unwrap_or_default();
+            let is_retired = left.is_empty() || left.iter().any(|file| file == "retired");
+            if name.to_string_lossy().parse::<u64>().is_ok() && !is_retired {
                 self.set_in(machine, &home.join(name))?;
             }
         }
@@ -232,6 +243,17 @@ fn a_first_install_survives_every_crash() {
 #[test]
 fn a_renewal_with_fixed_paths_survives_every_crash() {
     check("renewal with fixed paths", &Case::with_copies());
+}
+
+/// A folder of the lower layer cannot be renamed: what was pruned is gone all the same.
+#[test]
+fn a_renewal_over_the_lower_layer_of_an_overlay_survives_every_crash() {
+    let case = Case::layered();
+    check("renewal on an overlay", &case);
+    let machine = case.recorded(&case.before(), None, None);
+    let mut left = machine.list(&layout().certificate(&case.entry.name)).unwrap();
+    left.sort();
+    assert_eq!(left, ["2", "live"]);
 }
 
 #[test]
