@@ -108,6 +108,20 @@ pub fn shown(problems: &[config::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
 }
 
+/// Why there is no state directory to work in. A link is not followed: the paths that targets and mounts are judged by
+/// are those that the files have.
+fn no_state_dir(disk: &dyn Disk, root: &Path, error: &std::io::Error) -> Failure {
+    let Ok(real) = disk.read_link(root).and_then(|_| std::fs::canonicalize(root)) else {
+        return crate::store::disk_failure("make the folder", root, error);
+    };
+    let message = format!(
+        "the state directory {} is a symlink; set `state_dir = \"{}\"` in renewd.toml, which is what it points at",
+        root.display(),
+        real.display()
+    );
+    Failure::new(FailureClass::Disk, message)
+}
+
 /// Makes the daemon: everything but the first look at the certificates.
 ///
 /// # Errors
@@ -118,7 +132,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let layout = Layout::new(&main.state_dir);
     replace::ensure_dir(&*disk, layout.root(), 0o755)
-        .map_err(|error| StartError::State(crate::store::disk_failure("make the folder", layout.root(), &error)))?;
+        .map_err(|error| StartError::State(no_state_dir(&*disk, layout.root(), &error)))?;
     let lock = Lock::take(&layout)?;
     let now = clock.now();
     let (journal, content) = Journal::open::<Folded>(Arc::clone(&disk), &layout, now).map_err(StartError::State)?;

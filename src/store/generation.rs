@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::core::entry::Entry;
-use crate::core::failure::Failure;
+use crate::core::failure::{Failure, FailureClass};
 use crate::core::issuer::ServedChain;
 use crate::core::name::{Attempt, CertName, Digest, Generation, ProfileId};
 use crate::core::observed::Leaf;
@@ -17,8 +17,8 @@ use crate::pki::digest::sha256;
 use crate::pki::unicode;
 
 use super::access::Ids;
-use super::content::{Content, Parts, contents};
-use super::disk::{Disk, Perms};
+use super::content::{Content, FULLCHAIN, Parts, contents};
+use super::disk::{Disk, Kind, Perms};
 use super::fixed::Ground;
 use super::layout::Layout;
 use super::manifest::{FileRecord, KeyStoreRecord, Manifest};
@@ -196,18 +196,85 @@ pub fn switch(disk: &dyn Disk, layout: &Layout, name: &CertName, generation: Gen
         .map_err(|error| disk_failure("switch the link", &live, &error))
 }
 
-/// The generation that `live` names; `None` where there is no link.
+/// The generation that `live` names, in whichever spelling; `None` where there is no link, or nothing is behind it.
 ///
 /// # Errors
 ///
-/// When the link cannot be read, or something else is there.
+/// When the link cannot be read, something else is there, or it points out of the certificate's folder.
 pub fn live_generation(disk: &dyn Disk, layout: &Layout, name: &CertName) -> Result<Option<Generation>, Failure> {
     let live = layout.live(name);
     match disk.read_link(&live) {
-        Ok(target) => Ok(number(&target)),
+        Ok(target) => named(disk, &layout.certificate(name), &target),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(disk_failure("read the link", &live, &error)),
+        Err(error) => {
+            let is_folder = disk.stat(&live).is_ok_and(|stat| stat.kind == Kind::Dir);
+            Err(if is_folder { unlinked(disk, &live) } else { disk_failure("read the link", &live, &error) })
+        }
     }
+}
+
+/// How `live` is spelled, where that is not the plain number of its generation, as renewd writes it.
+pub(super) fn odd_spelling(disk: &dyn Disk, layout: &Layout, name: &CertName, live: Generation) -> Option<PathBuf> {
+    disk.read_link(&layout.live(name)).ok().filter(|target| target.as_os_str() != live.to_string().as_str())
+}
+
+/// The generation that a link in `home` means. By a path of an earlier place, before the state directory was moved, it
+/// means the one of the same number, unless another set is there.
+fn named(disk: &dyn Disk, home: &Path, target: &Path) -> Result<Option<Generation>, Failure> {
+    let path = plain(&home.join(target));
+    let ours = path.file_name().and_then(|name| number(Path::new(name)));
+    if let Some(ours) = ours.filter(|_| path.parent() == Some(home)) {
+        return Ok(Some(ours));
+    }
+    let Some(there) = set_behind(disk, &path) else {
+        return Ok(ours.filter(|ours| disk.stat(&home.join(ours.to_string())).is_ok()));
+    };
+    let is_same = |ours: &Generation| {
+        let manifest = disk.read(&home.join(ours.to_string()).join(Manifest::NAME), MANIFEST_LIMIT);
+        manifest.is_ok_and(|manifest| manifest == there)
+    };
+    ours.filter(is_same).map_or_else(|| Err(elsewhere(disk, home, &path)), |ours| Ok(Some(ours)))
+}
+
+/// A path without `.`, `..` and a slash at its end, as it is written.
+fn plain(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut plain, part| {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(part),
+        }
+        plain
+    })
+}
+
+/// The manifest of the set in a folder that a link points at, empty where there is none; `None`: there is no set.
+fn set_behind(disk: &dyn Disk, folder: &Path) -> Option<Vec<u8>> {
+    let manifest = disk.read(&folder.join(Manifest::NAME), MANIFEST_LIMIT).ok();
+    manifest.or_else(|| disk.stat(&folder.join(FULLCHAIN)).ok().map(|_| Vec::new()))
+}
+
+fn elsewhere(disk: &dyn Disk, home: &Path, path: &Path) -> Failure {
+    let live = home.join("live");
+    let newest = numbered(disk, home).ok().and_then(|numbers| numbers.last().copied());
+    let remedy = newest.map_or_else(
+        || format!("remove the link, and renewd asks for a new certificate: rm {}", live.display()),
+        |newest| format!("to go on with the newest generation run: ln -sfn {newest} {}", live.display()),
+    );
+    let message = format!("{} points at {}, which is no generation here; {remedy}", live.display(), path.display());
+    Failure::new(FailureClass::Disk, message)
+}
+
+/// `live` as a folder: a copy that followed links made it so. What is in it may be the only copy of the key.
+fn unlinked(disk: &dyn Disk, live: &Path) -> Failure {
+    let home = replace::folder(live);
+    let (live, next) = (live.display(), next_generation(disk, home).unwrap_or(Generation(1)));
+    let moved = home.join(next.to_string());
+    let message = format!(
+        "{live} is a folder, not a link, as copies that follow links make it; run: mv {live} {} && ln -s {next} {live}",
+        moved.display()
+    );
+    Failure::new(FailureClass::Disk, message)
 }
 
 fn number(path: &Path) -> Option<Generation> {
@@ -310,6 +377,7 @@ fn remove_retired(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+const MANIFEST_LIMIT: u64 = 1 << 20;
 /// The name of the mark in a folder that is no generation any more.
 const RETIRED: &str = "retired";
 
@@ -324,7 +392,7 @@ fn composed(mut manifest: Manifest) -> Manifest {
 ///
 /// When it is there and cannot be read.
 pub fn read_manifest(disk: &dyn Disk, folder: &Path) -> io::Result<Option<Manifest>> {
-    match disk.read(&folder.join(Manifest::NAME), 1 << 20) {
+    match disk.read(&folder.join(Manifest::NAME), MANIFEST_LIMIT) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok().map(composed)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -24,7 +24,7 @@ use crate::pki::{certificate_file, chain};
 use super::access::Ids;
 use super::content::{self, CHAIN, FULLCHAIN, KEY, KEYSTORE, holds_key};
 use super::disk::{Disk, Kind, Stat};
-use super::generation::{live_generation, read_manifest};
+use super::generation::{live_generation, odd_spelling, read_manifest};
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
 use super::repair::recorded;
@@ -63,7 +63,10 @@ fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Ob
         edited => by_record(disk, &files, manifest, edited)?,
     };
     found.doubts.extend(unpinned(disk, entry, (&folder.join(FULLCHAIN), found.leaf.fingerprint), manifest));
-    let drift = drift(disk, entry, &files, manifest);
+    let mut drift = drift(disk, entry, &files, manifest);
+    if let Some(odd) = odd_spelling(disk, layout, &entry.name, generation) {
+        drift.push(in_file(&layout.live(&entry.name), &format!("it points at {}, not at {generation}", odd.display())));
+    }
     let chain = match known.and_then(|manifest| manifest.served.as_ref()) {
         Some(chain) => shared_chains::share(chain),
         None => shared_chains::share(&served_in(disk, &folder.join(FULLCHAIN))),

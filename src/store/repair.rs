@@ -19,10 +19,12 @@ use crate::pki::key::PrivateKey;
 
 use super::access::Ids;
 use super::content::{CERT, CHAIN, Content, FULLCHAIN, KEY, Parts, contents};
-use super::disk::Disk;
+use super::disk::{Disk, Kind};
 use super::fixed::Ground;
 use super::foreign::{self, Foreign};
-use super::generation::{NewSet, file_record, install, live_generation, live_manifest, read_manifest};
+use super::generation::{
+    NewSet, file_record, install, live_generation, live_manifest, odd_spelling, read_manifest, switch,
+};
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::observe::FILE_LIMIT;
@@ -103,6 +105,9 @@ pub fn repair(
 /// When key or certificate cannot be read, a target is refused, or a file cannot be written.
 pub fn put_back(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry) -> Result<(), Failure> {
     let Some(generation) = live_generation(disk, layout, &entry.name)? else { return Ok(()) };
+    if odd_spelling(disk, layout, &entry.name, generation).is_some() {
+        switch(disk, layout, &entry.name, generation)?;
+    }
     let folder = layout.generation(&entry.name, generation);
     let manifest =
         read_manifest(disk, &folder).map_err(|error| disk_failure("put back the files in", &folder, &error))?;
@@ -183,6 +188,10 @@ fn put_back_file(disk: &dyn Disk, folder: &Path, content: &Content, ids: &Ids) -
     let same_access = stat.is_some_and(|stat| ids.difference(content.holds_key, &stat).is_none());
     if same_access && content.is_at(disk, &path) {
         return Ok(());
+    }
+    if stat.is_some_and(|stat| stat.kind == Kind::Dir) {
+        // No file can take the name of a folder; in a generation there is nothing but what renewd keeps there.
+        replace::remove_tree(disk, &path)?;
     }
     replace::stage(disk, &path, &content.bytes, ids.perms(content.holds_key))?.switch(disk)
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::fs::{IFlags, ioctl_setflags};
 use tempfile::TempDir;
@@ -170,4 +171,87 @@ fn a_damaged_certificate_is_replaced() {
     let said = host.says(&["once"]);
     assert_eq!(said.code, 0, "{}", said.err);
     assert_ne!(host.live_serial("www"), old);
+}
+
+/// As people and backups write the link: the pair that is there is kept, and the link is written as renewd does.
+#[test]
+fn the_link_to_the_live_set_may_be_spelled_otherwise() {
+    let host = Host::with_www();
+    assert_eq!(host.says(&["once"]).code, 0);
+    let (serial, live) = (host.live_serial("www"), host.live("www"));
+    let home = live.parent().unwrap().display().to_string();
+    symlink(host.path("state"), host.path("by-link")).unwrap();
+    let by_link = format!("{}/certs/www/1", host.path("by-link").display());
+    let moved = "/srv/of-an-earlier-host/certs/www/1".to_owned();
+    for spelling in [format!("{home}/1"), "1/".to_owned(), "./1".to_owned(), "../www/1".to_owned(), by_link, moved] {
+        fs::remove_file(&live).unwrap();
+        symlink(&spelling, &live).unwrap();
+        let said = host.says(&["once"]);
+        assert_eq!(said.code, 0, "{spelling}: {}", said.err);
+        assert_eq!((host.live_serial("www"), host.submissions()), (serial.clone(), 1), "{spelling}");
+        assert_eq!(fs::read_link(&live).unwrap(), Path::new("1"), "{spelling}");
+    }
+}
+
+/// What `scp -r` and `cp -rL` make of links: told with a command that works, and nothing is asked for.
+#[test]
+fn a_live_set_that_became_a_folder_is_told_with_the_way_back() {
+    let host = Host::with_www();
+    assert_eq!(host.says(&["once"]).code, 0);
+    let (serial, live) = (host.live_serial("www"), host.live("www"));
+    fs::remove_file(&live).unwrap();
+    fs::rename(host.path("state/certs/www/1"), &live).unwrap();
+    let said = host.says(&["once"]);
+    assert_eq!((said.code, host.submissions()), (1, 1), "{}", said.err);
+    let reason = host.certificate("www")["reason"].as_str().unwrap().to_owned();
+    let command = reason.split("run: ").nth(1).unwrap().split(';').next().unwrap();
+    assert!(Command::new("/bin/sh").args(["-c", command]).status().unwrap().success(), "{command}");
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!((host.live_serial("www"), host.submissions()), (serial, 1));
+}
+
+#[test]
+fn a_live_link_to_another_folder_with_a_set_is_told_and_nothing_is_asked_for() {
+    let host = Host::with_www();
+    assert_eq!(host.says(&["once"]).code, 0);
+    let live = host.live("www");
+    fs::rename(host.path("state/certs/www/1"), host.path("state/certs/www/by-hand")).unwrap();
+    fs::remove_file(&live).unwrap();
+    symlink("by-hand", &live).unwrap();
+    assert_eq!((host.says(&["once"]).code, host.submissions()), (1, 1));
+    let reason = host.certificate("www")["reason"].to_string();
+    assert!(reason.contains("by-hand, which is no generation here") && reason.contains("run"), "{reason}");
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_of_a_set_is_replaced() {
+    let host = Host::with_www();
+    assert_eq!(host.says(&["once"]).code, 0);
+    let serial = host.live_serial("www");
+    for name in ["cert.pem", "fullchain.pem"] {
+        let path = host.path("state/certs/www/1").join(name);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("cert.pem"), "a copy").unwrap();
+        let said = host.says(&["once"]);
+        assert_eq!(said.code, 0, "{name}: {}", said.err);
+        assert_eq!((host.live_serial("www"), host.submissions()), (serial.clone(), 1), "{name}");
+    }
+}
+
+#[test]
+fn a_state_directory_that_is_a_symlink_is_told_with_the_path_to_set() {
+    let host = Host::with_www();
+    assert_eq!(host.says(&["once"]).code, 0);
+    fs::rename(host.path("state"), host.path("disk2")).unwrap();
+    symlink(host.path("disk2"), host.path("state")).unwrap();
+    let said = host.says(&["once"]);
+    assert_ne!(said.code, 0);
+    let real = fs::canonicalize(host.path("disk2")).unwrap();
+    let setting = format!("state_dir = {real:?}");
+    assert!(said.err.contains(&setting), "{}", said.err);
+    let text = host.read(&host.path("renewd.toml"));
+    host.write("renewd.toml", &text.replace(&format!("state_dir = {:?}", host.path("state")), &setting));
+    assert_eq!((host.says(&["once"]).code, host.submissions()), (0, 1));
 }
