@@ -195,15 +195,19 @@ impl Taken {
     fn take(&mut self, entry: &Entry, table: &Spanned<EntryTable>, sheet: &mut Sheet<'_>) {
         for (claim, span) in claims(entry).zip(places(entry, table)) {
             self.places.push(span.clone());
+            let earlier = self.holders.get_key_value(&claim).map(|(earlier, _)| earlier.clone());
             let holder = self.holders.insert(claim.clone(), (entry.name.clone(), entry.source.line));
-            let Some((name, line)) = holder else { continue };
+            let (Some(earlier), Some((name, line))) = (earlier, holder) else { continue };
             let fault = match claim {
                 Claim::Name(name) => Fault::new(format!("the certificate of line {line} is named `{name}` as well"))
                     .expected("a name that is unique in the inventory"),
                 // Within one entry it was noted when its files were compared.
-                Claim::Target(_) if name == entry.name => continue,
-                Claim::Target(_) => Fault::new(format!("certificate `{name}` of line {line} writes the same file"))
-                    .expected("a path of its own for each file"),
+                Claim::Target(target) if name == entry.name && target.by_another_path(&earlier).is_empty() => continue,
+                Claim::Target(target) => {
+                    let how = target.by_another_path(&earlier);
+                    Fault::new(format!("certificate `{name}` of line {line} writes the same file{how}"))
+                        .expected("a path of its own for each file")
+                }
             };
             sheet.refuse(span, fault);
         }

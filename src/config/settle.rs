@@ -1,4 +1,5 @@
-//! The files together: which of them are in force. Pure, and the same at start and at reload.
+//! The files together: which of them are in force. The same at start and at reload; of the disk it looks only at which
+//! folders are the same.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,8 +142,8 @@ impl Inventory {
         changed.iter().flat_map(|(_, content)| content.claims()).all(|(claim, _)| {
             let holder = match &claim {
                 Claim::Name(name) => self.entry(name),
-                Claim::Target(path) => {
-                    self.entries.iter().find(|entry| entry.files.targets().any(|(_, target)| target == path))
+                Claim::Target(target) => {
+                    self.entries.iter().find(|entry| entry.files.targets().any(|(_, path)| target.is_at(path)))
                 }
             };
             taken.insert(claim) && holder.is_none_or(|holder| labels.contains(&holder.source.file))
@@ -333,15 +334,20 @@ impl<'a> Standing<'a> {
         claims.map(move |(at, (claim, line))| Made { claim, file, at, line })
     }
 
-    /// The problem of a claim that `holder` has in its `line`.
-    fn conflict(&self, made: &Made, holder: &str, line: u32) -> Problem {
+    /// The problem of a claim that `holder` makes as well.
+    fn conflict(&self, made: &Made, holder: &str, theirs: &Made) -> Problem {
+        let line = theirs.line;
         let (message, expected) = match &made.claim {
             Claim::Name(name) => (
                 format!("the name `{name}` is taken by {holder} line {line}"),
                 "a name that is unique in the inventory",
             ),
-            Claim::Target(path) => (
-                format!("{} is written by {holder} line {line} as well", path.display()),
+            Claim::Target(target) => (
+                format!(
+                    "{} is written by {holder} line {line} as well{}",
+                    target.path.display(),
+                    target.by_another_path(&theirs.claim)
+                ),
                 "a path of its own for each file",
             ),
         };
@@ -399,7 +405,7 @@ fn refuse_against_holders(standing: &mut [Standing<'_>], holders: &[(Claim, &str
         let Some((_, holder)) = holders.get(at) else { continue };
         let Some(still) = group.iter().find(|made| label(made) == Some(holder)) else { continue };
         for made in group.iter().filter(|made| made.file != still.file) {
-            let problem = standing.get(made.file).map(|file| file.conflict(made, holder, still.line));
+            let problem = standing.get(made.file).map(|file| file.conflict(made, holder, still));
             conflicts.extend(problem.map(|problem| (made.file, made.at, problem)));
         }
     }
@@ -419,7 +425,7 @@ fn refuse_latecomer(standing: &mut [Standing<'_>]) -> bool {
     let pairs: Vec<_> = all.chunk_by(|one, other| one.claim == other.claim).filter_map(first_two).collect();
     let late = pairs.iter().map(|(_, second)| second.file).min();
     let conflict = |(first, second): &(&Made, &Made)| {
-        let problem = standing.get(second.file)?.conflict(second, &standing.get(first.file)?.label, first.line);
+        let problem = standing.get(second.file)?.conflict(second, &standing.get(first.file)?.label, first);
         Some((second.file, second.at, problem))
     };
     let conflicts = pairs.iter().filter(|(_, second)| Some(second.file) == late).filter_map(conflict).collect();

@@ -110,6 +110,24 @@ fn one_target_belongs_to_one_file() {
     history.reload(&[("a", "x /m"), ("b", "y /k"), ("c", "z /l")], "a: x, b: y, c: z");
 }
 
+/// By a link as by a bind mount, a folder has two paths; the files in it need not be there yet.
+#[test]
+fn one_target_belongs_to_one_file_by_whichever_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+    std::fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let (real, link) = (format!("{}/k", real.display()), format!("{}/k", link.display()));
+    let mut history = History::start();
+    let (x, y) = (format!("x {real}"), format!("y {link}"));
+    let inventory = history.reload(&[("a", &x), ("b", &y)], "a: x, b: +");
+    let problem = inventory.files()[1].problems[0].to_string();
+    let expected = format!("{link} is written by a line 1 as well, as {real}: a mount or a link makes them one file");
+    assert!(problem.contains(&expected), "{problem}");
+    history.reload(&[("a", &x), ("b", &format!("y {link}2"))], "a: x, b: y");
+    history.reload(&[("a", &format!("x {real}2")), ("b", &format!("y {link}2"))], "a: x+, b: y");
+}
+
 #[test]
 fn a_bad_file_keeps_its_last_good_content() {
     let mut history = History::start();
