@@ -61,6 +61,8 @@ codes! {
     InventoryEmpty = "inventory-empty";
     /// The host's clock is wrong.
     ClockWrong = "clock-wrong";
+    /// A deploy window cannot be placed on the calendar.
+    TimeZoneUnreadable = "time-zone-unreadable";
     /// The control socket cannot be opened.
     ControlSocketFailed = "control-socket-failed";
     /// The metrics cannot be listened for.

@@ -146,8 +146,8 @@ pub enum Reason {
     },
     /// Issued, and waiting for its deploy window.
     ClosedWindow {
-        /// When the window opens.
-        opens: Timestamp,
+        /// When the window opens; `None`: its time zone cannot be read.
+        opens: Option<Timestamp>,
         /// When the emergency stage installs it all the same, where that is sooner.
         emergency_at: Option<Timestamp>,
     },
@@ -460,7 +460,11 @@ impl fmt::Display for Reason {
                 let then = if *hooks_again { "the hooks run again, and it is looked at" } else { "looked at" };
                 write!(f, "installed, but not seen to be served since {since}: {what}; {then} again at {next}")
             }
-            Self::ClosedWindow { opens, emergency_at } => {
+            Self::ClosedWindow { opens: None, emergency_at } => {
+                f.write_str("issued; the deploy window stays shut until its time zone can be read")?;
+                emergency_at.map_or(Ok(()), |at| write!(f, ", or until {at}, shortly before the installed one ends"))
+            }
+            Self::ClosedWindow { opens: Some(opens), emergency_at } => {
                 write!(f, "issued; installed when the deploy window opens at {opens}")?;
                 let sooner = emergency_at.filter(|at| at < opens);
                 sooner.map_or(Ok(()), |at| write!(f, ", or at {at}, shortly before the installed one ends"))

@@ -29,6 +29,8 @@ pub enum Deploy {
     Open,
     /// It opens at this instant.
     Closed(Timestamp),
+    /// Its time zone cannot be read, so that nobody knows when it opens.
+    Unplaced,
 }
 
 impl DeployWindow {

@@ -161,7 +161,7 @@ impl Managed {
         let deploy = self.deploy(now);
         self.closed = match (&self.entry.deploy_window, deploy) {
             (Some(window), Deploy::Closed(opens)) => Some(Box::new((DeployWindow::clone(window), now, opens))),
-            (Some(_), Deploy::Open) | (None, _) => None,
+            (Some(_), Deploy::Open | Deploy::Unplaced) | (None, _) => None,
         };
         let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
         self.decided = Decided::new(decide(&World { entry, observed, reading, record, surroundings, deploy, now }));

@@ -29,6 +29,7 @@ use super::status::{
     LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, RequestStatus, Row, Severity,
     Status,
 };
+use super::zone;
 
 /// What the status is built from, beside the certificates.
 #[derive(Debug)]
@@ -216,6 +217,14 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
             Code::ClockWrong.as_str(),
             message,
             "set the clock right (NTP), and see that it stays so",
+        ));
+    }
+    let windows = facts.inventory.entries.iter().filter_map(|entry| entry.deploy_window.as_deref());
+    for why in zone::unreadable(windows) {
+        problems.push(problem(
+            Code::TimeZoneUnreadable.as_str(),
+            format!("{why}; deploy windows in it stay shut until the emergency stage"),
+            "install the package tzdata, mend TZ or /etc/localtime, or name a zone by `deploy_time_zone`",
         ));
     }
     if facts.breaker.state() == ApiState::Unauthorised {

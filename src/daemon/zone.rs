@@ -1,5 +1,7 @@
 //! Deploy windows on the calendar: when one opens next, by the time zone's own rules.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp as Instant, Zoned};
@@ -7,12 +9,11 @@ use jiff::{Span, Timestamp as Instant, Zoned};
 use crate::core::time::Timestamp;
 use crate::core::window::{Deploy, DeployWindow};
 
-/// What a window says at `now`. One that cannot be placed on the calendar counts as open: better served at an odd hour
-/// than not at all.
+/// What a window says at `now`.
 #[must_use]
 pub fn deploy(window: Option<&DeployWindow>, now: Timestamp) -> Deploy {
     let Some(window) = window else { return Deploy::Open };
-    place(window, now).unwrap_or(Deploy::Open)
+    place(window, now).unwrap_or(Deploy::Unplaced)
 }
 
 fn place(window: &DeployWindow, now: Timestamp) -> Option<Deploy> {
@@ -53,7 +54,22 @@ const fn weekday(day: Weekday) -> usize {
 }
 
 fn zone(name: Option<&str>) -> Option<TimeZone> {
-    name.map_or_else(|| TimeZone::try_system().ok(), |name| TimeZone::get(name).ok())
+    read(name).ok()
+}
+
+fn read(name: Option<&str>) -> Result<TimeZone, jiff::Error> {
+    name.map_or_else(TimeZone::try_system, TimeZone::get)
+}
+
+/// What keeps windows shut for want of their time zone: each zone of `windows` that cannot be read, with the reason.
+pub fn unreadable<'w>(windows: impl Iterator<Item = &'w DeployWindow>) -> Vec<String> {
+    let zones: BTreeSet<Option<&str>> = windows.map(|window| window.zone.as_deref()).collect();
+    let told = |zone: Option<&str>| {
+        let error = read(zone).err()?;
+        let zone = zone.map_or_else(|| "the host's time zone".to_owned(), |name| format!("the time zone {name}"));
+        Some(format!("cannot read {zone}: {error}"))
+    };
+    zones.into_iter().filter_map(told).collect()
 }
 
 #[cfg(test)]
@@ -67,6 +83,7 @@ mod tests {
         let found = match deploy(Some(&window), Timestamp::from_millis(now.as_millisecond())) {
             Deploy::Open => "open".to_owned(),
             Deploy::Closed(opens) => opens.to_string(),
+            Deploy::Unplaced => "nobody knows".to_owned(),
         };
         assert_eq!(found, expected);
     }
@@ -87,6 +104,18 @@ mod tests {
         check("Fri 22:00-04:00", "UTC", "2026-11-28T04:00:00Z", "2026-12-04T22:00:00Z");
         check("Sat 20:00-24:00", "UTC", "2026-11-28T23:59:59Z", "open");
         check("Sat 20:00-24:00", "UTC", "2026-11-29T00:00:00Z", "2026-12-05T20:00:00Z");
+    }
+
+    #[test]
+    fn a_window_whose_zone_is_not_to_be_read_is_open_at_no_time() {
+        check("00:00-24:00", "Nowhere/Atall", "2026-11-28T03:00:00Z", "nobody knows");
+        let window = |zone: &str| DeployWindow {
+            zone: Some(zone.to_owned()),
+            ..DeployWindow::parse("02:00-05:00").unwrap()
+        };
+        let windows = ["Nowhere/Atall", "UTC", "Nowhere/Atall"].map(window);
+        let [told] = &unreadable(windows.iter())[..] else { panic!("one zone cannot be read") };
+        assert!(told.starts_with("cannot read the time zone Nowhere/Atall: "), "{told}");
     }
 
     #[test]

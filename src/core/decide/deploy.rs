@@ -138,7 +138,8 @@ impl World<'_> {
         let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left_at(*at)));
         let next = match self.deploy {
             Deploy::Closed(opens) if !in_emergency => due.max(opens),
-            Deploy::Closed(_) | Deploy::Open => due,
+            Deploy::Unplaced if !in_emergency => due.max(self.now + ZONE_RECHECK),
+            Deploy::Closed(_) | Deploy::Unplaced | Deploy::Open => due,
         };
         let next = next.min(ends_at);
         let reason = Reason::RolledBack { from: *from, to: *to, next };
@@ -248,13 +249,19 @@ impl World<'_> {
 
     /// Why what was issued is not installed now: its window is closed, and nothing is urgent.
     pub(super) fn closed_window(&self, schedule: Option<&Schedule>) -> Option<Choice> {
-        let Deploy::Closed(opens) = self.deploy else { return None };
+        let (opens, look_at) = match self.deploy {
+            Deploy::Open => return None,
+            Deploy::Closed(opens) => (Some(opens), opens),
+            Deploy::Unplaced => (None, self.now + ZONE_RECHECK),
+        };
         let emergency_at = schedule.filter(|_| self.keeps_to_window(schedule))?.emergency_at;
         let reason = Reason::ClosedWindow { opens, emergency_at: Some(emergency_at) };
-        Some(self.wait(reason, opens.min(emergency_at)))
+        Some(self.wait(reason, look_at.min(emergency_at)))
     }
 }
 
+/// How soon a time zone is looked for again that could not be read.
+const ZONE_RECHECK: Duration = Duration::from_secs(300);
 const GATHER_INSTALLS: Duration = Duration::from_secs(3);
 const SETTLE: Duration = Duration::from_secs(1);
 const SECOND_LOOK: Duration = Duration::from_secs(5);

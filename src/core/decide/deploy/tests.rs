@@ -238,6 +238,8 @@ fn what_was_issued_waits_for_its_window_but_never_into_the_emergency() {
     check_with(at + SECOND, false, Deploy::Open, &events, "install", State::Due, "installed now");
     let closed = Deploy::Closed(at + DAY);
     check_with(at + SECOND, false, closed, &events, "wait", State::Staged, "when the deploy window opens at");
+    let shut = "stays shut until its time zone can be read";
+    check_with(at + SECOND, false, Deploy::Unplaced, &events, "wait", State::Staged, shut);
     let late = START + 81 * DAY;
     let closed = Deploy::Closed(late + DAY);
     check_with(
