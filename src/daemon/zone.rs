@@ -109,10 +109,8 @@ mod tests {
     #[test]
     fn a_window_whose_zone_is_not_to_be_read_is_open_at_no_time() {
         check("00:00-24:00", "Nowhere/Atall", "2026-11-28T03:00:00Z", "nobody knows");
-        let window = |zone: &str| DeployWindow {
-            zone: Some(zone.to_owned()),
-            ..DeployWindow::parse("02:00-05:00").unwrap()
-        };
+        let window =
+            |zone: &str| DeployWindow { zone: Some(zone.to_owned()), ..DeployWindow::parse("02:00-05:00").unwrap() };
         let windows = ["Nowhere/Atall", "UTC", "Nowhere/Atall"].map(window);
         let [told] = &unreadable(windows.iter())[..] else { panic!("one zone cannot be read") };
         assert!(told.starts_with("cannot read the time zone Nowhere/Atall: "), "{told}");

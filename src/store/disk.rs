@@ -135,6 +135,13 @@ pub trait Disk: Send + Sync {
     /// can be read.
     fn hold(&self, path: &Path) -> Option<Hold>;
 
+    /// The access list of a file or folder, as the system has it; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    fn access_list(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+
     /// Whether something is mounted at exactly this path.
     ///
     /// # Errors

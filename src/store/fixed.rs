@@ -10,6 +10,7 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
 
 use super::access::Ids;
+use super::access_list::{self, Writer};
 use super::content::{BUNDLE, CERT, CHAIN, Content, DER, FULLCHAIN, KEY, KEYSTORE, PKCS7};
 use super::disk::{Disk, Hold, Kind, Perms, Stat};
 use super::layout::Layout;
@@ -53,8 +54,7 @@ fn source(key: &str) -> Option<&'static str> {
 /// When a target is refused, or a file operation fails; a copy that was cut off shows as drift and is finished then.
 pub fn copy(disk: &dyn Disk, ground: &Ground, entry: &Entry, files: &[Content], ids: &Ids) -> Result<(), Failure> {
     let mut staged = Vec::new();
-    let switched =
-        stage_all(disk, ground, entry, files, ids, &mut staged).and_then(|()| switch_all(disk, &mut staged));
+    let switched = stage_all(disk, ground, entry, files, ids, &mut staged).and_then(|()| switch_all(disk, &mut staged));
     staged.iter().for_each(|(_, file)| file.discard(disk));
     let switched = switched?;
     // Those that are as wanted too: an earlier try may have been cut off before it synced.
@@ -207,7 +207,7 @@ fn check_place(disk: &dyn Disk, ground: &Ground, target: &Path) -> Result<(), Fa
     }
     for folder in target.ancestors().skip(1) {
         let stat = disk.stat(folder).map_err(|error| disk_failure("look at", folder, &error))?;
-        if let Some(why) = untrusted(ground, folder, &stat) {
+        if let Some(why) = untrusted(disk, ground, folder, &stat)? {
             return refuse(why);
         }
     }
@@ -229,26 +229,49 @@ fn check_place(disk: &dyn Disk, ground: &Ground, target: &Path) -> Result<(), Fa
 
 /// Why a folder above a target cannot be trusted. A sticky one, such as /tmp, is no exception: whoever may write there
 /// may take a name that is free for a moment.
-fn untrusted(ground: &Ground, folder: &Path, stat: &Stat) -> Option<String> {
+fn untrusted(disk: &dyn Disk, ground: &Ground, folder: &Path, stat: &Stat) -> Result<Option<String>, Failure> {
     let shown = folder.display();
-    if stat.kind == Kind::Symlink {
-        return Some(format!("{shown} above it is a symlink; write the path that it points at"));
-    }
-    if stat.uid != 0 && stat.uid != ground.uid {
-        return Some(format!(
-            "{shown} above it belongs to user {}, not to root or the service; chown root {shown}",
-            stat.uid
-        ));
-    }
-    if stat.mode & 0o1002 == 0o1002 {
-        return Some(format!("everybody may write to {shown} above it; choose a path elsewhere"));
-    }
-    if stat.mode & 0o002 != 0 {
-        return Some(format!("everybody may write to {shown} above it; chmod o-w {shown}"));
-    }
-    let own_group = stat.gid == 0 || stat.gid == ground.gid;
-    (stat.mode & 0o020 != 0 && !own_group)
-        .then(|| format!("group {} may write to {shown} above it; chmod g-w {shown}", stat.gid))
+    let why = if stat.kind == Kind::Symlink {
+        format!("{shown} above it is a symlink; write the path that it points at")
+    } else if stat.uid != 0 && stat.uid != ground.uid {
+        format!("{shown} above it belongs to user {}, not to root or the service; chown root {shown}", stat.uid)
+    } else if stat.mode & 0o1002 == 0o1002 {
+        format!("everybody may write to {shown} above it; choose a path elsewhere")
+    } else if stat.mode & 0o002 != 0 {
+        format!("everybody may write to {shown} above it; chmod o-w {shown}")
+    } else if stat.mode & 0o020 != 0 {
+        return open_to_a_group(disk, ground, folder, stat);
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(why))
+}
+
+/// Who of others may write where the group's bit says that somebody may: with an access list, that bit only bounds what
+/// the list gives to each.
+fn open_to_a_group(disk: &dyn Disk, ground: &Ground, folder: &Path, stat: &Stat) -> Result<Option<String>, Failure> {
+    let shown = folder.display();
+    let bytes = disk.access_list(folder).map_err(|error| disk_failure("read the access list of", folder, &error))?;
+    let Some(bytes) = bytes else {
+        let why = || format!("group {} may write to {shown} above it; chmod g-w {shown}", stat.gid);
+        return Ok((![0, ground.gid].contains(&stat.gid)).then(why));
+    };
+    let Some(writers) = access_list::writers(&bytes) else {
+        return Ok(Some(format!("renewd cannot read the access list of {shown} above it; setfacl -b {shown}")));
+    };
+    let told = |writer: &Writer| match writer {
+        Writer::User(uid) if ![0, ground.uid].contains(uid) => {
+            Some(format!("user {uid} may write to {shown} above it by its access list; setfacl -x u:{uid} {shown}"))
+        }
+        Writer::Group(gid) if ![0, ground.gid].contains(gid) => {
+            Some(format!("group {gid} may write to {shown} above it by its access list; setfacl -x g:{gid} {shown}"))
+        }
+        Writer::OwningGroup if ![0, ground.gid].contains(&stat.gid) => {
+            Some(format!("group {} may write to {shown} above it; setfacl -m g::r-x {shown}", stat.gid))
+        }
+        Writer::User(_) | Writer::Group(_) | Writer::OwningGroup => None,
+    };
+    Ok(writers.iter().find_map(told))
 }
 
 /// At least as much as a set: its files hold leaf and chain three times and the key twice.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, StatxAttributes, StatxFlags, XattrFlags};
+use rustix::io::Errno;
 
 use super::disk::{Disk, DiskFile, Hold, Kind, Perms, Stat};
 
@@ -98,7 +99,7 @@ impl Disk for RealDisk {
         let Ok(length) = rustix::fs::lgetxattr(replaced, LABEL, &mut label) else { return Ok(()) };
         label.truncate(length);
         match rustix::fs::lsetxattr(staged, LABEL, &label, XattrFlags::empty()) {
-            Err(error) if error != rustix::io::Errno::OPNOTSUPP => Err(error.into()),
+            Err(error) if error != Errno::OPNOTSUPP => Err(error.into()),
             _ => Ok(()),
         }
     }
@@ -161,6 +162,18 @@ impl Disk for RealDisk {
         stat.stx_attributes.contains(StatxAttributes::APPEND).then_some(Hold::AppendOnly)
     }
 
+    fn access_list(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        let mut list = vec![0; LONGEST_LIST];
+        match rustix::fs::lgetxattr(path, "system.posix_acl_access", &mut list) {
+            Ok(length) => {
+                list.truncate(length);
+                Ok(Some(list))
+            }
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn is_mount_point(&self, path: &Path) -> io::Result<bool> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
         let wanted = path.to_string_lossy();
@@ -205,6 +218,8 @@ impl DiskFile for RealFile {
     }
 }
 
+/// The longest value of an attribute that Linux takes.
+const LONGEST_LIST: usize = 64 << 10;
 const LABEL: &str = "security.selinux";
 #[expect(clippy::cast_possible_wrap, reason = "the flags are small")]
 pub(super) const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;

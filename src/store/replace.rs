@@ -124,7 +124,9 @@ impl Switched {
         match &self.before {
             Before::Nothing => disk.remove_file(&self.target),
             Before::Aside(before) => disk.rename(before, &self.target),
-            Before::Lost => Err(io::Error::new(io::ErrorKind::Unsupported, "the file system did not keep the old file")),
+            Before::Lost => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "the file system did not keep the old file"))
+            }
         }
     }
 

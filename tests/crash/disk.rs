@@ -680,6 +680,10 @@ impl Disk for Machine {
         self.state().held.get(path).copied().flatten()
     }
 
+    fn access_list(&self, _: &Path) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
     fn is_mount_point(&self, _: &Path) -> io::Result<bool> {
         Ok(false)
     }

@@ -309,7 +309,10 @@ fn the_set_at_fixed_paths_is_put_back_whole_where_one_file_cannot_be_replaced() 
         copy().unwrap();
         let after = at_targets(&machine);
         assert_eq!(after.len(), before.len(), "the old files are gone");
-        assert!(after.iter().zip(&before).all(|(new, old)| new.1 != old.1 || new.1.is_empty()), "all are the new set's");
+        assert!(
+            after.iter().zip(&before).all(|(new, old)| new.1 != old.1 || new.1.is_empty()),
+            "all are the new set's"
+        );
     }
 }
 

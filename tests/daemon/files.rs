@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::fs::{IFlags, ioctl_setflags};
+use rustix::fs::{IFlags, XattrFlags, ioctl_setflags, setxattr};
 use tempfile::TempDir;
 
 use crate::host::{Host, safe_folder};
@@ -254,4 +254,34 @@ fn a_state_directory_that_is_a_symlink_is_told_with_the_path_to_set() {
     let text = host.read(&host.path("renewd.toml"));
     host.write("renewd.toml", &text.replace(&format!("state_dir = {:?}", host.path("state")), &setting));
     assert_eq!((host.says(&["once"]).code, host.submissions()), (0, 1));
+}
+
+/// The mode of a folder with a list has the list's mask in the place of the group's rights.
+#[test]
+fn a_folder_that_a_list_opens_to_the_service_is_taken_and_to_a_stranger_refused() {
+    let (host, targets) = (Host::with_www(), Targets::new());
+    let folder = targets.path("tls");
+    fs::create_dir(&folder).unwrap();
+    let uid = rustix::process::geteuid().as_raw();
+    if !rustix::process::geteuid().is_root() || chown(&folder, None, Some(4242)).is_err() {
+        println!("skipped: only root can give a folder to another group");
+        return;
+    }
+    host.entry("www", &format!("[certificate.files]\nprivate_key = {:?}\n", folder.join("www.key")));
+    let none = u32::MAX;
+    let cases = [(uid, 5, None), (4243, 5, Some("setfacl -x u:4243")), (uid, 7, Some("setfacl -m g::r-x"))];
+    for (user, group, remedy) in cases {
+        let entries = [(1, 7, none), (2, 7, user), (4, group, none), (16, 7, none), (32, 5, none)];
+        let entry = |(tag, rights, id): &(u16, u16, u32)| {
+            [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
+        let list: Vec<u8> = 2_u32.to_le_bytes().into_iter().chain(entries.iter().flat_map(entry)).collect();
+        if setxattr(&folder, "system.posix_acl_access", &list, XattrFlags::empty()).is_err() {
+            println!("skipped: there are no access lists here");
+            return;
+        }
+        let said = host.says(&["check"]);
+        assert_eq!(said.code, i32::from(remedy.is_some()), "{user} {group}: {}{}", said.out, said.err);
+        assert!(format!("{}{}", said.out, said.err).contains(remedy.unwrap_or("")), "{}{}", said.out, said.err);
+    }
 }

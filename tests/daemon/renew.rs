@@ -103,3 +103,21 @@ fn new_names_in_the_entry_bring_a_new_certificate() {
     assert_eq!(host.simulator.issued().len(), 2);
     assert_eq!(host.live_serial("www"), host.simulator.issued()[1].serial);
 }
+
+/// A window at every hour, in a zone that nobody knows: what is issued waits, and the status says for what.
+#[test]
+fn a_window_whose_time_zone_cannot_be_read_stays_shut_and_says_so() {
+    let mut host = Host::with_www();
+    host.entry("www", "deploy_window = \"00:00-24:00\"\n");
+    host.environment.push(("TZ".to_owned(), "Nowhere/Atall".to_owned()));
+    host.start();
+    host.wait_state("www", "valid");
+    let serial = host.live_serial("www");
+    host.says(&["renew", "www"]);
+    let www = host.wait_state("www", "staged");
+    assert!(www["reason"].as_str().unwrap().contains("stays shut until its time zone can be read"), "{www:#}");
+    let problems = host.status()["problems"].as_array().unwrap().clone();
+    let told = problems.iter().find(|problem| problem["code"] == "time-zone-unreadable").unwrap();
+    assert!(told["message"].as_str().unwrap().contains("Nowhere/Atall"), "{told:#}");
+    assert_eq!((host.live_serial("www"), host.submissions()), (serial, 2));
+}

@@ -79,6 +79,10 @@ impl Disk for Unsynced {
         RealDisk.hold(path)
     }
 
+    fn access_list(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        RealDisk.access_list(path)
+    }
+
     fn is_mount_point(&self, path: &Path) -> io::Result<bool> {
         RealDisk.is_mount_point(path)
     }

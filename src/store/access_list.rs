@@ -1,0 +1,92 @@
+//! Access lists (POSIX ACLs), in the form in which Linux keeps them. Reads no file.
+
+/// Who may write by an entry of a list, beside the owner and everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// A user by number.
+    User(u32),
+    /// A group by number.
+    Group(u32),
+    /// The group that owns the file.
+    OwningGroup,
+}
+
+/// Whom a list lets write, as far as its mask does; `None`: the bytes are no access list.
+#[must_use]
+pub fn writers(list: &[u8]) -> Option<Vec<Writer>> {
+    let (version, entries) = list.split_first_chunk()?;
+    let (entries, rest) = entries.as_chunks::<ENTRY>();
+    if u32::from_le_bytes(*version) != VERSION || !rest.is_empty() {
+        return None;
+    }
+    let entries: Vec<Entry> = entries.iter().map(Entry::read).collect();
+    let mask = entries.iter().find(|entry| entry.tag == MASK);
+    if mask.is_some_and(|mask| mask.rights & WRITE == 0) {
+        return Some(Vec::new());
+    }
+    let writer = |entry: &Entry| match entry.tag {
+        USER => Some(Writer::User(entry.id)),
+        GROUP => Some(Writer::Group(entry.id)),
+        OWNING_GROUP => Some(Writer::OwningGroup),
+        _ => None,
+    };
+    Some(entries.iter().filter(|entry| entry.rights & WRITE != 0).filter_map(writer).collect())
+}
+
+struct Entry {
+    tag: u16,
+    rights: u16,
+    id: u32,
+}
+
+impl Entry {
+    fn read([t0, t1, r0, r1, id @ ..]: &[u8; ENTRY]) -> Self {
+        Self {
+            tag: u16::from_le_bytes([*t0, *t1]),
+            rights: u16::from_le_bytes([*r0, *r1]),
+            id: u32::from_le_bytes(*id),
+        }
+    }
+}
+
+const VERSION: u32 = 2;
+const ENTRY: usize = 8;
+const USER: u16 = 0x02;
+const OWNING_GROUP: u16 = 0x04;
+const GROUP: u16 = 0x08;
+const MASK: u16 = 0x10;
+const WRITE: u16 = 0o2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+        let entry = |(tag, rights, id): &(u16, u16, u32)| {
+            [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
+        VERSION.to_le_bytes().into_iter().chain(entries.iter().flat_map(entry)).collect()
+    }
+
+    #[test]
+    fn who_may_write_is_what_entries_and_mask_both_give() {
+        let entries =
+            [(1, 7, NONE), (USER, 7, 4242), (OWNING_GROUP, 5, NONE), (GROUP, 6, 8), (MASK, 7, NONE), (32, 5, NONE)];
+        assert_eq!(writers(&list(&entries)), Some(vec![Writer::User(4242), Writer::Group(8)]));
+        let masked: Vec<_> =
+            entries.iter().map(|&(tag, rights, id)| (tag, if tag == MASK { 5 } else { rights }, id)).collect();
+        assert_eq!(writers(&list(&masked)), Some(vec![]));
+        assert_eq!(writers(&list(&[(OWNING_GROUP, 7, NONE)])), Some(vec![Writer::OwningGroup]));
+    }
+
+    #[test]
+    fn what_is_no_access_list_is_none() {
+        let good = list(&[(USER, 7, 4242)]);
+        for cut in (0..good.len()).filter(|cut| *cut != 4) {
+            assert_eq!(writers(&good[..cut]), None, "{cut}");
+        }
+        assert_eq!(writers(&[&[1], &good[1..]].concat()), None);
+    }
+
+    const NONE: u32 = u32::MAX;
+}
