@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::problem::Problem;
 use super::settings::Main;
+use crate::core::access_list::{self, Writer};
 
 /// The user and the primary group that the service runs as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +62,44 @@ fn foreign_owner(path: &Path, kind: &str, metadata: &Metadata, service: ServiceU
 
 fn open_to_others(path: &Path, kind: &str, power: &str, metadata: &Metadata, service: ServiceUser) -> Option<Problem> {
     let others = metadata.mode() & WORLD_WRITABLE != 0;
-    let group = metadata.mode() & GROUP_WRITABLE != 0 && ![ROOT, service.gid].contains(&metadata.gid());
-    let (who, change) = match (others, group) {
-        (false, false) => return None,
-        (true, false) => ("everybody".to_owned(), "o-w"),
-        (false, true) => (format!("group {}, which is neither root's nor the service's,", metadata.gid()), "g-w"),
-        (true, true) => ("everybody".to_owned(), "go-w"),
+    let group = if metadata.mode() & GROUP_WRITABLE == 0 { None } else { other_writer(path, metadata, service) };
+    let everybody = "everybody".to_owned();
+    let (who, command) = match (others, group) {
+        (false, None) => return None,
+        (true, None) => (everybody, "chmod o-w".to_owned()),
+        (false, Some((who, command))) => (who, command),
+        (true, Some((_, command))) if command == CLOSE_GROUP => (everybody, "chmod go-w".to_owned()),
+        (true, Some(_)) => (everybody, "chmod o-w".to_owned()),
     };
-    Some(refused(path, &format!("{who} may write to this {kind}{power}"), &format!("run: chmod {change}")))
+    Some(refused(path, &format!("{who} may write to this {kind}{power}"), &format!("run: {command}")))
+}
+
+/// Who may write beside root and the service where the group's bit is set, and the command against it. With an access
+/// list that bit only bounds what the list gives to each.
+fn other_writer(path: &Path, metadata: &Metadata, service: ServiceUser) -> Option<(String, String)> {
+    let owning = || ![ROOT, service.gid].contains(&metadata.gid());
+    let of_group = |gid: u32| format!("group {gid}, which is neither root's nor the service's,");
+    let Some(writers) = listed_writers(path) else {
+        return owning().then(|| (of_group(metadata.gid()), CLOSE_GROUP.to_owned()));
+    };
+    let told = |writer: &Writer| match writer {
+        Writer::User(uid) if ![ROOT, service.uid].contains(uid) => {
+            Some((format!("user {uid}, by the access list,"), format!("setfacl -x u:{uid}")))
+        }
+        Writer::Group(gid) if ![ROOT, service.gid].contains(gid) => {
+            Some((format!("group {gid}, by the access list,"), format!("setfacl -x g:{gid}")))
+        }
+        Writer::OwningGroup if owning() => Some((of_group(metadata.gid()), "setfacl -m g::r-x".to_owned())),
+        Writer::User(_) | Writer::Group(_) | Writer::OwningGroup => None,
+    };
+    writers.iter().find_map(told)
+}
+
+/// Whom the access list of a file lets write; `None`: it has none, or none that can be read.
+fn listed_writers(path: &Path) -> Option<Vec<Writer>> {
+    let mut list = vec![0; LONGEST_LIST];
+    let length = rustix::fs::getxattr(path, access_list::ATTRIBUTE, &mut list).ok()?;
+    access_list::writers(list.get(..length)?)
 }
 
 fn refused(path: &Path, message: &str, command: &str) -> Problem {
@@ -101,6 +132,8 @@ pub(super) fn shell_word(path: &str) -> String {
     if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
+const CLOSE_GROUP: &str = "chmod g-w";
+const LONGEST_LIST: usize = 64 << 10;
 const ROOT: u32 = 0;
 const WORLD_WRITABLE: u32 = 0o002;
 const GROUP_WRITABLE: u32 = 0o020;

@@ -1,6 +1,7 @@
 //! The core: what is wanted, what is true, what was started, and what to do next. Pure: std and serde derives alone;
 //! no clock, no file, no network, no lock, no randomness, no hash map. Every instant is an argument.
 
+pub mod access_list;
 pub mod admission;
 mod allowed;
 pub mod backoff;

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::core::access_list::{self, Writer};
 use crate::core::entry::{Entry, FixedFiles};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
 
 use super::access::Ids;
-use super::access_list::{self, Writer};
 use super::content::{BUNDLE, CERT, CHAIN, Content, DER, FULLCHAIN, KEY, KEYSTORE, PKCS7};
 use super::disk::{Disk, Hold, Kind, Perms, Stat};
 use super::layout::Layout;

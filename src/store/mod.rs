@@ -2,7 +2,6 @@
 //! files. Everything goes through the [`disk::Disk`] port, so that a simulated disk can stand in.
 
 pub mod access;
-pub mod access_list;
 pub mod chains;
 pub mod content;
 pub mod disk;

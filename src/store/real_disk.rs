@@ -11,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, StatxAttributes, StatxFlags, XattrFlags};
 use rustix::io::Errno;
 
+use crate::core::access_list;
+
 use super::disk::{Disk, DiskFile, Hold, Kind, Perms, Stat};
 
 /// The file system of the host.
@@ -164,7 +166,7 @@ impl Disk for RealDisk {
 
     fn access_list(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let mut list = vec![0; LONGEST_LIST];
-        match rustix::fs::lgetxattr(path, "system.posix_acl_access", &mut list) {
+        match rustix::fs::lgetxattr(path, access_list::ATTRIBUTE, &mut list) {
             Ok(length) => {
                 list.truncate(length);
                 Ok(Some(list))

@@ -9,6 +9,7 @@ use renewd::config::{
     load_main, permission_problems,
 };
 use renewd::core::time::Timestamp;
+use rustix::fs::{XattrFlags, setxattr};
 use tempfile::TempDir;
 
 const ENTRY: &str = "[[certificate]]\nname = \"NAME\"\nprofile = \"P\"\ncommon_name = \"x.example\"\n";
@@ -337,4 +338,29 @@ fn a_look_tells_what_changed_since_the_one_before() {
     }
     assert_eq!(look(later), ("certs.d/0.toml certs.d/b.toml certs.d/x.toml - ".to_owned(), true));
     assert_eq!(look(later), (" - ".to_owned(), true));
+}
+
+/// The group's bits of what has an access list are the list's mask: the list says who may write.
+#[test]
+fn an_access_list_says_who_may_write() {
+    let folder = Folder::new();
+    let inventory = &folder.main.inventory;
+    let own = ServiceUser::of_process();
+    let shown = inventory.display();
+    for (user, remedy) in [(own.uid, None), (FOREIGN, Some(format!("run: setfacl -x u:{FOREIGN} {shown}")))] {
+        let none = u32::MAX;
+        let entries = [(1, 7, none), (2, 7, user), (4, 5, none), (16, 7, none), (32, 0, none)];
+        let entry = |(tag, rights, id): &(u16, u16, u32)| {
+            [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
+        let list: Vec<u8> = 2_u32.to_le_bytes().into_iter().chain(entries.iter().flat_map(entry)).collect();
+        if setxattr(inventory, "system.posix_acl_access", &list, XattrFlags::empty()).is_err() {
+            println!("skipped: there are no access lists here");
+            return;
+        }
+        let problems = permission_problems(&folder.main, own);
+        let told = problems.first().map(ToString::to_string);
+        assert_eq!(told.is_some(), remedy.is_some(), "{told:?}");
+        assert!(told.unwrap_or_default().ends_with(remedy.as_deref().unwrap_or("")), "{problems:?}");
+    }
 }

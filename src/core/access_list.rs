@@ -49,6 +49,8 @@ impl Entry {
     }
 }
 
+/// Where Linux keeps the list of a file.
+pub const ATTRIBUTE: &str = "system.posix_acl_access";
 const VERSION: u32 = 2;
 const ENTRY: usize = 8;
 const USER: u16 = 0x02;
