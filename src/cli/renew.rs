@@ -14,6 +14,7 @@ use crate::core::text::Text;
 use crate::daemon::control::{Reply, Request};
 use crate::daemon::kept;
 use crate::daemon::setup;
+use crate::daemon::status::CertificateStatus;
 use crate::parallel;
 use crate::store::layout::Layout;
 use crate::store::observe;
@@ -54,7 +55,9 @@ pub(super) fn run(config: &Path, mut wish: Wish) -> ExitCode {
                 output::complain(&why);
                 return exit::UNWELL.into();
             }
-            let before = before.certificates.into_iter().map(|one| (one.name, one.generation)).collect();
+            // An install that failed half-way may have switched already: to finish it is what is asked for.
+            let whole = |one: &CertificateStatus| one.generation.filter(|_| one.state != State::Failing.as_str());
+            let before = before.certificates.iter().map(|one| (one.name.clone(), whole(one))).collect();
             through_daemon(&path, &wish, &before)
         }
         // Who may not ask is told so by what the files allow.

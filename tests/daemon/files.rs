@@ -10,6 +10,7 @@ use rustix::fs::{IFlags, XattrFlags, ioctl_setflags, setxattr};
 use tempfile::TempDir;
 
 use crate::host::{Host, safe_folder};
+use crate::simulator::{Issuance, ProfileSpec};
 
 /// A folder for targets of which every ancestor is safe, which the usual temporary folder is not.
 pub(crate) struct Targets(TempDir);
@@ -220,8 +221,13 @@ fn a_live_link_to_another_folder_with_a_set_is_told_and_nothing_is_asked_for() {
     fs::remove_file(&live).unwrap();
     symlink("by-hand", &live).unwrap();
     assert_eq!((host.says(&["once"]).code, host.submissions()), (1, 1));
-    let reason = host.certificate("www")["reason"].to_string();
-    assert!(reason.contains("by-hand, which is no generation here") && reason.contains("run"), "{reason}");
+    let reason = host.certificate("www")["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("by-hand, which is no generation here"), "{reason}");
+    let command = reason.split("run: ").nth(1).unwrap().split(';').next().unwrap();
+    assert!(Command::new("/bin/sh").args(["-c", command]).status().unwrap().success(), "{command}");
+    let said = host.says(&["once"]);
+    assert_eq!((said.code, host.submissions()), (0, 1), "{}", said.err);
+    host.live_serial("www");
 }
 
 #[test]
@@ -284,4 +290,35 @@ fn a_folder_that_a_list_opens_to_the_service_is_taken_and_to_a_stranger_refused(
         assert_eq!(said.code, i32::from(remedy.is_some()), "{user} {group}: {}{}", said.out, said.err);
         assert!(format!("{}{}", said.out, said.err).contains(remedy.unwrap_or("")), "{}{}", said.out, said.err);
     }
+}
+
+/// What was issued cannot be installed at first: each `renew` ends, the one that finishes the install as a success.
+#[test]
+fn a_renewal_that_finishes_an_install_ends_as_one() {
+    let issuance = Issuance::Pending { approve_after: None };
+    let (mut host, targets) = (Host::new(ProfileSpec { issuance, ..ProfileSpec::default() }), Targets::new());
+    host.entry("www", &targets.entry());
+    host.says(&["once"]);
+    assert!(host.simulator.approve(&host.simulator.pending().pop().unwrap()));
+    assert_eq!(host.says(&["once", "--wait", "60s"]).code, 0);
+    host.says(&["renew", "www"]);
+    let certificate = fs::File::open(targets.path("cert.pem")).unwrap();
+    if ioctl_setflags(&certificate, IFlags::IMMUTABLE).is_err() {
+        println!("skipped: no attribute can be set here");
+        return;
+    }
+    let names = ["key.pem", "cert.pem", "fullchain.pem"];
+    let pair = || names.map(|name| fs::read_to_string(targets.path(name)).unwrap());
+    let before = pair();
+    assert!(host.simulator.approve(&host.simulator.pending().pop().unwrap()));
+    host.start();
+    let failing =
+        host.until("the install fails", || Some(host.certificate("www")).filter(|found| found["state"] == "failing"));
+    ioctl_setflags(&certificate, IFlags::empty()).unwrap();
+    assert!(failing["reason"].as_str().unwrap().contains("chattr -i"), "{failing:#}");
+    assert_eq!(pair(), before, "the old set is whole");
+    let said = host.says(&["renew", "www"]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert_ne!(pair(), before);
+    host.live_serial("www");
 }
