@@ -66,10 +66,14 @@ pub fn unreadable<'w>(windows: impl Iterator<Item = &'w DeployWindow>) -> Vec<St
     let zones: BTreeSet<Option<&str>> = windows.map(|window| window.zone.as_deref()).collect();
     let told = |zone: Option<&str>| {
         let error = read(zone).err()?;
-        let zone = zone.map_or_else(|| "the host's time zone".to_owned(), |name| format!("the time zone {name}"));
-        Some(format!("cannot read {zone}: {error}"))
+        Some(format!("cannot read {}: {error}", zone.map_or_else(hosts, |name| format!("the time zone {name}"))))
     };
     zones.into_iter().filter_map(told).collect()
+}
+
+fn hosts() -> String {
+    let place = std::env::var_os("TZ").map_or("/etc/localtime".to_owned(), |zone| format!("TZ={}", zone.display()));
+    format!("the host's time zone ({place})")
 }
 
 #[cfg(test)]

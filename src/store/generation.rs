@@ -254,14 +254,16 @@ fn set_behind(disk: &dyn Disk, folder: &Path) -> Option<Vec<u8>> {
     manifest.or_else(|| disk.stat(&folder.join(FULLCHAIN)).ok().map(|_| Vec::new()))
 }
 
+/// `live` names a set that is not among the generations. To take it in among them keeps what programs read now.
 fn elsewhere(disk: &dyn Disk, home: &Path, path: &Path) -> Failure {
-    let live = home.join("live");
-    let newest = numbered(disk, home).ok().and_then(|numbers| numbers.last().copied());
-    let remedy = newest.map_or_else(
-        || format!("remove the link, and renewd asks for a new certificate: rm {}", live.display()),
-        |newest| format!("to go on with the newest generation run: ln -sfn {newest} {}", live.display()),
+    let (live, next) = (home.join("live"), next_generation(disk, home).unwrap_or(Generation(1)));
+    let message = format!(
+        "{live} points at {there}, which is no generation here; to keep the set that is there run: \
+         cp -rpL {there} {home}/{next} && ln -sfn {next} {live}",
+        live = live.display(),
+        there = path.display(),
+        home = home.display()
     );
-    let message = format!("{} points at {}, which is no generation here; {remedy}", live.display(), path.display());
     Failure::new(FailureClass::Disk, message)
 }
 

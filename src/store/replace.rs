@@ -87,12 +87,8 @@ impl Staged {
 }
 
 /// Whether the file system swaps no names at all: NFS, FAT, and some overlays.
-#[expect(clippy::wildcard_enum_match_arm, reason = "every other kind is a failure of the one exchange")]
 fn is_no_exchange(error: &io::Error) -> bool {
-    match error.kind() {
-        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => true,
-        _ => false,
-    }
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 /// A file that has its name, with what had the name before.

@@ -221,6 +221,11 @@ pub fn require(is_so: bool, what: &str) -> Result<(), String> {
 
 #[track_caller]
 fn check(name: &str, case: &Case) {
+    check_with(name, case, |_| true);
+}
+
+#[track_caller]
+fn check_with(name: &str, case: &Case, is_needed: impl Fn(&Sync) -> bool) {
     let before = case.before();
     let machine = case.recorded(&before, None, None);
     let (points, syncs) = (machine.points(), machine.syncs());
@@ -228,7 +233,7 @@ fn check(name: &str, case: &Case) {
     for point in &points {
         images += case.loses_power(point).unwrap();
     }
-    for (number, sync) in syncs.iter().enumerate() {
+    for (number, sync) in syncs.iter().enumerate().filter(|(_, sync)| is_needed(sync)) {
         let points = case.recorded(&before, Some(Ignored::Nth(number)), None).points_after_ignored();
         assert!(case.is_missed(&points), "{name}: nothing fails without sync {number}, {sync:?}");
     }
@@ -249,7 +254,8 @@ fn a_renewal_with_fixed_paths_survives_every_crash() {
 #[test]
 fn a_renewal_over_the_lower_layer_of_an_overlay_survives_every_crash() {
     let case = Case::layered();
-    check("renewal on an overlay", &case);
+    // Nothing is renamed that `live` may still name, so that the sync before a removal makes the switch durable as well.
+    check_with("renewal on an overlay", &case, |sync| sync.what.ends_with("certs/www/N"));
     let machine = case.recorded(&case.before(), None, None);
     let mut left = machine.list(&layout().certificate(&case.entry.name)).unwrap();
     left.sort();

@@ -646,7 +646,9 @@ impl World {
                 failure.class != FailureClass::GateRefused && until.is_none_or(|until| until > self.wall())
             }
             Reason::TooEarly { until, .. } => *until > self.wall(),
-            Reason::ClosedWindow { opens, .. } => *opens + SLACK > self.wall() && opens.since(self.wall()) <= DAY,
+            Reason::ClosedWindow { opens, .. } => {
+                opens.is_some_and(|opens| opens + SLACK > self.wall() && opens.since(self.wall()) <= DAY)
+            }
             Reason::ClockWrong { .. } => !self.tlm.dates,
             Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
             // Submissions by a clock that was ahead, and that no `Date` showed to be wrong, count when they come to pass.
