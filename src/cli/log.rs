@@ -14,6 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogFormat, LogSettings};
 use crate::core::text::Text;
+use crate::daemon::log_sink;
 
 /// Opens the log.
 ///
@@ -27,7 +28,13 @@ pub(super) fn open(settings: &LogSettings) -> Result<(), String> {
         None => (settings.level.as_str(), "the key `level` of [log]"),
     };
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("{place} is no filter: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| log_sink::Line)
+        // It would be told on standard error, by a print that panics.
+        .log_internal_errors(false)
+        .with_target(false);
+    log_sink::open();
     let clean = debug_fn(clean).delimited(" ");
     let opened = match settings.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -170,7 +170,16 @@ pub fn command() -> clap::Command {
 /// Runs the command of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    output::ended(match Arguments::try_parse() {
+        Ok(arguments) => run(arguments),
+        Err(error) => {
+            output::usage(&error);
+            u8::try_from(error.exit_code()).unwrap_or(exit::UNWELL).into()
+        }
+    })
+}
+
+fn run(arguments: Arguments) -> ExitCode {
     let config = arguments.config;
     match arguments.command {
         Command::Run => run::run(&config),
@@ -205,6 +214,8 @@ mod exit {
     pub(super) const UNREADABLE: u8 = 3;
     /// A fault of the program itself, or of the state directory.
     pub(super) const INTERNAL: u8 = 70;
+    /// The result could not be written to standard output.
+    pub(super) const OUTPUT: u8 = 74;
     /// Not for this user.
     pub(super) const NOT_PERMITTED: u8 = 77;
     /// Bad configuration or permissions.

@@ -1,21 +1,58 @@
 //! Printing: the one place that writes to standard output and standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::core::time::{Span, Timestamp};
 use crate::daemon::inspect::Verdict;
+use crate::daemon::log_sink;
 use crate::daemon::status::RemarkStatus;
 
 use super::columns::columns;
+use super::exit;
 
-/// Prints to standard output. Whoever closed it wants no more.
+/// Prints to standard output, after what was logged before. Whoever closed it wants no more; else a failure ends the
+/// command with an exit code of its own.
 pub(super) fn print(text: &str) {
-    drop(writeln!(io::stdout().lock(), "{text}"));
+    log_sink::flush(MOMENT);
+    let mut out = io::stdout().lock();
+    note(writeln!(out, "{text}").and_then(|()| out.flush()));
 }
 
-/// Prints to standard error.
+/// Prints what clap says of the command line: to standard error, or help to standard output.
+pub(super) fn usage(said: &clap::Error) {
+    let printed = said.print();
+    if !said.use_stderr() {
+        note(printed);
+    }
+}
+
+fn note(printed: io::Result<()>) {
+    if let Err(error) = printed
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // The first tells enough.
+        drop(UNPRINTED.set(error));
+    }
+}
+
+/// Prints to standard error, in one row with the log. What does not take it keeps nobody.
 pub(super) fn complain(text: &str) {
-    drop(writeln!(io::stderr().lock(), "{text}"));
+    log_sink::write(format!("{text}\n").into_bytes());
+}
+
+/// The exit code of a command that ends with this one: another where not all of its result could be printed.
+pub(super) fn ended(code: ExitCode) -> ExitCode {
+    let unprinted = UNPRINTED.get();
+    if let Some(error) = unprinted {
+        complain(&format!(
+            "cannot write the result to standard output: {error}; free space where it goes, or send it elsewhere"
+        ));
+    }
+    log_sink::flush(LAST_MOMENT);
+    unprinted.map_or(code, |_| exit::OUTPUT.into())
 }
 
 /// Prints a value as JSON.
@@ -117,6 +154,12 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| format!("{text:?} is no instant; write it as 2027-01-31T12:00:00Z"))
 }
 
+/// Why standard output did not take what was printed.
+static UNPRINTED: OnceLock<io::Error> = OnceLock::new();
+/// How long what is printed waits for the log before it, which nobody may be reading.
+const MOMENT: Duration = Duration::from_millis(200);
+/// How long the end waits for the log.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// So many remarks fit a screen beside the table.
 const MOST_REMARKS: usize = 10;
 

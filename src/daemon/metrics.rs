@@ -21,6 +21,7 @@ use crate::core::time::Timestamp;
 
 use super::fleet::Managed;
 use super::hooks::Ended;
+use super::log_sink;
 use super::report::Facts;
 
 /// Labels in their order.
@@ -135,6 +136,9 @@ impl Metrics {
         registry.register("hook_runs", "Runs of hooks, by how they ended", self.hook_runs.clone());
         registry.register("api_requests", "Requests to the API, by status or error", self.requests.clone());
         registry.register("api_request_duration_seconds", "How long requests to the API took", self.durations.clone());
+        let lost: Counter = Counter::default();
+        lost.inc_by(log_sink::lost());
+        registry.register("log_lines_lost", "Lines of the log that could not be written", lost);
         measure_certificates(&mut registry, facts.main.metrics.per_certificate, fleet);
         measure_whole(&mut registry, facts);
         let mut text = String::new();

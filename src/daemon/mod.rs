@@ -19,6 +19,7 @@ pub mod hooks;
 pub mod inspect;
 pub mod kept;
 pub mod leftover;
+pub mod log_sink;
 pub mod lookout;
 pub mod message;
 pub mod metrics;

@@ -97,7 +97,8 @@ impl Host {
         self.write(&format!("certs.d/{name}.toml"), &text.replace('@', name));
     }
 
-    fn command(&self) -> Command {
+    /// The program with this host's configuration.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_renewd"));
         command
             .arg("--config")
@@ -132,6 +133,11 @@ impl Host {
     /// Starts the daemon.
     pub(crate) fn start_unanswered(&mut self) {
         let log = OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
+        self.start_logging_to(log.into());
+    }
+
+    /// Starts the daemon with this as its standard error.
+    pub(crate) fn start_logging_to(&mut self, log: Stdio) {
         let mut command = self.command();
         command.arg("run").envs(self.environment.clone()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.daemon = Some(command.spawn().unwrap());

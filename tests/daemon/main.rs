@@ -29,6 +29,7 @@ mod host;
 mod hostile;
 mod inventory;
 mod issue;
+mod log;
 mod metrics;
 mod notify;
 mod online;

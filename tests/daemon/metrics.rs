@@ -17,7 +17,7 @@ fn ask(address: SocketAddr, request: &str) -> Option<String> {
     Some(answer)
 }
 
-fn scrape(address: SocketAddr) -> Option<String> {
+pub(crate) fn scrape(address: SocketAddr) -> Option<String> {
     ask(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").filter(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
@@ -40,8 +40,25 @@ fn check_info(answer: &str) {
     assert!(info.contains(issuer) && info.contains("key=\"ecdsa-p256\"") && info.ends_with(" 1"), "{info}");
 }
 
+/// The README has each metric that is shown, and no other.
+fn check_readme(wanted: &[&str]) {
+    let readme = include_str!("../../README.md");
+    for name in wanted {
+        let name = name.split('{').next().unwrap();
+        let told = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        assert!(readme.contains(&format!("`{told}")), "{told} is not in the README");
+    }
+    // Not known here: no CA names a list, nothing is probed, and the credential does not tell its end.
+    let unseen = ["renewd_ca_revoked", "renewd_certificate_served", "renewd_credential_not_after_timestamp_seconds"];
+    for told in readme.split('`').filter(|told| told.starts_with("renewd_")) {
+        let name = told.split('{').next().unwrap();
+        let is_shown = unseen.contains(&name) || wanted.iter().any(|wanted| wanted.starts_with(name));
+        assert!(is_shown, "{name} of the README is shown nowhere");
+    }
+}
+
 /// An address that was free a moment ago.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -79,23 +96,12 @@ fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
         "renewd_inventory_certificates{}",
         "renewd_inventory_files{state}",
         "renewd_last_pass_timestamp_seconds{}",
+        "renewd_log_lines_lost_total{}",
         "renewd_submissions_total{result}",
     ];
     assert_eq!(names(&answer), wanted.map(str::to_owned).into());
     check_info(&answer);
-    let readme = include_str!("../../README.md");
-    for name in wanted {
-        let name = name.split('{').next().unwrap();
-        let told = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-        assert!(readme.contains(&format!("`{told}")), "{told} is not in the README");
-    }
-    // Not known here: no CA names a list, nothing is probed, and the credential does not tell its end.
-    let unseen = ["renewd_ca_revoked", "renewd_certificate_served", "renewd_credential_not_after_timestamp_seconds"];
-    for told in readme.split('`').filter(|told| told.starts_with("renewd_")) {
-        let name = told.split('{').next().unwrap();
-        let is_shown = unseen.contains(&name) || wanted.iter().any(|wanted| wanted.starts_with(name));
-        assert!(is_shown, "{name} of the README is shown nowhere");
-    }
+    check_readme(&wanted);
     for line in [
         "renewd_certificate_state{name=\"www\",state=\"valid\"} 1",
         "renewd_certificate_state{name=\"www\",state=\"failing\"} 0",
@@ -109,6 +115,7 @@ fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
         "renewd_certificates{state=\"valid\"} 1",
         "renewd_certificates{state=\"failing\"} 0",
         "renewd_certificates_not_served 0",
+        "renewd_log_lines_lost_total 0",
     ] {
         assert!(answer.contains(&format!("{line}\n")), "{line}\n{answer}");
     }
