@@ -2,7 +2,7 @@
 //! the loop, STOPPING.
 
 use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -19,6 +19,15 @@ impl Systemd {
         socket.set_read_timeout(Some(BOUND)).unwrap();
         host.environment.push(("NOTIFY_SOCKET".to_owned(), path.display().to_string()));
         Self(socket)
+    }
+
+    /// A supervisor that reads nothing: what it can hold is full already.
+    fn deaf(host: &mut Host) -> Self {
+        let systemd = Self::of(host);
+        let own = UnixDatagram::unbound().unwrap();
+        own.set_nonblocking(true).unwrap();
+        while own.send_to(b"X=1", host.path("notify")).is_ok() {}
+        systemd
     }
 
     fn next(&self) -> String {
@@ -92,4 +101,32 @@ fn the_watchdog_hears_from_the_loop_within_its_time() {
     assert!(systemd.0.recv(&mut buffer).is_err(), "a stopped loop says nothing: systemd kills it");
     host.signal(Signal::CONT);
     systemd.until("WATCHDOG=1");
+}
+
+#[test]
+fn a_supervisor_that_reads_nothing_blocks_nothing_and_hears_the_last_word_later() {
+    let mut host = Host::with_www();
+    let systemd = Systemd::deaf(&mut host);
+    host.environment.push(("WATCHDOG_USEC".to_owned(), "6000000".to_owned()));
+    host.start();
+    host.wait_state("www", "valid");
+    for name in ["two", "three"] {
+        host.entry(name, "");
+        host.signal(Signal::HUP);
+        host.wait_state(name, "valid");
+    }
+    // It reads again: what it missed is told once, in the order in which it counts.
+    let told = systemd.until("STATUS=3 valid");
+    let place = |start: &str| told.iter().position(|one| one.starts_with(start));
+    let (reloading, ready) = (place("RELOADING=1").unwrap(), place("READY=1").unwrap());
+    assert!(reloading < ready, "{told:?}");
+    assert_eq!(told.iter().filter(|one| one.starts_with("READY=1")).count(), 1, "{told:?}");
+    host.signal(Signal::HUP);
+    systemd.until("READY=1");
+    let own = UnixDatagram::unbound().unwrap();
+    own.set_nonblocking(true).unwrap();
+    while own.send_to(b"X=1", host.path("notify")).is_ok() {}
+    let begun = Instant::now();
+    assert_eq!(host.end(Signal::TERM), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
