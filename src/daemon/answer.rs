@@ -24,10 +24,7 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot
         Request::Inspect => return inspect(daemon, answer),
         Request::Status { view } => status(daemon, view).unwrap_or_else(|error| Reply::refused(&error.to_string())),
         Request::Renew { names, reissue } => renew(daemon, names, *reissue),
-        Request::Rollback { name, force } => match daemon.roll_back(name, *force) {
-            Ok(done) => Reply::done(&done),
-            Err(why) => Reply::refused(&why),
-        },
+        Request::Rollback { name, force } => return daemon.roll_back(name, *force, answer),
     };
     drop(answer.send(told));
 }

@@ -1,5 +1,9 @@
-//! The operator's way back: an older generation is made live and held there. Done at once and told at once; a hook's own
-//! way back is an action like others.
+//! The operator's way back: an older generation is made live and held there. Done at once; a hook's own way back
+//! is an action like others.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
 
 use crate::api::Tlm;
 use crate::core::entry::Entry;
@@ -14,6 +18,8 @@ use crate::store::generation::live_generation;
 use crate::store::layout::Layout;
 use crate::store::rollback::{self, Wanted};
 
+use super::control::Reply;
+use super::message::Message;
 use super::run::Daemon;
 
 /// Makes the generation before live; what to record of it.
@@ -40,27 +46,43 @@ pub fn by_operator(
 }
 
 impl<T: Tlm> Daemon<T> {
-    /// Goes back at the operator's word; what was done, or why nothing was.
-    ///
-    /// # Errors
-    ///
-    /// Why nothing was done.
-    pub(super) fn roll_back(&mut self, name: &CertName, force: bool) -> Result<String, String> {
-        let Some(managed) = self.fleet.one(name) else {
-            return Err(format!("no such certificate in the inventory: {name}"));
+    /// Goes back at the operator's word, beside the loop: files outside of the state directory may hang. Answers what was
+    /// done, or why nothing was; whoever asked may have gone.
+    pub(super) fn roll_back(&mut self, name: &CertName, force: bool, answer: oneshot::Sender<String>) {
+        let (entry, record) = match self.fleet.one(name) {
+            Some(managed) if !managed.is_busy() => (Arc::clone(&managed.entry), managed.record.clone()),
+            Some(_) => {
+                return drop(answer.send(Reply::refused(&format!("{name} is being worked on; try again in a moment"))));
+            }
+            None => {
+                return drop(answer.send(Reply::refused(&format!("no such certificate in the inventory: {name}"))));
+            }
         };
-        if managed.is_busy() {
-            return Err(format!("{name} is being worked on; try again in a moment"));
-        }
-        let context = &self.context;
-        let (entry, record) = (&managed.entry, &managed.record);
-        let done =
-            by_operator(&*context.disk, &context.layout, &context.ground, entry, record, force, context.clock.now())
-                .map_err(|failure| format!("{name}: {}; {}", failure.message, failure.class.remedy()))?;
-        let told = told(&done.event, name);
-        self.note(done);
-        self.look(name);
-        Ok(told)
+        // Whatever it waited for is decided anew afterwards.
+        self.fleet.step_out(name);
+        self.fleet.begin(name);
+        let (context, name) = (Arc::clone(&self.context), name.clone());
+        tokio::spawn(async move {
+            let now = context.clock.now();
+            let done = context.blocking(move |c| {
+                let done = by_operator(&*c.disk, &c.layout, &c.ground, &entry, &record, force, now)?;
+                if let Err(failure) = c.journal.append(std::slice::from_ref(&done)) {
+                    c.journal.keep_for_later(&done);
+                    tracing::error!("{failure}");
+                }
+                Ok(done)
+            });
+            let reply = match done.await {
+                Ok(done) => {
+                    let reply = Reply::done(&told(&done.event, &name));
+                    context.tell(Message::Happened(done));
+                    reply
+                }
+                Err(failure) => Reply::refused(&format!("{name}: {}; {}", failure.message, failure.class.remedy())),
+            };
+            context.tell(Message::Finished { name, had_place: false });
+            drop(answer.send(reply));
+        });
     }
 }
 
