@@ -1,14 +1,20 @@
 //! The loop's part in hooks: who owes one, which runs start now, and what came of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::api::Tlm;
 use crate::config::{HookKey, Inventory};
 use crate::core::event::{self, Event};
+use crate::core::hook::{Hook, HookRun};
 use crate::core::name::CertName;
 use crate::core::time::Timestamp;
+use crate::store::{disk_failure, hook_names};
 
+use super::context::Context;
 use super::hooks::{self, Debt, Ended, Told};
 use super::leftover;
 use super::message::Message;
@@ -31,6 +37,7 @@ impl<T: Tlm> Daemon<T> {
         let runs = self.hooks.take_runnable(now, |key| min_interval(inventory, key));
         if is_first && !runs.is_empty() {
             leftover::end(&self.context.layout.certs());
+            hook_names::sweep(&*self.context.disk, &self.context.layout);
         }
         let mut wanted = Vec::new();
         for run in runs {
@@ -50,8 +57,7 @@ impl<T: Tlm> Daemon<T> {
             let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());
             tracing::info!(hook = %hook.name, certificates = run.serves.len(), "running the hook");
             tokio::spawn(async move {
-                let shown = |output: &str, limit| context.api().end_of(output, limit);
-                let ended = hooks::run(&hook, hooks::environment(&told), stop, shown).await;
+                let ended = run_told(&context, &hook, told, stop).await;
                 context.tell(Message::HookEnded { hook: run.key, served: run.serves, ended });
             });
         }
@@ -89,6 +95,46 @@ impl<T: Tlm> Daemon<T> {
         }
     }
 }
+
+/// Runs a hook to its end, with a file of the names that it runs for while it does. A unit is told nothing.
+async fn run_told<T: Tlm>(
+    context: &Arc<Context<T>>,
+    hook: &Hook,
+    told: Vec<Told>,
+    stop: watch::Receiver<bool>,
+) -> Ended {
+    let names: Vec<CertName> = match hook.run {
+        HookRun::Command(_) => told.iter().map(|told| told.name.clone()).collect(),
+        HookRun::Unit { .. } => Vec::new(),
+    };
+    let number = RUNS.fetch_add(1, Ordering::Relaxed);
+    let written = match names.is_empty() {
+        true => Ok(None),
+        false => context.blocking(move |c| hook_names::write(&*c.disk, &c.layout, number, &names).map(Some)).await,
+    };
+    let file = match written {
+        Ok(file) => file,
+        // The variable says it all: a full disk keeps no service from its certificate.
+        Err(failure) if hooks::fits(&told) => {
+            tracing::warn!(hook = %hook.name, "{failure}; the hook runs without RENEWD_NAMES_FILE");
+            None
+        }
+        Err(failure) => return hooks::untold(hook, &failure),
+    };
+    let shown = |output: &str, limit| context.api().end_of(output, limit);
+    let ended = hooks::run(hook, hooks::environment(&told, file.as_deref()), stop, shown).await;
+    if let Some(file) = file {
+        // What cannot be removed is swept at the next start.
+        drop(
+            context
+                .blocking(move |c| c.disk.remove_file(&file).map_err(|error| disk_failure("remove", &file, &error)))
+                .await,
+        );
+    }
+    ended
+}
+
+static RUNS: AtomicU64 = AtomicU64::new(0);
 
 fn min_interval(inventory: &Inventory, key: &HookKey) -> Duration {
     inventory.hooks.get(key).map_or(Duration::ZERO, |hook| hook.min_interval)

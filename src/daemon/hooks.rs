@@ -2,7 +2,7 @@
 //! is the core's; here is the process: a clean environment, a group of its own, a time-out that ends the whole group.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -213,11 +213,15 @@ pub struct Told {
 }
 
 /// The environment of a run: what the hook may want to know, and nothing secret. Of several certificates the first is
-/// told whole, and all by name.
+/// told whole, and all by name: in a file, and as many as a variable may hold.
 #[must_use]
-pub fn environment(serves: &[Told]) -> Vec<(String, String)> {
-    let names: Vec<&str> = serves.iter().map(|told| told.name.as_str()).collect();
-    let mut environment = vec![("RENEWD_NAMES", names.join(" "))];
+pub fn environment(serves: &[Told], names_file: Option<&Path>) -> Vec<(String, String)> {
+    let (names, left_out) = names(serves);
+    let mut environment = vec![("RENEWD_NAMES", names)];
+    environment.extend(names_file.map(|file| ("RENEWD_NAMES_FILE", file.display().to_string())));
+    if left_out > 0 {
+        environment.push(("RENEWD_NAMES_CUT", left_out.to_string()));
+    }
     if let Some(Told { name, live, installed, validation }) = serves.first() {
         environment.push(("RENEWD_NAME", name.to_string()));
         environment.push(("RENEWD_LIVE_DIR", live.display().to_string()));
@@ -234,6 +238,33 @@ pub fn environment(serves: &[Told]) -> Vec<(String, String)> {
         }
     }
     environment.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// Whether a variable holds all names.
+#[must_use]
+pub fn fits(serves: &[Told]) -> bool {
+    names(serves).1 == 0
+}
+
+/// The names with blanks between, and how many are left out because a variable may not be that long.
+fn names(serves: &[Told]) -> (String, usize) {
+    let mut names = String::new();
+    for (told, left) in serves.iter().zip((0..serves.len()).rev()) {
+        if names.len() + told.name.as_str().len() >= LONGEST_NAMES {
+            return (names, left + 1);
+        }
+        if !names.is_empty() {
+            names.push(' ');
+        }
+        names.push_str(told.name.as_str());
+    }
+    (names, 0)
+}
+
+/// A run that cannot be told what it runs for.
+#[must_use]
+pub fn untold(hook: &Hook, why: &Failure) -> Ended {
+    Ended::Failed(failed(hook, &format!("was not started, since it cannot be told for which certificates: {why}")))
 }
 
 fn failed(hook: &Hook, what: &str) -> Failure {
@@ -292,6 +323,8 @@ async fn read<R: AsyncReadExt + Unpin>(source: Option<&mut R>, buffer: &mut [u8]
     }
 }
 
+/// The kernel takes 128 KiB for one variable, and all of them have to fit with the arguments.
+const LONGEST_NAMES: usize = 64 << 10;
 /// More than is shown, so that a secret at its beginning is whole when it is masked.
 const KEPT_OUTPUT: usize = 8192;
 const SHOWN_OUTPUT: usize = 400;

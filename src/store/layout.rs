@@ -69,6 +69,12 @@ impl Layout {
         self.pending_of(name).join(attempt.to_string())
     }
 
+    /// `hooks/`.
+    #[must_use]
+    pub fn hooks(&self) -> PathBuf {
+        self.0.join("hooks")
+    }
+
     /// `inventory`: the last good content of each drop-in file.
     #[must_use]
     pub fn inventory(&self) -> PathBuf {

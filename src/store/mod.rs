@@ -10,6 +10,7 @@ mod example;
 pub mod fixed;
 mod foreign;
 pub mod generation;
+pub mod hook_names;
 mod in_place;
 pub mod journal;
 pub mod key_store;

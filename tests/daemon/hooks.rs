@@ -99,6 +99,23 @@ fn certificates_that_are_installed_together_share_one_run() {
     assert_eq!(host.read(&host.path("ran")), "mail web www\n");
 }
 
+#[test]
+fn the_names_are_in_a_file_as_long_as_the_hook_runs() {
+    let mut host = Host::with_www();
+    let (seen, folder) = (host.path("seen").display().to_string(), host.path("state/hooks"));
+    with_shared_hook(&host, &format!("stat -c %a%u $RENEWD_NAMES_FILE > {seen}; cat $RENEWD_NAMES_FILE >> {seen}"));
+    for name in ["www", "mail"] {
+        host.entry(name, "hooks = [\"tell\"]\n");
+    }
+    host.start();
+    for name in ["www", "mail"] {
+        host.wait_state(name, "valid");
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    assert_eq!(host.read(&host.path("seen")), format!("600{uid}\nmail\nwww\n"));
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "it is gone with the run");
+}
+
 /// Killed as soon as the set is live, as soon as the journal knows, and while the hook waits for others to share its run.
 #[test]
 fn killed_between_install_and_hook_the_hook_still_runs_and_once() {

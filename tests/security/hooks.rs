@@ -37,6 +37,7 @@ fn a_hook_has_a_clean_environment_and_no_shell_sees_its_arguments() {
         "RENEWD_LIVE_DIR",
         "RENEWD_NAME",
         "RENEWD_NAMES",
+        "RENEWD_NAMES_FILE",
         "RENEWD_NOT_AFTER",
         "RENEWD_SERIAL_NUMBER",
     ];

@@ -63,7 +63,8 @@ fn the_minimal_interval_is_kept_and_a_clock_set_back_ends_it() {
 fn a_hook_is_told_what_somebody_has_to_publish() {
     let told = |validation| Told { name: "www".parse().unwrap(), live: "/live".into(), installed: None, validation };
     let names = |validation| {
-        let environment = environment(&[told(validation)]).into_iter().filter(|(key, _)| key.starts_with("RENEWD_DV"));
+        let environment =
+            environment(&[told(validation)], None).into_iter().filter(|(key, _)| key.starts_with("RENEWD_DV"));
         environment.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
     };
     assert!(names(None).is_empty());
@@ -82,4 +83,33 @@ fn who_owes_nothing_any_more_is_not_served() {
     hooks.owe(key(), debt("mail", 1), at(0));
     hooks.forget(&"www".parse().unwrap());
     assert_eq!(started(&mut hooks, at(0), Duration::ZERO), ["mail 1"]);
+}
+
+/// Three thousand names are more than the kernel takes in one variable: such a hook never ran.
+#[tokio::test]
+async fn a_hook_runs_for_more_names_than_a_variable_holds() {
+    let told = |number| Told {
+        name: format!("{number:0>63}").parse().unwrap(),
+        live: "/live".into(),
+        installed: None,
+        validation: None,
+    };
+    let many: Vec<Told> = (0..3000).map(told).collect();
+    let environment = environment(&many, Some(Path::new("/names")));
+    let value = |key: &str| environment.iter().find(|(own, _)| own == key).map(|(_, value)| value.as_str());
+    let names: Vec<&str> = value("RENEWD_NAMES").unwrap().split(' ').collect();
+    assert_eq!(names.len(), 1024);
+    assert!(names.iter().zip(&many).all(|(name, told)| *name == told.name.as_str()), "whole names, from the first on");
+    assert_eq!((value("RENEWD_NAMES_CUT"), value("RENEWD_NAMES_FILE")), (Some("1976"), Some("/names")));
+    let hook = Hook {
+        name: "tell".parse().unwrap(),
+        run: HookRun::Command(["/bin/sh", "-c", "echo $RENEWD_NAMES_CUT"].map(str::to_owned).to_vec()),
+        timeout: HOUR,
+        min_interval: Duration::ZERO,
+    };
+    let stop = watch::Sender::new(false);
+    let ended = run(&hook, environment, stop.subscribe(), |output, _| Text::new(output)).await;
+    assert!(matches!(&ended, Ended::Done(Some(printed)) if printed.as_str().starts_with("1976")), "{ended:?}");
+    let few = super::environment(&many[..1024], None);
+    assert!(!few.iter().any(|(key, _)| key == "RENEWD_NAMES_CUT" || key == "RENEWD_NAMES_FILE"));
 }
