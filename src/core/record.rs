@@ -497,6 +497,18 @@ impl Record {
         }
     }
 
+    /// Whether a replacement was asked for in this way, and nothing came of it yet: asked for again, nothing changes.
+    #[must_use]
+    pub fn is_asked_for(&self, reissue: bool) -> bool {
+        let is_under_way =
+            |asked| self.request.is_some() || self.submissions.iter().all(|submitted| *submitted < asked);
+        self.renewal_asked.is_some_and(is_under_way)
+            && self.reissue == reissue
+            && self.stopped.is_none()
+            && self.trouble == Trouble::NONE
+            && self.disk == Trouble::NONE
+    }
+
     /// Forgets submissions that are too old to count at `now`. One from far ahead may be told by a clock that is behind.
     pub fn forget_submissions(&mut self, now: Timestamp) {
         self.submissions.retain(|at| *at + BUDGET_SPAN > now);

@@ -97,7 +97,10 @@ fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> S
     if !unknown.is_empty() {
         return Reply::refused(&format!("no such certificate in the inventory: {}", unknown.join(", ")));
     }
-    let all: Vec<CertName> = if names.is_empty() { daemon.fleet.names().cloned().collect() } else { names.to_vec() };
+    let mut all: Vec<CertName> =
+        if names.is_empty() { daemon.fleet.names().cloned().collect() } else { names.to_vec() };
+    all.sort_unstable();
+    all.dedup();
     daemon.ask_renewal(&all, reissue);
     let least = Pace::new(daemon.main.api.requests_per_minute).least_time(all.len());
     let estimate = if least.is_zero() { String::new() } else { format!(", which takes {} at least", Span(least)) };

@@ -11,12 +11,13 @@ use nix::unistd::{Gid, Group, Uid, User};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::core::name::CertName;
 
 use super::inspect::Finding;
 use super::message::Message;
+use super::seats::{Heard, Seats};
 
 /// What may be asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -129,11 +130,13 @@ pub struct Access {
 }
 
 impl Access {
+    /// Whether the kernel's word alone is enough for everything.
+    const fn is_known(&self, uid: u32, gid: u32) -> bool {
+        uid == 0 || uid == self.uid || gid == self.gid
+    }
+
     fn may_command(&self, uid: u32, gid: u32) -> bool {
-        uid == 0
-            || uid == self.uid
-            || gid == self.gid
-            || is_member(uid, Group::from_gid(Gid::from_raw(self.gid)).ok().flatten().as_ref())
+        self.is_known(uid, gid) || is_member(uid, Group::from_gid(Gid::from_raw(self.gid)).ok().flatten().as_ref())
     }
 
     fn may_read(&self, uid: u32, gid: u32) -> bool {
@@ -181,39 +184,86 @@ pub fn open(path: &Path) -> io::Result<Socket> {
 /// Answers for ever.
 pub async fn serve(socket: Socket, access: Access, loop_: mpsc::UnboundedSender<Message>) {
     let access = Arc::new(access);
+    let lookups = Arc::new(Semaphore::new(MOST_LOOKUPS));
+    let mut seats = Seats::new(MOST_CONNECTIONS, MOST_OF_ONE_USER);
     loop {
         let Ok((stream, _)) = socket.listener.accept().await else {
             tokio::time::sleep(Duration::from_secs(1)).await;
             continue;
         };
-        let (access, loop_) = (Arc::clone(&access), loop_.clone());
-        tokio::spawn(async move {
-            let answered = tokio::time::timeout(PATIENCE, answer(stream, &access, &loop_)).await;
+        let Ok(peer) = stream.peer_cred() else { continue };
+        let is_preferred = [0, access.uid].contains(&peer.uid());
+        if !seats.make_room(&peer.uid(), is_preferred).await {
+            // A socket on which nothing was sent yet takes a line at once; whoever asked may have gone.
+            drop(stream.try_write(format!("{}\n", Reply::refused(TOO_MANY)).as_bytes()));
+            continue;
+        }
+        let heard = Heard::default();
+        let client = Client {
+            uid: peer.uid(),
+            gid: peer.gid(),
+            heard: heard.clone(),
+            access: Arc::clone(&access),
+            lookups: Arc::clone(&lookups),
+        };
+        let loop_ = loop_.clone();
+        let task = tokio::spawn(async move {
+            let answered = tokio::time::timeout(PATIENCE, client.answer(stream, &loop_)).await;
             if let Ok(Err(error)) = answered {
                 tracing::debug!("a client of the control socket went away: {error}");
             }
         });
+        seats.take(peer.uid(), heard, task.abort_handle());
     }
 }
 
-async fn answer(stream: UnixStream, access: &Access, loop_: &mpsc::UnboundedSender<Message>) -> io::Result<()> {
-    let peer = stream.peer_cred()?;
-    let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    (&mut stream).take(LONGEST_LINE).read_line(&mut line).await?;
-    let reply = match serde_json::from_str::<Request>(&line) {
-        Err(error) => Reply::refused(&format!("not understood: {error}")),
-        Ok(request) => {
-            let allowed = if request.is_read_only() {
-                access.may_read(peer.uid(), peer.gid())
-            } else {
-                access.may_command(peer.uid(), peer.gid())
-            };
-            if allowed { ask(request, loop_).await } else { Reply::refused(NOT_ALLOWED) }
+/// Who is connected.
+struct Client {
+    uid: u32,
+    gid: u32,
+    heard: Heard,
+    access: Arc<Access>,
+    lookups: Arc<Semaphore>,
+}
+
+impl Client {
+    async fn answer(self, stream: UnixStream, loop_: &mpsc::UnboundedSender<Message>) -> io::Result<()> {
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        let mut limited = (&mut stream).take(LONGEST_LINE);
+        let read = limited.read_line(&mut line);
+        tokio::time::timeout(SILENCE, read).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        self.heard.note();
+        let reply = match serde_json::from_str::<Request>(&line) {
+            Err(error) => Reply::refused(&format!("not understood: {error}")),
+            Ok(request) => match self.may(request.is_read_only()).await {
+                Ok(true) => ask(request, loop_).await,
+                Ok(false) => Reply::refused(NOT_ALLOWED),
+                Err(why) => Reply::refused(why),
+            },
+        };
+        stream.write_all(reply.as_bytes()).await?;
+        stream.write_all(b"\n").await
+    }
+
+    /// Whether it may read, or command. Members of a group are looked up beside the loop, a few at a time: the system's
+    /// user database may be on another host, which hangs.
+    async fn may(&self, read: bool) -> Result<bool, &'static str> {
+        if self.access.is_known(self.uid, self.gid) {
+            return Ok(true);
         }
-    };
-    stream.write_all(reply.as_bytes()).await?;
-    stream.write_all(b"\n").await
+        let (access, uid, gid) = (Arc::clone(&self.access), self.uid, self.gid);
+        let place = Arc::clone(&self.lookups).try_acquire_owned().map_err(|_| NO_USERS)?;
+        let looked_up = tokio::task::spawn_blocking(move || {
+            let may = if read { access.may_read(uid, gid) } else { access.may_command(uid, gid) };
+            drop(place);
+            may
+        });
+        match tokio::time::timeout(SILENCE, looked_up).await {
+            Ok(Ok(may)) => Ok(may),
+            Ok(Err(_)) | Err(_) => Err(NO_USERS),
+        }
+    }
 }
 
 async fn ask(request: Request, loop_: &mpsc::UnboundedSender<Message>) -> String {
@@ -225,6 +275,16 @@ async fn ask(request: Request, loop_: &mpsc::UnboundedSender<Message>) -> String
 }
 
 const NOT_ALLOWED: &str = "this user may not ask that: root, the service's user and the members of its group may, and to read also those of `control_group`";
+const TOO_MANY: &str = "too many connections of this user to the control socket; try again in a moment";
+const NO_USERS: &str =
+    "the system's user database does not answer: whether this user may ask that is not known; ask as root";
 const LONGEST_LINE: u64 = 1 << 20;
+/// Beside those of root and the service's user.
+const MOST_CONNECTIONS: usize = 64;
+const MOST_OF_ONE_USER: usize = 16;
+/// So many threads may hang in the user database.
+const MOST_LOOKUPS: usize = 4;
+/// Who connects has something to say.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Looking over the folders of a thousand certificates takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Tlm;
 use crate::core::code::Code;
@@ -25,6 +25,7 @@ use crate::store::replace;
 use super::message::Message;
 use super::metrics::in_text_format;
 use super::run::{Daemon, Mode};
+use super::seats::{Heard, Seats};
 use super::status::{Problem, Severity};
 
 impl<T: Tlm> Daemon<T> {
@@ -59,21 +60,24 @@ impl<T: Tlm> Daemon<T> {
 /// Listens at `address` for ever. An address that is taken is told to the loop, and tried again.
 pub async fn serve(address: SocketAddr, loop_: mpsc::UnboundedSender<Message>) {
     let listener = listen(address, &loop_).await;
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut seats = Seats::new(MOST_CONNECTIONS, MOST_OF_ONE_HOST);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_secs(1)).await;
             continue;
         };
-        let loop_ = loop_.clone();
-        tokio::spawn(async move {
-            let served = tokio::time::timeout(PATIENCE, connection(stream, loop_)).await;
+        if !seats.make_room(&peer.ip(), false).await {
+            continue;
+        }
+        let (loop_, heard) = (loop_.clone(), Heard::default());
+        let noted = heard.clone();
+        let task = tokio::spawn(async move {
+            let served = tokio::time::timeout(PATIENCE, connection(stream, loop_, noted)).await;
             if let Ok(Err(error)) = served {
                 tracing::debug!("a client of the metrics went away: {error}");
             }
-            drop(place);
         });
+        seats.take(peer.ip(), heard, task.abort_handle());
     }
 }
 
@@ -104,8 +108,11 @@ fn tell(loop_: &mpsc::UnboundedSender<Message>, problem: Option<Problem>) {
     drop(loop_.send(Message::Trouble(PROBLEM, problem)));
 }
 
-async fn connection(stream: TcpStream, loop_: mpsc::UnboundedSender<Message>) -> hyper::Result<()> {
-    let answer = service_fn(move |request| answer(request, loop_.clone()));
+async fn connection(stream: TcpStream, loop_: mpsc::UnboundedSender<Message>, heard: Heard) -> hyper::Result<()> {
+    let answer = service_fn(move |request| {
+        heard.note();
+        answer(request, loop_.clone())
+    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_PATIENCE)
@@ -145,7 +152,8 @@ fn refusal(status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
 
 const PROBLEM: &str = Code::MetricsListenerFailed.as_str();
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const MOST_CONNECTIONS: usize = 16;
+const MOST_CONNECTIONS: usize = 32;
+const MOST_OF_ONE_HOST: usize = 16;
 const LARGEST_HEAD: usize = 16 << 10;
 const HEADER_PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -31,6 +31,7 @@ pub mod reload;
 pub mod report;
 pub mod rollback;
 pub mod run;
+pub mod seats;
 pub mod setup;
 mod starttls;
 pub mod status;

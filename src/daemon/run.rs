@@ -187,8 +187,13 @@ impl<T: Tlm> Daemon<T> {
     /// Lets these certificates be replaced now, as the operator asks.
     pub fn ask_renewal(&mut self, names: &[CertName], reissue: bool) {
         let at = self.context.clock.now();
-        let asked = |name: &CertName| event::Entry { at, name: name.clone(), event: Event::RenewalAsked { reissue } };
-        self.note_all(names.iter().map(asked).collect());
+        let names: BTreeSet<&CertName> = names.iter().collect();
+        // The same word again, before anything came of it, is no news for the journal.
+        let is_news =
+            |name: &&&CertName| self.fleet.one(name).is_none_or(|managed| !managed.record.is_asked_for(reissue));
+        let asked =
+            |name: &&CertName| event::Entry { at, name: (*name).clone(), event: Event::RenewalAsked { reissue } };
+        self.note_all(names.iter().filter(is_news).map(asked).collect());
         // The operator may have put right what was refused: it is asked, and not remembered.
         let profiles: BTreeSet<ProfileRef> =
             names.iter().filter_map(|name| Some(self.fleet.one(name)?.entry.profile.clone())).collect();

@@ -14,6 +14,7 @@ mod api_faults;
 mod ca_status;
 mod chain;
 mod commands;
+mod connections;
 mod credentials;
 mod desk;
 mod duplicates;
