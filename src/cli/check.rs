@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::config::{self, Inventory, Main, Problem, ServiceUser};
 use crate::core::failure::{Failure, FailureClass};
-use crate::daemon::inspect::{Finding, Verdict};
+use crate::daemon::inspect::{self, Finding, Verdict};
 use crate::daemon::{kept, report, setup, status};
 use crate::store::fixed;
 use crate::store::layout::Layout;
@@ -56,7 +56,10 @@ pub(super) fn run(file: &Path, wish: Wish) -> ExitCode {
                 Ok(runtime) => of_host = runtime.block_on(online::findings(main, inventory, account)),
                 Err(why) => output::complain(&why),
             },
-            _ => of_host = places(main, inventory),
+            _ => {
+                of_host = places(main, inventory);
+                of_host.extend(inspect::hook_flaws(inventory, &inspect::own_unit(&main.file), is_service(main)));
+            }
         }
     }
     let code = match problems.len() + of_files.len() {
@@ -125,8 +128,7 @@ fn of_problem(problem: &Problem) -> Finding {
 /// The credentials and roots that `renewd.toml` names, read as the service does. A key at the default path may be for
 /// systemd alone to read, and is not looked at.
 fn credentials(main: &Main) -> Vec<Finding> {
-    let is_service = setup::service_user(main).uid == rustix::process::geteuid().as_raw();
-    let found = if is_service { setup::client_flaws(&main.api, names_credentials(main)) } else { Vec::new() };
+    let found = if is_service(main) { setup::client_flaws(&main.api, names_credentials(main)) } else { Vec::new() };
     found.iter().map(|failure| of_client(main, failure)).collect()
 }
 
@@ -141,11 +143,14 @@ fn names_credentials(main: &Main) -> bool {
     !main.api.api_key_files.is_empty() || main.api.client_identity_file.is_some()
 }
 
+fn is_service(main: &Main) -> bool {
+    setup::service_user(main).uid == rustix::process::geteuid().as_raw()
+}
+
 /// Targets that the rules refuse, or in whose folders the service may not write. A sandbox may forbid more: that is found
 /// by the daemon, before anything is asked for.
 pub(super) fn places(main: &Main, inventory: &Inventory) -> Vec<Finding> {
-    let ground = setup::ground(main);
-    let is_service = setup::service_user(main).uid == rustix::process::geteuid().as_raw();
+    let (ground, is_service) = (setup::ground(main), is_service(main));
     let mut found = Vec::new();
     for entry in &inventory.entries {
         for (key, target) in entry.files.targets() {

@@ -306,8 +306,10 @@ async fn alone(main: &Main, inventory: Inventory) -> Vec<Finding> {
     if !with_files {
         findings.extend(check::places(main, &inventory));
     }
-    findings
-        .extend(inspect::inspect(Subject { disk: Arc::new(RealDisk), layout, ground, inventory, with_files }).await);
+    let unit = inspect::own_unit(&main.file);
+    findings.extend(
+        inspect::inspect(Subject { disk: Arc::new(RealDisk), layout, ground, inventory, with_files, unit }).await,
+    );
     findings
 }
 

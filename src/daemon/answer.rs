@@ -60,8 +60,9 @@ fn inspect<T: Tlm>(daemon: &Daemon<T>, answer: oneshot::Sender<String>) {
     let certificates = inventory.entries.iter().map(|entry| entry.name.clone()).collect();
     let context = &daemon.context;
     let (disk, layout, ground) = (Arc::clone(&context.disk), context.layout.clone(), context.ground.clone());
+    let unit = inspect::own_unit(&context.config);
     tokio::spawn(async move {
-        let findings = inspect::inspect(Subject { disk, layout, ground, inventory, with_files: true }).await;
+        let findings = inspect::inspect(Subject { disk, layout, ground, inventory, with_files: true, unit }).await;
         let inspected = serde_json::to_string(&Inspected { certificates, findings });
         // Whoever asked may have gone.
         drop(answer.send(inspected.unwrap_or_else(|error| Reply::refused(&error.to_string()))));

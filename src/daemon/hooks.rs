@@ -20,6 +20,8 @@ use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::validation::DomainValidation;
 
+use super::program;
+
 /// The hooks that are owed and running.
 #[derive(Debug, Default)]
 pub struct Hooks {
@@ -140,14 +142,14 @@ pub async fn run(
     let failed = |what: &str| Ended::Failed(failed(hook, what));
     let mut child = match command(hook, environment).spawn() {
         Ok(child) => child,
-        Err(error) => return failed(&format!("could not be started: {error}")),
+        Err(error) => return failed(&format!("could not be started: {}", unstarted(hook, &error).await)),
     };
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let mut output = Output::of(&mut child, shown);
     tokio::select! {
         status = output.until_exit(&mut child) => match status {
             Ok(status) if status.success() => Ended::Done(output.tail()),
-            Ok(status) => failed(&format!("ended with {status}{}", output.told())),
+            Ok(status) => failed(&format!("ended with {status}{}{}", output.told(), unfound(hook, status).await)),
             Err(error) => failed(&format!("was lost: {error}")),
         },
         () = tokio::time::sleep(hook.timeout) => {
@@ -160,6 +162,30 @@ pub async fn run(
             Ended::Stopped
         }
     }
+}
+
+/// Why a hook did not start: what its file shows, where it shows anything.
+async fn unstarted(hook: &Hook, error: &std::io::Error) -> String {
+    let flaw = flaw(hook).await;
+    let is_foreign = error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error());
+    let foreign = "it is no program of this machine, and no script that begins with `#!`";
+    flaw.unwrap_or_else(|| if is_foreign { foreign.to_owned() } else { error.to_string() })
+}
+
+/// What is wrong with a script whose `env` or shell did not find a program.
+async fn unfound(hook: &Hook, status: std::process::ExitStatus) -> String {
+    let flaw = if matches!(status.code(), Some(126 | 127)) { flaw(hook).await } else { None };
+    flaw.map_or_else(String::new, |flaw| format!("; {flaw}"))
+}
+
+/// What is wrong with a hook's program; its file is read beside the loop.
+async fn flaw(hook: &Hook) -> Option<String> {
+    let program = match &hook.run {
+        HookRun::Command(argv) => PathBuf::from(argv.first()?),
+        HookRun::Unit { .. } => return None,
+    };
+    let flaw = tokio::task::spawn_blocking(move || program::flaw(&program)).await.ok().flatten();
+    flaw.map(|flaw| flaw.to_string())
 }
 
 /// Waits until the daemon stops.
@@ -179,7 +205,7 @@ fn command(hook: &Hook, environment: Vec<(String, String)>) -> Command {
     command
         .args(argv.iter().skip(1))
         .env_clear()
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("PATH", program::PATH)
         .env("LANG", "C.UTF-8")
         .envs(environment)
         .current_dir("/")

@@ -1,7 +1,7 @@
 //! Looking over what a renewal will need of this host: owners, folders, hooks, probes. Whoever runs it sees what its own
 //! user and sandbox let it see, so the daemon is asked where it runs. What is tried is taken back; nothing is decided here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,9 @@ use crate::store::access::Ids;
 use crate::store::disk::Disk;
 use crate::store::fixed::{self, Ground};
 use crate::store::layout::Layout;
+use crate::store::lock;
+
+use super::program;
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,23 +99,27 @@ pub struct Subject {
     pub inventory: Inventory,
     /// Whether folders are tried.
     pub with_files: bool,
+    /// The unit that renewd runs in.
+    pub unit: String,
 }
 
 /// Looks everything over.
 pub async fn inspect(subject: Subject) -> Vec<Finding> {
-    let Subject { disk, layout, ground, inventory, with_files } = subject;
+    let Subject { disk, layout, ground, inventory, with_files, unit } = subject;
     let mut findings = Vec::new();
     for entry in &inventory.entries {
-        let owner = owner(entry);
-        let is_known = owner.as_ref().is_none_or(|finding| finding.state == Verdict::Ok);
-        findings.extend(owner);
-        if with_files && is_known {
-            let (disk, layout, ground, entry) = (Arc::clone(&disk), layout.clone(), ground.clone(), entry.clone());
-            findings.extend(tokio::task::spawn_blocking(move || folders(&*disk, &layout, &ground, &entry)).await);
-        }
+        let (disk, layout, ground, entry) = (Arc::clone(&disk), layout.clone(), ground.clone(), entry.clone());
+        // Users and folders may both be on another host, which hangs.
+        let look = move || {
+            let owner = owner(&entry);
+            let is_known = owner.as_ref().is_none_or(|finding| finding.state == Verdict::Ok);
+            let folders = (with_files && is_known).then(|| folders(&*disk, &layout, &ground, &entry));
+            owner.into_iter().chain(folders).collect::<Vec<_>>()
+        };
+        findings.extend(tokio::task::spawn_blocking(look).await.unwrap_or_default());
     }
     for hook in used_hooks(&inventory) {
-        findings.push(look_at_hook(hook).await);
+        findings.extend(look_at_hook(hook, &unit).await);
     }
     let probes = inventory.entries.iter().flat_map(|entry| entry.probes.iter().map(|probe| (entry.clone(), probe)));
     let looks: Vec<_> = probes.map(|(entry, probe)| tokio::spawn(reach(entry, probe.clone()))).collect();
@@ -183,32 +190,63 @@ fn used_hooks(inventory: &Inventory) -> impl Iterator<Item = &Hook> {
     used.into_iter().filter_map(|key| inventory.hooks.get(key))
 }
 
-async fn look_at_hook(hook: &Hook) -> Finding {
+async fn look_at_hook(hook: &Hook, own: &str) -> Option<Finding> {
     match &hook.run {
         HookRun::Command(argv) => {
-            let program = PathBuf::from(argv.first().map_or("", String::as_str));
-            let shown = program.display();
-            match std::fs::metadata(&program) {
-                Err(error) => Finding::failed(
-                    "hook",
-                    &hook.name,
-                    format!("{shown} cannot be looked at: {error}"),
-                    "install the program, or mend the path in `command`",
-                ),
-                Ok(metadata) if !metadata.is_file() => {
-                    Finding::failed("hook", &hook.name, format!("{shown} is no file"), "mend the path in `command`")
-                }
-                Ok(_) if access(&program, Access::EXEC_OK).is_err() => Finding::failed(
-                    "hook",
-                    &hook.name,
-                    format!("{shown} may not be run by user {}", rustix::process::geteuid().as_raw()),
-                    &format!("run: chmod a+rx {shown}, and see that its folders can be entered"),
-                ),
-                Ok(_) => Finding::ok("hook", &hook.name, format!("{shown} is there and may be run")),
-            }
+            let (hook, argv) = (hook.clone(), argv.clone());
+            tokio::task::spawn_blocking(move || look_at_program(&hook, &argv)).await.ok()
         }
-        HookRun::Unit { unit, verb } => look_at_unit(hook, unit, verb).await,
+        HookRun::Unit { unit, verb } => match ends_itself(hook, own) {
+            Some(finding) => Some(finding),
+            None => Some(look_at_unit(hook, unit, verb).await),
+        },
     }
+}
+
+/// Whether a hook's command can be run by this user.
+fn look_at_program(hook: &Hook, argv: &[String]) -> Finding {
+    let program = Path::new(argv.first().map_or("", String::as_str));
+    match program::flaw(program) {
+        Some(flaw) => Finding::failed("hook", &hook.name, flaw.what, &flaw.remedy),
+        None => Finding::ok("hook", &hook.name, format!("{} is there and may be run", program.display())),
+    }
+}
+
+/// What is wrong with hooks as far as files show it, where renewd itself runs in this unit. Whether a program may be run
+/// only the service's user can tell.
+#[must_use]
+pub fn hook_flaws(inventory: &Inventory, own: &str, is_service: bool) -> Vec<Finding> {
+    let flaw = |hook: &Hook| match &hook.run {
+        HookRun::Command(argv) if is_service => Some(look_at_program(hook, argv)),
+        HookRun::Command(_) => None,
+        HookRun::Unit { .. } => ends_itself(hook, own),
+    };
+    used_hooks(inventory).filter_map(flaw).filter(|finding| finding.state == Verdict::Failed).collect()
+}
+
+/// The unit that runs the daemon of this configuration: this process's own, else as the package lays them out.
+#[must_use]
+pub fn own_unit(config: &Path) -> String {
+    let instance = || config.strip_prefix("/etc/renewd").ok()?.parent().filter(|path| *path != Path::new(""));
+    let packaged = || match instance() {
+        Some(instance) => format!("renewd@{}.service", instance.display()),
+        None => "renewd.service".to_owned(),
+    };
+    lock::unit().filter(|unit| unit.starts_with("renewd")).unwrap_or_else(packaged)
+}
+
+/// A hook that stops renewd never ends, and runs again at each start.
+fn ends_itself(hook: &Hook, own: &str) -> Option<Finding> {
+    let HookRun::Unit { unit, verb } = &hook.run else { return None };
+    let ends = unit == own && ["restart", "stop", "try-restart"].contains(&verb.as_str());
+    ends.then(|| {
+        Finding::failed(
+            "hook",
+            &hook.name,
+            format!("{verb} of {unit} ends renewd itself before the hook is done, so that it runs again at each start"),
+            "write verb = \"reload\": a reload reads the configuration and the files of the credentials anew",
+        )
+    })
 }
 
 /// Asks systemd for the unit. Where no systemd runs there is nobody to ask, and nobody who would run it.

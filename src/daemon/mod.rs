@@ -27,6 +27,7 @@ pub mod notify;
 mod outage;
 pub mod probe;
 pub mod profiles;
+pub mod program;
 pub mod reload;
 pub mod report;
 pub mod rollback;

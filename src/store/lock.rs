@@ -119,7 +119,8 @@ const fn whole(kind: libc::c_int) -> libc::flock {
 }
 
 /// The systemd unit of this process, from its control group.
-fn unit() -> Option<String> {
+#[must_use]
+pub fn unit() -> Option<String> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let unit = groups.lines().filter_map(|line| line.rsplit('/').next()).find(|name| name.ends_with(".service"))?;
     Some(unit.to_owned())

@@ -1,6 +1,7 @@
 //! Promise 6 with the real binary: hooks run once per install, are repeated until they succeed, and never cost a
 //! certificate.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -114,6 +115,62 @@ fn the_names_are_in_a_file_as_long_as_the_hook_runs() {
     let uid = rustix::process::geteuid().as_raw();
     assert_eq!(host.read(&host.path("seen")), format!("600{uid}\nmail\nwww\n"));
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "it is gone with the run");
+}
+
+/// A program of these bytes and this mode, as a hook's command.
+fn with_program(host: &Host, content: &str, mode: u32) -> String {
+    let program = host.path("hook");
+    host.write("hook", content);
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(mode)).unwrap();
+    let shown = program.display().to_string();
+    host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [{shown:?}]\n"));
+    shown
+}
+
+#[test]
+fn a_script_that_cannot_run_is_told_as_what_it_is_before_and_after() {
+    for (content, mode, what, remedy) in [
+        ("#!/bin/sh\r\necho hi\r\n", 0o755, "has Windows line endings (CRLF)", "run: sed -i 's/\\r$//' @"),
+        ("#!/usr/bin/env sh\r\n", 0o755, "has Windows line endings (CRLF)", "run: sed -i 's/\\r$//' @"),
+        ("#!/usr/bin/python2.9\n", 0o755, "names the interpreter /usr/bin/python2.9: No such file", "first line"),
+        ("#!/usr/bin/env python2.9\n", 0o755, "names the interpreter python2.9, which is in no folder", "first line"),
+        ("\u{feff}#!/bin/sh\n", 0o755, "begins with a byte order mark", "run: sed -i '1s/"),
+        ("echo hi\n", 0o755, "begins with no `#!`", "write `#!/bin/sh` as its first line"),
+        ("#!/bin/sh\n", 0o644, "has no execute bit", "run: chmod a+rx @"),
+    ] {
+        let host = Host::with_www();
+        let program = with_program(&host, content, mode);
+        let remedy = remedy.replace('@', &program);
+        let said = host.says(&["check"]);
+        let is_told = |text: &str| text.contains(&format!("{program} {what}")) && text.contains(&remedy);
+        assert!(said.code == 1 && is_told(&said.err), "{said:?}");
+        assert_eq!(host.says(&["once"]).code, 1);
+        let www = host.certificate("www");
+        assert!(is_told(www["reason"].as_str().unwrap()), "{content:?}: {}", www["reason"]);
+    }
+    let host = Host::with_www();
+    with_program(&host, "#!/bin/sh -e\nexit 0\n", 0o755);
+    assert_eq!(host.says(&["check"]).code, 0);
+    assert_eq!(host.says(&["once"]).code, 0);
+}
+
+#[test]
+fn check_refuses_a_hook_that_ends_renewd() {
+    for (unit, verb, refused) in [
+        ("renewd.service", "restart", true),
+        ("renewd.service", "stop", true),
+        ("renewd.service", "try-restart", true),
+        ("renewd.service", "reload", false),
+        ("renewd@other.service", "restart", false),
+        ("nginx.service", "restart", false),
+    ] {
+        let host = Host::with_www();
+        host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\nunit = {unit:?}\nverb = {verb:?}\n"));
+        let said = host.says(&["check"]);
+        assert_eq!(said.code, i32::from(refused), "{unit} {verb}: {}", said.err);
+        let told = ["ends renewd itself", "write verb = \"reload\""].iter().all(|part| said.err.contains(part));
+        assert_eq!(told, refused, "{unit} {verb}: {}", said.err);
+    }
 }
 
 /// Killed as soon as the set is live, as soon as the journal knows, and while the hook waits for others to share its run.

@@ -149,7 +149,7 @@ fn what_the_host_lacks_is_found_before_it_is_needed() {
     full.write("");
     let hook = full.targets.path("hook");
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o644)).unwrap();
-    full.fails("hook", "may not be run by user", "run: chmod a+rx");
+    full.fails("hook", "has no execute bit", "run: chmod a+rx");
     fs::remove_file(&hook).unwrap();
     full.fails("hook", "cannot be looked at", "mend the path in `command`");
     fs::create_dir(&hook).unwrap();
