@@ -155,7 +155,7 @@ fn what_the_host_lacks_is_found_before_it_is_needed() {
     fs::create_dir(&hook).unwrap();
     full.fails("hook", "is no file", "mend the path in `command`");
     fs::remove_dir(&hook).unwrap();
-    fs::write(&hook, "").unwrap();
+    fs::write(&hook, "#!/bin/sh\n").unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let target = full.targets.path("www.key").display().to_string();
     full.host.entry("www", &full.entry.replace(&target, "/tmp/www.key"));
@@ -216,7 +216,7 @@ fn root_checks_as_the_services_user() {
     }
     let mut full = Full::new();
     let hook = full.host.path("hook");
-    fs::write(&hook, "").unwrap();
+    fs::write(&hook, "#!/bin/sh\n").unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let old_hook = full.targets.path("hook").display().to_string();
     full.entry = full.entry.replace(&old_hook, &hook.display().to_string()).replace("group = \"0\"\n", "");
