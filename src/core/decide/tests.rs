@@ -947,3 +947,21 @@ fn a_renewal_that_tlm_allows_only_after_the_chain_has_ended_is_no_quiet_wait() {
     let opens = end - DAY;
     check(&refused(Some(RetryHint::At(opens))), "wait", &format!("TLM lets it be renewed from {opens}"));
 }
+
+/// What TLM does not give of a certificate that it issued is waited for so often, over so long, and near the end less.
+#[test]
+fn an_issued_certificate_is_judged_by_what_came_after_many_tries() {
+    let is_last = |at: Timestamp, tries: u32, waited: Duration| {
+        let issued = Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0C".to_owned()) };
+        let mut events = vec![(at, submitting(1)), (at, issued)];
+        events.extend((0..tries).map(|_| (at, fail(FailureClass::ApiUnavailable, None))));
+        let now = at + waited;
+        let case = Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(&events);
+        let Action::Install { is_last_try, .. } = case.decide().action else { panic!("{:?}", case.told()) };
+        is_last_try
+    };
+    let calm = START + 62 * DAY;
+    assert!(!is_last(calm, 5, 12 * HOUR) && is_last(calm, 6, 12 * HOUR));
+    let late = START + 89 * DAY;
+    assert!(!is_last(late, 2, 3 * HOUR) && is_last(late, 3, 3 * HOUR));
+}
