@@ -7,14 +7,14 @@ use super::backoff;
 use super::clock::{ClockCheck, ClockState};
 use super::entry::{Entry, RequestMethod};
 use super::event::{Event, Method};
-use super::failure::{Failure, FailureClass, RetryHint, Scope};
+use super::failure::{Failure, FailureClass, Scope};
 use super::key::KeyType;
 use super::name::{Attempt, Generation, HookName, ProfileId, ProfileRef, RequestId, SerialNumber};
 use super::observed::{Installed, Observed};
 use super::profile::Profile;
 use super::reading::{FailedReading, Reading};
 use super::reason::{Cause, Reason};
-use super::record::{BUDGET_SPAN, Checked, KEEP_KEYS, Record, Request, Stage, Stop, Trouble};
+use super::record::{Checked, KEEP_KEYS, Record, Request, Stage, Stop};
 use super::request::compose;
 use super::schedule::Schedule;
 use super::text::Text;
@@ -204,7 +204,7 @@ pub struct Submission {
     pub key: KeyType,
     /// Whether the new certificate has to end later than the installed one.
     pub expiring: bool,
-    /// Whether a refusal stands though the search for what TLM speaks of failed, after many tries.
+    /// Whether a refusal stands though the search for what TLM speaks of fails, after many tries.
     pub is_last_try: bool,
     /// What the last request was refused for, where it was explained a short time ago: it is not searched for again.
     pub known: Option<Box<Failure>>,
@@ -239,16 +239,6 @@ pub fn decide(world: &World<'_>) -> Decision {
 }
 
 type Choice = Box<(Action, Reason, Timestamp)>;
-
-/// When TLM lets a certificate be renewed.
-enum WindowOpens {
-    /// Nobody says so.
-    Unknown,
-    /// Then.
-    At(Timestamp),
-    /// When nothing is left to renew: its chain ends before.
-    TooLate,
-}
 
 impl<'a> World<'a> {
     fn schedule(&self) -> Option<Schedule> {
@@ -406,7 +396,7 @@ impl<'a> World<'a> {
                         method: self.method(profile),
                         key: request.key,
                         expiring: cause.is_expiry(),
-                        is_last_try: self.record.trouble.count >= MANY_TRIES,
+                        is_last_try: request.unclear_refusals >= MANY_TRIES,
                         known: self.known_refusal(),
                     }),
                     Reason::Due(cause),
@@ -651,17 +641,6 @@ impl<'a> World<'a> {
         due.then(|| self.act(Action::CheckStatus(installed.serial_number.clone()), stopped.1.clone()))
     }
 
-    /// What stands against a submission for reasons of time, clock, journal or budget.
-    fn obstacle(&self) -> Option<Choice> {
-        if self.surroundings.journal_too_new {
-            return Some(self.wait(Reason::JournalTooNew, self.now + LONGEST_WAIT));
-        }
-        if let Some(offset) = self.surroundings.clock_wrong {
-            return Some(self.wait(Reason::ClockWrong { offset }, self.now + RECHECK));
-        }
-        self.back_off().or_else(|| self.budget())
-    }
-
     /// Whether the entry or the profile says something else than when the last request ended.
     fn is_lifted(&self, stop: &Stop) -> bool {
         let is_other = |profile: &Profile| profile.version() != stop.profile_version;
@@ -673,129 +652,6 @@ impl<'a> World<'a> {
         !self.entry.asks(&stop.asked) || stop.demands.is_some_and(|demands| demands != self.entry.demands())
     }
 
-    fn back_off(&self) -> Option<Choice> {
-        let (failure, _) = self.record.trouble.last.as_deref()?;
-        // A changed entry is a new start; a profile may read differently each time, and keeps to the ladder.
-        if self.record.stopped.as_deref().is_some_and(|stop| stop.failure == *failure && self.is_edited(stop)) {
-            return None;
-        }
-        let until = self.retry_at(&self.record.trouble)?;
-        if until <= self.now {
-            return None;
-        }
-        let (failure, at) = self.record.trouble.last.as_deref()?;
-        let reason = match (failure.class, self.window_opens(failure, *at)) {
-            (FailureClass::RenewalTooEarly, WindowOpens::At(opens)) => Reason::TooEarly { until, opens: Some(opens) },
-            (FailureClass::RenewalTooEarly, WindowOpens::Unknown) => Reason::TooEarly { until, opens: None },
-            _ => Reason::BackOff { failure: failure.clone(), failures: self.record.trouble.count, until },
-        };
-        Some(self.wait(reason, until))
-    }
-
-    /// When something that failed is tried again.
-    fn retry_at(&self, trouble: &Trouble) -> Option<Timestamp> {
-        let (failure, at) = trouble.last.as_deref()?;
-        let by_outage = matches!(failure.class.scope(), Scope::Outage | Scope::Key);
-        let recovered = self.surroundings.api_recovered_at.filter(|recovered| *recovered <= self.now + SMALL_STEP);
-        if by_outage && recovered.is_some_and(|recovered| recovered > *at) {
-            return None;
-        }
-        if self.is_remedied(failure.class) {
-            return None;
-        }
-        let left = self.left_at(*at);
-        let ladder = |count| self.after(*at, backoff::wait(&self.entry.name, count, left));
-        let until = match (failure.retry, failure.class) {
-            (hint @ (None | Some(RetryHint::At(_))), FailureClass::RenewalTooEarly) => {
-                match (self.window_opens(failure, *at), hint, left) {
-                    (WindowOpens::At(instant), ..) => instant,
-                    (WindowOpens::Unknown, None, Some(left)) => {
-                        self.after(*at, AFTER_GATE.min(left / 10).max(SMALL_STEP))
-                    }
-                    (WindowOpens::Unknown | WindowOpens::TooLate, ..) => ladder(trouble.count),
-                }
-            }
-            (Some(hint), _) => self.after(*at, backoff::hinted(hint.instant(*at), *at, left).since(*at)),
-            // Nothing failed but the time that was decided by: at once, unless the clock goes on jumping.
-            (None, FailureClass::ClockSet) => self.after(*at, backoff::prompt(trouble.count)),
-            (None, _) => {
-                // Whatever the API did before, two hours in which it answers are enough (promise 5).
-                let count = if by_outage { trouble.count.min(OUTAGE_STEPS) } else { trouble.count };
-                ladder(count)
-            }
-        };
-        Some(self.bounded(*at, until))
-    }
-
-    /// No wait that began at `since` outlasts its use: it ends when the emergency stage begins, and after that with a
-    /// tenth of what was left.
-    fn bounded(&self, since: Timestamp, until: Timestamp) -> Timestamp {
-        let Some(schedule) = self.schedule() else { return until };
-        if since < schedule.emergency_at {
-            return until.min(schedule.emergency_at.max(since + SMALL_STEP));
-        }
-        self.left_at(since).map_or(until, |left| until.min(since + (left / 10).max(SMALL_STEP)))
-    }
-
-    /// When TLM lets the installed certificate be renewed, after it refused that as too early. An instant that is over by
-    /// our clock, and not by TLM's, says nothing.
-    fn window_opens(&self, failure: &Failure, at: Timestamp) -> WindowOpens {
-        let instant = match failure.retry {
-            Some(RetryHint::At(instant)) => Some(instant).filter(|instant| *instant > at),
-            Some(RetryHint::After(_)) => None,
-            None => self.window_of_profile(),
-        };
-        let is_too_late = |instant| self.observed.installed().is_none_or(|installed| instant >= installed.ends_at());
-        match instant {
-            None => WindowOpens::Unknown,
-            Some(instant) if is_too_late(instant) => WindowOpens::TooLate,
-            Some(instant) => WindowOpens::At(instant),
-        }
-    }
-
-    /// Whether what was refused names what helps, and that is what comes next: a new request in place of the renewal of
-    /// a revoked certificate, or of one whose key is lost. It is followed at once.
-    fn is_remedied(&self, class: FailureClass) -> bool {
-        let is_revoked = || self.observed.installed().is_some_and(|installed| self.is_revoked(installed));
-        (class == FailureClass::CertificateRevoked && is_revoked())
-            || (class == FailureClass::KeyLost && self.record.request.is_none())
-    }
-
-    /// The start of TLM's renewal window for the installed certificate.
-    fn window_of_profile(&self) -> Option<Timestamp> {
-        let window = self.reading.profile.as_ref()?.renewal_window()?;
-        Some(self.observed.installed()?.not_after - window).filter(|start| *start > self.now)
-    }
-
-    fn budget(&self) -> Option<Choice> {
-        // The operator's word comes on top, once.
-        let is_unspent = |asked: Timestamp| self.record.submissions.iter().all(|at| *at < asked);
-        if self.record.renewal_asked.is_some_and(is_unspent) {
-            return None;
-        }
-        let limit = self.budget_limit();
-        let used = self.record.submissions_in_a_day(self.now);
-        if used < limit as usize {
-            return None;
-        }
-        let mut counted: Vec<_> = self.record.submissions_at(self.now).collect();
-        counted.sort_unstable();
-        let frees = counted.iter().rev().nth((limit as usize).saturating_sub(1));
-        let until = frees.map_or(self.now, |at| (*at).min(self.now)) + BUDGET_SPAN;
-        Some(self.wait(Reason::BudgetSpent { limit, until }, until))
-    }
-
-    /// The configured limit, or three times what the lifetime needs in a day where that is more: the leaf's own, since a
-    /// chain that ends soon is no reason to ask more often.
-    fn budget_limit(&self) -> u32 {
-        let Some(installed) = self.observed.installed() else { return self.surroundings.submissions_per_day };
-        let lifetime = installed.not_after.since(installed.not_before);
-        let window = super::schedule::window(self.entry, self.reading.profile.as_ref(), lifetime);
-        let interval = lifetime.saturating_sub(window).as_millis().max(1);
-        let thrice_needed = u32::try_from((BUDGET_SPAN.as_millis() * 3).div_ceil(interval)).unwrap_or(u32::MAX);
-        self.surroundings.submissions_per_day.max(thrice_needed)
-    }
-
     /// The profile, if its reading is fresh enough to submit by. While the API does not give a newer one, the last
     /// reading serves in the emergency stage.
     fn profile_for_submission(&self, cause: &Cause) -> Result<&'a Profile, Choice> {
@@ -804,10 +660,7 @@ impl<'a> World<'a> {
         match (&reading.profile, &reading.failure) {
             (Some(profile), _) if fresh => Ok(profile),
             (Some(profile), failure)
-                if self.surroundings.clock_is_compared
-                    && (self.surroundings.api_is_blocked
-                        || failure.as_ref().is_some_and(|failed| failed.until > self.now))
-                    && self.left().is_none_or(|left| left < self.lifetime() / 10) =>
+                if self.surroundings.clock_is_compared && self.last_reading_serves(failure.as_ref()) =>
             {
                 Ok(profile)
             }
@@ -822,6 +675,16 @@ impl<'a> World<'a> {
                 Err(self.act(Action::ReadProfile(profile), reason))
             }
         }
+    }
+
+    /// Whether there is no newer reading to be had, and reason enough to go by the last one: the emergency stage, or the
+    /// operator's word.
+    fn last_reading_serves(&self, failure: Option<&FailedReading>) -> bool {
+        let failed = failure.filter(|failed| failed.until > self.now);
+        let is_urgent = || self.left().is_none_or(|left| left < self.lifetime() / 10);
+        let is_outage = || failed.is_some_and(|failed| failed.failure.class.scope() == Scope::Outage);
+        let is_asked = || self.record.renewal_asked.is_some() && is_outage();
+        ((self.surroundings.api_is_blocked || failed.is_some()) && is_urgent()) || is_asked()
     }
 
     fn unfit(&self, failure: Failure) -> Choice {
@@ -925,6 +788,7 @@ impl<'a> World<'a> {
 mod deploy;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 /// How long what was searched for stands; of the refusals in a row the first few are searched for, and then one of many.
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
@@ -942,5 +806,3 @@ const FEW_TRIES: u32 = 3;
 const TRIES_SPAN: Duration = Duration::from_secs(3600);
 const AFTER_GATE: Duration = Duration::from_secs(86_400);
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);
-/// The step of the ladder that waits for an hour.
-const OUTAGE_STEPS: u32 = 6;

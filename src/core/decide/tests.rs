@@ -9,6 +9,7 @@ use super::super::example::{
     surroundings,
 };
 use super::super::failure::Failure;
+use super::super::failure::RetryHint;
 use super::super::issuer::{ChainEnd, Issuer, IssuerPin, ServedChain};
 use super::super::name::{Digest, ProfileId};
 use super::super::reading::FailedReading;
@@ -964,4 +965,23 @@ fn an_issued_certificate_is_judged_by_what_came_after_many_tries() {
     assert!(!is_last(calm, 5, 12 * HOUR) && is_last(calm, 6, 12 * HOUR));
     let late = START + 89 * DAY;
     assert!(!is_last(late, 2, 3 * HOUR) && is_last(late, 3, 3 * HOUR));
+}
+
+/// Whoever asks has changed something in TLM, perhaps; where that cannot be read, the last reading is better than none.
+#[test]
+fn the_operators_word_goes_by_the_last_reading_where_no_newer_one_is_to_be_had() {
+    let now = START + 10 * DAY;
+    let case = |class, is_asked: bool| {
+        let failed = FailedReading { failure: failure(class), count: 1, until: now + HOUR };
+        let reading = Reading { read_at: None, failure: Some(failed), ..read(profile(), now) };
+        let asked = (now, Event::RenewalAsked { reissue: false });
+        let events = if is_asked { vec![asked] } else { Vec::new() };
+        Case { now: if is_asked { now } else { START + 65 * DAY }, reading, ..Case::after(Duration::ZERO) }
+            .events(&events)
+    };
+    check(&case(FailureClass::ApiUnavailable, true), "submit", "the operator asked");
+    check(&case(FailureClass::ProfileNotFound, true), "wait", "could not be read");
+    let mut due = case(FailureClass::ApiUnavailable, false);
+    due.reading.failure.as_mut().unwrap().until = due.now + HOUR;
+    check(&due, "wait", "could not be read");
 }
