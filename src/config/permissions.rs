@@ -82,17 +82,13 @@ fn other_writer(path: &Path, metadata: &Metadata, service: ServiceUser) -> Optio
     let Some(writers) = listed_writers(path) else {
         return owning().then(|| (of_group(metadata.gid()), CLOSE_GROUP.to_owned()));
     };
-    let told = |writer: &Writer| match writer {
-        Writer::User(uid) if ![ROOT, service.uid].contains(uid) => {
-            Some((format!("user {uid}, by the access list,"), format!("setfacl -x u:{uid}")))
-        }
-        Writer::Group(gid) if ![ROOT, service.gid].contains(gid) => {
-            Some((format!("group {gid}, by the access list,"), format!("setfacl -x g:{gid}")))
-        }
-        Writer::OwningGroup if owning() => Some((of_group(metadata.gid()), "setfacl -m g::r-x".to_owned())),
-        Writer::User(_) | Writer::Group(_) | Writer::OwningGroup => None,
+    let writer = writers.into_iter().find(|writer| writer.is_stranger(metadata.gid(), (service.uid, service.gid)))?;
+    let who = match writer {
+        Writer::User(uid) => format!("user {uid}, by the access list,"),
+        Writer::Group(gid) => format!("group {gid}, by the access list,"),
+        Writer::OwningGroup => of_group(metadata.gid()),
     };
-    writers.iter().find_map(told)
+    Some((who, writer.command()))
 }
 
 /// Whom the access list of a file lets write; `None`: it has none, or none that can be read.

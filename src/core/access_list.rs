@@ -33,6 +33,28 @@ pub fn writers(list: &[u8]) -> Option<Vec<Writer>> {
     Some(entries.iter().filter(|entry| entry.rights & WRITE != 0).filter_map(writer).collect())
 }
 
+impl Writer {
+    /// Whether it is somebody beside root and the service, where the file belongs to the group `owning`.
+    #[must_use]
+    pub fn is_stranger(self, owning: u32, (uid, gid): (u32, u32)) -> bool {
+        match self {
+            Self::User(user) => ![ROOT, uid].contains(&user),
+            Self::Group(group) => ![ROOT, gid].contains(&group),
+            Self::OwningGroup => ![ROOT, gid].contains(&owning),
+        }
+    }
+
+    /// The command that takes its right away, without the file.
+    #[must_use]
+    pub fn command(self) -> String {
+        match self {
+            Self::User(user) => format!("setfacl -x u:{user}"),
+            Self::Group(group) => format!("setfacl -x g:{group}"),
+            Self::OwningGroup => "setfacl -m g::r-x".to_owned(),
+        }
+    }
+}
+
 struct Entry {
     tag: u16,
     rights: u16,
@@ -51,6 +73,7 @@ impl Entry {
 
 /// Where Linux keeps the list of a file.
 pub const ATTRIBUTE: &str = "system.posix_acl_access";
+const ROOT: u32 = 0;
 const VERSION: u32 = 2;
 const ENTRY: usize = 8;
 const USER: u16 = 0x02;
@@ -79,6 +102,17 @@ mod tests {
             entries.iter().map(|&(tag, rights, id)| (tag, if tag == MASK { 5 } else { rights }, id)).collect();
         assert_eq!(writers(&list(&masked)), Some(vec![]));
         assert_eq!(writers(&list(&[(OWNING_GROUP, 7, NONE)])), Some(vec![Writer::OwningGroup]));
+    }
+
+    #[test]
+    fn root_and_the_service_are_no_strangers() {
+        let strangers = |owning| {
+            let writers = [Writer::User(0), Writer::User(7), Writer::User(9), Writer::Group(8), Writer::Group(9)];
+            let all = writers.into_iter().chain([Writer::OwningGroup]);
+            all.filter(|writer| writer.is_stranger(owning, (7, 8))).collect::<Vec<_>>()
+        };
+        assert_eq!(strangers(8), [Writer::User(9), Writer::Group(9)]);
+        assert_eq!(strangers(9), [Writer::User(9), Writer::Group(9), Writer::OwningGroup]);
     }
 
     #[test]

@@ -259,19 +259,16 @@ fn open_to_a_group(disk: &dyn Disk, ground: &Ground, folder: &Path, stat: &Stat)
     let Some(writers) = access_list::writers(&bytes) else {
         return Ok(Some(format!("renewd cannot read the access list of {shown} above it; setfacl -b {shown}")));
     };
-    let told = |writer: &Writer| match writer {
-        Writer::User(uid) if ![0, ground.uid].contains(uid) => {
-            Some(format!("user {uid} may write to {shown} above it by its access list; setfacl -x u:{uid} {shown}"))
-        }
-        Writer::Group(gid) if ![0, ground.gid].contains(gid) => {
-            Some(format!("group {gid} may write to {shown} above it by its access list; setfacl -x g:{gid} {shown}"))
-        }
-        Writer::OwningGroup if ![0, ground.gid].contains(&stat.gid) => {
-            Some(format!("group {} may write to {shown} above it; setfacl -m g::r-x {shown}", stat.gid))
-        }
-        Writer::User(_) | Writer::Group(_) | Writer::OwningGroup => None,
+    let stranger = writers.into_iter().find(|writer| writer.is_stranger(stat.gid, (ground.uid, ground.gid)));
+    let told = |writer: Writer| {
+        let who = match writer {
+            Writer::User(uid) => format!("user {uid} may write to {shown} above it by its access list"),
+            Writer::Group(gid) => format!("group {gid} may write to {shown} above it by its access list"),
+            Writer::OwningGroup => format!("group {} may write to {shown} above it", stat.gid),
+        };
+        format!("{who}; {} {shown}", writer.command())
     };
-    Ok(writers.iter().find_map(told))
+    Ok(stranger.map(told))
 }
 
 /// At least as much as a set: its files hold leaf and chain three times and the key twice.
