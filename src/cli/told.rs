@@ -77,7 +77,9 @@ fn told(event: &Event) -> Told {
             let (how, names) = (how(method), names(asked));
             say(format!("asks for {how} of profile {profile}, with a key of {key}, for {names}")).attempt(*attempt)
         }
-        Event::NotAccepted { attempt, failure } => failed("nothing was accepted: ", failure).attempt(*attempt),
+        Event::NotAccepted { attempt, failure } | Event::RefusalUnclear { attempt, failure } => {
+            failed("nothing was accepted: ", failure).attempt(*attempt)
+        }
         Event::AnswerLost { attempt, failure } => {
             failed("whether TLM issued a certificate is not known: ", failure).attempt(*attempt)
         }
@@ -136,10 +138,17 @@ fn told(event: &Event) -> Told {
         }
         Event::StatusUnread => say("TLM could not be asked whether it is revoked"),
         Event::Probed { .. } => say("the addresses of the probe were looked at"),
-        Event::RenewalAsked { reissue: false } => say("the operator asked for a replacement"),
-        Event::RenewalAsked { reissue: true } => say("the operator asked for a new certificate in its place"),
+        Event::RenewalAsked { reissue } => say(what_was_asked(*reissue)),
         Event::LetGo => say("its entry left the inventory; its files stay"),
         Event::Unknown => say("a newer renewd wrote what happened"),
+    }
+}
+
+const fn what_was_asked(reissue: bool) -> &'static str {
+    if reissue {
+        "the operator asked for a new certificate in its place"
+    } else {
+        "the operator asked for a replacement"
     }
 }
 

@@ -58,6 +58,13 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// TLM refused it for the sake of a certificate that may be this request's own, and the search that would tell failed.
+    RefusalUnclear {
+        /// The request.
+        attempt: Attempt,
+        /// Both.
+        failure: Failure,
+    },
     /// What came back does not say whether TLM issues: no answer, or one of another kind.
     AnswerLost {
         /// The request.

@@ -474,7 +474,7 @@ impl Protocol {
                 let message =
                     format!("{}; the search for what it may have issued failed: {}", refusal.message, failure.message);
                 let failure = Failure { message: Text::new(&message), accepted: Accepted::No, ..failure };
-                self.finish(Event::NotAccepted { attempt, failure })
+                self.finish(Event::RefusalUnclear { attempt, failure })
             }
             (_, Some(refusal)) if self.is_known(&refusal) => self.refuse(refusal),
             (_, Some(refusal)) => self.go(Phase::Surveyed { refusal }, Effect::SearchHeld),

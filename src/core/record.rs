@@ -132,6 +132,8 @@ pub struct Request {
     pub first_sent: Timestamp,
     /// Whether TLM may have accepted an earlier try, whose answer is not known.
     pub is_unsure: bool,
+    /// How often TLM refused it for the sake of what may be its own, with a search that failed.
+    pub unclear_refusals: u32,
 }
 
 /// How far a request got.
@@ -303,10 +305,13 @@ impl Record {
         self.let_go = matches!(event, Event::LetGo);
         match event {
             Event::Submitting { .. } => self.submitting(event, at),
-            Event::NotAccepted { failure, .. } => {
+            Event::NotAccepted { failure, .. } | Event::RefusalUnclear { failure, .. } => {
                 self.submissions.pop();
                 self.submissions.settle();
                 self.enter(at, Stage::Prepared);
+                if let (Some(request), Event::RefusalUnclear { .. }) = (&mut self.request, event) {
+                    request.unclear_refusals = request.unclear_refusals.saturating_add(1);
+                }
                 self.heed_revocation(failure, at);
                 self.fail(failure, at);
             }
@@ -380,6 +385,7 @@ impl Record {
             since: at,
             first_sent: at,
             is_unsure: false,
+            unclear_refusals: 0,
         });
     }
 
@@ -473,6 +479,7 @@ impl Record {
             }
             Event::Submitting { .. }
             | Event::NotAccepted { .. }
+            | Event::RefusalUnclear { .. }
             | Event::AnswerLost { .. }
             | Event::KeyForgotten { .. }
             | Event::Installed { .. }
@@ -611,6 +618,7 @@ impl Record {
         let request = Request {
             first_sent: before.map_or(request.first_sent, |before| before.first_sent.min(request.first_sent)),
             is_unsure: before.is_some_and(Request::may_be_accepted),
+            unclear_refusals: before.map_or(0, |before| before.unclear_refusals),
             ..request
         };
         self.attempts = self.attempts.max(request.attempt.0);

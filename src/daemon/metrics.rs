@@ -68,7 +68,7 @@ impl Metrics {
         let result = match event {
             Event::Issued { .. } => "issued",
             Event::Pending { .. } => "pending",
-            Event::NotAccepted { .. } | Event::AnswerLost { .. } => "failed",
+            Event::NotAccepted { .. } | Event::RefusalUnclear { .. } | Event::AnswerLost { .. } => "failed",
             Event::Rejected { .. } => "rejected",
             Event::Submitting { .. }
             | Event::LookedUp { .. }

@@ -437,7 +437,7 @@ impl World {
         for entry in of_name.into_iter().rev() {
             match &entry.event {
                 Event::Submitting { .. } => sent.push(entry.at),
-                Event::NotAccepted { .. } => drop(sent.pop()),
+                Event::NotAccepted { .. } | Event::RefusalUnclear { .. } => drop(sent.pop()),
                 _ => {}
             }
         }
@@ -678,7 +678,9 @@ impl World {
 pub(crate) fn shown(event: &Event) -> String {
     match event {
         Event::Submitting { attempt, .. } => format!("intends request {attempt}"),
-        Event::NotAccepted { failure, .. } => format!("not accepted: {failure}"),
+        Event::NotAccepted { failure, .. } | Event::RefusalUnclear { failure, .. } => {
+            format!("not accepted: {failure}")
+        }
         Event::AnswerLost { failure, .. } => format!("answer lost: {failure}"),
         Event::LookedUp { .. } => "looked up: nothing".to_owned(),
         Event::Pending { request_id, .. } => format!("pending as {request_id}"),

@@ -316,10 +316,10 @@ fn a_refreshed_chain_is_recorded_and_one_that_failed_holds_nothing_back() {
 /// What stands in the way is ours, or is named; a refusal that was just explained costs no more searches.
 #[test]
 fn a_refusal_for_what_tlm_holds_is_searched_for_once() {
-    let order = |class, known: Option<FailureClass>, found: Outcome| {
+    let order_of = |is_last_try, class, known: Option<FailureClass>, found: Outcome| {
         let Action::Submit(submission) = submission(false) else { panic!("a submission") };
         let known = known.map(|class| Box::new(failure(class)));
-        let seen = run(&Action::Submit(Submission { known, ..submission }), |effect| {
+        let seen = run(&Action::Submit(Submission { known, is_last_try, ..submission }), |effect| {
             if matches!(effect, Effect::Send(_)) {
                 return Outcome::Failed(failure(class));
             }
@@ -327,6 +327,7 @@ fn a_refusal_for_what_tlm_holds_is_searched_for_once() {
         });
         seen[4..].join(", ")
     };
+    let order = |class, known, found| order_of(false, class, known, found);
     let (duplicate, renewed) = (FailureClass::DuplicateRefused, FailureClass::AlreadyRenewed);
     for class in [duplicate, renewed] {
         assert_eq!(order(class, None, Outcome::NotFound), "LookUp, SearchHeld, record NotAccepted");
@@ -337,7 +338,8 @@ fn a_refusal_for_what_tlm_holds_is_searched_for_once() {
     assert_eq!(order(renewed, Some(renewed), Outcome::NotFound), "LookUp, record NotAccepted");
     assert_eq!(order(duplicate, Some(renewed), Outcome::NotFound), "LookUp, SearchHeld, record NotAccepted");
     let down = || Outcome::Failed(failure(FailureClass::ApiUnavailable));
-    assert_eq!(order(renewed, None, down()), "LookUp, record NotAccepted", "it may be ours: it is looked up again");
+    assert_eq!(order(renewed, None, down()), "LookUp, record RefusalUnclear", "it may be ours: it is looked up again");
+    assert_eq!(order_of(true, renewed, None, down()), "LookUp, SearchHeld, record NotAccepted", "but not for ever");
     assert_eq!(order(duplicate, None, down()), "LookUp, SearchHeld, record NotAccepted");
     let refused = Outcome::Failed(failure(FailureClass::ApiForbidden));
     assert_eq!(order(renewed, None, refused), "LookUp, SearchHeld, record NotAccepted");

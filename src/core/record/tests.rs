@@ -224,3 +224,19 @@ fn a_rollback_ends_an_open_renewal() {
     assert_eq!(open(RollbackBy::Operator), (false, false));
     assert_eq!(open(RollbackBy::Hook), (true, true));
 }
+
+/// Only refusals that a search could not explain count, and none of what an outage brought before.
+#[test]
+fn refusals_that_stay_unclear_are_counted_and_spend_nothing() {
+    let attempt = Attempt(1);
+    let unclear = || Event::RefusalUnclear { attempt, failure: failure(FailureClass::ApiUnavailable) };
+    let down = Event::NotAccepted { attempt, failure: failure(FailureClass::ApiUnavailable) };
+    let mut events = Vec::new();
+    for event in [down, unclear(), unclear()] {
+        events.extend([(START, submitting(1)), (START, event)]);
+    }
+    let record = record(&events);
+    let request = record.request.as_deref().unwrap();
+    assert_eq!((request.unclear_refusals, &request.stage), (2, &Stage::Prepared));
+    assert_eq!((record.submissions_in_a_day(START), record.trouble.count), (0, 3));
+}
