@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::backoff::LONGEST_HINT;
+use super::backoff::{self, LONGEST_HINT};
+use super::failure::{Failure, FailureClass, RetryHint};
 use super::name::CertName;
 use super::time::Timestamp;
 
@@ -113,6 +114,15 @@ impl Pace {
         self.interval.saturating_mul(u32::try_from(paced).unwrap_or(u32::MAX))
     }
 
+    /// Until when a 429 pauses everything that was received `now`: as long as it says, but no longer than is of use to the
+    /// certificate that ends first, of which `left` remains.
+    #[must_use]
+    pub fn asked_by(failure: &Failure, left: Option<Duration>, now: Timestamp) -> Option<Timestamp> {
+        let is_pause = failure.class == FailureClass::ApiRateLimited;
+        let hinted = |hint: RetryHint| backoff::hinted(hint.instant(now), now, left);
+        is_pause.then(|| failure.retry.map_or(now + PAUSE, hinted))
+    }
+
     /// Lets no request out before `until`.
     pub fn pause(&mut self, until: Timestamp) {
         self.paused_until = self.paused_until.max(until);
@@ -140,6 +150,8 @@ impl Pace {
 /// The most requests that may follow each other without a pause.
 pub const BURST: u32 = 20;
 const KEPT_PLACES: u32 = 2;
+/// How long a 429 pauses everything where it does not say.
+const PAUSE: Duration = Duration::from_secs(60);
 const URGENT_INTERVAL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -197,6 +209,23 @@ mod tests {
         let now = ahead - hours;
         pace.set_back(hours);
         assert_eq!(pace.take(false, now), Err(now + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_pause_is_as_long_as_the_answer_says_and_of_use() {
+        let (now, minute) = (Timestamp::from_seconds(1_000_000), Duration::from_secs(60));
+        let asked = |class, retry, left| {
+            let failure = Failure { retry, ..Failure::new(class, "429") };
+            Pace::asked_by(&failure, left, now).map(|until| until.since(now))
+        };
+        let limited = |retry, left| asked(FailureClass::ApiRateLimited, retry, left);
+        let year = Some(RetryHint::After(minute * 60 * 24 * 365));
+        assert_eq!(limited(None, None), Some(minute));
+        assert_eq!(limited(Some(RetryHint::After(Duration::ZERO)), None), Some(minute));
+        assert_eq!(limited(year, None), Some(LONGEST_HINT));
+        assert_eq!(limited(year, Some(minute * 100)), Some(minute * 10));
+        assert_eq!(limited(year, Some(minute)), Some(minute));
+        assert_eq!(asked(FailureClass::ApiUnavailable, year, None), None);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::store::{observe, pending};
 
 use super::ca_status;
 use super::execute::Bench;
-use super::fleet::Managed;
+use super::fleet::{Blocked, Managed};
 use super::message::Message;
 use super::profiles;
 use super::run::{Daemon, SHORTEST_NAP};
@@ -172,30 +172,15 @@ impl<T: Tlm> Daemon<T> {
     /// Why a certificate asks nobody now, whatever it waits for itself.
     fn blocked(&self, name: &CertName) -> Option<Blocked> {
         let now = self.context.clock.now();
-        let managed = self.fleet.one(name)?;
-        if let Some((why, until)) = self.breaker.blocks(managed.is_urgent(now)) {
-            return Some(Blocked { reason: Reason::ApiDown { why, until }, until });
-        }
-        let until = self.context.paused_until(now).filter(|_| !managed.passes_pause(now))?;
-        Some(Blocked { reason: Reason::RateLimited { until }, until })
+        let paused_until = self.context.paused_until(now);
+        self.fleet.one(name)?.blocked(&self.breaker, paused_until, now)
     }
 
-    fn hold_back(&mut self, name: &CertName, Blocked { reason, until }: Blocked) {
-        // A trial that is on its way wakes everybody when it succeeds.
+    fn hold_back(&mut self, name: &CertName, blocked: Blocked) {
         let now = self.context.clock.now();
-        let wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
-        let emergency_at = self.fleet.one(name).and_then(|managed| {
-            managed.emergency_at(self.profiles.reading(&managed.entry.profile)).filter(|at| *at > now)
-        });
-        let wake_at = emergency_at.map_or(wake_at, |at| wake_at.min(at));
-        self.fleet.amend(name, |decision| {
-            // A pending request keeps its own reason: it is no less pending.
-            if decision.reason.state() != State::Pending {
-                decision.reason = reason;
-            }
-            (decision.action, decision.wake_at) = (Action::Wait, wake_at);
-        });
-        self.fleet.wake(name, wake_at);
+        let Some(managed) = self.fleet.one(name) else { return };
+        let wake_at = managed.held_until(&blocked, self.profiles.reading(&managed.entry.profile), now);
+        self.fleet.hold_back(name, blocked.reason, wake_at);
     }
 
     /// Holds a certificate back whose turn came after the API as a whole went down.
@@ -333,12 +318,6 @@ impl<T: Tlm> Daemon<T> {
     }
 }
 
-/// Why a certificate asks nobody, and until when.
-struct Blocked {
-    reason: Reason,
-    until: Timestamp,
-}
-
 /// The span of a certificate: everything that is logged in it names the certificate, at every level.
 fn span(name: &CertName) -> tracing::Span {
     tracing::error_span!("certificate", %name)
@@ -421,6 +400,7 @@ fn log_event(entry: &event::Entry) {
         Event::HookBegun { .. }
         | Event::Submitting { .. }
         | Event::NotAccepted { .. }
+        | Event::RefusalUnclear { .. }
         | Event::LookedUp { .. }
         | Event::Polled { .. }
         | Event::PickupUnknown { .. }
@@ -440,7 +420,5 @@ fn log_event(entry: &event::Entry) {
     }
 }
 
-/// When a trial that is under way is asked after again.
-pub(super) const TRIAL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// So many certificates are looked at one after the other before the loop is told.
 const LOOKS_AT_ONCE: usize = 64;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::admission::Urgency;
+use crate::core::breaker::Breaker;
 use crate::core::decide::{Action, Decision, Surroundings, World, decide};
 use crate::core::entry::Entry;
 use crate::core::health;
@@ -37,6 +38,18 @@ pub struct Managed {
     /// Between which instants its deploy window is known to be closed: the calendar is asked once.
     closed: Option<Box<(DeployWindow, Timestamp, Timestamp)>>,
 }
+
+/// Why a certificate asks nobody, and until when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blocked {
+    /// Why.
+    pub reason: Reason,
+    /// When that ends.
+    pub until: Timestamp,
+}
+
+/// When a trial that is under way is asked after again.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What was decided last, in as little memory as it takes for a certificate that waits for its renewal time.
 #[derive(Clone, Debug)]
@@ -149,11 +162,25 @@ impl Managed {
         self.is_urgent(now) || self.record.renewal_asked.is_some()
     }
 
-    /// When its emergency stage begins.
+    /// Why it asks nobody now, whatever it waits for itself: the API as a whole is down, or TLM limits the rate.
     #[must_use]
-    pub fn emergency_at(&self, reading: &Reading) -> Option<Timestamp> {
-        let installed = self.observed.installed()?;
-        Some(Schedule::of(&self.entry, reading.profile.as_ref(), installed).emergency_at)
+    pub fn blocked(&self, breaker: &Breaker, paused_until: Option<Timestamp>, now: Timestamp) -> Option<Blocked> {
+        if let Some((why, until)) = breaker.blocks(self.is_urgent(now)) {
+            return Some(Blocked { reason: Reason::ApiDown { why, until }, until });
+        }
+        let until = paused_until.filter(|_| !self.passes_pause(now))?;
+        Some(Blocked { reason: Reason::RateLimited { until }, until })
+    }
+
+    /// When it is decided for again after it was held back: when that ends, or its emergency stage begins. A trial that is
+    /// on its way wakes everybody when it succeeds.
+    #[must_use]
+    pub fn held_until(&self, blocked: &Blocked, reading: &Reading, now: Timestamp) -> Timestamp {
+        let until = if blocked.until > now { blocked.until } else { now + TRIAL_PATIENCE };
+        let schedule =
+            self.observed.installed().map(|installed| Schedule::of(&self.entry, reading.profile.as_ref(), installed));
+        let emergency_at = schedule.map(|schedule| schedule.emergency_at).filter(|at| *at > now);
+        emergency_at.map_or(until, |at| until.min(at))
     }
 
     /// Decides anew.
@@ -268,6 +295,28 @@ impl Fleet {
             change(&mut decision);
             managed.decided = Decided::new(decision);
         });
+    }
+
+    /// Holds a certificate back until `wake_at`.
+    pub fn hold_back(&mut self, name: &CertName, reason: Reason, wake_at: Timestamp) {
+        self.amend(name, |decision| {
+            // A pending request keeps its own reason: it is no less pending.
+            if decision.reason.state() != State::Pending {
+                decision.reason = reason;
+            }
+            (decision.action, decision.wake_at) = (Action::Wait, wake_at);
+        });
+        self.wake(name, wake_at);
+    }
+
+    /// Those that were held back while a trial was under way.
+    #[must_use]
+    pub fn waiting_for_trial(&self, now: Timestamp) -> Vec<CertName> {
+        let waits = |managed: &&Managed| {
+            let decision = managed.decision();
+            matches!(decision.reason, Reason::ApiDown { .. }) && decision.wake_at <= now + TRIAL_PATIENCE
+        };
+        self.iter().filter(waits).map(|managed| managed.entry.name.clone()).collect()
     }
 
     /// Counts a certificate otherwise than before.

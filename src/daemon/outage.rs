@@ -1,20 +1,16 @@
 //! The loop's part in the API as a whole: failures and answers, other keys, trials, profiles.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::api::{Page, Tlm};
-use crate::core::backoff;
+use crate::core::admission::Pace;
 use crate::core::breaker::{Asked, Function, SEVERAL};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::profile::Profile;
-use crate::core::reason::Reason;
 use crate::core::time::Timestamp;
 use crate::store::readings;
 
-use super::attend::TRIAL_PATIENCE;
-use super::fleet::Managed;
 use super::message::Message;
 use super::run::Daemon;
 
@@ -63,16 +59,11 @@ impl<T: Tlm> Daemon<T> {
         }
     }
 
-    /// After a 429 nothing leaves under this key for a while, but what is urgent now and then: not longer than is of use to
-    /// the certificate that ends first.
-    fn pause_after(&mut self, failure: &Failure, now: Timestamp) {
-        if failure.class != FailureClass::ApiRateLimited {
-            return;
+    /// After a 429 nothing leaves under this key for a while, but what is urgent now and then.
+    fn pause_after(&self, failure: &Failure, now: Timestamp) {
+        if let Some(until) = Pace::asked_by(failure, self.fleet.least_left(now), now) {
+            self.context.pause(until);
         }
-        let until = failure
-            .retry
-            .map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, self.fleet.least_left(now)));
-        self.context.pause(until.max(now + PAUSE));
     }
 
     /// Fails over to the next API key: each is tried once at once, then one at each trial.
@@ -136,12 +127,7 @@ impl<T: Tlm> Daemon<T> {
 
     /// Those that were held back while the trial was under way learn what came of it.
     fn tell_who_waited(&mut self, now: Timestamp) {
-        let waits = |managed: &&Managed| {
-            let decision = managed.decision();
-            matches!(decision.reason, Reason::ApiDown { .. }) && decision.wake_at <= now + TRIAL_PATIENCE
-        };
-        let waiting: Vec<CertName> =
-            self.fleet.iter().filter(waits).map(|managed| managed.entry.name.clone()).collect();
+        let waiting = self.fleet.waiting_for_trial(now);
         waiting.iter().for_each(|name| self.settle(name));
     }
 
@@ -185,6 +171,4 @@ impl<T: Tlm> Daemon<T> {
     }
 }
 
-/// How long a 429 pauses everything at least, and where it does not say.
-const PAUSE: Duration = Duration::from_secs(60);
 const MOST_KEYS: usize = 8;

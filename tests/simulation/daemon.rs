@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use renewd::config::HookKey;
 use renewd::core::admission::{Pace, Places};
-use renewd::core::backoff;
 use renewd::core::breaker::{Asked, Breaker, Function, SEVERAL};
 use renewd::core::clock::{ClockCheck, ClockState};
 use renewd::core::decide::{Action, Surroundings};
@@ -17,11 +16,11 @@ use renewd::core::event::{self, Event};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::name::{CertName, Generation, HookName, ProfileRef};
 use renewd::core::profile::Profile;
-use renewd::core::reason::{Reason, State};
+use renewd::core::reason::Reason;
 use renewd::core::record::Record;
 use renewd::core::schedule;
 use renewd::core::time::Timestamp;
-use renewd::daemon::fleet::{Fleet, Managed};
+use renewd::daemon::fleet::{Blocked, Fleet, Managed};
 use renewd::daemon::hooks::Hooks;
 use renewd::daemon::profiles::Profiles;
 
@@ -230,44 +229,30 @@ impl World {
 
     fn want_profile(&mut self, name: &CertName, profile: &ProfileRef) {
         match self.blocked(name) {
-            Some((reason, until)) => self.hold_back(name, reason, until),
+            Some(blocked) => self.hold_back(name, blocked),
             None => self.d().profiles.want(profile),
         }
     }
 
     fn queue_up(&mut self, name: &CertName) {
         match self.blocked(name) {
-            Some((reason, until)) => self.hold_back(name, reason, until),
+            Some(blocked) => self.hold_back(name, blocked),
             None => self.d().fleet.line_up(name),
         }
     }
 
-    fn blocked(&mut self, name: &CertName) -> Option<(Reason, Timestamp)> {
+    fn blocked(&mut self, name: &CertName) -> Option<Blocked> {
         let now = self.wall();
         let daemon = self.d();
-        let managed = daemon.fleet.one(name)?;
-        if let Some((why, until)) = daemon.breaker.blocks(managed.is_urgent(now)) {
-            return Some((Reason::ApiDown { why, until }, until));
-        }
-        let until = daemon.pace.paused_until(now).filter(|_| !managed.passes_pause(now))?;
-        Some((Reason::RateLimited { until }, until))
+        daemon.fleet.one(name)?.blocked(&daemon.breaker, daemon.pace.paused_until(now), now)
     }
 
-    fn hold_back(&mut self, name: &CertName, reason: Reason, until: Timestamp) {
+    fn hold_back(&mut self, name: &CertName, blocked: Blocked) {
         let now = self.wall();
-        let wake_at = if until > now { until } else { now + TRIAL_PATIENCE };
         let daemon = self.d();
-        let emergency_at = daemon.fleet.one(name).and_then(|managed| {
-            managed.emergency_at(daemon.profiles.reading(&managed.entry.profile)).filter(|at| *at > now)
-        });
-        let wake_at = emergency_at.map_or(wake_at, |at| wake_at.min(at));
-        self.d().fleet.amend(name, |decision| {
-            if decision.reason.state() != State::Pending {
-                decision.reason = reason;
-            }
-            (decision.action, decision.wake_at) = (Action::Wait, wake_at);
-        });
-        self.d().fleet.wake(name, wake_at);
+        let Some(managed) = daemon.fleet.one(name) else { return };
+        let wake_at = managed.held_until(&blocked, daemon.profiles.reading(&managed.entry.profile), now);
+        daemon.fleet.hold_back(name, blocked.reason, wake_at);
     }
 
     fn admit(&mut self) {
@@ -303,8 +288,8 @@ impl World {
         if matches!(action, Action::Install { .. }) {
             return false;
         }
-        let Some((reason, until)) = self.blocked(name) else { return false };
-        self.hold_back(name, reason, until);
+        let Some(blocked) = self.blocked(name) else { return false };
+        self.hold_back(name, blocked);
         true
     }
 
@@ -356,14 +341,10 @@ impl World {
     }
 
     fn pause_after(&mut self, failure: &Failure, now: Timestamp) {
-        if failure.class != FailureClass::ApiRateLimited {
-            return;
-        }
         let daemon = self.d();
-        let until = failure
-            .retry
-            .map_or(now + PAUSE, |hint| backoff::hinted(hint.instant(now), now, daemon.fleet.least_left(now)));
-        daemon.pace.pause(until.max(now + PAUSE));
+        if let Some(until) = Pace::asked_by(failure, daemon.fleet.least_left(now), now) {
+            daemon.pace.pause(until);
+        }
     }
 
     fn see_date(&mut self) {
@@ -416,6 +397,8 @@ impl World {
             Some(failure) => {
                 self.d().breaker.trial_failed(Some(reference), &failure, now);
                 self.pause_after(&failure, now);
+                let waiting = self.d().fleet.waiting_for_trial(now);
+                waiting.iter().for_each(|name| self.settle(name));
             }
         }
     }
@@ -516,7 +499,7 @@ impl World {
         self.note(event::Entry { at, name: name.clone(), event: Event::RenewalAsked { reissue: false } });
         let daemon = self.d();
         if let Some(profile) = daemon.fleet.one(name).map(|managed| managed.entry.profile.clone()) {
-            daemon.profiles.forget_failure(&profile);
+            daemon.profiles.expire_one(&profile);
         }
         daemon.breaker.probe_now(at);
         self.settle(name);
@@ -566,8 +549,6 @@ impl World {
 
 const SECOND: Duration = Duration::from_secs(1);
 const SHORTEST_NAP: Duration = Duration::from_millis(20);
-const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_secs(60);
 const HOOK_INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
