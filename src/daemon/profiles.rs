@@ -157,9 +157,9 @@ impl Profiles {
         }
     }
 
-    /// Forgets that a profile could not be read, so that it is read now.
-    pub fn forget_failure(&mut self, reference: &ProfileRef) {
-        if let Some(reading) = self.readings.get_mut(reference).filter(|reading| reading.failure.is_some()) {
+    /// Has a profile read before it is gone by again: somebody may have changed it just now.
+    pub fn expire_one(&mut self, reference: &ProfileRef) {
+        if let Some(reading) = self.readings.get_mut(reference) {
             (reading.failure, reading.read_at) = (None, None);
         }
     }
@@ -173,8 +173,7 @@ impl Profiles {
     pub fn expire(&mut self) {
         self.late.clear();
         for reading in self.readings.values_mut() {
-            reading.read_at = None;
-            reading.failure = None;
+            (reading.failure, reading.read_at) = (None, None);
         }
     }
 

@@ -194,10 +194,10 @@ impl<T: Tlm> Daemon<T> {
         let asked =
             |name: &&CertName| event::Entry { at, name: (*name).clone(), event: Event::RenewalAsked { reissue } };
         self.note_all(names.iter().filter(is_news).map(asked).collect());
-        // The operator may have put right what was refused: it is asked, and not remembered.
+        // The operator may have put right in TLM what was refused: it is asked, and not remembered.
         let profiles: BTreeSet<ProfileRef> =
             names.iter().filter_map(|name| Some(self.fleet.one(name)?.entry.profile.clone())).collect();
-        profiles.iter().for_each(|profile| self.profiles.forget_failure(profile));
+        profiles.iter().for_each(|profile| self.profiles.expire_one(profile));
         self.breaker.probe_now(at);
         names.iter().for_each(|name| self.settle(name));
     }
