@@ -311,6 +311,8 @@ fn a_renewal_that_finishes_an_install_ends_as_one() {
     let pair = || names.map(|name| fs::read_to_string(targets.path(name)).unwrap());
     let before = pair();
     assert!(host.simulator.approve(&host.simulator.pending().pop().unwrap()));
+    // A pass polls sooner than the daemon would.
+    assert_eq!(host.says(&["once", "--wait", "60s"]).code, 1);
     host.start();
     let failing =
         host.until("the install fails", || Some(host.certificate("www")).filter(|found| found["state"] == "failing"));
