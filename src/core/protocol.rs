@@ -414,11 +414,13 @@ impl Protocol {
     }
 
     /// The last look before the request is repeated, after those of ten minutes: a search that goes on failing holds
-    /// nothing back. Where nothing is answered at all, the request does not leave either.
+    /// nothing back. Where nothing is answered at all, the request does not leave either; a key that is refused is the same
+    /// for both, unless the next one takes its place in between.
     #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
     fn looked_up(&mut self, outcome: Outcome, spki: Digest, key: KeyType) -> Next {
         match outcome {
             Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt: self.attempt }),
+            Outcome::Failed(failure) if failure.class.scope() == Scope::Key => self.finish(Event::Failed { failure }),
             Outcome::NotFound | Outcome::Failed(_) => self.intend(spki, key),
             _ => self.unexpected("a look-up"),
         }

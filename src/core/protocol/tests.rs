@@ -122,6 +122,8 @@ fn what_may_have_been_accepted_is_looked_up_before_it_is_asked_for_again() {
     begins(&order(failed(FailureClass::ApiForbidden)), "record Submitting, Send");
     // It was searched for ten minutes: a search that goes on failing holds nothing back.
     begins(&order(failed(FailureClass::ApiUnavailable)), "record Submitting, Send");
+    // Another key may be in use when the request leaves than the one that may not search.
+    assert_eq!(order(failed(FailureClass::ApiUnauthorised)), "CheckRoom, ReadKey, LookUp, record Failed");
 }
 
 fn install(is_last_try: bool) -> Action {
