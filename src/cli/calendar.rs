@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::core::time::Timestamp;
-use crate::daemon::status::{Plan, PlannedCertificate};
+use crate::engine::status::{Plan, PlannedCertificate};
 
 use super::output;
 
@@ -210,7 +210,7 @@ const YELLOW: &str = "33";
 mod tests {
     use super::*;
     use crate::core::text::Text;
-    use crate::daemon::status::EndStatus;
+    use crate::engine::status::EndStatus;
 
     const NOW: i64 = 1_795_600_000; // 2026-11-25T09:46:40Z, a Wednesday
 

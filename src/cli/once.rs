@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::core::name::CertName;
 use crate::core::reason::State;
-use crate::daemon::run::Mode;
-use crate::daemon::status::Status;
+use crate::engine::Mode;
+use crate::engine::status::Status;
 
 use super::start::{self, Started};
 use super::{exit, output};
@@ -33,7 +33,7 @@ pub(super) fn pass(
 ) -> Result<Status, u8> {
     let Started { runtime, mut daemon, messages, orders } = start::daemon(main, Mode::Once { wait })?;
     let status = runtime.block_on(async {
-        daemon.ask_renewal(replace, reissue);
+        daemon.renew_first(replace, reissue);
         daemon.run(messages, orders).await
     });
     start::end(runtime);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::core::time::{Span, Timestamp};
 use crate::daemon::inspect::Verdict;
 use crate::daemon::log_sink;
-use crate::daemon::status::RemarkStatus;
+use crate::engine::status::RemarkStatus;
 
 use super::columns::columns;
 use super::exit;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::core::time::Timestamp;
-use crate::daemon::status::{Plan, Problem, RefusedFile};
+use crate::engine::status::{Plan, Problem, RefusedFile};
 
 use super::calendar::{self, Style};
 use super::{exit, offline, output, user};

@@ -19,7 +19,7 @@ use crate::core::reason::State;
 use crate::core::text::Text;
 use crate::core::time::Span;
 use crate::daemon::control::{Request, View};
-use crate::daemon::status::{CertificateStatus, Status};
+use crate::engine::status::{CertificateStatus, Status};
 
 use super::{control, output};
 

@@ -14,7 +14,7 @@ use crate::core::text::Text;
 use crate::daemon::control::{Reply, Request};
 use crate::daemon::kept;
 use crate::daemon::setup;
-use crate::daemon::status::CertificateStatus;
+use crate::engine::status::CertificateStatus;
 use crate::parallel;
 use crate::store::layout::Layout;
 use crate::store::observe;

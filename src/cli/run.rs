@@ -7,8 +7,8 @@ use crate::core::code::Code;
 use crate::core::text::Text;
 use crate::daemon::control::{self, Access};
 use crate::daemon::exporter;
-use crate::daemon::run::Mode;
-use crate::daemon::status::{Problem, Severity};
+use crate::engine::Mode;
+use crate::engine::status::{Problem, Severity};
 
 use super::start::{self, Started};
 use super::{control as client, exit};
@@ -32,11 +32,11 @@ pub(super) fn run(config: &Path) -> ExitCode {
     };
     runtime.block_on(async {
         match control::open(&path) {
-            Ok(socket) => drop(tokio::spawn(control::serve(socket, access, daemon.ears()))),
-            Err(error) => daemon.report(no_socket(&path, &error)),
+            Ok(socket) => drop(tokio::spawn(control::serve(socket, access, daemon.messages()))),
+            Err(error) => daemon.report(Code::ControlSocketFailed.as_str(), no_socket(&path, &error)),
         }
         if let Some(address) = metrics {
-            drop(tokio::spawn(exporter::serve(address, daemon.ears())));
+            drop(tokio::spawn(exporter::serve(address, daemon.messages())));
         }
         daemon.run(messages, orders).await;
     });

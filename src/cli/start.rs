@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 use crate::api::Client;
 use crate::config::Main;
 use crate::daemon::message::Message;
-use crate::daemon::run::{Daemon, Mode, Order};
+use crate::daemon::run::{Daemon, Order};
 use crate::daemon::setup::{self, StartError};
+use crate::engine::Mode;
 
 use super::{exit, log, output, user};
 

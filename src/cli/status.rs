@@ -12,7 +12,7 @@ use crate::core::name::CertName;
 use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request, View};
 use crate::daemon::setup;
-use crate::daemon::status::{CertificateStatus, EndStatus, Problem, Row, Severity, Status};
+use crate::engine::status::{CertificateStatus, EndStatus, Problem, Row, Severity, Status};
 
 use super::{control, exit, offline, output, user};
 

@@ -2,15 +2,28 @@
 //! says what is due, is told what came of it, and holds nothing back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::entry::Entry;
 use super::name::{CertName, Digest, Generation, SerialNumber};
 use super::observed::Installed;
 use super::revocation::{CaStanding, Revocation};
 use super::text::Text;
 use super::time::Timestamp;
+
+/// A set that is live, whose chain is served.
+#[derive(Clone, Debug)]
+pub struct LiveSet {
+    /// What is wanted.
+    pub entry: Arc<Entry>,
+    /// Which generation is live; 0: what was found at the entry's paths.
+    pub generation: Generation,
+    /// The fingerprint of its leaf.
+    pub leaf: Digest,
+}
 
 /// A set that serves a CA certificate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -187,6 +187,54 @@ impl Action {
             | Self::RunHook(_) => false,
         }
     }
+
+    /// Whether, once begun, it is worth finishing before the process ends: what it needs is here.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        match self {
+            Self::Install { .. }
+            | Self::Repair { .. }
+            | Self::Abandon(_)
+            | Self::ForgetKeys(_)
+            | Self::RollBack(_)
+            | Self::Forward { .. }
+            | Self::Recognise(_) => true,
+            Self::Wait
+            | Self::ReadProfile(_)
+            | Self::Submit(_)
+            | Self::LookUp(_)
+            | Self::PickUp(..)
+            | Self::RefreshChain
+            | Self::RunHook(_)
+            | Self::RepeatHooks(_)
+            | Self::Probe
+            | Self::CheckStatus(_) => false,
+        }
+    }
+
+    /// Whether it writes to the folders of its certificate.
+    #[must_use]
+    pub const fn writes(&self) -> bool {
+        match self {
+            Self::Submit(_)
+            | Self::LookUp(_)
+            | Self::PickUp(..)
+            | Self::Install { .. }
+            | Self::Repair { .. }
+            | Self::RefreshChain
+            | Self::RollBack(_)
+            | Self::Forward { .. }
+            | Self::Recognise(_)
+            | Self::Abandon(_)
+            | Self::ForgetKeys(_) => true,
+            Self::Wait
+            | Self::ReadProfile(_)
+            | Self::RunHook(_)
+            | Self::RepeatHooks(_)
+            | Self::Probe
+            | Self::CheckStatus(_) => false,
+        }
+    }
 }
 
 /// A request to send.

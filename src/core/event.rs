@@ -312,6 +312,12 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether it says that a request is about to leave: it has to be on the disk before that.
+    #[must_use]
+    pub const fn is_intent(&self) -> bool {
+        matches!(self, Self::Submitting { .. })
+    }
+
     /// Whether the journal keeps it. What is not kept is found out again after a restart.
     #[must_use]
     pub const fn is_durable(&self) -> bool {

@@ -17,7 +17,6 @@ pub mod event;
 pub mod failure;
 pub mod few;
 pub mod health;
-pub mod hints;
 pub mod holding;
 pub mod hook;
 pub mod invariant;

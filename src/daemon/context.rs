@@ -1,15 +1,14 @@
-//! What the workers share: the API, the disk, the journal, the clock and the pace.
+//! What the workers share: the API, the disk, the journal, the clock, and the way to the loop.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Tlm;
-use crate::core::admission::Pace;
 use crate::core::failure::{Failure, FailureClass};
-use crate::core::time::Timestamp;
+use crate::engine::{Input, Now};
 use crate::store::disk::Disk;
 use crate::store::fixed::Ground;
 use crate::store::layout::Layout;
@@ -37,12 +36,10 @@ pub struct Context<T: Tlm> {
     pub keep_generations: u32,
     /// The journal.
     pub journal: SharedJournal,
-    /// The pace of requests.
-    pub pace: Mutex<Pace>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// To the loop.
-    pub loop_: mpsc::UnboundedSender<Message>,
+    pub messages: mpsc::UnboundedSender<Message>,
     /// The configuration file, for messages.
     pub config: PathBuf,
 }
@@ -55,37 +52,33 @@ impl<T: Tlm> Context<T> {
 
     /// Tells the loop. A loop that has ended needs to know nothing any more.
     pub fn tell(&self, message: Message) {
-        drop(self.loop_.send(message));
+        drop(self.messages.send(message));
     }
 
-    /// Lets no request out before `until`.
-    pub fn pause(&self, until: Timestamp) {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).pause(until);
+    /// Tells the engine.
+    pub fn tell_engine(&self, input: Input) {
+        self.tell(Message::Engine(input));
     }
 
-    /// Ends a pause.
-    pub fn resume(&self) {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).resume();
+    /// The present, by both clocks.
+    pub fn now(&self) -> Now {
+        Now { wall: self.clock.now(), steady: self.clock.steady() }
     }
 
-    /// Until when a 429 holds requests back.
-    pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).paused_until(now)
-    }
-
-    /// The clock was set back by so much.
-    pub fn set_back(&self, by: Duration) {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).set_back(by);
-    }
-
-    /// Waits for the right to one request.
+    /// Waits for the right to one request. Once the loop has ended there is none.
     pub async fn take_turn(&self, is_urgent: bool) {
         loop {
-            let now = self.clock.now();
-            let turn = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(is_urgent, now);
-            let Err(until) = turn else { return };
-            // Short naps by the wall clock: timers stand still while the machine is suspended.
-            tokio::time::sleep(until.since(now).min(LONGEST_NAP).max(Duration::from_millis(1))).await;
+            let (answer, turn) = oneshot::channel();
+            self.tell(Message::TurnWanted { is_urgent, answer });
+            match turn.await {
+                Ok(Ok(())) => return,
+                // Short naps by the wall clock: timers stand still while the machine is suspended.
+                Ok(Err(until)) => {
+                    let nap = until.since(self.clock.now()).min(LONGEST_NAP).max(Duration::from_millis(1));
+                    tokio::time::sleep(nap).await;
+                }
+                Err(_) => std::future::pending().await,
+            }
         }
     }
 

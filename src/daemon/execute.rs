@@ -3,30 +3,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::api::{Answer, IssueRequest, Page, Pickup, RenewRequest, Tlm};
 use crate::core::breaker::Function;
 use crate::core::code::Code;
-use crate::core::decide::Action;
 use crate::core::entry::{Entry, Usage, Validity};
 use crate::core::event::{self, Event, Method};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::issuer::ServedChain;
 use crate::core::key::KeyType;
 use crate::core::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
-use crate::core::observed::Installed;
-use crate::core::profile::Profile;
-use crate::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
-use crate::core::record::Request;
+use crate::core::protocol::{Effect, Outcome, Verdict};
 use crate::core::remark::{Remark, Remarks};
 use crate::core::request::compose;
 use crate::core::subject;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::core::window::Deploy;
+use crate::engine::Input;
+use crate::engine::job::Job;
 use crate::pki::answer;
 use crate::pki::certificate::Certificate;
 use crate::pki::csr;
@@ -41,92 +37,44 @@ use crate::store::{fixed, generation, pending, repair};
 
 use super::context::Context;
 use super::held;
-use super::message::Message;
 use super::probe;
-use super::zone;
 
 mod fetch;
 
-/// One action on the bench: what it is about, and what it has in hand.
-pub struct Bench<T: Tlm> {
+/// Performs one action, and holds what its effects have in hand.
+pub struct ActionRunner<T: Tlm> {
     context: Arc<Context<T>>,
-    entry: Arc<Entry>,
-    profile: Option<Arc<Profile>>,
-    installed: Option<Installed>,
-    request: Option<Request>,
-    had_place: bool,
-    is_urgent: bool,
+    job: Job,
     key: Option<Zeroizing<String>>,
     csr: String,
     spki: Option<Digest>,
     answer: answer::Answer,
     set: Option<Box<gate::Set>>,
-    revoked: Vec<SerialNumber>,
-    /// When it was laid out, by the wall clock and by the steady one.
-    began: (Timestamp, Duration),
 }
 
-impl<T: Tlm> Bench<T> {
-    /// Lays an action out.
+impl<T: Tlm> ActionRunner<T> {
+    /// An action that is about to be performed.
     #[must_use]
-    pub fn new(
-        context: Arc<Context<T>>,
-        entry: Arc<Entry>,
-        profile: Option<Arc<Profile>>,
-        installed: Option<Installed>,
-        request: Option<Request>,
-        had_place: bool,
-    ) -> Self {
-        let spki = request.as_ref().map(|request| request.spki);
-        Self {
-            began: (context.clock.now(), context.clock.steady()),
-            context,
-            entry,
-            profile,
-            installed,
-            request,
-            had_place,
-            is_urgent: false,
-            key: None,
-            csr: String::new(),
-            spki,
-            answer: answer::Answer::default(),
-            set: None,
-            revoked: Vec::new(),
-        }
-    }
-
-    /// Never goes back to one of these certificates: TLM revoked them.
-    #[must_use]
-    pub fn avoiding(self, revoked: Vec<SerialNumber>) -> Self {
-        Self { revoked, ..self }
-    }
-
-    /// Whether its requests leave during a pause.
-    #[must_use]
-    pub fn urgent(self, is_urgent: bool) -> Self {
-        Self { is_urgent, ..self }
+    pub fn new(context: Arc<Context<T>>, job: Job) -> Self {
+        let spki = job.request.as_ref().map(|request| request.spki);
+        Self { context, job, key: None, csr: String::new(), spki, answer: answer::Answer::default(), set: None }
     }
 
     /// Performs the action to its end.
-    pub async fn run(mut self, action: Action) {
-        let of_request = self.request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
-        let of_profile = self.profile.as_ref().map(|profile| (profile.id.clone(), profile.version()));
-        let profile = of_profile.or(of_request).unwrap_or_else(|| (crate::core::name::ProfileId("".into()), 0));
-        if let Some((mut protocol, mut effect)) = Protocol::start(&self.entry, profile, &action) {
-            loop {
-                let outcome = self.perform(effect).await.unwrap_or_else(Outcome::Failed);
-                match protocol.step(outcome) {
-                    Next::Perform(next) => effect = next,
-                    Next::End => break,
-                }
+    pub async fn run(mut self) {
+        loop {
+            let effect = self.job.effect.clone();
+            let outcome = self.perform(effect).await.unwrap_or_else(Outcome::Failed);
+            if !self.job.step(outcome) {
+                break;
             }
         }
-        self.context.tell(Message::Finished { name: self.entry.name.clone(), had_place: self.had_place });
+        let (name, had_place) = (self.job.entry.name.clone(), self.job.had_place);
+        self.context.tell_engine(Input::Finished { name, had_place });
     }
 
     async fn perform(&mut self, effect: Effect) -> Result<Outcome, Failure> {
-        let entry = Arc::clone(&self.entry);
+        let entry = Arc::clone(&self.job.entry);
         match effect {
             Effect::CheckRoom => {
                 self.context.blocking(move |c| fixed::check_room(&*c.disk, &c.layout, &c.ground, &entry)).await?;
@@ -143,7 +91,9 @@ impl<T: Tlm> Bench<T> {
             Effect::ReadAnswer { attempt, serial_number } => self.read_answer(attempt, serial_number).await,
             Effect::FetchChain(serial) => self.fetch_chain(serial).await,
             Effect::Judge { attempt, expiring, emergency } => self.judge(attempt, expiring, emergency).await,
-            Effect::Install { in_window: true, .. } if self.is_window_closed() => Ok(Outcome::WindowClosed),
+            Effect::Install { in_window: true, .. } if self.job.is_window_closed(self.context.clock.now()) => {
+                Ok(Outcome::WindowClosed)
+            }
             Effect::Install { attempt, .. } => self.install(attempt).await,
             Effect::Forget { attempt } => {
                 let name = entry.name.clone();
@@ -154,7 +104,7 @@ impl<T: Tlm> Bench<T> {
             Effect::RefreshChain => self.refresh_chain().await,
             Effect::Probe => Ok(self.probe().await),
             Effect::RollBack(from) => {
-                let (now, revoked) = (self.context.clock.now(), self.revoked.clone());
+                let (now, revoked) = (self.context.clock.now(), self.job.revoked.clone());
                 let wanted = Wanted { from, revoked, force: false };
                 let switched = self
                     .context
@@ -168,7 +118,7 @@ impl<T: Tlm> Bench<T> {
                 Ok(Outcome::Switched(generation))
             }
             Effect::CheckStatus(serial) => {
-                let installed = self.installed.as_ref().filter(|installed| installed.serial_number.same(&serial));
+                let installed = self.job.installed.as_ref().filter(|installed| installed.serial_number.same(&serial));
                 let thumbprint = installed.map(|installed| installed.fingerprint.to_string());
                 let api = self.context.api();
                 let details = self.call(Function::Details, api.details(&serial, thumbprint.as_deref())).await?;
@@ -183,26 +133,8 @@ impl<T: Tlm> Bench<T> {
         function: Function,
         request: impl Future<Output = Result<R, Failure>>,
     ) -> Result<R, Failure> {
-        self.context.take_turn(self.is_urgent).await;
+        self.context.take_turn(self.job.is_urgent).await;
         self.ask(function, request).await
-    }
-
-    /// The decision to submit was made by the clock as it was then: a request that waited for its turn does not leave by
-    /// another one (promise 12).
-    fn check_clock(&self) -> Result<(), Failure> {
-        let (wall, steady) = self.began;
-        let expected = wall + self.context.clock.steady().saturating_sub(steady);
-        let now = self.context.clock.now();
-        if now.distance(expected) <= STEP {
-            return Ok(());
-        }
-        let message = format!("nothing was sent: the clock was set, or the machine slept; {expected} became {now}");
-        Err(Failure::new(FailureClass::ClockSet, message))
-    }
-
-    /// What came before the switch may have taken longer than the deploy window.
-    fn is_window_closed(&self) -> bool {
-        zone::deploy(self.entry.deploy_window.as_deref(), self.context.clock.now()) != Deploy::Open
     }
 
     /// Asks the API at once, and tells the loop how it went.
@@ -213,16 +145,16 @@ impl<T: Tlm> Bench<T> {
     ) -> Result<R, Failure> {
         let result = request.await;
         let failure = result.as_ref().err().cloned();
-        let (name, profile) = (self.entry.name.clone(), self.entry.profile.clone());
-        self.context.tell(Message::Answered { name, profile, function, failure });
+        let (name, profile) = (self.job.entry.name.clone(), self.job.entry.profile.clone());
+        self.context.tell_engine(Input::Answered { name, profile, function, failure });
         result
     }
 
     /// Makes key and CSR, or takes the installed key where the entry keeps it, and puts both on the disk.
     async fn make_key(&mut self, attempt: Attempt, kind: KeyType) -> Result<Outcome, Failure> {
-        let entry = Arc::clone(&self.entry);
-        let profile = self.profile.clone();
-        let live = self.installed.as_ref().map(|installed| installed.generation).filter(|_| entry.reuse_key);
+        let entry = Arc::clone(&self.job.entry);
+        let profile = self.job.profile.clone();
+        let live = self.job.installed.as_ref().map(|installed| installed.generation).filter(|_| entry.reuse_key);
         let (key, csr, spki, kind) = self
             .context
             .blocking(move |c| {
@@ -245,7 +177,7 @@ impl<T: Tlm> Bench<T> {
     }
 
     async fn read_key(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
-        let name = self.entry.name.clone();
+        let name = self.job.entry.name.clone();
         let (text, csr) =
             self.context.blocking(move |c| pending::read_key(&*c.disk, &c.layout, &name, attempt)).await?;
         let lost = |why: String| {
@@ -261,14 +193,14 @@ impl<T: Tlm> Bench<T> {
     /// Appends to the journal. Only the intent to submit must be durable before anything follows; what has happened
     /// has happened, and is written as soon as the disk takes it.
     async fn record(&mut self, event: Event) -> Result<Outcome, Failure> {
-        if matches!(event, Event::Submitting { .. }) {
+        if event.is_intent() {
             // A submission counts from its intent on: what waits for its turn, waits before.
-            self.context.take_turn(self.is_urgent).await;
-            self.check_clock()?;
+            self.context.take_turn(self.job.is_urgent).await;
+            self.job.check_clock(&self.context.now())?;
         }
-        let entry = event::Entry { at: self.context.clock.now(), name: self.entry.name.clone(), event };
+        let entry = event::Entry { at: self.context.clock.now(), name: self.job.entry.name.clone(), event };
         if entry.event.is_durable() {
-            let must = matches!(entry.event, Event::Submitting { .. });
+            let must = entry.event.is_intent();
             let written = entry.clone();
             let append = self
                 .context
@@ -283,12 +215,12 @@ impl<T: Tlm> Bench<T> {
                 .await;
             if let Err(failure) = append {
                 if !must {
-                    self.context.tell(Message::Happened(entry));
+                    self.context.tell_engine(Input::Happened(entry));
                 }
                 return Err(failure);
             }
         }
-        self.context.tell(Message::Happened(entry));
+        self.context.tell_engine(Input::Happened(entry));
         Ok(Outcome::Done)
     }
 
@@ -304,7 +236,7 @@ impl<T: Tlm> Bench<T> {
                     serial_number,
                     thumbprint: Some(fingerprint.to_string()),
                     csr: self.csr.clone(),
-                    validity: self.entry.validity,
+                    validity: self.job.entry.validity,
                 };
                 self.ask(Function::Main, api.renew(&request)).await?
             }
@@ -316,43 +248,44 @@ impl<T: Tlm> Bench<T> {
     }
 
     fn issue_request(&self) -> Result<IssueRequest, Failure> {
-        let Some(profile) = &self.profile else {
+        let Some(profile) = &self.job.profile else {
             return Err(Failure::new(FailureClass::Internal, "a request without a profile"));
         };
-        let wish = compose(&self.entry, profile)?;
+        let wish = compose(&self.job.entry, profile)?;
         Ok(IssueRequest {
             profile: profile.id.clone(),
-            seat: self.entry.naming.seat().into_owned(),
-            seat_email: self.entry.seat_email.clone(),
+            seat: self.job.entry.naming.seat().into_owned(),
+            seat_email: self.job.entry.seat_email.clone(),
             csr: self.csr.clone(),
             subject: wish.subject,
-            names: self.entry.names(),
+            names: self.job.entry.names(),
             validity: wish.validity,
             custom_values: wish.custom_values,
-            cert_owner_ids: self.entry.cert_owner_ids.to_vec(),
-            tags: self.entry.tags.to_vec(),
-            custom_attributes: self.entry.custom_attributes.to_vec(),
-            ca_attributes: BTreeMap::clone(&self.entry.ca_attributes),
+            cert_owner_ids: self.job.entry.cert_owner_ids.to_vec(),
+            tags: self.job.entry.tags.to_vec(),
+            custom_attributes: self.job.entry.custom_attributes.to_vec(),
+            ca_attributes: BTreeMap::clone(&self.job.entry.ca_attributes),
         })
     }
 
     /// Searches for what TLM holds of the same seat and name. What came without its content is fetched, of the first few.
     async fn search_held(&self) -> Result<Outcome, Failure> {
         let api = self.context.api();
-        let mut items = self.call(Function::Search, api.search(&held::query(&self.entry), Page::FIRST)).await?.items;
+        let mut items =
+            self.call(Function::Search, api.search(&held::query(&self.job.entry), Page::FIRST)).await?.items;
         for item in items.iter_mut().filter(|item| item.certificate.is_none()).take(MOST_FETCHED) {
             let details = api.details(&item.serial_number, item.thumbprint.as_deref());
             if let Ok(details) = self.call(Function::Details, details).await {
                 item.certificate = details.certificate;
             }
         }
-        let profile = self.profile.as_ref().map(|profile| &profile.id);
-        let installed = self.installed.as_ref().map(|installed| &installed.serial_number);
+        let profile = self.job.profile.as_ref().map(|profile| &profile.id);
+        let installed = self.job.installed.as_ref().map(|installed| &installed.serial_number);
         Ok(Outcome::Holds(held::valid(&items, profile, installed, self.context.clock.now())))
     }
 
     async fn pick_up(&mut self, id: RequestId) -> Result<Outcome, Failure> {
-        let profile = self.request.as_ref().map(|request| request.profile.clone());
+        let profile = self.job.request.as_ref().map(|request| request.profile.clone());
         let Some(profile) = profile else {
             return Err(Failure::new(FailureClass::Internal, "a pickup without a request"));
         };
@@ -370,13 +303,13 @@ impl<T: Tlm> Bench<T> {
 
     async fn keep_answer(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
         let text = self.answer.kept();
-        let name = self.entry.name.clone();
+        let name = self.job.entry.name.clone();
         self.context.blocking(move |c| pending::keep_answer(&*c.disk, &c.layout, &name, attempt, &text)).await?;
         Ok(Outcome::Done)
     }
 
     async fn read_answer(&mut self, attempt: Attempt, serial: SerialNumber) -> Result<Outcome, Failure> {
-        let name = self.entry.name.clone();
+        let name = self.job.entry.name.clone();
         let kept = self.context.blocking(move |c| pending::read_answer(&*c.disk, &c.layout, &name, attempt)).await?;
         match kept {
             Some(text) => self.answer = answer::Answer::of_kept(&text),
@@ -391,9 +324,7 @@ impl<T: Tlm> Bench<T> {
 
     async fn judge(&mut self, attempt: Attempt, expiring: Option<bool>, emergency: bool) -> Result<Outcome, Failure> {
         let Some(key) = self.spki else { return Err(Failure::new(FailureClass::Internal, "nothing to judge by")) };
-        let of_record = self.request.as_ref().is_some_and(|request| request.expiring);
-        let renewed = self.installed.as_ref().filter(|_| expiring.unwrap_or(of_record));
-        let must_outlive = renewed.and_then(|installed| installed.to_outlive(attempt));
+        let must_outlive = self.job.must_outlive(attempt, expiring);
         let verdict = self.verdict(&self.answer.certificates, key, must_outlive, self.context.clock.now());
         Ok(Outcome::Judged(match verdict {
             gate::Verdict::Accepted(set) => self.accept(set),
@@ -429,23 +360,23 @@ impl<T: Tlm> Bench<T> {
         now: Timestamp,
     ) -> gate::Verdict {
         let issuers = self.issuers();
-        let wish = self.profile.as_ref().and_then(|profile| compose(&self.entry, profile).ok());
-        let validity = wish.as_ref().map_or(self.entry.validity, |wish| wish.validity);
-        let mut subject = wish.map_or_else(|| self.entry.subject.clone(), |wish| wish.subject);
+        let wish = self.job.profile.as_ref().and_then(|profile| compose(&self.job.entry, profile).ok());
+        let validity = wish.as_ref().map_or(self.job.entry.validity, |wish| wish.validity);
+        let mut subject = wish.map_or_else(|| self.job.entry.subject.clone(), |wish| wish.subject);
         subject.remove(&subject::SubjectAttribute::CommonName);
-        let usages = self.entry.usages.clone().unwrap_or_else(|| {
-            self.installed.as_ref().map_or_else(Vec::new, |installed| Usage::of_installed(&installed.usages))
+        let usages = self.job.entry.usages.clone().unwrap_or_else(|| {
+            self.job.installed.as_ref().map_or_else(Vec::new, |installed| Usage::of_installed(&installed.usages))
         });
         let demand = Demand {
-            common_name: self.entry.naming.common_name(),
-            names: &self.entry.names(),
+            common_name: self.job.entry.naming.common_name(),
+            names: &self.job.entry.names(),
             subject: &subject,
-            subject_from: self.entry.subject_from,
-            exact_names: self.entry.exact_names,
+            subject_from: self.job.entry.subject_from,
+            exact_names: self.job.entry.exact_names,
             usages: &usages,
             issuers: &issuers,
-            pin: self.entry.issuer.as_deref(),
-            installed_issuer: self.installed.as_ref().map(|installed| &installed.chain.issuer),
+            pin: self.job.entry.issuer.as_deref(),
+            installed_issuer: self.job.installed.as_ref().map(|installed| &installed.chain.issuer),
             validity_asked: validity.map(Validity::span),
             must_outlive,
             now,
@@ -462,13 +393,13 @@ impl<T: Tlm> Bench<T> {
     fn accept(&mut self, mut set: Box<gate::Set>) -> Verdict {
         let unreadable = self.unreadable();
         set.remarks.extend(unreadable.iter().map(|what| Remark::new(Code::AnswerUnreadable, what.as_str())));
-        let lacks_root = self.entry.include_root && set.root.is_none();
+        let lacks_root = self.job.entry.include_root && set.root.is_none();
         self.set = Some(set);
         if lacks_root { Verdict::Rootless } else { Verdict::Accepted }
     }
 
     async fn repair(&self, refreshes: bool) -> Result<Outcome, Failure> {
-        let (entry, issuers, now) = (Arc::clone(&self.entry), self.issuers(), self.context.clock.now());
+        let (entry, issuers, now) = (Arc::clone(&self.job.entry), self.issuers(), self.context.clock.now());
         let repaired = self
             .context
             .blocking(move |c| {
@@ -484,8 +415,8 @@ impl<T: Tlm> Bench<T> {
     }
 
     async fn refresh_chain(&self) -> Result<Outcome, Failure> {
-        let (entry, issuers, now) = (Arc::clone(&self.entry), self.issuers(), self.context.clock.now());
-        let profile = self.profile.as_ref().map(|profile| profile.id.clone());
+        let (entry, issuers, now) = (Arc::clone(&self.job.entry), self.issuers(), self.context.clock.now());
+        let profile = self.job.profile.as_ref().map(|profile| profile.id.clone());
         let profile = profile.ok_or_else(|| Failure::new(FailureClass::Internal, "a chain without a profile"))?;
         let refreshed = self
             .context
@@ -501,25 +432,25 @@ impl<T: Tlm> Bench<T> {
 
     /// The CA certificates that the profile shows.
     fn issuers(&self) -> Vec<Certificate> {
-        answer::shown_by_profile(self.profile.iter().flat_map(|profile| &profile.issuers))
+        answer::shown_by_profile(self.job.profile.iter().flat_map(|profile| &profile.issuers))
     }
 
     async fn install(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
         let Some(set) = self.set.take() else { return Err(Failure::new(FailureClass::Internal, "nothing to install")) };
-        let profile = match (&self.request, &self.profile) {
+        let profile = match (&self.job.request, &self.job.profile) {
             (Some(request), _) => request.profile.clone(),
             (None, Some(profile)) => profile.id.clone(),
             (None, None) => return Err(Failure::new(FailureClass::Internal, "a set without a profile")),
         };
         let mut remarks = set.remarks.clone();
-        if self.entry.include_root && set.root.is_none() {
+        if self.job.entry.include_root && set.root.is_none() {
             let message = "neither TLM nor the profile shows the root: the chains are written without it";
             remarks.push(Remark::new(Code::RootUnknown, message));
         }
         for remark in &remarks {
             tracing::warn!(code = remark.code.as_str(), "{}", remark.message);
         }
-        let entry = Arc::clone(&self.entry);
+        let entry = Arc::clone(&self.job.entry);
         let held = self.key.take();
         let facts = Box::new(set.facts.clone());
         let chain = Arc::new(ServedChain { issuer: set.issuer.clone(), end: set.chain_end.clone() });
@@ -551,10 +482,10 @@ impl<T: Tlm> Bench<T> {
     }
 }
 
-impl<T: Tlm> Bench<T> {
+impl<T: Tlm> ActionRunner<T> {
     async fn probe(&self) -> Outcome {
-        let Some(installed) = &self.installed else { return Outcome::Done };
-        let sights = probe::look(&self.entry, installed.key).await;
+        let Some(installed) = &self.job.installed else { return Outcome::Done };
+        let sights = probe::look(&self.job.entry, installed.key).await;
         Outcome::Probed { fingerprint: installed.fingerprint, sights }
     }
 }
@@ -589,6 +520,4 @@ fn installed_key<T: Tlm>(
     generate(kind)
 }
 
-/// So far the clocks may differ without anybody having set one.
-const STEP: Duration = Duration::from_secs(60);
 const MOST_FETCHED: usize = 3;

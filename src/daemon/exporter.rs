@@ -19,25 +19,28 @@ use tokio::sync::{mpsc, oneshot};
 use crate::api::Tlm;
 use crate::core::code::Code;
 use crate::core::text::Text;
+use crate::engine::status::{Problem, Severity};
+use crate::engine::{Input, Mode};
 use crate::store::disk::Perms;
 use crate::store::replace;
 
 use super::message::Message;
 use super::metrics::in_text_format;
-use super::run::{Daemon, Mode};
+use super::run::Daemon;
 use super::seats::{Heard, Seats};
-use super::status::{Problem, Severity};
 
 impl<T: Tlm> Daemon<T> {
     pub(super) fn measured(&self) -> String {
-        self.metrics.text(&self.facts(), self.fleet.iter()).unwrap_or_default()
+        let facts = self.engine.facts(self.context.clock.now());
+        self.metrics.text(&facts, self.engine.fleet().iter()).unwrap_or_default()
     }
 
     /// Writes the metrics to the text file, where one is configured, beside the loop.
     pub(super) fn write_textfile(&mut self) {
         let steady = self.context.clock.steady();
-        let Some(path) = self.main.metrics.textfile.clone().filter(|_| steady >= self.textfile_due) else { return };
-        if self.mode != Mode::Forever {
+        let textfile = self.engine.main().metrics.textfile.clone();
+        let Some(path) = textfile.filter(|_| steady >= self.textfile_due) else { return };
+        if self.engine.mode() != Mode::Forever {
             return;
         }
         self.textfile_due = steady + TEXTFILE_INTERVAL;
@@ -52,14 +55,14 @@ impl<T: Tlm> Daemon<T> {
                 since: None,
                 remedy: Text::new("let the service's user write into its folder, or set `textfile` of [metrics]"),
             });
-            context.tell(Message::Trouble(TEXTFILE_PROBLEM, problem));
+            context.tell_engine(Input::ProblemChanged(TEXTFILE_PROBLEM, problem));
         });
     }
 }
 
 /// Listens at `address` for ever. An address that is taken is told to the loop, and tried again.
-pub async fn serve(address: SocketAddr, loop_: mpsc::UnboundedSender<Message>) {
-    let listener = listen(address, &loop_).await;
+pub async fn serve(address: SocketAddr, messages: mpsc::UnboundedSender<Message>) {
+    let listener = listen(address, &messages).await;
     let mut seats = Seats::new(MOST_CONNECTIONS, MOST_OF_ONE_HOST);
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
@@ -69,10 +72,10 @@ pub async fn serve(address: SocketAddr, loop_: mpsc::UnboundedSender<Message>) {
         if !seats.make_room(&peer.ip(), false).await {
             continue;
         }
-        let (loop_, heard) = (loop_.clone(), Heard::default());
+        let (messages, heard) = (messages.clone(), Heard::default());
         let noted = heard.clone();
         let task = tokio::spawn(async move {
-            let served = tokio::time::timeout(PATIENCE, connection(stream, loop_, noted)).await;
+            let served = tokio::time::timeout(PATIENCE, connection(stream, messages, noted)).await;
             if let Ok(Err(error)) = served {
                 tracing::debug!("a client of the metrics went away: {error}");
             }
@@ -81,11 +84,11 @@ pub async fn serve(address: SocketAddr, loop_: mpsc::UnboundedSender<Message>) {
     }
 }
 
-async fn listen(address: SocketAddr, loop_: &mpsc::UnboundedSender<Message>) -> TcpListener {
+async fn listen(address: SocketAddr, messages: &mpsc::UnboundedSender<Message>) -> TcpListener {
     loop {
         let problem = match TcpListener::bind(address).await {
             Ok(listener) => {
-                tell(loop_, None);
+                tell(messages, None);
                 return listener;
             }
             Err(error) => Problem {
@@ -98,20 +101,20 @@ async fn listen(address: SocketAddr, loop_: &mpsc::UnboundedSender<Message>) -> 
                 ),
             },
         };
-        tell(loop_, Some(problem));
+        tell(messages, Some(problem));
         tokio::time::sleep(BIND_AGAIN).await;
     }
 }
 
-fn tell(loop_: &mpsc::UnboundedSender<Message>, problem: Option<Problem>) {
+fn tell(messages: &mpsc::UnboundedSender<Message>, problem: Option<Problem>) {
     // A loop that has ended needs to know nothing any more.
-    drop(loop_.send(Message::Trouble(PROBLEM, problem)));
+    drop(messages.send(Message::Engine(Input::ProblemChanged(PROBLEM, problem))));
 }
 
-async fn connection(stream: TcpStream, loop_: mpsc::UnboundedSender<Message>, heard: Heard) -> hyper::Result<()> {
+async fn connection(stream: TcpStream, messages: mpsc::UnboundedSender<Message>, heard: Heard) -> hyper::Result<()> {
     let answer = service_fn(move |request| {
         heard.note();
-        answer(request, loop_.clone())
+        answer(request, messages.clone())
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -124,7 +127,7 @@ async fn connection(stream: TcpStream, loop_: mpsc::UnboundedSender<Message>, he
 
 async fn answer(
     request: Request<Incoming>,
-    loop_: mpsc::UnboundedSender<Message>,
+    messages: mpsc::UnboundedSender<Message>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n"));
@@ -133,7 +136,7 @@ async fn answer(
         return Ok(refusal(StatusCode::NOT_FOUND, "the metrics are at /metrics\n"));
     }
     let (sender, receiver) = oneshot::channel();
-    if loop_.send(Message::Measured(sender)).is_err() {
+    if messages.send(Message::Measured(sender)).is_err() {
         return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, "renewd is stopping\n"));
     }
     let Ok(text) = receiver.await else {

@@ -2,7 +2,7 @@
 //! half done. What is done and in which order is the executor's; here it is only kept from asking anybody.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 
 use tokio::sync::mpsc;
 
@@ -10,7 +10,6 @@ use crate::api::{
     Answer, Details, Formats, IssueRequest, Me, Page, Pickup, ProfilePage, RenewRequest, SearchPage, SearchQuery, Tlm,
 };
 use crate::config::Main;
-use crate::core::admission::Pace;
 use crate::core::decide::{Action, Surroundings};
 use crate::core::entry::Entry;
 use crate::core::event::Event;
@@ -20,6 +19,10 @@ use crate::core::observed::Observed;
 use crate::core::profile::Profile;
 use crate::core::record::Record;
 use crate::core::text::Text;
+use crate::engine::fleet::Managed;
+use crate::engine::job::Job;
+use crate::engine::profiles::Profiles;
+use crate::engine::{self, Input, Mode};
 use crate::store::disk::Disk;
 use crate::store::journal::{self, Folded, Journal};
 use crate::store::layout::Layout;
@@ -28,16 +31,13 @@ use crate::store::real_disk::RealDisk;
 use crate::store::shared_journal::SharedJournal;
 use crate::store::{observe, pending, readings};
 
-use super::attend::valid_until;
 use super::clock::{Clock, SystemClock};
 use super::context::Context;
-use super::execute::Bench;
-use super::fleet::Managed;
+use super::execute::ActionRunner;
 use super::kept;
 use super::message::Message;
-use super::profiles::Profiles;
-use super::run::Mode;
 use super::setup::{self, StartError};
+use super::tell::valid_until;
 
 /// What became of one certificate that was not as it should be.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,15 +75,14 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
         ground: setup::ground(main),
         keep_generations: main.keep_generations,
         journal: SharedJournal::new(journal),
-        pace: Mutex::new(Pace::new(main.api.requests_per_minute)),
         config: main.file.clone(),
         disk,
         layout,
         clock,
-        loop_: sender,
+        messages: sender,
     });
     let profiles = Profiles::new(readings::read(&*context.disk, &context.layout));
-    let surroundings = setup::surroundings(main, Mode::Forever, &content);
+    let surroundings = engine::surroundings(main, Mode::Forever, content.too_new);
     let mut records = content.entries.records;
     let mut healer = Healer { context, profiles, surroundings, messages };
     let mut healed = Vec::new();
@@ -156,25 +155,41 @@ impl Healer {
 
     /// Performs it as the daemon does, journal and all; in a few words what was done, if anything.
     async fn perform(&mut self, managed: &mut Managed, action: Action) -> Result<Option<String>, Failure> {
-        let profile = self.profiles.reading(&managed.entry.profile).profile.clone().map(Arc::new);
+        let profile = self.profiles.reading(&managed.entry.profile).profile.as_ref();
         let drift = managed.observed.installed().and_then(|installed| installed.drift.first().cloned());
-        let bench = Bench::new(
-            Arc::clone(&self.context),
-            Arc::clone(&managed.entry),
-            profile,
-            managed.observed.installed().cloned(),
-            managed.record.request.as_deref().cloned(),
-            false,
-        );
-        bench.run(action).await;
+        let Some(job) = Job::new(managed, profile, &action, false, self.context.now()) else { return Ok(None) };
+        let run = ActionRunner::new(Arc::clone(&self.context), job).run();
+        tokio::pin!(run);
         let mut done = None;
-        while let Ok(message) = self.messages.try_recv() {
-            let Message::Happened(entry) = message else { continue };
-            if let Event::Failed { failure } = &entry.event {
-                return Err(failure.clone());
+        let mut take = |message| match message {
+            Message::Engine(Input::Happened(entry)) => {
+                if let Event::Failed { failure } = &entry.event {
+                    return Err(failure.clone());
+                }
+                done = what_was_done(&entry.event, drift.as_ref()).or(done.take());
+                managed.record.apply(entry.at, &entry.event);
+                Ok(())
             }
-            done = what_was_done(&entry.event, drift.as_ref()).or(done);
-            managed.record.apply(entry.at, &entry.event);
+            // Who has nobody to ask waits for no turn.
+            Message::TurnWanted { answer, .. } => {
+                answer.send(Ok(())).unwrap_or_default();
+                Ok(())
+            }
+            Message::Engine(_)
+            | Message::Seen(_)
+            | Message::ChainsRead(..)
+            | Message::Measured(_)
+            | Message::Asked(..) => Ok(()),
+        };
+        loop {
+            tokio::select! {
+                biased;
+                Some(message) = self.messages.recv() => take(message)?,
+                () = &mut run => break,
+            }
+        }
+        while let Ok(message) = self.messages.try_recv() {
+            take(message)?;
         }
         Ok(done)
     }

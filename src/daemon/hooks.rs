@@ -1,135 +1,21 @@
-//! Running hooks: one run of one hook at a time, for every certificate that owes it when it starts. When a hook is due
-//! is the core's; here is the process: a clean environment, a group of its own, a time-out that ends the whole group.
+//! Running hooks: a clean environment, a process group of its own, a time-out that ends the whole group.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use crate::config::HookKey;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::hook::{Hook, HookRun};
-use crate::core::name::{CertName, Generation, HookName};
-use crate::core::observed::Installed;
 use crate::core::text::Text;
-use crate::core::time::Timestamp;
 use crate::core::validation::DomainValidation;
+use crate::engine::hooks::Ended;
+use crate::engine::io::HookSubject;
 
 use super::program;
-
-/// The hooks that are owed and running.
-#[derive(Debug, Default)]
-pub struct Hooks {
-    /// Who owes a hook, under which name and for which generation, and from when on.
-    owed: BTreeMap<HookKey, BTreeMap<CertName, (HookName, Generation, Timestamp)>>,
-    running: BTreeMap<HookKey, Vec<Debt>>,
-    started: BTreeMap<HookKey, Timestamp>,
-}
-
-/// A certificate that a hook runs for, the name that its entry uses for the hook, and the generation.
-pub type Debt = (CertName, HookName, Generation);
-
-/// A run that may start now.
-#[derive(Debug)]
-pub struct Run {
-    /// Which hook.
-    pub key: HookKey,
-    /// For whom.
-    pub serves: Vec<Debt>,
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub enum Ended {
-    /// With exit status 0, and the end of what it printed, if anything.
-    Done(Option<Text>),
-    /// In any other way.
-    Failed(Failure),
-    /// It did not end in time, and was killed.
-    TimedOut(Failure),
-    /// It was ended because renewd stops: nothing is known of it, and it stays owed.
-    Stopped,
-}
-
-impl Hooks {
-    /// Notes that a certificate owes a hook, from `due` on. A run under way that serves this generation is enough.
-    pub fn owe(&mut self, key: HookKey, debt: Debt, due: Timestamp) {
-        if self.running.get(&key).is_some_and(|serves| serves.contains(&debt)) {
-            return;
-        }
-        let (name, hook, generation) = debt;
-        self.owed.entry(key).or_default().insert(name, (hook, generation, due));
-    }
-
-    /// Forgets what a certificate owes: it owes nothing now, or something else.
-    pub fn forget(&mut self, name: &CertName) {
-        for debts in self.owed.values_mut() {
-            debts.remove(name);
-        }
-        self.owed.retain(|_, debts| !debts.is_empty());
-    }
-
-    /// Takes the runs that may start: due for one certificate at least, not running already, and not within the hook's
-    /// minimal interval. A run serves everybody who owes the hook.
-    pub fn take_runnable(&mut self, now: Timestamp, interval: impl Fn(&HookKey) -> Duration) -> Vec<Run> {
-        let may_start = |key: &&HookKey| self.start_of(key, now, &interval).is_some_and(|at| at <= now);
-        let keys: Vec<HookKey> = self.owed.keys().filter(may_start).cloned().collect();
-        let mut runs = Vec::new();
-        for key in keys {
-            let Some(debts) = self.owed.remove(&key) else { continue };
-            let serves: Vec<Debt> =
-                debts.into_iter().map(|(name, (hook, generation, _))| (name, hook, generation)).collect();
-            self.running.insert(key.clone(), serves.clone());
-            self.started.insert(key.clone(), now);
-            runs.push(Run { key, serves });
-        }
-        runs
-    }
-
-    /// When the next run may start.
-    #[must_use]
-    pub fn next(&self, now: Timestamp, interval: impl Fn(&HookKey) -> Duration) -> Option<Timestamp> {
-        self.owed.keys().filter_map(|key| self.start_of(key, now, &interval)).min()
-    }
-
-    /// When a hook may start that is owed and not running.
-    fn start_of(&self, key: &HookKey, now: Timestamp, interval: &impl Fn(&HookKey) -> Duration) -> Option<Timestamp> {
-        if self.running.contains_key(key) {
-            return None;
-        }
-        let due = self.owed.get(key)?.values().map(|(.., due)| *due).min()?;
-        // A start that lies ahead is from before the clock was set back.
-        let started = self.started.get(key).filter(|at| **at <= now);
-        Some(started.map_or(due, |at| due.max(*at + interval(key))))
-    }
-
-    /// Notes that a run ended.
-    pub fn ended(&mut self, key: &HookKey) {
-        self.running.remove(key);
-    }
-
-    /// Whether any was ever taken.
-    #[must_use]
-    pub fn has_run(&self) -> bool {
-        !self.started.is_empty()
-    }
-
-    /// Whether a hook is running.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        !self.running.is_empty()
-    }
-
-    /// Whom the running hooks serve.
-    pub fn served_now(&self) -> impl Iterator<Item = (&CertName, &HookName)> {
-        self.running.values().flatten().map(|(name, hook, _)| (name, hook))
-    }
-}
 
 /// Runs a hook to its end, or until `stop` says so; then its group is ended and the hook stays owed. A failure holds
 /// the end of what the hook printed, as `shown` shows it in so many bytes.
@@ -225,32 +111,19 @@ async fn end_group(group: Option<Pid>, child: &mut Child) {
     drop(child.wait().await);
 }
 
-/// A certificate as a hook is told of it.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// Its name.
-    pub name: CertName,
-    /// The path of its live set.
-    pub live: PathBuf,
-    /// The installed certificate, as it was seen last.
-    pub installed: Option<Installed>,
-    /// What somebody has to publish before TLM issues the next one.
-    pub validation: Option<DomainValidation>,
-}
-
 /// The environment of a run: what the hook may want to know, and nothing secret. Of several certificates the first is
 /// told whole, and all by name: in a file, and as many as a variable may hold.
 #[must_use]
-pub fn environment(serves: &[Told], names_file: Option<&Path>) -> Vec<(String, String)> {
-    let (names, left_out) = names(serves);
+pub fn environment(subjects: &[HookSubject], live: Option<&Path>, names_file: Option<&Path>) -> Vec<(String, String)> {
+    let (names, left_out) = names(subjects);
     let mut environment = vec![("RENEWD_NAMES", names)];
     environment.extend(names_file.map(|file| ("RENEWD_NAMES_FILE", file.display().to_string())));
     if left_out > 0 {
         environment.push(("RENEWD_NAMES_CUT", left_out.to_string()));
     }
-    if let Some(Told { name, live, installed, validation }) = serves.first() {
+    if let Some(HookSubject { name, installed, validation }) = subjects.first() {
         environment.push(("RENEWD_NAME", name.to_string()));
-        environment.push(("RENEWD_LIVE_DIR", live.display().to_string()));
+        environment.extend(live.map(|live| ("RENEWD_LIVE_DIR", live.display().to_string())));
         if let Some(installed) = installed {
             environment.push(("RENEWD_GENERATION", installed.generation.to_string()));
             environment.push(("RENEWD_SERIAL_NUMBER", installed.serial_number.to_string()));
@@ -268,21 +141,21 @@ pub fn environment(serves: &[Told], names_file: Option<&Path>) -> Vec<(String, S
 
 /// Whether a variable holds all names.
 #[must_use]
-pub fn fits(serves: &[Told]) -> bool {
-    names(serves).1 == 0
+pub fn fits(subjects: &[HookSubject]) -> bool {
+    names(subjects).1 == 0
 }
 
 /// The names with blanks between, and how many are left out because a variable may not be that long.
-fn names(serves: &[Told]) -> (String, usize) {
+fn names(subjects: &[HookSubject]) -> (String, usize) {
     let mut names = String::new();
-    for (told, left) in serves.iter().zip((0..serves.len()).rev()) {
-        if names.len() + told.name.as_str().len() >= LONGEST_NAMES {
+    for (subject, left) in subjects.iter().zip((0..subjects.len()).rev()) {
+        if names.len() + subject.name.as_str().len() >= LONGEST_NAMES {
             return (names, left + 1);
         }
         if !names.is_empty() {
             names.push(' ');
         }
-        names.push_str(told.name.as_str());
+        names.push_str(subject.name.as_str());
     }
     (names, 0)
 }

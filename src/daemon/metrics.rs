@@ -19,10 +19,10 @@ use crate::core::served::Served;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
-use super::fleet::Managed;
-use super::hooks::Ended;
 use super::log_sink;
-use super::report::Facts;
+use crate::engine::fleet::Managed;
+use crate::engine::hooks::Ended;
+use crate::engine::report::Facts;
 
 /// Labels in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

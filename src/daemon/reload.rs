@@ -6,131 +6,134 @@ use std::sync::{Arc, PoisonError};
 
 use crate::api::Tlm;
 use crate::api::credentials::CredentialFiles;
-use crate::config::{self, Difference, FileState, Inventory, Label, Problem, ServiceUser, permission_problems};
+use crate::config::{self, Difference, FileState, Inventory, Label, Main, Problem, ServiceUser, permission_problems};
 use crate::core::code::Code;
-use crate::core::entry::Entry;
-use crate::core::event::{self, Event};
 use crate::core::let_go::Trigger;
-use crate::core::name::{CertName, ProfileRef};
 use crate::core::text::Text;
+use crate::engine::Input;
+use crate::engine::io::InventoryRead;
+use crate::engine::status::{self, Severity};
 
+use super::notify;
 use super::run::Daemon;
-use super::status::Severity;
-use super::{notify, status};
+use super::watch::Watch;
 
 /// Reads everything anew, at the operator's word.
 pub fn reload<T: Tlm>(daemon: &mut Daemon<T>) {
     notify::reloading();
     tracing::info!("reloading");
     reload_credentials(daemon);
-    daemon.config_error = check_main(daemon).err().inspect(|error| tracing::error!("{error}"));
-    reload_inventory(daemon, Trigger::Signal);
-    daemon.profiles.expire();
-    let now = daemon.context.clock.now();
-    daemon.fleet.wake_all(now);
-    daemon.surroundings.can_search = true;
-    daemon.surroundings.can_check = true;
-    daemon.headline_is_old = true;
+    let main = read_main(daemon).inspect_err(|error| tracing::error!("{error}"));
+    daemon.handle(Input::MainRead(main.map(Box::new)));
+    daemon.handle(Input::Reloading);
+    read_inventory(daemon, Trigger::Signal);
+    daemon.handle(Input::Reloaded);
     notify::ready();
 }
 
 /// Looks at the inventory directory, and takes in what changed.
 pub(super) fn look<T: Tlm>(daemon: &mut Daemon<T>) {
-    reload_inventory(daemon, Trigger::Watch);
+    read_inventory(daemon, Trigger::Watch);
 }
 
 /// A key that cannot be read changes nothing.
 fn reload_credentials<T: Tlm>(daemon: &mut Daemon<T>) {
-    match (daemon.context.connect)() {
+    let since = Some(daemon.context.clock.now().to_string());
+    let unreadable = match (daemon.context.connect)() {
         Ok(api) => {
+            let credentials = api.credentials();
             *daemon.context.api.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(api);
-            daemon.breaker.probe_now(daemon.context.clock.now());
-            daemon.context.resume();
-            daemon.try_again = daemon.trying;
-            daemon.credentials.forget(daemon.context.clock.now());
-            daemon.mended(CREDENTIALS);
+            daemon.handle(Input::CredentialsReplaced(credentials));
+            None
         }
-        Err(failure) => daemon.report(status::Problem {
+        Err(failure) => Some(status::Problem {
             code: CREDENTIALS.to_owned(),
             severity: Severity::Error,
             message: Text::new(&format!("the credentials cannot be read, those in use stay in force: {failure}")),
-            since: Some(daemon.context.clock.now().to_string()),
+            since: since.clone(),
             remedy: Text::new("mend the file that the message names, and reload"),
         }),
-    }
-    match CredentialFiles::of_this_process().outdated_copy(&daemon.main.api.api_key_files) {
-        Some(why) => daemon.report(status::Problem {
-            code: OUTDATED.to_owned(),
-            severity: Severity::Error,
-            message: why,
-            since: Some(daemon.context.clock.now().to_string()),
-            remedy: Text::new("run `systemctl restart renewd`: no request, key or owed hook is lost by that"),
-        }),
-        None => daemon.mended(OUTDATED),
-    }
+    };
+    daemon.handle(Input::ProblemChanged(CREDENTIALS, unreadable));
+    let outdated = CredentialFiles::of_this_process().outdated_copy(&daemon.engine.main().api.api_key_files);
+    let outdated = outdated.map(|why| status::Problem {
+        code: OUTDATED.to_owned(),
+        severity: Severity::Error,
+        message: why,
+        since,
+        remedy: Text::new("run `systemctl restart renewd`: no request, key or owed hook is lost by that"),
+    });
+    daemon.handle(Input::ProblemChanged(OUTDATED, outdated));
 }
 
 /// What of `renewd.toml` takes effect at reload is its hooks and defaults; the rest needs a restart, and says so.
-fn check_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<(), Text> {
+fn read_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<Main, Text> {
     let main = config::load_main(&daemon.context.config)
         .and_then(|main| {
             let problems = permission_problems(&main, ServiceUser::of_process());
             if problems.is_empty() { Ok(main) } else { Err(problems) }
         })
         .map_err(|problems| Text::new(&problems.first().map(Problem::summary).unwrap_or_default()))?;
+    let old = daemon.engine.main();
     let same = (&main.inventory, &main.state_dir, &main.api, main.keep_generations)
-        == (&daemon.main.inventory, &daemon.main.state_dir, &daemon.main.api, daemon.main.keep_generations);
+        == (&old.inventory, &old.state_dir, &old.api, old.keep_generations);
     if !same {
         tracing::warn!("`inventory`, `state_dir`, `keep_generations` and `[api]` change with a restart only");
     }
-    let (inventory, state_dir, api, keep) = (
-        daemon.main.inventory.clone(),
-        daemon.main.state_dir.clone(),
-        daemon.main.api.clone(),
-        daemon.main.keep_generations,
-    );
-    daemon.surroundings.submissions_per_day = main.max_submissions_per_day;
-    if (&main.defaults, &main.hooks) != (&daemon.main.defaults, &daemon.main.hooks) {
+    if (&main.defaults, &main.hooks) != (&old.defaults, &old.hooks) {
         daemon.shelf.clear();
     }
-    daemon.main = config::Main { inventory, state_dir, api, keep_generations: keep, ..main };
-    Ok(())
+    let (inventory, state_dir, api) = (old.inventory.clone(), old.state_dir.clone(), old.api.clone());
+    Ok(Main { inventory, state_dir, api, keep_generations: old.keep_generations, ..main })
 }
 
 /// Reads what changed in the inventory directory. The watch takes in what concerns nobody else by itself; the operator's
 /// word has everything settled anew.
-fn reload_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
+fn read_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
     let (now, steady) = (daemon.context.clock.now(), daemon.context.clock.steady());
-    if let Some(lookout) = &mut daemon.lookout {
-        lookout.looking();
-    }
-    let (hooks, in_force) = (&daemon.main.hooks, &daemon.inventory.in_force);
-    let difference =
-        match (daemon.shelf.look(&daemon.main, ServiceUser::of_process(), &daemon.inventory.in_force, now), trigger) {
-            (Ok(changes), Trigger::Watch) if changes.is_empty() && daemon.inventory.held.is_none() => None,
-            (Ok(changes), Trigger::Watch) => daemon.inventory.amend(&changes, hooks, trigger).or_else(|| {
-                let settled = config::settle_watched(daemon.shelf.files(), hooks, &daemon.inventory.in_force);
-                Some(replace(&mut daemon.inventory, settled))
-            }),
-            (Ok(_), Trigger::Signal) => {
-                let settled = config::settle(daemon.shelf.files(), hooks, in_force);
-                Some(replace(&mut daemon.inventory, settled))
-            }
-            (Err(problem), _) => {
-                let held = config::hold(&daemon.main, problem, in_force);
-                Some(replace(&mut daemon.inventory, held))
-            }
-        };
-    let took = daemon.context.clock.steady().saturating_sub(steady);
-    if let Some(lookout) = &mut daemon.lookout {
-        lookout.looked(steady + took, took);
-        if !daemon.shelf.is_settled() {
-            lookout.look_again(steady);
+    let is_watched = daemon.watch.as_mut().is_some_and(Watch::arm);
+    let Daemon { engine, shelf, .. } = daemon;
+    let look = shelf.look(engine.main(), ServiceUser::of_process(), &engine.inventory().in_force, now);
+    let newer = match (look, trigger) {
+        (Ok(changes), Trigger::Watch) if changes.is_empty() && engine.inventory().held.is_none() => Newer::Same,
+        (Ok(changes), Trigger::Watch) => {
+            let hooks = engine.main().hooks.clone();
+            let amended = engine.inventory_mut().amend(&changes, &hooks, trigger);
+            let settled = || config::settle_watched(shelf.files(), &hooks, &engine.inventory().in_force);
+            amended.map_or_else(|| Newer::Other(settled()), Newer::Amended)
         }
+        (Ok(_), Trigger::Signal) => {
+            Newer::Other(config::settle(shelf.files(), &engine.main().hooks, &engine.inventory().in_force))
+        }
+        (Err(problem), _) => Newer::Other(config::hold(engine.main(), problem, &engine.inventory().in_force)),
+    };
+    let difference = match newer {
+        Newer::Same => None,
+        Newer::Amended(difference) => Some(difference),
+        Newer::Other(other) => Some(replace(engine.inventory_mut(), other)),
+    };
+    let took = daemon.context.clock.steady().saturating_sub(steady);
+    if let Some(Difference { labels, .. }) = &difference {
+        if !labels.is_empty() {
+            daemon.shelf.share(&daemon.engine.inventory().in_force);
+        }
+        daemon.keep_in_force(labels);
     }
-    if let Some(difference) = difference {
-        take(daemon, difference);
-    }
+    daemon.handle(Input::InventoryRead(InventoryRead {
+        difference,
+        overlooked: daemon.shelf.overlooked().to_vec(),
+        took,
+        is_watched,
+        is_unsettled: !daemon.shelf.is_settled(),
+    }));
+}
+
+/// The inventory, as it was read.
+enum Newer {
+    Same,
+    /// It was changed in its place.
+    Amended(Difference),
+    Other(Inventory),
 }
 
 /// Puts another inventory in force, and says of files what is news.
@@ -141,46 +144,15 @@ fn replace(inventory: &mut Inventory, newer: Inventory) -> Difference {
     difference
 }
 
-/// Keeps what is in force now, and acts upon what is different in it.
-fn take<T: Tlm>(daemon: &mut Daemon<T>, difference: Difference) {
-    let Difference { gone, wanted, labels } = difference;
-    if !labels.is_empty() {
-        daemon.shelf.share(&daemon.inventory.in_force);
-    }
-    daemon.keep(&labels);
-    gone.iter().for_each(|name| let_go(daemon, name));
-    let (mut added, mut changed) = (0, 0);
-    for entry in wanted {
-        match change(daemon, entry) {
-            Change::None => {}
-            Change::Added => added += 1,
-            Change::Changed => changed += 1,
-        }
-    }
-    if added + changed + gone.len() > 0 {
-        tracing::info!(added, changed, removed = gone.len(), "the inventory changed");
-        let named: BTreeSet<&ProfileRef> = daemon.fleet.profiles().collect();
-        daemon.breaker.keep_only(|profile| named.contains(profile));
-    }
-    daemon.headline_is_old = true;
-}
-
 impl<T: Tlm> Daemon<T> {
     /// Keeps what is in force for the next start, of which the files of `labels` have changed. Where that fails the
     /// daemon goes on without.
-    pub(super) fn keep(&mut self, labels: &BTreeSet<Label>) {
-        let noted = self.kept.as_mut().map(|kept| kept.note(&self.inventory.in_force, labels));
+    pub(super) fn keep_in_force(&mut self, labels: &BTreeSet<Label>) {
+        let noted = self.kept.as_mut().map(|kept| kept.note(&self.engine.inventory().in_force, labels));
         if let Some(Err(failure)) = noted {
             tracing::error!("what is in force is not kept for the next start: {failure}");
         }
     }
-}
-
-/// What a reading brought for one certificate.
-enum Change {
-    None,
-    Added,
-    Changed,
 }
 
 /// What became of the files, where that is news.
@@ -200,34 +172,6 @@ fn log_changes(before: &[FileState<'_>], now: &[FileState<'_>]) {
             tracing::info!(file = %state.label, "mended: loaded with {} certificates", state.certificates);
         }
     }
-}
-
-/// Lets a certificate go that the inventory no longer names.
-pub(super) fn let_go<T: Tlm>(daemon: &mut Daemon<T>, name: &CertName) {
-    tracing::warn!(%name, "no longer in the inventory; its files stay");
-    let now = daemon.context.clock.now();
-    daemon.note(event::Entry { at: now, name: name.clone(), event: Event::LetGo });
-    if let Some(managed) = daemon.fleet.remove(name) {
-        daemon.records.insert(name.clone(), managed.record);
-    }
-}
-
-/// Takes a new entry, or changes one; what is the same is left alone.
-fn change<T: Tlm>(daemon: &mut Daemon<T>, entry: Arc<Entry>) -> Change {
-    let name = entry.name.clone();
-    let Some(managed) = daemon.fleet.one(&name) else {
-        daemon.adopt(entry);
-        return Change::Added;
-    };
-    let is_same = *managed.entry == *entry;
-    // Where it is the same, one copy is enough.
-    daemon.fleet.change(&name, |managed| managed.entry = entry);
-    if is_same {
-        return Change::None;
-    }
-    let now = daemon.context.clock.now();
-    daemon.fleet.wake(&name, now);
-    Change::Changed
 }
 
 const CREDENTIALS: &str = Code::CredentialsUnreadable.as_str();

@@ -12,6 +12,7 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
 use crate::core::record::Record;
 use crate::core::time::Timestamp;
+use crate::engine::{Input, NoRollback};
 use crate::store::disk::Disk;
 use crate::store::fixed::Ground;
 use crate::store::generation::live_generation;
@@ -19,7 +20,6 @@ use crate::store::layout::Layout;
 use crate::store::rollback::{self, Wanted};
 
 use super::control::Reply;
-use super::message::Message;
 use super::run::Daemon;
 
 /// Makes the generation before live; what to record of it.
@@ -49,18 +49,15 @@ impl<T: Tlm> Daemon<T> {
     /// Goes back at the operator's word, beside the loop: files outside of the state directory may hang. Answers what was
     /// done, or why nothing was; whoever asked may have gone.
     pub(super) fn roll_back(&mut self, name: &CertName, force: bool, answer: oneshot::Sender<String>) {
-        let (entry, record) = match self.fleet.one(name) {
-            Some(managed) if !managed.is_busy() => (Arc::clone(&managed.entry), managed.record.clone()),
-            Some(_) => {
+        let (entry, record) = match self.engine.begin_rollback(name) {
+            Ok(begun) => begun,
+            Err(NoRollback::Busy) => {
                 return drop(answer.send(Reply::refused(&format!("{name} is being worked on; try again in a moment"))));
             }
-            None => {
+            Err(NoRollback::Unknown) => {
                 return drop(answer.send(Reply::refused(&format!("no such certificate in the inventory: {name}"))));
             }
         };
-        // Whatever it waited for is decided anew afterwards.
-        self.fleet.step_out(name);
-        self.fleet.begin(name);
         let (context, name) = (Arc::clone(&self.context), name.clone());
         tokio::spawn(async move {
             let now = context.clock.now();
@@ -75,12 +72,12 @@ impl<T: Tlm> Daemon<T> {
             let reply = match done.await {
                 Ok(done) => {
                     let reply = Reply::done(&told(&done.event, &name));
-                    context.tell(Message::Happened(done));
+                    context.tell_engine(Input::Happened(done));
                     reply
                 }
                 Err(failure) => Reply::refused(&format!("{name}: {}; {}", failure.message, failure.class.remedy())),
             };
-            context.tell(Message::Finished { name, had_place: false });
+            context.tell_engine(Input::Finished { name, had_place: false });
             drop(answer.send(reply));
         });
     }

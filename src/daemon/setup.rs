@@ -3,22 +3,22 @@
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::api::credentials::CredentialFiles;
 use crate::api::roots::read as read_roots;
-use crate::api::{Client, ClientSettings, FetchSettings, Observer, ProxySettings, Roots};
+use crate::api::{Client, ClientSettings, FetchSettings, Observer, ProxySettings, Roots, Tlm as _};
 use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, Shelf, permission_problems};
-use crate::core::admission::Pace;
 use crate::core::backoff;
 use crate::core::ca_status::CaWatch;
-use crate::core::decide::Surroundings;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::engine::profiles::Profiles;
+use crate::engine::{Engine, Mode, Start};
 use crate::store::disk::Disk;
 use crate::store::fixed::Ground;
 use crate::store::journal::{self, Content, Folded, Journal};
@@ -28,14 +28,11 @@ use crate::store::real_disk::RealDisk;
 use crate::store::shared_journal::SharedJournal;
 use crate::store::{chains, readings, replace};
 
-use super::ca_status::CaStatus;
 use super::clock::{Clock, SystemClock};
 use super::context::{Connect, Context};
 use super::kept::Kept;
 use super::message::Message;
-use super::profiles::Profiles;
-use super::reload;
-use super::run::{Daemon, Mode};
+use super::run::Daemon;
 
 /// Why the daemon does not start.
 #[derive(Debug)]
@@ -141,18 +138,18 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     let api = connect().map_err(|failure| StartError::Config(failure.message.to_string()))?;
     let first = (mode == Mode::Forever).then(|| now + backoff::share(&host(), SPREAD));
     let profiles = Profiles::at_start(readings::read(&*disk, &layout), first);
+    let credentials = api.credentials();
     let context = Arc::new(Context {
         api: RwLock::new(Arc::new(api)),
         connect,
         ground: ground(&main),
         keep_generations: main.keep_generations,
         journal: SharedJournal::new(journal),
-        pace: Mutex::new(Pace::new(main.api.requests_per_minute)),
         config: main.file.clone(),
         disk,
         layout,
         clock,
-        loop_: sender,
+        messages: sender,
     });
     let (kept, before) = Kept::open(Arc::clone(&context.disk), &context.layout, now);
     let mut shelf = Shelf::default();
@@ -164,12 +161,23 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         Some(_) => chains::kept(&*context.disk, &context.layout),
         None => Vec::new(),
     };
-    let cas = CaStatus::new(CaWatch::new(main.ca_status_check, cas, now));
     let remark = journal::remark(&content);
-    let mut daemon = Daemon::new(context, main, inventory, content, profiles, lock, mode);
-    (daemon.kept, daemon.shelf, daemon.cas) = (Some(kept), shelf, cas);
-    daemon.keep(&changed);
-    gone.iter().for_each(|name| reload::let_go(&mut daemon, name));
+    let engine = Engine::new(Start {
+        mode,
+        cas: CaWatch::new(main.ca_status_check, cas, now),
+        main,
+        inventory,
+        overlooked: shelf.overlooked().to_vec(),
+        journal_too_new: content.too_new,
+        earliest: earliest(&content),
+        records: content.entries.records,
+        profiles,
+        credentials,
+        now: context.now(),
+    });
+    let mut daemon = Daemon::new(context, engine.telling_all(tracing::enabled!(tracing::Level::DEBUG)), lock);
+    (daemon.kept, daemon.shelf, daemon.gone) = (Some(kept), shelf, gone.into_iter().collect());
+    daemon.keep_in_force(&changed);
     if let Some(remark) = remark {
         tracing::error!("{remark}");
     }
@@ -210,23 +218,6 @@ pub fn earliest(content: &Content<Folded>) -> Timestamp {
     content.entries.last.map_or(BUILT, |last| last.max(BUILT))
 }
 
-/// What holds for all certificates at the start.
-#[must_use]
-pub fn surroundings(main: &Main, mode: Mode, content: &Content<Folded>) -> Surroundings {
-    Surroundings {
-        submissions_per_day: main.max_submissions_per_day,
-        status_check_interval: main.api.status_check_interval,
-        first_poll: if mode == Mode::Forever { FIRST_POLL } else { FIRST_POLL_ONCE },
-        clock_wrong: None,
-        journal_too_new: content.too_new,
-        can_search: true,
-        can_check: true,
-        clock_is_compared: false,
-        api_is_blocked: false,
-        api_recovered_at: None,
-    }
-}
-
 /// Where targets may not lie, and who the service is.
 #[must_use]
 pub fn ground(main: &Main) -> Ground {
@@ -237,12 +228,12 @@ pub fn ground(main: &Main) -> Ground {
 }
 
 /// Makes clients from the credentials as they are at each call.
-fn connector(main: &Main, loop_: &mpsc::UnboundedSender<Message>) -> Connect<Client> {
+fn connector(main: &Main, messages: &mpsc::UnboundedSender<Message>) -> Connect<Client> {
     let settings = main.api.clone();
-    let loop_ = loop_.clone();
+    let messages = messages.clone();
     Box::new(move || {
-        let loop_ = loop_.clone();
-        let observer: Observer = Arc::new(move |seen| drop(loop_.send(Message::Seen(seen))));
+        let messages = messages.clone();
+        let observer: Observer = Arc::new(move |seen| drop(messages.send(Message::Seen(seen))));
         client(&settings, Some(observer))
     })
 }
@@ -338,7 +329,5 @@ fn roots(settings: &ApiSettings) -> Result<Roots, Failure> {
     Ok(if settings.ca_system { Roots::WithSystem(pem) } else { Roots::Only(pem) })
 }
 
-const FIRST_POLL: Duration = Duration::from_secs(30);
-const FIRST_POLL_ONCE: Duration = Duration::from_secs(5);
 /// The day of this release: no clock before it can be right.
 const BUILT: Timestamp = Timestamp::from_seconds(1_795_478_400);

@@ -4,12 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::core::ca_status::{Ca, Found, Holder};
-use crate::core::entry::Entry;
+use crate::core::ca_status::{Ca, Found, Holder, LiveSet};
 use crate::core::failure::Failure;
 use crate::core::name::{CertName, Digest, Generation};
 use crate::pki::certificate::{Certificate, readable_in_file};
@@ -23,17 +21,6 @@ use super::in_place::{Place, places};
 use super::layout::Layout;
 use super::observe::FILE_LIMIT;
 use super::{disk_failure, replace};
-
-/// A set that is installed.
-#[derive(Clone, Debug)]
-pub struct Set {
-    /// What is wanted.
-    pub entry: Arc<Entry>,
-    /// Which generation is live; 0: what was found at the entry's paths.
-    pub generation: Generation,
-    /// The fingerprint of its leaf.
-    pub leaf: Digest,
-}
 
 /// What was found in the chains.
 #[derive(Debug, Default)]
@@ -52,7 +39,7 @@ pub struct Chains {
 
 /// Reads the chains of `sets`; of CAs in `wanted` it is noted who serves them.
 #[must_use]
-pub fn read(disk: &dyn Disk, layout: &Layout, sets: &[Set], wanted: &BTreeSet<Digest>) -> Chains {
+pub fn read(disk: &dyn Disk, layout: &Layout, sets: &[LiveSet], wanted: &BTreeSet<Digest>) -> Chains {
     let mut chains = Chains::default();
     for set in sets {
         match texts(disk, layout, set) {
@@ -71,7 +58,7 @@ pub fn read(disk: &dyn Disk, layout: &Layout, sets: &[Set], wanted: &BTreeSet<Di
 }
 
 /// The parts of a set's files that a chain stands in. Of files that were there before renewd came some may be missing.
-fn texts(disk: &dyn Disk, layout: &Layout, set: &Set) -> io::Result<Vec<Zeroizing<Vec<u8>>>> {
+fn texts(disk: &dyn Disk, layout: &Layout, set: &LiveSet) -> io::Result<Vec<Zeroizing<Vec<u8>>>> {
     let read = |path: &Path| disk.read(path, FILE_LIMIT).map(Zeroizing::new);
     if set.generation != Generation(0) {
         let whole = read(&layout.generation(&set.entry.name, set.generation).join(FULLCHAIN))?;
@@ -96,7 +83,7 @@ impl Chains {
     }
 
     /// Takes the chain in; the intermediates that it has.
-    fn take(&mut self, disk: &dyn Disk, layout: &Layout, set: &Set, texts: &[Zeroizing<Vec<u8>>]) -> Vec<Digest> {
+    fn take(&mut self, disk: &dyn Disk, layout: &Layout, set: &LiveSet, texts: &[Zeroizing<Vec<u8>>]) -> Vec<Digest> {
         let digests: Vec<u8> = texts.iter().flat_map(|text| sha256(text).0).collect();
         let key = sha256(&digests);
         // One set may have come without the root that another of the same chain came with.

@@ -30,9 +30,9 @@ use work::PARTS;
 /// The parts that are counted, and how many turns of each: the slowest first. Left out is where chance decides.
 const COUNTED: [(&str, u32); 17] = [
     ("event-100k", 1000),
-    ("queue-100k", 1000),
+    ("look-100k", 1000),
     ("event-1k", 1000),
-    ("queue-1k", 1000),
+    ("look-1k", 1000),
     ("parse-inventory-100", 5),
     ("parse-leaf", 50),
     ("parse-chain", 50),
@@ -49,7 +49,7 @@ const COUNTED: [(&str, u32); 17] = [
 ];
 
 /// What may grow with the number of certificates, and by how much from a thousand to a hundred thousand.
-const GROWTH: [(&str, &str, f64); 2] = [("event-1k", "event-100k", 1.5), ("queue-1k", "queue-100k", 2.0)];
+const GROWTH: [(&str, &str, f64); 2] = [("event-1k", "event-100k", 1.5), ("look-1k", "look-100k", 2.0)];
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();

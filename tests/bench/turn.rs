@@ -1,112 +1,124 @@
-//! One turn of the loop's own work on n certificates, as `src/daemon/attend.rs` has it: the real fleet, profiles,
-//! breaker and decision, without the files and the API.
+//! One turn of the engine on n certificates, without the files and the API: what a shell around it pays for each event.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use renewd::core::admission::Places;
-use renewd::core::breaker::Breaker;
-use renewd::core::decide::{Action, Surroundings};
+use renewd::config::{Inventory, parse_main};
+use renewd::core::ca_status::CaWatch;
+use renewd::core::decide::Action;
 use renewd::core::entry::Entry;
 use renewd::core::name::CertName;
 use renewd::core::observed::{Leaf, Observed};
 use renewd::core::record::Record;
-use renewd::core::time::Timestamp;
-use renewd::daemon::fleet::{Fleet, Managed};
-use renewd::daemon::profiles::Profiles;
+use renewd::engine::io::Arrival;
+use renewd::engine::job::Job;
+use renewd::engine::profiles::Profiles;
+use renewd::engine::{Command, Engine, Input, Mode, Now, Start};
 
 use crate::material::{self, DAY, NOW};
 
-/// Everything that an event touches.
+/// An engine with certificates.
 pub(crate) struct Turn {
-    fleet: Fleet,
-    profiles: Profiles,
-    breaker: Breaker,
-    surroundings: Surroundings,
-    places: Places,
+    engine: Engine,
+    now: Now,
     facts: Leaf,
 }
 
 impl Turn {
     /// `count` certificates, all valid, looked at one after the other within six hours, in another order than by name.
     pub(crate) fn new(count: usize, facts: &Leaf) -> Self {
-        let mut fleet = Fleet::default();
-        let entry = material::entry("c");
-        let observed = Observed::Installed(Box::new(material::installed(facts, DAY, NOW)));
+        let text = "inventory = '/etc/renewd/certs.d'\nstate_dir = '/var/lib/renewd'\nca_status_check = 'off'\n\
+                    [api]\nurl = 'https://tlm.test'\napi_key_file = '/etc/renewd/a.key'\nstatus_check_interval = 'off'\n";
+        let main = parse_main(Path::new("/etc/renewd/renewd.toml"), text).unwrap();
         let mut record = Record::default();
+        let entry = material::entry("c");
         material::renewal(&entry, facts, NOW).iter().for_each(|told| record.apply(told.at, &told.event));
-        let (reading, surroundings) = (material::reading(), material::surroundings(None));
-        let step = LOOK_AGAIN / u32::try_from(count).unwrap();
-        for number in 0..count {
-            let name: CertName = format!("c{number:06}").parse().unwrap();
-            let at = NOW + step * u32::try_from(number * 617 % count).unwrap();
-            let entry = Arc::new(Entry { name, ..entry.clone() });
-            let mut managed = Managed::new(entry, observed.clone(), record.clone(), NOW);
-            managed.decide(&reading, &surroundings, NOW);
-            fleet.add(managed, at);
+        let of_number = |number| -> CertName { format!("c{number:06}").parse().unwrap() };
+        let entries: Vec<_> =
+            (0..count).map(|number| Arc::new(Entry { name: of_number(number), ..entry.clone() })).collect();
+        let now = Now { wall: NOW, steady: Duration::ZERO };
+        let engine = Engine::new(Start {
+            mode: Mode::Forever,
+            main,
+            records: entries.iter().map(|entry| (entry.name.clone(), record.clone())).collect(),
+            inventory: Inventory { entries: entries.clone(), ..Inventory::default() },
+            overlooked: Vec::new(),
+            journal_too_new: false,
+            earliest: NOW,
+            profiles: Profiles::default(),
+            cas: CaWatch::default(),
+            credentials: Vec::new(),
+            now,
+        });
+        let mut turn = Self { engine, now, facts: facts.clone() };
+        let arrival = |entry: Arc<Entry>| Arrival { entry, observed: turn.observed(DAY), attempts: Vec::new() };
+        let arrivals = entries.into_iter().map(arrival).collect();
+        turn.tell(Input::Began { arrivals, gone: Vec::new(), is_watched: None });
+        turn.tell(Input::ProfileRead(entry.profile.clone(), Box::new(Ok(material::profile()))));
+        turn.tell(Input::Tick);
+        turn
+    }
+
+    fn observed(&self, age: Duration) -> Observed {
+        Observed::Installed(Box::new(material::installed(&self.facts, age, NOW)))
+    }
+
+    /// Tells the engine; the action and the look that it wants done, if any. All else is answered at once, as good.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is to be done costs the shell, not the engine")]
+    fn tell(&mut self, input: Input) -> (Option<Job>, Option<(u64, CertName)>) {
+        let (mut job, mut look) = (None, None);
+        self.engine.handle(input, self.now);
+        while let Some(command) = self.engine.next_command() {
+            match command {
+                Command::Run(begun) => job = Some(*begun),
+                Command::Observe { look: number, entries } => {
+                    look = entries.first().map(|entry| (number, entry.name.clone()));
+                }
+                Command::ReadProfile(profile) => {
+                    let read = Input::ProfileRead(profile, Box::new(Ok(material::profile())));
+                    self.engine.handle(read, self.now);
+                }
+                Command::ReadCredentials(_) => self.engine.handle(Input::CredentialsRead(Vec::new()), self.now),
+                other => drop(black_box(other)),
+            }
         }
-        let mut profiles = Profiles::new(BTreeMap::new());
-        profiles.note(&entry.profile, Ok(material::profile()), NOW);
-        Self {
-            fleet,
-            profiles,
-            breaker: Breaker::default(),
-            surroundings,
-            places: Places::new(8),
-            facts: facts.clone(),
+        (job, look)
+    }
+
+    /// The next certificate comes due to be looked at.
+    fn next_look(&mut self) -> (u64, CertName) {
+        loop {
+            let after = self.engine.next_wake(self.now).unwrap().after;
+            self.now = Now { wall: self.now.wall + after, steady: self.now.steady + after };
+            if let (_, Some(look)) = self.tell(Input::Tick) {
+                return look;
+            }
         }
     }
 
-    /// Takes the next certificate, and puts it back in line.
-    pub(crate) fn queue(&mut self) {
-        let now = self.fleet.next_wake().unwrap();
-        let name = self.fleet.pop_due(now).unwrap();
-        self.fleet.wake(&name, now + LOOK_AGAIN);
+    /// A certificate is looked at, and nothing is new.
+    pub(crate) fn look(&mut self) {
+        let (look, name) = self.next_look();
+        let found = vec![(name, self.observed(DAY))];
+        let (job, _) = self.tell(Input::Observed { look, found });
+        assert!(job.is_none(), "it is due");
     }
 
     /// The next certificate comes due: it is seen, decided for, lined up and given a place; then its renewal ends, and
-    /// it is seen and decided for again. The decisions are all of one instant, so that the profile stays fresh.
+    /// it is seen and decided for again.
     pub(crate) fn event(&mut self) {
-        let at = self.fleet.next_wake().unwrap();
-        let name = self.fleet.pop_due(at).unwrap();
-        assert!(self.settle(&name, DAY * 80, at), "it is not due");
-        let (first, emergency) = self.fleet.first_in_line().unwrap();
-        assert!(first == name && self.places.take(emergency), "it has no place");
-        self.fleet.leave_line();
-        black_box(self.fleet.one(&name).unwrap().decision().action.clone());
-        self.fleet.begin(&name);
-        self.places.give_back();
-        // The line that systemd is told.
-        black_box((self.fleet.states().collect::<Vec<_>>(), self.fleet.notable().count()));
-        self.fleet.end(&name);
-        assert!(!self.settle(&name, DAY, at), "it is due again");
-    }
-
-    /// `Daemon::observed` with `Daemon::settle`; whether it lines up. It came due `at`.
-    fn settle(&mut self, name: &CertName, age: Duration, at: Timestamp) -> bool {
-        let observed = Observed::Installed(Box::new(material::installed(&self.facts, age, NOW)));
-        self.fleet.change(name, |managed| managed.observed = observed);
-        self.fleet.step_out(name);
-        self.surroundings.api_recovered_at = self.breaker.recovered_at();
-        let managed = self.fleet.one(name).filter(|managed| !managed.is_busy()).unwrap();
-        let (entry, before) = (Arc::clone(&managed.entry), managed.decision().reason.clone());
-        let reading = self.profiles.reading(&entry.profile);
-        let decide = |managed: &mut Managed| {
-            managed.decide(reading, &self.surroundings, NOW);
-            (managed.decision().action.clone(), managed.decision().wake_at)
-        };
-        let (action, wake_at) = self.fleet.change(name, decide).unwrap();
-        let nap = wake_at.since(NOW).clamp(Duration::from_millis(20), LOOK_AGAIN);
-        black_box((before, self.profiles.is_stale(&entry.profile, NOW), self.breaker.open_until()));
-        self.fleet.wake(name, at + nap);
-        let is_due = matches!(action, Action::Submit(_));
-        if is_due {
-            self.fleet.line_up(name);
-        }
-        is_due
+        let (look, name) = self.next_look();
+        let found = vec![(name.clone(), self.observed(DAY * 80))];
+        self.tell(Input::Observed { look, found });
+        let (job, _) = self.tell(Input::Tick);
+        let had_place = job.unwrap().had_place;
+        let action = self.engine.fleet().one(&name).unwrap().decision().action.clone();
+        assert!(had_place && matches!(action, Action::Submit(_)), "{action:?}");
+        let (_, look) = self.tell(Input::Finished { name: name.clone(), had_place });
+        let found = vec![(name, self.observed(DAY))];
+        let (job, _) = self.tell(Input::Observed { look: look.unwrap().0, found });
+        assert!(job.is_none(), "it is due again");
     }
 }
-
-const LOOK_AGAIN: Duration = Duration::from_secs(6 * 3600);

@@ -69,8 +69,8 @@ pub(crate) const PARTS: &[Part] = &[
     Part { name: "observe", prepare: observe_set },
     Part { name: "decide-valid", prepare: |room| decide_once(&room.p256(), 1, false) },
     Part { name: "decide-due", prepare: |room| decide_once(&room.p256(), 80, true) },
-    Part { name: "queue-1k", prepare: |room| queue(&room.p256(), 1000) },
-    Part { name: "queue-100k", prepare: |room| queue(&room.p256(), 100_000) },
+    Part { name: "look-1k", prepare: |room| look(&room.p256(), 1000) },
+    Part { name: "look-100k", prepare: |room| look(&room.p256(), 100_000) },
     Part { name: "event-1k", prepare: |room| event_of(&room.p256(), 1000) },
     Part { name: "event-100k", prepare: |room| event_of(&room.p256(), 100_000) },
     Part { name: "journal-append-1", prepare: |room| journal_append(room, 1) },
@@ -173,9 +173,9 @@ fn decide_once(issued: &Issued, age: u32, is_due: bool) -> Box<dyn FnMut()> {
     })
 }
 
-fn queue(issued: &Issued, count: usize) -> Box<dyn FnMut()> {
+fn look(issued: &Issued, count: usize) -> Box<dyn FnMut()> {
     let mut turn = Turn::new(count, &issued.facts);
-    Box::new(move || turn.queue())
+    Box::new(move || turn.look())
 }
 
 fn event_of(issued: &Issued, count: usize) -> Box<dyn FnMut()> {

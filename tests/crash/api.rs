@@ -12,7 +12,7 @@ pub enum Mode {
 }
 
 /// The API's side of the history.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Api {
     pub mode: Mode,
     /// The public key of every request that was accepted.

@@ -2,6 +2,8 @@
 //! over what somebody else renewed, and another chain for the same leaf. Whatever is live afterwards is on record, its hooks ran, and nothing was
 //! asked for.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use renewd::core::entry::Entry;
@@ -39,7 +41,7 @@ fn comes_to_rest(machine: &Machine, entry: &Entry, requests: usize) -> Result<(D
     let mut daemon = Daemon::start(machine, entry, None).map_err(|failure| failure.to_string())?.0;
     daemon.run()?;
     let Observed::Installed(live) = daemon.observed() else { return Err("nothing is installed".to_owned()) };
-    let record = &daemon.record;
+    let record = daemon.record();
     require(record.generation == Some(live.generation), "the journal has another generation than is live")?;
     let ran = record.hooks.values().all(|hook| hook.done_at.is_some() && hook.generation == live.generation);
     require(ran && !record.hooks.is_empty(), "its hook did not run")?;
@@ -58,12 +60,18 @@ pub fn check(name: &str, entry: &Entry, before: &Point, holds: impl Fn(&Machine)
         daemon.run().unwrap();
         machine
     };
+    // Nearly all that an ignored sync leaves behind others leave as well.
+    let good = RefCell::new(BTreeSet::new());
     let survives = |point: &Point| -> Result<usize, String> {
         let images = point.disk.images();
         let count = images.len();
         for (names, data, image) in images {
-            holds(&Machine::boot(image, point.api.clone()))
-                .map_err(|what| format!("{name}: after {}, {names:?}, {data:?}: {what}", point.after))?;
+            let key = (image.digest(), format!("{:?}", point.api));
+            if !good.borrow().contains(&key) {
+                holds(&Machine::boot(image, point.api.clone()))
+                    .map_err(|what| format!("{name}: after {}, {names:?}, {data:?}: {what}", point.after))?;
+                good.borrow_mut().insert(key);
+            }
         }
         Ok(count)
     };
@@ -92,7 +100,7 @@ fn the_way_back_survives_every_crash() {
     check("way back", &entry, &machine.point(), |machine| {
         let (daemon, live) = comes_to_rest(machine, &entry, 2)?;
         require(live == Generation(1), "the newer generation is live")?;
-        let back = daemon.record.rolled_back.as_ref();
+        let back = daemon.record().rolled_back.as_ref();
         let by_hook = back.is_some_and(|back| back.by == RollbackBy::Hook && back.from > live);
         require(by_hook, "the newer generation is forgotten")
     });

@@ -1,25 +1,31 @@
-//! A small daemon on a simulated machine: the real start, decision, protocol and store, one certificate, and an API that
-//! knows only what it accepted. It reads no clock: it jumps to the next wake-up.
+//! A small shell on a simulated machine: the engine and the store that ship, one certificate, and an API that knows only
+//! what it accepted. It reads no clock: it jumps to the next turn of the loop.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use renewd::core::decide::{Action, Surroundings, World, decide};
+use renewd::config::{HookKey, Inventory, Main, parse_main};
+use renewd::core::ca_status::CaWatch;
+use renewd::core::decide::Action;
 use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event};
 use renewd::core::failure::{Failure, FailureClass};
+use renewd::core::hook::{Hook, HookRun};
 use renewd::core::key::KeyType;
-use renewd::core::name::{Attempt, Generation, HookName, ProfileId, RequestId, SerialNumber};
+use renewd::core::name::{Attempt, Generation, HookName, RequestId, SerialNumber};
 use renewd::core::observed::Observed;
 use renewd::core::profile::Profile;
-use renewd::core::protocol::{Effect, Next, Outcome, Protocol, Verdict};
-use renewd::core::reading::Reading;
+use renewd::core::protocol::{Effect, Outcome, Verdict};
 use renewd::core::record::Record;
 use renewd::core::remark::RareRemarks;
 use renewd::core::text::Text;
-use renewd::core::time::Timestamp;
-use renewd::core::window::Deploy;
+use renewd::engine::hooks::Ended;
+use renewd::engine::io::{Arrival, HookStart};
+use renewd::engine::job::Job;
+use renewd::engine::profiles::Profiles;
+use renewd::engine::{Command, Engine, Input, Mode, Now, Start};
 use renewd::pki::answer::shown_by_profile;
 use renewd::pki::certificate::certificates;
 use renewd::pki::key::PrivateKey;
@@ -34,7 +40,7 @@ use renewd::store::repair::{self, Repaired, Terms};
 use renewd::store::rollback::{self, Wanted};
 use renewd::store::{observe, pending, replace};
 
-use crate::api::Mode;
+use crate::api;
 use crate::disk::Machine;
 use crate::material::{self, NOW};
 
@@ -59,8 +65,11 @@ pub struct Daemon {
     entry: Entry,
     swap: Option<Swap>,
     journal: Journal,
-    pub record: Record,
-    now: Timestamp,
+    engine: Engine,
+    has_begun: bool,
+    /// What the engine wants done and nobody did yet.
+    wanted: VecDeque<Command>,
+    now: Now,
     key: Option<Attempt>,
     answer: Option<String>,
 }
@@ -75,8 +84,14 @@ pub fn ground() -> Ground {
     Ground { uid, gid, own: vec![PathBuf::from("/var/lib/renewd")] }
 }
 
+static MAIN: LazyLock<Main> = LazyLock::new(|| {
+    let text = "inventory = '/etc/renewd/certs.d'\nstate_dir = '/var/lib/renewd'\nca_status_check = 'off'\n\
+                [api]\nurl = 'https://tlm.test'\napi_key_file = '/etc/renewd/a.key'\nstatus_check_interval = 'off'\n";
+    parse_main(Path::new("/etc/renewd/renewd.toml"), text).unwrap()
+});
+
 impl Daemon {
-    /// Starts as the real one does: folder, journal, fold, keys that nobody knows.
+    /// Starts as the real one does: folder, journal, fold.
     pub fn start(machine: &Machine, entry: &Entry, swap: Option<Swap>) -> Result<(Self, Content), Failure> {
         let layout = layout();
         replace::ensure_dir(machine, layout.root(), 0o755)
@@ -85,49 +100,136 @@ impl Daemon {
         let (journal, content) = Journal::open::<Vec<_>>(disk, &layout, NOW)?;
         let mut record = Record::default();
         content.entries.iter().for_each(|entry| record.apply(entry.at, &entry.event));
-        let attempts = pending::attempts(machine, &layout, &entry.name);
-        for attempt in attempts.into_iter().filter(|attempt| !record.knows(*attempt)) {
-            pending::forget(machine, &layout, &entry.name, attempt)?;
+        let earliest = content.entries.last().map_or(NOW, |last| last.at.max(NOW));
+        let now = Now { wall: earliest, steady: Duration::ZERO };
+        let hook = |name: &HookName| Hook {
+            name: name.clone(),
+            run: HookRun::Command(vec!["/bin/true".to_owned()]),
+            timeout: Duration::from_secs(60),
+            min_interval: Duration::ZERO,
+        };
+        let hooks = entry.hooks.iter().map(|name| (HookKey { file: None, name: name.clone() }, hook(name)));
+        let engine = Engine::new(Start {
+            mode: Mode::Forever,
+            main: MAIN.clone(),
+            inventory: Inventory {
+                entries: vec![Arc::new(entry.clone())],
+                hooks: hooks.collect(),
+                ..Inventory::default()
+            },
+            overlooked: Vec::new(),
+            records: [(entry.name.clone(), record)].into(),
+            journal_too_new: false,
+            earliest,
+            profiles: Profiles::default(),
+            cas: CaWatch::default(),
+            credentials: Vec::new(),
+            now,
+        });
+        let (machine, entry, wanted) = (machine.clone(), entry.clone(), VecDeque::new());
+        let daemon =
+            Self { machine, entry, swap, journal, engine, has_begun: false, wanted, now, key: None, answer: None };
+        Ok((daemon, content))
+    }
+
+    /// The first look, and what is decided then; only what is to be written is done at once.
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            let arrival = Arrival {
+                entry: Arc::new(self.entry.clone()),
+                observed: self.observed(),
+                attempts: pending::attempts(&self.machine, &layout(), &self.entry.name),
+            };
+            self.tell(Input::Began { arrivals: vec![arrival], gone: Vec::new(), is_watched: None });
         }
-        let now = content.entries.last().map_or(NOW, |last| last.at.max(NOW));
-        let (machine, entry) = (machine.clone(), entry.clone());
-        Ok((Self { machine, entry, swap, journal, record, now, key: None, answer: None }, content))
     }
 
     /// The operator asks for a replacement.
     pub fn ask_renewal(&mut self) {
-        self.write(Event::RenewalAsked { reissue: false }).unwrap();
+        self.begin();
+        self.engine.renew(std::slice::from_ref(&self.entry.name), false, self.now).unwrap();
+        self.collect();
     }
 
+    /// What the files show. The same files show the same, and most crashes leave one of few sets.
     pub fn observed(&self) -> Observed {
-        observe::observe(&self.machine, &layout(), &self.entry)
+        static SEEN: Mutex<BTreeMap<(String, u64), Observed>> = Mutex::new(BTreeMap::new());
+        let key = (format!("{:?}", self.entry), self.machine.digest());
+        if let Some(seen) = SEEN.lock().unwrap().get(&key) {
+            return seen.clone();
+        }
+        let observed = observe::observe(&self.machine, &layout(), &self.entry);
+        SEEN.lock().unwrap().insert(key, observed.clone());
+        observed
+    }
+
+    /// What is known of the certificate.
+    pub fn record(&self) -> &Record {
+        &self.engine.fleet().one(&self.entry.name).unwrap().record
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.engine.handle(input, self.now);
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        while let Some(command) = self.engine.next_command() {
+            match command {
+                Command::Journal(entries) => entries.iter().for_each(|entry| self.append(entry).unwrap()),
+                command => self.wanted.push_back(command),
+            }
+        }
     }
 
     /// Acts until nothing is left to do.
     pub fn run(&mut self) -> Result<(), String> {
-        for _ in 0..40 {
-            let observed = self.observed();
-            let profile = self.profile();
-            let reading = Reading { profile: Some(profile.clone()), read_at: Some(self.now), failure: None };
-            let surroundings = surroundings();
-            let world = World {
-                entry: &self.entry,
-                observed: &observed,
-                reading: &reading,
-                record: &self.record,
-                surroundings: &surroundings,
-                deploy: Deploy::Open,
-                now: self.now,
-            };
-            let decision = decide(&world);
-            match decision.action {
-                Action::Wait if self.record.request.is_none() && decision.hook.is_none() => return Ok(()),
-                Action::RunHook(hook) => self.run_hook(hook),
-                Action::Wait => self.now = decision.wake_at.max(self.now + Duration::from_secs(1)),
-                action => self.act(&action, (profile.id.clone(), profile.version())),
+        self.begin();
+        for _ in 0..TURNS {
+            self.tell(Input::Tick);
+            for count in 0.. {
+                let Some(command) = self.wanted.pop_front() else { break };
+                self.obey(command)?;
+                if count == AT_ONCE {
+                    return Err(format!(
+                        "it spins: {:?}",
+                        self.engine.fleet().one(&self.entry.name).unwrap().decision()
+                    ));
+                }
             }
+            if self.is_at_rest() {
+                return Ok(());
+            }
+            let nap = self.engine.next_wake(self.now).map_or(Duration::from_secs(1), |wake| wake.after);
+            self.now = Now { wall: self.now.wall + nap, steady: self.now.steady + nap };
         }
-        Err(format!("does not come to rest: {:?}", self.record))
+        Err(format!("does not come to rest: {:?}", self.record()))
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let managed = self.engine.fleet().one(&self.entry.name).unwrap();
+        let decision = managed.decision();
+        let waits = decision.action == Action::Wait && decision.hook.is_none() && !managed.is_busy();
+        waits && managed.record.request.is_none() && !self.engine.profiles().is_reading()
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), String> {
+        match command {
+            Command::Observe { look, .. } => {
+                let found = vec![(self.entry.name.clone(), self.observed())];
+                self.tell(Input::Observed { look, found });
+            }
+            Command::Run(job) => self.act(*job),
+            Command::ReadProfile(profile) => self.tell(Input::ProfileRead(profile, Box::new(Ok(self.profile())))),
+            Command::ReadCredentials(_) => self.tell(Input::CredentialsRead(Vec::new())),
+            Command::StartHook(start) => self.run_hook(*start),
+            Command::RemoveKey { name, attempt, .. } => {
+                pending::forget(&self.machine, &layout(), &name, attempt).map_err(|failure| failure.to_string())?;
+            }
+            Command::KeepProfiles(_) | Command::Headline(_) | Command::Tell(_) => {}
+            other => return Err(format!("nobody expects {other:?} here")),
+        }
+        Ok(())
     }
 
     fn profile(&self) -> Profile {
@@ -135,29 +237,25 @@ impl Daemon {
     }
 
     /// The hook of an entry that goes back fails on every generation but the first.
-    fn run_hook(&mut self, hook: HookName) {
-        let generation = self.record.generation.unwrap();
-        let event = if self.entry.rollback && generation > Generation(1) {
-            let failure = Failure::new(FailureClass::HookFailed, "exit code 1");
-            Event::HookFailed { hook, generation, failure }
+    fn run_hook(&mut self, start: HookStart) {
+        let is_first = start.covers.iter().all(|(.., generation)| *generation == Generation(1));
+        let ended = if self.entry.rollback && !is_first {
+            Ended::Failed(Failure::new(FailureClass::HookFailed, "exit code 1"))
         } else {
-            Event::HookDone { hook, generation, output: None }
+            Ended::Done(None)
         };
-        self.write(event).unwrap();
+        self.tell(Input::HookEnded { key: start.key, covers: start.covers, ended });
     }
 
-    fn act(&mut self, action: &Action, profile: (ProfileId, u64)) {
-        let Some((mut protocol, mut effect)) = Protocol::start(&Arc::new(self.entry.clone()), profile, action) else {
-            return;
-        };
-        self.key = self.record.request.as_ref().map(|request| request.attempt);
+    fn act(&mut self, mut job: Job) {
+        self.key = job.request.as_ref().map(|request| request.attempt);
         loop {
-            let outcome = self.perform(effect).unwrap_or_else(Outcome::Failed);
-            match protocol.step(outcome) {
-                Next::Perform(next) => effect = next,
-                Next::End => return,
+            let outcome = self.perform(job.effect.clone()).unwrap_or_else(Outcome::Failed);
+            if !job.step(outcome) {
+                break;
             }
         }
+        self.tell(Input::Finished { name: self.entry.name.clone(), had_place: job.had_place });
     }
 
     fn perform(&mut self, effect: Effect) -> Result<Outcome, Failure> {
@@ -209,10 +307,14 @@ impl Daemon {
             Effect::Install { .. } => self.install(),
             Effect::RollBack(from) => {
                 let wanted = Wanted { from, revoked: Vec::new(), force: false };
-                let to = rollback::roll_back(&self.machine, &layout, &ground(), &self.entry, &wanted, self.now)?;
+                let to = rollback::roll_back(&self.machine, &layout, &ground(), &self.entry, &wanted, self.now.wall)?;
                 Ok(Outcome::Switched(to))
             }
-            Effect::Probe | Effect::Switch(_) => Err(forbidden()),
+            Effect::Switch(generation) => {
+                rollback::make_live(&self.machine, &layout, &ground(), &self.entry, generation)?;
+                Ok(Outcome::Switched(generation))
+            }
+            Effect::Probe => Err(forbidden()),
             Effect::RefreshChain => self.refresh_chain(),
             Effect::Forget { attempt } => {
                 pending::forget(&self.machine, &layout, &name, attempt)?;
@@ -261,16 +363,21 @@ impl Daemon {
     }
 
     fn write(&mut self, event: Event) -> Result<(), Failure> {
-        let is_pending = matches!(event, Event::Pending { .. });
-        let entry = event::Entry { at: self.now, name: self.entry.name.clone(), event };
+        let entry = event::Entry { at: self.now.wall, name: self.entry.name.clone(), event };
+        self.append(&entry)?;
+        self.tell(Input::Happened(entry));
+        Ok(())
+    }
+
+    fn append(&mut self, entry: &event::Entry) -> Result<(), Failure> {
         if entry.event.is_durable() {
-            self.journal.append(std::slice::from_ref(&entry))?;
+            self.journal.append(std::slice::from_ref(entry))?;
+            let is_pending = matches!(entry.event, Event::Pending { .. });
             self.machine.note(|api| {
                 api.events += 1;
                 api.is_id_kept |= is_pending;
             });
         }
-        self.record.apply(entry.at, &entry.event);
         Ok(())
     }
 
@@ -314,11 +421,11 @@ impl Daemon {
         let spki = material::set(self.attempt()).spki;
         let mode = self.machine.api_now().mode;
         self.machine.note(|api| {
-            if mode == Mode::Later {
+            if mode == api::Mode::Later {
                 api.issued.push(spki);
             }
         });
-        if mode == Mode::Rejects { Outcome::Rejected(Text::new("no")) } else { self.found() }
+        if mode == api::Mode::Rejects { Outcome::Rejected(Text::new("no")) } else { self.found() }
     }
 
     fn judge(&self) -> Verdict {
@@ -370,19 +477,8 @@ pub fn terms() -> Terms<'static> {
     Terms { issuers: &[], keep: 1, refreshes: true, now: NOW }
 }
 
-fn surroundings() -> Surroundings {
-    Surroundings {
-        submissions_per_day: 6,
-        status_check_interval: None,
-        first_poll: Duration::from_secs(30),
-        clock_wrong: None,
-        journal_too_new: false,
-        can_search: true,
-        can_check: true,
-        clock_is_compared: false,
-        api_is_blocked: false,
-        api_recovered_at: None,
-    }
-}
-
+/// More than anything needs to be done before time passes.
+const AT_ONCE: usize = 100;
+/// More turns of the loop than anything takes here.
+const TURNS: usize = 50;
 const CSR: &str = "a signing request";

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -261,6 +262,11 @@ impl Machine {
         }
     }
 
+    /// [`Files::digest`] of its disk.
+    pub fn digest(&self) -> u64 {
+        self.state().disk.digest()
+    }
+
     /// Every path with the content of files, for comparing.
     pub fn all(&self) -> BTreeMap<PathBuf, (u32, Arc<Vec<u8>>)> {
         self.state().disk.all()
@@ -350,6 +356,27 @@ impl State {
 }
 
 impl Files {
+    /// A digest of everything that can be seen: names, content, owners, modes, labels and links.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.digest_below(ROOT, &mut hasher);
+        hasher.finish()
+    }
+
+    fn digest_below(&self, number: u64, hasher: &mut DefaultHasher) {
+        match &self.nodes[&number] {
+            Node::File(File { content, perms, label, .. }) => (0, content, perms, label).hash(hasher),
+            Node::Link(target) => (1, target).hash(hasher),
+            Node::Dir { names, perms, .. } => {
+                (2, perms, names.len()).hash(hasher);
+                for (name, number) in names {
+                    name.hash(hasher);
+                    self.digest_below(*number, hasher);
+                }
+            }
+        }
+    }
+
     fn find(&self, path: &Path) -> io::Result<u64> {
         let mut node = ROOT;
         for part in path.components().skip(1) {

@@ -150,12 +150,15 @@ impl Case {
         let api = machine.api_now();
         require((1..=most).contains(&api.accepted.len()), &format!("{} were issued", api.accepted.len()))?;
         require(api.accepted.windows(2).all(|two| two[0] == two[1]), "a key was lost, and another one asked for")?;
-        require(daemon.record.submissions.len() > api.accepted.len() - usize::from(self.is_first), "not all counted")?;
+        require(
+            daemon.record().submissions.len() > api.accepted.len() - usize::from(self.is_first),
+            "not all counted",
+        )?;
         let observed = daemon.observed();
         let installed = observed.installed().ok_or_else(|| format!("{observed:?}"))?;
         require(installed.drift.is_empty(), &format!("{:?}", installed.drift))?;
         if self.mode == Mode::Rejects {
-            return require(daemon.record.stopped.is_some(), "the rejection is forgotten");
+            return require(daemon.record().stopped.is_some(), "the rejection is forgotten");
         }
         self.is_installed(machine, installed, api.accepted.last().unwrap())?;
         let left = machine.list(&layout().pending_of(&self.entry.name)).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use renewd::daemon::status::Status;
+use renewd::engine::status::Status;
 use renewd::pki::certificate::certificates_in_file;
 use renewd::pki::chain;
 use renewd::pki::key::PrivateKey;

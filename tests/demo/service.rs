@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, oneshot};
 use renewd::core::name::CertName;
 use renewd::daemon::control::{self, Access, Request, View};
 use renewd::daemon::message::Message;
-use renewd::daemon::run::{Mode, Order};
+use renewd::daemon::run::Order;
 use renewd::daemon::setup;
-use renewd::daemon::status::Status;
+use renewd::engine::Mode;
+use renewd::engine::status::Status;
 
 /// A running daemon.
 pub(crate) struct Service {
@@ -27,7 +28,7 @@ impl Service {
         let socket = main.control_socket(None);
         let (mut daemon, messages) = setup::prepare(main, Mode::Forever).unwrap();
         let (orders, receiver) = mpsc::unbounded_channel();
-        let ears = daemon.ears();
+        let ears = daemon.messages();
         let loop_ = ears.clone();
         let thread = thread::spawn(move || {
             let runtime = runtime();

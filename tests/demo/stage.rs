@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use renewd::daemon::status::{CertificateStatus, Status};
+use renewd::engine::status::{CertificateStatus, Status};
 
 use super::service::{self, Service};
 use super::simulator::{Issuance, Options, ProfileSpec, Simulator};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use renewd::core::time::{Span, Timestamp};
-use renewd::daemon::status::{CertificateStatus, Status};
+use renewd::engine::status::{CertificateStatus, Status};
 
 /// The screen, or what stands in for it.
 pub(crate) struct View {

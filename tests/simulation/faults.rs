@@ -27,6 +27,10 @@ pub(crate) enum Fault {
     /// A part of TLM fails alone, for a while or for ever.
     Part(Part, Option<Duration>),
     PartEnds(Part),
+    /// One of the API keys is refused, or taken again.
+    KeyRefused(usize, bool),
+    /// TLM reports an end of an API key, and refuses it from then on; it is not replaced.
+    KeyEnds(usize, Duration),
     LoseReplies(u32),
     Defects(Vec<Defect>),
     Refuse(CertName, bool),
@@ -93,6 +97,18 @@ pub(crate) fn world(seed: u64, is_told: bool) -> World {
             let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
             let fault = part(&mut world.random);
             world.later(at, Task::Fault(fault));
+        }
+        for number in [0, 1] {
+            let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
+            match world.random.below(4) {
+                0 => world.later(at, Task::Fault(Fault::KeyEnds(number, DAY * 40))),
+                1 => {
+                    let span = world.random.span(DAY / 24, DAY * 30);
+                    world.later(at, Task::Fault(Fault::KeyRefused(number, true)));
+                    world.later(at + span, Task::Fault(Fault::KeyRefused(number, false)));
+                }
+                _ => {}
+            }
         }
     }
     // Somebody looks at what waits for approval now and then.
@@ -277,7 +293,8 @@ fn part(random: &mut Random) -> Fault {
 }
 
 fn weather(random: &mut Random) -> Weather {
-    let after = random.span(Duration::from_secs(1), DAY);
+    let span = random.span(Duration::from_secs(1), DAY);
+    let after = *random.pick(&[span, span, Duration::ZERO, DAY * 365]);
     *random.pick(&[
         Weather::Unreachable,
         Weather::Tls,
@@ -322,6 +339,11 @@ impl World {
                 }
             }
             Fault::PartEnds(part) => self.tlm.parts.retain(|other| *other != part),
+            Fault::KeyRefused(number, refused) => self.tlm.refused_keys[number] = refused,
+            Fault::KeyEnds(number, after) => {
+                self.tlm.key_ends[number] = Some(now + after);
+                self.later(after, Task::Fault(Fault::KeyRefused(number, true)));
+            }
             Fault::LoseReplies(count) => self.tlm.lost_replies = count,
             Fault::Defects(defects) => self.tlm.defects = defects,
             Fault::Dates(dates) => {
@@ -526,10 +548,10 @@ impl World {
         self.reload_awake();
     }
 
-    /// A machine that sleeps reloads when it wakes.
+    /// The operator reloads, or the watch sees it. A machine that sleeps does so when it wakes.
     fn reload_awake(&mut self) {
         if self.is_awake() {
-            self.reload();
+            if self.random.percent(50) { self.reload() } else { self.read_inventory() }
         } else if self.asleep_until > self.now {
             let wait = self.asleep_until.since(self.now) + Duration::from_secs(1);
             self.later(wait, Task::Fault(Fault::Reload));
@@ -552,8 +574,8 @@ impl World {
     pub(crate) fn crash(&mut self, down: Option<Duration>) {
         self.dying = false;
         let planned = self.crash_in.take().map(|(_, down)| down);
-        for bench in self.take_running() {
-            self.cut_off(bench);
+        for running in self.take_running() {
+            self.cut_off(running);
         }
         if self.daemon.take().is_none() {
             return;

@@ -12,6 +12,7 @@ use renewd::core::protocol::Outcome;
 use renewd::core::served::{ServedLeaf, Sight};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
+use renewd::engine::Input;
 
 use crate::disk::Live;
 use crate::tlm::{Certificate, digest};
@@ -145,16 +146,24 @@ impl World {
 
     /// `daemon::rollback`: at the operator's word. The process may die before the journal has it.
     pub(crate) fn operator_rolls_back(&mut self, name: &CertName) {
-        let Some(daemon) = &self.daemon else { return };
-        let Some(managed) = daemon.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
-        let (entry, revoked) = (Arc::clone(&managed.entry), managed.record.revoked.clone());
+        let Some(daemon) = &mut self.daemon else { return };
+        let Ok((entry, record)) = daemon.engine.begin_rollback(name) else { return };
+        self.go_back(&entry, &record.revoked);
+        if self.daemon.is_some() {
+            self.handle(Input::Finished { name: name.clone(), had_place: false });
+        }
+    }
+
+    fn go_back(&mut self, entry: &Entry, revoked: &[SerialNumber]) {
+        let name = &entry.name;
         let Some(from) = self.disk.live.get(name).map(|live| live.generation) else { return };
-        let Ok(to) = self.roll_back(&entry, from, &revoked) else { return };
+        let Ok(to) = self.roll_back(entry, from, revoked) else { return };
         if self.random.percent(20) {
             return self.crash(Some(Duration::from_secs(60)));
         }
         let event = Event::RolledBack { from, to, by: RollbackBy::Operator, hooks: entry.hooks.clone() };
-        self.note(event::Entry { at: self.wall(), name: name.clone(), event });
-        self.look(name);
+        let done = event::Entry { at: self.wall(), name: name.clone(), event };
+        self.append(&done);
+        self.handle(Input::Happened(done));
     }
 }

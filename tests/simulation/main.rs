@@ -1,4 +1,4 @@
-//! Deterministic simulation: the real deciding code in a simulated world for a year, with faults drawn from a seed.
+//! Deterministic simulation: the engine that ships, in a simulated world, for a year, with faults drawn from a seed.
 //! `RENEWD_SIM_SEEDS=N` runs N seeds, `RENEWD_SIM_SEED=n` that one and shows what happens.
 
 #![expect(
@@ -12,14 +12,14 @@
     reason = "a test that cannot go on has failed"
 )]
 
-mod bench;
-mod daemon;
 mod disk;
+mod effects;
 mod faults;
 mod host;
 mod promises;
 mod random;
 mod scenario;
+mod shell;
 mod tlm;
 mod world;
 

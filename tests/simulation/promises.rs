@@ -14,7 +14,7 @@ use renewd::core::reason::{Reason, State};
 use renewd::core::record::Stage;
 use renewd::core::schedule::{self, Schedule};
 use renewd::core::time::Timestamp;
-use renewd::daemon::fleet::Managed;
+use renewd::engine::fleet::Managed;
 
 use crate::disk::Live;
 use crate::host::HookMood;
@@ -111,18 +111,18 @@ impl World {
         let hour = self.now.millis() / 3_600_000;
         self.ledger.decisions += 1;
         let Some(daemon) = &self.daemon else { return };
-        let Some(managed) = daemon.fleet.one(name) else { return };
+        let Some(managed) = daemon.engine.fleet().one(name) else { return };
         let world = DecideWorld {
             entry: &managed.entry,
             observed: &managed.observed,
-            reading: daemon.profiles.reading(&managed.entry.profile),
+            reading: daemon.engine.profiles().reading(&managed.entry.profile),
             record: &managed.record,
-            surroundings: &daemon.surroundings,
+            surroundings: daemon.engine.surroundings(),
             deploy: managed.deploy(wall),
             now: wall,
         };
         let breach = invariant::breaches(&world, &managed.decision()).into_iter().next();
-        let is_notable = daemon.fleet.notable().any(|notable| notable.entry.name == *name);
+        let is_notable = daemon.engine.fleet().notable().any(|notable| notable.entry.name == *name);
         let profile = world.reading.profile.as_ref();
         let Managed { entry, observed, record, .. } = managed;
         let problem = health::problem(entry, observed, record, profile, &managed.decision(), wall);
@@ -215,9 +215,8 @@ impl World {
     fn not_issued_before(&self, name: &CertName, spki: Option<Digest>) -> Option<String> {
         let entry = self.inventory.get(name)?;
         let of_part = |part: &crate::tlm::Part| part.endpoint == Endpoint::Search;
-        let search_works =
-            self.tlm.weather == Weather::Fine && !self.tlm.search_forbidden && !self.tlm.parts.iter().any(of_part);
-        let can_search = self.daemon.as_ref().is_some_and(|daemon| daemon.surroundings.can_search);
+        let search_works = self.tlm.list().is_ok() && !self.tlm.search_forbidden && !self.tlm.parts.iter().any(of_part);
+        let can_search = self.daemon.as_ref().is_some_and(|daemon| daemon.engine.surroundings().can_search);
         if !search_works || !can_search || entry.reuse_key {
             return None;
         }
@@ -259,7 +258,7 @@ impl World {
     }
 
     fn profile_in_force(&self, entry: &Entry) -> Option<&renewd::core::profile::Profile> {
-        self.daemon.as_ref().and_then(|daemon| daemon.profiles.reading(&entry.profile).profile.as_ref())
+        self.daemon.as_ref().and_then(|daemon| daemon.engine.profiles().reading(&entry.profile).profile.as_ref())
     }
 
     /// Promises 6 and 12: a certificate is replaced for a cause that is true by the true clock.
@@ -269,7 +268,7 @@ impl World {
             return None;
         }
         let daemon = self.daemon.as_ref()?;
-        let managed = daemon.fleet.one(name)?;
+        let managed = daemon.engine.fleet().one(name)?;
         let live = self.disk.live.get(name).filter(|live| !live.damaged)?;
         let differs = live.manifest.as_ref().is_none_or(|(asked, profile)| {
             let of_entry = self.profile_in_force(&managed.entry).map(|profile| &profile.id);
@@ -425,7 +424,7 @@ impl World {
 
     /// Promise 4, from the other side: what was certainly refused is not counted.
     fn refused_by_a_wrong_count(&self, name: &CertName) -> Option<String> {
-        let managed = self.daemon.as_ref()?.fleet.one(name)?;
+        let managed = self.daemon.as_ref()?.engine.fleet().one(name)?;
         let Reason::BudgetSpent { limit, .. } = managed.decision().reason else { return None };
         if self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now) || self.history_lost() {
             return None;
@@ -466,7 +465,7 @@ impl World {
     fn audit_served(&mut self, name: &CertName) {
         let now = self.now;
         let can_look = !self.disk.unreadable && self.disk.fault.is_none() && self.asleep_until <= now;
-        let managed = self.daemon.as_ref().filter(|_| can_look).and_then(|daemon| daemon.fleet.one(name));
+        let managed = self.daemon.as_ref().filter(|_| can_look).and_then(|daemon| daemon.engine.fleet().one(name));
         let is_wrong = managed.is_some() && (self.silent || !self.is_served(name));
         let is_called_valid = managed.is_some_and(|managed| {
             !managed.is_busy()
@@ -516,7 +515,7 @@ impl World {
     /// Promise 6: a certificate that a rollback set aside is not asked for once more.
     fn no_reissue_of_the_set_aside(&self, name: &CertName) -> Option<String> {
         let (entry, live) = (self.inventory.get(name)?, self.disk.live.get(name)?);
-        let managed = self.daemon.as_ref()?.fleet.one(name)?;
+        let managed = self.daemon.as_ref()?.engine.fleet().one(name)?;
         let (schedule, _) = self.schedule(name)?;
         let is_revoked = self.tlm.revoked.contains(&live.certificate.serial);
         let excused = is_revoked
@@ -579,6 +578,7 @@ impl World {
         let Some(daemon) = &self.daemon else { return false };
         let fails = |endpoint| self.tlm.part_fails(endpoint, id, name);
         self.tlm.weather == Weather::Fine
+            && self.tlm.refused_keys.contains(&false)
             && ![Endpoint::Profile, Endpoint::Create, Endpoint::PickUp].into_iter().any(fails)
             && self.tlm.lost_replies == 0
             && self.tlm.defects.is_empty()
@@ -589,8 +589,8 @@ impl World {
             && !self.disk.unreadable
             && self.skew.unsigned_abs() < MINUTE.as_millis() as u64 * 9
             && self.asleep_until <= self.now
-            && daemon.fleet.one(name).is_some()
-            && daemon.pace.paused_until(self.wall()).is_none_or(|until| until.since(self.wall()) > DAY)
+            && daemon.engine.fleet().one(name).is_some()
+            && daemon.engine.api().paused_until(self.wall()).is_none_or(|until| until.since(self.wall()) > DAY)
             && !self.tlm.open_requests(name).any(|(_, request)| match request.fate {
                 Fate::Waits => true,
                 Fate::Issues(at) => request.certificate.is_none() && at + MINUTE * 30 > self.now,
@@ -600,7 +600,9 @@ impl World {
 
     /// Whether the certificate waits for what the API, the operator or the budget imposed.
     fn is_excused(&self, name: &CertName) -> bool {
-        let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.fleet.one(name)) else { return true };
+        let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.engine.fleet().one(name)) else {
+            return true;
+        };
         if self.disk.live.get(name).is_none_or(|live| live.damaged) {
             // Promise 5 is about the time between `renew_at` and `not_after`.
             return true;
@@ -634,7 +636,9 @@ impl World {
 
     /// Whether only the operator, or the end of the old certificate, can end the wait.
     fn is_stopped(&self, name: &CertName) -> bool {
-        let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.fleet.one(name)) else { return true };
+        let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.engine.fleet().one(name)) else {
+            return true;
+        };
         let refused = managed.record.trouble.last.as_deref().is_some_and(|(failure, _)| {
             matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
         });
@@ -658,7 +662,7 @@ impl World {
     }
 
     fn reason(&self, name: &CertName) -> String {
-        let managed = self.daemon.as_ref().and_then(|daemon| daemon.fleet.one(name));
+        let managed = self.daemon.as_ref().and_then(|daemon| daemon.engine.fleet().one(name));
         managed.map_or_else(String::new, |managed| {
             let stage = managed.record.request.as_ref().map(|request| match &request.stage {
                 Stage::Prepared => "prepared",

@@ -196,6 +196,12 @@ pub(crate) struct Tlm {
     pub(crate) parts: Vec<Part>,
     pub(crate) forbidden: BTreeSet<ProfileId>,
     pub(crate) search_forbidden: bool,
+    /// How often the next API key was taken since the credentials were read.
+    pub(crate) key: usize,
+    /// Which of the two API keys are refused.
+    pub(crate) refused_keys: [bool; 2],
+    /// When they end, as TLM reports it.
+    pub(crate) key_ends: [Option<Timestamp>; 2],
     /// Whether answers carry a `Date`.
     pub(crate) dates: bool,
     /// How far the `Date` of the next answer is off, in milliseconds: it comes from a server whose clock is wrong.
@@ -222,6 +228,9 @@ impl Tlm {
             parts: Vec::new(),
             forbidden: BTreeSet::new(),
             search_forbidden: false,
+            key: 0,
+            refused_keys: [false; 2],
+            key_ends: [None; 2],
             dates: true,
             odd_date: 0,
             lost_replies: 0,
@@ -255,7 +264,11 @@ impl Tlm {
     }
 
     fn gate(&self) -> Result<(), Failure> {
-        Self::failure(self.weather)
+        Self::failure(self.weather).and_then(|()| self.takes_key(self.key))
+    }
+
+    fn takes_key(&self, number: usize) -> Result<(), Failure> {
+        if self.refused_keys[number % self.refused_keys.len()] { Self::failure(Weather::Unauthorised) } else { Ok(()) }
     }
 
     fn failure(weather: Weather) -> Result<(), Failure> {
@@ -282,9 +295,20 @@ impl Tlm {
     /// A call that creates nothing: a failure says nothing of acceptance.
     fn look(&self) -> Result<(), Failure> {
         if self.weather == Weather::CreationError {
-            return Ok(());
+            return self.takes_key(self.key);
         }
         self.gate().map_err(|failure| Failure { accepted: Accepted::No, ..failure })
+    }
+
+    /// The list of profiles, of which nothing is read.
+    pub(crate) fn list(&self) -> Result<(), Failure> {
+        self.look()
+    }
+
+    /// When an API key ends, if it is taken.
+    pub(crate) fn me_as(&self, number: usize) -> Result<Option<Timestamp>, Failure> {
+        Self::failure(self.weather).and_then(|()| self.takes_key(number))?;
+        Ok(self.key_ends[number])
     }
 
     pub(crate) fn profile(&self, id: &ProfileId) -> Result<Profile, Failure> {

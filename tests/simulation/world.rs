@@ -7,29 +7,36 @@ use std::time::Duration;
 use renewd::config::HookKey;
 use renewd::core::entry::Entry;
 use renewd::core::failure::Failure;
-use renewd::core::name::{CertName, Generation, HookName, ProfileRef};
+use renewd::core::name::{CertName, HookName, ProfileRef};
+use renewd::core::observed::Observed;
 use renewd::core::profile::Profile;
 use renewd::core::time::Timestamp;
+use renewd::engine::Input;
+use renewd::engine::hooks::PendingHook;
 
-use crate::bench::Bench;
-use crate::daemon::Daemon;
 use crate::disk::Disk;
+use crate::effects::Running;
 use crate::faults::Fault;
 use crate::host::HookMood;
 use crate::promises::Ledger;
 use crate::random::Random;
 use crate::scenario::with_days;
+use crate::shell::{Call, Daemon};
 use crate::tlm::{Certificate, Endpoint, Tlm};
 
 /// Something that happens at an instant.
 pub(crate) enum Task {
     /// An effect of an action is over.
-    Effect(Box<Bench>),
+    Effect(Box<Running>),
     /// An action waits for its turn to ask the API.
-    Turn(Box<Bench>),
-    ReadProfile(ProfileRef),
-    Trial(ProfileRef),
-    HookEnds(HookKey, Vec<(CertName, HookName, Generation)>),
+    Turn(Box<Running>),
+    /// A request that is made for no certificate waits for its turn.
+    Call(Call),
+    /// It is answered.
+    Answer(Call),
+    /// Files were looked at, as they were a moment ago.
+    Observed(u64, Vec<(CertName, Observed)>),
+    HookEnds(HookKey, Vec<PendingHook>),
     /// The daemon wakes from a nap though nothing is due.
     Tick,
     /// The daemon starts again.
@@ -146,7 +153,7 @@ impl World {
     /// Jumps to whatever happens next, if that is before `end`.
     fn step(&mut self, end: Timestamp) -> bool {
         let task = self.tasks.first_key_value().map(|(key, _)| *key);
-        let nap = self.nap_end().map(|at| at.max(self.asleep_until));
+        let nap = self.next_turn().map(|at| at.max(self.asleep_until));
         let next = task.map(|(at, _)| at).into_iter().chain(nap).min();
         let Some(next) = next.filter(|next| *next < end) else { return false };
         self.now = self.now.max(next);
@@ -170,11 +177,12 @@ impl World {
             return self.later(wait, task);
         }
         match task {
-            Task::Effect(bench) => self.effect_ends(bench),
-            Task::Turn(bench) => self.begin_effect(bench),
-            Task::ReadProfile(reference) => self.ask_profile(&reference),
-            Task::Trial(reference) => self.ask_trial(&reference),
-            Task::HookEnds(key, serves) => self.hook_ends(&key, serves),
+            Task::Effect(running) => self.effect_ends(running),
+            Task::Turn(running) => self.begin_effect(running),
+            Task::Call(call) => self.call_in_turn(call),
+            Task::Answer(call) => self.answer(call),
+            Task::Observed(look, found) => self.handle(Input::Observed { look, found }),
+            Task::HookEnds(key, covers) => self.hook_ends(key, covers),
             Task::Tick => {}
             Task::Start => self.start(),
             Task::Fault(fault) => self.apply(fault),
@@ -186,12 +194,12 @@ impl World {
     }
 
     /// What is in the air and will end: crashes decide for each whether it still took place.
-    pub(crate) fn take_running(&mut self) -> Vec<Bench> {
+    pub(crate) fn take_running(&mut self) -> Vec<Running> {
         let keys: Vec<_> = self.tasks.iter().filter(|(_, task)| task.is_of_daemon()).map(|(key, _)| *key).collect();
         let taken = keys.into_iter().filter_map(|key| self.tasks.remove(&key));
         taken
             .filter_map(|task| match task {
-                Task::Effect(bench) => Some(*bench),
+                Task::Effect(running) => Some(*running),
                 _ => None,
             })
             .collect()
@@ -199,8 +207,12 @@ impl World {
 
     /// Those who wait for their turn look at the clock again within half a minute.
     pub(crate) fn wake_turns(&mut self) {
-        let keys: Vec<_> =
-            self.tasks.iter().filter(|(_, task)| matches!(task, Task::Turn(_))).map(|(k, _)| *k).collect();
+        let keys: Vec<_> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| matches!(task, Task::Turn(_) | Task::Call(_)))
+            .map(|(k, _)| *k)
+            .collect();
         for key in keys {
             if let Some(task) = self.tasks.remove(&key) {
                 self.later(Duration::from_secs(30), task);

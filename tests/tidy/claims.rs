@@ -68,3 +68,36 @@ fn a_name_without_a_test_is_seen() {
         assert_eq!(missing(&format!("`{bad}`")).len(), 1, "{bad}");
     }
 }
+
+/// The numbers of the promises that a text cites: "promise 3", "promises 3, 4 and 11".
+fn cited(text: &str) -> Vec<u32> {
+    let lower = text.to_lowercase();
+    let of = |after: &str| {
+        let list = after.trim_start_matches('s').trim_start();
+        let end = list.find(|c: char| !c.is_ascii_digit() && !", and".contains(c)).unwrap_or(list.len());
+        let numbers = list[..end].split(|c: char| !c.is_ascii_digit());
+        numbers.filter_map(|number| number.parse().ok()).collect::<Vec<u32>>()
+    };
+    lower.match_indices("promise").flat_map(|(at, word)| of(&lower[at + word.len()..])).collect()
+}
+
+#[test]
+fn every_promise_that_is_cited_is_on_the_map_with_its_tests() {
+    let map = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let rows: Vec<&str> = map.lines().filter_map(|line| line.strip_prefix("//! | ")).collect();
+    let number = |row: &&str| row.split(' ').next().unwrap().parse::<u32>().ok();
+    let listed: Vec<u32> = rows.iter().filter_map(number).collect();
+    assert_eq!(listed, (1..=19).collect::<Vec<_>>());
+    let silent: Vec<_> = rows.iter().filter(|row| number(row).is_some() && named(row).is_empty()).collect();
+    assert!(silent.is_empty(), "no test shows {silent:#?}");
+    let missing = missing(&map);
+    assert!(missing.is_empty(), "named on the map and not there: {missing:#?}");
+    let folders = ["src", "tests"].map(|folder| crate::sources(&root().join(folder)));
+    for path in folders.iter().flatten() {
+        let unknown: Vec<u32> =
+            cited(&fs::read_to_string(path).unwrap()).into_iter().filter(|n| !listed.contains(n)).collect();
+        assert!(unknown.is_empty(), "{}: {unknown:?}", path.display());
+    }
+    let text = format!("{0}s 3, 4 and 11 rest on; {0} 20.", "Promise");
+    assert_eq!(cited(&text), [3, 4, 11, 20]);
+}

@@ -8,6 +8,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::*;
 use crate::api::{FetchSettings, ProxySettings, Roots};
 use crate::core::revocation::RevocationReason;
+use crate::core::time::Timestamp;
 
 /// Within the time of the lists.
 struct Then;
@@ -78,11 +79,4 @@ async fn where_nobody_tells_each_reason_is_said() {
     check(&told, &["root.crl: it answers 404", "http://ocsp.example/: it does not parse as an OCSP answer"]);
     let told = asked(Some(GOOD_LIST), None, Some(ISSUING), &[]).await;
     check(&told, &["the certificate of its issuer is not known"]);
-}
-
-#[test]
-fn a_remedy_is_a_command_that_a_shell_takes_as_it_is() {
-    assert_eq!(quoted("CN=A"), "'CN=A'");
-    assert_eq!(quoted("CN=$(reboot) `x`"), "'CN=$(reboot) `x`'");
-    assert_eq!(quoted("CN=O'Hara"), "'CN=O'\\''Hara'");
 }

@@ -15,9 +15,9 @@ use crate::pki::answer::Answer;
 use crate::pki::certificate::Certificate;
 use crate::pki::leaf;
 
-use super::Bench;
+use super::ActionRunner;
 
-impl<T: Tlm> Bench<T> {
+impl<T: Tlm> ActionRunner<T> {
     /// Takes an answer that says that TLM issued. The certificate in hand knows its serial number best, should the
     /// answer name none or another one.
     pub(super) fn take(&mut self, issued: IssuedCertificate) -> Outcome {
@@ -55,15 +55,15 @@ impl<T: Tlm> Bench<T> {
 
     /// When the request left first.
     fn sent(&self) -> Option<Timestamp> {
-        self.request.as_ref().map(|request| request.first_sent)
+        self.job.request.as_ref().map(|request| request.first_sent)
     }
 
     /// Goes through the search page by page. Neither what an item looks like nor one that cannot be fetched ends it.
     async fn search(&self, wanted: Digest) -> Result<Option<IssuedCertificate>, Failure> {
         let query = SearchQuery {
-            profile: self.request.as_ref().map(|request| request.profile.clone()),
-            seat: Some(self.entry.naming.seat().into_owned()),
-            common_name: self.entry.naming.common_name().map(str::to_owned),
+            profile: self.job.request.as_ref().map(|request| request.profile.clone()),
+            seat: Some(self.job.entry.naming.seat().into_owned()),
+            common_name: self.job.entry.naming.common_name().map(str::to_owned),
             valid_from: self.sent().map(|sent| sent - SEARCH_BACK),
         };
         let (api, mut paging, mut seen) = (self.context.api(), Paging::default(), BTreeSet::new());
@@ -114,8 +114,8 @@ impl<T: Tlm> Bench<T> {
     /// Whether a certificate has our key and came of the request: with `reuse_key` those before it have the key as well.
     fn is_of_request(&self, found: &Certificate, wanted: Digest) -> bool {
         // What is live already may be what the request brought.
-        let attempt = self.request.as_ref().map(|request| request.attempt);
-        let before = self.installed.as_ref().filter(|installed| attempt.is_none() || installed.attempt != attempt);
+        let attempt = self.job.request.as_ref().map(|request| request.attempt);
+        let before = self.job.installed.as_ref().filter(|installed| attempt.is_none() || installed.attempt != attempt);
         let is_installed = || before.is_some_and(|ours| ours.fingerprint == found.fingerprint());
         let began = || leaf::read(found).ok().map(|leaf| leaf.not_before);
         let is_older = || self.sent().zip(began()).is_some_and(|(sent, began)| began < sent - SEARCH_BACK);

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::*;
-use crate::core::entry::FixedFiles;
-use crate::core::entry::Source;
+use crate::core::entry::{Entry, FixedFiles, Source};
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::naming::Naming;
 use crate::core::rare::Rare;
@@ -31,7 +31,7 @@ fn leaf() -> rcgen::Certificate {
     rcgen::CertificateParams::new(vec!["www.example.com".to_owned()]).unwrap().self_signed(&key).unwrap()
 }
 
-fn set(name: &str, generation: u64, leaf: &rcgen::Certificate) -> Set {
+fn set(name: &str, generation: u64, leaf: &rcgen::Certificate) -> LiveSet {
     let entry = Entry {
         name: name.parse().unwrap(),
         source: Source { file: "certs.d/www.toml".into(), line: 1 },
@@ -40,11 +40,11 @@ fn set(name: &str, generation: u64, leaf: &rcgen::Certificate) -> Set {
         files: Rare::new(),
         terms: Arc::new(Terms::new(ProfileRef::new("Web"))),
     };
-    Set { entry: Arc::new(entry), generation: Generation(generation), leaf: sha256(leaf.der()) }
+    LiveSet { entry: Arc::new(entry), generation: Generation(generation), leaf: sha256(leaf.der()) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "what a test writes need not be durable")]
-fn write(root: &Path, set: &Set, text: &str) {
+fn write(root: &Path, set: &LiveSet, text: &str) {
     let folder = Layout::new(root).generation(&set.entry.name, set.generation);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join(FULLCHAIN), text).unwrap();
@@ -126,7 +126,7 @@ fn the_cas_of_an_adopted_set_are_found() {
         };
         host.at(files);
         let entry = Arc::new(host.entry.clone());
-        let set = Set { entry, generation: Generation(0), leaf: host.leaf.fingerprint() };
+        let set = LiveSet { entry, generation: Generation(0), leaf: host.leaf.fingerprint() };
         let chains = read(&RealDisk, &host.layout, &[set], &BTreeSet::new());
         assert_eq!(chains.found.cas.keys().collect::<Vec<_>>(), [&host.old().fingerprint()], "{name}");
         assert!(chains.found.unread.is_empty());

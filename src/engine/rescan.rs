@@ -5,13 +5,13 @@ use std::time::Duration;
 
 /// Hints that have come since the last look, and when the next look is due without one.
 #[derive(Clone, Copy, Debug)]
-pub struct Hints {
+pub struct Rescan {
     first: Option<Duration>,
     last: Duration,
     next_look: Duration,
 }
 
-impl Hints {
+impl Rescan {
     /// Something may have changed just before; times are steady ones, since some fixed instant.
     #[must_use]
     pub fn new(steady: Duration, is_watched: bool) -> Self {
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_look_follows_once_it_is_quiet_and_soon_even_if_it_never_is() {
         let at = Duration::from_millis;
-        let mut hints = Hints { first: None, last: at(0), next_look: at(300_000) };
+        let mut hints = Rescan { first: None, last: at(0), next_look: at(300_000) };
         assert_eq!(hints.due(), at(300_000));
         hints.note(at(1000));
         assert_eq!(hints.due(), at(1300));

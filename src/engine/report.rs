@@ -21,6 +21,7 @@ use crate::core::served::Served;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
+use super::calendar;
 use super::credentials;
 use super::fleet::Managed;
 use super::hooks::Hooks;
@@ -29,7 +30,6 @@ use super::status::{
     LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, RequestStatus, Row, Severity,
     Status,
 };
-use super::zone;
 
 /// What the status is built from, beside the certificates.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ pub fn certificates<'a>(
     facts: &Facts<'_>,
     fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>,
 ) -> Vec<CertificateStatus> {
-    let running: BTreeSet<_> = facts.hooks.served_now().collect();
+    let running: BTreeSet<_> = facts.hooks.running().collect();
     fleet.map(|(managed, reading)| certificate(managed, reading, &running, facts.now)).collect()
 }
 
@@ -220,7 +220,7 @@ fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
         ));
     }
     let windows = facts.inventory.entries.iter().filter_map(|entry| entry.deploy_window.as_deref());
-    for why in zone::unreadable(windows) {
+    for why in calendar::unreadable(windows) {
         problems.push(problem(
             Code::TimeZoneUnreadable.as_str(),
             format!("{why}; deploy windows in it stay shut until the emergency stage"),

@@ -1,0 +1,189 @@
+//! What the log shows: the events of the journal, and what the engine tells beside them.
+
+use crate::core::ca_status::Outcome;
+use crate::core::credential::REMEDY;
+use crate::core::event::{self, Event};
+use crate::core::failure::FailureClass;
+use crate::core::issuer::ChainEnd;
+use crate::core::name::CertName;
+use crate::core::reason::{Reason, State};
+use crate::core::standing::TlmState;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+use crate::engine::News;
+use crate::engine::credentials;
+
+/// Logs what the engine tells.
+pub(super) fn news(news: &News) {
+    match news {
+        News::Decided { name, reason, is_first, is_change } => {
+            if *is_change {
+                decided(name, reason, *is_first);
+            }
+        }
+        News::ClockStepped { before, after } => {
+            tracing::warn!("the clock was set, or the machine slept: {before} is followed by {after}");
+        }
+        News::ClockWrong(true) => {
+            tracing::error!("the host's clock is wrong: nothing is submitted until it is set right");
+        }
+        News::ClockWrong(false) => tracing::info!("the host's clock does not count as wrong any more"),
+        News::ApiAnswers => tracing::info!("the API answers again"),
+        News::TrialFailed(failure) => tracing::debug!("a trial failed: {failure}"),
+        News::FunctionForbidden(failure) => {
+            tracing::warn!("the API key may not use this function; it is not used again before a reload: {failure}");
+        }
+        News::NextKey(name) => tracing::warn!("trying the next API key: {name}"),
+        News::ProfileUnread(profile, failure) => tracing::warn!(%profile, "the profile could not be read: {failure}"),
+        News::CredentialEnds(nearness, remark) => {
+            let code = credentials::code(*nearness);
+            if nearness.is_unhealthy() {
+                tracing::error!(code = code.as_str(), remedy = REMEDY, "{remark}");
+            } else {
+                tracing::warn!(code = code.as_str(), remedy = REMEDY, "{remark}");
+            }
+        }
+        News::CredentialUnread(name, failure) if failure.class == FailureClass::ApiForbidden => {
+            tracing::warn!(code = failure.class.code(), "the end of {name} is not known: {failure}");
+        }
+        News::CredentialUnread(name, failure) if failure.class == FailureClass::ApiUnauthorised => {
+            tracing::warn!(code = failure.class.code(), "TLM does not take {name}: {failure}");
+        }
+        News::CredentialUnread(name, failure) => tracing::debug!("the end of {name} was not read: {failure}"),
+        News::Removed(name) => tracing::warn!(%name, "no longer in the inventory; its files stay"),
+        News::InventoryChanged { added, changed, removed } => {
+            tracing::info!(added, changed, removed, "the inventory changed");
+        }
+        News::Problem(problem) => tracing::error!(code = %problem.code, "{}; {}", problem.message, problem.remedy),
+        News::Mended(code) => tracing::info!(code, "mended"),
+        News::CaRevoked(problem) => tracing::error!(code = %problem.code, "{}; {}", problem.message, problem.remedy),
+        News::CaAsked(subject, Outcome::Told(standing)) => {
+            tracing::debug!("the CA certificate {subject}: {standing:?}");
+        }
+        News::CaAsked(subject, Outcome::NobodyToAsk) => {
+            tracing::debug!("the CA certificate {subject} names no CRL and no responder");
+        }
+        News::CaAsked(subject, Outcome::Unknown(why)) => {
+            tracing::debug!("the status of the CA certificate {subject} is not known: {why}");
+        }
+    }
+}
+
+/// Something else was decided for a certificate.
+fn decided(name: &CertName, reason: &Reason, is_first: bool) {
+    let _span = span(name).entered();
+    let class = reason.failure().map(|failure| failure.class);
+    let code = reason.code();
+    let remedy = class.map_or("see `renewd status`", FailureClass::remedy);
+    match reason.state() {
+        State::Valid if is_first => tracing::debug!(state = %reason.state(), code, "{reason}"),
+        State::Failing | State::Rejected | State::Held => {
+            tracing::warn!(state = %reason.state(), code, remedy, "{reason}")
+        }
+        State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {
+            tracing::info!(state = %reason.state(), code, "{reason}");
+        }
+    }
+}
+
+/// The span of a certificate: everything that is logged in it names the certificate, at every level.
+pub(super) fn span(name: &CertName) -> tracing::Span {
+    tracing::error_span!("certificate", %name)
+}
+
+/// Logs what became live.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others speak of no set")]
+fn set(event: &Event) {
+    match event {
+        Event::Installed { generation, serial_number, not_after, issuer, chain_end, .. } => {
+            let issuer = issuer.as_ref().map_or("", Text::as_str);
+            let until = valid_until(*not_after, chain_end.as_deref());
+            if chain_end.is_some() {
+                tracing::warn!(%generation, %serial_number, issuer, "installed; valid until {until}");
+            } else {
+                tracing::info!(%generation, %serial_number, issuer, "installed; valid until {until}");
+            }
+        }
+        Event::Adopted { generation, serial_number, not_after, issuer, chain_end, .. } => {
+            let issuer = issuer.as_ref().map_or("", Text::as_str);
+            let until = valid_until(*not_after, chain_end.as_deref());
+            tracing::warn!(%generation, %serial_number, issuer, "taken over as found, no request on record; valid until {until}");
+        }
+        Event::ChainRefreshed { generation, ends_at, .. } => {
+            tracing::info!(%generation, "installed the same certificate with a newer chain; valid until {ends_at}");
+        }
+        _ => {}
+    }
+}
+
+/// The end that counts, and whose it is where that is not the leaf's.
+pub(super) fn valid_until(leaf: Timestamp, chain_end: Option<&ChainEnd>) -> String {
+    chain_end.map_or_else(
+        || leaf.to_string(),
+        |ca| format!("{}, when the CA certificate {} in its chain expires (the leaf: {leaf})", ca.at, ca.subject),
+    )
+}
+
+pub(super) fn event(entry: &event::Entry) {
+    let _span = span(&entry.name).entered();
+    match &entry.event {
+        Event::Installed { .. } | Event::Adopted { .. } | Event::ChainRefreshed { .. } => set(&entry.event),
+        Event::Pending { request_id, dv_details: Some(details), .. } => {
+            tracing::warn!(%request_id, "TLM will issue later: {details}");
+        }
+        Event::Pending { request_id, .. } => tracing::info!(%request_id, "TLM will issue later"),
+        Event::GateRefused { why, ends_no_later, .. } => {
+            let class = if *ends_no_later { FailureClass::EndsNoLater } else { FailureClass::GateRefused };
+            why.iter().for_each(|why| tracing::error!(code = class.code(), "what TLM issued is not installed: {why}"));
+        }
+        Event::Rejected { why, .. } => {
+            tracing::error!(code = FailureClass::RequestRejected.code(), "rejected by an administrator: {why}")
+        }
+        Event::Repaired => tracing::info!("files put back as they should be"),
+        Event::StatusChecked { revoked: true, .. } => {
+            tracing::error!("TLM says that the certificate is revoked")
+        }
+        Event::StatusChecked { standing: Some(standing), .. } if standing.state != TlmState::Issued => {
+            tracing::warn!("TLM says that the certificate is {standing}");
+        }
+        Event::HooksAgain { .. } => tracing::warn!("not served although the hooks ran: they run once more"),
+        Event::RolledBack { from, to, .. } => {
+            tracing::warn!("generation {to} is live again instead of generation {from}");
+        }
+        Event::RollbackRefused { failure, .. } => {
+            tracing::error!(code = failure.class.code(), "no way back: {failure}");
+        }
+        Event::Forward { generation, .. } => tracing::info!(%generation, "live again, its hooks are tried once more"),
+        Event::HookDone { hook, output: None, .. } => tracing::info!(%hook, "the hook ran"),
+        Event::HookDone { hook, output: Some(output), .. } => {
+            tracing::info!(%hook, "the hook ran; it printed: {output}")
+        }
+        Event::HookFailed { hook, failure, .. } => {
+            tracing::error!(%hook, code = failure.class.code(), "{failure}")
+        }
+        Event::AnswerLost { failure, .. } => {
+            let (code, remedy) = (failure.class.code(), failure.class.remedy());
+            tracing::warn!(code, remedy, "whether TLM issued a certificate is not known: {}", failure.message);
+        }
+        Event::HookBegun { .. }
+        | Event::Submitting { .. }
+        | Event::NotAccepted { .. }
+        | Event::RefusalUnclear { .. }
+        | Event::LookedUp { .. }
+        | Event::Polled { .. }
+        | Event::PickupUnknown { .. }
+        | Event::Issued { .. }
+        | Event::Held { .. }
+        | Event::Waits { .. }
+        | Event::Abandoned { .. }
+        | Event::KeyForgotten { .. }
+        | Event::Failed { .. }
+        | Event::StatusChecked { .. }
+        | Event::StatusUnread
+        | Event::ChainKept { .. }
+        | Event::Probed { .. }
+        | Event::RenewalAsked { .. }
+        | Event::LetGo
+        | Event::Unknown => tracing::debug!("{:?}", entry.event),
+    }
+}

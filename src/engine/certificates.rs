@@ -1,0 +1,254 @@
+//! Certificates: how they come and go, what is decided for one, and who is next.
+
+use std::sync::Arc;
+
+use crate::core::decide::Action;
+use crate::core::entry::Entry;
+use crate::core::event::{self, Event};
+use crate::core::name::{Attempt, CertName};
+use crate::core::observed::Observed;
+use crate::core::reason::{Reason, State};
+use crate::core::record::Record;
+use crate::core::schedule;
+use crate::core::time::Timestamp;
+
+use super::fleet::{Blocked, Managed};
+use super::io::{Arrival, Command, News, Now};
+use super::job::Job;
+use super::rescan::Rescan;
+use super::{Engine, SHORTEST_NAP, ca_status};
+
+impl Engine {
+    pub(super) fn begin(&mut self, arrivals: Vec<Arrival>, gone: &[CertName], is_watched: Option<bool>, now: Now) {
+        self.rescan = is_watched.map(|is_watched| Rescan::new(now.steady, is_watched));
+        gone.iter().for_each(|name| self.remove(name, now.wall));
+        let mut managed = Vec::with_capacity(arrivals.len());
+        for Arrival { entry, observed, attempts } in arrivals {
+            let record = self.record_of(&entry.name, &attempts);
+            managed.push(Managed::new(entry, observed, record, now.wall));
+        }
+        let names: Vec<CertName> = managed.iter().map(|managed| managed.entry.name.clone()).collect();
+        self.fleet.fill(managed);
+        names.iter().for_each(|name| self.decide(name, now));
+        self.forget_keys_of_the_removed(now.wall);
+    }
+
+    /// Takes an entry under management.
+    pub(super) fn adopt(&mut self, arrival: Arrival, now: Now) {
+        let Arrival { entry, observed, attempts } = arrival;
+        let record = self.record_of(&entry.name, &attempts);
+        let name = entry.name.clone();
+        self.looks.seen_now(&name);
+        self.fleet.add(Managed::new(entry, observed, record, now.wall), now.wall);
+        self.note_set(&name, None, now.wall);
+        self.decide(&name, now);
+    }
+
+    /// What is known of a certificate. The keys of requests that were never submitted are removed: the journal does not
+    /// know them. One that is too new may know them in words of its own.
+    fn record_of(&mut self, name: &CertName, attempts: &[Attempt]) -> Record {
+        let record = self.records.remove(name).unwrap_or_default();
+        let too_new = self.surroundings.journal_too_new;
+        let orphans = attempts.iter().filter(|attempt| !too_new && !record.knows(**attempt));
+        for attempt in orphans {
+            self.commands.push_back(Command::RemoveKey { name: name.clone(), attempt: *attempt, is_on_record: false });
+        }
+        record
+    }
+
+    /// Removes the keys of requests whose entry left the inventory so long ago that TLM has forgotten them, too.
+    fn forget_keys_of_the_removed(&mut self, now: Timestamp) {
+        let of_record = |(name, record): (&CertName, &Record)| {
+            record.expired_keys(now).map(|attempt| (name.clone(), attempt)).collect::<Vec<_>>()
+        };
+        let over: Vec<(CertName, Attempt)> = self.records.iter().flat_map(of_record).collect();
+        for (name, attempt) in over {
+            self.want(Command::RemoveKey { name, attempt, is_on_record: true });
+        }
+    }
+
+    /// Lets a certificate go that the inventory no longer names.
+    pub(super) fn remove(&mut self, name: &CertName, now: Timestamp) {
+        self.tell(News::Removed(name.clone()));
+        self.note(vec![event::Entry { at: now, name: name.clone(), event: Event::LetGo }]);
+        if let Some(managed) = self.fleet.remove(name) {
+            self.records.insert(name.clone(), managed.record);
+        }
+    }
+
+    /// Has certificates looked at, of which nobody is working on.
+    pub(super) fn look_at(&mut self, names: &[CertName]) {
+        let free = names.iter().filter_map(|name| self.fleet.one(name)).filter(|managed| !managed.is_busy());
+        let entries: Vec<Arc<Entry>> = free.map(|managed| Arc::clone(&managed.entry)).collect();
+        if !entries.is_empty() {
+            let look = self.looks.begin(entries.iter().map(|entry| &entry.name));
+            self.want(Command::Observe { look, entries });
+        }
+    }
+
+    pub(super) fn observed(&mut self, look: u64, found: Vec<(CertName, Observed)>, now: Now) {
+        for (name, observed) in found {
+            if !self.looks.end(look, &name) || self.fleet.one(&name).is_none_or(Managed::is_busy) {
+                continue;
+            }
+            let replace = |managed: &mut Managed| {
+                let before = std::mem::replace(&mut managed.observed, observed);
+                ca_status::set_of(&before)
+            };
+            let before = self.fleet.change(&name, replace).flatten();
+            self.note_set(&name, before, now.wall);
+            self.decide(&name, now);
+        }
+    }
+
+    /// Decides for one certificate, and sets in motion what was decided.
+    pub(super) fn decide(&mut self, name: &CertName, now: Now) {
+        self.fleet.step_out(name);
+        self.surroundings.api_recovered_at = self.api.breaker().recovered_at();
+        self.surroundings.clock_is_compared = self.clock.is_compared();
+        self.surroundings.api_is_blocked = self.api.is_down() || self.api.paused_until(now.wall).is_some();
+        if self.looks.is_awaited(name) {
+            return;
+        }
+        let Some(managed) = self.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
+        let entry = Arc::clone(&managed.entry);
+        let before = managed.decision().reason.clone();
+        self.profiles.know(&entry.profile);
+        let reading = self.profiles.reading(&entry.profile);
+        let decide = |managed: &mut Managed| {
+            let is_first = managed.is_new();
+            managed.decide(reading, &self.surroundings, now.wall);
+            (managed.decision().action.clone(), managed.decision().wake_at, is_first)
+        };
+        let Some((action, wake_at, is_first)) = self.fleet.change(name, decide) else { return };
+        let wake_at = wake_at.max(now.wall + SHORTEST_NAP).min(schedule::look_again(name, now.wall));
+        if self.profiles.is_stale(&entry.profile, now.wall) && !self.api.is_down() {
+            self.profiles.want(&entry.profile);
+        }
+        self.fleet.wake(name, wake_at);
+        self.queue_hook(name);
+        match action {
+            Action::Wait | Action::RunHook(_) => {}
+            Action::ReadProfile(profile) => {
+                if !self.hold_back(name, now.wall) {
+                    self.profiles.want(&profile);
+                }
+            }
+            // What it needs is here, as a rule: an outage holds no install back.
+            Action::Install { .. } => self.fleet.line_up(name),
+            // A due certificate waits for a place; while the API as a whole is not asked, for that.
+            Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::CheckStatus(_) => {
+                if !self.hold_back(name, now.wall) {
+                    self.fleet.line_up(name);
+                }
+            }
+            action @ (Action::Repair { .. }
+            | Action::RefreshChain
+            | Action::Abandon(_)
+            | Action::ForgetKeys(_)
+            | Action::RepeatHooks(_)
+            | Action::Probe
+            | Action::RollBack(_)
+            | Action::Forward { .. }
+            | Action::Recognise(_)) => self.execute(name, &action, false, now),
+        }
+        self.tell_decision(name, &before, is_first);
+    }
+
+    /// Holds a certificate back that may ask nobody now, whatever it waits for itself; whether it does.
+    fn hold_back(&mut self, name: &CertName, now: Timestamp) -> bool {
+        let Some(managed) = self.fleet.one(name) else { return false };
+        let Some(blocked) = self.api.blocks(managed, now) else { return false };
+        let wake_at = managed.held_until(&blocked, self.profiles.reading(&managed.entry.profile), now);
+        let Blocked { reason, .. } = blocked;
+        self.fleet.hold_back(name, reason, wake_at);
+        true
+    }
+
+    /// Gives places to profiles that have to be read, and to those who wait first in line.
+    pub(super) fn admit(&mut self, now: Now) {
+        if self.api.is_down() {
+            self.profiles.want_none();
+        }
+        while let Some(profile) = self.profiles.next(|| self.api.take_place(false)) {
+            self.want(Command::ReadProfile(profile));
+        }
+        while let Some((name, emergency)) = self.fleet.first_in_line() {
+            if !self.api.take_place(emergency) {
+                self.mark_queued(&name);
+                return;
+            }
+            self.fleet.leave_line();
+            // The API as a whole may have gone down since it lined up, which holds no install back.
+            let action = self.fleet.one(&name).map(|managed| managed.decision().action.clone());
+            let action = action.filter(Action::needs_api);
+            match action {
+                Some(action) if matches!(action, Action::Install { .. }) || !self.hold_back(&name, now.wall) => {
+                    self.execute(&name, &action, true, now);
+                }
+                _ => self.api.give_place_back(),
+            }
+        }
+    }
+
+    fn mark_queued(&mut self, name: &CertName) {
+        self.fleet.amend(name, |decision| {
+            if let Reason::Due(cause) = &decision.reason {
+                decision.reason = Reason::Queued(cause.clone());
+            }
+        });
+    }
+
+    fn execute(&mut self, name: &CertName, action: &Action, has_place: bool, now: Now) {
+        let Some(managed) = self.fleet.one(name) else { return };
+        let profile = self.profiles.reading(&managed.entry.profile).profile.as_ref();
+        let job = Job::new(managed, profile, action, has_place, now);
+        self.fleet.begin(name);
+        match job {
+            Some(job) => self.want(Command::Run(Box::new(job))),
+            None => self.finished(name, has_place),
+        }
+    }
+
+    pub(super) fn happened(&mut self, entry: &event::Entry) {
+        let apply = |record: &mut Record| record.apply(entry.at, &entry.event);
+        if self.fleet.change(&entry.name, |managed| apply(&mut managed.record)).is_none() {
+            apply(self.records.entry(entry.name.clone()).or_default());
+        }
+    }
+
+    pub(super) fn finished(&mut self, name: &CertName, had_place: bool) {
+        if had_place {
+            self.api.give_place_back();
+        }
+        self.fleet.end(name);
+        self.look_at(std::slice::from_ref(name));
+        self.looks.await_last(name);
+    }
+
+    /// Records events of the engine's own.
+    pub(super) fn note(&mut self, entries: Vec<event::Entry>) {
+        if !entries.is_empty() {
+            entries.iter().for_each(|entry| self.happened(entry));
+            self.want(Command::Journal(entries));
+        }
+    }
+
+    /// What was decided is told when it changes, not at each look.
+    fn tell_decision(&mut self, name: &CertName, before: &Reason, is_first: bool) {
+        let Some(managed) = self.fleet.one(name) else { return };
+        let reason = &managed.decision().reason;
+        // A new time for the same wait is no news.
+        let is_same = std::mem::discriminant(reason) == std::mem::discriminant(before)
+            && reason.failure() == before.failure()
+            && reason.state() == before.state();
+        // Of many thousands that a start finds in order, each by itself is no news.
+        let is_first = is_first || matches!(before, Reason::ProfileUnknown { .. });
+        let is_calm = is_first && reason.state() == State::Valid;
+        self.headline.is_old |= !is_same;
+        if self.tells_all || (!is_same && !is_calm) {
+            let (name, reason) = (name.clone(), reason.clone());
+            self.tell(News::Decided { name, reason, is_first, is_change: !is_same });
+        }
+    }
+}

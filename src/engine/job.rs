@@ -1,0 +1,119 @@
+//! An action on its way: what it is about, and the protocol that says which effect comes next. Whoever performs the
+//! effects decides nothing; what has to be judged between them is judged here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::decide::Action;
+use crate::core::entry::Entry;
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::{Attempt, ProfileId, SerialNumber};
+use crate::core::observed::Installed;
+use crate::core::profile::Profile;
+use crate::core::protocol::{Effect, Next, Outcome, Protocol};
+use crate::core::record::Request;
+use crate::core::time::Timestamp;
+use crate::core::window::Deploy;
+
+use super::calendar;
+use super::fleet::Managed;
+use super::io::Now;
+
+/// An action on its way.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The entry that it is for.
+    pub entry: Arc<Entry>,
+    /// The profile, where it is known.
+    pub profile: Option<Arc<Profile>>,
+    /// What is installed.
+    pub installed: Option<Installed>,
+    /// The request under way.
+    pub request: Option<Request>,
+    /// The certificates that TLM revoked: no way back leads to one of them.
+    pub revoked: Vec<SerialNumber>,
+    /// Whether it holds a place among the running requests.
+    pub had_place: bool,
+    /// Whether its requests leave during a pause.
+    pub is_urgent: bool,
+    /// What is to be performed now.
+    pub effect: Effect,
+    protocol: Protocol,
+    /// When it was decided.
+    began: Now,
+}
+
+impl Job {
+    /// What `action` begins with; `None` for one that has no effects.
+    #[must_use]
+    pub fn new(
+        managed: &Managed,
+        profile: Option<&Profile>,
+        action: &Action,
+        had_place: bool,
+        now: Now,
+    ) -> Option<Self> {
+        let request = managed.record.request.as_deref().cloned();
+        let of_request = request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
+        let of_profile = profile.map(|profile| (profile.id.clone(), profile.version()));
+        let named = of_profile.or(of_request).unwrap_or_else(|| (ProfileId("".into()), 0));
+        let (protocol, effect) = Protocol::start(&managed.entry, named, action)?;
+        Some(Self {
+            entry: Arc::clone(&managed.entry),
+            profile: profile.cloned().map(Arc::new),
+            installed: managed.observed.installed().cloned(),
+            request,
+            revoked: managed.record.revoked.clone(),
+            had_place,
+            is_urgent: managed.passes_pause(now.wall),
+            effect,
+            protocol,
+            began: now,
+        })
+    }
+
+    /// Takes what came of the effect; whether another one follows.
+    pub fn step(&mut self, outcome: Outcome) -> bool {
+        match self.protocol.step(outcome) {
+            Next::Perform(effect) => {
+                self.effect = effect;
+                true
+            }
+            Next::End => false,
+        }
+    }
+
+    /// The decision to submit was made by the clock as it was then: a request that waited for its turn does not leave by
+    /// another one (promise 12).
+    ///
+    /// # Errors
+    ///
+    /// When the clock was set since, or the machine slept.
+    pub fn check_clock(&self, now: &Now) -> Result<(), Failure> {
+        let expected = self.began.expected(now);
+        if now.wall.distance(expected) <= STEP {
+            return Ok(());
+        }
+        let now = now.wall;
+        let message = format!("nothing was sent: the clock was set, or the machine slept; {expected} became {now}");
+        Err(Failure::new(FailureClass::ClockSet, message))
+    }
+
+    /// Whether the deploy window is closed: what came before the switch may have taken longer than it was open.
+    #[must_use]
+    pub fn is_window_closed(&self, now: Timestamp) -> bool {
+        calendar::deploy(self.entry.deploy_window.as_deref(), now) != Deploy::Open
+    }
+
+    /// The end that what was issued has to outlive, if it has to outlive any: `expiring` is what the decision says, where
+    /// it says something, else the record of the request counts.
+    #[must_use]
+    pub fn must_outlive(&self, attempt: Attempt, expiring: Option<bool>) -> Option<Timestamp> {
+        let of_record = self.request.as_ref().is_some_and(|request| request.expiring);
+        let renewed = self.installed.as_ref().filter(|_| expiring.unwrap_or(of_record));
+        renewed.and_then(|installed| installed.to_outlive(attempt))
+    }
+}
+
+/// So far the clocks may differ without anybody having set one.
+pub(super) const STEP: Duration = Duration::from_secs(60);

@@ -1,0 +1,212 @@
+//! What an operator asks for and what is shown; and when a single pass is over.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::admission::Pace;
+use crate::core::decide::Action;
+use crate::core::entry::Entry;
+use crate::core::event::{self, Event};
+use crate::core::name::{CertName, ProfileRef};
+use crate::core::reading::Reading;
+use crate::core::reason::Reason;
+use crate::core::record::Record;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+
+use super::fleet::Managed;
+use super::io::{Command, Now};
+use super::report::{self, Facts};
+use super::status::Status;
+use super::{Engine, Mode};
+
+/// Why there is no way back now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRollback {
+    /// The inventory names no such certificate.
+    Unknown,
+    /// Something is being done for it.
+    Busy,
+}
+
+impl Engine {
+    /// Has certificates replaced now, or all if none is named: how many, and how long their requests take at least.
+    ///
+    /// # Errors
+    ///
+    /// The names that the inventory does not have; then nothing is asked for.
+    pub fn renew(&mut self, names: &[CertName], reissue: bool, now: Now) -> Result<(usize, Duration), Vec<CertName>> {
+        let unknown: Vec<CertName> = names.iter().filter(|name| self.fleet.one(name).is_none()).cloned().collect();
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        let all = || self.fleet.names().cloned().collect();
+        let names: BTreeSet<CertName> = if names.is_empty() { all() } else { names.iter().cloned().collect() };
+        // The same word again, before anything came of it, is no news for the journal.
+        let is_news =
+            |name: &&CertName| self.fleet.one(name).is_none_or(|managed| !managed.record.is_asked_for(reissue));
+        let asked =
+            |name: &CertName| event::Entry { at: now.wall, name: name.clone(), event: Event::RenewalAsked { reissue } };
+        self.note(names.iter().filter(is_news).map(asked).collect());
+        // The operator may have put right in TLM what was refused: it is asked, and not remembered.
+        let profiles: BTreeSet<ProfileRef> =
+            names.iter().filter_map(|name| Some(self.fleet.one(name)?.entry.profile.clone())).collect();
+        profiles.iter().for_each(|profile| self.profiles.expire_one(profile));
+        self.api.probe_now(now.wall);
+        names.iter().for_each(|name| self.decide(name, now));
+        Ok((names.len(), Pace::new(self.main.api.requests_per_minute).least_time(names.len())))
+    }
+
+    /// Begins a rollback at the operator's word, which ends with [`super::Input::Finished`]: nothing else is done for the
+    /// certificate meanwhile, and whatever it waited for is decided anew afterwards.
+    ///
+    /// # Errors
+    ///
+    /// When the certificate is not there, or is being worked on.
+    pub fn begin_rollback(&mut self, name: &CertName) -> Result<(Arc<Entry>, Record), NoRollback> {
+        let managed = self.fleet.one(name).ok_or(NoRollback::Unknown)?;
+        if managed.is_busy() {
+            return Err(NoRollback::Busy);
+        }
+        let begun = (Arc::clone(&managed.entry), managed.record.clone());
+        self.fleet.step_out(name);
+        self.fleet.begin(name);
+        Ok(begun)
+    }
+
+    /// Takes the right to one request.
+    ///
+    /// # Errors
+    ///
+    /// The instant to ask again, if there is none now.
+    pub fn take_turn(&mut self, is_urgent: bool, now: Now) -> Result<(), Timestamp> {
+        self.api.take_turn(is_urgent, now.wall)
+    }
+
+    /// The end of a pass: nothing runs, nothing is due, and nothing is worth waiting for.
+    pub fn is_over(&mut self, give_up: Timestamp, now: Now) -> bool {
+        // A pause that outlasts the pass is not sat through.
+        let is_paused = self.api.paused_until(now.wall).is_some_and(|until| until > give_up);
+        let asks =
+            self.fleet.is_busy() || !self.fleet.line_is_empty() || self.profiles.is_reading() || self.api.is_trying();
+        if (asks && !is_paused) || !self.looks.is_empty() || self.hooks.is_running() {
+            return false;
+        }
+        let wait = if let Mode::Once { wait } = self.mode { wait } else { Duration::ZERO };
+        let patience = Patience { give_up, remedies: give_up.max(give_up - wait + FOLLOWED) };
+        if self.fleet.iter().any(|managed| is_worth_waiting(managed, patience, now.wall)) {
+            return false;
+        }
+        // Last of all, so that it holds nothing back. Its answer is a second opinion where the clock counts as wrong.
+        if !self.credentials.was_read() {
+            self.read_credentials();
+        }
+        !self.credentials.is_reading()
+    }
+
+    /// Whether something runs that is worth finishing before the end: what it needs is here.
+    #[must_use]
+    pub fn has_to_finish(&self) -> bool {
+        let is_local = |managed: &Managed| managed.is_busy() && managed.decision().action.is_local();
+        self.hooks.is_running() || self.fleet.iter().any(is_local)
+    }
+
+    /// The certificates whose folders nobody writes to now.
+    pub fn at_rest(&self) -> impl Iterator<Item = &Managed> {
+        self.fleet.iter().filter(|managed| !managed.is_busy() || !managed.decision().action.writes())
+    }
+
+    /// The status as it is now.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> Status {
+        self.status_with(report::certificates(&self.facts(now), self.with_readings(self.fleet.iter())), now)
+    }
+
+    /// The status as it is now, with this of the certificates.
+    #[must_use]
+    pub fn status_with<C>(&self, certificates: Vec<C>, now: Timestamp) -> Status<C> {
+        report::status(&self.facts(now), self.with_readings(self.fleet.notable()), certificates)
+    }
+
+    /// One line: counts, and the nearest trouble.
+    #[must_use]
+    pub fn headline(&self, now: Timestamp) -> Text {
+        report::headline(&self.facts(now), self.fleet.states(), self.with_readings(self.fleet.notable()))
+    }
+
+    /// Certificates, each with the reading of its profile.
+    pub fn with_readings<'e>(
+        &'e self,
+        certificates: impl Iterator<Item = &'e Managed>,
+    ) -> impl Iterator<Item = (&'e Managed, &'e Reading)> {
+        certificates.map(|managed| (managed, self.profiles.reading(&managed.entry.profile)))
+    }
+
+    /// What the status is made of.
+    #[must_use]
+    pub fn facts(&self, now: Timestamp) -> Facts<'_> {
+        let revoked = self.revoked_cas();
+        Facts {
+            main: &self.main,
+            config_error: self.config_error.as_ref(),
+            clock: &self.clock,
+            breaker: self.api.breaker(),
+            paused_until: self.api.paused_until(now),
+            credentials: self.credentials.ends(),
+            inventory: &self.inventory,
+            overlooked: &self.overlooked,
+            hooks: &self.hooks,
+            cas: self.cas.watch.judged(|ca| revoked.iter().any(|(revoked, _)| *revoked == ca)),
+            problems: self.problems.values().cloned().chain(revoked.into_iter().map(|(_, problem)| problem)).collect(),
+            now,
+        }
+    }
+
+    /// Keeps the line of `systemctl status` up to date: at once, and then so often at most.
+    pub(super) fn tell_headline(&mut self, now: Now) {
+        if self.headline.is_old && self.headline_at().is_none_or(|at| now.steady >= at) {
+            self.headline = super::Headline { is_old: false, told_at: Some(now.steady) };
+            let headline = self.headline(now.wall);
+            self.want(Command::Headline(headline));
+        }
+    }
+
+    /// When the line may be told again, by the steady clock.
+    pub(super) fn headline_at(&self) -> Option<Duration> {
+        self.headline.told_at.map(|at| at + HEADLINE_INTERVAL)
+    }
+}
+
+/// How long one pass waits.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// For what TLM issues.
+    give_up: Timestamp,
+    /// For the instant that a refusal names.
+    remedies: Timestamp,
+}
+
+/// Whether something happens for a certificate at once, or soon enough for one pass.
+fn is_worth_waiting(managed: &Managed, patience: Patience, now: Timestamp) -> bool {
+    let reason = &managed.decision().reason;
+    if let Reason::TooEarly { until, .. } = reason {
+        return *until <= patience.remedies;
+    }
+    if let Reason::Pending { next, .. } | Reason::AnswerLost { next, .. } | Reason::NotYetValid(next) = reason {
+        return *next <= patience.give_up;
+    }
+    let at_once = matches!(
+        reason,
+        Reason::HookOwed { failure: None, .. }
+            | Reason::Due(_)
+            | Reason::Installing
+            | Reason::Unrecorded(_)
+            | Reason::ReadingProfile { .. }
+    );
+    at_once || managed.decision().action != Action::Wait || managed.decision().wake_at <= now
+}
+
+const HEADLINE_INTERVAL: Duration = Duration::from_secs(2);
+/// So long after its begin a pass follows a refusal that names an instant, whatever it waits for else.
+const FOLLOWED: Duration = Duration::from_secs(60);

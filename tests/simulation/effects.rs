@@ -1,0 +1,391 @@
+//! The effects of an action on the simulated disk and TLM. Which effect follows which is the job's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use renewd::core::breaker::Function;
+use renewd::core::event::{self, Event, Lack, Method};
+use renewd::core::failure::{Failure, FailureClass};
+use renewd::core::key::KeyType;
+use renewd::core::name::{Attempt, CertName, Digest, ProfileId, RequestId, SerialNumber};
+use renewd::core::protocol::{Effect, Outcome, Verdict};
+use renewd::core::standing::{Standing, TlmState};
+use renewd::core::text::Text;
+use renewd::core::time::Timestamp;
+use renewd::engine::Input;
+use renewd::engine::job::Job;
+
+use crate::disk::Pending;
+use crate::tlm::{Answer, Certificate, Defect, Endpoint, Order, Pickup, digest, server_auth};
+use crate::world::{Task, World};
+
+/// One action on its way, with what it has in hand.
+pub(crate) struct Running {
+    pub(crate) job: Job,
+    spki: Option<Digest>,
+    /// What TLM answered, and whether with its chain.
+    answer: Option<(Arc<Certificate>, bool)>,
+    set: Option<Arc<Certificate>>,
+    /// Why its request does not leave after all.
+    stays: Option<Failure>,
+}
+
+impl Running {
+    pub(crate) fn new(job: Job) -> Self {
+        let spki = job.request.as_ref().map(|request| request.spki);
+        Self { job, spki, answer: None, set: None, stays: None }
+    }
+
+    fn name(&self) -> &CertName {
+        &self.job.entry.name
+    }
+}
+
+impl World {
+    /// Begins an effect; one that asks the API waits for its turn first.
+    pub(crate) fn begin_effect(&mut self, mut running: Box<Running>) {
+        if self.crashes() {
+            return self.later(Duration::ZERO, Task::Effect(running));
+        }
+        let is_intent = matches!(&running.job.effect, Effect::Record(event) if event.is_intent());
+        let (asks, sends) = (self.asks_api(&running), matches!(running.job.effect, Effect::Send(_)));
+        if is_intent || (asks && !sends) {
+            let now = self.now();
+            if let Err(until) = self.d().engine.take_turn(running.job.is_urgent, now) {
+                return self.later(until.since(now.wall), Task::Turn(running));
+            }
+            running.stays = running.job.check_clock(&now).err().filter(|_| is_intent);
+        }
+        let takes = if asks {
+            self.check_call(running.name());
+            if let Effect::Send(method) = &running.job.effect {
+                let spki = running.spki;
+                self.check_send(running.name(), spki, method);
+            }
+            self.tlm.latency()
+        } else {
+            Duration::from_millis(if matches!(running.job.effect, Effect::MakeKey { .. }) { 100 } else { 10 })
+        };
+        self.later(takes, Task::Effect(running));
+    }
+
+    fn asks_api(&self, running: &Running) -> bool {
+        match &running.job.effect {
+            Effect::Send(_)
+            | Effect::LookUp
+            | Effect::SearchHeld
+            | Effect::PickUp(_)
+            | Effect::FetchChain(_)
+            | Effect::CheckStatus(_) => true,
+            Effect::ReadAnswer { attempt, .. } => self
+                .disk
+                .pending
+                .get(&(running.name().clone(), *attempt))
+                .is_none_or(|pending| pending.answer.is_none()),
+            Effect::CheckRoom
+            | Effect::Probe
+            | Effect::RollBack(_)
+            | Effect::Switch(_)
+            | Effect::MakeKey { .. }
+            | Effect::ReadKey { .. }
+            | Effect::Record(_)
+            | Effect::KeepAnswer { .. }
+            | Effect::Judge { .. }
+            | Effect::Install { .. }
+            | Effect::Forget { .. }
+            | Effect::Repair { .. }
+            | Effect::RefreshChain => false,
+        }
+    }
+
+    /// The end of an effect, and what follows.
+    pub(crate) fn effect_ends(&mut self, mut running: Box<Running>) {
+        if self.crashes() {
+            return self.later(Duration::ZERO, Task::Effect(running));
+        }
+        let effect = running.job.effect.clone();
+        let outcome = self.perform_effect(&mut running).unwrap_or_else(Outcome::Failed);
+        if self.crash_after.as_deref().is_some_and(|mark| mark == mark_of(&effect)) {
+            self.crash_after = None;
+            self.dying = true;
+            return;
+        }
+        if running.job.step(outcome) {
+            self.begin_effect(running);
+        } else {
+            self.handle(Input::Finished { name: running.name().clone(), had_place: running.job.had_place });
+        }
+    }
+
+    /// The process ended in the middle of an effect, which took place all the same, or not.
+    pub(crate) fn cut_off(&mut self, mut running: Running) {
+        if self.random.percent(50) {
+            drop(self.perform_effect(&mut running));
+        }
+    }
+
+    fn perform_effect(&mut self, running: &mut Running) -> Result<Outcome, Failure> {
+        let name = running.name().clone();
+        match running.job.effect.clone() {
+            Effect::CheckRoom => self.disk.write().map(|()| Outcome::Done),
+            Effect::MakeKey { attempt, key } => self.make_key(running, attempt, key),
+            Effect::ReadKey { attempt } => {
+                let pending = self.read_key(&name, attempt)?;
+                running.spki = Some(pending.spki);
+                Ok(Outcome::Key { spki: pending.spki, key: pending.key })
+            }
+            Effect::Record(event) => running.stays.take().map_or_else(|| self.record(&name, event), Err),
+            Effect::Probe => {
+                let Some(installed) = &running.job.installed else { return Ok(Outcome::Done) };
+                let sights = self.look_at_servers(&running.job.entry);
+                Ok(Outcome::Probed { fingerprint: installed.fingerprint, sights })
+            }
+            Effect::RollBack(from) => {
+                let entry = Arc::clone(&running.job.entry);
+                self.roll_back(&entry, from, &running.job.revoked).map(Outcome::Switched)
+            }
+            Effect::Switch(generation) => {
+                let entry = Arc::clone(&running.job.entry);
+                self.make_live(&entry, generation).map(|()| Outcome::Switched(generation))
+            }
+            Effect::Send(method) => self.send(running, method),
+            Effect::LookUp => self.look_up(running),
+            Effect::SearchHeld => {
+                let found = self.part(running, Endpoint::Search).and_then(|()| self.tlm.search(digest(0), self.now));
+                self.call(running, Function::Search, found.map(drop))?;
+                Ok(Outcome::Holds(Vec::new()))
+            }
+            Effect::PickUp(id) => self.pick_up(running, &id),
+            Effect::KeepAnswer { attempt } => self.keep_answer(running, attempt),
+            Effect::ReadAnswer { attempt, serial_number } => self.read_answer(running, attempt, &serial_number),
+            Effect::FetchChain(serial) => {
+                let found = self.part(running, Endpoint::Formats).and_then(|()| self.tlm.details(&serial));
+                self.call(running, Function::Details, found)?;
+                if let Some((_, chain)) = &mut running.answer {
+                    *chain = true;
+                }
+                Ok(Outcome::Done)
+            }
+            Effect::Judge { attempt, expiring, emergency } => {
+                let must_outlive = running.job.must_outlive(attempt, expiring);
+                Ok(Outcome::Judged(self.judge(running, must_outlive, emergency)))
+            }
+            Effect::Install { in_window: true, .. } if running.job.is_window_closed(self.wall()) => {
+                Ok(Outcome::WindowClosed)
+            }
+            Effect::Install { attempt, .. } => self.install(running, attempt),
+            Effect::Forget { attempt } => {
+                self.disk.write()?;
+                self.disk.pending.remove(&(name, attempt));
+                Ok(Outcome::Done)
+            }
+            Effect::Repair { .. } => {
+                let entry = Arc::clone(&running.job.entry);
+                self.repair(&entry)
+            }
+            // No chain of this world ends before its leaves.
+            Effect::RefreshChain => Ok(Outcome::Done),
+            Effect::CheckStatus(serial) => {
+                let found = self.part(running, Endpoint::Details).and_then(|()| self.tlm.details(&serial));
+                let (_, revoked) = self.call(running, Function::Details, found)?;
+                let state = if revoked { TlmState::Revoked } else { TlmState::Issued };
+                Ok(Outcome::Status(Box::new(Standing::of(state))))
+            }
+        }
+    }
+
+    fn keep_answer(&mut self, running: &Running, attempt: Attempt) -> Result<Outcome, Failure> {
+        self.disk.write()?;
+        if let Some(pending) = self.disk.pending.get_mut(&(running.name().clone(), attempt)) {
+            pending.answer.clone_from(&running.answer);
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn make_key(&mut self, running: &mut Running, attempt: Attempt, key: KeyType) -> Result<Outcome, Failure> {
+        self.disk.write()?;
+        let spki = match &running.job.installed {
+            Some(installed) if running.job.entry.reuse_key => installed.spki,
+            _ => digest(self.random.next()),
+        };
+        self.disk.pending.insert((running.name().clone(), attempt), Pending { spki, key, answer: None });
+        running.spki = Some(spki);
+        Ok(Outcome::Key { spki, key })
+    }
+
+    /// What a part of TLM says that fails alone.
+    fn part(&self, running: &Running, endpoint: Endpoint) -> Result<(), Failure> {
+        let of_request = running.job.request.as_ref().map(|request| &request.profile);
+        let profile = of_request.or(running.job.profile.as_ref().map(|profile| &profile.id));
+        profile.map_or(Ok(()), |profile| self.tlm.part(endpoint, profile, running.name()))
+    }
+
+    /// Tells the loop how a call went.
+    fn call<R>(&mut self, running: &Running, function: Function, result: Result<R, Failure>) -> Result<R, Failure> {
+        self.see_date();
+        let (name, profile) = (running.name().clone(), running.job.entry.profile.clone());
+        self.handle(Input::Answered { name, profile, function, failure: result.as_ref().err().cloned() });
+        result
+    }
+
+    /// Only the intent to submit must be durable before anything follows.
+    fn record(&mut self, name: &CertName, event: Event) -> Result<Outcome, Failure> {
+        let entry = event::Entry { at: self.wall(), name: name.clone(), event };
+        if entry.event.is_durable() {
+            let must = entry.event.is_intent();
+            let daemon = self.daemon.as_mut().expect("the daemon runs");
+            if let Err(failure) = self.disk.append(&mut daemon.backlog, &entry) {
+                if !must {
+                    daemon.backlog.push(entry.clone());
+                    self.handle(Input::Happened(entry));
+                }
+                return Err(failure);
+            }
+        }
+        self.handle(Input::Happened(entry));
+        Ok(Outcome::Done)
+    }
+
+    fn send_order(&mut self, running: &Running, method: Method) -> Result<Answer, Failure> {
+        let order = Order {
+            name: running.name().clone(),
+            spki: running.spki.unwrap_or(Digest([0; 32])),
+            asked: running.job.entry.asked(),
+            profile: running.job.profile.as_ref().map_or(ProfileId("".into()), |profile| profile.id.clone()),
+            method,
+        };
+        self.tlm.create(&order, self.now)
+    }
+
+    fn send(&mut self, running: &mut Running, method: Method) -> Result<Outcome, Failure> {
+        let sent = self.send_order(running, method);
+        self.check_sent(running.name(), sent.as_ref().err());
+        Ok(match self.call(running, Function::Main, sent)? {
+            Answer::Issued(certificate) => take(running, certificate),
+            Answer::Pending(id) => Outcome::Pending(Some(id), None),
+        })
+    }
+
+    fn look_up(&mut self, running: &mut Running) -> Result<Outcome, Failure> {
+        let Some(wanted) = running.spki else { return Ok(Outcome::NotFound) };
+        let found = self.part(running, Endpoint::Search).and_then(|()| self.tlm.search(wanted, self.now));
+        self.ledger.looked(running.name(), found.is_err());
+        let found = self.call(running, Function::Search, found)?;
+        Ok(found.map_or(Outcome::NotFound, |certificate| take(running, certificate)))
+    }
+
+    fn pick_up(&mut self, running: &mut Running, id: &RequestId) -> Result<Outcome, Failure> {
+        let part = self.part(running, Endpoint::PickUp);
+        let answer = part.and_then(|()| self.tlm.pick_up(id, self.now));
+        Ok(match self.call(running, Function::Main, answer)? {
+            Pickup::Issued(certificate) => take(running, certificate),
+            Pickup::Pending => Outcome::Pending(None, None),
+            Pickup::Rejected => Outcome::Rejected(Text::new("not on my watch")),
+        })
+    }
+
+    fn read_key(&self, name: &CertName, attempt: Attempt) -> Result<Pending, Failure> {
+        let lost = || Failure::new(FailureClass::KeyLost, format!("the key of request {attempt} is gone"));
+        self.disk.pending.get(&(name.clone(), attempt)).cloned().ok_or_else(lost)
+    }
+
+    fn read_answer(
+        &mut self,
+        running: &mut Running,
+        attempt: Attempt,
+        serial: &SerialNumber,
+    ) -> Result<Outcome, Failure> {
+        let kept = self.disk.pending.get(&(running.name().clone(), attempt)).and_then(|pending| pending.answer.clone());
+        running.answer = match kept {
+            Some(answer) => Some(answer),
+            None => {
+                let found = self.part(running, Endpoint::Details).and_then(|()| self.tlm.details(serial));
+                let (certificate, _) = self.call(running, Function::Details, found)?;
+                Some((certificate, false))
+            }
+        };
+        Ok(Outcome::Done)
+    }
+
+    fn judge(&self, running: &mut Running, must_outlive: Option<Timestamp>, emergency: bool) -> Verdict {
+        let refused = |why: &str| Verdict::Refused(vec![Text::new(why)]);
+        let (Some((found, chain)), Some(spki)) = (&running.answer, running.spki) else {
+            return refused("nothing came");
+        };
+        let now = self.wall();
+        if found.defect == Some(Defect::Html) {
+            return refused("what TLM sent is no certificate");
+        }
+        if found.spki != spki {
+            return refused("its public key is not ours");
+        }
+        if !running.job.entry.names().missing_in(&found.asked.names).is_empty() {
+            return refused("it lacks a name");
+        }
+        if !chain {
+            return refused("its chain is missing");
+        }
+        if found.not_after < now || found.not_before > now + TOLERANCE {
+            return refused("its validity does not contain now");
+        }
+        if must_outlive.is_some_and(|end| found.not_after <= end) {
+            return refused("it ends no later than the installed one");
+        }
+        if found.not_before > now {
+            return Verdict::NotYetValid(found.not_before);
+        }
+        let wanted = running.job.entry.usages.clone().unwrap_or_else(server_auth);
+        if !emergency && wanted.iter().any(|usage| !found.leaf().usages.contains(usage)) {
+            return Verdict::Held(Text::new("it lacks server_auth"), Lack::Usage);
+        }
+        running.set = Some(Arc::clone(found));
+        Verdict::Accepted
+    }
+
+    fn install(&mut self, running: &mut Running, attempt: Attempt) -> Result<Outcome, Failure> {
+        let Some(set) = running.set.take() else {
+            return Err(Failure::new(FailureClass::Internal, "nothing to install"));
+        };
+        self.read_key(running.name(), attempt)?;
+        self.disk.write()?;
+        self.check_window(&running.job.entry, attempt);
+        let generation = self.disk.install(running.name(), attempt, &set, &running.job.entry);
+        self.went_live(&running.job.entry.clone(), generation);
+        Ok(Outcome::Installed { generation, leaf: Box::new(set.leaf()), chain: Arc::default() })
+    }
+}
+
+fn take(running: &mut Running, certificate: Arc<Certificate>) -> Outcome {
+    let serial = certificate.serial.clone();
+    let chain = certificate.defect != Some(Defect::NoChain);
+    running.answer = Some((certificate, chain));
+    Outcome::Issued(serial)
+}
+
+/// What a script calls the end of an effect.
+fn mark_of(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::CheckRoom => "room",
+        Effect::MakeKey { .. } | Effect::ReadKey { .. } => "key",
+        Effect::Record(Event::Submitting { .. }) => "intent",
+        Effect::Record(Event::Issued { .. }) => "issued",
+        Effect::Record(Event::Installed { .. }) => "installed",
+        Effect::Record(_) => "record",
+        Effect::Send(_) => "send",
+        Effect::LookUp | Effect::SearchHeld => "search",
+        Effect::PickUp(_) => "pickup",
+        Effect::KeepAnswer { .. } => "answer",
+        Effect::ReadAnswer { .. } => "reading",
+        Effect::FetchChain(_) => "chain",
+        Effect::Judge { .. } => "gate",
+        Effect::Install { .. } => "rename",
+        Effect::Forget { .. } => "forget",
+        Effect::Repair { .. } => "repair",
+        Effect::RefreshChain => "refresh",
+        Effect::Probe => "probe",
+        Effect::RollBack(_) | Effect::Switch(_) => "switch",
+        Effect::CheckStatus(_) => "status",
+    }
+}
+
+const TOLERANCE: Duration = Duration::from_secs(600);
