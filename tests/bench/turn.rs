@@ -1,5 +1,6 @@
 //! One turn of the engine on n certificates, without the files and the API: what a shell around it pays for each event.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(crate) struct Turn {
     engine: Engine,
     now: Now,
     facts: Leaf,
+    /// The looks that the engine wants: those of ten minutes come together.
+    looks: VecDeque<(u64, CertName)>,
 }
 
 impl Turn {
@@ -52,7 +55,7 @@ impl Turn {
             credentials: Vec::new(),
             now,
         });
-        let mut turn = Self { engine, now, facts: facts.clone() };
+        let mut turn = Self { engine, now, facts: facts.clone(), looks: VecDeque::new() };
         let arrival = |entry: Arc<Entry>| Arrival { entry, observed: turn.observed(DAY), attempts: Vec::new() };
         let arrivals = entries.into_iter().map(arrival).collect();
         turn.tell(Input::Began { arrivals, gone: Vec::new(), is_watched: None });
@@ -65,16 +68,20 @@ impl Turn {
         Observed::Installed(Box::new(material::installed(&self.facts, age, NOW)))
     }
 
-    /// Tells the engine; the action and the look that it wants done, if any. All else is answered at once, as good.
+    /// Tells the engine; the action that it wants done, if any. Looks are kept for later, and all else is answered at
+    /// once, as good.
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is to be done costs the shell, not the engine")]
-    fn tell(&mut self, input: Input) -> (Option<Job>, Option<(u64, CertName)>) {
-        let (mut job, mut look) = (None, None);
+    fn tell(&mut self, input: Input) -> Option<Job> {
+        let mut job = None;
         self.engine.handle(input, self.now);
         while let Some(command) = self.engine.next_command() {
             match command {
-                Command::Run(begun) => job = Some(*begun),
-                Command::Observe { look: number, entries } => {
-                    look = entries.first().map(|entry| (number, entry.name.clone()));
+                Command::Run(begun) => {
+                    assert!(job.is_none(), "one certificate comes due at a time");
+                    job = Some(*begun);
+                }
+                Command::Observe { look, entries } => {
+                    self.looks.extend(entries.iter().map(|entry| (look, entry.name.clone())));
                 }
                 Command::ReadProfile(profile) => {
                     let read = Input::ProfileRead(profile, Box::new(Ok(material::profile())));
@@ -84,16 +91,26 @@ impl Turn {
                 other => drop(black_box(other)),
             }
         }
-        (job, look)
+        job
     }
 
-    /// The next certificate comes due to be looked at.
+    /// The next certificate that comes due to be looked at.
     fn next_look(&mut self) -> (u64, CertName) {
         loop {
+            if let Some(look) = self.looks.pop_front() {
+                return look;
+            }
             let after = self.engine.next_wake(self.now).unwrap().after;
             self.now = Now { wall: self.now.wall + after, steady: self.now.steady + after };
-            if let (_, Some(look)) = self.tell(Input::Tick) {
-                return look;
+            assert!(self.tell(Input::Tick).is_none(), "nothing is due");
+        }
+    }
+
+    /// The loop comes round until what was decided is done: the profile may have to be read first.
+    fn next_job(&mut self) -> Job {
+        loop {
+            if let Some(job) = self.tell(Input::Tick) {
+                return job;
             }
         }
     }
@@ -102,8 +119,7 @@ impl Turn {
     pub(crate) fn look(&mut self) {
         let (look, name) = self.next_look();
         let found = vec![(name, self.observed(DAY))];
-        let (job, _) = self.tell(Input::Observed { look, found });
-        assert!(job.is_none(), "it is due");
+        assert!(self.tell(Input::Observed { look, found }).is_none(), "it is due");
     }
 
     /// The next certificate comes due: it is seen, decided for, lined up and given a place; then its renewal ends, and
@@ -112,13 +128,13 @@ impl Turn {
         let (look, name) = self.next_look();
         let found = vec![(name.clone(), self.observed(DAY * 80))];
         self.tell(Input::Observed { look, found });
-        let (job, _) = self.tell(Input::Tick);
-        let had_place = job.unwrap().had_place;
+        let had_place = self.next_job().had_place;
         let action = self.engine.fleet().one(&name).unwrap().decision().action.clone();
         assert!(had_place && matches!(action, Action::Submit(_)), "{action:?}");
-        let (_, look) = self.tell(Input::Finished { name: name.clone(), had_place });
+        self.tell(Input::Finished { name: name.clone(), had_place });
+        let (look, seen) = self.looks.pop_back().unwrap();
+        assert_eq!(seen, name, "what came of it is looked at");
         let found = vec![(name, self.observed(DAY))];
-        let (job, _) = self.tell(Input::Observed { look: look.unwrap().0, found });
-        assert!(job.is_none(), "it is due again");
+        assert!(self.tell(Input::Observed { look, found }).is_none(), "it is due again");
     }
 }
