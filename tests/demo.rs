@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     let service = Service::start(&stage.config());
     let mut view = View::open(&stage.introduction());
     let begun = Instant::now();
-    let ends = |status: &renewd::daemon::status::Status| {
+    let ends = |status: &renewd::engine::status::Status| {
         let Some(time) = arguments.time else { return false };
         begun.elapsed() >= time && (stage::is_complete(status) || begun.elapsed() >= time + GRACE)
     };

@@ -685,7 +685,8 @@ impl<'a> World<'a> {
     /// whether that was done is looked at as often as ever, and at once where a replacement was asked for.
     fn look_whether_revoked(&self, stopped: &Choice) -> Option<Choice> {
         let installed = self.observed.installed()?;
-        let due = self.check_at(installed).is_some_and(|at| at <= self.now);
+        let is_blocked = self.surroundings.api_is_blocked && self.record.renewal_asked.is_none();
+        let due = self.check_at(installed).is_some_and(|at| at <= self.now && !is_blocked);
         due.then(|| self.act(Action::CheckStatus(installed.serial_number.clone()), stopped.1.clone()))
     }
 
@@ -780,7 +781,8 @@ impl<'a> World<'a> {
         } else {
             Reason::NotDue { renew_at: schedule.renew_at, window: schedule.window }
         };
-        let check_at = self.check_at(installed);
+        // While the API is asked nothing, that look waits, and neither reason nor probe waits for it.
+        let check_at = self.check_at(installed).filter(|_| !self.surroundings.api_is_blocked);
         if check_at.is_some_and(|at| at <= self.now) {
             return self.act(Action::CheckStatus(installed.serial_number.clone()), reason);
         }

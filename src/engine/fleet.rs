@@ -300,11 +300,8 @@ impl Fleet {
     /// Holds a certificate back until `wake_at`.
     pub fn hold_back(&mut self, name: &CertName, reason: Reason, wake_at: Timestamp) {
         self.amend(name, |decision| {
-            // A pending request keeps its own reason: it is no less pending. And what only its state is asked for waits for
-            // something else, as its reason says.
-            let is_aside =
-                matches!(decision.action, Action::CheckStatus(_)) && decision.reason != Reason::CheckingStatus;
-            if decision.reason.state() != State::Pending && !is_aside {
+            // A pending request keeps its own reason: it is no less pending.
+            if decision.reason.state() != State::Pending {
                 decision.reason = reason;
             }
             (decision.action, decision.wake_at) = (Action::Wait, wake_at);
@@ -489,7 +486,7 @@ mod tests {
 
     use super::*;
     use crate::core::entry::{Source, Usage};
-    use crate::core::name::{Attempt, Digest, Generation, SerialNumber};
+    use crate::core::name::{Digest, Generation, SerialNumber};
     use crate::core::naming::Naming;
     use crate::core::rare::Rare;
     use crate::core::terms::Terms;
@@ -505,28 +502,6 @@ mod tests {
         let emergency = Decision { emergency: true, ..not_due };
         let decided = Decided::new(emergency.clone());
         assert!(matches!(decided, Decided::Other(_)) && *decided.get() == emergency);
-    }
-
-    /// An outage makes nobody due whose state is all that is asked for.
-    #[test]
-    fn who_is_only_asked_after_keeps_the_own_reason_in_an_outage() {
-        let now = Timestamp::from_seconds(1_800_000_000);
-        let window = Duration::from_secs(3600);
-        let down = || Reason::RateLimited { until: now + window };
-        let held = |action: Action, reason: Reason| {
-            let mut fleet = Fleet::default();
-            let name: CertName = "www".parse().unwrap();
-            fleet.add(Managed::new(entry("www"), Observed::Absent, Record::default(), now), now);
-            fleet.amend(&name, |decision| (decision.action, decision.reason) = (action, reason));
-            fleet.hold_back(&name, down(), now + window);
-            let decision = fleet.one(&name).unwrap().decision().into_owned();
-            (decision.action, decision.reason)
-        };
-        let check = || Action::CheckStatus(SerialNumber("0A".to_owned()));
-        let not_due = Reason::NotDue { renew_at: now, window };
-        assert_eq!(held(check(), not_due.clone()), (Action::Wait, not_due));
-        assert_eq!(held(check(), Reason::CheckingStatus), (Action::Wait, down()));
-        assert_eq!(held(Action::LookUp(Attempt(1)), Reason::Due(Cause::Absent)), (Action::Wait, down()));
     }
 
     fn entry(name: &str) -> Arc<Entry> {

@@ -90,6 +90,15 @@ fn obey(world: &mut World, command: &str) -> String {
             world.crash_after = Some(mark.to_owned());
             return String::new();
         }
+        ["look", "hangs", wait] => {
+            world.look_hangs = Some(span(wait));
+            return String::new();
+        }
+        ["reload"] => {
+            world.reload();
+            return String::new();
+        }
+        ["servers", "silent"] => Fault::Silent(true),
         ["api", ..] => api(&words[1..]),
         ["clock", "right"] => Fault::ClockSet,
         ["clock", step] => return clock(world, step),

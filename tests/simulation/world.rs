@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub(crate) hook_moods: BTreeMap<HookName, HookMood>,
     /// What the server of each certificate shows.
     pub(crate) served: BTreeMap<CertName, Arc<Certificate>>,
+    /// How long the next look at files hangs.
+    pub(crate) look_hangs: Option<Duration>,
     /// Whether no server answers.
     pub(crate) silent: bool,
     /// What the operator wrote.
@@ -109,6 +111,7 @@ impl World {
             disk: Disk::default(),
             hook_moods: BTreeMap::new(),
             served: BTreeMap::new(),
+            look_hangs: None,
             silent: false,
             inventory: BTreeMap::new(),
             submissions_per_day: 6,

@@ -507,8 +507,10 @@ fn the_state_at_tlm_is_looked_at_once_in_the_interval() {
         at: case.now - DAY + SECOND,
     }));
     check(&case, "wait", "not due until");
-    case.surroundings.can_check = false;
     case.record.checked = None;
+    case.surroundings.api_is_blocked = true;
+    check(&case, "wait", "not due until");
+    (case.surroundings.api_is_blocked, case.surroundings.can_check) = (false, false);
     check(&case, "wait", "not due until");
 }
 
@@ -667,6 +669,8 @@ fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
     let mut daily = case(later + 2 * DAY, &[]);
     daily.surroundings.status_check_interval = Some(DAY);
     check(&daily, "check-status", "stopped until");
+    daily.surroundings.api_is_blocked = true;
+    check(&daily, "wait", "stopped until");
     check(&case(later + 2 * DAY, &[told(true)]), "submit", "revoked");
 }
 
