@@ -5,200 +5,37 @@
 //! and only then the request; the answer on the disk, then `Issued` in the journal; the gate; the live link; and only
 //! then `Installed` in the journal and the key of the request removed.
 
+mod delivery;
+mod effect;
+
 use std::sync::Arc;
 
 use super::decide::{Action, Submission};
 use super::entry::Entry;
-use super::event::{Event, Lack, Method, RollbackBy};
+use super::event::{Event, Method, RollbackBy};
 use super::failure::{Accepted, Failure, FailureClass, Scope};
-use super::holding::{self, Holding};
-use super::issuer::ServedChain;
+use super::holding;
 use super::key::KeyType;
-use super::name::{Attempt, Digest, Generation, ProfileId, RequestId, SerialNumber};
-use super::observed::Leaf;
-use super::served::Sight;
-use super::standing::Standing;
+use super::name::{Attempt, Digest, Generation, ProfileId, SerialNumber};
 use super::text::Text;
-use super::time::Timestamp;
-use super::validation::DomainValidation;
 
-/// Something that the daemon performs for the protocol.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Prove that every target can take a set: write, sync, rename, remove.
-    CheckRoom,
-    /// Make key and CSR and put them on the disk, synced.
-    MakeKey {
-        /// For this request.
-        attempt: Attempt,
-        /// Of this type.
-        key: KeyType,
-    },
-    /// Read key and CSR of an earlier try.
-    ReadKey {
-        /// Of this request.
-        attempt: Attempt,
-    },
-    /// Append to the journal, synced.
-    Record(Event),
-    /// Send the request.
-    Send(Method),
-    /// Search TLM for a certificate with the request's key.
-    LookUp,
-    /// Search TLM for what it holds of the same seat and name.
-    SearchHeld,
-    /// Ask for a pending request.
-    PickUp(RequestId),
-    /// Keep what TLM answered beside the key, synced.
-    KeepAnswer {
-        /// Of this request.
-        attempt: Attempt,
-    },
-    /// Read the kept answer; where there is none, fetch the certificate by its serial number.
-    ReadAnswer {
-        /// Of this request.
-        attempt: Attempt,
-        /// Its certificate.
-        serial_number: SerialNumber,
-    },
-    /// Fetch leaf and chain by the serial number.
-    FetchChain(SerialNumber),
-    /// Put what came before the gate.
-    Judge {
-        /// Of this request.
-        attempt: Attempt,
-        /// Whether the end of the installed certificate is the reason; `None`: as the record of the request says.
-        expiring: Option<bool>,
-        /// Whether a missing usage counts for nothing.
-        emergency: bool,
-    },
-    /// Write the generation, switch `live`, copy to the fixed paths.
-    Install {
-        /// Of this request.
-        attempt: Attempt,
-        /// Only while the deploy window is open, which may have closed since the decision.
-        in_window: bool,
-    },
-    /// Remove the files of a request that ended.
-    Forget {
-        /// The request.
-        attempt: Attempt,
-    },
-    /// Put the installed files back as they should be.
-    Repair {
-        /// Whether a newer certificate of the CA that is found in place of ours may be switched in.
-        refreshes: bool,
-    },
-    /// Install the same key and leaf with the better chain that the profile shows.
-    RefreshChain,
-    /// Look at what each address of the probe serves.
-    Probe,
-    /// Make the newest usable generation before this one live.
-    RollBack(Generation),
-    /// Make a generation live.
-    Switch(Generation),
-    /// Ask TLM for the state of a certificate.
-    CheckStatus(SerialNumber),
-}
-
-/// What came of an effect.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// It is done.
-    Done,
-    /// It failed.
-    Failed(Failure),
-    /// The key is on the disk, or was read from it.
-    Key {
-        /// The SHA-256 of its public key.
-        spki: Digest,
-        /// Its type.
-        key: KeyType,
-    },
-    /// TLM issued.
-    Issued(SerialNumber),
-    /// TLM will issue later, under this id, or, at a pickup, still later; and what somebody has to publish first.
-    Pending(Option<RequestId>, Option<Box<DomainValidation>>),
-    /// An administrator said no.
-    Rejected(Text),
-    /// The search found nothing.
-    NotFound,
-    /// What TLM holds of the same seat and name, what is not installed here first.
-    Holds(Vec<Holding>),
-    /// The gate's verdict.
-    Judged(Verdict),
-    /// The set is live.
-    Installed {
-        /// As this generation.
-        generation: Generation,
-        /// With this leaf.
-        leaf: Box<Leaf>,
-        /// And this above it.
-        chain: Arc<ServedChain>,
-    },
-    /// The same leaf is live with a chain that ends later.
-    Refreshed {
-        /// As this generation.
-        generation: Generation,
-        /// The end that counts now.
-        ends_at: Timestamp,
-    },
-    /// In place of a repair, what somebody else had renewed is live.
-    Adopted {
-        /// As this generation.
-        generation: Generation,
-        /// With this leaf.
-        leaf: Box<Leaf>,
-        /// Served with this chain.
-        chain: Box<ServedChain>,
-    },
-    /// What the addresses showed, compared with the certificate that is installed.
-    Probed {
-        /// The installed one's.
-        fingerprint: Digest,
-        /// What each showed.
-        sights: Vec<Sight>,
-    },
-    /// The deploy window closed before the switch.
-    WindowClosed,
-    /// A generation is live again.
-    Switched(Generation),
-    /// How a certificate stands.
-    Status(Box<Standing>),
-}
-
-/// What the gate says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// It may be installed.
-    Accepted,
-    /// It may be installed; the root that the entry wants beside it did not come.
-    Rootless,
-    /// It may be installed from this instant on.
-    NotYetValid(Timestamp),
-    /// It lacks only something that the entry can accept.
-    Held(Text, Lack),
-    /// It may not be installed: every defect.
-    Refused(Vec<Text>),
-    /// It may not be installed, only because a CA of its path keeps it from serving longer than what is.
-    EndsNoLater(Vec<Text>),
-}
+pub use effect::{Effect, Issued, Keyed, Outcome, Payload, Verdict};
 
 /// What follows.
 #[expect(clippy::large_enum_variant, reason = "one is alive at a time")]
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[must_use]
-pub enum Next {
+pub enum Next<P: Payload> {
     /// Perform this, and say what came of it.
-    Perform(Effect),
+    Perform(Effect<P>),
     /// The action is over.
     End,
 }
 
 /// One action on its way.
 #[derive(Clone, Debug)]
-pub struct Protocol {
-    phase: Phase,
+pub struct Protocol<P: Payload> {
+    phase: Phase<P>,
     attempt: Attempt,
     job: Job,
 }
@@ -222,22 +59,22 @@ struct Job {
     known: Option<Box<Failure>>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Phase {
+#[derive(Clone, Debug)]
+enum Phase<P: Payload> {
     Room { prepared: bool, look_up: bool, key: KeyType },
     Key { look_up: bool },
-    LookedUp { spki: Digest, key: KeyType },
-    Intent,
-    Answer,
-    Searched { refusal: Option<Failure> },
+    LookedUp(Keyed<P>),
+    Intent(Keyed<P>),
+    Answer(Keyed<P>),
+    Searched { refusal: Option<Failure>, spki: Digest, key: Option<P::Key> },
     Surveyed { refusal: Failure },
-    PickedUp,
-    Kept(SerialNumber),
-    Issued(SerialNumber),
-    AnswerRead { serial_number: SerialNumber, emergency: bool },
-    Chain { emergency: bool, why: Vec<Text> },
-    Root { emergency: bool },
-    Judged { fetched: Option<SerialNumber>, emergency: bool },
+    PickedUp(Digest),
+    Kept(Issued<P>),
+    Issued(Issued<P>),
+    AnswerRead { serial_number: SerialNumber, spki: Digest, emergency: bool },
+    Chain { issued: Issued<P>, emergency: bool, why: Vec<Text> },
+    Root { issued: Issued<P>, emergency: bool },
+    Judged { issued: Issued<P>, emergency: bool, is_whole: bool },
     Live,
     Recorded { forget: bool },
     Checked(SerialNumber),
@@ -250,22 +87,33 @@ enum Phase {
     Over,
 }
 
-impl Protocol {
+impl<P: Payload> Protocol<P> {
     /// Starts an action; `None` for those that the protocol has no part in.
     ///
-    /// `profile` and `profile_version` are those of the entry's profile as last read.
+    /// `profile` is the entry's as last read, with its version; `spki` the public key of the request on record, if there
+    /// is one.
     #[must_use]
-    pub fn start(entry: &Arc<Entry>, profile: (ProfileId, u64), action: &Action) -> Option<(Self, Effect)> {
+    pub fn start(
+        entry: &Arc<Entry>,
+        profile: (ProfileId, u64),
+        spki: Option<Digest>,
+        action: &Action,
+    ) -> Option<(Self, Effect<P>)> {
+        // Who goes on with a request has one. Were there none, no certificate had this key.
+        let spki = spki.unwrap_or(Digest([0; 32]));
         let (attempt, phase, effect) = match action {
             Action::Submit(Submission { attempt, prepared, look_up, key, .. }) => {
                 let phase = Phase::Room { prepared: *prepared, look_up: *look_up, key: *key };
                 (*attempt, phase, Effect::CheckRoom)
             }
-            Action::LookUp(attempt) => (*attempt, Phase::Searched { refusal: None }, Effect::LookUp),
-            Action::PickUp(attempt, id) => (*attempt, Phase::PickedUp, Effect::PickUp(id.clone())),
+            Action::LookUp(attempt) => {
+                (*attempt, Phase::Searched { refusal: None, spki, key: None }, Effect::LookUp(spki))
+            }
+            Action::PickUp(attempt, id) => (*attempt, Phase::PickedUp(spki), Effect::PickUp { id: id.clone(), spki }),
             Action::Install { attempt, serial_number, emergency, .. } => {
-                let phase = Phase::AnswerRead { serial_number: serial_number.clone(), emergency: *emergency };
-                (*attempt, phase, Effect::ReadAnswer { attempt: *attempt, serial_number: serial_number.clone() })
+                let (attempt, serial_number) = (*attempt, serial_number.clone());
+                let phase = Phase::AnswerRead { serial_number: serial_number.clone(), spki, emergency: *emergency };
+                (attempt, phase, Effect::ReadAnswer { attempt, serial_number, spki })
             }
             Action::Repair { refreshes } => (Attempt(0), Phase::Repaired, Effect::Repair { refreshes: *refreshes }),
             Action::RefreshChain => (Attempt(0), Phase::Refreshed, Effect::RefreshChain),
@@ -325,7 +173,7 @@ impl Protocol {
     }
 
     /// Takes what came of the last effect, and says what follows.
-    pub fn step(&mut self, outcome: Outcome) -> Next {
+    pub fn step(&mut self, outcome: Outcome<P>) -> Next<P> {
         let phase = std::mem::replace(&mut self.phase, Phase::Over);
         if let (Outcome::Failed(failure), false) = (&outcome, phase.handles_failure()) {
             return self.finish(Event::Failed { failure: failure.clone() });
@@ -338,22 +186,27 @@ impl Protocol {
                 self.go(Phase::Key { look_up }, Effect::ReadKey { attempt: self.attempt })
             }
             Phase::Key { look_up } => self.key_is_there(outcome, look_up),
-            Phase::LookedUp { spki, key } => self.looked_up(outcome, spki, key),
-            Phase::Intent => self.go(Phase::Answer, Effect::Send(self.job.method.clone())),
-            Phase::Answer => self.answered(outcome),
-            Phase::Searched { refusal } => self.searched(outcome, refusal),
-            Phase::Surveyed { refusal } => self.surveyed(&outcome, refusal),
-            Phase::PickedUp => self.picked_up(outcome),
-            Phase::Kept(serial_number) => {
-                let event = Event::Issued { attempt: self.attempt, serial_number: serial_number.clone() };
-                self.go(Phase::Issued(serial_number), Effect::Record(event))
+            Phase::LookedUp(keyed) => self.looked_up(outcome, keyed),
+            Phase::Intent(keyed) => {
+                let effect = Effect::Send(self.job.method.clone(), keyed.key.clone());
+                self.go(Phase::Answer(keyed), effect)
             }
-            Phase::Issued(serial) => self.judge(Some(serial), false),
-            Phase::AnswerRead { serial_number, emergency } => self.answer_read(outcome, serial_number, emergency),
-            Phase::Chain { emergency, why } => self.fetched(outcome, emergency, &why),
+            Phase::Answer(keyed) => self.answered(outcome, keyed),
+            Phase::Searched { refusal, spki, key } => self.searched(outcome, refusal, spki, key),
+            Phase::Surveyed { refusal } => self.surveyed(&outcome, refusal),
+            Phase::PickedUp(spki) => self.picked_up(outcome, spki),
+            Phase::Kept(issued) => {
+                let event = Event::Issued { attempt: self.attempt, serial_number: issued.serial_number.clone() };
+                self.go(Phase::Issued(issued), Effect::Record(event))
+            }
+            Phase::Issued(issued) => self.judge(issued, false, false),
+            Phase::AnswerRead { serial_number, spki, emergency } => {
+                self.answer_read(outcome, serial_number, spki, emergency)
+            }
+            Phase::Chain { issued, emergency, why } => self.fetched(outcome, issued, emergency, &why),
             // The set is good without it: whatever came of it holds nothing back.
-            Phase::Root { emergency } => self.judge(None, emergency),
-            Phase::Judged { fetched, emergency } => self.judged(outcome, fetched, emergency),
+            Phase::Root { issued, emergency } => self.root_fetched(outcome, issued, emergency),
+            Phase::Judged { issued, emergency, is_whole } => self.judged(outcome, issued, emergency, is_whole),
             Phase::Live => self.live(outcome),
             // While the end of the request is not on the disk, a crash would bring it back: the key stays.
             Phase::Recorded { forget: true } if matches!(outcome, Outcome::Failed(_)) => Next::End,
@@ -378,37 +231,40 @@ impl Protocol {
         }
     }
 
-    fn go(&mut self, phase: Phase, effect: Effect) -> Next {
+    fn go(&mut self, phase: Phase<P>, effect: Effect<P>) -> Next<P> {
         self.phase = phase;
         Next::Perform(effect)
     }
 
     /// Records a last event.
-    fn finish(&mut self, event: Event) -> Next {
+    fn finish(&mut self, event: Event) -> Next<P> {
         self.go(Phase::Recorded { forget: false }, Effect::Record(event))
     }
 
     /// Records that the request ended, and removes its files.
-    fn conclude(&mut self, event: Event) -> Next {
+    fn conclude(&mut self, event: Event) -> Next<P> {
         self.go(Phase::Recorded { forget: true }, Effect::Record(event))
     }
 
-    fn forget_next(&mut self, attempts: &[Attempt]) -> Next {
+    fn forget_next(&mut self, attempts: &[Attempt]) -> Next<P> {
         let Some((next, rest)) = attempts.split_first() else { return Next::End };
         self.attempt = *next;
         self.go(Phase::Forgotten { record: true, rest: rest.to_vec() }, Effect::Forget { attempt: *next })
     }
 
-    fn unexpected(&mut self, at: &str) -> Next {
+    fn unexpected(&mut self, at: &str) -> Next<P> {
         self.finish(Event::Failed { failure: Failure::new(FailureClass::Internal, format!("no such outcome of {at}")) })
     }
 
     /// Key and CSR are on the disk: what TLM may have accepted is looked up before it is asked for again.
     #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
-    fn key_is_there(&mut self, outcome: Outcome, look_up: bool) -> Next {
+    fn key_is_there(&mut self, outcome: Outcome<P>, look_up: bool) -> Next<P> {
         match outcome {
-            Outcome::Key { spki, key } if look_up => self.go(Phase::LookedUp { spki, key }, Effect::LookUp),
-            Outcome::Key { spki, key } => self.intend(spki, key),
+            Outcome::Key(keyed) if look_up => {
+                let effect = Effect::LookUp(keyed.spki);
+                self.go(Phase::LookedUp(keyed), effect)
+            }
+            Outcome::Key(keyed) => self.intend(keyed),
             _ => self.unexpected("making a key"),
         }
     }
@@ -417,36 +273,42 @@ impl Protocol {
     /// nothing back. Where nothing is answered at all, the request does not leave either; a key that is refused is the same
     /// for both, unless the next one takes its place in between.
     #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
-    fn looked_up(&mut self, outcome: Outcome, spki: Digest, key: KeyType) -> Next {
+    fn looked_up(&mut self, outcome: Outcome<P>, keyed: Keyed<P>) -> Next<P> {
         match outcome {
-            Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt: self.attempt }),
+            Outcome::Issued(serial, answer) => self.keep(serial, answer, keyed.spki, Some(keyed.key)),
             Outcome::Failed(failure) if failure.class.scope() == Scope::Key => self.finish(Event::Failed { failure }),
-            Outcome::NotFound | Outcome::Failed(_) => self.intend(spki, key),
+            Outcome::NotFound | Outcome::Failed(_) => self.intend(keyed),
             _ => self.unexpected("a look-up"),
         }
     }
 
     /// The intent follows, and only then the request.
-    fn intend(&mut self, spki: Digest, key: KeyType) -> Next {
+    fn intend(&mut self, keyed: Keyed<P>) -> Next<P> {
         let event = Event::Submitting {
             attempt: self.attempt,
             method: self.job.method.clone(),
             asked: self.job.entry.asked(),
             profile: self.job.profile.clone(),
             profile_version: self.job.profile_version,
-            key,
-            spki,
+            key: keyed.kind,
+            spki: keyed.spki,
             expiring: self.job.expiring.unwrap_or_default(),
             demands: Some(self.job.entry.demands()),
         };
-        self.go(Phase::Intent, Effect::Record(event))
+        self.go(Phase::Intent(keyed), Effect::Record(event))
+    }
+
+    /// What TLM issued is on the disk before the journal knows of it.
+    fn keep(&mut self, serial_number: SerialNumber, answer: P::Answer, spki: Digest, key: Option<P::Key>) -> Next<P> {
+        let effect = Effect::KeepAnswer { attempt: self.attempt, answer: answer.clone() };
+        self.go(Phase::Kept(Issued { serial_number, spki, key, answer }), effect)
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
-    fn answered(&mut self, outcome: Outcome) -> Next {
+    fn answered(&mut self, outcome: Outcome<P>, keyed: Keyed<P>) -> Next<P> {
         let attempt = self.attempt;
         match outcome {
-            Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
+            Outcome::Issued(serial, answer) => self.keep(serial, answer, keyed.spki, Some(keyed.key)),
             Outcome::Pending(Some(request_id), dv_details) => {
                 self.finish(Event::Pending { attempt, request_id, dv_details })
             }
@@ -460,17 +322,24 @@ impl Protocol {
             Outcome::Failed(failure)
                 if matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused) =>
             {
-                self.go(Phase::Searched { refusal: Some(failure) }, Effect::LookUp)
+                let Keyed { spki, key, .. } = keyed;
+                self.go(Phase::Searched { refusal: Some(failure), spki, key: Some(key) }, Effect::LookUp(spki))
             }
             Outcome::Failed(failure) => self.finish(Event::NotAccepted { attempt, failure }),
             _ => self.unexpected("sending a request"),
         }
     }
 
-    fn searched(&mut self, outcome: Outcome, refusal: Option<Failure>) -> Next {
+    fn searched(
+        &mut self,
+        outcome: Outcome<P>,
+        refusal: Option<Failure>,
+        spki: Digest,
+        key: Option<P::Key>,
+    ) -> Next<P> {
         let attempt = self.attempt;
         match (outcome, refusal) {
-            (Outcome::Issued(serial), _) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
+            (Outcome::Issued(serial, answer), _) => self.keep(serial, answer, spki, key),
             // The answer stays open: the search is made again, before somebody is called for what is ours. TLM took nothing.
             (Outcome::Failed(failure), Some(refusal)) if !self.job.is_last_try && is_open(&refusal, &failure) => {
                 let message =
@@ -490,14 +359,14 @@ impl Protocol {
     }
 
     /// Records a refusal by the words that explained it before.
-    fn refuse(&mut self, refusal: Failure) -> Next {
+    fn refuse(&mut self, refusal: Failure) -> Next<P> {
         let failure = self.job.known.take().map_or(refusal, |known| *known);
         self.finish(Event::NotAccepted { attempt: self.attempt, failure })
     }
 
     /// A repetition would only repeat the refusal: it says what TLM holds, and what the operator can do.
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, nothing was found")]
-    fn surveyed(&mut self, outcome: &Outcome, refusal: Failure) -> Next {
+    fn surveyed(&mut self, outcome: &Outcome<P>, refusal: Failure) -> Next<P> {
         let seat = self.job.entry.naming.seat();
         let held = match outcome {
             Outcome::Holds(held) => Ok(held.as_slice()),
@@ -509,10 +378,10 @@ impl Protocol {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
-    fn picked_up(&mut self, outcome: Outcome) -> Next {
+    fn picked_up(&mut self, outcome: Outcome<P>, spki: Digest) -> Next<P> {
         let attempt = self.attempt;
         match outcome {
-            Outcome::Issued(serial) => self.go(Phase::Kept(serial), Effect::KeepAnswer { attempt }),
+            Outcome::Issued(serial, answer) => self.keep(serial, answer, spki, None),
             Outcome::Pending(_, dv_details) => self.finish(Event::Polled { attempt, dv_details }),
             Outcome::Rejected(why) => {
                 let why = if why.as_str().is_empty() { Text::new(NO_REASON) } else { why };
@@ -528,97 +397,8 @@ impl Protocol {
         }
     }
 
-    fn judge(&mut self, fetched: Option<SerialNumber>, emergency: bool) -> Next {
-        let effect = Effect::Judge { attempt: self.attempt, expiring: self.job.expiring, emergency };
-        self.go(Phase::Judged { fetched, emergency }, effect)
-    }
-
-    /// A refusal before the chain was fetched may only mean that the answer came without it.
-    fn judged(&mut self, outcome: Outcome, fetched: Option<SerialNumber>, emergency: bool) -> Next {
-        let attempt = self.attempt;
-        let Outcome::Judged(verdict) = outcome else { return self.unexpected("the gate") };
-        match (verdict, fetched) {
-            // With a deploy window, whether it may be switched in now is decided anew.
-            (Verdict::Accepted | Verdict::Rootless, _)
-                if self.job.entry.deploy_window.is_some() && !self.job.may_install =>
-            {
-                Next::End
-            }
-            (Verdict::Rootless, Some(serial)) => self.go(Phase::Root { emergency }, Effect::FetchChain(serial)),
-            (Verdict::Accepted | Verdict::Rootless, _) => {
-                self.go(Phase::Live, Effect::Install { attempt, in_window: self.job.in_window })
-            }
-            (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),
-            (Verdict::Held(why, lack), _) => {
-                let (usages, profile_version) = (self.job.entry.usages.clone(), Some(self.job.profile_version));
-                self.finish(Event::Held { attempt, why, lack, usages, profile_version })
-            }
-            (Verdict::Refused(why) | Verdict::EndsNoLater(why), Some(serial)) => {
-                self.go(Phase::Chain { emergency, why }, Effect::FetchChain(serial))
-            }
-            (Verdict::Refused(why), None) => self.conclude(Event::GateRefused { attempt, why, ends_no_later: false }),
-            (Verdict::EndsNoLater(why), None) => {
-                self.conclude(Event::GateRefused { attempt, why, ends_no_later: true })
-            }
-        }
-    }
-
-    /// What TLM will not give of an answer that is gone is missing to the gate.
-    fn answer_read(&mut self, outcome: Outcome, serial_number: SerialNumber, emergency: bool) -> Next {
-        if let Outcome::Failed(failure) = outcome
-            && !self.is_done_without(&failure)
-        {
-            return self.finish(Event::Failed { failure });
-        }
-        self.judge(Some(serial_number), emergency)
-    }
-
-    /// Only a chain that TLM will not give at all is judged as missing; everything else is tried again, for a while. What
-    /// the gate says without it tells more than that it did not come.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the gate judges what is there")]
-    fn fetched(&mut self, outcome: Outcome, emergency: bool, why: &[Text]) -> Next {
-        match outcome {
-            Outcome::Failed(failure)
-                if !matches!(failure.class.scope(), Scope::Certificate | Scope::Profile)
-                    && !self.is_done_without(&failure) =>
-            {
-                let why: Vec<_> = why.iter().map(Text::as_str).collect();
-                let message = format!(
-                    "the chain cannot be fetched: {}; without it the gate says: {}",
-                    failure.message,
-                    why.join("; ")
-                );
-                self.finish(Event::Failed { failure: Failure { message: Text::new(&message), ..failure } })
-            }
-            _ => self.judge(None, emergency),
-        }
-    }
-
-    /// Whether what TLM failed to give so is not waited for any longer.
-    fn is_done_without(&self, failure: &Failure) -> bool {
-        self.job.is_last_try && failure.class.scope() != Scope::Disk
-    }
-
-    fn live(&mut self, outcome: Outcome) -> Next {
-        if outcome == Outcome::WindowClosed {
-            return Next::End;
-        }
-        let Outcome::Installed { generation, leaf, chain } = outcome else { return self.unexpected("installing") };
-        let event = Event::Installed {
-            attempt: self.attempt,
-            generation,
-            serial_number: leaf.serial_number,
-            fingerprint: leaf.fingerprint,
-            not_after: leaf.not_after,
-            hooks: self.job.entry.hooks.clone(),
-            chain_end: chain.end_before(leaf.not_after).cloned().map(Box::new),
-            issuer: Some(chain.issuer.subject.clone()),
-        };
-        self.conclude(event)
-    }
-
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the files are as they should be")]
-    fn repaired(&mut self, outcome: Outcome) -> Next {
+    fn repaired(&mut self, outcome: Outcome<P>) -> Next<P> {
         let event = match outcome {
             Outcome::Adopted { generation, leaf, chain } => Event::Adopted {
                 generation,
@@ -638,7 +418,7 @@ impl Protocol {
     /// A refresh that came to nothing holds nothing back: the same is not tried again before the profile changes. A disk
     /// that failed says nothing of the chain, and is tried again on its own ladder.
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the chain stays as it is")]
-    fn refreshed(&mut self, outcome: Outcome) -> Next {
+    fn refreshed(&mut self, outcome: Outcome<P>) -> Next<P> {
         self.finish(match outcome {
             Outcome::Refreshed { generation, ends_at } => {
                 Event::ChainRefreshed { generation, ends_at, hooks: self.job.entry.hooks.clone() }
@@ -649,21 +429,21 @@ impl Protocol {
     }
 
     /// A look that failed is no trouble of the certificate.
-    fn checked(&mut self, outcome: Outcome, serial_number: SerialNumber) -> Next {
+    fn checked(&mut self, outcome: Outcome<P>, serial_number: SerialNumber) -> Next<P> {
         let Outcome::Status(standing) = outcome else { return self.finish(Event::StatusUnread) };
         self.finish(Event::StatusChecked { serial_number, revoked: standing.is_revoked(), standing: Some(standing) })
     }
 }
 
-impl Protocol {
-    fn probed(&mut self, outcome: Outcome) -> Next {
+impl<P: Payload> Protocol<P> {
+    fn probed(&mut self, outcome: Outcome<P>) -> Next<P> {
         let Outcome::Probed { fingerprint, sights } = outcome else { return self.unexpected("a probe") };
         self.finish(Event::Probed { fingerprint, sights })
     }
 
     /// A way back that is not there is not looked for again; a disk that failed is tried again.
     #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
-    fn back(&mut self, outcome: Outcome, from: Generation) -> Next {
+    fn back(&mut self, outcome: Outcome<P>, from: Generation) -> Next<P> {
         let hooks = self.job.entry.hooks.clone();
         match outcome {
             Outcome::Switched(to) => self.finish(Event::RolledBack { from, to, by: RollbackBy::Hook, hooks }),
@@ -676,16 +456,16 @@ impl Protocol {
     }
 }
 
-impl Phase {
+impl<P: Payload> Phase<P> {
     /// Whether the phase knows what a failure means; for the others it is recorded, and the action ends.
     const fn handles_failure(&self) -> bool {
         matches!(
             self,
-            Self::Answer
+            Self::Answer(_)
                 | Self::Searched { .. }
                 | Self::Surveyed { .. }
-                | Self::LookedUp { .. }
-                | Self::PickedUp
+                | Self::LookedUp(_)
+                | Self::PickedUp(_)
                 | Self::Kept(_)
                 | Self::Issued(_)
                 | Self::AnswerRead { .. }

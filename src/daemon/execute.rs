@@ -2,31 +2,30 @@
 //! each. No effect is chosen here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::api::{Answer, IssueRequest, Page, Pickup, RenewRequest, Tlm};
+use crate::api::{self, IssueRequest, Page, Pickup, RenewRequest, Tlm};
 use crate::core::breaker::Function;
 use crate::core::code::Code;
-use crate::core::entry::{Entry, Usage, Validity};
+use crate::core::entry::Entry;
 use crate::core::event::{self, Event, Method};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::issuer::ServedChain;
 use crate::core::key::KeyType;
 use crate::core::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
-use crate::core::protocol::{Effect, Outcome, Verdict};
+use crate::core::protocol::{self, Issued, Keyed, Next, Payload};
 use crate::core::remark::{Remark, Remarks};
 use crate::core::request::compose;
-use crate::core::subject;
 use crate::core::text::Text;
-use crate::core::time::Timestamp;
 use crate::engine::Input;
 use crate::engine::job::Job;
-use crate::pki::answer;
+use crate::pki::answer::{Answer, shown_by_profile};
 use crate::pki::certificate::Certificate;
 use crate::pki::csr;
-use crate::pki::gate::{self, Candidate, Demand};
+use crate::pki::gate;
 use crate::pki::key::PrivateKey;
 use crate::store::content::KEY;
 use crate::store::generation::NewSet;
@@ -40,40 +39,64 @@ use super::held;
 use super::probe;
 
 mod fetch;
+mod judge;
 
-/// Performs one action, and holds what its effects have in hand.
+/// What the effects of the daemon hand to each other.
+#[derive(Clone, Debug)]
+struct InHand;
+
+impl Payload for InHand {
+    type Key = Arc<RequestKey>;
+    type Answer = Answer;
+    type Set = Box<gate::Set>;
+}
+
+type Effect = protocol::Effect<InHand>;
+type Outcome = protocol::Outcome<InHand>;
+
+/// The key of a request, with what is sent of it.
+struct RequestKey {
+    pem: Zeroizing<String>,
+    csr: String,
+    spki: Digest,
+}
+
+/// Without the key itself (promise 10).
+impl fmt::Debug for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RequestKey").field(&self.spki).finish()
+    }
+}
+
+/// Performs the effects of one action.
 pub struct ActionRunner<T: Tlm> {
     context: Arc<Context<T>>,
     job: Job,
-    key: Option<Zeroizing<String>>,
-    csr: String,
-    spki: Option<Digest>,
-    answer: answer::Answer,
-    set: Option<Box<gate::Set>>,
 }
 
 impl<T: Tlm> ActionRunner<T> {
     /// An action that is about to be performed.
     #[must_use]
-    pub fn new(context: Arc<Context<T>>, job: Job) -> Self {
-        let spki = job.request.as_ref().map(|request| request.spki);
-        Self { context, job, key: None, csr: String::new(), spki, answer: answer::Answer::default(), set: None }
+    pub const fn new(context: Arc<Context<T>>, job: Job) -> Self {
+        Self { context, job }
     }
 
     /// Performs the action to its end.
-    pub async fn run(mut self) {
-        loop {
-            let effect = self.job.effect.clone();
-            let outcome = self.perform(effect).await.unwrap_or_else(Outcome::Failed);
-            if !self.job.step(outcome) {
-                break;
+    pub async fn run(self) {
+        if let Some((mut protocol, mut effect)) = self.job.start::<InHand>() {
+            loop {
+                let outcome = self.perform(effect).await.unwrap_or_else(Outcome::Failed);
+                match protocol.step(outcome) {
+                    Next::Perform(next) => effect = next,
+                    Next::End => break,
+                }
             }
         }
         let (name, had_place) = (self.job.entry.name.clone(), self.job.had_place);
         self.context.tell_engine(Input::Finished { name, had_place });
     }
 
-    async fn perform(&mut self, effect: Effect) -> Result<Outcome, Failure> {
+    async fn perform(&self, effect: Effect) -> Result<Outcome, Failure> {
         let entry = Arc::clone(&self.job.entry);
         match effect {
             Effect::CheckRoom => {
@@ -83,18 +106,21 @@ impl<T: Tlm> ActionRunner<T> {
             Effect::MakeKey { attempt, key } => self.make_key(attempt, key).await,
             Effect::ReadKey { attempt } => self.read_key(attempt).await,
             Effect::Record(event) => self.record(event).await,
-            Effect::Send(method) => self.send(method).await,
-            Effect::LookUp => self.look_up().await,
+            Effect::Send(method, key) => self.send(method, &key).await,
+            Effect::LookUp(spki) => self.look_up(spki).await,
             Effect::SearchHeld => self.search_held().await,
-            Effect::PickUp(id) => self.pick_up(id).await,
-            Effect::KeepAnswer { attempt } => self.keep_answer(attempt).await,
-            Effect::ReadAnswer { attempt, serial_number } => self.read_answer(attempt, serial_number).await,
-            Effect::FetchChain(serial) => self.fetch_chain(serial).await,
-            Effect::Judge { attempt, expiring, emergency } => self.judge(attempt, expiring, emergency).await,
+            Effect::PickUp { id, spki } => self.pick_up(id, spki).await,
+            Effect::KeepAnswer { attempt, answer } => self.keep_answer(attempt, &answer).await,
+            Effect::ReadAnswer { attempt, serial_number, spki } => self.read_answer(attempt, serial_number, spki).await,
+            Effect::FetchChain { issued, is_good } => Ok(self.fetch_chain(issued, is_good).await),
+            Effect::Judge { attempt, expiring, emergency, spki, answer } => {
+                let must_outlive = self.job.must_outlive(attempt, expiring);
+                Ok(Outcome::Judged(self.judge(&answer, spki, must_outlive, emergency)))
+            }
             Effect::Install { in_window: true, .. } if self.job.is_window_closed(self.context.clock.now()) => {
                 Ok(Outcome::WindowClosed)
             }
-            Effect::Install { attempt, .. } => self.install(attempt).await,
+            Effect::Install { attempt, set, key, .. } => self.install(attempt, set, key).await,
             Effect::Forget { attempt } => {
                 let name = entry.name.clone();
                 self.context.blocking(move |c| pending::forget(&*c.disk, &c.layout, &name, attempt)).await?;
@@ -151,11 +177,11 @@ impl<T: Tlm> ActionRunner<T> {
     }
 
     /// Makes key and CSR, or takes the installed key where the entry keeps it, and puts both on the disk.
-    async fn make_key(&mut self, attempt: Attempt, kind: KeyType) -> Result<Outcome, Failure> {
+    async fn make_key(&self, attempt: Attempt, kind: KeyType) -> Result<Outcome, Failure> {
         let entry = Arc::clone(&self.job.entry);
         let profile = self.job.profile.clone();
         let live = self.job.installed.as_ref().map(|installed| installed.generation).filter(|_| entry.reuse_key);
-        let (key, csr, spki, kind) = self
+        let (pem, csr, spki) = self
             .context
             .blocking(move |c| {
                 let key = match live {
@@ -169,30 +195,27 @@ impl<T: Tlm> ActionRunner<T> {
                 })?;
                 let text = key.to_pem();
                 pending::keep_key(&*c.disk, &c.layout, &entry.name, attempt, &text, &csr)?;
-                Ok((text, csr, key.spki(), kind))
+                Ok((text, csr, key.spki()))
             })
             .await?;
-        (self.key, self.csr, self.spki) = (Some(key), csr, Some(spki));
-        Ok(Outcome::Key { spki, key: kind })
+        Ok(Outcome::Key(Keyed { spki, kind, key: Arc::new(RequestKey { pem, csr, spki }) }))
     }
 
-    async fn read_key(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
+    async fn read_key(&self, attempt: Attempt) -> Result<Outcome, Failure> {
         let name = self.job.entry.name.clone();
-        let (text, csr) =
-            self.context.blocking(move |c| pending::read_key(&*c.disk, &c.layout, &name, attempt)).await?;
+        let (pem, csr) = self.context.blocking(move |c| pending::read_key(&*c.disk, &c.layout, &name, attempt)).await?;
         let lost = |why: String| {
             Failure::new(FailureClass::KeyLost, format!("the key of request {attempt} is unusable: {why}"))
         };
-        let key = PrivateKey::from_pem(text.as_bytes()).map_err(|error| lost(error.to_string()))?;
+        let key = PrivateKey::from_pem(pem.as_bytes()).map_err(|error| lost(error.to_string()))?;
         let kind = key.key_type().ok_or_else(|| lost("its type is none that renewd makes".to_owned()))?;
         let spki = key.spki();
-        (self.key, self.csr, self.spki) = (Some(text), csr, Some(spki));
-        Ok(Outcome::Key { spki, key: kind })
+        Ok(Outcome::Key(Keyed { spki, kind, key: Arc::new(RequestKey { pem, csr, spki }) }))
     }
 
     /// Appends to the journal. Only the intent to submit must be durable before anything follows; what has happened
     /// has happened, and is written as soon as the disk takes it.
-    async fn record(&mut self, event: Event) -> Result<Outcome, Failure> {
+    async fn record(&self, event: Event) -> Result<Outcome, Failure> {
         if event.is_intent() {
             // A submission counts from its intent on: what waits for its turn, waits before.
             self.context.take_turn(self.job.is_urgent).await;
@@ -224,30 +247,30 @@ impl<T: Tlm> ActionRunner<T> {
         Ok(Outcome::Done)
     }
 
-    async fn send(&mut self, method: Method) -> Result<Outcome, Failure> {
+    async fn send(&self, method: Method, key: &RequestKey) -> Result<Outcome, Failure> {
         let api = self.context.api();
         let answer = match method {
             Method::New => {
-                let request = self.issue_request()?;
+                let request = self.issue_request(&key.csr)?;
                 self.ask(Function::Main, api.issue(&request)).await?
             }
             Method::Renew { serial_number, fingerprint } => {
                 let request = RenewRequest {
                     serial_number,
                     thumbprint: Some(fingerprint.to_string()),
-                    csr: self.csr.clone(),
+                    csr: key.csr.clone(),
                     validity: self.job.entry.validity,
                 };
                 self.ask(Function::Main, api.renew(&request)).await?
             }
         };
         match answer {
-            Answer::Issued(issued) => Ok(self.take(issued)),
-            Answer::Pending(id, dv_details) => Ok(Outcome::Pending(Some(id), dv_details.map(Box::new))),
+            api::Answer::Issued(issued) => Ok(self.take(&issued, key.spki)),
+            api::Answer::Pending(id, dv_details) => Ok(Outcome::Pending(Some(id), dv_details.map(Box::new))),
         }
     }
 
-    fn issue_request(&self) -> Result<IssueRequest, Failure> {
+    fn issue_request(&self, csr: &str) -> Result<IssueRequest, Failure> {
         let Some(profile) = &self.job.profile else {
             return Err(Failure::new(FailureClass::Internal, "a request without a profile"));
         };
@@ -256,7 +279,7 @@ impl<T: Tlm> ActionRunner<T> {
             profile: profile.id.clone(),
             seat: self.job.entry.naming.seat().into_owned(),
             seat_email: self.job.entry.seat_email.clone(),
-            csr: self.csr.clone(),
+            csr: csr.to_owned(),
             subject: wish.subject,
             names: self.job.entry.names(),
             validity: wish.validity,
@@ -284,14 +307,14 @@ impl<T: Tlm> ActionRunner<T> {
         Ok(Outcome::Holds(held::valid(&items, profile, installed, self.context.clock.now())))
     }
 
-    async fn pick_up(&mut self, id: RequestId) -> Result<Outcome, Failure> {
+    async fn pick_up(&self, id: RequestId, spki: Digest) -> Result<Outcome, Failure> {
         let profile = self.job.request.as_ref().map(|request| request.profile.clone());
         let Some(profile) = profile else {
             return Err(Failure::new(FailureClass::Internal, "a pickup without a request"));
         };
         let api = self.context.api();
         Ok(match self.call(Function::Main, api.pick_up(&id, &profile)).await? {
-            Pickup::Issued(issued) => self.take(issued),
+            Pickup::Issued(issued) => self.take(&issued, spki),
             Pickup::Pending(dv_details) => Outcome::Pending(None, dv_details.map(Box::new)),
             Pickup::Rejected(why) => Outcome::Rejected(why),
             Pickup::Unknown(what) => {
@@ -301,101 +324,23 @@ impl<T: Tlm> ActionRunner<T> {
         })
     }
 
-    async fn keep_answer(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
-        let text = self.answer.kept();
+    async fn keep_answer(&self, attempt: Attempt, answer: &Answer) -> Result<Outcome, Failure> {
+        let text = answer.kept();
         let name = self.job.entry.name.clone();
         self.context.blocking(move |c| pending::keep_answer(&*c.disk, &c.layout, &name, attempt, &text)).await?;
         Ok(Outcome::Done)
     }
 
-    async fn read_answer(&mut self, attempt: Attempt, serial: SerialNumber) -> Result<Outcome, Failure> {
+    async fn read_answer(&self, attempt: Attempt, serial: SerialNumber, spki: Digest) -> Result<Outcome, Failure> {
         let name = self.job.entry.name.clone();
         let kept = self.context.blocking(move |c| pending::read_answer(&*c.disk, &c.layout, &name, attempt)).await?;
-        match kept {
-            Some(text) => self.answer = answer::Answer::of_kept(&text),
-            // What the details do not show, the additional formats may.
-            None => match self.fetch_leaf(&serial).await {
-                Err(failure) if !fetch::is_about_this_alone(&failure) => return Err(failure),
-                Err(_) | Ok(()) => {}
-            },
+        if let Some(text) = kept {
+            return Ok(Outcome::Fetched(Answer::of_kept(&text), None));
         }
-        Ok(Outcome::Done)
-    }
-
-    async fn judge(&mut self, attempt: Attempt, expiring: Option<bool>, emergency: bool) -> Result<Outcome, Failure> {
-        let Some(key) = self.spki else { return Err(Failure::new(FailureClass::Internal, "nothing to judge by")) };
-        let must_outlive = self.job.must_outlive(attempt, expiring);
-        let verdict = self.verdict(&self.answer.certificates, key, must_outlive, self.context.clock.now());
-        Ok(Outcome::Judged(match verdict {
-            gate::Verdict::Accepted(set) => self.accept(set),
-            gate::Verdict::Held { why, set, .. } if emergency => {
-                tracing::warn!("installed all the same, nothing better is there: {why}");
-                self.accept(set)
-            }
-            gate::Verdict::Held { why, lack, .. } => Verdict::Held(why, lack),
-            gate::Verdict::NotYetValid { until, .. } => Verdict::NotYetValid(until),
-            gate::Verdict::Refused(why) => {
-                let is_end = must_outlive.is_some_and(|installed| self.is_only_a_cas_end(key, installed));
-                let why = why.into_iter().chain(self.unreadable()).collect();
-                if is_end { Verdict::EndsNoLater(why) } else { Verdict::Refused(why) }
-            }
-        }))
-    }
-
-    /// Whether nothing is wrong with what was refused but that a CA keeps it from serving longer than what is installed.
-    fn is_only_a_cas_end(&self, key: Digest, installed: Timestamp) -> bool {
-        match self.verdict(&self.answer.certificates, key, None, self.context.clock.now()) {
-            gate::Verdict::Refused(_) => false,
-            gate::Verdict::Accepted(set) | gate::Verdict::Held { set, .. } | gate::Verdict::NotYetValid { set, .. } => {
-                set.is_limited_by_ca(installed)
-            }
-        }
-    }
-
-    fn verdict(
-        &self,
-        pool: &[Certificate],
-        key: Digest,
-        must_outlive: Option<Timestamp>,
-        now: Timestamp,
-    ) -> gate::Verdict {
-        let issuers = self.issuers();
-        let wish = self.job.profile.as_ref().and_then(|profile| compose(&self.job.entry, profile).ok());
-        let validity = wish.as_ref().map_or(self.job.entry.validity, |wish| wish.validity);
-        let mut subject = wish.map_or_else(|| self.job.entry.subject.clone(), |wish| wish.subject);
-        subject.remove(&subject::SubjectAttribute::CommonName);
-        let usages = self.job.entry.usages.clone().unwrap_or_else(|| {
-            self.job.installed.as_ref().map_or_else(Vec::new, |installed| Usage::of_installed(&installed.usages))
-        });
-        let demand = Demand {
-            common_name: self.job.entry.naming.common_name(),
-            names: &self.job.entry.names(),
-            subject: &subject,
-            subject_from: self.job.entry.subject_from,
-            exact_names: self.job.entry.exact_names,
-            usages: &usages,
-            issuers: &issuers,
-            pin: self.job.entry.issuer.as_deref(),
-            installed_issuer: self.job.installed.as_ref().map(|installed| &installed.chain.issuer),
-            validity_asked: validity.map(Validity::span),
-            must_outlive,
-            now,
-        };
-        gate::judge(&Candidate { certificates: pool, key }, &demand)
-    }
-
-    /// What could not be read of all that TLM sent, in words for log, status and refusal.
-    fn unreadable(&self) -> Vec<Text> {
-        let told = |note: &Text| Text::new(&format!("part of what TLM sent could not be read: {note}"));
-        self.answer.unreadable.iter().map(told).collect()
-    }
-
-    fn accept(&mut self, mut set: Box<gate::Set>) -> Verdict {
-        let unreadable = self.unreadable();
-        set.remarks.extend(unreadable.iter().map(|what| Remark::new(Code::AnswerUnreadable, what.as_str())));
-        let lacks_root = self.job.entry.include_root && set.root.is_none();
-        self.set = Some(set);
-        if lacks_root { Verdict::Rootless } else { Verdict::Accepted }
+        let mut answer = Answer::default();
+        // What the details do not show, the additional formats may.
+        let failure = self.fetch_leaf(&serial, spki, &mut answer).await.err();
+        Ok(Outcome::Fetched(answer, failure.filter(|failure| !fetch::is_about_this_alone(failure))))
     }
 
     async fn repair(&self, refreshes: bool) -> Result<Outcome, Failure> {
@@ -432,11 +377,15 @@ impl<T: Tlm> ActionRunner<T> {
 
     /// The CA certificates that the profile shows.
     fn issuers(&self) -> Vec<Certificate> {
-        answer::shown_by_profile(self.job.profile.iter().flat_map(|profile| &profile.issuers))
+        shown_by_profile(self.job.profile.iter().flat_map(|profile| &profile.issuers))
     }
 
-    async fn install(&mut self, attempt: Attempt) -> Result<Outcome, Failure> {
-        let Some(set) = self.set.take() else { return Err(Failure::new(FailureClass::Internal, "nothing to install")) };
+    async fn install(
+        &self,
+        attempt: Attempt,
+        set: Box<gate::Set>,
+        key: Option<Arc<RequestKey>>,
+    ) -> Result<Outcome, Failure> {
         let profile = match (&self.job.request, &self.job.profile) {
             (Some(request), _) => request.profile.clone(),
             (None, Some(profile)) => profile.id.clone(),
@@ -451,7 +400,6 @@ impl<T: Tlm> ActionRunner<T> {
             tracing::warn!(code = remark.code.as_str(), "{}", remark.message);
         }
         let entry = Arc::clone(&self.job.entry);
-        let held = self.key.take();
         let facts = Box::new(set.facts.clone());
         let chain = Arc::new(ServedChain { issuer: set.issuer.clone(), end: set.chain_end.clone() });
         let remarks = Remarks::at(self.context.clock.now(), remarks).into();
@@ -459,16 +407,19 @@ impl<T: Tlm> ActionRunner<T> {
         let generation = self
             .context
             .blocking(move |c| {
-                let key = match held {
-                    Some(key) => key,
-                    None => pending::read_key(&*c.disk, &c.layout, &entry.name, attempt)?.0,
+                let read;
+                let key = if let Some(key) = &key {
+                    &key.pem
+                } else {
+                    read = pending::read_key(&*c.disk, &c.layout, &entry.name, attempt)?.0;
+                    &read
                 };
                 let set = NewSet {
                     leaf: &set.leaf,
                     facts: &set.facts,
                     chain: &set.chain,
                     root: set.root.as_ref(),
-                    key: &key,
+                    key,
                     attempt,
                     profile: &profile,
                     served: &installed,

@@ -157,7 +157,7 @@ impl Healer {
     async fn perform(&mut self, managed: &mut Managed, action: Action) -> Result<Option<String>, Failure> {
         let profile = self.profiles.reading(&managed.entry.profile).profile.as_ref();
         let drift = managed.observed.installed().and_then(|installed| installed.drift.first().cloned());
-        let Some(job) = Job::new(managed, profile, &action, false, self.context.now()) else { return Ok(None) };
+        let job = Job::new(managed, profile, &action, false, self.context.now());
         let run = ActionRunner::new(Arc::clone(&self.context), job).run();
         tokio::pin!(run);
         let mut done = None;

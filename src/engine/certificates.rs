@@ -204,10 +204,7 @@ impl Engine {
         let profile = self.profiles.reading(&managed.entry.profile).profile.as_ref();
         let job = Job::new(managed, profile, action, has_place, now);
         self.fleet.begin(name);
-        match job {
-            Some(job) => self.want(Command::Run(Box::new(job))),
-            None => self.finished(name, has_place),
-        }
+        self.want(Command::Run(Box::new(job)));
     }
 
     pub(super) fn happened(&mut self, entry: &event::Entry) {

@@ -1,5 +1,5 @@
-//! An action on its way: what it is about, and the protocol that says which effect comes next. Whoever performs the
-//! effects decides nothing; what has to be judged between them is judged here.
+//! An action that is to be performed: what it is about, and the protocol that says which effect comes next. Whoever performs
+//! the effects decides nothing; what has to be judged between them is judged here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{Attempt, ProfileId, SerialNumber};
 use crate::core::observed::Installed;
 use crate::core::profile::Profile;
-use crate::core::protocol::{Effect, Next, Outcome, Protocol};
+use crate::core::protocol::{Effect, Payload, Protocol};
 use crate::core::record::Request;
 use crate::core::time::Timestamp;
 use crate::core::window::Deploy;
@@ -19,7 +19,7 @@ use super::calendar;
 use super::fleet::Managed;
 use super::io::Now;
 
-/// An action on its way.
+/// An action that is to be performed.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The entry that it is for.
@@ -36,51 +36,39 @@ pub struct Job {
     pub had_place: bool,
     /// Whether its requests leave during a pause.
     pub is_urgent: bool,
-    /// What is to be performed now.
-    pub effect: Effect,
-    protocol: Protocol,
+    action: Action,
+    /// The profile that a request names, and its version.
+    asks: (ProfileId, u64),
     /// When it was decided.
     began: Now,
 }
 
 impl Job {
-    /// What `action` begins with; `None` for one that has no effects.
+    /// What there is to do `action` with.
     #[must_use]
-    pub fn new(
-        managed: &Managed,
-        profile: Option<&Profile>,
-        action: &Action,
-        had_place: bool,
-        now: Now,
-    ) -> Option<Self> {
+    pub fn new(managed: &Managed, profile: Option<&Profile>, action: &Action, had_place: bool, now: Now) -> Self {
         let request = managed.record.request.as_deref().cloned();
         let of_request = request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
         let of_profile = profile.map(|profile| (profile.id.clone(), profile.version()));
-        let named = of_profile.or(of_request).unwrap_or_else(|| (ProfileId("".into()), 0));
-        let (protocol, effect) = Protocol::start(&managed.entry, named, action)?;
-        Some(Self {
+        Self {
             entry: Arc::clone(&managed.entry),
             profile: profile.cloned().map(Arc::new),
             installed: managed.observed.installed().cloned(),
+            asks: of_profile.or(of_request).unwrap_or_else(|| (ProfileId("".into()), 0)),
             request,
             revoked: managed.record.revoked.clone(),
             had_place,
             is_urgent: managed.passes_pause(now.wall),
-            effect,
-            protocol,
+            action: action.clone(),
             began: now,
-        })
+        }
     }
 
-    /// Takes what came of the effect; whether another one follows.
-    pub fn step(&mut self, outcome: Outcome) -> bool {
-        match self.protocol.step(outcome) {
-            Next::Perform(effect) => {
-                self.effect = effect;
-                true
-            }
-            Next::End => false,
-        }
+    /// What it begins with; `None` for an action that has no effects.
+    #[must_use]
+    pub fn start<P: Payload>(&self) -> Option<(Protocol<P>, Effect<P>)> {
+        let spki = self.request.as_ref().map(|request| request.spki);
+        Protocol::start(&self.entry, self.asks.clone(), spki, &self.action)
     }
 
     /// The decision to submit was made by the clock as it was then: a request that waited for its turn does not leave by

@@ -14,10 +14,10 @@ use renewd::core::event::{self, Event};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::hook::{Hook, HookRun};
 use renewd::core::key::KeyType;
-use renewd::core::name::{Attempt, Generation, HookName, RequestId, SerialNumber};
+use renewd::core::name::{Attempt, Digest, Generation, HookName, RequestId, SerialNumber};
 use renewd::core::observed::Observed;
 use renewd::core::profile::Profile;
-use renewd::core::protocol::{Effect, Outcome, Verdict};
+use renewd::core::protocol::{self, Keyed, Next, Payload};
 use renewd::core::record::Record;
 use renewd::core::remark::RareRemarks;
 use renewd::core::text::Text;
@@ -59,6 +59,22 @@ pub enum Swap {
     ForgetBeforeInstalled,
 }
 
+/// What the effects hand to each other: the keys lie ready, and the gate is another test's.
+#[derive(Clone, Debug)]
+struct InHand;
+
+impl Payload for InHand {
+    type Key = ();
+    /// The text of the answer.
+    type Answer = String;
+    /// The same.
+    type Set = String;
+}
+
+type Effect = protocol::Effect<InHand>;
+type Outcome = protocol::Outcome<InHand>;
+type Verdict = protocol::Verdict<InHand>;
+
 /// The daemon, started.
 pub struct Daemon {
     machine: Machine,
@@ -71,7 +87,14 @@ pub struct Daemon {
     wanted: VecDeque<Command>,
     now: Now,
     key: Option<Attempt>,
-    answer: Option<String>,
+    /// What was kept too early, or will be too late.
+    swapped: Option<Swapped>,
+}
+
+/// What a swapped step has to do later.
+enum Swapped {
+    KeepAnswer(String),
+    Install(String),
 }
 
 pub fn layout() -> Layout {
@@ -128,7 +151,7 @@ impl Daemon {
         });
         let (machine, entry, wanted) = (machine.clone(), entry.clone(), VecDeque::new());
         let daemon =
-            Self { machine, entry, swap, journal, engine, has_begun: false, wanted, now, key: None, answer: None };
+            Self { machine, entry, swap, journal, engine, has_begun: false, wanted, now, key: None, swapped: None };
         Ok((daemon, content))
     }
 
@@ -219,7 +242,7 @@ impl Daemon {
                 let found = vec![(self.entry.name.clone(), self.observed())];
                 self.tell(Input::Observed { look, found });
             }
-            Command::Run(job) => self.act(*job),
+            Command::Run(job) => self.act(&job),
             Command::ReadProfile(profile) => self.tell(Input::ProfileRead(profile, Box::new(Ok(self.profile())))),
             Command::ReadCredentials(_) => self.tell(Input::CredentialsRead(Vec::new())),
             Command::StartHook(start) => self.run_hook(*start),
@@ -247,12 +270,15 @@ impl Daemon {
         self.tell(Input::HookEnded { key: start.key, covers: start.covers, ended });
     }
 
-    fn act(&mut self, mut job: Job) {
+    fn act(&mut self, job: &Job) {
         self.key = job.request.as_ref().map(|request| request.attempt);
-        loop {
-            let outcome = self.perform(job.effect.clone()).unwrap_or_else(Outcome::Failed);
-            if !job.step(outcome) {
-                break;
+        if let Some((mut protocol, mut effect)) = job.start() {
+            loop {
+                let outcome = self.perform(effect).unwrap_or_else(Outcome::Failed);
+                match protocol.step(outcome) {
+                    Next::Perform(next) => effect = next,
+                    Next::End => break,
+                }
             }
         }
         self.tell(Input::Finished { name: self.entry.name.clone(), had_place: job.had_place });
@@ -267,35 +293,31 @@ impl Daemon {
                 if self.swap != Some(Swap::IntentBeforeKey) {
                     self.keep_key(attempt)?;
                 }
-                Ok(Outcome::Key { spki: material::set(attempt).spki, key: KeyType::EcdsaP256 })
+                Ok(keyed(material::set(attempt).spki))
             }
-            Effect::ReadKey { attempt } => {
-                let (text, csr) = pending::read_key(&self.machine, &layout, &name, attempt)?;
-                let lost = |_| Failure::new(FailureClass::KeyLost, "unusable");
-                let spki = PrivateKey::from_pem(text.as_bytes()).map_err(lost)?.spki();
-                if csr != CSR {
-                    return Err(Failure::new(FailureClass::RequestRefused, "the signing request is damaged"));
-                }
-                Ok(Outcome::Key { spki, key: KeyType::EcdsaP256 })
-            }
+            Effect::ReadKey { attempt } => self.read_key(attempt),
             Effect::Record(event) => self.record_in_order(event),
-            Effect::Send(_) if self.swap == Some(Swap::SendBeforeIntent) => Ok(self.answered()),
-            Effect::Send(_) => {
+            Effect::Send(..) if self.swap == Some(Swap::SendBeforeIntent) => Ok(self.answered()),
+            Effect::Send(..) => {
                 self.send();
                 Ok(self.answered())
             }
-            Effect::LookUp => Ok(self.found()),
-            Effect::PickUp(_) => Ok(self.picked_up()),
-            Effect::KeepAnswer { .. } if self.swap == Some(Swap::IssuedBeforeAnswer) => Ok(Outcome::Done),
-            Effect::KeepAnswer { attempt } => self.keep_answer(attempt),
-            Effect::ReadAnswer { attempt, .. } => {
-                self.answer = pending::read_answer(&self.machine, &layout, &name, attempt)?;
-                // Once the answer was kept, nobody needs to ask the API for it: it may not allow that.
-                self.answer.as_ref().map(|_| Outcome::Done).ok_or_else(forbidden)
+            Effect::LookUp(_) => Ok(self.found()),
+            Effect::PickUp { .. } => Ok(self.picked_up()),
+            Effect::KeepAnswer { answer, .. } if self.swap == Some(Swap::IssuedBeforeAnswer) => {
+                self.swapped = Some(Swapped::KeepAnswer(answer));
+                Ok(Outcome::Done)
             }
-            Effect::FetchChain(_) | Effect::SearchHeld => Err(forbidden()),
-            Effect::Judge { .. } => Ok(Outcome::Judged(self.judge())),
-            Effect::Install { .. } if self.swap == Some(Swap::InstalledBeforeLive) => {
+            Effect::KeepAnswer { attempt, answer } => self.keep_answer(attempt, &answer),
+            Effect::ReadAnswer { attempt, .. } => {
+                let kept = pending::read_answer(&self.machine, &layout, &name, attempt)?;
+                // Once the answer was kept, nobody needs to ask the API for it: it may not allow that.
+                kept.map(|answer| Outcome::Fetched(answer, None)).ok_or_else(forbidden)
+            }
+            Effect::FetchChain { .. } | Effect::SearchHeld => Err(forbidden()),
+            Effect::Judge { answer, .. } => Ok(Outcome::Judged(self.judge(answer))),
+            Effect::Install { set, .. } if self.swap == Some(Swap::InstalledBeforeLive) => {
+                self.swapped = Some(Swapped::Install(set));
                 let attempt = self.attempt();
                 let leaf = material::set(attempt).facts.clone();
                 Ok(Outcome::Installed {
@@ -304,7 +326,7 @@ impl Daemon {
                     chain: Arc::default(),
                 })
             }
-            Effect::Install { .. } => self.install(),
+            Effect::Install { set, .. } => self.install(&set),
             Effect::RollBack(from) => {
                 let wanted = Wanted { from, revoked: Vec::new(), force: false };
                 let to = rollback::roll_back(&self.machine, &layout, &ground(), &self.entry, &wanted, self.now.wall)?;
@@ -353,11 +375,13 @@ impl Daemon {
             Some(_) | None => {}
         }
         self.write(event)?;
-        match self.swap {
-            Some(Swap::IntentBeforeKey) if is_intent => self.keep_key(self.attempt())?,
-            Some(Swap::IssuedBeforeAnswer) if is_issued => drop(self.keep_answer(self.attempt())?),
-            Some(Swap::InstalledBeforeLive) if is_installed => drop(self.install()?),
-            Some(_) | None => {}
+        if self.swap == Some(Swap::IntentBeforeKey) && is_intent {
+            self.keep_key(self.attempt())?;
+        }
+        match self.swapped.take() {
+            Some(Swapped::KeepAnswer(answer)) if is_issued => drop(self.keep_answer(self.attempt(), &answer)?),
+            Some(Swapped::Install(set)) if is_installed => drop(self.install(&set)?),
+            other => self.swapped = other,
         }
         Ok(Outcome::Done)
     }
@@ -390,9 +414,18 @@ impl Daemon {
         pending::keep_key(&self.machine, &layout(), &self.entry.name, attempt, &set.key, CSR)
     }
 
-    fn keep_answer(&self, attempt: Attempt) -> Result<Outcome, Failure> {
-        let text = self.answer.clone().unwrap();
-        pending::keep_answer(&self.machine, &layout(), &self.entry.name, attempt, &text)?;
+    fn read_key(&self, attempt: Attempt) -> Result<Outcome, Failure> {
+        let (text, csr) = pending::read_key(&self.machine, &layout(), &self.entry.name, attempt)?;
+        let lost = |_| Failure::new(FailureClass::KeyLost, "unusable");
+        let spki = PrivateKey::from_pem(text.as_bytes()).map_err(lost)?.spki();
+        if csr != CSR {
+            return Err(Failure::new(FailureClass::RequestRefused, "the signing request is damaged"));
+        }
+        Ok(keyed(spki))
+    }
+
+    fn keep_answer(&self, attempt: Attempt, text: &str) -> Result<Outcome, Failure> {
+        pending::keep_answer(&self.machine, &layout(), &self.entry.name, attempt, text)?;
         Ok(Outcome::Done)
     }
 
@@ -401,23 +434,22 @@ impl Daemon {
         self.machine.api("the request is accepted", |api| api.submit(spki));
     }
 
-    fn answered(&mut self) -> Outcome {
+    fn answered(&self) -> Outcome {
         match self.found() {
             Outcome::NotFound => Outcome::Pending(Some(RequestId("id".to_owned())), None),
             found => found,
         }
     }
 
-    fn found(&mut self) -> Outcome {
+    fn found(&self) -> Outcome {
         let set = material::set(self.attempt());
         if !self.machine.api_now().issued.contains(&set.spki) {
             return Outcome::NotFound;
         }
-        self.answer = Some(set.answer());
-        Outcome::Issued(SerialNumber("01".to_owned()))
+        Outcome::Issued(SerialNumber("01".to_owned()), set.answer())
     }
 
-    fn picked_up(&mut self) -> Outcome {
+    fn picked_up(&self) -> Outcome {
         let spki = material::set(self.attempt()).spki;
         let mode = self.machine.api_now().mode;
         self.machine.note(|api| {
@@ -428,19 +460,19 @@ impl Daemon {
         if mode == api::Mode::Rejects { Outcome::Rejected(Text::new("no")) } else { self.found() }
     }
 
-    fn judge(&self) -> Verdict {
+    fn judge(&self, answer: String) -> Verdict {
         let spki = material::set(self.attempt()).spki;
-        let found = self.answer.as_ref().and_then(|text| certificates(text).ok()).unwrap_or_default();
+        let found = certificates(&answer).unwrap_or_default();
         match found.first().filter(|leaf| leaf.spki() == spki) {
-            Some(_) => Verdict::Accepted,
+            Some(_) => Verdict::Accepted(answer),
             None => Verdict::Refused(vec![Text::new("what was kept is no certificate of ours")]),
         }
     }
 
-    fn install(&self) -> Result<Outcome, Failure> {
+    fn install(&self, set: &str) -> Result<Outcome, Failure> {
         let (layout, attempt) = (layout(), self.attempt());
         let (key, _) = pending::read_key(&self.machine, &layout, &self.entry.name, attempt)?;
-        let found = certificates(self.answer.as_deref().unwrap_or_default()).unwrap_or_default();
+        let found = certificates(set).unwrap_or_default();
         let Some((first, chain)) = found.split_first() else { return Err(forbidden()) };
         let facts = leaf::read(first).map_err(|error| Failure::new(FailureClass::Internal, error.to_string()))?;
         let profile = material::profile().id;
@@ -467,6 +499,10 @@ impl Daemon {
         )?;
         Ok(Outcome::Installed { generation, leaf: Box::new(facts), chain: Arc::new(served) })
     }
+}
+
+fn keyed(spki: Digest) -> Outcome {
+    Outcome::Key(Keyed { spki, kind: KeyType::EcdsaP256, key: () })
 }
 
 fn forbidden() -> Failure {

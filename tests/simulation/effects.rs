@@ -8,7 +8,7 @@ use renewd::core::event::{self, Event, Lack, Method};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, CertName, Digest, ProfileId, RequestId, SerialNumber};
-use renewd::core::protocol::{Effect, Outcome, Verdict};
+use renewd::core::protocol::{self, Issued, Keyed, Next, Payload, Protocol};
 use renewd::core::standing::{Standing, TlmState};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
@@ -19,21 +19,35 @@ use crate::disk::Pending;
 use crate::tlm::{Answer, Certificate, Defect, Endpoint, Order, Pickup, digest, server_auth};
 use crate::world::{Task, World};
 
-/// One action on its way, with what it has in hand.
+/// What the effects of this world hand to each other: a key is its public half, and the gate passes what TLM issued.
+#[derive(Clone, Debug)]
+pub(crate) struct InHand;
+
+impl Payload for InHand {
+    type Key = Digest;
+    /// What came, and whether with its chain.
+    type Answer = Option<(Arc<Certificate>, bool)>;
+    type Set = Arc<Certificate>;
+}
+
+type Effect = protocol::Effect<InHand>;
+type Verdict = protocol::Verdict<InHand>;
+pub(crate) type Outcome = protocol::Outcome<InHand>;
+
+/// One action on its way.
 pub(crate) struct Running {
     pub(crate) job: Job,
-    spki: Option<Digest>,
-    /// What TLM answered, and whether with its chain.
-    answer: Option<(Arc<Certificate>, bool)>,
-    set: Option<Arc<Certificate>>,
+    protocol: Protocol<InHand>,
+    effect: Effect,
     /// Why its request does not leave after all.
     stays: Option<Failure>,
 }
 
 impl Running {
-    pub(crate) fn new(job: Job) -> Self {
-        let spki = job.request.as_ref().map(|request| request.spki);
-        Self { job, spki, answer: None, set: None, stays: None }
+    /// `None`: the action has no effects.
+    pub(crate) fn new(job: Job) -> Option<Self> {
+        let (protocol, effect) = job.start()?;
+        Some(Self { job, protocol, effect, stays: None })
     }
 
     fn name(&self) -> &CertName {
@@ -47,8 +61,8 @@ impl World {
         if self.crashes() {
             return self.later(Duration::ZERO, Task::Effect(running));
         }
-        let is_intent = matches!(&running.job.effect, Effect::Record(event) if event.is_intent());
-        let (asks, sends) = (self.asks_api(&running), matches!(running.job.effect, Effect::Send(_)));
+        let is_intent = matches!(&running.effect, Effect::Record(event) if event.is_intent());
+        let (asks, sends) = (self.asks_api(&running), matches!(running.effect, Effect::Send(..)));
         if is_intent || (asks && !sends) {
             let now = self.now();
             if let Err(until) = self.d().engine.take_turn(running.job.is_urgent, now) {
@@ -58,24 +72,23 @@ impl World {
         }
         let takes = if asks {
             self.check_call(running.name());
-            if let Effect::Send(method) = &running.job.effect {
-                let spki = running.spki;
-                self.check_send(running.name(), spki, method);
+            if let Effect::Send(method, key) = &running.effect {
+                self.check_send(running.name(), *key, method);
             }
             self.tlm.latency()
         } else {
-            Duration::from_millis(if matches!(running.job.effect, Effect::MakeKey { .. }) { 100 } else { 10 })
+            Duration::from_millis(if matches!(running.effect, Effect::MakeKey { .. }) { 100 } else { 10 })
         };
         self.later(takes, Task::Effect(running));
     }
 
     fn asks_api(&self, running: &Running) -> bool {
-        match &running.job.effect {
-            Effect::Send(_)
-            | Effect::LookUp
+        match &running.effect {
+            Effect::Send(..)
+            | Effect::LookUp(_)
             | Effect::SearchHeld
-            | Effect::PickUp(_)
-            | Effect::FetchChain(_)
+            | Effect::PickUp { .. }
+            | Effect::FetchChain { .. }
             | Effect::CheckStatus(_) => true,
             Effect::ReadAnswer { attempt, .. } => self
                 .disk
@@ -103,17 +116,21 @@ impl World {
         if self.crashes() {
             return self.later(Duration::ZERO, Task::Effect(running));
         }
-        let effect = running.job.effect.clone();
+        let mark = mark_of(&running.effect);
         let outcome = self.perform_effect(&mut running).unwrap_or_else(Outcome::Failed);
-        if self.crash_after.as_deref().is_some_and(|mark| mark == mark_of(&effect)) {
+        if self.crash_after.as_deref() == Some(mark) {
             self.crash_after = None;
             self.dying = true;
             return;
         }
-        if running.job.step(outcome) {
-            self.begin_effect(running);
-        } else {
-            self.handle(Input::Finished { name: running.name().clone(), had_place: running.job.had_place });
+        match running.protocol.step(outcome) {
+            Next::Perform(effect) => {
+                running.effect = effect;
+                self.begin_effect(running);
+            }
+            Next::End => {
+                self.handle(Input::Finished { name: running.name().clone(), had_place: running.job.had_place });
+            }
         }
     }
 
@@ -126,13 +143,12 @@ impl World {
 
     fn perform_effect(&mut self, running: &mut Running) -> Result<Outcome, Failure> {
         let name = running.name().clone();
-        match running.job.effect.clone() {
+        match running.effect.clone() {
             Effect::CheckRoom => self.disk.write().map(|()| Outcome::Done),
             Effect::MakeKey { attempt, key } => self.make_key(running, attempt, key),
             Effect::ReadKey { attempt } => {
-                let pending = self.read_key(&name, attempt)?;
-                running.spki = Some(pending.spki);
-                Ok(Outcome::Key { spki: pending.spki, key: pending.key })
+                let Pending { spki, key: kind, .. } = self.read_key(&name, attempt)?;
+                Ok(Outcome::Key(Keyed { spki, kind, key: spki }))
             }
             Effect::Record(event) => running.stays.take().map_or_else(|| self.record(&name, event), Err),
             Effect::Probe => {
@@ -148,32 +164,29 @@ impl World {
                 let entry = Arc::clone(&running.job.entry);
                 self.make_live(&entry, generation).map(|()| Outcome::Switched(generation))
             }
-            Effect::Send(method) => self.send(running, method),
-            Effect::LookUp => self.look_up(running),
+            Effect::Send(method, key) => self.send(running, method, key),
+            Effect::LookUp(spki) => self.look_up(running, spki),
             Effect::SearchHeld => {
                 let found = self.part(running, Endpoint::Search).and_then(|()| self.tlm.search(digest(0), self.now));
                 self.call(running, Function::Search, found.map(drop))?;
                 Ok(Outcome::Holds(Vec::new()))
             }
-            Effect::PickUp(id) => self.pick_up(running, &id),
-            Effect::KeepAnswer { attempt } => self.keep_answer(running, attempt),
-            Effect::ReadAnswer { attempt, serial_number } => self.read_answer(running, attempt, &serial_number),
-            Effect::FetchChain(serial) => {
-                let found = self.part(running, Endpoint::Formats).and_then(|()| self.tlm.details(&serial));
+            Effect::PickUp { id, .. } => self.pick_up(running, &id),
+            Effect::KeepAnswer { attempt, answer } => self.keep_answer(running, attempt, answer),
+            Effect::ReadAnswer { attempt, serial_number, .. } => self.read_answer(running, attempt, &serial_number),
+            Effect::FetchChain { issued: Issued { serial_number, answer, .. }, .. } => {
+                let found = self.part(running, Endpoint::Formats).and_then(|()| self.tlm.details(&serial_number));
                 self.call(running, Function::Details, found)?;
-                if let Some((_, chain)) = &mut running.answer {
-                    *chain = true;
-                }
-                Ok(Outcome::Done)
+                Ok(Outcome::Fetched(answer.map(|(certificate, _)| (certificate, true)), None))
             }
-            Effect::Judge { attempt, expiring, emergency } => {
+            Effect::Judge { attempt, expiring, emergency, spki, answer } => {
                 let must_outlive = running.job.must_outlive(attempt, expiring);
-                Ok(Outcome::Judged(self.judge(running, must_outlive, emergency)))
+                Ok(Outcome::Judged(self.judge(running, spki, answer, must_outlive, emergency)))
             }
             Effect::Install { in_window: true, .. } if running.job.is_window_closed(self.wall()) => {
                 Ok(Outcome::WindowClosed)
             }
-            Effect::Install { attempt, .. } => self.install(running, attempt),
+            Effect::Install { attempt, set, .. } => self.install(running, attempt, &set),
             Effect::Forget { attempt } => {
                 self.disk.write()?;
                 self.disk.pending.remove(&(name, attempt));
@@ -194,23 +207,27 @@ impl World {
         }
     }
 
-    fn keep_answer(&mut self, running: &Running, attempt: Attempt) -> Result<Outcome, Failure> {
+    fn keep_answer(
+        &mut self,
+        running: &Running,
+        attempt: Attempt,
+        answer: Option<(Arc<Certificate>, bool)>,
+    ) -> Result<Outcome, Failure> {
         self.disk.write()?;
         if let Some(pending) = self.disk.pending.get_mut(&(running.name().clone(), attempt)) {
-            pending.answer.clone_from(&running.answer);
+            pending.answer = answer;
         }
         Ok(Outcome::Done)
     }
 
-    fn make_key(&mut self, running: &mut Running, attempt: Attempt, key: KeyType) -> Result<Outcome, Failure> {
+    fn make_key(&mut self, running: &Running, attempt: Attempt, kind: KeyType) -> Result<Outcome, Failure> {
         self.disk.write()?;
         let spki = match &running.job.installed {
             Some(installed) if running.job.entry.reuse_key => installed.spki,
             _ => digest(self.random.next()),
         };
-        self.disk.pending.insert((running.name().clone(), attempt), Pending { spki, key, answer: None });
-        running.spki = Some(spki);
-        Ok(Outcome::Key { spki, key })
+        self.disk.pending.insert((running.name().clone(), attempt), Pending { spki, key: kind, answer: None });
+        Ok(Outcome::Key(Keyed { spki, kind, key: spki }))
     }
 
     /// What a part of TLM says that fails alone.
@@ -246,10 +263,10 @@ impl World {
         Ok(Outcome::Done)
     }
 
-    fn send_order(&mut self, running: &Running, method: Method) -> Result<Answer, Failure> {
+    fn send_order(&mut self, running: &Running, method: Method, spki: Digest) -> Result<Answer, Failure> {
         let order = Order {
             name: running.name().clone(),
-            spki: running.spki.unwrap_or(Digest([0; 32])),
+            spki,
             asked: running.job.entry.asked(),
             profile: running.job.profile.as_ref().map_or(ProfileId("".into()), |profile| profile.id.clone()),
             method,
@@ -257,28 +274,27 @@ impl World {
         self.tlm.create(&order, self.now)
     }
 
-    fn send(&mut self, running: &mut Running, method: Method) -> Result<Outcome, Failure> {
-        let sent = self.send_order(running, method);
+    fn send(&mut self, running: &Running, method: Method, key: Digest) -> Result<Outcome, Failure> {
+        let sent = self.send_order(running, method, key);
         self.check_sent(running.name(), sent.as_ref().err());
         Ok(match self.call(running, Function::Main, sent)? {
-            Answer::Issued(certificate) => take(running, certificate),
+            Answer::Issued(certificate) => take(certificate),
             Answer::Pending(id) => Outcome::Pending(Some(id), None),
         })
     }
 
-    fn look_up(&mut self, running: &mut Running) -> Result<Outcome, Failure> {
-        let Some(wanted) = running.spki else { return Ok(Outcome::NotFound) };
+    fn look_up(&mut self, running: &Running, wanted: Digest) -> Result<Outcome, Failure> {
         let found = self.part(running, Endpoint::Search).and_then(|()| self.tlm.search(wanted, self.now));
         self.ledger.looked(running.name(), found.is_err());
         let found = self.call(running, Function::Search, found)?;
-        Ok(found.map_or(Outcome::NotFound, |certificate| take(running, certificate)))
+        Ok(found.map_or(Outcome::NotFound, take))
     }
 
-    fn pick_up(&mut self, running: &mut Running, id: &RequestId) -> Result<Outcome, Failure> {
+    fn pick_up(&mut self, running: &Running, id: &RequestId) -> Result<Outcome, Failure> {
         let part = self.part(running, Endpoint::PickUp);
         let answer = part.and_then(|()| self.tlm.pick_up(id, self.now));
         Ok(match self.call(running, Function::Main, answer)? {
-            Pickup::Issued(certificate) => take(running, certificate),
+            Pickup::Issued(certificate) => take(certificate),
             Pickup::Pending => Outcome::Pending(None, None),
             Pickup::Rejected => Outcome::Rejected(Text::new("not on my watch")),
         })
@@ -289,14 +305,9 @@ impl World {
         self.disk.pending.get(&(name.clone(), attempt)).cloned().ok_or_else(lost)
     }
 
-    fn read_answer(
-        &mut self,
-        running: &mut Running,
-        attempt: Attempt,
-        serial: &SerialNumber,
-    ) -> Result<Outcome, Failure> {
+    fn read_answer(&mut self, running: &Running, attempt: Attempt, serial: &SerialNumber) -> Result<Outcome, Failure> {
         let kept = self.disk.pending.get(&(running.name().clone(), attempt)).and_then(|pending| pending.answer.clone());
-        running.answer = match kept {
+        let answer = match kept {
             Some(answer) => Some(answer),
             None => {
                 let found = self.part(running, Endpoint::Details).and_then(|()| self.tlm.details(serial));
@@ -304,14 +315,19 @@ impl World {
                 Some((certificate, false))
             }
         };
-        Ok(Outcome::Done)
+        Ok(Outcome::Fetched(answer, None))
     }
 
-    fn judge(&self, running: &mut Running, must_outlive: Option<Timestamp>, emergency: bool) -> Verdict {
+    fn judge(
+        &self,
+        running: &Running,
+        spki: Digest,
+        answer: Option<(Arc<Certificate>, bool)>,
+        must_outlive: Option<Timestamp>,
+        emergency: bool,
+    ) -> Verdict {
         let refused = |why: &str| Verdict::Refused(vec![Text::new(why)]);
-        let (Some((found, chain)), Some(spki)) = (&running.answer, running.spki) else {
-            return refused("nothing came");
-        };
+        let Some((found, chain)) = answer else { return refused("nothing came") };
         let now = self.wall();
         if found.defect == Some(Defect::Html) {
             return refused("what TLM sent is no certificate");
@@ -338,28 +354,22 @@ impl World {
         if !emergency && wanted.iter().any(|usage| !found.leaf().usages.contains(usage)) {
             return Verdict::Held(Text::new("it lacks server_auth"), Lack::Usage);
         }
-        running.set = Some(Arc::clone(found));
-        Verdict::Accepted
+        Verdict::Accepted(found)
     }
 
-    fn install(&mut self, running: &mut Running, attempt: Attempt) -> Result<Outcome, Failure> {
-        let Some(set) = running.set.take() else {
-            return Err(Failure::new(FailureClass::Internal, "nothing to install"));
-        };
+    fn install(&mut self, running: &Running, attempt: Attempt, set: &Arc<Certificate>) -> Result<Outcome, Failure> {
         self.read_key(running.name(), attempt)?;
         self.disk.write()?;
         self.check_window(&running.job.entry, attempt);
-        let generation = self.disk.install(running.name(), attempt, &set, &running.job.entry);
+        let generation = self.disk.install(running.name(), attempt, set, &running.job.entry);
         self.went_live(&running.job.entry.clone(), generation);
         Ok(Outcome::Installed { generation, leaf: Box::new(set.leaf()), chain: Arc::default() })
     }
 }
 
-fn take(running: &mut Running, certificate: Arc<Certificate>) -> Outcome {
-    let serial = certificate.serial.clone();
-    let chain = certificate.defect != Some(Defect::NoChain);
-    running.answer = Some((certificate, chain));
-    Outcome::Issued(serial)
+fn take(certificate: Arc<Certificate>) -> Outcome {
+    let has_chain = certificate.defect != Some(Defect::NoChain);
+    Outcome::Issued(certificate.serial.clone(), Some((certificate, has_chain)))
 }
 
 /// What a script calls the end of an effect.
@@ -371,12 +381,12 @@ fn mark_of(effect: &Effect) -> &'static str {
         Effect::Record(Event::Issued { .. }) => "issued",
         Effect::Record(Event::Installed { .. }) => "installed",
         Effect::Record(_) => "record",
-        Effect::Send(_) => "send",
-        Effect::LookUp | Effect::SearchHeld => "search",
-        Effect::PickUp(_) => "pickup",
+        Effect::Send(..) => "send",
+        Effect::LookUp(_) | Effect::SearchHeld => "search",
+        Effect::PickUp { .. } => "pickup",
         Effect::KeepAnswer { .. } => "answer",
         Effect::ReadAnswer { .. } => "reading",
-        Effect::FetchChain(_) => "chain",
+        Effect::FetchChain { .. } => "chain",
         Effect::Judge { .. } => "gate",
         Effect::Install { .. } => "rename",
         Effect::Forget { .. } => "forget",

@@ -8,13 +8,13 @@ use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event, RollbackBy};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::name::{Attempt, CertName, Generation, HookName, SerialNumber};
-use renewd::core::protocol::Outcome;
 use renewd::core::served::{ServedLeaf, Sight};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::engine::Input;
 
 use crate::disk::Live;
+use crate::effects::Outcome;
 use crate::tlm::{Certificate, digest};
 use crate::world::World;
 

@@ -152,7 +152,7 @@ impl World {
     }
 
     /// Promises 3, 4, 6, 12 and 13, at the moment when a request leaves.
-    pub(crate) fn check_send(&mut self, name: &CertName, spki: Option<Digest>, method: &Method) {
+    pub(crate) fn check_send(&mut self, name: &CertName, spki: Digest, method: &Method) {
         self.ledger.submissions += 1;
         let how = if *method == Method::New { "a new one" } else { "the renewal" };
         self.tell(|| format!("{name} asks for {how}"));
@@ -188,17 +188,17 @@ impl World {
     }
 
     /// Promise 3: key, CSR and intent are on the disk before the request leaves.
-    fn intent_is_durable(&self, name: &CertName, spki: Option<Digest>) -> Option<String> {
+    fn intent_is_durable(&self, name: &CertName, spki: Digest) -> Option<String> {
         let intent = self.disk.journal.iter().rev().find_map(|entry| match &entry.event {
             Event::Submitting { attempt, spki, .. } if entry.name == *name => Some((*attempt, *spki)),
             _ => None,
         });
         let Some((attempt, of_journal)) = intent else { return Some("a request without intent".to_owned()) };
-        if Some(of_journal) != spki {
+        if of_journal != spki {
             return Some("the journal knows another key than the request has".to_owned());
         }
         let key = self.disk.pending.get(&(name.clone(), attempt)).map(|pending| pending.spki);
-        (key != spki && !self.history_lost()).then(|| "a request whose key is not on the disk".to_owned())
+        (key != Some(spki) && !self.history_lost()).then(|| "a request whose key is not on the disk".to_owned())
     }
 
     /// Promise 3: at most one request in flight. What was lost unseen, or is no longer wanted, does not count.
@@ -212,7 +212,7 @@ impl World {
     }
 
     /// Promise 3: a request is repeated only after search did not show its certificate.
-    fn not_issued_before(&self, name: &CertName, spki: Option<Digest>) -> Option<String> {
+    fn not_issued_before(&self, name: &CertName, spki: Digest) -> Option<String> {
         let entry = self.inventory.get(name)?;
         let of_part = |part: &crate::tlm::Part| part.endpoint == Endpoint::Search;
         let search_works = self.tlm.list().is_ok() && !self.tlm.search_forbidden && !self.tlm.parts.iter().any(of_part);
@@ -221,7 +221,7 @@ impl World {
             return None;
         }
         // What became visible within the last seconds could not be seen by a look just before.
-        let shown = self.tlm.shown(spki?, self.now - Duration::from_secs(10))?;
+        let shown = self.tlm.shown(spki, self.now - Duration::from_secs(10))?;
         Some(format!("asks again though search shows {} with the same key", shown.serial))
     }
 

@@ -146,7 +146,13 @@ impl World {
                 let arrivals = entries.iter().map(|entry| self.arrival(entry)).collect();
                 self.handle(Input::Adopted(arrivals));
             }
-            Command::Run(job) => self.begin_effect(Box::new(Running::new(*job))),
+            Command::Run(job) => {
+                let (name, had_place) = (job.entry.name.clone(), job.had_place);
+                match Running::new(*job) {
+                    Some(running) => self.begin_effect(Box::new(running)),
+                    None => self.handle(Input::Finished { name, had_place }),
+                }
+            }
             Command::ReadProfile(profile) => self.call_in_turn(Call::ReadProfile(profile)),
             Command::Try(profile) => self.call_in_turn(Call::Try(profile)),
             Command::ReadCredentials(names) => self.call_in_turn(Call::ReadCredentials(names)),

@@ -5,8 +5,27 @@ use std::sync::Arc;
 use super::super::decide::Submission;
 use super::super::event::Lack;
 use super::super::example::{START, entry, failure, profile};
+use super::super::name::{Generation, RequestId};
+use super::super::observed::Leaf;
+use super::super::standing::Standing;
 use super::*;
 use crate::core::standing::TlmState;
+
+/// A payload that only says that it is there.
+#[derive(Clone, Debug)]
+struct Bare;
+
+impl Payload for Bare {
+    type Key = &'static str;
+    type Answer = &'static str;
+    type Set = &'static str;
+}
+
+type Effect = super::Effect<Bare>;
+type Outcome = super::Outcome<Bare>;
+type Verdict = super::Verdict<Bare>;
+
+const SPKI: Digest = Digest([2; 32]);
 
 fn submission(prepared: bool) -> Action {
     Action::Submit(Submission {
@@ -24,7 +43,7 @@ fn submission(prepared: bool) -> Action {
 /// Runs an action, each effect answered by the table; the names of the effects in their order.
 fn run(action: &Action, answer: impl Fn(&Effect) -> Outcome) -> Vec<String> {
     let profile = profile();
-    let started = Protocol::start(&Arc::new(entry()), (profile.id.clone(), profile.version()), action);
+    let started = Protocol::start(&Arc::new(entry()), (profile.id.clone(), profile.version()), Some(SPKI), action);
     let (mut protocol, mut effect) = started.unwrap();
     let mut seen = Vec::new();
     loop {
@@ -49,27 +68,30 @@ fn name(effect: &Effect) -> String {
 /// Everything goes well.
 fn well(effect: &Effect) -> Outcome {
     match effect {
-        Effect::MakeKey { key, .. } => Outcome::Key { spki: Digest([2; 32]), key: *key },
-        Effect::ReadKey { .. } => Outcome::Key { spki: Digest([2; 32]), key: KeyType::EcdsaP256 },
-        Effect::Send(_) | Effect::PickUp(_) => Outcome::Issued(SerialNumber("0A".to_owned())),
-        Effect::LookUp => Outcome::NotFound,
+        Effect::MakeKey { key, .. } => Outcome::Key(Keyed { spki: SPKI, kind: *key, key: "made" }),
+        Effect::ReadKey { .. } => Outcome::Key(Keyed { spki: SPKI, kind: KeyType::EcdsaP256, key: "read" }),
+        Effect::Send(..) | Effect::PickUp { .. } => issued(),
+        Effect::LookUp(_) => Outcome::NotFound,
         Effect::SearchHeld => Outcome::Holds(Vec::new()),
-        Effect::Judge { .. } => Outcome::Judged(Verdict::Accepted),
+        Effect::Judge { .. } => Outcome::Judged(Verdict::Accepted("judged")),
         Effect::Install { .. } => {
             Outcome::Installed { generation: Generation(1), leaf: Box::new(leaf()), chain: Arc::default() }
         }
         Effect::CheckStatus(_) => Outcome::Status(Box::new(Standing::of(TlmState::Issued))),
         Effect::Probe => Outcome::Probed { fingerprint: Digest([0; 32]), sights: Vec::new() },
         Effect::RollBack(generation) | Effect::Switch(generation) => Outcome::Switched(*generation),
+        Effect::ReadAnswer { .. } | Effect::FetchChain { .. } => Outcome::Fetched("fetched", None),
         Effect::CheckRoom
         | Effect::Record(_)
         | Effect::KeepAnswer { .. }
-        | Effect::ReadAnswer { .. }
-        | Effect::FetchChain(_)
         | Effect::Forget { .. }
         | Effect::RefreshChain
         | Effect::Repair { .. } => Outcome::Done,
     }
+}
+
+fn issued() -> Outcome {
+    Outcome::Issued(SerialNumber("0A".to_owned()), "answered")
 }
 
 fn leaf() -> Leaf {
@@ -112,13 +134,13 @@ fn what_may_have_been_accepted_is_looked_up_before_it_is_asked_for_again() {
     let Action::Submit(again) = submission(true) else { panic!("a submission") };
     let again = Action::Submit(Submission { look_up: true, ..again });
     let order = |found: Outcome| {
-        run(&again, |effect| if *effect == Effect::LookUp { found.clone() } else { well(effect) }).join(", ")
+        run(&again, |effect| if matches!(effect, Effect::LookUp(_)) { found.clone() } else { well(effect) }).join(", ")
     };
     let failed = |class| Outcome::Failed(failure(class));
     let begins =
         |order: &str, part: &str| assert!(order.starts_with(&format!("CheckRoom, ReadKey, LookUp, {part}")), "{order}");
     begins(&order(Outcome::NotFound), "record Submitting, Send");
-    begins(&order(Outcome::Issued(SerialNumber("0A".to_owned()))), "KeepAnswer, record Issued");
+    begins(&order(issued()), "KeepAnswer, record Issued");
     begins(&order(failed(FailureClass::ApiForbidden)), "record Submitting, Send");
     // It was searched for ten minutes: a search that goes on failing holds nothing back.
     begins(&order(failed(FailureClass::ApiUnavailable)), "record Submitting, Send");
@@ -152,10 +174,11 @@ fn what_tlm_never_gives_of_an_issued_certificate_is_done_without_in_the_end() {
 #[test]
 fn a_chain_that_cannot_be_fetched_hides_no_word_of_the_gate() {
     let profile = profile();
-    let (mut protocol, _) = Protocol::start(&Arc::new(entry()), (profile.id, 0), &install(false)).unwrap();
+    let (mut protocol, _) =
+        Protocol::<Bare>::start(&Arc::new(entry()), (profile.id, 0), Some(SPKI), &install(false)).unwrap();
     let refused = Outcome::Judged(Verdict::Refused(vec![Text::new("its public key is not ours")]));
     let unavailable = Outcome::Failed(failure(FailureClass::ApiUnavailable));
-    let steps = [Outcome::Done, refused, unavailable];
+    let steps = [Outcome::Fetched("read", None), refused, unavailable];
     let last = steps.into_iter().map(|outcome| protocol.step(outcome)).last();
     let Some(Next::Perform(Effect::Record(Event::Failed { failure }))) = last else { panic!("{last:?}") };
     assert_eq!(failure.class, FailureClass::ApiUnavailable);
@@ -195,7 +218,7 @@ fn each_answer_is_recorded_as_what_it_is() {
             run(
                 &submission(false),
                 |effect| {
-                    if matches!(effect, Effect::Send(_)) { outcome.clone() } else { well(effect) }
+                    if matches!(effect, Effect::Send(..)) { outcome.clone() } else { well(effect) }
                 },
             );
         let after: Vec<&str> = order.iter().map(String::as_str).skip_while(|name| *name != "Send").skip(1).collect();
@@ -223,7 +246,7 @@ fn the_gate_decides_what_becomes_of_an_answer() {
         assert_eq!(after, expected, "{verdict:?}");
     }
     let accepted = ["Judge", "Install", "record Installed", "Forget", "record KeyForgotten"];
-    check(&Verdict::Accepted, &accepted);
+    check(&Verdict::Accepted("judged"), &accepted);
     check(&Verdict::Held(Text::new("no client_auth"), Lack::Usage), &["Judge", "record Held"]);
     check(&Verdict::NotYetValid(START), &["Judge", "record Waits"]);
     let refused = ["Judge", "FetchChain", "Judge", "record GateRefused", "Forget", "record KeyForgotten"];
@@ -240,9 +263,9 @@ fn a_set_without_its_root_is_installed_all_the_same() {
         is_last_try: false,
         in_window: false,
     };
-    for fetched in [Outcome::Done, Outcome::Failed(failure(FailureClass::ApiUnreachable))] {
+    for fetched in [Outcome::Fetched("no root", None), Outcome::Failed(failure(FailureClass::ApiUnreachable))] {
         let order = run(&install, |effect| match name(effect).as_str() {
-            "Judge" => Outcome::Judged(Verdict::Rootless),
+            "Judge" => Outcome::Judged(Verdict::Rootless("judged")),
             "FetchChain" => fetched.clone(),
             _ => well(effect),
         });
@@ -282,7 +305,7 @@ fn an_answer_that_cannot_be_kept_is_installed_all_the_same() {
 
 #[test]
 fn what_only_waits_has_no_protocol() {
-    let started = Protocol::start(&Arc::new(entry()), (profile().id, 0), &Action::Wait);
+    let started = Protocol::<Bare>::start(&Arc::new(entry()), (profile().id, 0), None, &Action::Wait);
     assert!(started.is_none());
 }
 
@@ -299,14 +322,12 @@ fn what_ends_no_later_is_told_apart_once_the_chain_was_fetched() {
 #[test]
 fn a_refreshed_chain_is_recorded_and_one_that_failed_holds_nothing_back() {
     let refreshed = Outcome::Refreshed { generation: Generation(2), ends_at: START };
-    let order = |outcome: Outcome| {
-        run(
-            &Action::RefreshChain,
-            move |effect| {
-                if *effect == Effect::RefreshChain { outcome.clone() } else { well(effect) }
-            },
-        )
-    };
+    let order =
+        |outcome: Outcome| {
+            run(&Action::RefreshChain, move |effect| {
+                if matches!(effect, Effect::RefreshChain) { outcome.clone() } else { well(effect) }
+            })
+        };
     assert_eq!(order(refreshed), ["RefreshChain", "record ChainRefreshed"]);
     assert_eq!(order(Outcome::Failed(failure(FailureClass::NoWayBack))), ["RefreshChain", "record ChainKept"]);
     // What the disk refused is no word of the chain: it is tried again when the disk takes it.
@@ -322,10 +343,10 @@ fn a_refusal_for_what_tlm_holds_is_searched_for_once() {
         let Action::Submit(submission) = submission(false) else { panic!("a submission") };
         let known = known.map(|class| Box::new(failure(class)));
         let seen = run(&Action::Submit(Submission { known, is_last_try, ..submission }), |effect| {
-            if matches!(effect, Effect::Send(_)) {
+            if matches!(effect, Effect::Send(..)) {
                 return Outcome::Failed(failure(class));
             }
-            if *effect == Effect::LookUp { found.clone() } else { well(effect) }
+            if matches!(effect, Effect::LookUp(_)) { found.clone() } else { well(effect) }
         });
         seen[4..].join(", ")
     };
@@ -333,7 +354,7 @@ fn a_refusal_for_what_tlm_holds_is_searched_for_once() {
     let (duplicate, renewed) = (FailureClass::DuplicateRefused, FailureClass::AlreadyRenewed);
     for class in [duplicate, renewed] {
         assert_eq!(order(class, None, Outcome::NotFound), "LookUp, SearchHeld, record NotAccepted");
-        let ours = order(class, None, Outcome::Issued(SerialNumber("0A".to_owned())));
+        let ours = order(class, None, issued());
         assert!(ours.starts_with("LookUp, KeepAnswer, record Issued"), "{ours}");
     }
     assert_eq!(order(duplicate, Some(duplicate), Outcome::NotFound), "record NotAccepted");
@@ -345,4 +366,55 @@ fn a_refusal_for_what_tlm_holds_is_searched_for_once() {
     assert_eq!(order(duplicate, None, down()), "LookUp, SearchHeld, record NotAccepted");
     let refused = Outcome::Failed(failure(FailureClass::ApiForbidden));
     assert_eq!(order(renewed, None, refused), "LookUp, SearchHeld, record NotAccepted");
+}
+
+/// What is in hand goes from one effect to the next: what was made is sent, and what was judged is installed.
+#[test]
+fn each_effect_is_handed_what_came_before_it() {
+    let seen = std::cell::RefCell::new(Vec::new());
+    let order = |action: &Action, first: Verdict| {
+        let first = std::cell::RefCell::new(Some(first));
+        let answer = |effect: &Effect| {
+            #[expect(clippy::wildcard_enum_match_arm, reason = "the others hand nothing on")]
+            let told = match effect {
+                Effect::Send(_, key) => format!("send {key}"),
+                Effect::KeepAnswer { answer, .. } => format!("keep {answer}"),
+                Effect::FetchChain { issued, is_good } => format!("fetch {} {is_good}", issued.answer),
+                Effect::Judge { answer, spki, .. } => format!("judge {answer} {}", *spki == SPKI),
+                Effect::Install { set, key, .. } => format!("install {set} {key:?}"),
+                _ => String::new(),
+            };
+            seen.borrow_mut().extend(Some(told).filter(|told| !told.is_empty()));
+            match (effect, matches!(effect, Effect::Judge { .. }).then(|| first.borrow_mut().take()).flatten()) {
+                (_, Some(verdict)) => Outcome::Judged(verdict),
+                (effect, None) => well(effect),
+            }
+        };
+        run(action, answer);
+        seen.take().join(", ")
+    };
+    let good = || Verdict::Accepted("judged");
+    let sent = "send made, keep answered, judge answered true, install judged Some(\"made\")";
+    assert_eq!(order(&submission(false), good()), sent);
+    assert_eq!(order(&install(false), good()), "judge fetched true, install judged None");
+    let without = "send made, keep answered, judge answered true, fetch answered false, judge fetched true, \
+                   install judged Some(\"made\")";
+    assert_eq!(order(&submission(false), Verdict::Refused(vec![Text::new("no chain")])), without);
+    let rootless = order(&install(false), Verdict::Rootless("no root"));
+    assert_eq!(rootless, "judge fetched true, fetch fetched true, judge fetched true, install judged None");
+}
+
+/// What a fetch that failed in the end had brought before is judged as well.
+#[test]
+fn what_came_before_a_fetch_failed_is_judged() {
+    let in_part = || Outcome::Fetched("in part", Some(failure(FailureClass::ApiUnavailable)));
+    let judged = std::cell::RefCell::new(Vec::new());
+    run(&install(true), |effect| {
+        if let Effect::Judge { answer, .. } = effect {
+            judged.borrow_mut().push(*answer);
+            return Outcome::Judged(Verdict::Refused(vec![Text::new("its chain is missing")]));
+        }
+        if matches!(effect, Effect::FetchChain { .. }) { in_part() } else { well(effect) }
+    });
+    assert_eq!(judged.take(), ["fetched", "in part"]);
 }

@@ -9,25 +9,24 @@ use crate::api::{Details, IssuedCertificate, SearchQuery, Tlm};
 use crate::core::breaker::Function;
 use crate::core::failure::{Failure, FailureClass, Scope};
 use crate::core::name::{Digest, SerialNumber};
-use crate::core::protocol::Outcome;
 use crate::core::time::Timestamp;
 use crate::pki::answer::Answer;
 use crate::pki::certificate::Certificate;
 use crate::pki::leaf;
 
-use super::ActionRunner;
+use super::{ActionRunner, InHand, Issued, Outcome};
 
 impl<T: Tlm> ActionRunner<T> {
     /// Takes an answer that says that TLM issued. The certificate in hand knows its serial number best, should the
     /// answer name none or another one.
-    pub(super) fn take(&mut self, issued: IssuedCertificate) -> Outcome {
-        let mut answer = self.read(&issued.certificates);
-        std::mem::swap(&mut self.answer, &mut answer);
-        let ours = self.answer.certificates.iter().filter(|found| Some(found.spki()) == self.spki);
+    pub(super) fn take(&self, issued: &IssuedCertificate, spki: Digest) -> Outcome {
+        let answer = self.read(&issued.certificates);
+        let ours = answer.certificates.iter().filter(|found| found.spki() == spki);
         let mut numbers = ours.filter_map(|leaf| leaf::read(leaf).ok()).map(|leaf| leaf.serial_number).peekable();
         let first = numbers.peek().cloned();
         let is_there = numbers.any(|number| number.same(&issued.serial_number));
-        Outcome::Issued(first.filter(|_| !is_there).unwrap_or(issued.serial_number))
+        let serial_number = first.filter(|_| !is_there).unwrap_or_else(|| issued.serial_number.clone());
+        Outcome::Issued(serial_number, answer)
     }
 
     /// Reads texts, with no credential in what is noted of them.
@@ -39,16 +38,10 @@ impl<T: Tlm> ActionRunner<T> {
         answer
     }
 
-    /// The certificate with our key, where it is in hand.
-    fn leaf(&self) -> Option<&Certificate> {
-        self.answer.certificates.iter().find(|found| Some(found.spki()) == self.spki)
-    }
-
     /// Searches for a certificate with our public key among those issued since the request left.
-    pub(super) async fn look_up(&mut self) -> Result<Outcome, Failure> {
-        let Some(wanted) = self.spki else { return Ok(Outcome::NotFound) };
-        Ok(match self.search(wanted).await? {
-            Some(issued) => self.take(issued),
+    pub(super) async fn look_up(&self, spki: Digest) -> Result<Outcome, Failure> {
+        Ok(match self.search(spki).await? {
+            Some(issued) => self.take(&issued, spki),
             None => Outcome::NotFound,
         })
     }
@@ -123,38 +116,56 @@ impl<T: Tlm> ActionRunner<T> {
     }
 
     /// Fetches the certificate by its serial number; where that finds none with our key, by the search.
-    pub(super) async fn fetch_leaf(&mut self, serial: &SerialNumber) -> Result<(), Failure> {
+    pub(super) async fn fetch_leaf(
+        &self,
+        serial: &SerialNumber,
+        spki: Digest,
+        answer: &mut Answer,
+    ) -> Result<(), Failure> {
         if !serial.0.is_empty() {
             match self.call(Function::Details, self.context.api().details(serial, None)).await {
-                Ok(details) => self.answer.extend(self.read(&details.certificate)),
+                Ok(details) => answer.extend(self.read(&details.certificate)),
                 Err(failure) if is_about_this_alone(&failure) => {}
                 Err(failure) => return Err(failure),
             }
         }
         // A number that TLM does not find, or under which nothing can be read: our key is the better name.
-        if let Some(wanted) = self.spki.filter(|_| self.leaf().is_none()) {
-            let found = self.search(wanted).await?.map_or_else(Vec::new, |issued| issued.certificates);
-            self.answer.extend(self.read(&found));
+        if leaf(answer, spki).is_none() {
+            let found = self.search(spki).await?.map_or_else(Vec::new, |issued| issued.certificates);
+            answer.extend(self.read(&found));
         }
         Ok(())
     }
 
     /// Fetches what is missing: the leaf, where none with our key is in hand, and the chain.
-    pub(super) async fn fetch_chain(&mut self, serial: SerialNumber) -> Result<Outcome, Failure> {
-        if self.leaf().is_none()
-            && let Err(failure) = self.fetch_leaf(&serial).await
+    pub(super) async fn fetch_chain(&self, issued: Issued<InHand>, is_good: bool) -> Outcome {
+        let Issued { serial_number, spki, mut answer, .. } = issued;
+        let failure = self.fetch_missing(serial_number, spki, is_good, &mut answer).await.err();
+        Outcome::Fetched(answer, failure)
+    }
+
+    async fn fetch_missing(
+        &self,
+        serial: SerialNumber,
+        spki: Digest,
+        is_good: bool,
+        answer: &mut Answer,
+    ) -> Result<(), Failure> {
+        if leaf(answer, spki).is_none()
+            && let Err(failure) = self.fetch_leaf(&serial, spki, answer).await
             && !is_about_this_alone(&failure)
         {
             return Err(failure);
         }
-        let serial = match self.leaf().and_then(|leaf| leaf::read(leaf).ok()) {
+        let ours = leaf(answer, spki);
+        let serial = match ours.and_then(|leaf| leaf::read(leaf).ok()) {
             Some(leaf) if serial.0.is_empty() => leaf.serial_number,
             _ => serial,
         };
         if serial.0.is_empty() {
-            return Ok(Outcome::Done);
+            return Ok(());
         }
-        let thumbprint = self.leaf().map(|leaf| leaf.fingerprint().to_string());
+        let thumbprint = ours.map(|leaf| leaf.fingerprint().to_string());
         let api = self.context.api();
         let formats = self.call(Function::Details, api.formats(&serial, thumbprint.as_deref())).await?;
         let mut chain = self.read(&formats.chain);
@@ -163,10 +174,15 @@ impl<T: Tlm> ActionRunner<T> {
         chain.certificates.extend(pkcs7.certificates);
         // What the chain holds need not be said twice; and what is good already is not spoilt by more.
         chain.unreadable.extend(pkcs7.unreadable.into_iter().filter(|_| !is_whole));
-        chain.unreadable.retain(|_| self.set.is_none());
-        self.answer.extend(chain);
-        Ok(Outcome::Done)
+        chain.unreadable.retain(|_| !is_good);
+        answer.extend(chain);
+        Ok(())
     }
+}
+
+/// The certificate with our key, where it is in hand.
+fn leaf(answer: &Answer, spki: Digest) -> Option<&Certificate> {
+    answer.certificates.iter().find(|found| found.spki() == spki)
 }
 
 /// Whether a failure says something of the one certificate, and nothing of the API.
