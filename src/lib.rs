@@ -18,7 +18,7 @@
 //!
 //! # Three ways through them
 //!
-//! **An entry, from TOML to symlink.** [`config::Shelf`] reads the drop-in files that changed; [`config::settle`] decides
+//! **An entry, from TOML to symlink.** [`config::DropInCache`] reads the drop-in files that changed; [`config::resolve`] decides
 //! which are in force and what is different. [`engine::Input::InventoryRead`] brings the difference to the engine, which
 //! wants the files of a new certificate looked at ([`store::observe`]). What they show is [`core::observed::Observed`], and
 //! [`core::decide::decide`] makes an action of it, with a reason and an instant to look again. The engine gives it a place
@@ -66,6 +66,7 @@
 //!
 //! * **adopt**: take an entry, or files that were there before, under management.
 //! * **attempt**: the number of a request of one certificate; it names its key on the disk.
+//! * **cached profile**: a profile as it was read last, and why it could not be read since.
 //! * **decision**: an action, its reason, and when to look again.
 //! * **effect**: one step of an action, performed by the shell: see [`core::protocol::Effect`].
 //! * **emergency stage**: the last part of a validity, in which caution gives way: see [`core::schedule`].
@@ -75,7 +76,6 @@
 //! * **journal**: what was started and what came of it; its fold is a **record**.
 //! * **observed**: what the files of a certificate show.
 //! * **place**: the right to one of the requests that run at a time; **turn**: the right to send one now.
-//! * **reading**: a profile as it was read, or why it could not be.
 //! * **seat**: whom TLM counts a certificate for.
 //! * **set**: key, leaf and chain that belong together.
 //!

@@ -250,7 +250,7 @@ fn list() -> io::Result<()> {
     for (form, what) in &faults::FORMS {
         writeln!(out, "  {form:32} {what}")?;
     }
-    faults::PLAIN.iter().try_for_each(|(name, _)| writeln!(out, "  {name}"))?;
+    faults::DEFAULT.iter().try_for_each(|(name, _)| writeln!(out, "  {name}"))?;
     writeln!(out, "  Endpoints: {}\n\n--variant NAME", Endpoint::names())?;
     settings::SWITCHES.iter().try_for_each(|(name, _)| writeln!(out, "  {name}"))?;
     for (form, example) in &settings::VALUES {

@@ -14,12 +14,12 @@ use super::body_answer as answer;
 use super::body_profile;
 use super::call::Call;
 use super::credentials::{ClientIdentity, Credential, ProxyCredentials};
-use super::error::{Place, Trouble};
+use super::error::{RequestContext, RequestError};
 use super::error_body::ApiErrors;
 use super::json::Json;
 use super::port::{
-    Answer, Details, Formats, IssueRequest, Me, Observer, Page, Pickup, ProfilePage, RenewRequest, SearchPage,
-    SearchQuery, Seen, Tlm,
+    Answer, Details, Formats, IssueRequest, Me, Observer, Page, Pickup, ProfilePage, RenewRequest, RequestSeen,
+    SearchPage, SearchQuery, Tlm,
 };
 use super::reply::Reply;
 use super::settings::{ClientSettings, ProxySettings};
@@ -105,7 +105,7 @@ impl Client {
 
     fn tell(&self, call: &Call, reply: Option<&Reply>, started: Instant) {
         let Some(observer) = &self.observer else { return };
-        observer(Seen {
+        observer(RequestSeen {
             endpoint: call.endpoint,
             status: reply.map(|reply| reply.status),
             took: started.elapsed(),
@@ -113,9 +113,9 @@ impl Client {
         });
     }
 
-    fn failure(&self, trouble: Trouble, call: &Call, credential: &str) -> Failure {
+    fn failure(&self, trouble: RequestError, call: &Call, credential: &str) -> Failure {
         let proxy = self.proxy.as_ref().filter(|_| self.transport.is_proxied()).map(|proxy| proxy.url.as_str());
-        let place = Place {
+        let place = RequestContext {
             host: &self.host,
             proxy,
             credential,
@@ -138,12 +138,12 @@ impl Client {
 /// # Errors
 ///
 /// When it is none, or `read` cannot use it.
-pub fn read_reply<T>(reply: Reply, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Trouble> {
+pub fn read_reply<T>(reply: Reply, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, RequestError> {
     let status = reply.status;
     let body = reply.into_json()?;
     let told =
         |what: String| ApiErrors::told_by(&body).map_or(what.clone(), |errors| format!("{what}; it says: {errors}"));
-    read(Json::of(&body)).map_err(|what| Trouble::WrongShape { status, what: told(what) })
+    read(Json::of(&body)).map_err(|what| RequestError::WrongShape { status, what: told(what) })
 }
 
 impl Tlm for Client {

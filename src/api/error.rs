@@ -1,4 +1,4 @@
-//! Trouble with a request, and the one place where it becomes a failure class: by what happens next. Says what was
+//! Errors of requests, and the one place where it becomes a failure class: by what happens next. Says what was
 //! attempted, on what, and what happened; never when it is tried again.
 
 use crate::core::failure::{Accepted, Failure, FailureClass, RetryHint};
@@ -10,7 +10,7 @@ use super::error_body::ApiErrors;
 use super::port::Endpoint;
 
 /// What went wrong with a request.
-pub enum Trouble {
+pub enum RequestError {
     /// No connection.
     Unreachable(String),
     /// No TLS; `by_clock`: a wrong clock of this host would explain it.
@@ -59,7 +59,7 @@ pub enum Trouble {
 }
 
 /// Where a request went and with what, for messages.
-pub struct Place<'a> {
+pub struct RequestContext<'a> {
     /// The host (and port) of the API.
     pub host: &'a str,
     /// The proxy.
@@ -72,7 +72,7 @@ pub struct Place<'a> {
     pub secrets: Vec<&'a str>,
 }
 
-impl Place<'_> {
+impl RequestContext<'_> {
     /// Which proxy stands in the way, if one does.
     fn through(&self) -> String {
         self.proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
@@ -88,7 +88,7 @@ impl Place<'_> {
 /// A proxy's answer to a request that it does not take from everybody.
 pub const WANTS_USER: &str = "it asks for a user and a password (407)";
 
-impl Trouble {
+impl RequestError {
     /// Says of a proxy that asks for a user whether it was shown one; `None`: it is not the one of the configuration.
     #[must_use]
     pub fn of_proxy_user(self, is_sent: Option<bool>) -> Self {
@@ -108,7 +108,7 @@ impl Trouble {
     }
 
     /// The failure of `call`.
-    pub fn into_failure(self, call: &Call, place: Place<'_>) -> Failure {
+    pub fn into_failure(self, call: &Call, place: RequestContext<'_>) -> Failure {
         let verdict = self.verdict(call);
         let raw = format!("{} on {}: {}", call.name(), place.host, self.describe(call, &place));
         Failure {
@@ -144,7 +144,7 @@ impl Trouble {
         }
     }
 
-    fn describe(&self, call: &Call, place: &Place<'_>) -> String {
+    fn describe(&self, call: &Call, place: &RequestContext<'_>) -> String {
         match self {
             Self::Unreachable(reason) => format!("no connection{}: {reason}", place.through()),
             Self::Tls { reason, by_clock: false } => format!("TLS failed{}: {reason}", place.through()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
 
-use super::error::{Trouble, WANTS_USER};
+use super::error::{RequestError, WANTS_USER};
 
 /// How requests travel.
 pub(super) struct Way {
@@ -19,18 +19,18 @@ pub(super) struct Way {
 }
 
 /// What a failed exchange comes down to.
-pub(super) fn trouble(error: &reqwest::Error, way: &Way) -> Trouble {
+pub(super) fn trouble(error: &reqwest::Error, way: &Way) -> RequestError {
     if let Some(reason) = proxy_reason(error) {
-        return Trouble::Proxy(reason);
+        return RequestError::Proxy(reason);
     }
     let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
     if way.proxied && error.is_connect() && !error.is_timeout() && tls.is_none_or(is_no_tls) {
-        return Trouble::Proxy(format!("what came through its tunnel is no TLS: {}", root(error)));
+        return RequestError::Proxy(format!("what came through its tunnel is no TLS: {}", root(error)));
     }
     match tls {
         Some(tls) if error.is_connect() || refuses_us(tls) => tls_trouble(tls),
-        _ if error.is_connect() => Trouble::Unreachable(reason(error, way)),
-        _ => Trouble::NoAnswer(reason(error, way)),
+        _ if error.is_connect() => RequestError::Unreachable(reason(error, way)),
+        _ => RequestError::NoAnswer(reason(error, way)),
     }
 }
 
@@ -96,9 +96,9 @@ fn refuses_us(error: &rustls::Error) -> bool {
     )
 }
 
-fn tls_trouble(error: &rustls::Error) -> Trouble {
-    let plain = |reason: String| Trouble::Tls { reason, by_clock: false };
-    let by_clock = |reason: &str| Trouble::Tls { reason: reason.to_owned(), by_clock: true };
+fn tls_trouble(error: &rustls::Error) -> RequestError {
+    let plain = |reason: String| RequestError::Tls { reason, by_clock: false };
+    let by_clock = |reason: &str| RequestError::Tls { reason: reason.to_owned(), by_clock: true };
     if let rustls::Error::AlertReceived(alert) = error {
         return plain(format!("the API refused the handshake ({alert:?}); is a client certificate missing or wrong?"));
     }

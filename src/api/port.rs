@@ -299,7 +299,7 @@ impl fmt::Display for Endpoint {
 
 /// One request as it went, for metrics and for the clock check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct RequestSeen {
     /// Which endpoint.
     pub endpoint: Endpoint,
     /// The status of the answer; `None`: there was none.
@@ -311,4 +311,4 @@ pub struct Seen {
 }
 
 /// Is told of every request.
-pub type Observer = Arc<dyn Fn(Seen) + Send + Sync>;
+pub type Observer = Arc<dyn Fn(RequestSeen) + Send + Sync>;

@@ -6,7 +6,7 @@ use crate::core::failure::RetryHint;
 use crate::core::time::Timestamp;
 
 use super::envelope::opened;
-use super::error::{Trouble, WANTS_USER};
+use super::error::{RequestError, WANTS_USER};
 use super::error_body::{self, ApiErrors};
 use super::{body_text, xml};
 
@@ -46,36 +46,36 @@ impl Reply {
     /// # Errors
     ///
     /// When it is no success, or no JSON.
-    pub fn into_json(mut self) -> Result<Value, Trouble> {
+    pub fn into_json(mut self) -> Result<Value, RequestError> {
         let status = self.status;
         if (300..400).contains(&status) {
-            return Err(Trouble::Redirect { status, host: self.location });
+            return Err(RequestError::Redirect { status, host: self.location });
         }
         if status == 407 {
-            return Err(Trouble::Proxy(WANTS_USER.to_owned()));
+            return Err(RequestError::Proxy(WANTS_USER.to_owned()));
         }
         let encoding = self.encoding.take();
         let compression = body_text::compression(&self.body, encoding.as_deref()).map(error_body::compressed);
         let is_success = (200..300).contains(&status);
         if let Some(what) = compression {
             let errors = ApiErrors::instead(what.clone());
-            let refused = Trouble::Refused { status, errors, retry: self.retry };
-            return Err(if is_success { Trouble::WrongShape { status, what } } else { refused });
+            let refused = RequestError::Refused { status, errors, retry: self.retry };
+            return Err(if is_success { RequestError::WrongShape { status, what } } else { refused });
         }
         if self.is_html() {
-            return Err(Trouble::Html {
+            return Err(RequestError::Html {
                 status,
                 title: xml::page_words(&body_text::text(&self.body)),
                 retry: self.retry,
             });
         }
         if !is_success {
-            return Err(Trouble::Refused { status, errors: ApiErrors::read(&self.body), retry: self.retry });
+            return Err(RequestError::Refused { status, errors: ApiErrors::read(&self.body), retry: self.retry });
         }
         match self.end {
-            End::Whole => json(&self.body).map_err(|what| Trouble::WrongShape { status, what }),
-            End::Broken(reason) => Err(Trouble::NoAnswer(format!("the answer ({status}) broke off: {reason}"))),
-            End::Oversized => Err(Trouble::WrongShape { status, what: "a body larger than 4 MiB".to_owned() }),
+            End::Whole => json(&self.body).map_err(|what| RequestError::WrongShape { status, what }),
+            End::Broken(reason) => Err(RequestError::NoAnswer(format!("the answer ({status}) broke off: {reason}"))),
+            End::Oversized => Err(RequestError::WrongShape { status, what: "a body larger than 4 MiB".to_owned() }),
         }
     }
 

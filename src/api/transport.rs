@@ -15,7 +15,7 @@ use crate::core::failure::{Failure, FailureClass};
 use super::call::Call;
 use super::credentials::{ClientIdentity, Credential};
 use super::date::{http_date, retry_after};
-use super::error::Trouble;
+use super::error::RequestError;
 use super::fault::{self, Way};
 use super::reply::{End, Reply};
 use super::roots;
@@ -89,7 +89,7 @@ impl Transport {
     }
 
     /// Sends `call` to `url`.
-    pub(super) async fn send(&self, call: &Call, url: Url, key: Option<&Credential>) -> Result<Reply, Trouble> {
+    pub(super) async fn send(&self, call: &Call, url: Url, key: Option<&Credential>) -> Result<Reply, RequestError> {
         let mut request = self.http.request(call.method.clone(), url).header(ACCEPT, JSON);
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, JSON).body(body.clone());

@@ -8,19 +8,25 @@ use serde::Serialize;
 
 use crate::config::{self, Inventory, Main, Problem, ServiceUser};
 use crate::core::failure::{Failure, FailureClass};
-use crate::daemon::inspect::{self, Finding, Verdict};
-use crate::daemon::{kept, setup};
+use crate::daemon::last_good;
+use crate::daemon::preflight;
+use crate::daemon::preflight::Finding;
+use crate::daemon::preflight::Verdict;
+use crate::daemon::setup;
 use crate::engine::{report, status};
-use crate::store::fixed;
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
+use crate::store::targets;
 
 use super::account::{self, Account};
-use super::{exit, online, output, user};
+use super::exit;
+use super::output;
+use super::user;
+use crate::cli::check_online;
 
 /// What is to be checked, and how it is told.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish {
+pub(super) struct Options {
     pub(super) online: bool,
     pub(super) json: bool,
 }
@@ -36,7 +42,7 @@ struct Report {
 }
 
 /// Reads everything, and changes nothing that stays.
-pub(super) fn run(file: &Path, wish: Wish) -> ExitCode {
+pub(super) fn run(file: &Path, wish: Options) -> ExitCode {
     let Examined { main, mut problems, account } = examine(file, wish.online);
     let found = main.as_ref().map(|main| {
         let service = setup::service_user(main);
@@ -54,12 +60,12 @@ pub(super) fn run(file: &Path, wish: Wish) -> ExitCode {
         of_files = credentials(main);
         match (wish.online, account) {
             (true, Some(account)) => match account::runtime() {
-                Ok(runtime) => of_host = runtime.block_on(online::findings(main, inventory, account)),
+                Ok(runtime) => of_host = runtime.block_on(check_online::findings(main, inventory, account)),
                 Err(why) => output::complain(&why),
             },
             _ => {
                 of_host = places(main, inventory);
-                of_host.extend(inspect::hook_flaws(inventory, &inspect::own_unit(&main.file), is_service(main)));
+                of_host.extend(preflight::hook_flaws(inventory, &preflight::own_unit(&main.file), is_service(main)));
             }
         }
     }
@@ -151,16 +157,16 @@ fn is_service(main: &Main) -> bool {
 /// Targets that the rules refuse, or in whose folders the service may not write. A sandbox may forbid more: that is found
 /// by the daemon, before anything is asked for.
 pub(super) fn places(main: &Main, inventory: &Inventory) -> Vec<Finding> {
-    let (ground, is_service) = (setup::ground(main), is_service(main));
+    let (identity, is_service) = (setup::identity(main), is_service(main));
     let mut found = Vec::new();
     for entry in &inventory.entries {
         for (key, target) in entry.files.targets() {
             let folder = target.parent().unwrap_or(target);
             let place = format!("{}: certificate `{}`: `{key}`", entry.source, entry.name);
-            if let Err(failure) = fixed::check_target(&RealDisk, &ground, target) {
+            if let Err(failure) = targets::check_target(&RealDisk, &identity, target) {
                 found.push(Finding::failure("target", place, &failure));
             } else if is_service && access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-                let (uid, folder) = (ground.uid, folder.display());
+                let (uid, folder) = (identity.uid, folder.display());
                 let message = format!("the service's user {uid} may not write to {folder}");
                 let remedy = format!(
                     "run: setfacl -m u:{uid}:rwx {folder}, and where the unit's sandbox forbids it, name it by \
@@ -195,9 +201,9 @@ fn examine(file: &Path, online: bool) -> Examined {
 
 /// The drop-in files, those of a directory that others may write to as well; and what else is to be known of it.
 fn inventory(main: &Main, service: ServiceUser) -> (Inventory, Vec<Finding>) {
-    let in_force = kept::read(&RealDisk, &Layout::new(&main.state_dir));
+    let in_force = last_good::read(&RealDisk, &Layout::new(&main.state_dir));
     let inventory = match config::examine_inventory(main, service) {
-        Ok(files) => config::settle(files, &main.hooks, &in_force),
+        Ok(files) => config::resolve(files, &main.hooks, &in_force),
         Err(problem) => config::hold(main, problem, &in_force),
     };
     let overlooked = config::overlooked_files(main);

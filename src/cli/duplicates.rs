@@ -13,7 +13,7 @@ use crate::core::observed::{Installed, Observed};
 use crate::core::profile::Profile;
 use crate::core::time::Timestamp;
 use crate::daemon::held;
-use crate::daemon::inspect::Finding;
+use crate::daemon::preflight::Finding;
 use crate::parallel;
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;

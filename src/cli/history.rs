@@ -8,13 +8,14 @@ use serde::Serialize;
 
 use crate::config;
 use crate::core::name::CertName;
-use crate::daemon::{kept, setup};
+use crate::daemon::last_good;
+use crate::daemon::setup;
 use crate::store::journal::{self, Content, Journal};
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
-use super::told::Told;
 use super::{exit, offline, output, user};
+use crate::cli::event_text::EventView;
 
 /// Prints what happened to `name`, oldest first.
 pub(super) fn run(file: &Path, name: &CertName, json: bool) -> ExitCode {
@@ -35,7 +36,8 @@ pub(super) fn run(file: &Path, name: &CertName, json: bool) -> ExitCode {
         }
     };
     remarks(&content);
-    let events: Vec<Told> = content.entries.iter().filter(|entry| entry.name == *name).map(Told::new).collect();
+    let events: Vec<EventView> =
+        content.entries.iter().filter(|entry| entry.name == *name).map(EventView::new).collect();
     if events.is_empty() && !is_known(&main, &layout, name) {
         output::complain(&format!("no certificate in force is named {name}, and the journal holds nothing of one"));
         return exit::UNREADABLE.into();
@@ -60,7 +62,7 @@ fn remarks(content: &Content) {
 }
 
 fn is_known(main: &config::Main, layout: &Layout, name: &CertName) -> bool {
-    let in_force = kept::read(&RealDisk, layout);
+    let in_force = last_good::read(&RealDisk, layout);
     let inventory = setup::inventory(main, &in_force);
     inventory.is_ok_and(|inventory| inventory.entries.iter().any(|entry| entry.name == *name))
 }
@@ -68,5 +70,5 @@ fn is_known(main: &config::Main, layout: &Layout, name: &CertName) -> bool {
 #[derive(Serialize)]
 struct History<'a> {
     name: &'a CertName,
-    events: Vec<Told>,
+    events: Vec<EventView>,
 }

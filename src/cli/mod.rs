@@ -4,16 +4,17 @@ mod account;
 mod adopt;
 mod calendar;
 mod check;
+mod check_online;
 mod columns;
 mod control;
 mod duplicates;
+mod event_text;
 mod explain;
 mod heal;
 mod history;
 mod log;
 mod offline;
 mod once;
-mod online;
 mod output;
 mod plan;
 mod profiles;
@@ -24,7 +25,6 @@ mod run;
 mod schema;
 mod start;
 mod status;
-mod told;
 mod user;
 
 use std::path::PathBuf;
@@ -117,7 +117,7 @@ enum Command {
         json: bool,
     },
     /// Lists the profiles that the API key may use.
-    Profiles {
+    ProfileCache {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
@@ -185,16 +185,16 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Run => run::run(&config),
         Command::Once { wait } => once::run(&config, wait),
         Command::Heal => heal::run(&config),
-        Command::Check { online, json } => check::run(&config, check::Wish { online, json }),
+        Command::Check { online, json } => check::run(&config, check::Options { online, json }),
         Command::Plan { json: true, at, .. } => plan::run(&config, plan::Form::Json, at),
         Command::Plan { calendar: true, at, .. } => plan::run(&config, plan::Form::Calendar, at),
         Command::Plan { at, .. } => plan::run(&config, plan::Form::Text, at),
         Command::Status { name, json } => status::run(&config, name.as_ref(), json),
         Command::History { name, json } => history::run(&config, &name, json),
         Command::Renew { names, all: _, issuer: issuers, reissue, json } => {
-            renew::run(&config, renew::Wish { names, issuers, reissue, json })
+            renew::run(&config, renew::Options { names, issuers, reissue, json })
         }
-        Command::Profiles { json, entry } => profiles::run(&config, json, entry.as_deref()),
+        Command::ProfileCache { json, entry } => profiles::run(&config, json, entry.as_deref()),
         Command::Explain { code, json } => explain::run(code.as_deref(), json),
         Command::Rollback { name, force } => rollback::run(&config, &name, force),
         Command::Adopt { files, profile, password_file } => {

@@ -4,32 +4,34 @@
 use std::sync::Arc;
 
 use crate::config::{self, Inventory, Main};
-use crate::core::breaker::Breaker;
 use crate::core::ca_status::CaWatch;
+use crate::core::cached_profile::CachedProfile;
 use crate::core::clock::ClockCheck;
 use crate::core::entry::Entry;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
 use crate::core::observed::Observed;
-use crate::core::reading::Reading;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::daemon::clock::{Clock, SystemClock};
-use crate::daemon::kept;
+use crate::daemon::last_good;
 use crate::daemon::setup;
+use crate::engine::breaker::Breaker;
 use crate::engine::ca_status;
 use crate::engine::fleet::Managed;
 use crate::engine::hooks::Hooks;
-use crate::engine::profiles::Profiles;
+use crate::engine::profiles::ProfileCache;
 use crate::engine::report::{self, Facts};
 use crate::engine::status::{Plan, Problem, Status};
 use crate::engine::{self, Mode};
 use crate::parallel;
+use crate::store::chains;
 use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::Lock;
+use crate::store::observe;
+use crate::store::profile_cache;
 use crate::store::real_disk::RealDisk;
-use crate::store::{chains, observe, readings};
 
 /// Everything as it was found and decided.
 pub(super) struct Look {
@@ -40,7 +42,7 @@ pub(super) struct Look {
     /// The certificates that were in force at the last look, and are in no file any more.
     gone: Vec<String>,
     fleet: Vec<Managed>,
-    profiles: Profiles,
+    profiles: ProfileCache,
     clock: ClockCheck,
     cas: CaWatch,
     /// The instant that was decided for.
@@ -78,28 +80,28 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
     let today = SystemClock::default().now();
     let now = at.unwrap_or(today);
     let layout = Layout::new(&main.state_dir);
-    let in_force = kept::read(&RealDisk, &layout);
+    let in_force = last_good::read(&RealDisk, &layout);
     let inventory = match config::load_inventory(&main, setup::service_user(&main)) {
-        Ok(files) => config::settle(files, &main.hooks, &in_force),
+        Ok(files) => config::resolve(files, &main.hooks, &in_force),
         Err(problem) => config::hold(&main, problem, &in_force),
     };
     let overlooked = config::overlooked_files(&main);
     let gone = inventory.gone_since(&in_force).iter().map(ToString::to_string).collect();
     let content = Journal::read::<Folded>(&RealDisk, &layout).map_err(|failure| unread(&layout, &failure))?;
-    let mut profiles = Profiles::new(readings::read(&RealDisk, &layout));
+    let mut profiles = ProfileCache::new(profile_cache::read(&RealDisk, &layout));
     if view == View::NextPass {
         profiles.forget_failures();
     }
     inventory.entries.iter().for_each(|entry| profiles.know(&entry.profile));
     profiles.trust(now);
     let clock = ClockCheck::new(setup::earliest(&content), today);
-    let surroundings = engine::surroundings(&main, Mode::Forever, content.too_new).judged_by(&clock);
+    let global = engine::global_state(&main, Mode::Forever, content.too_new).judged_by(&clock);
     let mut records = content.entries.records;
     let observed = parallel::map(&inventory.entries, |entry| observe::observe(&RealDisk, &layout, entry));
     let decided = |(entry, observed): (&Arc<Entry>, Observed)| {
         let record = records.remove(&entry.name).unwrap_or_default();
         let mut managed = Managed::new(Arc::clone(entry), observed, record, now);
-        managed.decide(profiles.reading(&entry.profile), &surroundings, now);
+        managed.decide(profiles.reading(&entry.profile), &global, now);
         managed
     };
     let fleet = inventory.entries.iter().zip(observed).map(decided).collect();
@@ -154,7 +156,7 @@ impl Look {
         Plan { gone: self.gone.clone(), problems, ..plan }
     }
 
-    fn with_readings(&self) -> impl Iterator<Item = (&Managed, &Reading)> {
+    fn with_readings(&self) -> impl Iterator<Item = (&Managed, &CachedProfile)> {
         self.fleet.iter().map(|managed| (managed, self.profiles.reading(&managed.entry.profile)))
     }
 

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::core::time::{Span, Timestamp};
-use crate::daemon::inspect::Verdict;
 use crate::daemon::log_sink;
+use crate::daemon::preflight::Verdict;
 use crate::engine::status::RemarkStatus;
 
 use super::columns::columns;

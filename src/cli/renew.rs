@@ -12,7 +12,7 @@ use crate::core::name::CertName;
 use crate::core::reason::State;
 use crate::core::text::Text;
 use crate::daemon::control::{Reply, Request};
-use crate::daemon::kept;
+use crate::daemon::last_good;
 use crate::daemon::setup;
 use crate::engine::status::CertificateStatus;
 use crate::parallel;
@@ -25,7 +25,7 @@ use super::{control, exit, once, output, start};
 
 /// What is to be replaced, and how.
 #[derive(Debug)]
-pub(super) struct Wish {
+pub(super) struct Options {
     /// Which; all, where none is named.
     pub(super) names: Vec<CertName>,
     /// Those that one of these CAs issued, instead.
@@ -42,7 +42,7 @@ pub(super) fn issuer(text: &str) -> Result<String, String> {
 }
 
 /// Replaces these certificates now.
-pub(super) fn run(config: &Path, mut wish: Wish) -> ExitCode {
+pub(super) fn run(config: &Path, mut wish: Options) -> ExitCode {
     let main = match control::configuration(config) {
         Ok(main) => main,
         Err(code) => return code.into(),
@@ -65,7 +65,7 @@ pub(super) fn run(config: &Path, mut wish: Wish) -> ExitCode {
     }
 }
 
-fn through_daemon(path: &Path, wish: &Wish, before: &Before) -> ExitCode {
+fn through_daemon(path: &Path, wish: &Options, before: &Before) -> ExitCode {
     let request = Request::Renew { names: wish.names.clone(), reissue: wish.reissue };
     let answer = control::ask(path, &request).map_err(|error| format!("the daemon does not answer: {error}"));
     if let Err(why) = answer.and_then(|answer| Reply::done_in(&answer)) {
@@ -101,10 +101,10 @@ fn through_daemon(path: &Path, wish: &Wish, before: &Before) -> ExitCode {
     code.into()
 }
 
-fn by_itself(config: &Path, wish: &mut Wish) -> ExitCode {
+fn by_itself(config: &Path, wish: &mut Options) -> ExitCode {
     let passed = start::configuration(config).and_then(|main| {
         let layout = Layout::new(&main.state_dir);
-        let in_force = kept::read(&RealDisk, &layout);
+        let in_force = last_good::read(&RealDisk, &layout);
         let known = setup::inventory(&main, &in_force).map_err(|error| start::told(&error))?;
         choose(wish, issued(&layout, &known, &wish.issuers)).map_err(|why| {
             output::complain(&why);
@@ -155,7 +155,7 @@ fn issued(layout: &Layout, known: &Inventory, issuers: &[String]) -> Issued {
 }
 
 /// Names the certificates that the wanted issuers issued. None is never all.
-fn choose(wish: &mut Wish, issued: Issued) -> Result<(), String> {
+fn choose(wish: &mut Options, issued: Issued) -> Result<(), String> {
     for wanted in &wish.issuers {
         let is_meant = |issuer: &Option<Issuer>| issuer.as_ref().is_some_and(|issuer| issuer.is_meant_by(wanted));
         let found: Vec<CertName> =

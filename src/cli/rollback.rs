@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::core::name::CertName;
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::control::Request;
+use crate::daemon::last_good;
+use crate::daemon::rollback;
+use crate::daemon::setup;
 use crate::daemon::setup::StartError;
-use crate::daemon::{kept, rollback, setup};
 use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::Lock;
@@ -48,7 +50,8 @@ fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<()
     };
     let layout = Layout::new(&main.state_dir);
     let _lock = Lock::take(&layout).map_err(|error| start::told(&error.into()))?;
-    let inventory = setup::inventory(main, &kept::read(&RealDisk, &layout)).map_err(|error| start::told(&error))?;
+    let inventory =
+        setup::inventory(main, &last_good::read(&RealDisk, &layout)).map_err(|error| start::told(&error))?;
     let Some(entry) = inventory.entries.iter().find(|entry| entry.name == *name) else {
         return Err(unwell(&format!("no such certificate in the inventory: {name}")));
     };
@@ -56,7 +59,7 @@ fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<()
     let (mut journal, mut content) = Journal::open::<Folded>(std::sync::Arc::new(RealDisk), &layout, now)
         .map_err(|failure| start::told(&StartError::State(failure)))?;
     let record = content.entries.records.remove(name).unwrap_or_default();
-    let done = rollback::by_operator(&RealDisk, &layout, &setup::ground(main), entry, &record, force, now)
+    let done = rollback::by_operator(&RealDisk, &layout, &setup::identity(main), entry, &record, force, now)
         .map_err(|failure| unwell(&format!("{name}: {}; {}", failure.message, failure.class.remedy())))?;
     journal.append(std::slice::from_ref(&done)).map_err(|failure| unwell(&failure))?;
     output::print(&rollback::told(&done.event, name));

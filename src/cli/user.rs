@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid};
 
-/// Whether this user may read the configuration: who may not is somebody else than root and the service.
+/// Whether this user can read the configuration, as root and the service user can.
 ///
 /// # Errors
 ///

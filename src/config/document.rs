@@ -10,22 +10,27 @@ use toml::de::{DeTable, DeValue};
 
 use super::claim::{Claim, claims};
 use super::entries::Entries;
-use super::entry::{Surroundings, entry, unknown_hook};
+use super::entry::{EntryContext, entry, unknown_hook};
 use super::entry_table::{EntryTable, FilesTable, ProbeTable};
 use super::hook::{HookTable, hook_names, hooks};
 use super::main_table::{MainTable, complete, main_keys};
-use super::problem::{Fault, Problem};
 use super::rare_names::OtherNamesTable;
-use super::read::{FromToml, Named, unfit};
 use super::settings::Main;
-use super::settle::Label;
-use super::sheet::Sheet;
-use super::table::{Table, read_table, table};
+use crate::config::inventory::Label;
+use crate::config::syntax::diagnostics::Diagnostics;
+use crate::config::syntax::from_toml::FromToml;
+use crate::config::syntax::from_toml::Named;
+use crate::config::syntax::from_toml::unfit;
+use crate::config::syntax::problem::Fault;
+use crate::config::syntax::problem::Problem;
+use crate::config::syntax::table::Table;
+use crate::config::syntax::table::read_table;
+use crate::config::syntax::table::table;
+use crate::core::compact::boxed_default::BoxedDefault;
+use crate::core::compact::settings::SettingsPool;
 use crate::core::entry::Entry;
 use crate::core::hook::Hook;
 use crate::core::name::{CertName, HookName};
-use crate::core::rare::Rare;
-use crate::core::terms::TermsPool;
 
 /// What a drop-in file holds, checked.
 #[derive(Clone, Debug, Default)]
@@ -33,10 +38,10 @@ pub struct FileContent {
     /// Its certificates, in the order of the file.
     pub entries: Entries,
     /// Its own hooks, which no other file sees.
-    pub hooks: Rare<BTreeMap<HookName, Hook>>,
+    pub hooks: BoxedDefault<BTreeMap<HookName, Hook>>,
     /// The hooks of `renewd.toml` that its certificates use, as they were when the file was read: a file that stays in
     /// force after it was refused keeps them.
-    pub inherited: Rare<BTreeMap<HookName, Hook>>,
+    pub inherited: BoxedDefault<BTreeMap<HookName, Hook>>,
     /// To show where a claim is made that is not granted; what is in force needs it no more.
     pub(super) draft: Option<Box<Draft>>,
 }
@@ -78,7 +83,7 @@ impl FileContent {
     }
 
     /// Shares terms with other files, as far as nobody has the content yet.
-    pub(crate) fn share_terms(&mut self, pool: &mut TermsPool) {
+    pub(crate) fn share_terms(&mut self, pool: &mut SettingsPool) {
         for entry in self.entries.iter_mut().filter_map(Arc::get_mut) {
             entry.terms = pool.share(Arc::clone(&entry.terms));
         }
@@ -99,11 +104,11 @@ table! {
 pub(super) struct Certificates(Vec<Spanned<EntryTable>>);
 
 impl FromToml for Certificates {
-    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+    fn read(value: &Spanned<DeValue<'_>>, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
         if value.get_ref().is_array() {
-            return Vec::read(value, sheet).map(Self);
+            return Vec::read(value, diagnostics).map(Self);
         }
-        sheet.refuse(value.span(), unfit(value, "[[certificate]], with double brackets, for each certificate"));
+        diagnostics.refuse(value.span(), unfit(value, "[[certificate]], with double brackets, for each certificate"));
         None
     }
 
@@ -116,7 +121,7 @@ impl Main {
     /// The settings of an empty file at `file`: every default.
     #[must_use]
     pub fn new(file: &Path) -> Self {
-        complete(MainTable::default(), file, &mut Sheet::new("", ""))
+        complete(MainTable::default(), file, &mut Diagnostics::new("", ""))
     }
 }
 
@@ -136,19 +141,19 @@ pub fn parse_main(file: &Path, text: &str) -> Result<Main, Vec<Problem>> {
 /// tell where the drop-in files are.
 pub(super) fn examine_main_text(file: &Path, text: &str) -> (Option<Main>, Vec<Problem>) {
     let label = file.display().to_string();
-    let mut sheet = Sheet::new(&label, text);
-    let main = document::<MainTable>(text, &mut sheet).and_then(|table| {
+    let mut diagnostics = Diagnostics::new(&label, text);
+    let main = document::<MainTable>(text, &mut diagnostics).and_then(|table| {
         let tells_inventory = table.inventory.is_some() || !table.has("inventory");
         let known = hook_names(table.hook.as_ref());
         for hook in table.defaults.iter().filter_map(|defaults| defaults.get_ref().hooks.as_ref()) {
             for hook in hook.get_ref().iter().filter(|hook| !known.contains(hook.get_ref())) {
-                sheet.refuse(hook.span(), unknown_hook(hook.get_ref(), &known));
+                diagnostics.refuse(hook.span(), unknown_hook(hook.get_ref(), &known));
             }
         }
-        let main = complete(table, file, &mut sheet);
+        let main = complete(table, file, &mut diagnostics);
         tells_inventory.then_some(main)
     });
-    (main, sheet.finish())
+    (main, diagnostics.finish())
 }
 
 /// Reads the text of a drop-in file, which messages and entries call `label`.
@@ -157,42 +162,42 @@ pub(super) fn examine_main_text(file: &Path, text: &str) -> (Option<Main>, Vec<P
 ///
 /// Every problem of the text, in its order: the file is taken or refused whole.
 pub fn parse_inventory_file(main: &Main, label: &str, text: &str) -> Result<FileContent, Vec<Problem>> {
-    let mut sheet = Sheet::new(label, text);
-    let content = document::<FileTable>(text, &mut sheet).map(|table| content(table, main, &mut sheet));
-    outcome(content, sheet)
+    let mut diagnostics = Diagnostics::new(label, text);
+    let content = document::<FileTable>(text, &mut diagnostics).map(|table| content(table, main, &mut diagnostics));
+    outcome(content, diagnostics)
 }
 
-fn content(table: FileTable, main: &Main, sheet: &mut Sheet<'_>) -> FileContent {
+fn content(table: FileTable, main: &Main, diagnostics: &mut Diagnostics<'_>) -> FileContent {
     let mut known = hook_names(table.hook.as_ref());
     known.extend(main.hook_names.iter().cloned());
-    let hooks = hooks(table.hook, sheet);
-    let around = Surroundings { main, hooks: &known, label: sheet.label().into() };
+    let hooks = hooks(table.hook, diagnostics);
+    let around = EntryContext { main, hooks: &known, label: diagnostics.label().into() };
     let tables = table.certificate.map(|tables| tables.into_inner().0).unwrap_or_default();
     let mut entries = Vec::with_capacity(tables.len());
-    let mut taken = Taken::default();
-    let mut pool = TermsPool::default();
+    let mut taken = Claims::default();
+    let mut pool = SettingsPool::default();
     for table in &tables {
-        let Some(mut entry) = entry(table, &around, sheet) else { continue };
+        let Some(mut entry) = entry(table, &around, diagnostics) else { continue };
         entry.terms = pool.share(entry.terms);
-        taken.take(&entry, table, sheet);
+        taken.take(&entry, table, diagnostics);
         entries.push(Arc::new(entry));
     }
     let inherited = inherited(&entries, &hooks, main);
-    let draft = Draft { text: sheet.text().into(), places: taken.places };
+    let draft = Draft { text: diagnostics.text().into(), places: taken.places };
     let (hooks, inherited) = (hooks.into(), inherited.into());
     FileContent { entries: entries.into(), hooks, inherited, draft: Some(Box::new(draft)) }
 }
 
 /// What the entries of one file have taken so far: a second claim is a problem.
 #[derive(Default)]
-struct Taken {
+struct Claims {
     /// Each claim, with the name and the line of the entry that has it.
     holders: BTreeMap<Claim, (CertName, u32)>,
     places: Vec<Range<usize>>,
 }
 
-impl Taken {
-    fn take(&mut self, entry: &Entry, table: &Spanned<EntryTable>, sheet: &mut Sheet<'_>) {
+impl Claims {
+    fn take(&mut self, entry: &Entry, table: &Spanned<EntryTable>, diagnostics: &mut Diagnostics<'_>) {
         for (claim, span) in claims(entry).zip(places(entry, table)) {
             self.places.push(span.clone());
             let earlier = self.holders.get_key_value(&claim).map(|(earlier, _)| earlier.clone());
@@ -209,7 +214,7 @@ impl Taken {
                         .expected("a path of its own for each file")
                 }
             };
-            sheet.refuse(span, fault);
+            diagnostics.refuse(span, fault);
         }
     }
 }
@@ -241,15 +246,15 @@ pub fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
 }
 
 /// The table of a text; `None` where it is no TOML. Of such a text the lines that can be understood are checked as well.
-fn document<T: Table>(text: &str, sheet: &mut Sheet<'_>) -> Option<T> {
+fn document<T: Table>(text: &str, diagnostics: &mut Diagnostics<'_>) -> Option<T> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Some(read_table(table.get_ref(), sheet));
+        return Some(read_table(table.get_ref(), diagnostics));
     }
     for error in errors {
-        sheet.refuse(error.span().unwrap_or_default(), syntax(error.message()));
+        diagnostics.refuse(error.span().unwrap_or_default(), syntax(error.message()));
     }
-    sheet.on_clean_lines(|sheet| drop(read_table::<T>(table.get_ref(), sheet)));
+    diagnostics.on_clean_lines(|diagnostics| drop(read_table::<T>(table.get_ref(), diagnostics)));
     None
 }
 
@@ -266,9 +271,9 @@ fn syntax(said: &str) -> Fault {
 }
 
 /// The value, unless there was a problem.
-fn outcome<T>(value: Option<T>, sheet: Sheet<'_>) -> Result<T, Vec<Problem>> {
-    let label = sheet.label().to_owned();
-    let problems = sheet.finish();
+fn outcome<T>(value: Option<T>, diagnostics: Diagnostics<'_>) -> Result<T, Vec<Problem>> {
+    let label = diagnostics.label().to_owned();
+    let problems = diagnostics.finish();
     match value {
         Some(value) if problems.is_empty() => Ok(value),
         Some(_) => Err(problems),

@@ -8,24 +8,26 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use super::entry_table::{EntryTable, FilesTable, NAME_KEYS};
-use super::hours::ZoneName;
-use super::place::{AbsolutePath, Account};
-use super::problem::Fault;
 use super::rare_names::OtherNamesTable;
-use super::read::{FromToml, bare};
 use super::settings::Main;
-use super::sheet::Sheet;
-use super::table::Table;
+use crate::config::syntax::diagnostics::Diagnostics;
+use crate::config::syntax::from_toml::FromToml;
+use crate::config::syntax::from_toml::bare;
+use crate::config::syntax::problem::Fault;
+use crate::config::syntax::table::Table;
+use crate::config::values::hours::ZoneName;
+use crate::config::values::path::AbsolutePath;
+use crate::config::values::path::Account;
+use crate::core::compact::packed_names::Naming;
+use crate::core::compact::settings::EntrySettings;
 use crate::core::entry::{Access, Entry, FixedFiles, Format, OtherName, OtherSans, Sans, Source};
 use crate::core::name::HookName;
-use crate::core::naming::Naming;
 use crate::core::subject::Subject;
-use crate::core::terms::Terms;
 use crate::core::time::Span;
 use crate::core::window::DeployWindow;
 
 /// What an entry is checked against beside itself.
-pub(super) struct Surroundings<'a> {
+pub(super) struct EntryContext<'a> {
     /// The main configuration.
     pub(super) main: &'a Main,
     /// The names of the hooks that the file may use.
@@ -35,26 +37,30 @@ pub(super) struct Surroundings<'a> {
 }
 
 /// The entry that `own` and the defaults make; `None` after a problem was noted.
-pub(super) fn entry(own: &Spanned<EntryTable>, around: &Surroundings<'_>, sheet: &mut Sheet<'_>) -> Option<Entry> {
-    let place = Place { own: own.get_ref(), header: own.span() };
-    let table = place.own.clone().over(&around.main.defaults.0);
-    place.own.check_targets(around.main, sheet);
-    check_required(&table, &place, sheet);
-    check_window(&table, &place, sheet);
-    check_deploy_window(&table, &place, sheet);
-    check_hooks(&table, &place, around.hooks, sheet);
-    check_files(&table, &place, sheet);
-    let source = Source { file: around.label.clone(), line: sheet.line(place.header.start) };
+pub(super) fn entry(
+    own: &Spanned<EntryTable>,
+    around: &EntryContext<'_>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Entry> {
+    let span_of = SpanOf { own: own.get_ref(), header: own.span() };
+    let table = span_of.own.clone().over(&around.main.defaults.0);
+    span_of.own.check_targets(around.main, diagnostics);
+    check_required(&table, &span_of, diagnostics);
+    check_window(&table, &span_of, diagnostics);
+    check_deploy_window(&table, &span_of, diagnostics);
+    check_hooks(&table, &span_of, around.hooks, diagnostics);
+    check_files(&table, &span_of, diagnostics);
+    let source = Source { file: around.label.clone(), line: diagnostics.line(span_of.header.start) };
     complete(table, source)
 }
 
 /// Where a problem of an entry is shown: at its own value, or at its header where the value is a default.
-struct Place<'a> {
+struct SpanOf<'a> {
     own: &'a EntryTable,
     header: Range<usize>,
 }
 
-impl Place<'_> {
+impl SpanOf<'_> {
     fn of<T>(&self, own: Option<&Spanned<T>>) -> Range<usize> {
         own.map_or_else(|| self.header.clone(), Spanned::span)
     }
@@ -66,9 +72,9 @@ impl Place<'_> {
     }
 }
 
-fn check_required(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+fn check_required(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
     let mut lacks = |message: &str, expected: &str| {
-        sheet.refuse(place.header.clone(), Fault::new(message).expected(expected));
+        diagnostics.refuse(span_of.header.clone(), Fault::new(message).expected(expected));
     };
     if !table.has("name") {
         lacks("the certificate has no `name`", "a name that is unique in the inventory, such as name = \"www\"");
@@ -91,26 +97,26 @@ fn is_bad(table: &EntryTable, key: &str) -> bool {
     table.has(key) && !table.own_keys().any(|(read, _)| read == key)
 }
 
-fn check_window(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+fn check_window(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
     let (Some(window), Some(validity)) = (&table.renew_before, &table.validity) else { return };
     let (window, validity) = (window.get_ref().0, validity.get_ref().span());
     if window <= validity {
         return;
     }
-    let span = match &place.own.renew_before {
+    let span = match &span_of.own.renew_before {
         Some(window) => window.span(),
-        None => place.of(place.own.validity.as_ref()),
+        None => span_of.of(span_of.own.validity.as_ref()),
     };
     let fault = Fault::new(format!("a window longer than the validity of {}", Span(validity)));
-    sheet.refuse(span, fault.expected("a `renew_before` of at most the `validity`"));
+    diagnostics.refuse(span, fault.expected("a `renew_before` of at most the `validity`"));
 }
 
 /// A window that stays closed for longer than there is time to renew is met by luck alone.
-fn check_deploy_window(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+fn check_deploy_window(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
     let Some(hours) = &table.deploy_window else {
-        if let Some(zone) = &place.own.deploy_time_zone {
+        if let Some(zone) = &span_of.own.deploy_time_zone {
             let fault = Fault::new("a time zone without a `deploy_window`");
-            sheet.refuse(zone.span(), fault.expected("a `deploy_window` beside it"));
+            diagnostics.refuse(zone.span(), fault.expected("a `deploy_window` beside it"));
         }
         return;
     };
@@ -125,17 +131,22 @@ fn check_deploy_window(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<
     };
     if closed > time {
         let fault = Fault::new(format!("the deploy window stays closed for up to {}", Span(closed)));
-        sheet.refuse(
-            place.of(place.own.deploy_window.as_ref()),
+        diagnostics.refuse(
+            span_of.of(span_of.own.deploy_window.as_ref()),
             fault.expected(format!("one that opens within {expected}")),
         );
     }
 }
 
-fn check_hooks(table: &EntryTable, place: &Place<'_>, known: &BTreeSet<HookName>, sheet: &mut Sheet<'_>) {
+fn check_hooks(
+    table: &EntryTable,
+    span_of: &SpanOf<'_>,
+    known: &BTreeSet<HookName>,
+    diagnostics: &mut Diagnostics<'_>,
+) {
     for hook in table.hooks.iter().flat_map(Spanned::get_ref).filter(|hook| !known.contains(hook.get_ref())) {
-        let span = if place.own.hooks.is_some() { hook.span() } else { place.header.clone() };
-        sheet.refuse(span, unknown_hook(hook.get_ref(), known));
+        let span = if span_of.own.hooks.is_some() { hook.span() } else { span_of.header.clone() };
+        diagnostics.refuse(span, unknown_hook(hook.get_ref(), known));
     }
 }
 
@@ -146,35 +157,35 @@ pub(super) fn unknown_hook(hook: &HookName, known: &BTreeSet<HookName>) -> Fault
     fault.nearest(hook.as_str(), known.iter().map(HookName::as_str))
 }
 
-fn check_files(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+fn check_files(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
     let files = table.files.as_ref().map(Spanned::get_ref);
     let mut seen = BTreeMap::new();
     for (key, target) in files.into_iter().flat_map(FilesTable::targets) {
         let AbsolutePath(path) = target.get_ref();
         if let Some(first) = seen.insert(path, key) {
             let fault = Fault::new(format!("`{key}` names the same file as `{first}`"));
-            sheet.refuse(place.of_target(key), fault.expected("a path of its own for each file"));
+            diagnostics.refuse(span_of.of_target(key), fault.expected("a path of its own for each file"));
         }
     }
     let password = files.and_then(|files| files.pkcs12_password_file.as_ref()).map(|path| &path.get_ref().0);
     if let Some(key) = password.and_then(|path| seen.get(path)) {
         let fault = Fault::new(format!("`{key}` would replace the file of the password"));
-        sheet.refuse(place.of_target(key), fault.expected("a path of its own for each file"));
+        diagnostics.refuse(span_of.of_target(key), fault.expected("a path of its own for each file"));
     }
-    check_pkcs12(table, place, sheet);
+    check_pkcs12(table, span_of, diagnostics);
 }
 
-fn check_pkcs12(table: &EntryTable, place: &Place<'_>, sheet: &mut Sheet<'_>) {
+fn check_pkcs12(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
     let files = table.files.as_ref().map(Spanned::get_ref);
     if files.is_some_and(|files| files.has("pkcs12_password_file")) {
         return;
     }
     let fault = || Fault::new("a PKCS#12 file needs a password").expected("`pkcs12_password_file` in `files`");
     if files.is_some_and(|files| files.pkcs12.is_some()) {
-        sheet.refuse(place.of_target("pkcs12"), fault());
+        diagnostics.refuse(span_of.of_target("pkcs12"), fault());
     } else if let Some(format) = formats(table).find(|format| *format.get_ref() == Format::Pkcs12) {
-        let span = if place.own.formats.is_some() { format.span() } else { place.header.clone() };
-        sheet.refuse(span, fault());
+        let span = if span_of.own.formats.is_some() { format.span() } else { span_of.header.clone() };
+        diagnostics.refuse(span, fault());
     }
 }
 
@@ -191,7 +202,7 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         names,
     };
     let default = Access::default();
-    let terms = Terms {
+    let terms = EntrySettings {
         profile: table.profile?.into_inner(),
         subject: without_empty(table.subject.map(Spanned::into_inner).unwrap_or_default()),
         key: table.key.map(Spanned::into_inner),

@@ -9,16 +9,29 @@ use serde_json::json;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::duration::within;
-use super::host::{DnsName, Email, HostPort, ServerName, Uri};
-use super::place::{AbsolutePath, Account, KeyMode, Mode, SecretPath};
-use super::problem::Fault;
 use super::rare_names::{CustomValues, DirectoryName, ObjectId, OtherNamesTable, UserPrincipalName};
-use super::read::{FromText, FromToml, OneOrMany, unfit};
 use super::settings::Main;
-use super::sheet::Sheet;
-use super::subject::{CommonName, SeatId};
-use super::table::{Table, table};
+use crate::config::syntax::diagnostics::Diagnostics;
+use crate::config::syntax::from_toml::FromText;
+use crate::config::syntax::from_toml::FromToml;
+use crate::config::syntax::from_toml::OneOrMany;
+use crate::config::syntax::from_toml::unfit;
+use crate::config::syntax::problem::Fault;
+use crate::config::syntax::table::Table;
+use crate::config::syntax::table::table;
+use crate::config::values::duration::within;
+use crate::config::values::host::DnsName;
+use crate::config::values::host::Email;
+use crate::config::values::host::HostPort;
+use crate::config::values::host::ServerName;
+use crate::config::values::host::Uri;
+use crate::config::values::path::AbsolutePath;
+use crate::config::values::path::Account;
+use crate::config::values::path::KeyMode;
+use crate::config::values::path::Mode;
+use crate::config::values::path::SecretPath;
+use crate::config::values::subject::CommonName;
+use crate::config::values::subject::SeatId;
 use crate::core::entry::{
     Format, Pkcs12Encryption, Probe, RequestMethod, StartTls, SubjectFrom, Usage, Validity, Value,
 };
@@ -28,7 +41,7 @@ use crate::core::name::{CertName, HookName, ProfileRef};
 use crate::core::subject::Subject;
 use crate::core::window::DeployWindow;
 
-use super::hours::ZoneName;
+use crate::config::values::hours::ZoneName;
 
 table! {
     /// `[[certificate]]`, and `[defaults]` but for the keys in [`OWN_KEYS`].
@@ -164,18 +177,19 @@ impl EntryTable {
     }
 
     /// Notes each fixed target that lies where renewd or its operator keeps other files.
-    pub(super) fn check_targets(&self, main: &Main, sheet: &mut Sheet<'_>) {
+    pub(super) fn check_targets(&self, main: &Main, diagnostics: &mut Diagnostics<'_>) {
         let Some(files) = &self.files else { return };
         for (key, target) in files.get_ref().targets() {
             let path = &target.get_ref().0;
             let fault = |place: &str| Fault::new(format!("`{key}` lies {place}")).expected("a path elsewhere");
             if path.starts_with(&main.state_dir) {
                 let fault = fault("below the state directory");
-                sheet.refuse(target.span(), fault.hint("the files there are renewd's own; link to `live` instead"));
+                diagnostics
+                    .refuse(target.span(), fault.hint("the files there are renewd's own; link to `live` instead"));
             } else if main.folders().any(|folder| path.starts_with(folder)) {
-                sheet.refuse(target.span(), fault("below the configuration"));
+                diagnostics.refuse(target.span(), fault("below the configuration"));
             } else if main.own_files().any(|file| path == file) {
-                sheet.refuse(target.span(), fault("where renewd.toml names another file"));
+                diagnostics.refuse(target.span(), fault("where renewd.toml names another file"));
             }
         }
     }
@@ -237,20 +251,20 @@ table! {
 }
 
 impl FromToml for Probe {
-    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
+    fn read(value: &Spanned<DeValue<'_>>, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
         if value.get_ref().is_str() {
-            let HostPort(address) = HostPort::read(value, sheet)?;
+            let HostPort(address) = HostPort::read(value, diagnostics)?;
             return Some(Self { address, server_name: None, starttls: None });
         }
         if !value.get_ref().is_table() {
             let expected = format!("{}, or a table with `address`", HostPort::expected());
-            sheet.refuse(value.span(), unfit(value, expected));
+            diagnostics.refuse(value.span(), unfit(value, expected));
             return None;
         }
-        let table = ProbeTable::read(value, sheet)?;
+        let table = ProbeTable::read(value, diagnostics)?;
         if !table.has("address") {
             let fault = Fault::new("the probe has no `address`");
-            sheet.refuse(value.span(), fault.expected(HostPort::expected()));
+            diagnostics.refuse(value.span(), fault.expected(HostPort::expected()));
         }
         Some(Self {
             address: table.address?.into_inner().0,

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::document::FileContent;
+use crate::core::compact::boxed_default::BoxedDefault;
+use crate::core::compact::packed_names::Naming;
+use crate::core::compact::settings::EntrySettings;
 use crate::core::entry::{Entry, FixedFiles, Probe, Sans, Source};
 use crate::core::hook::Hook;
 use crate::core::name::{CertName, HookName};
-use crate::core::naming::Naming;
-use crate::core::rare::Rare;
-use crate::core::terms::Terms;
 
 #[derive(Serialize, Deserialize)]
 struct Form<'a> {
     /// The label of the file.
     file: Cow<'a, str>,
-    terms: Vec<Arc<Terms>>,
+    terms: Vec<Arc<EntrySettings>>,
     entries: Vec<Row<'a>>,
     hooks: Cow<'a, BTreeMap<HookName, Hook>>,
     inherited: Cow<'a, BTreeMap<HookName, Hook>>,
@@ -36,9 +36,9 @@ struct Row<'a> {
     common_name: Option<String>,
     names: Sans,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    probes: Option<Cow<'a, Rare<Vec<Probe>>>>,
+    probes: Option<Cow<'a, BoxedDefault<Vec<Probe>>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    files: Option<Cow<'a, Rare<FixedFiles>>>,
+    files: Option<Cow<'a, BoxedDefault<FixedFiles>>>,
 }
 
 impl<'a> Row<'a> {
@@ -51,12 +51,12 @@ impl<'a> Row<'a> {
             seat: own_seat,
             common_name,
             names,
-            probes: (entry.probes != Rare::default()).then_some(Cow::Borrowed(&entry.probes)),
-            files: (entry.files != Rare::default()).then_some(Cow::Borrowed(&entry.files)),
+            probes: (entry.probes != BoxedDefault::default()).then_some(Cow::Borrowed(&entry.probes)),
+            files: (entry.files != BoxedDefault::default()).then_some(Cow::Borrowed(&entry.files)),
         }
     }
 
-    fn entry(self, file: &Arc<str>, terms: &[Arc<Terms>]) -> Option<Entry> {
+    fn entry(self, file: &Arc<str>, terms: &[Arc<EntrySettings>]) -> Option<Entry> {
         Some(Entry {
             name: self.name.into_owned(),
             source: Source { file: Arc::clone(file), line: self.line },
@@ -70,7 +70,7 @@ impl<'a> Row<'a> {
 
 impl Serialize for FileContent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut terms: Vec<Arc<Terms>> = Vec::new();
+        let mut terms: Vec<Arc<EntrySettings>> = Vec::new();
         let mut place = |entry: &Entry| {
             // Of a file in which all are different only the latest are compared with, so that it costs no square.
             let latest = terms.len().saturating_sub(LATEST);

@@ -6,11 +6,16 @@ use std::time::Duration;
 use serde_json::json;
 use toml::Spanned;
 
-use super::duration::within;
-use super::problem::{Fault, quoted};
-use super::read::{FromText, Named, bare, listed};
-use super::sheet::Sheet;
-use super::table::{Table, table};
+use crate::config::syntax::diagnostics::Diagnostics;
+use crate::config::syntax::from_toml::FromText;
+use crate::config::syntax::from_toml::Named;
+use crate::config::syntax::from_toml::bare;
+use crate::config::syntax::from_toml::listed;
+use crate::config::syntax::problem::Fault;
+use crate::config::syntax::problem::quoted;
+use crate::config::syntax::table::Table;
+use crate::config::syntax::table::table;
+use crate::config::values::duration::within;
 use crate::core::hook::{Hook, HookRun};
 use crate::core::name::HookName;
 
@@ -40,9 +45,12 @@ fn rules() -> serde_json::Value {
 }
 
 /// The hooks of a file.
-pub(super) fn hooks(named: Option<Spanned<Named<HookTable>>>, sheet: &mut Sheet<'_>) -> BTreeMap<HookName, Hook> {
+pub(super) fn hooks(
+    named: Option<Spanned<Named<HookTable>>>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> BTreeMap<HookName, Hook> {
     let named = named.map(|named| named.into_inner().0).unwrap_or_default();
-    named.into_iter().filter_map(|(name, table)| Some((name.clone(), hook(name, table, sheet)?))).collect()
+    named.into_iter().filter_map(|(name, table)| Some((name.clone(), hook(name, table, diagnostics)?))).collect()
 }
 
 /// The names of the hooks of a file, those with a problem as well.
@@ -50,48 +58,49 @@ pub(super) fn hook_names(hooks: Option<&Spanned<Named<HookTable>>>) -> BTreeSet<
     hooks.into_iter().flat_map(|hooks| hooks.get_ref().0.keys().cloned()).collect()
 }
 
-fn hook(name: HookName, table: Spanned<HookTable>, sheet: &mut Sheet<'_>) -> Option<Hook> {
+fn hook(name: HookName, table: Spanned<HookTable>, diagnostics: &mut Diagnostics<'_>) -> Option<Hook> {
     let span = table.span();
     let mut table = table.into_inner();
-    let timeout = bounded(table.timeout.take(), TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT, sheet);
-    let min_interval = bounded(table.min_interval.take(), MIN_INTERVAL, Duration::ZERO, LONGEST_INTERVAL, sheet);
+    let timeout = bounded(table.timeout.take(), TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT, diagnostics);
+    let min_interval = bounded(table.min_interval.take(), MIN_INTERVAL, Duration::ZERO, LONGEST_INTERVAL, diagnostics);
     let fault = |message: &str| Fault::new(format!("hook `{name}` {message}"));
     let expected = "either `unit` and `verb`, or `command`";
     let run = match (table.has("unit"), table.has("verb"), table.has("command")) {
         (true, true, false) => HookRun::Unit { unit: table.unit?.into_inner().0, verb: table.verb?.into_inner().0 },
-        (false, false, true) => HookRun::Command(command(table.command?, sheet)?),
+        (false, false, true) => HookRun::Command(command(table.command?, diagnostics)?),
         (false, false, false) => {
-            sheet.refuse(span, fault("runs nothing").expected(expected));
+            diagnostics.refuse(span, fault("runs nothing").expected(expected));
             return None;
         }
         (_, _, true) => {
-            sheet.refuse(span, fault("has a unit and a command").expected(expected));
+            diagnostics.refuse(span, fault("has a unit and a command").expected(expected));
             return None;
         }
         (true, false, false) => {
-            sheet.refuse(span, fault("has a unit and no verb").expected("`verb`, such as verb = \"reload\""));
+            diagnostics.refuse(span, fault("has a unit and no verb").expected("`verb`, such as verb = \"reload\""));
             return None;
         }
         (false, true, false) => {
-            sheet.refuse(span, fault("has a verb and no unit").expected("`unit`, such as unit = \"nginx.service\""));
+            diagnostics
+                .refuse(span, fault("has a verb and no unit").expected("`unit`, such as unit = \"nginx.service\""));
             return None;
         }
     };
     Some(Hook { name, run, timeout, min_interval })
 }
 
-fn command(arguments: Spanned<Vec<Spanned<Argument>>>, sheet: &mut Sheet<'_>) -> Option<Vec<String>> {
+fn command(arguments: Spanned<Vec<Spanned<Argument>>>, diagnostics: &mut Diagnostics<'_>) -> Option<Vec<String>> {
     let expected =
         "the program's absolute path and its arguments, such as [\"/usr/local/bin/after-renewal\", \"--fast\"]";
     let span = arguments.span();
     let arguments = arguments.into_inner();
     let Some(program) = arguments.first() else {
-        sheet.refuse(span, Fault::new("the command is empty").expected(expected));
+        diagnostics.refuse(span, Fault::new("the command is empty").expected(expected));
         return None;
     };
     if !program.get_ref().0.starts_with('/') {
         let fault = Fault::new(format!("{} is not an absolute path", quoted(&program.get_ref().0))).expected(expected);
-        sheet.refuse(program.span(), fault.hint("no shell and no PATH is used"));
+        diagnostics.refuse(program.span(), fault.hint("no shell and no PATH is used"));
         return None;
     }
     Some(bare(arguments).into_iter().map(|argument| argument.0).collect())
@@ -103,11 +112,11 @@ pub(super) fn bounded(
     default: Duration,
     least: Duration,
     most: Duration,
-    sheet: &mut Sheet<'_>,
+    diagnostics: &mut Diagnostics<'_>,
 ) -> Duration {
     let Some(written) = written else { return default };
     if let Err(fault) = within(*written.get_ref(), least, most) {
-        sheet.refuse(written.span(), fault);
+        diagnostics.refuse(written.span(), fault);
     }
     written.into_inner()
 }

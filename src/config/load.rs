@@ -10,10 +10,12 @@ use rustix::fs::{Mode, OFlags};
 
 use super::document::{FileContent, examine_main_text, parse_inventory_file};
 use super::permissions::{ServiceUser, file_problem, let_read, shell_word, world_problem};
-use super::problem::{Fault, Problem};
 use super::settings::Main;
-use super::settle::{InForce, Label};
-use super::shelf::Shelf;
+use crate::config::drop_ins::DropInCache;
+use crate::config::inventory::InForce;
+use crate::config::inventory::Label;
+use crate::config::syntax::problem::Fault;
+use crate::config::syntax::problem::Problem;
 use crate::core::time::Timestamp;
 
 /// One drop-in file as it was found.
@@ -77,9 +79,9 @@ pub fn examine_main(path: &Path) -> (Option<Main>, Vec<Problem>) {
 ///
 /// When the directory is missing, cannot be read, or others may write to it: what is in force stays in force.
 pub fn load_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
-    let mut shelf = Shelf::default();
-    shelf.look(main, service, &InForce::default(), Timestamp::default())?;
-    Ok(shelf.files())
+    let mut drop_ins = DropInCache::default();
+    drop_ins.look(main, service, &InForce::default(), Timestamp::default())?;
+    Ok(drop_ins.files())
 }
 
 /// Reads every drop-in file as [`load_inventory`] does, whoever may write to the directory: to tell every problem.
@@ -88,9 +90,9 @@ pub fn load_inventory(main: &Main, service: ServiceUser) -> Result<Vec<Inventory
 ///
 /// When the directory is missing or cannot be read.
 pub fn examine_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
-    let mut shelf = Shelf::default();
-    shelf.examine(main, service, &InForce::default(), Timestamp::default())?;
-    Ok(shelf.files())
+    let mut drop_ins = DropInCache::default();
+    drop_ins.examine(main, service, &InForce::default(), Timestamp::default())?;
+    Ok(drop_ins.files())
 }
 
 /// The problem of a directory that cannot be listed.

@@ -7,16 +7,29 @@ use std::time::Duration;
 use serde_json::json;
 use toml::Spanned;
 
-use super::duration::{DurationOrOff, within};
-use super::endpoint::{ApiUrl, NoProxy, ProxyUrl};
 use super::entry_table::{EntryTable, OWN_KEYS};
 use super::hook::{HookTable, bounded, hook_names, hooks};
-use super::place::{AbsolutePath, Account, SecretPath};
-use super::problem::{Fault, quoted};
-use super::read::{FromText, Named, Number, OneOrMany, bare, listed, one_of};
 use super::settings::{ApiSettings, Defaults, LogFormat, LogSettings, Main, MetricsSettings};
-use super::sheet::Sheet;
-use super::table::{Table, table};
+use crate::config::syntax::diagnostics::Diagnostics;
+use crate::config::syntax::from_toml::FromText;
+use crate::config::syntax::from_toml::Named;
+use crate::config::syntax::from_toml::Number;
+use crate::config::syntax::from_toml::OneOrMany;
+use crate::config::syntax::from_toml::bare;
+use crate::config::syntax::from_toml::listed;
+use crate::config::syntax::from_toml::one_of;
+use crate::config::syntax::problem::Fault;
+use crate::config::syntax::problem::quoted;
+use crate::config::syntax::table::Table;
+use crate::config::syntax::table::table;
+use crate::config::values::duration::DurationOrOff;
+use crate::config::values::duration::within;
+use crate::config::values::endpoint::ApiUrl;
+use crate::config::values::endpoint::NoProxy;
+use crate::config::values::endpoint::ProxyUrl;
+use crate::config::values::path::AbsolutePath;
+use crate::config::values::path::Account;
+use crate::config::values::path::SecretPath;
 
 table! {
     /// The whole file.
@@ -122,19 +135,19 @@ pub(super) fn main_keys() -> Vec<(&'static str, &'static [&'static str])> {
 }
 
 /// The settings that `table` and the defaults make.
-pub(super) fn complete(table: MainTable, file: &Path, sheet: &mut Sheet<'_>) -> Main {
+pub(super) fn complete(table: MainTable, file: &Path, diagnostics: &mut Diagnostics<'_>) -> Main {
     let inventory = path_or(table.inventory.as_ref(), "/etc/renewd/certs.d");
     let state_dir = path_or(table.state_dir.as_ref(), "/var/lib/renewd");
     let places = [&table.inventory, &table.state_dir].into_iter().flatten().next();
     if let Some(place) = places.filter(|_| inventory.starts_with(&state_dir) || state_dir.starts_with(&inventory)) {
         let fault = Fault::new("`inventory` and `state_dir` lie within each other");
-        sheet.refuse(place.span(), fault.expected("two separate directories"));
+        diagnostics.refuse(place.span(), fault.expected("two separate directories"));
     }
-    let api = api(inner(table.api), sheet);
-    let ca_status_check = status_check_interval(table.ca_status_check, sheet);
-    let defaults = defaults(inner(table.defaults), sheet);
+    let api = api(inner(table.api), diagnostics);
+    let ca_status_check = status_check_interval(table.ca_status_check, diagnostics);
+    let defaults = defaults(inner(table.defaults), diagnostics);
     let hook_names = hook_names(table.hook.as_ref());
-    let hooks = hooks(table.hook, sheet);
+    let hooks = hooks(table.hook, diagnostics);
     let metrics = inner(table.metrics);
     let log = inner(table.log);
     let main = Main {
@@ -160,7 +173,7 @@ pub(super) fn complete(table: MainTable, file: &Path, sheet: &mut Sheet<'_>) -> 
         hook_names,
         defaults: Defaults(defaults),
     };
-    main.defaults.0.check_targets(&main, sheet);
+    main.defaults.0.check_targets(&main, diagnostics);
     main
 }
 
@@ -172,21 +185,22 @@ fn path_or(path: Option<&Spanned<AbsolutePath>>, default: &str) -> PathBuf {
     path.map_or_else(|| PathBuf::from(default), |path| path.get_ref().0.clone())
 }
 
-fn api(table: ApiTable, sheet: &mut Sheet<'_>) -> ApiSettings {
+fn api(table: ApiTable, diagnostics: &mut Diagnostics<'_>) -> ApiSettings {
     if let Some(identity) = table.client_identity_file.as_ref().filter(|_| table.has("api_key_file")) {
         let fault = Fault::new("`api_key_file` and `client_identity_file` are both given");
-        sheet.refuse(identity.span(), fault.expected("one of them: the client certificate stands instead of the key"));
+        diagnostics
+            .refuse(identity.span(), fault.expected("one of them: the client certificate stands instead of the key"));
     }
     let credentials = table.proxy_credentials_file.as_ref().map(Spanned::span);
     let exceptions = table.no_proxy.as_ref().map(Spanned::span);
     for (key, span) in [("proxy_credentials_file", credentials), ("no_proxy", exceptions)] {
         if let Some(span) = span.filter(|_| !table.has("proxy")) {
             let fault = Fault::new(format!("`{key}` is given without a proxy"));
-            sheet.refuse(span, fault.expected("`proxy` beside it"));
+            diagnostics.refuse(span, fault.expected("`proxy` beside it"));
         }
     }
-    let timeout = bounded(table.timeout, TIMEOUT, Duration::from_secs(1), Duration::from_secs(600), sheet);
-    let status_check_interval = status_check_interval(table.status_check_interval, sheet);
+    let timeout = bounded(table.timeout, TIMEOUT, Duration::from_secs(1), Duration::from_secs(600), diagnostics);
+    let status_check_interval = status_check_interval(table.status_check_interval, diagnostics);
     let api_key_files = table.api_key_file.map(|files| bare(files.into_inner().0)).unwrap_or_default();
     ApiSettings {
         url: table.url.map_or_else(|| "https://one.digicert.com".to_owned(), |url| url.into_inner().0),
@@ -204,20 +218,23 @@ fn api(table: ApiTable, sheet: &mut Sheet<'_>) -> ApiSettings {
     }
 }
 
-fn status_check_interval(written: Option<Spanned<DurationOrOff>>, sheet: &mut Sheet<'_>) -> Option<Duration> {
+fn status_check_interval(
+    written: Option<Spanned<DurationOrOff>>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Duration> {
     let Some(written) = written else { return Some(STATUS_CHECK_INTERVAL) };
     let interval = written.get_ref().0?;
     if let Err(fault) = within(interval, Duration::from_secs(60), Duration::from_secs(365 * 86_400)) {
-        sheet.refuse(written.span(), fault);
+        diagnostics.refuse(written.span(), fault);
     }
     Some(interval)
 }
 
 /// `[defaults]` without the keys that are each certificate's own, which are problems.
-fn defaults(table: EntryTable, sheet: &mut Sheet<'_>) -> EntryTable {
+fn defaults(table: EntryTable, diagnostics: &mut Diagnostics<'_>) -> EntryTable {
     for (key, span) in table.own_keys() {
         let fault = Fault::new(format!("`{key}` is each certificate's own and has no default"));
-        sheet.refuse(span, fault.expected(format!("any key of a certificate but {}", OWN_KEYS.join(", "))));
+        diagnostics.refuse(span, fault.expected(format!("any key of a certificate but {}", OWN_KEYS.join(", "))));
     }
     table
 }

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::excerpt::visible;
 use super::load::is_drop_in;
 use super::settings::Main;
-use super::shelf::list;
+use crate::config::drop_ins::list;
+use crate::config::syntax::excerpt::visible;
 use crate::core::text::Text;
 
 /// What looks like a drop-in file in the inventory directory and is not read, relative to it; nothing where the directory

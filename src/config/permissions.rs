@@ -5,8 +5,8 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::problem::Problem;
 use super::settings::Main;
+use crate::config::syntax::problem::Problem;
 use crate::core::access_list::{self, Writer};
 
 /// The user and the primary group that the service runs as.

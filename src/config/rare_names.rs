@@ -6,11 +6,16 @@ use serde_json::json;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::excerpt::all_visible;
-use super::problem::{Fault, quoted};
-use super::read::{FromText, FromToml, bare, table, unfit};
-use super::sheet::Sheet;
-use super::table::table;
+use crate::config::syntax::diagnostics::Diagnostics;
+use crate::config::syntax::excerpt::all_visible;
+use crate::config::syntax::from_toml::FromText;
+use crate::config::syntax::from_toml::FromToml;
+use crate::config::syntax::from_toml::bare;
+use crate::config::syntax::from_toml::table;
+use crate::config::syntax::from_toml::unfit;
+use crate::config::syntax::problem::Fault;
+use crate::config::syntax::problem::quoted;
+use crate::config::syntax::table::table;
 use crate::core::dn;
 use crate::core::entry::{OtherName, OtherValue, Value};
 
@@ -138,9 +143,9 @@ table! {
 pub(super) struct RawOtherName(pub(super) OtherName);
 
 impl FromToml for RawOtherName {
-    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
-        let table = RawTable::read(value, sheet)?;
-        if !has(&table, "oid", value, sheet) || !has(&table, "values", value, sheet) {
+    fn read(value: &Spanned<DeValue<'_>>, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
+        let table = RawTable::read(value, diagnostics)?;
+        if !has(&table, "oid", value, diagnostics) || !has(&table, "values", value, diagnostics) {
             return None;
         }
         let values = bare(table.values?.into_inner()).into_iter().map(|value| value.0).collect();
@@ -157,14 +162,14 @@ impl FromToml for RawOtherName {
 pub(super) struct LabelledValue(pub(super) OtherValue);
 
 impl FromToml for LabelledValue {
-    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
-        let table = ValueTable::read(value, sheet)?;
-        if !has(&table, "value", value, sheet) {
+    fn read(value: &Spanned<DeValue<'_>>, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
+        let table = ValueTable::read(value, diagnostics)?;
+        if !has(&table, "value", value, diagnostics) {
             return None;
         }
         let (label, value) = (table.label.map(Spanned::into_inner).unwrap_or_default(), table.value?);
         if let Err(fault) = all_visible(value.get_ref()) {
-            sheet.refuse(value.span(), fault);
+            diagnostics.refuse(value.span(), fault);
             return None;
         }
         Some(Self(OtherValue { label, value: value.into_inner() }))
@@ -176,10 +181,15 @@ impl FromToml for LabelledValue {
 }
 
 /// Whether a table has a key that it needs; notes where it has not.
-fn has<T: super::table::Table>(table: &T, key: &str, value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> bool {
+fn has<T: crate::config::syntax::table::Table>(
+    table: &T,
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> bool {
     let has = table.has(key);
     if !has {
-        sheet.refuse(value.span(), Fault::new(format!("the name has no `{key}`")).expected(format!("`{key}`")));
+        diagnostics.refuse(value.span(), Fault::new(format!("the name has no `{key}`")).expected(format!("`{key}`")));
     }
     has
 }
@@ -189,13 +199,13 @@ fn has<T: super::table::Table>(table: &T, key: &str, value: &Spanned<DeValue<'_>
 pub(super) struct CustomValues(pub(super) BTreeMap<String, Value>);
 
 impl FromToml for CustomValues {
-    fn read(value: &Spanned<DeValue<'_>>, sheet: &mut Sheet<'_>) -> Option<Self> {
-        let table = table(value, "a table, such as { user_id = 42 }", sheet)?;
+    fn read(value: &Spanned<DeValue<'_>>, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
+        let table = table(value, "a table, such as { user_id = 42 }", diagnostics)?;
         let mut values = BTreeMap::new();
         for (key, value) in table {
             if value.get_ref().is_array() || value.get_ref().is_table() {
-                sheet.refuse(value.span(), unfit(value, "text, a number, true or false: custom values are flat"));
-            } else if let Some(read) = Value::read(value, sheet) {
+                diagnostics.refuse(value.span(), unfit(value, "text, a number, true or false: custom values are flat"));
+            } else if let Some(read) = Value::read(value, diagnostics) {
                 values.insert(key.get_ref().clone().into_owned(), read);
             }
         }

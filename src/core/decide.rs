@@ -12,7 +12,6 @@ use super::key::KeyType;
 use super::name::{Attempt, Generation, HookName, ProfileId, ProfileRef, RequestId, SerialNumber};
 use super::observed::{Installed, Observed};
 use super::profile::Profile;
-use super::reading::{FailedReading, Reading};
 use super::reason::{Cause, Reason};
 use super::record::{Checked, KEEP_KEYS, Record, Request, Stage, Stop};
 use super::request::compose;
@@ -21,6 +20,8 @@ use super::text::Text;
 use super::time::Timestamp;
 use super::validation::DomainValidation;
 use super::window::Deploy;
+use crate::core::cached_profile::CachedProfile;
+use crate::core::cached_profile::FailedRead;
 
 /// Everything that a decision may depend on.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +31,11 @@ pub struct World<'a> {
     /// What is on the disk.
     pub observed: &'a Observed,
     /// What is known of the profile.
-    pub reading: &'a Reading,
+    pub reading: &'a CachedProfile,
     /// What was started and what failed.
     pub record: &'a Record,
     /// What holds for all certificates.
-    pub surroundings: &'a Surroundings,
+    pub global: &'a GlobalState,
     /// What the entry's deploy window says.
     pub deploy: Deploy,
     /// The time.
@@ -43,7 +44,7 @@ pub struct World<'a> {
 
 /// What holds for all certificates alike.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Surroundings {
+pub struct GlobalState {
     /// `max_submissions_per_day`.
     pub submissions_per_day: u32,
     /// `status_check_interval`; `None`: off.
@@ -66,7 +67,7 @@ pub struct Surroundings {
     pub api_recovered_at: Option<Timestamp>,
 }
 
-impl Surroundings {
+impl GlobalState {
     /// The same by a clock that was judged.
     #[must_use]
     pub fn judged_by(self, clock: &ClockCheck) -> Self {
@@ -440,7 +441,7 @@ impl<'a> World<'a> {
                     Action::Submit(Submission {
                         attempt: request.attempt,
                         prepared: true,
-                        look_up: request.may_be_accepted() && self.surroundings.can_search,
+                        look_up: request.may_be_accepted() && self.global.can_search,
                         method: self.method(profile),
                         key: request.key,
                         expiring: cause.is_expiry(),
@@ -469,7 +470,7 @@ impl<'a> World<'a> {
             None => self.after(request.since, FIRST_LOOK),
             Some(at) => self.after(at, backoff::wait(&self.entry.name, looks, self.left())),
         };
-        let next = if self.surroundings.can_search { due.min(give_up) } else { give_up };
+        let next = if self.global.can_search { due.min(give_up) } else { give_up };
         let came = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
         let failure = came.map(|(failure, _)| failure.clone());
         let reason = Reason::AnswerLost { since: request.since, next, failure };
@@ -486,7 +487,7 @@ impl<'a> World<'a> {
         (polls, polled_at): (u32, Option<Timestamp>),
         dv_details: Option<&DomainValidation>,
     ) -> Choice {
-        let interval = backoff::poll(self.surroundings.first_poll, polls);
+        let interval = backoff::poll(self.global.first_poll, polls);
         let polled_at = polled_at.unwrap_or(request.since);
         let due = self.bounded(polled_at, self.after(polled_at, interval));
         let failed = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
@@ -675,7 +676,7 @@ impl<'a> World<'a> {
         let Method::Renew { serial_number, .. } = method else { return None };
         let seen = self.record.checked.as_deref().is_some_and(|checked| checked.at > *at)
             || self.record.status_unread_at.is_some_and(|unread| unread > *at);
-        if seen || !self.surroundings.can_check || !refused.same(serial_number) {
+        if seen || !self.global.can_check || !refused.same(serial_number) {
             return None;
         }
         Some(self.act(Action::CheckStatus(serial_number.clone()), Reason::CheckingStatus))
@@ -685,7 +686,7 @@ impl<'a> World<'a> {
     /// whether that was done is looked at as often as ever, and at once where a replacement was asked for.
     fn look_whether_revoked(&self, stopped: &Choice) -> Option<Choice> {
         let installed = self.observed.installed()?;
-        let is_blocked = self.surroundings.api_is_blocked && self.record.renewal_asked.is_none();
+        let is_blocked = self.global.api_is_blocked && self.record.renewal_asked.is_none();
         let due = self.check_at(installed).is_some_and(|at| at <= self.now && !is_blocked);
         due.then(|| self.act(Action::CheckStatus(installed.serial_number.clone()), stopped.1.clone()))
     }
@@ -708,9 +709,7 @@ impl<'a> World<'a> {
         let fresh = reading.read_at.is_some_and(|at| at + PROFILE_FRESH > self.now && at <= self.now);
         match (&reading.profile, &reading.failure) {
             (Some(profile), _) if fresh => Ok(profile),
-            (Some(profile), failure)
-                if self.surroundings.clock_is_compared && self.last_reading_serves(failure.as_ref()) =>
-            {
+            (Some(profile), failure) if self.global.clock_is_compared && self.last_reading_serves(failure.as_ref()) => {
                 Ok(profile)
             }
             (_, Some(failed)) if failed.until > self.now => {
@@ -728,12 +727,12 @@ impl<'a> World<'a> {
 
     /// Whether there is no newer reading to be had, and reason enough to go by the last one: the emergency stage, or the
     /// operator's word.
-    fn last_reading_serves(&self, failure: Option<&FailedReading>) -> bool {
+    fn last_reading_serves(&self, failure: Option<&FailedRead>) -> bool {
         let failed = failure.filter(|failed| failed.until > self.now);
         let is_urgent = || self.left().is_none_or(|left| left < self.lifetime() / 10);
         let is_outage = || failed.is_some_and(|failed| failed.failure.class.scope() == Scope::Outage);
         let is_asked = || self.record.renewal_asked.is_some() && is_outage();
-        ((self.surroundings.api_is_blocked || failed.is_some()) && is_urgent()) || is_asked()
+        ((self.global.api_is_blocked || failed.is_some()) && is_urgent()) || is_asked()
     }
 
     fn unfit(&self, failure: Failure) -> Choice {
@@ -771,7 +770,7 @@ impl<'a> World<'a> {
         };
         let retry_at = self.reading.failure.as_ref().map(|failed| failed.until);
         let not_found =
-            |failed: &&FailedReading| failed.failure.class.scope() == Scope::Profile && failed.until > self.now;
+            |failed: &&FailedRead| failed.failure.class.scope() == Scope::Profile && failed.until > self.now;
         if let Some(failed) = self.reading.failure.as_ref().filter(not_found).filter(|_| self.is_unknown(installed)) {
             let (profile, failure) = (self.entry.profile.clone(), failed.failure.clone());
             return self.wait(Reason::ProfileUnread { profile, failure, until: failed.until }, failed.until);
@@ -782,7 +781,7 @@ impl<'a> World<'a> {
             Reason::NotDue { renew_at: schedule.renew_at, window: schedule.window }
         };
         // While the API is asked nothing, that look waits, and neither reason nor probe waits for it.
-        let check_at = self.check_at(installed).filter(|_| !self.surroundings.api_is_blocked);
+        let check_at = self.check_at(installed).filter(|_| !self.global.api_is_blocked);
         if check_at.is_some_and(|at| at <= self.now) {
             return self.act(Action::CheckStatus(installed.serial_number.clone()), reason);
         }
@@ -797,7 +796,7 @@ impl<'a> World<'a> {
     /// When the state at TLM is looked at next: spread over the interval by the fingerprint, from the start of the
     /// validity on.
     fn check_at(&self, installed: &Installed) -> Option<Timestamp> {
-        let interval = self.surroundings.status_check_interval.filter(|_| self.surroundings.can_check)?;
+        let interval = self.global.status_check_interval.filter(|_| self.global.can_check)?;
         let checked =
             self.record.checked.as_deref().filter(|checked| checked.serial_number.same(&installed.serial_number));
         let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);

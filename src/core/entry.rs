@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::key::KeyType;
 use super::name::CertName;
-use super::naming::{Naming, PackedNaming};
-use super::rare::{Plain, Rare};
 pub use super::sans::{OtherName, OtherSans, OtherValue, Sans};
 use super::subject::{Subject, same_value};
-use super::terms::Terms;
+use crate::core::compact::boxed_default::BoxedDefault;
+use crate::core::compact::boxed_default::ConstDefault;
+use crate::core::compact::packed_names::Naming;
+use crate::core::compact::packed_names::PackedNaming;
+use crate::core::compact::settings::EntrySettings;
 
 /// One certificate of the inventory.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,24 +30,24 @@ pub struct Entry {
     /// Whom the certificate is for.
     pub naming: PackedNaming,
     /// Where the certificate is served.
-    pub probes: Rare<Vec<Probe>>,
+    pub probes: BoxedDefault<Vec<Probe>>,
     /// Copies at fixed paths.
-    pub files: Rare<FixedFiles>,
+    pub files: BoxedDefault<FixedFiles>,
     /// What others are likely to have as well.
-    pub terms: Arc<Terms>,
+    pub terms: Arc<EntrySettings>,
 }
 
 /// An entry reads as its terms, which are shared between entries to save memory, and become its own where it changes
 /// them.
 impl Deref for Entry {
-    type Target = Terms;
-    fn deref(&self) -> &Terms {
+    type Target = EntrySettings;
+    fn deref(&self) -> &EntrySettings {
         &self.terms
     }
 }
 
 impl DerefMut for Entry {
-    fn deref_mut(&mut self) -> &mut Terms {
+    fn deref_mut(&mut self) -> &mut EntrySettings {
         Arc::make_mut(&mut self.terms)
     }
 }
@@ -144,7 +146,7 @@ pub struct Asked {
     pub key: Option<KeyType>,
     /// What few entries say.
     #[serde(default, skip_serializing_if = "Extras::is_plain")]
-    pub extras: Rare<Extras>,
+    pub extras: BoxedDefault<Extras>,
 }
 
 /// The part of [`Asked`] that few entries have.
@@ -161,13 +163,14 @@ pub struct Extras {
     pub seat_email: Option<String>,
 }
 
-impl Plain for Extras {
-    const PLAIN: &'static Self = &Self { custom_values: BTreeMap::new(), cert_owner_ids: Vec::new(), seat_email: None };
+impl ConstDefault for Extras {
+    const DEFAULT: &'static Self =
+        &Self { custom_values: BTreeMap::new(), cert_owner_ids: Vec::new(), seat_email: None };
 }
 
 impl Extras {
-    fn is_plain(extras: &Rare<Self>) -> bool {
-        **extras == *Self::PLAIN
+    fn is_plain(extras: &BoxedDefault<Self>) -> bool {
+        **extras == *Self::DEFAULT
     }
 }
 
@@ -363,13 +366,13 @@ pub struct Access {
     pub mode: u32,
 }
 
-impl Plain for Access {
-    const PLAIN: &'static Self = &Self { owner: None, group: None, key_mode: 0o600, mode: 0o644 };
+impl ConstDefault for Access {
+    const DEFAULT: &'static Self = &Self { owner: None, group: None, key_mode: 0o600, mode: 0o644 };
 }
 
 impl Default for Access {
     fn default() -> Self {
-        Self::PLAIN.clone()
+        Self::DEFAULT.clone()
     }
 }
 
@@ -413,8 +416,8 @@ pub enum Pkcs12Encryption {
     Legacy3des,
 }
 
-impl Plain for FixedFiles {
-    const PLAIN: &'static Self = &Self {
+impl ConstDefault for FixedFiles {
+    const DEFAULT: &'static Self = &Self {
         private_key: None,
         certificate: None,
         chain: None,

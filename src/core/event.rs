@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::issuer::ChainEnd;
 use super::key::KeyType;
 use super::name::{Attempt, CertName, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
-use super::served::Sight;
+use super::served::AddressProbe;
 use super::standing::Standing;
 use super::text::Text;
 use super::time::Timestamp;
@@ -263,7 +263,7 @@ pub enum Event {
         /// The certificate that was installed then.
         fingerprint: Digest,
         /// What each showed.
-        sights: Vec<Sight>,
+        sights: Vec<AddressProbe>,
     },
     /// The certificate is not served although its hooks ran: they are owed once more.
     HooksAgain {
@@ -305,7 +305,8 @@ pub enum Event {
         reissue: bool,
     },
     /// The entry left the inventory; its files stay.
-    LetGo,
+    #[serde(rename = "let-go")]
+    LeftInventory,
     /// A kind of event that a newer version wrote: kept in the journal, and skipped.
     #[serde(other)]
     Unknown,

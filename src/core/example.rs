@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::decide::Surroundings;
+use super::decide::GlobalState;
 use super::entry::{Entry, Sans, Source, Usage};
 use super::event::{Event, Method};
 use super::failure::{Failure, FailureClass};
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, ProfileRef, SerialNumber};
-use super::naming::Naming;
 use super::observed::{Installed, Observed};
 use super::profile::{Origin, Profile, ProfileAttribute};
-use super::rare::Rare;
-use super::reading::Reading;
 use super::record::Record;
-use super::terms::Terms;
 use super::time::Timestamp;
+use crate::core::cached_profile::CachedProfile;
+use crate::core::compact::boxed_default::BoxedDefault;
+use crate::core::compact::packed_names::Naming;
+use crate::core::compact::settings::EntrySettings;
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
@@ -36,9 +36,9 @@ pub(super) fn entry() -> Entry {
             names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
         }
         .into(),
-        probes: Rare::default(),
-        files: Rare::default(),
-        terms: Arc::new(Terms::new(ProfileRef::Id(ProfileId("p".into())))),
+        probes: BoxedDefault::default(),
+        files: BoxedDefault::default(),
+        terms: Arc::new(EntrySettings::new(ProfileRef::Id(ProfileId("p".into())))),
     }
 }
 
@@ -93,10 +93,10 @@ pub(super) fn installed(lifetime: Duration) -> Installed {
         usages: Usage::list(Vec::new()),
         profile: Some(ProfileId("p".into())),
         differs: None,
-        drift: Rare::default(),
+        drift: BoxedDefault::default(),
         renewed_elsewhere: false,
         is_refreshed: false,
-        remarks: Rare::default(),
+        remarks: BoxedDefault::default(),
     }
 }
 
@@ -105,12 +105,12 @@ pub(super) fn live(lifetime: Duration) -> Observed {
 }
 
 /// The profile, read at this instant.
-pub(super) fn read(profile: Profile, at: Timestamp) -> Reading {
-    Reading { profile: Some(profile), read_at: Some(at), failure: None }
+pub(super) fn read(profile: Profile, at: Timestamp) -> CachedProfile {
+    CachedProfile { profile: Some(profile), read_at: Some(at), failure: None }
 }
 
-pub(super) fn surroundings() -> Surroundings {
-    Surroundings {
+pub(super) fn global_state() -> GlobalState {
+    GlobalState {
         submissions_per_day: 6,
         status_check_interval: None,
         first_poll: Duration::from_secs(30),

@@ -97,7 +97,7 @@ fn is_refused(installed: &Installed) -> bool {
 /// Whether a certificate cannot be a problem ([`problem`]) before its next decision: it waits for its renewal time, and
 /// nothing of its past is open.
 #[must_use]
-pub fn is_calm(reason: &Reason, observed: &Observed, record: &Record) -> bool {
+pub fn is_steady(reason: &Reason, observed: &Observed, record: &Record) -> bool {
     matches!(reason, Reason::NotDue { .. })
         && !observed.installed().is_some_and(is_refused)
         && record.checked.as_deref().is_none_or(|checked| checked.standing.is_none())

@@ -96,7 +96,7 @@ fn budget_limit(world: &World<'_>) -> usize {
         let interval = lifetime.saturating_sub(window).as_millis().max(1);
         (BUDGET_SPAN.as_millis() * 3).div_ceil(interval)
     });
-    usize::try_from(needed).unwrap_or(usize::MAX).max(world.surroundings.submissions_per_day as usize)
+    usize::try_from(needed).unwrap_or(usize::MAX).max(world.global.submissions_per_day as usize)
 }
 
 /// Only a cause of the certificate's own leads to a submission: never a hook, never a file that can be put back.
@@ -122,7 +122,7 @@ fn wait_that_ends(decision: &Decision, now: Timestamp) -> Option<String> {
 
 fn trusted_clock(world: &World<'_>, action: &Action) -> Option<String> {
     let submits = matches!(action, Action::Submit(_));
-    (submits && world.surroundings.clock_wrong.is_some()).then(|| "submits by a wrong clock".to_owned())
+    (submits && world.global.clock_wrong.is_some()).then(|| "submits by a wrong clock".to_owned())
 }
 
 /// No wait outlasts the longest that its reason allows, wherever the clock went meanwhile.

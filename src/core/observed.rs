@@ -9,11 +9,11 @@ use super::entry::{Asked, Entry, Sans, SubjectFrom, Usage, Usages};
 use super::issuer::{ChainEnd, End, ServedChain};
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, SerialNumber};
-use super::rare::Rare;
 use super::remark::RareRemarks;
 use super::subject::{Subject, SubjectAttribute, same_value};
 use super::text::Text;
 use super::time::Timestamp;
+use crate::core::compact::boxed_default::BoxedDefault;
 
 /// The facts of a leaf certificate that decisions need.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ pub struct Installed {
     /// How the entry asks for something else than this certificate answers.
     pub differs: Option<Box<Text>>,
     /// Files of the set, at fixed paths or in the generation, that are not as they should be.
-    pub drift: Rare<Vec<Text>>,
+    pub drift: BoxedDefault<Vec<Text>>,
     /// Whether somebody put a certificate that ends later in its place, which may pass the gate or not.
     pub renewed_elsewhere: bool,
     /// Whether it only gave the leaf of the generation before another chain, by its manifest.

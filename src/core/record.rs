@@ -6,27 +6,28 @@ use std::time::Duration;
 use super::entry::{Asked, Usage};
 use super::event::{Event, Lack, Method, RollbackBy};
 use super::failure::{Failure, FailureClass, Scope};
-use super::few::Few;
 use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
-use super::rare::{Plain, Rare};
 use super::served::ProbeRecord;
 use super::standing::{Standing, TlmState};
 use super::text::Text;
 use super::time::Timestamp;
 use super::validation::DomainValidation;
+use crate::core::compact::boxed_default::BoxedDefault;
+use crate::core::compact::boxed_default::ConstDefault;
+use crate::core::compact::small_map::SmallMap;
 
 /// What is known of the past of one certificate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// What is not settled.
-    open: Rare<Open>,
+    open: BoxedDefault<Open>,
     /// When requests left that TLM may have accepted, within the last day.
-    pub submissions: Rare<Vec<Timestamp>>,
+    pub submissions: BoxedDefault<Vec<Timestamp>>,
     /// The last check of the installed certificate's state at TLM.
     pub checked: Option<Box<Checked>>,
     /// Hooks of the installed generation.
-    pub hooks: Few<HookName, HookRecord>,
+    pub hooks: SmallMap<HookName, HookRecord>,
     /// The last look at what is served.
     pub probe: Option<Box<ProbeRecord>>,
     /// The generation that was installed last.
@@ -43,11 +44,11 @@ pub struct Open {
     /// The request in flight; at most one (promise 3).
     pub request: Option<Box<Request>>,
     /// Requests that were given up, with the instant when.
-    pub abandoned: Few<Attempt, Timestamp>,
+    pub abandoned: SmallMap<Attempt, Timestamp>,
     /// Failures of requests, in a row.
-    pub trouble: Trouble,
+    pub trouble: FailureStreak,
     /// Failures of the disk, in a row.
-    pub disk: Trouble,
+    pub disk: FailureStreak,
     /// What stopped the certificate until the entry or the profile changes.
     pub stopped: Option<Box<Stop>>,
     /// The certificate that TLM last said was renewed already, and when.
@@ -70,12 +71,12 @@ pub struct Open {
     pub chain_kept: Option<(u64, Timestamp)>,
 }
 
-impl Plain for Open {
-    const PLAIN: &'static Self = &Self {
+impl ConstDefault for Open {
+    const DEFAULT: &'static Self = &Self {
         request: None,
-        abandoned: Few::new(),
-        trouble: Trouble::NONE,
-        disk: Trouble::NONE,
+        abandoned: SmallMap::new(),
+        trouble: FailureStreak::NONE,
+        disk: FailureStreak::NONE,
         stopped: None,
         already_renewed: None,
         revoked: Vec::new(),
@@ -185,14 +186,14 @@ pub enum Stage {
 
 /// Failures in a row.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Trouble {
+pub struct FailureStreak {
     /// How many.
     pub count: u32,
     /// The last one, and when.
     pub last: Option<Box<(Failure, Timestamp)>>,
 }
 
-impl Trouble {
+impl FailureStreak {
     const NONE: Self = Self { count: 0, last: None };
 
     fn add(&mut self, failure: Failure, at: Timestamp) {
@@ -243,7 +244,7 @@ pub struct HookRecord {
     /// How many of its runs in a row the end of the process cut off.
     pub cut_offs: u32,
     /// Its failures in a row.
-    pub trouble: Trouble,
+    pub trouble: FailureStreak,
 }
 
 impl HookRecord {
@@ -278,7 +279,7 @@ pub struct RolledBack {
     pub stays: bool,
 }
 
-/// So often, over at least [`UNKNOWN_SPAN`], TLM has to claim not to know a pending request before it counts as lost.
+/// How many 404s, spread over at least [`UNKNOWN_SPAN`], make a pending request count as lost.
 const UNKNOWN_TIMES: u32 = 3;
 const UNKNOWN_SPAN: Duration = Duration::from_secs(3600);
 /// So many revoked certificates are remembered.
@@ -298,21 +299,21 @@ impl Record {
     /// Folds one event.
     pub fn apply(&mut self, at: Timestamp, event: &Event) {
         self.fold(at, event);
-        self.open.settle();
+        self.open.shrink();
     }
 
     fn fold(&mut self, at: Timestamp, event: &Event) {
-        self.let_go = matches!(event, Event::LetGo);
+        self.let_go = matches!(event, Event::LeftInventory);
         match event {
             Event::Submitting { .. } => self.submitting(event, at),
             Event::NotAccepted { failure, .. } | Event::RefusalUnclear { failure, .. } => {
                 self.submissions.pop();
-                self.submissions.settle();
+                self.submissions.shrink();
                 self.enter(at, Stage::Prepared);
                 if let (Some(request), Event::RefusalUnclear { .. }) = (&mut self.request, event) {
                     request.unclear_refusals = request.unclear_refusals.saturating_add(1);
                 }
-                self.heed_revocation(failure, at);
+                self.fold_revocation(failure, at);
                 self.fail(failure, at);
             }
             Event::AnswerLost { failure, .. } => {
@@ -324,7 +325,7 @@ impl Record {
             }
             Event::Installed { generation, hooks, .. } => self.installed(*generation, hooks, at),
             Event::Failed { failure } => self.fail(failure, at),
-            Event::Repaired => self.disk = Trouble::default(),
+            Event::Repaired => self.disk = FailureStreak::default(),
             Event::Adopted { generation, hooks, .. } => self.adopted(*generation, hooks, at),
             Event::StatusChecked { serial_number, revoked, standing } => {
                 self.checked(serial_number, *revoked, standing.as_deref(), at);
@@ -344,8 +345,8 @@ impl Record {
                 self.renewal_asked = Some(at);
                 self.reissue = *reissue;
                 self.stopped = None;
-                self.trouble = Trouble::default();
-                self.disk = Trouble::default();
+                self.trouble = FailureStreak::default();
+                self.disk = FailureStreak::default();
             }
             Event::KeyForgotten { attempt } => {
                 self.abandoned.remove(attempt);
@@ -361,7 +362,7 @@ impl Record {
             | Event::GateRefused { .. }
             | Event::Rejected { .. }
             | Event::Abandoned { .. } => self.advance(at, event),
-            Event::LetGo | Event::Unknown => {}
+            Event::LeftInventory | Event::Unknown => {}
         }
     }
 
@@ -440,14 +441,14 @@ impl Record {
         match event {
             Event::LookedUp { .. } => self.looked_up(at),
             Event::Pending { request_id, dv_details, .. } => {
-                self.trouble = Trouble::default();
+                self.trouble = FailureStreak::default();
                 let (request_id, dv_details) = (request_id.clone(), dv_details.clone());
                 self.enter(at, Stage::Pending { request_id, polls: 0, polled_at: None, unknown: None, dv_details });
             }
             Event::Polled { dv_details, .. } => self.polled(dv_details.as_deref(), at),
             Event::PickupUnknown { failure, .. } => self.pickup_unknown(failure, at),
             Event::Issued { serial_number, .. } => {
-                self.trouble = Trouble::default();
+                self.trouble = FailureStreak::default();
                 self.enter(at, Stage::Issued { serial_number: serial_number.clone(), waits_until: None });
             }
             Event::Waits { until, .. } => {
@@ -473,7 +474,7 @@ impl Record {
             }
             // What it met says nothing of what is asked for in its place.
             Event::Abandoned { attempt } => {
-                self.trouble = Trouble::default();
+                self.trouble = FailureStreak::default();
                 self.request = None;
                 self.abandoned.insert(*attempt, at);
             }
@@ -499,7 +500,7 @@ impl Record {
             | Event::RollbackRefused { .. }
             | Event::Forward { .. }
             | Event::RenewalAsked { .. }
-            | Event::LetGo
+            | Event::LeftInventory
             | Event::Unknown => {}
         }
     }
@@ -512,14 +513,14 @@ impl Record {
         self.renewal_asked.is_some_and(is_under_way)
             && self.reissue == reissue
             && self.stopped.is_none()
-            && self.trouble == Trouble::NONE
-            && self.disk == Trouble::NONE
+            && self.trouble == FailureStreak::NONE
+            && self.disk == FailureStreak::NONE
     }
 
     /// Forgets submissions that are too old to count at `now`. One from far ahead may be told by a clock that is behind.
     pub fn forget_submissions(&mut self, now: Timestamp) {
         self.submissions.retain(|at| *at + BUDGET_SPAN > now);
-        self.submissions.settle();
+        self.submissions.shrink();
     }
 
     /// Counts runs of hooks that the end of the process before this one cut off.
@@ -593,7 +594,7 @@ impl Record {
     }
 
     /// A renewal that is refused because the certificate is revoked tells what a status check would.
-    fn heed_revocation(&mut self, failure: &Failure, at: Timestamp) {
+    fn fold_revocation(&mut self, failure: &Failure, at: Timestamp) {
         let method = self.request.as_ref().map(|request| &request.method);
         if let (FailureClass::CertificateRevoked, Some(Method::Renew { serial_number, .. })) = (failure.class, method) {
             let serial_number = serial_number.clone();
@@ -643,7 +644,7 @@ impl Record {
     }
 
     fn polled(&mut self, dv_details: Option<&DomainValidation>, at: Timestamp) {
-        self.trouble = Trouble::default();
+        self.trouble = FailureStreak::default();
         if let Some(Request { stage: Stage::Pending { polls, polled_at, unknown, dv_details: known, .. }, .. }) =
             self.request.as_deref_mut()
         {
@@ -672,20 +673,20 @@ impl Record {
         self.request = None;
         self.renewal_asked = None;
         self.reissue = false;
-        self.trouble = Trouble::default();
+        self.trouble = FailureStreak::default();
         self.live(generation, hooks, at);
     }
 
     /// A request in flight stays: it was asked for, and what it brings may be newer still.
     fn adopted(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         if self.request.is_none() {
-            self.trouble = Trouble::default();
+            self.trouble = FailureStreak::default();
         }
         self.live(generation, hooks, at);
     }
 
     fn live(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
-        self.disk = Trouble::default();
+        self.disk = FailureStreak::default();
         self.rolled_back = None;
         self.chain_kept = None;
         self.owe(generation, hooks, at);
@@ -702,7 +703,7 @@ impl Record {
                 done_at: None,
                 begun_at: None,
                 cut_offs: 0,
-                trouble: Trouble::default(),
+                trouble: FailureStreak::default(),
             };
             (hook.clone(), record)
         };

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::code::Code;
-use super::rare::Rare;
 use super::text::Text;
 use super::time::Timestamp;
+use crate::core::compact::boxed_default::BoxedDefault;
 
 /// Something worth knowing of an installed set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,12 +43,12 @@ impl Remarks {
     }
 }
 
-impl super::rare::Plain for Remarks {
-    const PLAIN: &'static Self = &Self { since: None, list: Vec::new() };
+impl crate::core::compact::boxed_default::ConstDefault for Remarks {
+    const DEFAULT: &'static Self = &Self { since: None, list: Vec::new() };
 }
 
 /// The remarks of most sets are none.
-pub type RareRemarks = Rare<Remarks>;
+pub type RareRemarks = BoxedDefault<Remarks>;
 
 /// A code as its word. One that a newer version wrote becomes [`Code::Remark`]: the message still tells.
 mod word {

@@ -13,7 +13,7 @@ use super::time::Span;
 
 /// What is asked of TLM, without the CSR.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wish {
+pub struct RequestSpec {
     /// The key type to make.
     pub key: KeyType,
     /// The subject, common name included, without the attributes that the profile fixes.
@@ -29,7 +29,7 @@ pub struct Wish {
 /// # Errors
 ///
 /// When the profile cannot be used, or the entry does not fit it; every misfit is named in one message.
-pub fn compose(entry: &Entry, profile: &Profile) -> Result<Wish, Failure> {
+pub fn compose(entry: &Entry, profile: &Profile) -> Result<RequestSpec, Failure> {
     usable(entry, profile)?;
     let key = entry.key.unwrap_or_else(|| profile.default_key());
     let mut subject = entry.subject.clone();
@@ -53,7 +53,7 @@ pub fn compose(entry: &Entry, profile: &Profile) -> Result<Wish, Failure> {
     subject.retain(|attribute, _| !is_fixed(&profile.subject, attribute.key()));
     let mut custom_values = BTreeMap::clone(&entry.custom_values);
     custom_values.retain(|key, _| !is_fixed(&profile.custom_values, key));
-    Ok(Wish { key, subject, validity: entry.validity, custom_values })
+    Ok(RequestSpec { key, subject, validity: entry.validity, custom_values })
 }
 
 fn usable(entry: &Entry, profile: &Profile) -> Result<(), Failure> {

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::dn;
-use super::rare::{Plain, Rare};
 use super::subject::same_value;
+use crate::core::compact::boxed_default::BoxedDefault;
+use crate::core::compact::boxed_default::ConstDefault;
 
 /// Subject alternative names. DNS names are in lower case and in A-label form.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,20 +18,20 @@ pub struct Sans {
     pub dns_names: Vec<String>,
     /// IP addresses.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub ip_addresses: Rare<Vec<IpAddr>>,
+    pub ip_addresses: BoxedDefault<Vec<IpAddr>>,
     /// E-mail addresses.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub emails: Rare<Vec<String>>,
+    pub emails: BoxedDefault<Vec<String>>,
     /// URIs.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub uris: Rare<Vec<String>>,
+    pub uris: BoxedDefault<Vec<String>>,
     /// The kinds that few certificates have.
     #[serde(default, skip_serializing_if = "is_plain")]
-    pub others: Rare<OtherSans>,
+    pub others: BoxedDefault<OtherSans>,
 }
 
-fn is_plain(others: &Rare<OtherSans>) -> bool {
-    **others == *OtherSans::PLAIN
+fn is_plain(others: &BoxedDefault<OtherSans>) -> bool {
+    **others == *OtherSans::DEFAULT
 }
 
 fn sorted<T: Ord + Clone>(names: &[T]) -> Vec<T> {
@@ -40,7 +41,7 @@ fn sorted<T: Ord + Clone>(names: &[T]) -> Vec<T> {
     names
 }
 
-fn is_empty<T: Clone + PartialEq + 'static>(list: &Rare<Vec<T>>) -> bool {
+fn is_empty<T: Clone + PartialEq + 'static>(list: &BoxedDefault<Vec<T>>) -> bool {
     list.is_empty()
 }
 
@@ -63,7 +64,7 @@ impl Sans {
             ip_addresses: sorted(&self.ip_addresses).into(),
             emails: sorted(&self.emails).into(),
             uris: sorted(&self.uris).into(),
-            others: if is_plain(&self.others) { Rare::new() } else { self.others.sorted().into() },
+            others: if is_plain(&self.others) { BoxedDefault::new() } else { self.others.sorted().into() },
         }
     }
 
@@ -148,8 +149,8 @@ pub struct OtherValue {
     pub value: String,
 }
 
-impl Plain for OtherSans {
-    const PLAIN: &'static Self = &Self {
+impl ConstDefault for OtherSans {
+    const DEFAULT: &'static Self = &Self {
         user_principal_names: Vec::new(),
         registered_ids: Vec::new(),
         directory_names: Vec::new(),
@@ -314,7 +315,7 @@ mod tests {
     fn what_an_older_version_wrote_is_read_and_ordinary_names_are_written_as_before() {
         let old = r#"{"dns_names":["a.example.com"],"emails":["a@example.com"]}"#;
         let sans: Sans = serde_json::from_str(old).unwrap();
-        assert!(sans.others == Rare::new());
+        assert!(sans.others == BoxedDefault::new());
         assert_eq!(serde_json::to_string(&sans).unwrap(), old);
     }
 }

@@ -8,7 +8,7 @@ use super::time::Timestamp;
 
 /// What one address showed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sight {
+pub struct AddressProbe {
     /// The address.
     pub address: Text,
     /// The leaf, or why none was seen.
@@ -67,7 +67,7 @@ pub struct ProbeRecord {
 impl ProbeRecord {
     /// The record after another look.
     #[must_use]
-    pub fn after(before: Option<&Self>, fingerprint: Digest, sights: &[Sight], at: Timestamp) -> Self {
+    pub fn after(before: Option<&Self>, fingerprint: Digest, sights: &[AddressProbe], at: Timestamp) -> Self {
         let (served, what) = judge(fingerprint, sights);
         let before = before.filter(|before| before.fingerprint == fingerprint);
         let same = before.filter(|before| before.served == served);
@@ -83,12 +83,12 @@ impl ProbeRecord {
 }
 
 /// A foreign leaf at one address outweighs whatever others show.
-fn judge(fingerprint: Digest, sights: &[Sight]) -> (Served, Option<Text>) {
-    let foreign = |sight: &Sight| {
+fn judge(fingerprint: Digest, sights: &[AddressProbe]) -> (Served, Option<Text>) {
+    let foreign = |sight: &AddressProbe| {
         let leaf = sight.leaf.as_ref().ok().filter(|leaf| leaf.fingerprint != fingerprint)?;
         Some(format!("{} still serves {}", sight.address, leaf.what))
     };
-    let unseen = |sight: &Sight| {
+    let unseen = |sight: &AddressProbe| {
         let why = sight.leaf.as_ref().err()?;
         Some(format!("{} shows no certificate: {why}", sight.address))
     };
@@ -110,16 +110,16 @@ mod tests {
 
     const OURS: Digest = Digest([1; 32]);
 
-    fn sight(leaf: Result<u8, &str>) -> Sight {
+    fn sight(leaf: Result<u8, &str>) -> AddressProbe {
         let leaf = leaf
             .map(|byte| ServedLeaf { fingerprint: Digest([byte; 32]), what: Text::new("serial number 0A") })
             .map_err(Text::new);
-        Sight { address: Text::new("h:443"), leaf }
+        AddressProbe { address: Text::new("h:443"), leaf }
     }
 
     #[test]
     fn one_foreign_leaf_outweighs_all_and_one_silent_address_leaves_it_open() {
-        let check = |sights: &[Sight], served, what: &str| {
+        let check = |sights: &[AddressProbe], served, what: &str| {
             let (found, text) = judge(OURS, sights);
             assert_eq!((found, text.map_or(String::new(), |text| text.to_string()).as_str()), (served, what));
         };

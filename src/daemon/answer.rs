@@ -12,8 +12,9 @@ use crate::engine::report;
 use crate::engine::status::Status;
 
 use super::control::{Inspected, Reply, Request, View};
-use super::inspect::{self, Subject};
 use super::run::Daemon;
+use crate::daemon::preflight;
+use crate::daemon::preflight::Subject;
 
 /// Answers, after doing what is asked. Whoever asked may have gone.
 pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot::Sender<String>) {
@@ -56,10 +57,10 @@ fn inspect<T: Tlm>(daemon: &Daemon<T>, answer: oneshot::Sender<String>) {
     let certificates: Vec<CertName> = daemon.engine.at_rest().map(|managed| managed.entry.name.clone()).collect();
     inventory.entries.retain(|entry| certificates.binary_search(&entry.name).is_ok());
     let context = &daemon.context;
-    let (disk, layout, ground) = (Arc::clone(&context.disk), context.layout.clone(), context.ground.clone());
-    let unit = inspect::own_unit(&context.config);
+    let (disk, layout, identity) = (Arc::clone(&context.disk), context.layout.clone(), context.identity.clone());
+    let unit = preflight::own_unit(&context.config);
     tokio::spawn(async move {
-        let findings = inspect::inspect(Subject { disk, layout, ground, inventory, with_files: true, unit }).await;
+        let findings = preflight::inspect(Subject { disk, layout, identity, inventory, with_files: true, unit }).await;
         let inspected = serde_json::to_string(&Inspected { certificates, findings });
         // Whoever asked may have gone.
         drop(answer.send(inspected.unwrap_or_else(|error| Reply::refused(&error.to_string()))));

@@ -10,9 +10,9 @@ use crate::api::Tlm;
 use crate::core::failure::{Failure, FailureClass};
 use crate::engine::{Input, Now};
 use crate::store::disk::Disk;
-use crate::store::fixed::Ground;
 use crate::store::layout::Layout;
 use crate::store::shared_journal::SharedJournal;
+use crate::store::targets::ServiceIdentity;
 
 use super::clock::Clock;
 use super::message::Message;
@@ -31,7 +31,7 @@ pub struct Context<T: Tlm> {
     /// The state directory.
     pub layout: Layout,
     /// Who the service is.
-    pub ground: Ground,
+    pub identity: ServiceIdentity,
     /// How many generations are kept.
     pub keep_generations: u32,
     /// The journal.

@@ -15,9 +15,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::core::name::CertName;
 
-use super::inspect::Finding;
 use super::message::Message;
 use super::seats::{Heard, Seats};
+use crate::daemon::preflight::Finding;
 
 /// What may be asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -182,7 +182,7 @@ pub fn open(path: &Path) -> io::Result<Socket> {
 }
 
 /// Answers for ever.
-pub async fn serve(socket: Socket, access: Access, loop_: mpsc::UnboundedSender<Message>) {
+pub async fn serve(socket: Socket, access: Access, engine: mpsc::UnboundedSender<Message>) {
     let access = Arc::new(access);
     let lookups = Arc::new(Semaphore::new(MOST_LOOKUPS));
     let mut seats = Seats::new(MOST_CONNECTIONS, MOST_OF_ONE_USER);
@@ -206,9 +206,9 @@ pub async fn serve(socket: Socket, access: Access, loop_: mpsc::UnboundedSender<
             access: Arc::clone(&access),
             lookups: Arc::clone(&lookups),
         };
-        let loop_ = loop_.clone();
+        let engine = engine.clone();
         let task = tokio::spawn(async move {
-            let answered = tokio::time::timeout(PATIENCE, client.answer(stream, &loop_)).await;
+            let answered = tokio::time::timeout(PATIENCE, client.answer(stream, &engine)).await;
             if let Ok(Err(error)) = answered {
                 tracing::debug!("a client of the control socket went away: {error}");
             }
@@ -227,7 +227,7 @@ struct Client {
 }
 
 impl Client {
-    async fn answer(self, stream: UnixStream, loop_: &mpsc::UnboundedSender<Message>) -> io::Result<()> {
+    async fn answer(self, stream: UnixStream, engine: &mpsc::UnboundedSender<Message>) -> io::Result<()> {
         let mut stream = BufReader::new(stream);
         let mut line = String::new();
         let mut limited = (&mut stream).take(LONGEST_LINE);
@@ -237,7 +237,7 @@ impl Client {
         let reply = match serde_json::from_str::<Request>(&line) {
             Err(error) => Reply::refused(&format!("not understood: {error}")),
             Ok(request) => match self.may(request.is_read_only()).await {
-                Ok(true) => ask(request, loop_).await,
+                Ok(true) => ask(request, engine).await,
                 Ok(false) => Reply::refused(NOT_ALLOWED),
                 Err(why) => Reply::refused(why),
             },
@@ -266,9 +266,9 @@ impl Client {
     }
 }
 
-async fn ask(request: Request, loop_: &mpsc::UnboundedSender<Message>) -> String {
+async fn ask(request: Request, engine: &mpsc::UnboundedSender<Message>) -> String {
     let (sender, receiver) = oneshot::channel();
-    if loop_.send(Message::Asked(request, sender)).is_err() {
+    if engine.send(Message::Asked(request, sender)).is_err() {
         return Reply::refused("renewd is stopping");
     }
     receiver.await.unwrap_or_else(|_| Reply::refused("renewd is stopping"))

@@ -10,7 +10,7 @@ use crate::api::{
     Answer, Details, Formats, IssueRequest, Me, Page, Pickup, ProfilePage, RenewRequest, SearchPage, SearchQuery, Tlm,
 };
 use crate::config::Main;
-use crate::core::decide::{Action, Surroundings};
+use crate::core::decide::{Action, GlobalState};
 use crate::core::entry::Entry;
 use crate::core::event::Event;
 use crate::core::failure::{Failure, FailureClass};
@@ -21,23 +21,25 @@ use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::engine::fleet::Managed;
 use crate::engine::job::Job;
-use crate::engine::profiles::Profiles;
+use crate::engine::profiles::ProfileCache;
 use crate::engine::{self, Input, Mode};
 use crate::store::disk::Disk;
 use crate::store::journal::{self, Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::Lock;
+use crate::store::observe;
+use crate::store::pending;
+use crate::store::profile_cache;
 use crate::store::real_disk::RealDisk;
 use crate::store::shared_journal::SharedJournal;
-use crate::store::{observe, pending, readings};
 
 use super::clock::{Clock, SystemClock};
 use super::context::Context;
-use super::execute::ActionRunner;
-use super::kept;
 use super::message::Message;
 use super::setup::{self, StartError};
 use super::tell::valid_until;
+use crate::daemon::effects::ActionRunner;
+use crate::daemon::last_good;
 
 /// What became of one certificate that was not as it should be.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +64,7 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
         return Ok(Vec::new());
     }
     let _lock = Lock::take(&layout)?;
-    let inventory = setup::inventory(main, &kept::read(&*disk, &layout))?;
+    let inventory = setup::inventory(main, &last_good::read(&*disk, &layout))?;
     let (journal, content) =
         Journal::open::<Folded>(Arc::clone(&disk), &layout, clock.now()).map_err(StartError::State)?;
     if let Some(remark) = journal::remark(&content) {
@@ -72,7 +74,7 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
     let context = Arc::new(Context {
         api: RwLock::new(Arc::new(Nobody)),
         connect: Box::new(|| Ok(Nobody)),
-        ground: setup::ground(main),
+        identity: setup::identity(main),
         keep_generations: main.keep_generations,
         journal: SharedJournal::new(journal),
         config: main.file.clone(),
@@ -81,10 +83,10 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
         clock,
         messages: sender,
     });
-    let profiles = Profiles::new(readings::read(&*context.disk, &context.layout));
-    let surroundings = engine::surroundings(main, Mode::Forever, content.too_new);
+    let profiles = ProfileCache::new(profile_cache::read(&*context.disk, &context.layout));
+    let global = engine::global_state(main, Mode::Forever, content.too_new);
     let mut records = content.entries.records;
-    let mut healer = Healer { context, profiles, surroundings, messages };
+    let mut healer = Healer { context, profiles, global, messages };
     let mut healed = Vec::new();
     for entry in inventory.entries {
         let record = records.remove(&entry.name).unwrap_or_default();
@@ -95,8 +97,8 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
 
 struct Healer {
     context: Arc<Context<Nobody>>,
-    profiles: Profiles,
-    surroundings: Surroundings,
+    profiles: ProfileCache,
+    global: GlobalState,
     messages: mpsc::UnboundedReceiver<Message>,
 }
 
@@ -139,7 +141,7 @@ impl Healer {
 
     /// The next local step: what was issued and is not live yet, then files that are not as they should be.
     fn next(&self, managed: &mut Managed) -> Option<Action> {
-        managed.decide(self.profiles.reading(&managed.entry.profile), &self.surroundings, self.context.clock.now());
+        managed.decide(self.profiles.reading(&managed.entry.profile), &self.global, self.context.clock.now());
         let (disk, layout) = (&*self.context.disk, &self.context.layout);
         if let Action::Install { attempt, .. } = &managed.decision().action
             && matches!(pending::read_answer(disk, layout, &managed.entry.name, *attempt), Ok(Some(_)))
@@ -176,7 +178,7 @@ impl Healer {
                 Ok(())
             }
             Message::Engine(_)
-            | Message::Seen(_)
+            | Message::RequestSeen(_)
             | Message::ChainsRead(..)
             | Message::Measured(_)
             | Message::Asked(..) => Ok(()),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio::sync::oneshot;
 
-use crate::api::Seen;
+use crate::api::RequestSeen;
 use crate::core::name::CertName;
 use crate::core::time::Timestamp;
 use crate::engine::Input;
@@ -24,7 +24,7 @@ pub enum Message {
         answer: oneshot::Sender<Result<(), Timestamp>>,
     },
     /// Any request, for clock and metrics.
-    Seen(Seen),
+    RequestSeen(RequestSeen),
     /// The chains of these certificates, or of all, were read.
     ChainsRead(Option<BTreeSet<CertName>>, Box<Chains>),
     /// Somebody wants the metrics.

@@ -10,14 +10,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::api::Seen;
-use crate::core::breaker::ApiState;
+use crate::api::RequestSeen;
 use crate::core::event::Event;
 use crate::core::name::{HookName, ProfileRef};
 use crate::core::reason::State;
 use crate::core::served::Served;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::engine::breaker::ApiState;
 
 use super::log_sink;
 use crate::engine::fleet::Managed;
@@ -96,7 +96,7 @@ impl Metrics {
             | Event::RollbackRefused { .. }
             | Event::Forward { .. }
             | Event::RenewalAsked { .. }
-            | Event::LetGo
+            | Event::LeftInventory
             | Event::Unknown => return,
         };
         self.submissions.get_or_create(&Labels([("result", result.to_owned())])).inc();
@@ -114,7 +114,7 @@ impl Metrics {
     }
 
     /// Counts a request to the API.
-    pub fn seen(&self, seen: &Seen) {
+    pub fn seen(&self, seen: &RequestSeen) {
         let endpoint = ("endpoint", seen.endpoint.to_string());
         let status = seen.status.map_or_else(|| "error".to_owned(), |status| status.to_string());
         self.requests.get_or_create(&Labels([endpoint.clone(), ("status", status)])).inc();

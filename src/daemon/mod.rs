@@ -1,25 +1,24 @@
 //! The daemon: the shell around the engine. It looks at the world, tells the engine, performs what that wants done, and
 //! writes down what happened, for ever. It holds no policy: *when* and *whether* are the engine's.
 
-mod alarm;
 pub mod answer;
 pub mod ca_status;
 pub mod clock;
 pub mod context;
 pub mod control;
-pub mod execute;
+pub mod effects;
 pub mod exporter;
 pub mod heal;
 pub mod held;
 pub mod hooks;
-pub mod inspect;
-pub mod kept;
-pub mod leftover;
+pub mod last_good;
 pub mod log_sink;
 pub mod message;
 pub mod metrics;
 pub mod notify;
+pub mod orphan_hooks;
 mod perform;
+pub mod preflight;
 pub mod probe;
 pub mod profiles;
 pub mod program;
@@ -30,4 +29,5 @@ pub mod seats;
 pub mod setup;
 mod starttls;
 mod tell;
+mod timer;
 mod watch;

@@ -16,14 +16,24 @@ use crate::engine::hooks::Ended;
 use crate::engine::io::{Arrival, CredentialReports, HookStart, HookSubject};
 use crate::engine::{Command, Input};
 use crate::parallel;
+use crate::store::chains;
 use crate::store::disk::Disk;
+use crate::store::disk_failure;
+use crate::store::hook_names;
 use crate::store::layout::Layout;
-use crate::store::{chains, disk_failure, hook_names, observe, pending, readings};
+use crate::store::observe;
+use crate::store::pending;
+use crate::store::profile_cache;
 
 use super::context::Context;
-use super::execute::ActionRunner;
+use super::hooks;
+use super::notify;
+use super::profiles;
+use super::reload;
 use super::run::Daemon;
-use super::{hooks, leftover, notify, profiles, reload, tell};
+use super::tell;
+use crate::daemon::effects::ActionRunner;
+use crate::daemon::orphan_hooks;
 
 impl<T: Tlm> Daemon<T> {
     pub(super) fn perform(&mut self, command: Command) {
@@ -52,12 +62,12 @@ impl<T: Tlm> Daemon<T> {
             Command::StartHook(start) => self.start_hook(*start),
             Command::Journal(entries) => self.journal(&entries),
             Command::RemoveKey { name, attempt, is_on_record } => self.remove_key(name, attempt, is_on_record),
-            Command::KeepProfiles(kept) => self.keep(move |c| readings::write(&*c.disk, &c.layout, &kept)),
+            Command::KeepProfiles(kept) => self.keep(move |c| profile_cache::write(&*c.disk, &c.layout, &kept)),
             Command::ReadChains { names, sets, revoked } => self.read_chains(names, sets, revoked),
             Command::AskCa(fingerprint) => self.ask_ca(fingerprint),
             Command::KeepCas(cas) => self.keep(move |c| chains::keep(&*c.disk, &c.layout, &cas)),
             Command::ReadInventory => reload::look(self),
-            Command::Headline(line) => notify::status(&line),
+            Command::StatusLine(line) => notify::status(&line),
             Command::Tell(news) => tell::news(&news),
         }
     }
@@ -127,7 +137,7 @@ impl<T: Tlm> Daemon<T> {
     fn start_hook(&mut self, start: HookStart) {
         let HookStart { key, hook, covers, subjects } = start;
         if !std::mem::replace(&mut self.has_run_hooks, true) {
-            leftover::end(&self.context.layout.certs());
+            orphan_hooks::end(&self.context.layout.certs());
             hook_names::sweep(&*self.context.disk, &self.context.layout);
         }
         let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());

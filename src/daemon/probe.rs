@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::core::entry::{Entry, Probe};
 use crate::core::key::KeyType;
-use crate::core::served::{ServedLeaf, Sight};
+use crate::core::served::{AddressProbe, ServedLeaf};
 use crate::core::text::Text;
 use crate::pki::certificate::Certificate;
 use crate::pki::leaf;
@@ -21,7 +21,7 @@ use crate::pki::leaf;
 use super::starttls;
 
 /// Looks at every address of the entry's probes, all at once.
-pub async fn look(entry: &Entry, key: Option<KeyType>) -> Vec<Sight> {
+pub async fn look(entry: &Entry, key: Option<KeyType>) -> Vec<AddressProbe> {
     let name = entry.naming.dns_names().next().or_else(|| entry.naming.common_name());
     let looks = entry.probes.iter().map(|probe| {
         let server_name = probe.server_name.clone().or_else(|| name.map(str::to_owned));
@@ -32,7 +32,7 @@ pub async fn look(entry: &Entry, key: Option<KeyType>) -> Vec<Sight> {
     let mut sights = Vec::new();
     for (probe, look) in entry.probes.iter().zip(looks) {
         let leaf = look.await.unwrap_or_else(|error| Err(format!("the probe failed: {error}")));
-        sights.push(Sight { address: Text::new(&probe.address), leaf: leaf.map_err(|why| Text::new(&why)) });
+        sights.push(AddressProbe { address: Text::new(&probe.address), leaf: leaf.map_err(|why| Text::new(&why)) });
     }
     sights
 }
@@ -50,7 +50,7 @@ async fn handshake(probe: &Probe, server_name: Option<&str>, key: Option<KeyType
     let host = probe.address.rsplit_once(':').map_or(probe.address.as_str(), |(host, _)| host);
     let name = server_name.unwrap_or_else(|| host.trim_matches(['[', ']'])).trim_start_matches("*.").to_owned();
     let name = ServerName::try_from(name).map_err(|_| "its server_name is no DNS name or address".to_owned())?;
-    let eye = Arc::new(Eye::new(key));
+    let eye = Arc::new(CapturingVerifier::new(key));
     let connected = TlsConnector::from(Arc::new(config(&eye)?)).connect(name, stream).await;
     // What the server showed counts, also where it then wanted a client certificate.
     match (eye.seen(), connected) {
@@ -60,7 +60,7 @@ async fn handshake(probe: &Probe, server_name: Option<&str>, key: Option<KeyType
     }
 }
 
-fn config(eye: &Arc<Eye>) -> Result<ClientConfig, String> {
+fn config(eye: &Arc<CapturingVerifier>) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&eye.provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
@@ -69,13 +69,13 @@ fn config(eye: &Arc<Eye>) -> Result<ClientConfig, String> {
 
 /// Keeps the leaf that is shown, whoever signed it; only that the server holds its key is checked.
 #[derive(Debug)]
-struct Eye {
+struct CapturingVerifier {
     provider: Arc<CryptoProvider>,
     schemes: Vec<SignatureScheme>,
     leaf: Mutex<Option<ServedLeaf>>,
 }
 
-impl Eye {
+impl CapturingVerifier {
     /// A server may hold an RSA and an ECDSA certificate: only schemes for this type of key are offered.
     fn new(key: Option<KeyType>) -> Self {
         let mut provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -118,7 +118,7 @@ fn is_for(scheme: SignatureScheme, key: KeyType) -> bool {
     if is_rsa(key) { name.starts_with("RSA") } else { name.starts_with("ECDSA") }
 }
 
-impl ServerCertVerifier for Eye {
+impl ServerCertVerifier for CapturingVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,

@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError};
 
 use crate::api::Tlm;
 use crate::api::credentials::CredentialFiles;
+use crate::config::removal_guard::Trigger;
 use crate::config::{self, Difference, FileState, Inventory, Label, Main, Problem, ServiceUser, permission_problems};
 use crate::core::code::Code;
-use crate::core::let_go::Trigger;
 use crate::core::text::Text;
 use crate::engine::Input;
 use crate::engine::io::InventoryRead;
@@ -81,7 +81,7 @@ fn read_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<Main, Text> {
         tracing::warn!("`inventory`, `state_dir`, `keep_generations` and `[api]` change with a restart only");
     }
     if (&main.defaults, &main.hooks) != (&old.defaults, &old.hooks) {
-        daemon.shelf.clear();
+        daemon.drop_ins.clear();
     }
     let (inventory, state_dir, api) = (old.inventory.clone(), old.state_dir.clone(), old.api.clone());
     Ok(Main { inventory, state_dir, api, keep_generations: old.keep_generations, ..main })
@@ -92,18 +92,18 @@ fn read_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<Main, Text> {
 fn read_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
     let (now, steady) = (daemon.context.clock.now(), daemon.context.clock.steady());
     let is_watched = daemon.watch.as_mut().is_some_and(Watch::arm);
-    let Daemon { engine, shelf, .. } = daemon;
-    let look = shelf.look(engine.main(), ServiceUser::of_process(), &engine.inventory().in_force, now);
+    let Daemon { engine, drop_ins, .. } = daemon;
+    let look = drop_ins.look(engine.main(), ServiceUser::of_process(), &engine.inventory().in_force, now);
     let newer = match (look, trigger) {
         (Ok(changes), Trigger::Watch) if changes.is_empty() && engine.inventory().held.is_none() => Newer::Same,
         (Ok(changes), Trigger::Watch) => {
             let hooks = engine.main().hooks.clone();
             let amended = engine.inventory_mut().amend(&changes, &hooks, trigger);
-            let settled = || config::settle_watched(shelf.files(), &hooks, &engine.inventory().in_force);
+            let settled = || config::resolve_watched(drop_ins.files(), &hooks, &engine.inventory().in_force);
             amended.map_or_else(|| Newer::Other(settled()), Newer::Amended)
         }
         (Ok(_), Trigger::Signal) => {
-            Newer::Other(config::settle(shelf.files(), &engine.main().hooks, &engine.inventory().in_force))
+            Newer::Other(config::resolve(drop_ins.files(), &engine.main().hooks, &engine.inventory().in_force))
         }
         (Err(problem), _) => Newer::Other(config::hold(engine.main(), problem, &engine.inventory().in_force)),
     };
@@ -115,16 +115,16 @@ fn read_inventory<T: Tlm>(daemon: &mut Daemon<T>, trigger: Trigger) {
     let took = daemon.context.clock.steady().saturating_sub(steady);
     if let Some(Difference { labels, .. }) = &difference {
         if !labels.is_empty() {
-            daemon.shelf.share(&daemon.engine.inventory().in_force);
+            daemon.drop_ins.share(&daemon.engine.inventory().in_force);
         }
         daemon.keep_in_force(labels);
     }
     daemon.handle(Input::InventoryRead(InventoryRead {
         difference,
-        overlooked: daemon.shelf.overlooked().to_vec(),
+        overlooked: daemon.drop_ins.overlooked().to_vec(),
         took,
         is_watched,
-        is_unsettled: !daemon.shelf.is_settled(),
+        is_unsettled: !daemon.drop_ins.is_settled(),
     }));
 }
 

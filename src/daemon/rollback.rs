@@ -14,10 +14,10 @@ use crate::core::record::Record;
 use crate::core::time::Timestamp;
 use crate::engine::{Input, NoRollback};
 use crate::store::disk::Disk;
-use crate::store::fixed::Ground;
 use crate::store::generation::live_generation;
 use crate::store::layout::Layout;
 use crate::store::rollback::{self, Wanted};
+use crate::store::targets::ServiceIdentity;
 
 use super::control::Reply;
 use super::run::Daemon;
@@ -30,7 +30,7 @@ use super::run::Daemon;
 pub fn by_operator(
     disk: &dyn Disk,
     layout: &Layout,
-    ground: &Ground,
+    identity: &ServiceIdentity,
     entry: &Entry,
     record: &Record,
     force: bool,
@@ -40,7 +40,7 @@ pub fn by_operator(
         Failure::new(FailureClass::NoWayBack, format!("{} has no generation yet to go back from", entry.name))
     })?;
     let wanted = Wanted { from, revoked: record.revoked.clone(), force };
-    let to = rollback::roll_back(disk, layout, ground, entry, &wanted, now)?;
+    let to = rollback::roll_back(disk, layout, identity, entry, &wanted, now)?;
     let event = Event::RolledBack { from, to, by: RollbackBy::Operator, hooks: entry.hooks.clone() };
     Ok(event::Entry { at: now, name: entry.name.clone(), event })
 }
@@ -62,7 +62,7 @@ impl<T: Tlm> Daemon<T> {
         tokio::spawn(async move {
             let now = context.clock.now();
             let done = context.blocking(move |c| {
-                let done = by_operator(&*c.disk, &c.layout, &c.ground, &entry, &record, force, now)?;
+                let done = by_operator(&*c.disk, &c.layout, &c.identity, &entry, &record, force, now)?;
                 if let Err(failure) = c.journal.append(std::slice::from_ref(&done)) {
                     c.journal.keep_for_later(&done);
                     tracing::error!("{failure}");

@@ -8,21 +8,21 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::Tlm;
-use crate::config::Shelf;
+use crate::config::DropInCache;
 use crate::core::name::CertName;
 use crate::engine::hooks::Ended;
 use crate::engine::status::{Problem, Status};
 use crate::engine::{Engine, Input, Mode, SHORTEST_NAP};
 use crate::store::lock::Lock;
 
-use super::alarm::Alarm;
 use super::ca_status::ServedCas;
 use super::context::Context;
-use super::kept::Kept;
 use super::message::Message;
 use super::metrics::Metrics;
 use super::watch::Watch;
 use super::{notify, reload, tell};
+use crate::daemon::last_good::Kept;
+use crate::daemon::timer::Alarm;
 
 /// What comes from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Daemon<T: Tlm> {
     pub(super) context: Arc<Context<T>>,
     pub(super) engine: Engine,
     /// The drop-in files as they were read.
-    pub(super) shelf: Shelf,
+    pub(super) drop_ins: DropInCache,
     /// What is in force, kept for the next start.
     pub(super) kept: Option<Kept>,
     /// The certificates that were in force before the start, and are in no file any more.
@@ -66,7 +66,7 @@ impl<T: Tlm> Daemon<T> {
         Self {
             context,
             engine,
-            shelf: Shelf::default(),
+            drop_ins: DropInCache::default(),
             kept: None,
             gone: Vec::new(),
             asked: None,
@@ -130,7 +130,7 @@ impl<T: Tlm> Daemon<T> {
             if healing && !self.engine.fleet().is_healing() {
                 healing = false;
                 notify::ready();
-                tracing::info!("ready: {}", self.engine.headline(self.context.clock.now()));
+                tracing::info!("ready: {}", self.engine.status_line(self.context.clock.now()));
             }
             self.turn();
             if let Some(give_up) = give_up {
@@ -218,7 +218,7 @@ impl<T: Tlm> Daemon<T> {
                 // Who does not wait any more has no use for it.
                 answer.send(self.engine.take_turn(is_urgent, self.context.now())).unwrap_or_default();
             }
-            Message::Seen(seen) => {
+            Message::RequestSeen(seen) => {
                 self.metrics.seen(&seen);
                 if seen.date.is_some() || seen.status.is_some() {
                     self.handle(Input::Dated(seen.date));

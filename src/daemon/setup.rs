@@ -11,28 +11,30 @@ use tokio::sync::mpsc;
 use crate::api::credentials::CredentialFiles;
 use crate::api::roots::read as read_roots;
 use crate::api::{Client, ClientSettings, FetchSettings, Observer, ProxySettings, Roots, Tlm as _};
-use crate::config::{self, ApiSettings, InForce, Inventory, Main, ServiceUser, Shelf, permission_problems};
+use crate::config::{self, ApiSettings, DropInCache, InForce, Inventory, Main, ServiceUser, permission_problems};
 use crate::core::backoff;
 use crate::core::ca_status::CaWatch;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::engine::profiles::Profiles;
+use crate::engine::profiles::ProfileCache;
 use crate::engine::{Engine, Mode, Start};
+use crate::store::chains;
 use crate::store::disk::Disk;
-use crate::store::fixed::Ground;
 use crate::store::journal::{self, Content, Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::{Lock, LockError};
+use crate::store::profile_cache;
 use crate::store::real_disk::RealDisk;
+use crate::store::replace;
 use crate::store::shared_journal::SharedJournal;
-use crate::store::{chains, readings, replace};
+use crate::store::targets::ServiceIdentity;
 
 use super::clock::{Clock, SystemClock};
 use super::context::{Connect, Context};
-use super::kept::Kept;
 use super::message::Message;
 use super::run::Daemon;
+use crate::daemon::last_good::Kept;
 
 /// Why the daemon does not start.
 #[derive(Debug)]
@@ -137,12 +139,12 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     let connect = connector(&main, &sender);
     let api = connect().map_err(|failure| StartError::Config(failure.message.to_string()))?;
     let first = (mode == Mode::Forever).then(|| now + backoff::share(&host(), SPREAD));
-    let profiles = Profiles::at_start(readings::read(&*disk, &layout), first);
+    let profiles = ProfileCache::at_start(profile_cache::read(&*disk, &layout), first);
     let credentials = api.credentials();
     let context = Arc::new(Context {
         api: RwLock::new(Arc::new(api)),
         connect,
-        ground: ground(&main),
+        identity: identity(&main),
         keep_generations: main.keep_generations,
         journal: SharedJournal::new(journal),
         config: main.file.clone(),
@@ -152,11 +154,11 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         messages: sender,
     });
     let (kept, before) = Kept::open(Arc::clone(&context.disk), &context.layout, now);
-    let mut shelf = Shelf::default();
-    let inventory = read_inventory(&main, &mut shelf, now, &before)?;
+    let mut drop_ins = DropInCache::default();
+    let inventory = read_inventory(&main, &mut drop_ins, now, &before)?;
     let (gone, changed) = (inventory.gone_since(&before), inventory.changed_since(&before));
     drop(before);
-    shelf.share(&inventory.in_force);
+    drop_ins.share(&inventory.in_force);
     let cas = match main.ca_status_check {
         Some(_) => chains::kept(&*context.disk, &context.layout),
         None => Vec::new(),
@@ -167,7 +169,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         cas: CaWatch::new(main.ca_status_check, cas, now),
         main,
         inventory,
-        overlooked: shelf.overlooked().to_vec(),
+        overlooked: drop_ins.overlooked().to_vec(),
         journal_too_new: content.too_new,
         earliest: earliest(&content),
         records: content.entries.records,
@@ -176,7 +178,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         now: context.now(),
     });
     let mut daemon = Daemon::new(context, engine.telling_all(tracing::enabled!(tracing::Level::DEBUG)), lock);
-    (daemon.kept, daemon.shelf, daemon.gone) = (Some(kept), shelf, gone.into_iter().collect());
+    (daemon.kept, daemon.drop_ins, daemon.gone) = (Some(kept), drop_ins, gone.into_iter().collect());
     daemon.keep_in_force(&changed);
     if let Some(remark) = remark {
         tracing::error!("{remark}");
@@ -200,13 +202,18 @@ const SPREAD: Duration = Duration::from_secs(600);
 ///
 /// When the directory is not to be trusted.
 pub fn inventory(main: &Main, in_force: &InForce) -> Result<Inventory, StartError> {
-    read_inventory(main, &mut Shelf::default(), Timestamp::default(), in_force)
+    read_inventory(main, &mut DropInCache::default(), Timestamp::default(), in_force)
 }
 
-fn read_inventory(main: &Main, shelf: &mut Shelf, now: Timestamp, in_force: &InForce) -> Result<Inventory, StartError> {
+fn read_inventory(
+    main: &Main,
+    drop_ins: &mut DropInCache,
+    now: Timestamp,
+    in_force: &InForce,
+) -> Result<Inventory, StartError> {
     let service = ServiceUser::of_process();
-    match shelf.look(main, service, in_force, now) {
-        Ok(_) => Ok(config::settle(shelf.files(), &main.hooks, in_force)),
+    match drop_ins.look(main, service, in_force, now) {
+        Ok(_) => Ok(config::resolve(drop_ins.files(), &main.hooks, in_force)),
         Err(problem) if permission_problems(main, service).is_empty() => Ok(config::hold(main, problem, in_force)),
         Err(problem) => Err(StartError::Config(problem.to_string())),
     }
@@ -220,11 +227,11 @@ pub fn earliest(content: &Content<Folded>) -> Timestamp {
 
 /// Where targets may not lie, and who the service is.
 #[must_use]
-pub fn ground(main: &Main) -> Ground {
+pub fn identity(main: &Main) -> ServiceIdentity {
     let own = [&main.state_dir, &main.inventory, &main.file];
     // Where one is reached through a symlink, the place that it leads to is meant as well.
     let own = own.into_iter().flat_map(|path| [Some(path.clone()), path.canonicalize().ok()]).flatten().collect();
-    Ground { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw(), own }
+    ServiceIdentity { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw(), own }
 }
 
 /// Makes clients from the credentials as they are at each call.
@@ -233,7 +240,7 @@ fn connector(main: &Main, messages: &mpsc::UnboundedSender<Message>) -> Connect<
     let messages = messages.clone();
     Box::new(move || {
         let messages = messages.clone();
-        let observer: Observer = Arc::new(move |seen| drop(messages.send(Message::Seen(seen))));
+        let observer: Observer = Arc::new(move |seen| drop(messages.send(Message::RequestSeen(seen))));
         client(&settings, Some(observer))
     })
 }

@@ -183,7 +183,7 @@ pub(super) fn event(entry: &event::Entry) {
         | Event::ChainKept { .. }
         | Event::Probed { .. }
         | Event::RenewalAsked { .. }
-        | Event::LetGo
+        | Event::LeftInventory
         | Event::Unknown => tracing::debug!("{:?}", entry.event),
     }
 }

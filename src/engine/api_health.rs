@@ -1,12 +1,15 @@
 //! The API as a whole: whether it is asked now, at which pace, by how many at a time, and what a failure says of it.
 
 use crate::config::ApiSettings;
-use crate::core::admission::{Pace, Places};
-use crate::core::breaker::{Asked, Breaker, Function};
 use crate::core::clock::ClockCheck;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::ProfileRef;
 use crate::core::time::Timestamp;
+use crate::engine::admission::Pace;
+use crate::engine::admission::RequestSlots;
+use crate::engine::breaker::Asked;
+use crate::engine::breaker::Breaker;
+use crate::engine::breaker::Function;
 
 use super::fleet::{Blocked, Fleet, Managed};
 
@@ -14,7 +17,7 @@ use super::fleet::{Blocked, Fleet, Managed};
 #[derive(Clone, Debug)]
 pub struct ApiHealth {
     breaker: Breaker,
-    places: Places,
+    places: RequestSlots,
     pace: Pace,
     /// The trial request that is under way.
     trial: Option<Trial>,
@@ -44,7 +47,7 @@ impl ApiHealth {
     pub fn new(settings: &ApiSettings) -> Self {
         Self {
             breaker: Breaker::default(),
-            places: Places::new(settings.max_concurrent_requests),
+            places: RequestSlots::new(settings.max_concurrent_requests),
             pace: Pace::new(settings.requests_per_minute),
             trial: None,
         }
@@ -159,8 +162,8 @@ impl ApiHealth {
     #[must_use]
     pub fn probe_at(&self, clock: &ClockCheck) -> Option<Timestamp> {
         // What has to wait for the end of a request is looked at when that has come.
-        let may_go = !self.is_trying() && !self.places.is_full();
-        self.breaker.errand_at(clock).filter(|_| may_go)
+        let removals_allowed = !self.is_trying() && !self.places.is_full();
+        self.breaker.probe_at(clock).filter(|_| removals_allowed)
     }
 
     /// Begins such a request, if one is due; for which profile, where one is named. It takes a place.
@@ -170,7 +173,7 @@ impl ApiHealth {
         profiles: impl Iterator<Item = &'p ProfileRef> + Clone,
         now: Timestamp,
     ) -> Option<Option<ProfileRef>> {
-        if self.is_trying() || self.places.is_full() || !self.breaker.take_errand(clock, now) {
+        if self.is_trying() || self.places.is_full() || !self.breaker.take_probe(clock, now) {
             return None;
         }
         self.places.take(true);

@@ -48,7 +48,7 @@ impl Engine {
     /// know them. One that is too new may know them in words of its own.
     fn record_of(&mut self, name: &CertName, attempts: &[Attempt]) -> Record {
         let record = self.records.remove(name).unwrap_or_default();
-        let too_new = self.surroundings.journal_too_new;
+        let too_new = self.global.journal_too_new;
         let orphans = attempts.iter().filter(|attempt| !too_new && !record.knows(**attempt));
         for attempt in orphans {
             self.commands.push_back(Command::RemoveKey { name: name.clone(), attempt: *attempt, is_on_record: false });
@@ -70,7 +70,7 @@ impl Engine {
     /// Lets a certificate go that the inventory no longer names.
     pub(super) fn remove(&mut self, name: &CertName, now: Timestamp) {
         self.tell(News::Removed(name.clone()));
-        self.note(vec![event::Entry { at: now, name: name.clone(), event: Event::LetGo }]);
+        self.note(vec![event::Entry { at: now, name: name.clone(), event: Event::LeftInventory }]);
         if let Some(managed) = self.fleet.remove(name) {
             self.records.insert(name.clone(), managed.record);
         }
@@ -104,9 +104,9 @@ impl Engine {
     /// Decides for one certificate, and sets in motion what was decided.
     pub(super) fn decide(&mut self, name: &CertName, now: Now) {
         self.fleet.step_out(name);
-        self.surroundings.api_recovered_at = self.api.breaker().recovered_at();
-        self.surroundings.clock_is_compared = self.clock.is_compared();
-        self.surroundings.api_is_blocked = self.api.is_down() || self.api.paused_until(now.wall).is_some();
+        self.global.api_recovered_at = self.api.breaker().recovered_at();
+        self.global.clock_is_compared = self.clock.is_compared();
+        self.global.api_is_blocked = self.api.is_down() || self.api.paused_until(now.wall).is_some();
         if self.looks.is_awaited(name) {
             return;
         }
@@ -117,13 +117,13 @@ impl Engine {
         let reading = self.profiles.reading(&entry.profile);
         let decide = |managed: &mut Managed| {
             let is_first = managed.is_new();
-            managed.decide(reading, &self.surroundings, now.wall);
+            managed.decide(reading, &self.global, now.wall);
             (managed.decision().action.clone(), managed.decision().wake_at, is_first)
         };
         let Some((action, wake_at, is_first)) = self.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now.wall + SHORTEST_NAP).min(schedule::look_again(name, now.wall));
         if self.profiles.is_stale(&entry.profile, now.wall) && !self.api.is_down() {
-            self.profiles.want(&entry.profile);
+            self.profiles.request(&entry.profile);
         }
         self.fleet.wake(name, wake_at);
         self.queue_hook(name);
@@ -131,7 +131,7 @@ impl Engine {
             Action::Wait | Action::RunHook(_) => {}
             Action::ReadProfile(profile) => {
                 if !self.hold_back(name, now.wall) {
-                    self.profiles.want(&profile);
+                    self.profiles.request(&profile);
                 }
             }
             // What it needs is here, as a rule: an outage holds no install back.
@@ -168,7 +168,7 @@ impl Engine {
     /// Gives places to profiles that have to be read, and to those who wait first in line.
     pub(super) fn admit(&mut self, now: Now) {
         if self.api.is_down() {
-            self.profiles.want_none();
+            self.profiles.cancel_queued();
         }
         while let Some(profile) = self.profiles.next(|| self.api.take_place(false)) {
             self.want(Command::ReadProfile(profile));
@@ -241,9 +241,9 @@ impl Engine {
             && reason.state() == before.state();
         // Of many thousands that a start finds in order, each by itself is no news.
         let is_first = is_first || matches!(before, Reason::ProfileUnknown { .. });
-        let is_calm = is_first && reason.state() == State::Valid;
-        self.headline.is_old |= !is_same;
-        if self.tells_all || (!is_same && !is_calm) {
+        let is_steady = is_first && reason.state() == State::Valid;
+        self.status_line.is_old |= !is_same;
+        if self.tells_all || (!is_same && !is_steady) {
             let (name, reason) = (name.clone(), reason.clone());
             self.tell(News::Decided { name, reason, is_first, is_change: !is_same });
         }

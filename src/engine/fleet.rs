@@ -6,20 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::admission::Urgency;
-use crate::core::breaker::Breaker;
-use crate::core::decide::{Action, Decision, Surroundings, World, decide};
+use crate::core::cached_profile::CachedProfile;
+use crate::core::decide::{Action, Decision, GlobalState, World, decide};
 use crate::core::entry::Entry;
 use crate::core::health;
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::observed::{Installed, Observed};
-use crate::core::reading::Reading;
 use crate::core::reason::{Cause, Reason, State};
 use crate::core::record::Record;
 use crate::core::schedule::Schedule;
 use crate::core::served::{ProbeRecord, Served};
 use crate::core::time::Timestamp;
 use crate::core::window::{Deploy, DeployWindow};
+use crate::engine::admission::Urgency;
+use crate::engine::breaker::Breaker;
 
 use super::calendar;
 
@@ -92,9 +92,9 @@ impl Decided {
 
 /// What a certificate counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Standing {
+struct Indexed {
     state: State,
-    is_notable: bool,
+    needs_attention: bool,
 }
 
 /// What is being done for a certificate.
@@ -118,7 +118,7 @@ pub struct Fleet {
     /// How many are in each state.
     states: BTreeMap<State, usize>,
     /// Those that may be in trouble: all but the ones that are valid and wait for their renewal time.
-    notable: BTreeSet<CertName>,
+    needing_attention: BTreeSet<CertName>,
     /// For how many something is being done, and for how many of these it is a repair.
     busy: usize,
     healing: usize,
@@ -175,7 +175,7 @@ impl Managed {
     /// When it is decided for again after it was held back: when that ends, or its emergency stage begins. A trial that is
     /// on its way wakes everybody when it succeeds.
     #[must_use]
-    pub fn held_until(&self, blocked: &Blocked, reading: &Reading, now: Timestamp) -> Timestamp {
+    pub fn held_until(&self, blocked: &Blocked, reading: &CachedProfile, now: Timestamp) -> Timestamp {
         let until = if blocked.until > now { blocked.until } else { now + TRIAL_PATIENCE };
         let schedule =
             self.observed.installed().map(|installed| Schedule::of(&self.entry, reading.profile.as_ref(), installed));
@@ -184,14 +184,14 @@ impl Managed {
     }
 
     /// Decides anew.
-    pub fn decide(&mut self, reading: &Reading, surroundings: &Surroundings, now: Timestamp) {
+    pub fn decide(&mut self, reading: &CachedProfile, global: &GlobalState, now: Timestamp) {
         let deploy = self.deploy(now);
         self.closed = match (&self.entry.deploy_window, deploy) {
             (Some(window), Deploy::Closed(opens)) => Some(Box::new((DeployWindow::clone(window), now, opens))),
             (Some(_), Deploy::Open | Deploy::Unplaced) | (None, _) => None,
         };
         let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
-        self.decided = Decided::new(decide(&World { entry, observed, reading, record, surroundings, deploy, now }));
+        self.decided = Decided::new(decide(&World { entry, observed, reading, record, global, deploy, now }));
     }
 
     /// What its deploy window says at `now`.
@@ -218,12 +218,12 @@ impl Managed {
         self.record.probe.as_deref().filter(|seen| seen.fingerprint == fingerprint)
     }
 
-    fn standing(&self) -> Standing {
+    fn indexed(&self) -> Indexed {
         let reason = &self.decision().reason;
         // Nothing is known yet of a new one, and something will be at once.
-        Standing {
+        Indexed {
             state: reason.state(),
-            is_notable: !self.is_new() && !health::is_calm(reason, &self.observed, &self.record),
+            needs_attention: !self.is_new() && !health::is_steady(reason, &self.observed, &self.record),
         }
     }
 
@@ -274,16 +274,16 @@ impl Fleet {
     /// Changes one certificate.
     pub fn change<R>(&mut self, name: &CertName, change: impl FnOnce(&mut Managed) -> R) -> Option<R> {
         let managed = self.certificates.get_mut(name)?;
-        let before = managed.standing();
+        let before = managed.indexed();
         // Its place in the line follows what it is lined up by.
         let is_in_line = !self.waiting.is_empty() && self.waiting.remove(&managed.urgency());
         let result = change(managed);
-        let after = managed.standing();
+        let after = managed.indexed();
         if is_in_line {
             self.waiting.insert(managed.urgency());
         }
         if before != after {
-            self.tally(name, Some(before), Some(after));
+            self.reindex(name, Some(before), Some(after));
         }
         Some(result)
     }
@@ -320,19 +320,19 @@ impl Fleet {
     }
 
     /// Counts a certificate otherwise than before.
-    fn tally(&mut self, name: &CertName, before: Option<Standing>, after: Option<Standing>) {
-        if let Some(Standing { state, is_notable }) = before {
+    fn reindex(&mut self, name: &CertName, before: Option<Indexed>, after: Option<Indexed>) {
+        if let Some(Indexed { state, needs_attention }) = before {
             if let Some(count) = self.states.get_mut(&state) {
                 *count -= 1;
             }
-            if is_notable {
-                self.notable.remove(name);
+            if needs_attention {
+                self.needing_attention.remove(name);
             }
         }
-        if let Some(Standing { state, is_notable }) = after {
+        if let Some(Indexed { state, needs_attention }) = after {
             *self.states.entry(state).or_default() += 1;
-            if is_notable {
-                self.notable.insert(name.clone());
+            if needs_attention {
+                self.needing_attention.insert(name.clone());
             }
         }
     }
@@ -343,15 +343,15 @@ impl Fleet {
     }
 
     /// The certificates that may be in trouble, in order of their names.
-    pub fn notable(&self) -> impl Iterator<Item = &Managed> {
-        self.notable.iter().filter_map(|name| self.one(name))
+    pub fn needing_attention(&self) -> impl Iterator<Item = &Managed> {
+        self.needing_attention.iter().filter_map(|name| self.one(name))
     }
 
     /// Takes a certificate under management, to be looked at now.
     pub fn add(&mut self, managed: Managed, now: Timestamp) {
         let name = managed.entry.name.clone();
         self.remove(&name);
-        self.tally(&name, None, Some(managed.standing()));
+        self.reindex(&name, None, Some(managed.indexed()));
         self.certificates.insert(name.clone(), Box::new(managed));
         self.wake(&name, now);
     }
@@ -360,7 +360,7 @@ impl Fleet {
     /// for. At once, it takes less memory than one after the other: the tree has no gaps.
     pub fn fill(&mut self, certificates: Vec<Managed>) {
         for managed in &certificates {
-            self.tally(&managed.entry.name, None, Some(managed.standing()));
+            self.reindex(&managed.entry.name, None, Some(managed.indexed()));
         }
         let named = certificates.into_iter().map(|managed| (managed.entry.name.clone(), Box::new(managed)));
         self.certificates.append(&mut named.collect());
@@ -399,7 +399,7 @@ impl Fleet {
     pub fn remove(&mut self, name: &CertName) -> Option<Managed> {
         self.end(name);
         let managed = self.certificates.remove(name)?;
-        self.tally(name, Some(managed.standing()), None);
+        self.reindex(name, Some(managed.indexed()), None);
         self.waiting.remove(&managed.urgency());
         if let Some(at) = managed.wake_at {
             self.queue.remove(&(at, name.clone()));
@@ -485,11 +485,11 @@ mod tests {
     use std::mem::size_of;
 
     use super::*;
+    use crate::core::compact::boxed_default::BoxedDefault;
+    use crate::core::compact::packed_names::Naming;
+    use crate::core::compact::settings::EntrySettings;
     use crate::core::entry::{Source, Usage};
     use crate::core::name::{Digest, Generation, SerialNumber};
-    use crate::core::naming::Naming;
-    use crate::core::rare::Rare;
-    use crate::core::terms::Terms;
 
     /// Of a hundred thousand, each byte is a tenth of a megabyte; what is rare goes behind a pointer.
     #[test]
@@ -509,9 +509,9 @@ mod tests {
             name: name.parse().unwrap(),
             source: Source { file: "certs.d/www.toml".into(), line: 1 },
             naming: Naming::default().into(),
-            probes: Rare::new(),
-            files: Rare::new(),
-            terms: Arc::new(Terms::new(ProfileRef::new("Web"))),
+            probes: BoxedDefault::new(),
+            files: BoxedDefault::new(),
+            terms: Arc::new(EntrySettings::new(ProfileRef::new("Web"))),
         })
     }
 
@@ -532,11 +532,11 @@ mod tests {
                 usages: Usage::list(Vec::new()),
                 profile: None,
                 differs: None,
-                drift: Rare::new(),
+                drift: BoxedDefault::new(),
                 renewed_elsewhere: false,
                 is_refreshed: false,
                 chain: Arc::default(),
-                remarks: Rare::new(),
+                remarks: BoxedDefault::new(),
             }))
         };
         let mut fleet = Fleet::default();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Difference, HookKey, Main};
-use crate::core::breaker::Function;
 use crate::core::ca_status::{Ca, Found, LiveSet, Outcome as CaOutcome};
+use crate::core::cached_profile::CachedProfile;
 use crate::core::credential::{CredentialEnd, Nearness};
 use crate::core::entry::Entry;
 use crate::core::event;
@@ -15,11 +15,11 @@ use crate::core::hook::Hook;
 use crate::core::name::{Attempt, CertName, Digest, ProfileRef};
 use crate::core::observed::{Installed, Observed};
 use crate::core::profile::Profile;
-use crate::core::reading::Reading;
 use crate::core::reason::Reason;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::validation::DomainValidation;
+use crate::engine::breaker::Function;
 
 use super::hooks::{Ended, PendingHook};
 use super::job::Job;
@@ -218,7 +218,7 @@ pub enum Command {
         is_on_record: bool,
     },
     /// Keep the readings of the profiles for the next start.
-    KeepProfiles(Vec<(ProfileRef, Reading)>),
+    KeepProfiles(Vec<(ProfileRef, CachedProfile)>),
     /// Read which CA certificates are served: [`Input::ChainsRead`].
     ReadChains {
         /// With these certificates; `None`: with all.
@@ -235,7 +235,7 @@ pub enum Command {
     /// Read the inventory directory: [`Input::InventoryRead`].
     ReadInventory,
     /// The line of `systemctl status`.
-    Headline(Text),
+    StatusLine(Text),
     /// Something that the log has to show.
     Tell(News),
 }

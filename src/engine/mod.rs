@@ -9,7 +9,9 @@
 //! the [`api_health`], the [`profiles`], the [`credentials`], the [`hooks`], the [`ca_status`], the [`rescan`] of the
 //! inventory. [`Engine`] lets them act on each other.
 
+pub mod admission;
 pub mod api_health;
+pub mod breaker;
 pub mod ca_status;
 pub mod calendar;
 mod certificates;
@@ -36,7 +38,7 @@ use crate::config::{Inventory, Main};
 use crate::core::ca_status::CaWatch;
 use crate::core::clock::ClockCheck;
 use crate::core::credential::CredentialEnd;
-use crate::core::decide::Surroundings;
+use crate::core::decide::GlobalState;
 use crate::core::event::{self, Event};
 use crate::core::name::CertName;
 use crate::core::record::Record;
@@ -49,7 +51,7 @@ use credentials::Credentials;
 use fleet::Fleet;
 use hooks::Hooks;
 use looks::Looks;
-use profiles::Profiles;
+use profiles::ProfileCache;
 use rescan::Rescan;
 use status::Problem;
 
@@ -83,7 +85,7 @@ pub struct Start {
     /// No time before this one can be right.
     pub earliest: Timestamp,
     /// The readings of the profiles that were kept.
-    pub profiles: Profiles,
+    pub profiles: ProfileCache,
     /// What was kept of the CA certificates that are served.
     pub cas: CaWatch,
     /// The credentials that requests leave with.
@@ -106,9 +108,9 @@ pub struct Engine {
     /// What is known of certificates that are not in the inventory, or not under management yet.
     records: BTreeMap<CertName, Record>,
     looks: Looks,
-    surroundings: Surroundings,
+    global: GlobalState,
     api: ApiHealth,
-    profiles: Profiles,
+    profiles: ProfileCache,
     credentials: Credentials,
     hooks: Hooks,
     cas: CaStatus,
@@ -116,14 +118,14 @@ pub struct Engine {
     last_tick: Now,
     /// What else somebody has to look at, by its code.
     problems: BTreeMap<String, Problem>,
-    headline: Headline,
+    status_line: StatusLine,
     commands: VecDeque<Command>,
     tells_all: bool,
 }
 
 /// The line of `systemctl status`.
 #[derive(Clone, Copy, Debug)]
-struct Headline {
+struct StatusLine {
     /// Whether what was told last is out of date.
     is_old: bool,
     /// When it was told last, by the steady clock.
@@ -151,11 +153,11 @@ pub enum Timer {
     /// A CA certificate is to be looked at.
     CaStatus,
     /// The first readings of profiles.
-    Profiles,
+    ProfileCache,
     /// The inventory directory is to be read.
     Inventory,
     /// The line of `systemctl status` is out of date.
-    Headline,
+    StatusLine,
 }
 
 impl Engine {
@@ -174,7 +176,7 @@ impl Engine {
         credentials.replace(start.credentials, now.wall);
         Self {
             mode,
-            surroundings: surroundings(&main, mode, journal_too_new),
+            global: global_state(&main, mode, journal_too_new),
             api: ApiHealth::new(&main.api),
             main,
             config_error: None,
@@ -191,7 +193,7 @@ impl Engine {
             clock: ClockCheck::new(earliest, now.wall),
             last_tick: now,
             problems: BTreeMap::new(),
-            headline: Headline { is_old: true, told_at: None },
+            status_line: StatusLine { is_old: true, told_at: None },
             commands: VecDeque::new(),
             tells_all: false,
         }
@@ -281,7 +283,7 @@ impl Engine {
 
     /// The readings of the profiles.
     #[must_use]
-    pub const fn profiles(&self) -> &Profiles {
+    pub const fn profiles(&self) -> &ProfileCache {
         &self.profiles
     }
 
@@ -293,8 +295,8 @@ impl Engine {
 
     /// What holds for all certificates alike.
     #[must_use]
-    pub const fn surroundings(&self) -> &Surroundings {
-        &self.surroundings
+    pub const fn global_state(&self) -> &GlobalState {
+        &self.global
     }
 
     /// How long the loop runs.
@@ -313,13 +315,13 @@ impl Engine {
         self.look_at(&due);
         for late in self.profiles.take_late(now.wall) {
             if self.fleet.profiles().any(|used| *used == late) {
-                self.profiles.want(&late);
+                self.profiles.request(&late);
             }
         }
         self.try_api(now.wall);
         self.start_hooks(now.wall);
         self.admit(now);
-        self.tell_headline(now);
+        self.tell_status_line(now);
     }
 
     /// When to turn next, unless something is told before; `None`: nothing is due at any time.
@@ -330,11 +332,11 @@ impl Engine {
             (Timer::Trial, self.api.probe_at(&self.clock)),
             (Timer::Hook, self.next_hook(now.wall)),
             (Timer::CaStatus, self.cas.watch.next_due().filter(|_| self.mode == Mode::Forever)),
-            (Timer::Profiles, self.profiles.late_until()),
+            (Timer::ProfileCache, self.profiles.late_until()),
         ];
         let by_steady = [
             (Timer::Inventory, self.rescan.as_ref().map(Rescan::due)),
-            (Timer::Headline, self.headline_at().filter(|_| self.headline.is_old)),
+            (Timer::StatusLine, self.status_line_at().filter(|_| self.status_line.is_old)),
         ];
         let by_wall = by_wall.into_iter().filter_map(|(why, at)| Some(Wake { after: at?.since(now.wall), why }));
         let by_steady =
@@ -346,8 +348,8 @@ impl Engine {
 
 /// What holds for all certificates at the start.
 #[must_use]
-pub fn surroundings(main: &Main, mode: Mode, journal_too_new: bool) -> Surroundings {
-    Surroundings {
+pub fn global_state(main: &Main, mode: Mode, journal_too_new: bool) -> GlobalState {
+    GlobalState {
         submissions_per_day: main.max_submissions_per_day,
         status_check_interval: main.api.status_check_interval,
         first_poll: if mode == Mode::Forever { FIRST_POLL } else { FIRST_POLL_ONCE },

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::admission::Pace;
+use crate::core::cached_profile::CachedProfile;
 use crate::core::decide::Action;
 use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
 use crate::core::name::{CertName, ProfileRef};
-use crate::core::reading::Reading;
 use crate::core::reason::Reason;
 use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::engine::admission::Pace;
 
 use super::fleet::Managed;
 use super::io::{Command, Now};
@@ -126,20 +126,20 @@ impl Engine {
     /// The status as it is now, with this of the certificates.
     #[must_use]
     pub fn status_with<C>(&self, certificates: Vec<C>, now: Timestamp) -> Status<C> {
-        report::status(&self.facts(now), self.with_readings(self.fleet.notable()), certificates)
+        report::status(&self.facts(now), self.with_readings(self.fleet.needing_attention()), certificates)
     }
 
     /// One line: counts, and the nearest trouble.
     #[must_use]
-    pub fn headline(&self, now: Timestamp) -> Text {
-        report::headline(&self.facts(now), self.fleet.states(), self.with_readings(self.fleet.notable()))
+    pub fn status_line(&self, now: Timestamp) -> Text {
+        report::status_line(&self.facts(now), self.fleet.states(), self.with_readings(self.fleet.needing_attention()))
     }
 
     /// Certificates, each with the reading of its profile.
     pub fn with_readings<'e>(
         &'e self,
         certificates: impl Iterator<Item = &'e Managed>,
-    ) -> impl Iterator<Item = (&'e Managed, &'e Reading)> {
+    ) -> impl Iterator<Item = (&'e Managed, &'e CachedProfile)> {
         certificates.map(|managed| (managed, self.profiles.reading(&managed.entry.profile)))
     }
 
@@ -164,17 +164,17 @@ impl Engine {
     }
 
     /// Keeps the line of `systemctl status` up to date: at once, and then so often at most.
-    pub(super) fn tell_headline(&mut self, now: Now) {
-        if self.headline.is_old && self.headline_at().is_none_or(|at| now.steady >= at) {
-            self.headline = super::Headline { is_old: false, told_at: Some(now.steady) };
-            let headline = self.headline(now.wall);
-            self.want(Command::Headline(headline));
+    pub(super) fn tell_status_line(&mut self, now: Now) {
+        if self.status_line.is_old && self.status_line_at().is_none_or(|at| now.steady >= at) {
+            self.status_line = super::StatusLine { is_old: false, told_at: Some(now.steady) };
+            let status_line = self.status_line(now.wall);
+            self.want(Command::StatusLine(status_line));
         }
     }
 
     /// When the line may be told again, by the steady clock.
-    pub(super) fn headline_at(&self) -> Option<Duration> {
-        self.headline.told_at.map(|at| at + HEADLINE_INTERVAL)
+    pub(super) fn status_line_at(&self) -> Option<Duration> {
+        self.status_line.told_at.map(|at| at + STATUS_LINE_INTERVAL)
     }
 }
 
@@ -207,6 +207,6 @@ fn is_worth_waiting(managed: &Managed, patience: Patience, now: Timestamp) -> bo
     at_once || managed.decision().action != Action::Wait || managed.decision().wake_at <= now
 }
 
-const HEADLINE_INTERVAL: Duration = Duration::from_secs(2);
+const STATUS_LINE_INTERVAL: Duration = Duration::from_secs(2);
 /// So long after its begin a pass follows a refusal that names an instant, whatever it waits for else.
 const FOLLOWED: Duration = Duration::from_secs(60);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Difference, HookKey, Inventory, Main};
-use crate::core::breaker::{ApiState, Asked, Function, SEVERAL};
 use crate::core::ca_status::{Ca, Found, LiveSet, Look, Outcome as CaOutcome};
 use crate::core::clock::ClockState;
 use crate::core::entry::Entry;
@@ -17,6 +16,10 @@ use crate::core::observed::Installed;
 use crate::core::profile::Profile;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::engine::breaker::ApiState;
+use crate::engine::breaker::Asked;
+use crate::engine::breaker::Function;
+use crate::engine::breaker::SEVERAL;
 
 use super::api_health::{Tried, is_forbidden_option};
 use super::fleet::Managed;
@@ -46,7 +49,7 @@ impl Engine {
     /// Whether anything may be submitted by this clock: before the next decision, not at the next tick.
     fn judge_clock(&mut self, now: Now) {
         let wrong = (self.clock.state() == ClockState::Wrong).then(|| self.clock.offset_seconds());
-        let was_wrong = std::mem::replace(&mut self.surroundings.clock_wrong, wrong).is_some();
+        let was_wrong = std::mem::replace(&mut self.global.clock_wrong, wrong).is_some();
         if was_wrong != wrong.is_some() {
             self.tell(News::ClockWrong(!was_wrong));
         }
@@ -92,8 +95,8 @@ impl Engine {
     /// The API key may not use an optional function: it is used no more before a reload.
     fn forbid(&mut self, function: Function, failure: &Failure) {
         let may_use = match function {
-            Function::Search => &mut self.surroundings.can_search,
-            Function::Details => &mut self.surroundings.can_check,
+            Function::Search => &mut self.global.can_search,
+            Function::Details => &mut self.global.can_check,
             Function::Profile | Function::Main => return,
         };
         if std::mem::replace(may_use, false) {
@@ -156,7 +159,7 @@ impl Engine {
                 self.answered(some, profile, Function::Profile, Some(failure), now.wall);
             }
         }
-        if self.profiles.note(profile, result, now.wall) {
+        if self.profiles.store(profile, result, now.wall) {
             self.want(Command::KeepProfiles(self.profiles.kept()));
         }
         users.iter().for_each(|name| self.decide(name, now));
@@ -169,11 +172,11 @@ impl Engine {
             return;
         }
         for (nearness, remark) in self.credentials.news(now.wall) {
-            self.headline.is_old = true;
+            self.status_line.is_old = true;
             self.tell(News::CredentialEnds(nearness, remark));
         }
         // By a wrong clock nothing is submitted anyway, and nothing has ended.
-        if self.surroundings.clock_wrong.is_none()
+        if self.global.clock_wrong.is_none()
             && let Some(failure) = self.credentials.stop_for_end(now.wall)
         {
             self.api.bar(&failure, now.wall);
@@ -321,7 +324,7 @@ impl Engine {
     /// Tells once of each revoked CA certificate that it is.
     fn tell_of_cas(&mut self) {
         let (news, is_change) = self.cas.note_revoked(self.revoked_cas());
-        self.headline.is_old |= is_change;
+        self.status_line.is_old |= is_change;
         news.into_iter().for_each(|problem| self.tell(News::CaRevoked(problem)));
     }
 
@@ -393,7 +396,7 @@ impl Engine {
         if !added.is_empty() {
             self.want(Command::Adopt(added));
         }
-        self.headline.is_old = true;
+        self.status_line.is_old = true;
     }
 
     /// Changes an entry, to be decided for anew; whether it says anything else. What is the same is left alone.
@@ -416,7 +419,7 @@ impl Engine {
     pub(super) fn main_read(&mut self, read: Result<Box<Main>, Text>) {
         match read {
             Ok(main) => {
-                self.surroundings.submissions_per_day = main.max_submissions_per_day;
+                self.global.submissions_per_day = main.max_submissions_per_day;
                 self.main = *main;
                 self.config_error = None;
             }
@@ -428,9 +431,9 @@ impl Engine {
     pub(super) fn reloaded(&mut self, now: Timestamp) {
         self.profiles.expire();
         self.fleet.wake_all(now);
-        self.surroundings.can_search = true;
-        self.surroundings.can_check = true;
-        self.headline.is_old = true;
+        self.global.can_search = true;
+        self.global.can_check = true;
+        self.status_line.is_old = true;
     }
 
     /// Notes something that somebody has to look at, until it is mended.
@@ -439,14 +442,14 @@ impl Engine {
         if before.is_none_or(|before| before.message != problem.message) {
             self.tell(News::Problem(problem));
         }
-        self.headline.is_old = true;
+        self.status_line.is_old = true;
     }
 
     /// Takes a problem back.
     pub(super) fn mended(&mut self, code: &str) {
         if self.problems.remove(code).is_some() {
             self.tell(News::Mended(code.to_owned()));
-            self.headline.is_old = true;
+            self.status_line.is_old = true;
         }
     }
 }

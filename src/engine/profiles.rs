@@ -4,37 +4,39 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::core::backoff;
+use crate::core::cached_profile::CachedProfile;
+use crate::core::cached_profile::FailedRead;
 use crate::core::failure::Failure;
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::profile::Profile;
-use crate::core::reading::{FailedReading, Reading};
 use crate::core::time::Timestamp;
 
 /// What is known of every profile that an entry names.
 #[derive(Debug, Default)]
-pub struct Profiles {
-    readings: BTreeMap<ProfileRef, Reading>,
+pub struct ProfileCache {
+    readings: BTreeMap<ProfileRef, CachedProfile>,
     being_read: BTreeSet<ProfileRef>,
     /// Those of them that wait for a place.
     waiting: VecDeque<ProfileRef>,
     /// Those of the disk whose first reading can wait, and until when.
     late: BTreeSet<ProfileRef>,
     late_until: Timestamp,
-    nothing: Reading,
+    nothing: CachedProfile,
 }
 
-impl Profiles {
+impl ProfileCache {
     /// With the readings that were kept on the disk: they serve, and are not fresh.
     #[must_use]
-    pub fn new(readings: BTreeMap<ProfileRef, Reading>) -> Self {
+    pub fn new(readings: BTreeMap<ProfileRef, CachedProfile>) -> Self {
         Self { readings, ..Self::default() }
     }
 
     /// The same at the start of a daemon: what failed before is tried anew. Hosts that start together do not ask together:
     /// what is in order on the disk is read at `first`, unless something is due before.
     #[must_use]
-    pub fn at_start(readings: BTreeMap<ProfileRef, Reading>, first: Option<Timestamp>) -> Self {
-        let is_good = |(_, reading): &(&ProfileRef, &Reading)| reading.profile.is_some() && reading.failure.is_none();
+    pub fn at_start(readings: BTreeMap<ProfileRef, CachedProfile>, first: Option<Timestamp>) -> Self {
+        let is_good =
+            |(_, reading): &(&ProfileRef, &CachedProfile)| reading.profile.is_some() && reading.failure.is_none();
         let good = readings.iter().filter(is_good).map(|(reference, _)| reference.clone());
         let late = if first.is_some() { good.collect() } else { BTreeSet::new() };
         let mut profiles = Self::new(readings);
@@ -55,7 +57,7 @@ impl Profiles {
 
     /// What is known of a profile.
     #[must_use]
-    pub fn reading(&self, reference: &ProfileRef) -> &Reading {
+    pub fn reading(&self, reference: &ProfileRef) -> &CachedProfile {
         self.readings.get(reference).unwrap_or(&self.nothing)
     }
 
@@ -66,7 +68,8 @@ impl Profiles {
             return;
         }
         if let Some(profile) = self.elsewhere(reference) {
-            self.readings.insert(reference.clone(), Reading { profile: Some(profile), ..Reading::default() });
+            self.readings
+                .insert(reference.clone(), CachedProfile { profile: Some(profile), ..CachedProfile::default() });
         }
     }
 
@@ -92,15 +95,15 @@ impl Profiles {
         !waits && reading.read_at.is_none_or(|at| at + DAILY <= now)
     }
 
-    /// Wants a profile to be read, unless it is being read.
-    pub fn want(&mut self, reference: &ProfileRef) {
+    /// Queues a profile to be read, unless it is queued or being read.
+    pub fn request(&mut self, reference: &ProfileRef) {
         if self.being_read.insert(reference.clone()) {
             self.waiting.push_back(reference.clone());
         }
     }
 
-    /// Lets those go that wait to be read: while the API as a whole is down, nobody asks it. Who needs one wants it again.
-    pub fn want_none(&mut self) {
+    /// Cancels the queued readings while the circuit breaker is open; certificates request them again later.
+    pub fn cancel_queued(&mut self) {
         for reference in self.waiting.drain(..) {
             self.being_read.remove(&reference);
         }
@@ -120,15 +123,15 @@ impl Profiles {
         !self.being_read.is_empty()
     }
 
-    /// Notes a reading, good or failed. `true`: there is something new to keep.
-    pub fn note(&mut self, reference: &ProfileRef, result: Result<Profile, Failure>, now: Timestamp) -> bool {
+    /// Stores a reading, good or failed. `true`: there is something new to keep.
+    pub fn store(&mut self, reference: &ProfileRef, result: Result<Profile, Failure>, now: Timestamp) -> bool {
         self.being_read.remove(reference);
         self.late.remove(reference);
         let reading = self.readings.entry(reference.clone()).or_default();
         match result {
             Ok(profile) => {
                 let is_new = reading.failure.is_some() || reading.profile.as_ref() != Some(&profile);
-                *reading = Reading { profile: Some(profile), read_at: Some(now), failure: None };
+                *reading = CachedProfile { profile: Some(profile), read_at: Some(now), failure: None };
                 is_new
             }
             Err(failure) => {
@@ -137,7 +140,7 @@ impl Profiles {
                     Some(hint) => backoff::hinted(hint.instant(now), now, None),
                     None => now + ladder(reference, count),
                 };
-                reading.failure = Some(FailedReading { failure, count, until });
+                reading.failure = Some(FailedRead { failure, count, until });
                 true
             }
         }
@@ -172,7 +175,7 @@ impl Profiles {
 
     /// The readings as they are kept on the disk.
     #[must_use]
-    pub fn kept(&self) -> Vec<(ProfileRef, Reading)> {
+    pub fn kept(&self) -> Vec<(ProfileRef, CachedProfile)> {
         self.readings.iter().map(|(reference, reading)| (reference.clone(), reading.clone())).collect()
     }
 }
@@ -199,33 +202,33 @@ mod tests {
         let (now, later) = (Timestamp::from_seconds(1_800_000_000), Timestamp::from_seconds(1_800_000_300));
         let [good, failed, unknown] = ["good", "failed", "unknown"].map(ProfileRef::new);
         let failure = Failure::new(FailureClass::ApiForbidden, "no");
-        let refused = FailedReading { failure, count: 1, until: later };
+        let refused = FailedRead { failure, count: 1, until: later };
         let readings = || {
-            let failed_reading = Reading { failure: Some(refused.clone()), ..reading("f", "failed").1 };
+            let failed_reading = CachedProfile { failure: Some(refused.clone()), ..reading("f", "failed").1 };
             [(good.clone(), reading("g", "good").1), (failed.clone(), failed_reading)].into()
         };
-        let mut profiles = Profiles::at_start(readings(), Some(later));
+        let mut profiles = ProfileCache::at_start(readings(), Some(later));
         assert_eq!([&good, &failed, &unknown].map(|profile| profiles.is_stale(profile, now)), [false, true, true]);
         assert_eq!((profiles.late_until(), profiles.take_late(now).len()), (Some(later), 0));
         assert!(profiles.is_stale(&good, later));
         assert_eq!(profiles.take_late(later), [good.clone()].into());
-        let mut told = Profiles::at_start(readings(), Some(later));
+        let mut told = ProfileCache::at_start(readings(), Some(later));
         told.expire();
         assert!(told.is_stale(&good, now), "a reload reads at once");
-        assert!(Profiles::at_start(readings(), None).is_stale(&good, now));
+        assert!(ProfileCache::at_start(readings(), None).is_stale(&good, now));
     }
 
     /// A reading of a profile with this id and name.
-    fn reading(id: &str, name: &str) -> (ProfileRef, Reading) {
+    fn reading(id: &str, name: &str) -> (ProfileRef, CachedProfile) {
         let profile = Profile { id: ProfileId(id.into()), name: name.to_owned(), ..profile() };
-        (ProfileRef::Id(profile.id.clone()), Reading { profile: Some(profile), ..Reading::default() })
+        (ProfileRef::Id(profile.id.clone()), CachedProfile { profile: Some(profile), ..CachedProfile::default() })
     }
 
     #[test]
     fn a_name_is_known_by_a_reading_of_the_id_and_an_id_by_one_of_the_name() {
         let (by_name, (_, of_web)) = (ProfileRef::Name("Web".to_owned()), reading("w", "Web"));
-        let known = |readings: Vec<(ProfileRef, Reading)>, wanted: &ProfileRef| {
-            let mut profiles = Profiles::new(readings.into_iter().collect());
+        let known = |readings: Vec<(ProfileRef, CachedProfile)>, wanted: &ProfileRef| {
+            let mut profiles = ProfileCache::new(readings.into_iter().collect());
             profiles.know(wanted);
             profiles.reading(wanted).profile.as_ref().map(|profile| profile.id.0.to_string())
         };
@@ -235,7 +238,7 @@ mod tests {
         let of_name = vec![(by_name.clone(), of_web.clone())];
         assert_eq!(known(of_name, &ProfileRef::Id(ProfileId("w".into()))).as_deref(), Some("w"));
         assert_eq!(known(vec![reading("w", "Web"), reading("x", "Web")], &by_name), None, "two have the name");
-        let mut profiles = Profiles::new([(by_name.clone(), of_web)].into());
+        let mut profiles = ProfileCache::new([(by_name.clone(), of_web)].into());
         profiles.know(&by_name);
         assert!(profiles.is_stale(&by_name, Timestamp::default()), "it is read before anything is asked for");
     }
@@ -268,20 +271,20 @@ mod tests {
     #[test]
     fn a_profile_waits_for_a_place_and_is_wanted_anew_after_an_outage() {
         let (one, other) = (ProfileRef::new("one"), ProfileRef::new("other"));
-        let mut profiles = Profiles::default();
-        profiles.want(&one);
-        profiles.want(&other);
-        profiles.want(&one);
+        let mut profiles = ProfileCache::default();
+        profiles.request(&one);
+        profiles.request(&other);
+        profiles.request(&one);
         assert_eq!(profiles.next(|| false), None);
         assert_eq!(profiles.next(|| true), Some(one.clone()));
-        profiles.want_none();
+        profiles.cancel_queued();
         assert_eq!(profiles.next(|| true), None);
-        profiles.want(&one);
-        profiles.want(&other);
+        profiles.request(&one);
+        profiles.request(&other);
         assert_eq!(profiles.next(|| true), Some(other.clone()), "the other is being read still");
         for reference in [&one, &other] {
             assert!(profiles.is_reading());
-            profiles.note(reference, Err(Failure::new(FailureClass::ProfileNotFound, "gone")), Timestamp::default());
+            profiles.store(reference, Err(Failure::new(FailureClass::ProfileNotFound, "gone")), Timestamp::default());
         }
         assert!(!profiles.is_reading());
     }

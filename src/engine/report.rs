@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{FileState, Inventory, Main};
-use crate::core::breaker::{ApiState, Breaker};
+use crate::core::cached_profile::CachedProfile;
 use crate::core::clock::{ClockCheck, ClockState};
 use crate::core::code::Code;
 use crate::core::credential::CredentialEnd;
@@ -13,13 +13,14 @@ use crate::core::health;
 use crate::core::issuer::End;
 use crate::core::name::{CertName, HookName};
 use crate::core::observed::Installed;
-use crate::core::reading::Reading;
 use crate::core::reason::{Reason, State};
-use crate::core::record::{Record, Stage, Trouble};
+use crate::core::record::{FailureStreak, Record, Stage};
 use crate::core::remark::Remark;
 use crate::core::served::Served;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::engine::breaker::ApiState;
+use crate::engine::breaker::Breaker;
 
 use super::calendar;
 use super::credentials;
@@ -60,15 +61,16 @@ pub struct Facts<'a> {
     pub now: Timestamp,
 }
 
-/// Builds the status. Only those of `notable` may be problems.
+/// Builds the status. Only those of `needing_attention` may be problems.
 pub fn status<'a, C>(
     facts: &Facts<'_>,
-    notable: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+    needing_attention: impl Iterator<Item = (&'a Managed, &'a CachedProfile)>,
     certificates: Vec<C>,
 ) -> Status<C> {
     let mut problems = facts.problems.clone();
     problems.extend(common_problems(facts));
-    problems.extend(notable.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now)));
+    problems
+        .extend(needing_attention.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now)));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: facts.now.to_string(),
@@ -103,15 +105,15 @@ pub fn status<'a, C>(
 /// Everything about these certificates.
 pub fn certificates<'a>(
     facts: &Facts<'_>,
-    fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+    fleet: impl Iterator<Item = (&'a Managed, &'a CachedProfile)>,
 ) -> Vec<CertificateStatus> {
     let running: BTreeSet<_> = facts.hooks.running().collect();
     fleet.map(|(managed, reading)| certificate(managed, reading, &running, facts.now)).collect()
 }
 
 /// A row of the table for each of these certificates.
-pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>) -> Vec<Row> {
-    let row = |(managed, reading): (&'a Managed, &'a Reading)| {
+pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a CachedProfile)>) -> Vec<Row> {
+    let row = |(managed, reading): (&'a Managed, &'a CachedProfile)| {
         let reason = &managed.decision().reason;
         Row {
             name: managed.entry.name.to_string(),
@@ -129,9 +131,9 @@ pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a
 pub fn plan<'a>(
     now: Timestamp,
     inventory: &Inventory,
-    fleet: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+    fleet: impl Iterator<Item = (&'a Managed, &'a CachedProfile)>,
 ) -> Plan {
-    let planned = |(managed, reading): (&'a Managed, &'a Reading)| {
+    let planned = |(managed, reading): (&'a Managed, &'a CachedProfile)| {
         let decision = managed.decision();
         // Whether more follows shows when the profile was read.
         let is_unknown = matches!(decision.reason, Reason::ProfileUnknown { .. });
@@ -165,7 +167,7 @@ const fn is_for_due(action: &Action) -> bool {
 
 /// The reason, with why it is due where only the profile is read first, and where the renewal window is a guess, that: the
 /// profile may have a wider one.
-fn planned_reason(managed: &Managed, reading: &Reading) -> String {
+fn planned_reason(managed: &Managed, reading: &CachedProfile) -> String {
     let reason = &managed.decision().reason;
     if let Reason::ReadingProfile { cause, .. } = reason {
         return format!("due: {cause}; {reason}");
@@ -277,7 +279,7 @@ pub fn inventory_problems(main: &Main, inventory: &Inventory, overlooked: &[Text
 /// A message has room for so many names of files.
 const MOST_SHOWN: usize = 8;
 
-fn certificate_problem(managed: &Managed, reading: &Reading, now: Timestamp) -> Option<Problem> {
+fn certificate_problem(managed: &Managed, reading: &CachedProfile, now: Timestamp) -> Option<Problem> {
     let Managed { entry, observed, record, .. } = managed;
     let decision = managed.decision();
     let code = health::problem(entry, observed, record, reading.profile.as_ref(), &decision, now)?;
@@ -324,7 +326,7 @@ fn ends(installed: &Installed) -> EndStatus {
     EndStatus { at: at.to_string(), of: if ca.is_some() { "chain" } else { "leaf" }.to_owned(), subject: ca }
 }
 
-fn remarks(managed: &Managed, reading: &Reading) -> Vec<RemarkStatus> {
+fn remarks(managed: &Managed, reading: &CachedProfile) -> Vec<RemarkStatus> {
     let since = managed.observed.installed().and_then(|installed| installed.remarks.since);
     let since = since.map(|at| at.to_string());
     // The window is judged by entry and profile as they are now, and not by what was installed.
@@ -333,7 +335,7 @@ fn remarks(managed: &Managed, reading: &Reading) -> Vec<RemarkStatus> {
     health::remarks(&managed.entry, &managed.observed, reading.profile.as_ref()).into_iter().map(remark).collect()
 }
 
-fn certificate(managed: &Managed, reading: &Reading, running: &Running<'_>, now: Timestamp) -> CertificateStatus {
+fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>, now: Timestamp) -> CertificateStatus {
     let Managed { entry, observed, record, .. } = managed;
     let decision = managed.decision();
     let installed = observed.installed();
@@ -377,13 +379,13 @@ fn certificate(managed: &Managed, reading: &Reading, running: &Running<'_>, now:
 }
 
 /// The trouble behind the reason, else the latest.
-fn last_trouble(managed: &Managed) -> Option<&Trouble> {
+fn last_trouble(managed: &Managed) -> Option<&FailureStreak> {
     let record = &managed.record;
     let hooks = record.hooks.values().filter(|hook| hook.done_at.is_none()).map(|hook| &hook.trouble);
     let troubles = || [&record.trouble, &record.disk].into_iter().chain(hooks.clone());
     let decision = managed.decision();
     let failure = decision.reason.failure();
-    let is_behind = |trouble: &&Trouble| trouble.last.as_deref().map(|(last, _)| last) == failure;
+    let is_behind = |trouble: &&FailureStreak| trouble.last.as_deref().map(|(last, _)| last) == failure;
     let latest = || {
         troubles()
             .filter(|trouble| trouble.last.is_some())
@@ -488,15 +490,16 @@ fn loaded_or_refused(loaded: bool) -> String {
 
 /// One line for `systemctl status`: counts, and the nearest trouble.
 #[must_use]
-pub fn headline<'a>(
+pub fn status_line<'a>(
     facts: &Facts<'_>,
     states: impl Iterator<Item = (State, usize)>,
-    notable: impl Iterator<Item = (&'a Managed, &'a Reading)>,
+    needing_attention: impl Iterator<Item = (&'a Managed, &'a CachedProfile)>,
 ) -> Text {
     let common: Vec<Problem> = facts.problems.iter().cloned().chain(common_problems(facts)).collect();
     let (warnings, errors): (Vec<_>, Vec<_>) =
         common.into_iter().partition(|problem| problem.severity == Severity::Warning);
-    let mut of_certificates = notable.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now));
+    let mut of_certificates =
+        needing_attention.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now));
     let trouble = errors.into_iter().next().or_else(|| of_certificates.next());
     let counts: Vec<String> = states.map(|(state, count)| format!("{count} {state}")).collect();
     let counts = if counts.is_empty() { "no certificates".to_owned() } else { counts.join(", ") };

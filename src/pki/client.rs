@@ -55,8 +55,8 @@ pub(super) fn judge(route: &Route<'_>) -> Word {
     let old_root = route.cas.last().filter(|ca| ca.parsed.version() == X509Version::V1);
     let asked = if route.asks_webpki { ask(route) } else { Ok(()) };
     match (asked, old_root) {
-        (Err(Trouble::Refused(why)), _) => Word::Refused(vec![Text::new(&why)]),
-        (Err(Trouble::Unjudged(why)), _) => Word::Doubt(Text::new(&why)),
+        (Err(PathError::Refused(why)), _) => Word::Refused(vec![Text::new(&why)]),
+        (Err(PathError::Unjudged(why)), _) => Word::Doubt(Text::new(&why)),
         (Ok(()), Some(root)) => Word::Doubt(Text::new(&format!(
             "the root {} is an X.509 certificate of version 1, which does not say that it is a CA",
             name::holder(root.parsed)
@@ -101,12 +101,12 @@ fn constraint_flaw(ca: &X509Certificate<'_>, route: &Route<'_>, below: usize) ->
 }
 
 /// What webpki says against a path.
-enum Trouble {
+enum PathError {
     Refused(String),
     Unjudged(String),
 }
 
-fn ask(route: &Route<'_>) -> Result<(), Trouble> {
+fn ask(route: &Route<'_>) -> Result<(), PathError> {
     let Some((last, between)) = route.cas.split_last() else { return Ok(()) };
     let der = |member: &Member<'_>| CertificateDer::from(member.certificate.der().to_vec());
     let (leaf, anchor) = (der(&route.leaf), der(last));
@@ -143,9 +143,9 @@ impl ExtendedKeyUsageValidator for Wanted {
 }
 
 /// A certificate that webpki does not read, though OpenSSL and our own parser do.
-fn unread(error: &Error, member: &Member<'_>) -> Trouble {
+fn unread(error: &Error, member: &Member<'_>) -> PathError {
     let holder = name::holder(member.parsed);
-    Trouble::Unjudged(match (error, purpose::rare_extensions(member.parsed)) {
+    PathError::Unjudged(match (error, purpose::rare_extensions(member.parsed)) {
         (Error::UnsupportedCriticalExtension, Some(rare)) => {
             format!("an extension marked critical ({rare}) is unknown to some TLS clients in {holder}")
         }
@@ -156,13 +156,13 @@ fn unread(error: &Error, member: &Member<'_>) -> Trouble {
 
 /// A path that webpki does not take, though it passed every rule of our own.
 #[expect(clippy::wildcard_enum_match_arm, reason = "webpki's list of errors is open")]
-fn refused(error: &Error, route: &Route<'_>) -> Trouble {
-    let unjudged = |why: &str| Trouble::Unjudged(format!("some TLS clients may refuse the path: {why}"));
+fn refused(error: &Error, route: &Route<'_>) -> PathError {
+    let unjudged = |why: &str| PathError::Unjudged(format!("some TLS clients may refuse the path: {why}"));
     match error {
         Error::NameConstraintViolation => match of_rare_kinds(route) {
             Some(ca) => unjudged(&format!("the name constraints of {ca} are not about DNS names and addresses alone")),
             None => {
-                Trouble::Refused("the name constraints of the path do not allow a name of the certificate".to_owned())
+                PathError::Refused("the name constraints of the path do not allow a name of the certificate".to_owned())
             }
         },
         Error::UnknownIssuer => unjudged("a certificate spells its issuer's name in another way than the issuer does"),
@@ -176,7 +176,7 @@ fn refused(error: &Error, route: &Route<'_>) -> Trouble {
             unjudged("it names its extended key usage in an outdated way")
         }
         Error::RequiredEkuNotFoundContext(_) => {
-            Trouble::Refused("a CA of the path may not issue for this usage".to_owned())
+            PathError::Refused("a CA of the path may not issue for this usage".to_owned())
         }
         Error::BadDer | Error::BadDerTime | Error::TrailingData(_) | Error::MalformedExtensions => {
             unjudged("its encoding is unusual")
@@ -185,9 +185,9 @@ fn refused(error: &Error, route: &Route<'_>) -> Trouble {
         | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
         | Error::MaximumNameConstraintComparisonsExceeded => unjudged("it takes more than they have"),
         Error::CertExpired { .. } | Error::CertNotValidYet { .. } | Error::InvalidCertValidity => {
-            Trouble::Refused("a certificate of the path is not valid at this time".to_owned())
+            PathError::Refused("a certificate of the path is not valid at this time".to_owned())
         }
-        _ => Trouble::Refused("TLS clients refuse the path".to_owned()),
+        _ => PathError::Refused("TLS clients refuse the path".to_owned()),
     }
 }
 

@@ -173,14 +173,14 @@ impl<'a> Answer<'a> {
 }
 
 /// What an answer says, and whether it holds.
-type Told = (CaStanding, Result<(), Doubt>);
+type Reported = (CaStanding, Result<(), Doubt>);
 
 /// The answer about one certificate, after its name.
 struct Single<'a>(Der<'a>);
 
 impl Single<'_> {
     /// What it says, and whether that holds at `at`; `None`: it does not parse.
-    fn told(self, at: Timestamp) -> Option<Result<Told, Doubt>> {
+    fn told(self, at: Timestamp) -> Option<Result<Reported, Doubt>> {
         let mut parts = self.0;
         let status = parts.next()?;
         let from = instant(parts.next_if(GENERALIZED_TIME)?)?;

@@ -127,7 +127,7 @@ pub trait Disk: Send + Sync {
     /// # Errors
     ///
     /// Those of the system.
-    fn settle_dir(&self, path: &Path) -> io::Result<()> {
+    fn sync_changed_dir(&self, path: &Path) -> io::Result<()> {
         self.sync_dir(path)
     }
 

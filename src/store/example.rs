@@ -8,34 +8,34 @@ use std::sync::Arc;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
-use super::fixed::Ground;
 use super::generation::{self, NewSet, read_manifest};
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::observe::observe;
 use super::real_disk::RealDisk;
-use super::repair::Terms;
+use super::repair::RepairInputs;
+use crate::core::compact::boxed_default::BoxedDefault;
+use crate::core::compact::packed_names::Naming;
+use crate::core::compact::settings;
 use crate::core::entry::{Entry, FixedFiles, Sans, Source};
 use crate::core::key::KeyType;
 use crate::core::name::{Attempt, Generation, ProfileId, ProfileRef};
-use crate::core::naming::Naming;
 use crate::core::observed::Installed;
-use crate::core::rare::Rare;
 use crate::core::remark::{Remark, Remarks};
-use crate::core::terms;
 use crate::core::time::Timestamp;
 use crate::pki::certificate::Certificate;
 use crate::pki::key::PrivateKey;
 use crate::pki::pem::armour;
 use crate::pki::test_ca::{Ca, NOW, leaf_params, valid};
 use crate::pki::{leaf, served};
+use crate::store::targets::ServiceIdentity;
 
 const DAY: i64 = 86_400;
 
 pub(super) struct Example {
     folder: TempDir,
     pub(super) layout: Layout,
-    pub(super) ground: Ground,
+    pub(super) identity: ServiceIdentity,
     pub(super) entry: Entry,
     pub(super) root: Ca,
     issuing: Ca,
@@ -55,7 +55,7 @@ impl Example {
         let own = vec![folder.path().to_owned()];
         Self {
             layout: Layout::new(folder.path()),
-            ground: Ground { uid, gid, own },
+            identity: ServiceIdentity { uid, gid, own },
             entry: entry(),
             folder,
             root,
@@ -111,11 +111,11 @@ impl Example {
             refreshes: None,
             remarks: &Remarks::at(NOW, remarks).into(),
         };
-        generation::install(&RealDisk, &self.layout, &self.ground, &self.entry, &set, 9).unwrap()
+        generation::install(&RealDisk, &self.layout, &self.identity, &self.entry, &set, 9).unwrap()
     }
 
-    pub(super) fn terms<'t>(&self, issuers: &'t [Certificate]) -> Terms<'t> {
-        Terms { issuers, keep: 9, refreshes: true, now: NOW }
+    pub(super) fn terms<'t>(&self, issuers: &'t [Certificate]) -> RepairInputs<'t> {
+        RepairInputs { issuers, keep: 9, refreshes: true, now: NOW }
     }
 
     pub(super) fn live(&self) -> PathBuf {
@@ -204,8 +204,8 @@ fn entry() -> Entry {
         name: "www".parse().unwrap(),
         source: Source { file: "certs.d/www.toml".into(), line: 1 },
         naming: Naming { own_seat: None, common_name: None, names }.into(),
-        probes: Rare::new(),
-        files: Rare::new(),
-        terms: Arc::new(terms::Terms::new(ProfileRef::Id(ProfileId("p".into())))),
+        probes: BoxedDefault::new(),
+        files: BoxedDefault::new(),
+        terms: Arc::new(settings::EntrySettings::new(ProfileRef::Id(ProfileId("p".into())))),
     }
 }

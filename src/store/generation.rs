@@ -19,11 +19,14 @@ use crate::pki::unicode;
 use super::access::Ids;
 use super::content::{Content, FULLCHAIN, Parts, contents};
 use super::disk::{Disk, Kind, Perms};
-use super::fixed::Ground;
+use super::disk_failure;
+use super::key_store;
 use super::layout::Layout;
 use super::manifest::{FileRecord, KeyStoreRecord, Manifest};
 use super::repair::recorded;
-use super::{disk_failure, fixed, key_store, replace};
+use super::replace;
+use crate::store::targets;
+use crate::store::targets::ServiceIdentity;
 
 /// A set that passed the gate, to be installed.
 pub struct NewSet<'a> {
@@ -64,7 +67,7 @@ impl<'a> NewSet<'a> {
 pub fn install(
     disk: &dyn Disk,
     layout: &Layout,
-    ground: &Ground,
+    identity: &ServiceIdentity,
     entry: &Entry,
     set: &NewSet<'_>,
     keep: u32,
@@ -75,7 +78,7 @@ pub fn install(
     let kept = live
         .as_ref()
         .and_then(|(live, manifest)| key_store::kept(disk, &layout.generation(&entry.name, *live), entry, manifest));
-    let key_store = kept.map_or_else(|| key_store::make(disk, ground, entry, &set.parts()), |kept| Ok(Some(kept)))?;
+    let key_store = kept.map_or_else(|| key_store::make(disk, identity, entry, &set.parts()), |kept| Ok(Some(kept)))?;
     let (bytes, record) = key_store.map(|store| (store.bytes, store.record)).unzip();
     let files = contents(entry, &set.parts(), bytes);
     let generation = if let Some((live, _)) = live {
@@ -84,12 +87,12 @@ pub fn install(
         disk.sync_dir(&home).map_err(|error| disk_failure("sync", &home, &error))?;
         live
     } else {
-        retire_twins(disk, layout, &entry.name, set)?;
+        remove_duplicate_generations(disk, layout, &entry.name, set)?;
         let generation = write(disk, layout, entry, &manifest(entry, set, record), &files, &ids)?;
         switch(disk, layout, &entry.name, generation)?;
         generation
     };
-    fixed::copy(disk, ground, entry, &files, &ids)?;
+    targets::copy(disk, identity, entry, &files, &ids)?;
     prune(disk, layout, &entry.name, generation, keep);
     Ok(generation)
 }
@@ -317,7 +320,12 @@ pub fn fingerprints(disk: &dyn Disk, layout: &Layout, name: &CertName) -> Vec<Di
 
 /// The same set under a number that never became live: an install was cut off before its switch. There is no going back
 /// to it, so it does not take the place of a generation that was. What is live stays, whatever its manifest says now.
-fn retire_twins(disk: &dyn Disk, layout: &Layout, name: &CertName, set: &NewSet<'_>) -> Result<(), Failure> {
+fn remove_duplicate_generations(
+    disk: &dyn Disk,
+    layout: &Layout,
+    name: &CertName,
+    set: &NewSet<'_>,
+) -> Result<(), Failure> {
     let live = live_generation(disk, layout, name)?;
     let numbers = numbered(disk, &layout.certificate(name)).unwrap_or_default();
     let is_twin = |number: &Generation| {

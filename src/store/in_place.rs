@@ -7,7 +7,7 @@ use crate::core::entry::FixedFiles;
 
 /// Files that a server reads together.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'e> {
+pub(super) struct FileSet<'e> {
     /// Where the leaf comes first.
     pub(super) certificate: &'e Path,
     /// Where its chain is, if that is a file of its own.
@@ -20,7 +20,7 @@ pub(super) struct Place<'e> {
     pub(super) is_pem: bool,
 }
 
-impl<'e> Place<'e> {
+impl<'e> FileSet<'e> {
     fn new(certificate: Option<&'e PathBuf>, key: Option<&'e PathBuf>) -> Option<Self> {
         Some(Self { certificate: certificate?, chain: None, key: key?, holds_chain: true, is_pem: true })
     }
@@ -33,15 +33,15 @@ impl<'e> Place<'e> {
 
 /// Each way in which a server may read the files that `files` name as PEM; where there is none, those that hold the leaf
 /// in another form beside a key.
-pub(super) fn places(files: &FixedFiles) -> Vec<Place<'_>> {
+pub(super) fn places(files: &FixedFiles) -> Vec<FileSet<'_>> {
     let (bundle, chain) = (files.bundle.as_ref(), files.chain.as_deref());
     let key = files.private_key.as_ref().or(bundle);
     let holds_chain = files.fullchain.is_none() && chain.is_none();
-    let alone = Place::new(files.certificate.as_ref(), key).map(|alone| Place { chain, holds_chain, ..alone });
-    let pem = [Place::new(files.fullchain.as_ref(), key), alone, Place::new(bundle, bundle)];
+    let alone = FileSet::new(files.certificate.as_ref(), key).map(|alone| FileSet { chain, holds_chain, ..alone });
+    let pem = [FileSet::new(files.fullchain.as_ref(), key), alone, FileSet::new(bundle, bundle)];
     if pem.iter().any(Option::is_some) {
         return pem.into_iter().flatten().collect();
     }
-    let other = [&files.pkcs7, &files.der].map(|file| Place::new(file.as_ref(), key));
-    other.into_iter().flatten().map(|place| Place { holds_chain: false, is_pem: false, ..place }).collect()
+    let other = [&files.pkcs7, &files.der].map(|file| FileSet::new(file.as_ref(), key));
+    other.into_iter().flatten().map(|place| FileSet { holds_chain: false, is_pem: false, ..place }).collect()
 }

@@ -14,10 +14,10 @@ use crate::pki::pkcs12::{self, NotEncrypted};
 use super::content::{KEYSTORE, Parts};
 use super::disk::{Disk, Kind, Stat};
 use super::disk_failure;
-use super::fixed::Ground;
 use super::manifest::{KeyStoreRecord, Manifest};
 use super::observe::FILE_LIMIT;
 use crate::pki::digest::sha256;
+use crate::store::targets::ServiceIdentity;
 
 /// A PKCS#12 file, and what the manifest says of it.
 pub struct KeyStore {
@@ -32,9 +32,14 @@ pub struct KeyStore {
 /// # Errors
 ///
 /// When the password may not be used, or the crypto library fails.
-pub fn make(disk: &dyn Disk, ground: &Ground, entry: &Entry, parts: &Parts<'_>) -> Result<Option<KeyStore>, Failure> {
+pub fn make(
+    disk: &dyn Disk,
+    identity: &ServiceIdentity,
+    entry: &Entry,
+    parts: &Parts<'_>,
+) -> Result<Option<KeyStore>, Failure> {
     let Some(path) = password_file(entry) else { return Ok(None) };
-    let password = read_password(disk, ground, path)?;
+    let password = read_password(disk, identity, path)?;
     let internal = |error: &dyn std::fmt::Display| {
         Failure::new(FailureClass::Internal, format!("cannot make the PKCS#12 file: {error}"))
     };
@@ -88,22 +93,22 @@ pub(super) fn open(disk: &dyn Disk, entry: &Entry, file: &[u8]) -> Option<Result
 /// # Errors
 ///
 /// When it cannot.
-pub fn check_password(disk: &dyn Disk, ground: &Ground, entry: &Entry) -> Result<(), Failure> {
-    password_file(entry).map_or(Ok(()), |path| read_password(disk, ground, path).map(drop))
+pub fn check_password(disk: &dyn Disk, identity: &ServiceIdentity, entry: &Entry) -> Result<(), Failure> {
+    password_file(entry).map_or(Ok(()), |path| read_password(disk, identity, path).map(drop))
 }
 
 fn password_file(entry: &Entry) -> Option<&Path> {
     entry.files.pkcs12_password_file.as_deref().filter(|_| entry.formats.contains(&Format::Pkcs12))
 }
 
-fn read_password(disk: &dyn Disk, ground: &Ground, path: &Path) -> Result<Zeroizing<String>, Failure> {
+fn read_password(disk: &dyn Disk, identity: &ServiceIdentity, path: &Path) -> Result<Zeroizing<String>, Failure> {
     let refused =
         |why: &str| Failure::new(FailureClass::PasswordRefused, format!("the password file {} {why}", path.display()));
     let stat = disk.stat(path).map_err(|error| unreadable(path, &error))?;
     if stat.kind != Kind::File {
         return Err(refused("is no regular file; name the file itself"));
     }
-    if let Some(why) = open_to_others(ground, path, &stat) {
+    if let Some(why) = open_to_others(identity, path, &stat) {
         return Err(refused(&why));
     }
     let content = Zeroizing::new(disk.read(path, PASSWORD_LIMIT).map_err(|error| unreadable(path, &error))?);
@@ -119,8 +124,8 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// The rules of all secrets: nobody but the owner, root, and the service's own group.
-fn open_to_others(ground: &Ground, path: &Path, stat: &Stat) -> Option<String> {
-    let own_group = ground.uid != 0 && stat.gid == ground.gid;
+fn open_to_others(identity: &ServiceIdentity, path: &Path, stat: &Stat) -> Option<String> {
+    let own_group = identity.uid != 0 && stat.gid == identity.gid;
     // The group bits of a credential of systemd's are the mask of an access list that names the service alone.
     let of_systemd = path.starts_with("/run/credentials") && stat.uid == 0 && stat.mode & 0o030 == 0;
     let who = match stat.mode {
@@ -130,9 +135,9 @@ fn open_to_others(ground: &Ground, path: &Path, stat: &Stat) -> Option<String> {
     };
     let path = path.display();
     let mend = match stat {
-        stat if stat.uid == ground.uid => format!("chmod 0600 {path}"),
-        stat if stat.gid == ground.gid => format!("chmod 0640 {path}"),
-        _ => format!("chgrp {} {path} && chmod 0640 {path}", ground.gid),
+        stat if stat.uid == identity.uid => format!("chmod 0600 {path}"),
+        stat if stat.gid == identity.gid => format!("chmod 0640 {path}"),
+        _ => format!("chgrp {} {path} && chmod 0640 {path}", identity.gid),
     };
     Some(format!("may be opened by {who} (mode {:04o}); run: {mend}", stat.mode))
 }

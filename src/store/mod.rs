@@ -7,8 +7,7 @@ pub mod content;
 pub mod disk;
 #[cfg(test)]
 mod example;
-pub mod fixed;
-mod foreign;
+mod external;
 pub mod generation;
 pub mod hook_names;
 mod in_place;
@@ -20,7 +19,7 @@ pub mod lock;
 pub mod manifest;
 pub mod observe;
 pub mod pending;
-pub mod readings;
+pub mod profile_cache;
 pub mod real_disk;
 pub mod refresh;
 pub mod repair;
@@ -28,6 +27,7 @@ pub mod replace;
 pub mod rollback;
 mod shared_chains;
 pub mod shared_journal;
+pub mod targets;
 
 use std::io;
 use std::path::Path;

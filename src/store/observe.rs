@@ -25,10 +25,13 @@ use super::access::Ids;
 use super::content::{self, CHAIN, FULLCHAIN, KEY, KEYSTORE, holds_key};
 use super::disk::{Disk, Kind, Stat};
 use super::generation::{live_generation, odd_spelling, read_manifest};
+use super::key_store;
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
 use super::repair::recorded;
-use super::{fixed, foreign, key_store, shared_chains};
+use super::shared_chains;
+use crate::store::external;
+use crate::store::targets;
 
 /// What stands against a usable set.
 enum Obstacle {
@@ -71,7 +74,7 @@ fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Ob
         Some(chain) => shared_chains::share(chain),
         None => shared_chains::share(&served_in(disk, &folder.join(FULLCHAIN))),
     };
-    let newest = if drift.is_empty() { None } else { foreign::newest_end(disk, layout, entry, generation) };
+    let newest = if drift.is_empty() { None } else { external::newest_end(disk, layout, entry, generation) };
     let renewed_elsewhere = newest.is_some_and(|newest| newest > chain.ends_at(found.leaf.not_after));
     Ok(Installed { renewed_elsewhere, ..installed(entry, generation, found, chain, known, drift) })
 }
@@ -384,7 +387,7 @@ fn drift(disk: &dyn Disk, entry: &Entry, files: &Files<'_>, manifest: Option<&Ma
     if manifest.is_root_misplaced(entry) {
         found.push(in_file(&files.folder.join(CHAIN), "`include_root` changed"));
     }
-    for (target, source) in fixed::targets(&entry.files) {
+    for (target, source) in targets::targets(&entry.files) {
         let differs = |record| differs(disk, target, disk.stat(target).as_ref(), record, &ids, holds_key(source));
         found.extend(manifest.files.get(source).and_then(differs));
     }

@@ -144,7 +144,7 @@ impl Disk for RealDisk {
         synced
     }
 
-    fn settle_dir(&self, path: &Path) -> io::Result<()> {
+    fn sync_changed_dir(&self, path: &Path) -> io::Result<()> {
         if settled().contains(path) {
             return Ok(());
         }

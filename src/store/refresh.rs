@@ -21,13 +21,14 @@ use crate::pki::{gate, leaf, served};
 
 use super::content::KEY;
 use super::disk::Disk;
-use super::fixed::Ground;
+use super::disk_failure;
 use super::generation::{NewSet, install, live_generation, live_manifest};
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::observe::{self, FILE_LIMIT, adopted};
-use super::repair::{Terms, recorded};
-use super::{disk_failure, fixed};
+use super::repair::{RepairInputs, recorded};
+use crate::store::targets;
+use crate::store::targets::ServiceIdentity;
 
 /// Where a better chain may come from.
 #[derive(Clone, Copy, Debug)]
@@ -125,9 +126,9 @@ fn facts(leaf: &Certificate) -> Result<Leaf, Failure> {
 pub fn refresh(
     disk: &dyn Disk,
     layout: &Layout,
-    ground: &Ground,
+    identity: &ServiceIdentity,
     entry: &Entry,
-    terms: &Terms<'_>,
+    terms: &RepairInputs<'_>,
     source: Source<'_>,
 ) -> Result<(Generation, Timestamp), Failure> {
     let live = Live::of(disk, layout, entry, source)?;
@@ -136,7 +137,7 @@ pub fn refresh(
     if ends_at <= live.served.ends_at(live.facts.not_after) {
         return Err(nothing("no chain that verifies ends later"));
     }
-    fixed::check_room(disk, layout, ground, entry)?;
+    targets::check_room(disk, layout, identity, entry)?;
     let set = NewSet {
         leaf: &live.leaf,
         facts: &live.facts,
@@ -149,12 +150,12 @@ pub fn refresh(
         refreshes: Some(live.generation),
         remarks: &told(&live.noted, root.is_some(), doubts.into_iter().chain(remarks), terms.now).into(),
     };
-    Ok((install(disk, layout, ground, entry, &set, terms.keep)?, ends_at))
+    Ok((install(disk, layout, identity, entry, &set, terms.keep)?, ends_at))
 }
 
 /// The best chain by the gate's rules. One that some clients may refuse, or that cannot be judged, takes the place of none
 /// that is free of that doubt.
-fn anew(entry: &Entry, live: &Live, terms: &Terms<'_>, source: Source<'_>) -> Result<Anew, Failure> {
+fn anew(entry: &Entry, live: &Live, terms: &RepairInputs<'_>, source: Source<'_>) -> Result<Anew, Failure> {
     let is_at_hand = |ca: &Certificate| match source {
         Source::Profile(_) => true,
         Source::Files(_) => live.pool.contains(ca),

@@ -20,16 +20,20 @@ use crate::pki::key::PrivateKey;
 use super::access::Ids;
 use super::content::{CERT, CHAIN, Content, FULLCHAIN, KEY, Parts, contents};
 use super::disk::{Disk, Kind};
-use super::fixed::Ground;
-use super::foreign::{self, Foreign};
+use super::disk_failure;
 use super::generation::{
     NewSet, file_record, install, live_generation, live_manifest, odd_spelling, read_manifest, switch,
 };
+use super::key_store;
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::observe::FILE_LIMIT;
 use super::refresh::{Source, refresh};
-use super::{disk_failure, fixed, key_store, replace};
+use super::replace;
+use crate::store::external;
+use crate::store::external::Foreign;
+use crate::store::targets;
+use crate::store::targets::ServiceIdentity;
 
 /// What a repair came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +60,7 @@ pub enum Repaired {
 
 /// What a repair goes by, beside the entry.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub struct RepairInputs<'a> {
     /// The CA certificates that the profile shows.
     pub issuers: &'a [Certificate],
     /// How many generations are kept.
@@ -76,25 +80,25 @@ pub struct Terms<'a> {
 pub fn repair(
     disk: &dyn Disk,
     layout: &Layout,
-    ground: &Ground,
+    identity: &ServiceIdentity,
     entry: &Entry,
-    terms: &Terms<'_>,
+    terms: &RepairInputs<'_>,
 ) -> Result<Repaired, Failure> {
     if let Some((generation, manifest)) = live_manifest(disk, layout, &entry.name)?
-        && let Some(found) = foreign::find(disk, layout, entry, (generation, &manifest), terms.issuers, terms.now)
+        && let Some(found) = external::find(disk, layout, entry, (generation, &manifest), terms.issuers, terms.now)
     {
-        return adopt(disk, layout, ground, entry, &manifest, &found, terms);
+        return adopt(disk, layout, identity, entry, &manifest, &found, terms);
     }
     // Whoever put a newer certificate of the CA in place meant well: ours is not put back over it.
     if terms.refreshes {
-        let found = foreign::certificates(disk, layout, entry);
-        match refresh(disk, layout, ground, entry, terms, Source::Files(&found)) {
+        let found = external::certificates(disk, layout, entry);
+        match refresh(disk, layout, identity, entry, terms, Source::Files(&found)) {
             Ok((generation, ends_at)) => return Ok(Repaired::Refreshed { generation, ends_at }),
             Err(failure) if failure.class.scope() == Scope::Disk => return Err(failure),
             Err(_) => {}
         }
     }
-    put_back(disk, layout, ground, entry)?;
+    put_back(disk, layout, identity, entry)?;
     Ok(Repaired::PutBack)
 }
 
@@ -103,7 +107,7 @@ pub fn repair(
 /// # Errors
 ///
 /// When key or certificate cannot be read, a target is refused, or a file cannot be written.
-pub fn put_back(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry) -> Result<(), Failure> {
+pub fn put_back(disk: &dyn Disk, layout: &Layout, identity: &ServiceIdentity, entry: &Entry) -> Result<(), Failure> {
     let Some(generation) = live_generation(disk, layout, &entry.name)? else { return Ok(()) };
     if odd_spelling(disk, layout, &entry.name, generation).is_some() {
         switch(disk, layout, &entry.name, generation)?;
@@ -111,18 +115,18 @@ pub fn put_back(disk: &dyn Disk, layout: &Layout, ground: &Ground, entry: &Entry
     let folder = layout.generation(&entry.name, generation);
     let manifest =
         read_manifest(disk, &folder).map_err(|error| disk_failure("put back the files in", &folder, &error))?;
-    put_back_in(disk, ground, entry, &folder, manifest)
+    put_back_in(disk, identity, entry, &folder, manifest)
 }
 
 /// Installs what was found as a generation of its own. No request brought it; it counts as of the same profile.
 fn adopt(
     disk: &dyn Disk,
     layout: &Layout,
-    ground: &Ground,
+    identity: &ServiceIdentity,
     entry: &Entry,
     manifest: &Manifest,
     found: &Foreign,
-    terms: &Terms<'_>,
+    terms: &RepairInputs<'_>,
 ) -> Result<Repaired, Failure> {
     let chain = ServedChain { issuer: found.set.issuer.clone(), end: found.set.chain_end.clone() };
     let remarks = Remarks::at(terms.now, found.set.remarks.clone()).into();
@@ -138,13 +142,13 @@ fn adopt(
         refreshes: None,
         remarks: &remarks,
     };
-    let generation = install(disk, layout, ground, entry, &set, terms.keep)?;
+    let generation = install(disk, layout, identity, entry, &set, terms.keep)?;
     Ok(Repaired::Adopted { generation, leaf: Box::new(found.set.facts.clone()), chain: Box::new(chain) })
 }
 
 fn put_back_in(
     disk: &dyn Disk,
-    ground: &Ground,
+    identity: &ServiceIdentity,
     entry: &Entry,
     folder: &Path,
     mut manifest: Option<Manifest>,
@@ -160,7 +164,7 @@ fn put_back_in(
     let Some((leaf, chain)) = certificates.split_first() else { return Ok(()) };
     let parts = Parts { leaf, chain, root: root.as_ref(), key: &key };
     let kept = manifest.as_ref().and_then(|manifest| key_store::kept(disk, folder, entry, manifest));
-    let key_store = kept.map_or_else(|| key_store::make(disk, ground, entry, &parts), |kept| Ok(Some(kept)))?;
+    let key_store = kept.map_or_else(|| key_store::make(disk, identity, entry, &parts), |kept| Ok(Some(kept)))?;
     let (bytes, record) = key_store.map(|store| (store.bytes, store.record)).unzip();
     let files = contents(entry, &parts, bytes);
     for content in &files {
@@ -179,7 +183,7 @@ fn put_back_in(
     } else {
         disk.sync_dir(folder).map_err(failed)?;
     }
-    fixed::copy(disk, ground, entry, &files, &ids)
+    targets::copy(disk, identity, entry, &files, &ids)
 }
 
 fn put_back_file(disk: &dyn Disk, folder: &Path, content: &Content, ids: &Ids) -> io::Result<()> {

@@ -73,7 +73,7 @@ impl Staged {
         match self.switch(disk) {
             Ok(()) => Ok(Switched { target, before }),
             Err(error) => {
-                Switched { target, before }.settle(disk);
+                Switched { target, before }.keep(disk);
                 Err(error)
             }
         }
@@ -127,7 +127,7 @@ impl Switched {
     }
 
     /// Lets what had the name before go.
-    pub fn settle(self, disk: &dyn Disk) {
+    pub fn keep(self, disk: &dyn Disk) {
         if let Before::Aside(before) = self.before {
             // What cannot be removed is swept when the target is staged again.
             drop(disk.remove_file(&before));
@@ -201,7 +201,7 @@ pub fn relink(disk: &dyn Disk, link: &Path, destination: &Path) -> io::Result<()
 pub fn ensure_dir(disk: &dyn Disk, path: &Path, mode: u32) -> io::Result<()> {
     if is_dir(disk, path)? {
         // A run that was killed may have made it and not synced. Not every folder above may be opened.
-        drop(disk.settle_dir(folder(path)));
+        drop(disk.sync_changed_dir(folder(path)));
         return Ok(());
     }
     make_dir(disk, path, mode)
@@ -227,7 +227,8 @@ fn is_dir(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a folder with the files in it; what a crash brings back is no longer wanted by anybody, and removed again. What may hold a key is overwritten first, as far as the file system lets that matter.
+/// Removes a folder with the files in it, and overwrites first what may hold a key, as far as the file system lets that
+/// matter. Not synced: after a crash the folder may be back, and the next sweep removes it.
 ///
 /// # Errors
 ///

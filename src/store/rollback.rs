@@ -10,10 +10,10 @@ use crate::pki::{leaf, served};
 
 use super::content::{FULLCHAIN, KEY};
 use super::disk::Disk;
-use super::fixed::Ground;
 use super::layout::Layout;
 use super::observe::FILE_LIMIT;
 use super::{disk_failure, generation, repair};
+use crate::store::targets::ServiceIdentity;
 
 /// Which older generation will do.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ pub struct Wanted {
 pub fn roll_back(
     disk: &dyn Disk,
     layout: &Layout,
-    ground: &Ground,
+    identity: &ServiceIdentity,
     entry: &Entry,
     wanted: &Wanted,
     now: Timestamp,
@@ -46,7 +46,7 @@ pub fn roll_back(
     for generation in older.into_iter().rev() {
         match usable(disk, layout, entry, generation, wanted, now) {
             Ok(()) => {
-                make_live(disk, layout, ground, entry, generation)?;
+                make_live(disk, layout, identity, entry, generation)?;
                 return Ok(generation);
             }
             Err(why) => refused.push(format!("generation {generation} {why}")),
@@ -64,14 +64,14 @@ pub fn roll_back(
 pub fn make_live(
     disk: &dyn Disk,
     layout: &Layout,
-    ground: &Ground,
+    identity: &ServiceIdentity,
     entry: &Entry,
     generation: Generation,
 ) -> Result<(), Failure> {
     let folder = layout.generation(&entry.name, generation);
     disk.stat(&folder).map_err(|error| disk_failure("find", &folder, &error))?;
     generation::switch(disk, layout, &entry.name, generation)?;
-    repair::put_back(disk, layout, ground, entry)
+    repair::put_back(disk, layout, identity, entry)
 }
 
 fn usable(

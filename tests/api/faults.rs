@@ -8,7 +8,7 @@ use renewd::core::failure::{Accepted, Failure, FailureClass, RetryHint};
 use renewd::core::time::Timestamp;
 use renewd::pki::certificate::certificates;
 
-use crate::simulator::faults::PLAIN;
+use crate::simulator::faults::DEFAULT;
 use crate::simulator::{ConnectProxy, Fault, ProxyFailure};
 use crate::variants::{World, settings_for};
 
@@ -80,7 +80,7 @@ async fn every_misspelling_of_a_certificate_is_handed_on() {
         ["bare-base64", "crlf", "shuffled-chain", "missing-chain", "no-pkcs7", "other-case-status", "latency=20"]
     {
         let world = world_with(fault);
-        assert!(PLAIN.iter().any(|(name, _)| *name == fault) || fault.contains('='));
+        assert!(DEFAULT.iter().any(|(name, _)| *name == fault) || fault.contains('='));
         let Ok(renewd::api::Answer::Issued(issued)) = world.tlm.issue(&world.request()).await else {
             panic!("{fault}")
         };

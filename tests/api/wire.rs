@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use renewd::api::{
-    Client, ClientIdentity, ClientSettings, Endpoint, ProxyCredentials, ProxySettings, Roots, Seen, Tlm,
+    Client, ClientIdentity, ClientSettings, Endpoint, ProxyCredentials, ProxySettings, RequestSeen, Roots, Tlm,
 };
 use renewd::core::failure::{Accepted, Failure, FailureClass};
 use renewd::core::time::Timestamp;
@@ -333,7 +333,7 @@ async fn a_connection_serves_a_burst_and_none_that_was_idle_is_used_again() {
 
 #[tokio::test]
 async fn the_observer_is_told_once_of_each_request() {
-    let told = Arc::new(Mutex::new(Vec::<Seen>::new()));
+    let told = Arc::new(Mutex::new(Vec::<RequestSeen>::new()));
     let record = Arc::clone(&told);
     let observer: renewd::api::Observer = Arc::new(move |seen| record.lock().unwrap().push(seen));
     let observed = |url: &str| ClientSettings { observer: Some(Arc::clone(&observer)), ..settings(url) };

@@ -12,17 +12,17 @@ use rcgen::{
 };
 use zeroize::Zeroizing;
 
-use renewd::core::decide::Surroundings;
+use renewd::core::cached_profile::CachedProfile;
+use renewd::core::compact::boxed_default::BoxedDefault;
+use renewd::core::compact::packed_names::Naming;
+use renewd::core::compact::settings::EntrySettings;
+use renewd::core::decide::GlobalState;
 use renewd::core::entry::{Entry, Format, Sans, Source, Usage};
 use renewd::core::event::{self, Event, Method};
 use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, Digest, Generation, ProfileId, ProfileRef};
-use renewd::core::naming::Naming;
 use renewd::core::observed::{Installed, Leaf};
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
-use renewd::core::rare::Rare;
-use renewd::core::reading::Reading;
-use renewd::core::terms::Terms;
 use renewd::core::time::Timestamp;
 use renewd::pki::certificate::{Certificate, certificates};
 use renewd::pki::key::PrivateKey;
@@ -123,8 +123,8 @@ pub(crate) fn profile() -> Profile {
     }
 }
 
-pub(crate) fn reading() -> Reading {
-    Reading { profile: Some(profile()), read_at: Some(NOW), failure: None }
+pub(crate) fn reading() -> CachedProfile {
+    CachedProfile { profile: Some(profile()), read_at: Some(NOW), failure: None }
 }
 
 /// An entry for the default layout, with a bundle.
@@ -134,7 +134,7 @@ pub(crate) fn entry(name: &str) -> Entry {
         common_name: Some("www.example.com".to_owned()),
         names: Sans { dns_names: vec!["www.example.com".to_owned(), "example.com".to_owned()], ..Sans::default() },
     };
-    let mut terms = Terms::new(ProfileRef::Id(profile().id));
+    let mut terms = EntrySettings::new(ProfileRef::Id(profile().id));
     terms.key = Some(KeyType::EcdsaP256);
     terms.hooks = vec!["nginx".parse().unwrap()];
     terms.formats = vec![Format::Bundle];
@@ -142,8 +142,8 @@ pub(crate) fn entry(name: &str) -> Entry {
         name: name.parse().unwrap(),
         source: Source { file: "certs.d/all.toml".into(), line: 1 },
         naming: naming.into(),
-        probes: Rare::new(),
-        files: Rare::new(),
+        probes: BoxedDefault::new(),
+        files: BoxedDefault::new(),
         terms: Arc::new(terms),
     }
 }
@@ -184,10 +184,10 @@ pub(crate) fn installed(facts: &Leaf, age: Duration, now: Timestamp) -> Installe
         usages: Usage::list(facts.usages.clone()),
         profile: Some(profile().id),
         differs: None,
-        drift: Rare::new(),
+        drift: BoxedDefault::new(),
         renewed_elsewhere: false,
         is_refreshed: false,
-        remarks: Rare::new(),
+        remarks: BoxedDefault::new(),
     }
 }
 
@@ -226,8 +226,8 @@ pub(crate) fn renewal(entry: &Entry, facts: &Leaf, at: Timestamp) -> Vec<event::
     events.map(|event| event::Entry { at, name: entry.name.clone(), event }).into()
 }
 
-pub(crate) fn surroundings(status_check_interval: Option<Duration>) -> Surroundings {
-    Surroundings {
+pub(crate) fn global_state(status_check_interval: Option<Duration>) -> GlobalState {
+    GlobalState {
         submissions_per_day: 6,
         status_check_interval,
         first_poll: Duration::from_secs(30),

@@ -15,7 +15,7 @@ use renewd::core::observed::{Leaf, Observed};
 use renewd::core::record::Record;
 use renewd::engine::io::Arrival;
 use renewd::engine::job::Job;
-use renewd::engine::profiles::Profiles;
+use renewd::engine::profiles::ProfileCache;
 use renewd::engine::{Command, Engine, Input, Mode, Now, Start};
 
 use crate::material::{self, DAY, NOW};
@@ -50,7 +50,7 @@ impl Turn {
             overlooked: Vec::new(),
             journal_too_new: false,
             earliest: NOW,
-            profiles: Profiles::default(),
+            profiles: ProfileCache::default(),
             cas: CaWatch::default(),
             credentials: Vec::new(),
             now,

@@ -19,12 +19,12 @@ use renewd::pki::certificate::{certificates, certificates_in_file};
 use renewd::pki::gate::{Candidate, Demand, Verdict, judge};
 use renewd::pki::key::PrivateKey;
 use renewd::pki::{csr, leaf, served};
-use renewd::store::fixed::Ground;
 use renewd::store::generation::{NewSet, install};
 use renewd::store::journal::{Folded, Journal};
 use renewd::store::layout::Layout;
 use renewd::store::observe::observe;
 use renewd::store::real_disk::RealDisk;
+use renewd::store::targets::ServiceIdentity;
 
 use crate::material::{self, DAY, Issued, NOW};
 use crate::turn::Turn;
@@ -107,14 +107,14 @@ fn parse_chain(issued: Issued) -> Box<dyn FnMut()> {
     })
 }
 
-fn ground() -> Ground {
+fn identity() -> ServiceIdentity {
     let own = rustix::process::getuid().as_raw();
-    Ground { uid: own, gid: rustix::process::getgid().as_raw(), own: Vec::new() }
+    ServiceIdentity { uid: own, gid: rustix::process::getgid().as_raw(), own: Vec::new() }
 }
 
 /// An installation of the same set as that of one request more at each turn: the oldest generation makes room.
 fn installer(room: &Room<'_>) -> impl FnMut() + 'static {
-    let (issued, layout, ground) = (room.p256(), room.layout(), ground());
+    let (issued, layout, identity) = (room.p256(), room.layout(), identity());
     let (entry, profile) = (material::entry("www"), material::profile().id);
     let served = served::served(issued.leaf(), issued.chain());
     let mut attempt = Attempt(0);
@@ -132,7 +132,7 @@ fn installer(room: &Room<'_>) -> impl FnMut() + 'static {
             refreshes: None,
             remarks: &RareRemarks::new(),
         };
-        install(&RealDisk, &layout, &ground, &entry, &set, 3).unwrap();
+        install(&RealDisk, &layout, &identity, &entry, &set, 3).unwrap();
     }
 }
 
@@ -156,7 +156,7 @@ fn decide_once(issued: &Issued, age: u32, is_due: bool) -> Box<dyn FnMut()> {
     let observed = Observed::Installed(Box::new(material::installed(&issued.facts, DAY * age, NOW)));
     let mut record = Record::default();
     material::renewal(&entry, &issued.facts, NOW).iter().for_each(|told| record.apply(told.at, &told.event));
-    let (reading, surroundings) = (material::reading(), material::surroundings(Some(DAY)));
+    let (reading, global) = (material::reading(), material::global_state(Some(DAY)));
     Box::new(move || {
         let (deploy, now) = (Deploy::Open, NOW);
         let world = World {
@@ -164,7 +164,7 @@ fn decide_once(issued: &Issued, age: u32, is_due: bool) -> Box<dyn FnMut()> {
             observed: &observed,
             reading: &reading,
             record: &record,
-            surroundings: &surroundings,
+            global: &global,
             deploy,
             now,
         };

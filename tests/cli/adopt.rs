@@ -16,12 +16,12 @@ use crate::{check, file, renewd};
 const PROFILE: &str = "d6743d9a-fb67-4a64-a33e-8a3229d28cc4";
 
 /// A folder with a CA.
-struct Shelf {
+struct DropInCache {
     folder: TempDir,
     ca: CertifiedIssuer<'static, KeyPair>,
 }
 
-impl Shelf {
+impl DropInCache {
     fn new() -> Self {
         let mut params = params("Example CA", 1, &[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -83,7 +83,7 @@ fn entries(text: &str) -> Vec<Arc<Entry>> {
 
 #[test]
 fn loose_files_are_put_together_in_any_order() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let [certificate, key, chain] = shelf.issue(2, &["www.example.com", "*.example.com", "192.0.2.7"]);
     let (key, chain) = (shelf.write("www.key", 0o644, &key), shelf.write("ca.pem", 0o644, &chain));
     let certificate = shelf.write("www.crt", 0o664, &certificate);
@@ -97,7 +97,7 @@ fn loose_files_are_put_together_in_any_order() {
 
 #[test]
 fn several_certificates_and_what_they_share() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let [www, www_key, chain] = shelf.issue(2, &["www.example.com"]);
     let [mail, mail_key, _] = shelf.issue(3, &["*.example.com"]);
     let files = [
@@ -115,7 +115,7 @@ fn several_certificates_and_what_they_share() {
 
 #[test]
 fn key_stores_need_their_password() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let all = shelf.write("all.pem", 0o600, &shelf.issue(2, &["app.example.com"]).concat());
     let store = shelf.path("app.p12");
     for (kind, more) in [("new", ["-macalg", "sha256"]), ("old", ["-certpbe", "PBE-SHA1-3DES"])] {
@@ -139,7 +139,7 @@ fn key_stores_need_their_password() {
 /// A lineage as certbot lays it out, with the renewal configuration that certbot 2.1.0 wrote.
 #[test]
 fn a_lineage_of_certbot() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let [certificate, key, chain] = shelf.issue(2, &["www.example.com", "example.com"]);
     let fullchain = format!("{certificate}{chain}");
     for (name, mode, text) in [
@@ -168,7 +168,7 @@ fn a_lineage_of_certbot() {
 /// The tracking files that certmonger 0.79.17 wrote; key and certificate are this test's.
 #[test]
 fn requests_that_certmonger_tracks() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let mut requests = Vec::new();
     for (serial, name) in [(2, "www"), (3, "mail")] {
         let [certificate, key, _] = shelf.issue(serial, &[&format!("{name}.example.com")]);
@@ -188,7 +188,7 @@ fn requests_that_certmonger_tracks() {
 /// What a playbook of vcert installs, and what its action becomes.
 #[test]
 fn files_that_a_playbook_of_vcert_installed() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let playbook = file("tests/cli/adopt/vcert.yaml");
     let [certificate, key, chain] = shelf.issue(2, &["shop.example.com"]);
     let installed = |key: &str| {
@@ -214,7 +214,7 @@ fn files_that_a_playbook_of_vcert_installed() {
 
 #[test]
 fn what_cannot_be_adopted_is_said() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let [certificate, key, chain] = shelf.issue(2, &["www.example.com"]);
     let other = shelf.issue(3, &["other.example.com"]);
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAQwAAQA\n-----END ENCRYPTED PRIVATE KEY-----\n";
@@ -239,11 +239,11 @@ fn what_cannot_be_adopted_is_said() {
 /// What OpenSSL loads is adopted, in whatever form, and what is printed the inventory's reader takes.
 #[test]
 fn files_of_every_form_are_adopted() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let [certificate, key, chain] = shelf.issue(2, &["www.example.com"]);
     let key_file = shelf.write("www.key", 0o600, &key);
     #[track_caller]
-    fn adopted(shelf: &Shelf, files: &[&Path], said: &[&str]) {
+    fn adopted(shelf: &DropInCache, files: &[&Path], said: &[&str]) {
         let text = shelf.says(files, &[]);
         assert!(text.ends_with("accepted by the reader: www.example.com\n"), "{text}");
         assert!(!text.contains("not accepted"), "{text}");
@@ -273,7 +273,7 @@ fn files_of_every_form_are_adopted() {
 /// A subject that no entry can say is said as far as one can, and the rest is told.
 #[test]
 fn a_subject_that_an_entry_cannot_say_is_cut_to_what_it_can() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let mut params = params("www.example.com", 7, &["www.example.com"]);
     let name = &mut params.distinguished_name;
     name.push(DnType::CustomDnType(vec![2, 5, 4, 10]), "Zweite AG");
@@ -298,7 +298,7 @@ fn a_subject_that_an_entry_cannot_say_is_cut_to_what_it_can() {
 /// What renewd does not read is called what it is, with the command that makes it readable.
 #[test]
 fn forms_that_openssl_converts_are_named_with_the_command() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let [certificate, key, chain] = shelf.issue(2, &["www.example.com"]);
     let pem = shelf.write("all.pem", 0o644, &(certificate.clone() + &chain));
     let key = shelf.write("www.key", 0o600, &key);
@@ -332,7 +332,7 @@ fn forms_that_openssl_converts_are_named_with_the_command() {
 /// Nothing that is printed steers a terminal, and nothing is left out in silence.
 #[test]
 fn what_cannot_be_seen_or_asked_for_is_told() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let mut params = params("www.example.com", 7, &["www.example.com"]);
     params.distinguished_name.push(DnType::OrganizationName, "Ex\u{a0}\u{202e}GA");
     params.distinguished_name.push(DnType::CustomDnType(vec![1, 2, 3, 4]), "other");
@@ -356,7 +356,7 @@ fn what_cannot_be_seen_or_asked_for_is_told() {
 /// The entry keeps what is there: it is known, and nothing is asked for before it is due.
 #[test]
 fn an_adopted_certificate_is_known_at_once() {
-    let shelf = Shelf::new();
+    let shelf = DropInCache::new();
     let [certificate, key, chain] = shelf.issue(2, &["www.example.com"]);
     let files = [shelf.write("www.crt", 0o644, &(certificate + &chain)), shelf.write("www.key", 0o600, &key)];
     let adopted = renewd(&["adopt", files[0].to_str().unwrap(), files[1].to_str().unwrap(), "--profile", PROFILE]);

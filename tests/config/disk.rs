@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use renewd::config::{
-    InForce, InventoryFile, Main, Problem, ServiceUser, Shelf, examine_inventory, examine_main, load_inventory,
+    DropInCache, InForce, InventoryFile, Main, Problem, ServiceUser, examine_inventory, examine_main, load_inventory,
     load_main, permission_problems,
 };
 use renewd::core::time::Timestamp;
@@ -312,12 +312,12 @@ const FOREIGN: u32 = 54_321;
 #[test]
 fn a_look_tells_what_changed_since_the_one_before() {
     let folder = Folder::new();
-    let mut shelf = Shelf::default();
+    let mut drop_ins = DropInCache::default();
     let mut look = |at: Timestamp| {
-        let changes = shelf.look(&folder.main, ServiceUser::of_process(), &InForce::new(), at).unwrap();
+        let changes = drop_ins.look(&folder.main, ServiceUser::of_process(), &InForce::new(), at).unwrap();
         let state = |file: &InventoryFile| format!("{}{}", file.label, if file.content.is_ok() { "" } else { "!" });
         let files: Vec<String> = changes.files.iter().map(state).collect();
-        (format!("{} - {}", files.join(" "), changes.gone.join(" ")), shelf.is_settled())
+        (format!("{} - {}", files.join(" "), changes.gone.join(" ")), drop_ins.is_settled())
     };
     let changed = |path: &Path| Timestamp::from_seconds(fs::symlink_metadata(path).unwrap().ctime());
     let minute = std::time::Duration::from_secs(60);

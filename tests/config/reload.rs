@@ -5,11 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use renewd::config::{
-    Changes, Difference, InForce, Inventory, InventoryFile, Main, Problem, hold, parse_inventory_file, parse_main,
-    settle, settle_watched,
-};
-use renewd::core::let_go::Trigger;
+use renewd::config::Changes;
+use renewd::config::Difference;
+use renewd::config::InForce;
+use renewd::config::Inventory;
+use renewd::config::InventoryFile;
+use renewd::config::Main;
+use renewd::config::Problem;
+use renewd::config::hold;
+use renewd::config::parse_inventory_file;
+use renewd::config::parse_main;
+use renewd::config::removal_guard::Trigger;
+use renewd::config::resolve;
+use renewd::config::resolve_watched;
 
 /// A history of reloads; what is in force carries over.
 struct History {
@@ -27,14 +35,14 @@ impl History {
     #[track_caller]
     fn reload(&mut self, files: &[(&str, &str)], expected: &str) -> Inventory {
         let files = files.iter().map(|(name, holds)| self.file(name, &text(holds))).collect();
-        self.settle(files, expected)
+        self.resolve(files, expected)
     }
 
     /// The same, where the watch alone is what made the files be read.
     #[track_caller]
     fn watch(&mut self, files: &[(&str, &str)], expected: &str) -> Inventory {
         let files = files.iter().map(|(name, holds)| self.file(name, &text(holds))).collect();
-        let inventory = settle_watched(files, &self.main.hooks, &self.in_force);
+        let inventory = resolve_watched(files, &self.main.hooks, &self.in_force);
         self.compare(inventory, expected)
     }
 
@@ -43,8 +51,8 @@ impl History {
     }
 
     #[track_caller]
-    fn settle(&mut self, files: Vec<InventoryFile>, expected: &str) -> Inventory {
-        let inventory = settle(files, &self.main.hooks, &self.in_force);
+    fn resolve(&mut self, files: Vec<InventoryFile>, expected: &str) -> Inventory {
+        let inventory = resolve(files, &self.main.hooks, &self.in_force);
         self.compare(inventory, expected)
     }
 
@@ -241,13 +249,13 @@ fn removing_a_hook_in_use_refuses_the_file_and_keeps_the_hook() {
     let mut history = History::start();
     history.main = main("[hook.n]\nunit = \"n.service\"\nverb = \"reload\"\n");
     let file = history.file("a", text);
-    let inventory = history.settle(vec![file], "a: x");
+    let inventory = history.resolve(vec![file], "a: x");
     let entry = &inventory.entries[0];
     assert_eq!(inventory.hook(entry, &entry.hooks[0]).unwrap().0.file, None);
 
     history.main = main("");
     let file = history.file("a", text);
-    let inventory = history.settle(vec![file], "a: x+");
+    let inventory = history.resolve(vec![file], "a: x+");
     let entry = &inventory.entries[0];
     let (key, hook) = inventory.hook(entry, &entry.hooks[0]).unwrap();
     assert_eq!((key.file.as_deref(), hook.name.as_str()), (Some("a"), "n"));
@@ -261,7 +269,7 @@ fn a_hook_of_one_file_is_not_seen_by_another() {
     let mut history = History::start();
     let with = history.file("a", &format!("[hook.n]\ncommand = [\"/bin/a\"]\n{}", entry("x")));
     let without = history.file("b", &entry("y"));
-    let inventory = history.settle(vec![with, without], "a: x, b: +");
+    let inventory = history.resolve(vec![with, without], "a: x, b: +");
     assert_eq!(inventory.hooks.len(), 1);
 }
 
@@ -301,7 +309,7 @@ fn amended(steps: &[Vec<Step>]) -> Vec<bool> {
             }
         }
         let all = files.iter().map(|(label, text)| history.file(label, text)).collect();
-        let settled = settle_watched(all, &history.main.hooks, &inventory.in_force);
+        let settled = resolve_watched(all, &history.main.hooks, &inventory.in_force);
         let mut by_itself = inventory.clone();
         let difference = by_itself.amend(&changes, &history.main.hooks, Trigger::Watch);
         match &difference {

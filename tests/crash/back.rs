@@ -15,11 +15,11 @@ use renewd::pki::certificate::Certificate;
 use renewd::pki::served;
 use renewd::store::content::{Content, Parts, contents};
 use renewd::store::disk::Disk as _;
-use renewd::store::fixed;
 use renewd::store::generation::{self, NewSet};
 use renewd::store::journal::Journal;
+use renewd::store::targets;
 
-use crate::daemon::{Daemon, ground, layout};
+use crate::daemon::{Daemon, identity, layout};
 use crate::disk::{Ignored, Machine, Point, Sync};
 use crate::material::{self, SHORT, Short, sets};
 use crate::points::require;
@@ -140,7 +140,7 @@ fn installed_short(entry: &Entry) -> Machine {
         refreshes: None,
         remarks: &RareRemarks::new(),
     };
-    generation::install(&machine, &layout(), &ground(), entry, &set, 1).unwrap();
+    generation::install(&machine, &layout(), &identity(), entry, &set, 1).unwrap();
     Daemon::start(&machine, entry, None).unwrap().0.run().unwrap();
     machine
 }
@@ -160,7 +160,7 @@ fn is_whole(machine: &Machine, entry: &Entry) -> Result<(), String> {
         let is_numbered = name.to_string_lossy().parse::<u64>().is_ok();
         require(!is_numbered || sets.iter().any(is_one), &format!("{} is no whole set", folder.display()))?;
     }
-    for (target, source) in fixed::targets(&entry.files) {
+    for (target, source) in targets::targets(&entry.files) {
         let is_one = |files: &Vec<Content>| files.iter().any(|file| file.name == source && is_at(file, target));
         require(sets.iter().any(is_one), &format!("{} is half-written", target.display()))?;
     }

@@ -24,20 +24,20 @@ use renewd::core::text::Text;
 use renewd::engine::hooks::Ended;
 use renewd::engine::io::{Arrival, HookStart};
 use renewd::engine::job::Job;
-use renewd::engine::profiles::Profiles;
+use renewd::engine::profiles::ProfileCache;
 use renewd::engine::{Command, Engine, Input, Mode, Now, Start};
 use renewd::pki::answer::shown_by_profile;
 use renewd::pki::certificate::certificates;
 use renewd::pki::key::PrivateKey;
 use renewd::pki::{leaf, served};
 use renewd::store::disk::Disk;
-use renewd::store::fixed::Ground;
 use renewd::store::generation::{self, NewSet};
 use renewd::store::journal::{Content, Journal};
 use renewd::store::layout::Layout;
 use renewd::store::refresh::{self, Source};
-use renewd::store::repair::{self, Repaired, Terms};
+use renewd::store::repair::{self, RepairInputs, Repaired};
 use renewd::store::rollback::{self, Wanted};
+use renewd::store::targets::ServiceIdentity;
 use renewd::store::{observe, pending, replace};
 
 use crate::api;
@@ -101,10 +101,10 @@ pub fn layout() -> Layout {
     Layout::new(Path::new("/var/lib/renewd"))
 }
 
-pub fn ground() -> Ground {
+pub fn identity() -> ServiceIdentity {
     let uid = rustix::process::geteuid().as_raw();
     let gid = rustix::process::getegid().as_raw();
-    Ground { uid, gid, own: vec![PathBuf::from("/var/lib/renewd")] }
+    ServiceIdentity { uid, gid, own: vec![PathBuf::from("/var/lib/renewd")] }
 }
 
 static MAIN: LazyLock<Main> = LazyLock::new(|| {
@@ -144,7 +144,7 @@ impl Daemon {
             records: [(entry.name.clone(), record)].into(),
             journal_too_new: false,
             earliest,
-            profiles: Profiles::default(),
+            profiles: ProfileCache::default(),
             cas: CaWatch::default(),
             credentials: Vec::new(),
             now,
@@ -249,7 +249,7 @@ impl Daemon {
             Command::RemoveKey { name, attempt, .. } => {
                 pending::forget(&self.machine, &layout(), &name, attempt).map_err(|failure| failure.to_string())?;
             }
-            Command::KeepProfiles(_) | Command::Headline(_) | Command::Tell(_) => {}
+            Command::KeepProfiles(_) | Command::StatusLine(_) | Command::Tell(_) => {}
             other => return Err(format!("nobody expects {other:?} here")),
         }
         Ok(())
@@ -329,11 +329,11 @@ impl Daemon {
             Effect::Install { set, .. } => self.install(&set),
             Effect::RollBack(from) => {
                 let wanted = Wanted { from, revoked: Vec::new(), force: false };
-                let to = rollback::roll_back(&self.machine, &layout, &ground(), &self.entry, &wanted, self.now.wall)?;
+                let to = rollback::roll_back(&self.machine, &layout, &identity(), &self.entry, &wanted, self.now.wall)?;
                 Ok(Outcome::Switched(to))
             }
             Effect::Switch(generation) => {
-                rollback::make_live(&self.machine, &layout, &ground(), &self.entry, generation)?;
+                rollback::make_live(&self.machine, &layout, &identity(), &self.entry, generation)?;
                 Ok(Outcome::Switched(generation))
             }
             Effect::Probe => Err(forbidden()),
@@ -343,8 +343,8 @@ impl Daemon {
                 Ok(Outcome::Done)
             }
             Effect::Repair { refreshes } => {
-                let terms = Terms { refreshes, ..terms() };
-                match repair::repair(&self.machine, &layout, &ground(), &self.entry, &terms)? {
+                let terms = RepairInputs { refreshes, ..terms() };
+                match repair::repair(&self.machine, &layout, &identity(), &self.entry, &terms)? {
                     Repaired::PutBack => Ok(Outcome::Done),
                     Repaired::Adopted { generation, leaf, chain } => Ok(Outcome::Adopted { generation, leaf, chain }),
                     Repaired::Refreshed { generation, ends_at } => Ok(Outcome::Refreshed { generation, ends_at }),
@@ -356,10 +356,10 @@ impl Daemon {
     fn refresh_chain(&self) -> Result<Outcome, Failure> {
         let profile = self.profile();
         let issuers = shown_by_profile(&profile.issuers);
-        let terms = Terms { issuers: &issuers, ..terms() };
-        let (machine, layout, ground) = (&self.machine, layout(), ground());
+        let terms = RepairInputs { issuers: &issuers, ..terms() };
+        let (machine, layout, identity) = (&self.machine, layout(), identity());
         let (generation, ends_at) =
-            refresh::refresh(machine, &layout, &ground, &self.entry, &terms, Source::Profile(&profile.id))?;
+            refresh::refresh(machine, &layout, &identity, &self.entry, &terms, Source::Profile(&profile.id))?;
         Ok(Outcome::Refreshed { generation, ends_at })
     }
 
@@ -492,7 +492,7 @@ impl Daemon {
         let generation = generation::install(
             &self.machine,
             &layout,
-            &ground(),
+            &identity(),
             &self.entry,
             &set,
             if self.entry.rollback { 2 } else { 1 },
@@ -509,8 +509,8 @@ fn forbidden() -> Failure {
     Failure::new(FailureClass::ApiForbidden, "this account may not")
 }
 
-pub fn terms() -> Terms<'static> {
-    Terms { issuers: &[], keep: 1, refreshes: true, now: NOW }
+pub fn terms() -> RepairInputs<'static> {
+    RepairInputs { issuers: &[], keep: 1, refreshes: true, now: NOW }
 }
 
 /// More than anything needs to be done before time passes.

@@ -677,7 +677,7 @@ impl Disk for Machine {
         }
     }
 
-    fn settle_dir(&self, path: &Path) -> io::Result<()> {
+    fn sync_changed_dir(&self, path: &Path) -> io::Result<()> {
         if self.state().settled.contains(path) {
             return Ok(());
         }

@@ -8,13 +8,15 @@ use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::observed::Observed;
 use renewd::store::content::BUNDLE;
 use renewd::store::disk::{Disk, Hold, Perms};
-use renewd::store::fixed::Ground;
 use renewd::store::journal::Journal;
 use renewd::store::observe::observe;
-use renewd::store::{fixed, repair, replace};
+use renewd::store::repair;
+use renewd::store::replace;
+use renewd::store::targets;
+use renewd::store::targets::ServiceIdentity;
 
 use crate::back::check;
-use crate::daemon::{Daemon, ground, layout, terms};
+use crate::daemon::{Daemon, identity, layout, terms};
 use crate::disk::{Ignored, Machine, Sync};
 use crate::material::{entry, sets, with_copies};
 use crate::points::require;
@@ -38,7 +40,7 @@ fn drift(machine: &Machine, entry: &Entry) -> Vec<String> {
 }
 
 fn repair(machine: &Machine, entry: &Entry) -> Result<(), Failure> {
-    repair::repair(machine, &layout(), &ground(), entry, &terms()).map(drop)
+    repair::repair(machine, &layout(), &identity(), entry, &terms()).map(drop)
 }
 
 fn put(machine: &Machine, path: &str) {
@@ -111,7 +113,7 @@ fn a_fullchain_that_is_gone_or_damaged_comes_back_from_the_other_files() {
 #[test]
 fn owner_group_and_mode_are_the_services_own_where_the_entry_names_none() {
     let machine = installed(&entry());
-    let own = (ground().uid, ground().gid);
+    let own = (identity().uid, identity().gid);
     for perms in [(0o600, own.0 + 1, own.1), (0o600, own.0, own.1 + 1), (0o640, own.0, own.1)] {
         machine.own(&live("privkey.pem"), perms);
         assert_eq!(drift(&machine, &entry()).len(), 1, "{perms:?}");
@@ -179,14 +181,14 @@ fn what_a_crash_left_beside_a_target_is_swept_and_what_others_stage_is_not() {
 fn a_target_is_refused_for_each_reason() {
     #[track_caller]
     fn check(change: impl FnOnce(&Machine, &mut PathBuf), expected: &str) {
-        check_as(&ground(), change, expected);
+        check_as(&identity(), change, expected);
     }
     #[track_caller]
-    fn check_as(ground: &Ground, change: impl FnOnce(&Machine, &mut PathBuf), expected: &str) {
+    fn check_as(identity: &ServiceIdentity, change: impl FnOnce(&Machine, &mut PathBuf), expected: &str) {
         let machine = Machine::with_folders(&["/var/lib/renewd", "/etc/keys/www"]);
         let mut target = PathBuf::from("/etc/keys/www/a.key");
         change(&machine, &mut target);
-        let refused = fixed::check_target(&machine, ground, &target).err();
+        let refused = targets::check_target(&machine, identity, &target).err();
         let shown = refused.map_or("none".to_owned(), |failure| {
             assert_eq!(failure.class, FailureClass::TargetRefused);
             failure.message.to_string()
@@ -227,10 +229,10 @@ fn a_target_is_refused_for_each_reason() {
         }
     };
     // As root, who may replace any file, this is no obstacle.
-    let bound = Ground { uid: 4244, ..ground() };
+    let bound = ServiceIdentity { uid: 4244, ..identity() };
     check_as(&bound, sticky(4244), "none");
     check_as(&bound, sticky(0), "user 4244 cannot replace it; run: chown 4244 /etc/keys/www/a.key");
-    check_as(&Ground { uid: 0, ..ground() }, sticky(4242), "none");
+    check_as(&ServiceIdentity { uid: 0, ..identity() }, sticky(4242), "none");
     check(
         own("/etc/keys/www", (0o755, 4242, 0)),
         "/etc/keys/www above it belongs to user 4242, not to root or the service; chown root /etc/keys/www",
@@ -259,7 +261,7 @@ fn a_target_is_judged_again_before_each_copy() {
 #[test]
 fn a_full_disk_is_found_in_every_folder_before_anything_is_asked_for() {
     let machine = installed(&with_copies());
-    let room = || fixed::check_room(&machine, &layout(), &ground(), &with_copies());
+    let room = || targets::check_room(&machine, &layout(), &identity(), &with_copies());
     for folder in
         ["/var/lib/renewd", "/var/lib/renewd/pending/www", "/var/lib/renewd/certs/www", "/etc/keys", "/etc/tls"]
     {
@@ -299,11 +301,11 @@ fn the_set_at_fixed_paths_is_put_back_whole_where_one_file_cannot_be_replaced() 
         let before = at_targets(&machine);
         machine.hold(Path::new(refusing), None);
         let ids = renewd::store::access::Ids::of(&entry.access).unwrap();
-        let copy = || fixed::copy(&machine, &ground(), &entry, &sets()[1].files(&entry), &ids);
+        let copy = || targets::copy(&machine, &identity(), &entry, &sets()[1].files(&entry), &ids);
         let failure = copy().err().unwrap();
         assert!(failure.message.as_str().starts_with(&format!("cannot replace {refusing}")), "{failure}");
         assert_eq!(at_targets(&machine), before, "{refusing}: the old set is whole, and nothing else is left");
-        let room = fixed::check_room(&machine, &layout(), &ground(), &entry).err();
+        let room = targets::check_room(&machine, &layout(), &identity(), &entry).err();
         assert!(room.is_some_and(|failure| failure.message.as_str().contains(refusing)), "found before it is spent");
         machine.release();
         copy().unwrap();
@@ -324,6 +326,6 @@ fn what_had_no_name_before_is_removed_again() {
     let before = at_targets(&machine);
     machine.hold(Path::new("/etc/tls/www.pem"), None);
     let ids = renewd::store::access::Ids::of(&entry.access).unwrap();
-    fixed::copy(&machine, &ground(), &entry, &sets()[1].files(&entry), &ids).unwrap_err();
+    targets::copy(&machine, &identity(), &entry, &sets()[1].files(&entry), &ids).unwrap_err();
     assert_eq!(at_targets(&machine), before);
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SubjectPublicKeyInfo};
 use zeroize::Zeroizing;
 
+use renewd::core::compact::boxed_default::BoxedDefault;
+use renewd::core::compact::packed_names::Naming;
+use renewd::core::compact::settings::EntrySettings;
 use renewd::core::entry::{Entry, FixedFiles, Format, Sans, Source};
 use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, Digest, ProfileId, ProfileRef};
-use renewd::core::naming::Naming;
 use renewd::core::observed::Leaf;
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
-use renewd::core::rare::Rare;
-use renewd::core::terms::Terms;
 use renewd::core::time::Timestamp;
 use renewd::pki::certificate::{Certificate, certificates};
 use renewd::pki::key::PrivateKey;
@@ -144,14 +144,14 @@ pub fn entry() -> Entry {
         common_name: Some("www.example.com".to_owned()),
         names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
     };
-    let mut terms = Terms::new(ProfileRef::Id(ProfileId("p".into())));
+    let mut terms = EntrySettings::new(ProfileRef::Id(ProfileId("p".into())));
     terms.formats = vec![Format::Bundle];
     Entry {
         name: "www".parse().unwrap(),
         source: Source { file: "certs.d/www.toml".into(), line: 1 },
         naming: naming.into(),
-        probes: Rare::new(),
-        files: Rare::new(),
+        probes: BoxedDefault::new(),
+        files: BoxedDefault::new(),
         terms: Arc::new(terms),
     }
 }

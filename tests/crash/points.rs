@@ -11,9 +11,9 @@ use renewd::core::name::{Attempt, Digest};
 use renewd::core::observed::Installed;
 use renewd::store::content::Content;
 use renewd::store::disk::Disk as _;
-use renewd::store::fixed;
 use renewd::store::generation::read_manifest;
 use renewd::store::journal::Journal;
+use renewd::store::targets;
 
 use crate::api::{Api, Mode};
 use crate::daemon::{Daemon, Swap, layout};
@@ -116,7 +116,7 @@ impl Case {
                 self.set_in(machine, &home.join(name))?;
             }
         }
-        for (target, source) in fixed::targets(&self.entry.files) {
+        for (target, source) in targets::targets(&self.entry.files) {
             let Ok(bytes) = machine.read(target, 1 << 20) else {
                 require(self.is_first && said.is_none(), &format!("{} is gone", target.display()))?;
                 continue;

@@ -20,12 +20,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use renewd::core::code::Code;
+use renewd::core::compact::boxed_default::BoxedDefault;
+use renewd::core::compact::packed_names::Naming;
+use renewd::core::compact::settings::EntrySettings;
 use renewd::core::entry::{Entry, FixedFiles, Sans, Source};
 use renewd::core::name::ProfileRef;
-use renewd::core::naming::Naming;
 use renewd::core::observed::Observed;
-use renewd::core::rare::Rare;
-use renewd::core::terms::Terms;
 use renewd::store::layout::Layout;
 use renewd::store::observe::observe;
 use renewd::store::real_disk::RealDisk;
@@ -60,9 +60,9 @@ fn entry(certificate: PathBuf, key: PathBuf) -> Entry {
         name: "www".parse().unwrap(),
         source: Source { file: "certs.d/www.toml".into(), line: 1 },
         naming: naming.into(),
-        probes: Rare::new(),
+        probes: BoxedDefault::new(),
         files: files.into(),
-        terms: Arc::new(Terms::new(ProfileRef::new("Web"))),
+        terms: Arc::new(EntrySettings::new(ProfileRef::new("Web"))),
     }
 }
 

@@ -50,7 +50,7 @@ impl Site {
 
     /// Looks for so long, and the daemon has asked for nothing and used little time.
     #[track_caller]
-    fn is_calm(&self, time: Duration) {
+    fn is_steady(&self, time: Duration) {
         let (before, begun) = (self.process.processor_time(), Instant::now());
         while begun.elapsed() < time {
             assert_eq!(self.host.submissions(), 5, "{:#}", self.host.status());
@@ -92,10 +92,10 @@ fn ten_years_forward_and_backward_reissue_nothing_and_heal() {
         site.jump(years, false);
         site.host.until("the clock is said to be wrong", || is_said_wrong(&site.host.status()).then_some(()));
         assert_eq!(site.host.says(&["status"]).code, 1);
-        site.is_calm(Duration::from_secs(3));
+        site.is_steady(Duration::from_secs(3));
         site.jump(0, false);
         site.all_are_valid();
-        site.is_calm(Duration::from_secs(1));
+        site.is_steady(Duration::from_secs(1));
         site.goes_on();
     }
 }
@@ -108,7 +108,7 @@ fn a_wrong_clock_at_the_start_reissues_nothing_and_heals() {
         site.clock.set(years);
         site.process = Process::start(&site.host, &site.clock.environment());
         site.host.until("the clock is said to be wrong", || is_said_wrong(&site.host.status()).then_some(()));
-        site.is_calm(Duration::from_secs(3));
+        site.is_steady(Duration::from_secs(3));
         site.jump(0, false);
         site.all_are_valid();
         site.goes_on();
@@ -121,7 +121,7 @@ fn a_suspend_reissues_nothing_and_what_became_due_is_done() {
     for hours in [8, 72] {
         site.jump(hours * 3600, true);
         site.all_are_valid();
-        site.is_calm(Duration::from_secs(1));
+        site.is_steady(Duration::from_secs(1));
     }
     // Beyond the renewal time of all: each is renewed once. The API signs by a clock that has not jumped.
     let longer = Duration::from_secs(175 * 86_400);
@@ -160,7 +160,7 @@ fn a_leap_second_is_nothing() {
     let asked = site.host.simulator.requests().len();
     for seconds in [1, 0, -1, 0] {
         site.clock.set(seconds);
-        site.is_calm(Duration::from_secs(1));
+        site.is_steady(Duration::from_secs(1));
         assert_eq!(site.host.status()["clock"]["state"], "ok");
     }
     assert_eq!(site.host.simulator.requests().len(), asked, "nobody is asked anything");

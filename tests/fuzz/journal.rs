@@ -8,12 +8,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use renewd::config::{Main, parse_inventory_file};
-use renewd::core::decide::{Surroundings, World, decide};
+use renewd::core::cached_profile::CachedProfile;
+use renewd::core::decide::{GlobalState, World, decide};
 use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event};
 use renewd::core::invariant::breaches;
 use renewd::core::observed::Observed;
-use renewd::core::reading::Reading;
 use renewd::core::record::Record;
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
@@ -37,7 +37,7 @@ pub fn journal(data: &[u8]) {
     assert_eq!((&content.entries, content.damaged), (&before.entries, before.damaged));
     let kept = std::fs::read_dir(folder.path()).unwrap().count() - 1;
     assert_eq!(kept > 0, content.damaged > 0 && !content.too_new, "damage is kept, and nothing else");
-    let more = event::Entry { at: NOW, name: "more".parse().unwrap(), event: Event::LetGo };
+    let more = event::Entry { at: NOW, name: "more".parse().unwrap(), event: Event::LeftInventory };
     let appended = journal.append(std::slice::from_ref(&more));
     assert_eq!(appended.is_err(), content.too_new);
     drop(journal);
@@ -90,7 +90,7 @@ fn decided(record: &Record) {
     for now in [Timestamp::from_seconds(0), NOW, newest, newest + Duration::from_secs(3600), far] {
         for observed in [Observed::Absent, Observed::Damaged(text("no PEM")), Observed::Unreadable(text("EIO"))] {
             for profile in [None, Some(Timestamp::from_seconds(0)), Some(now)] {
-                let mut reading = Reading::default();
+                let mut reading = CachedProfile::default();
                 if let Some(read_at) = profile {
                     reading = profile_read();
                     reading.read_at = Some(read_at);
@@ -100,7 +100,7 @@ fn decided(record: &Record) {
                     observed: &observed,
                     reading: &reading,
                     record,
-                    surroundings: &surroundings(),
+                    global: &global_state(),
                     deploy: Deploy::Open,
                     now,
                 };
@@ -112,8 +112,8 @@ fn decided(record: &Record) {
     }
 }
 
-fn surroundings() -> Surroundings {
-    Surroundings {
+fn global_state() -> GlobalState {
+    GlobalState {
         submissions_per_day: 6,
         status_check_interval: Some(Duration::from_secs(86_400)),
         first_poll: Duration::from_secs(30),
@@ -140,7 +140,7 @@ fn entry() -> &'static Entry {
     })
 }
 
-fn profile_read() -> Reading {
+fn profile_read() -> CachedProfile {
     let profile = serde_json::json!([{
         "id": "d6743d9a-fb67-4a64-a33e-8a3229d28cc4", "name": "Web", "status": "Active",
         "enrollment_method": "rest_api", "authentication_method": "third_party_app", "duplicate_cert_policy": true,
@@ -150,5 +150,5 @@ fn profile_read() -> Reading {
         },
     }]);
     let profiles = renewd::api::body_profile::profiles(renewd::api::json::Json::of(&profile), &[]);
-    Reading { profile: profiles.unwrap_or_default().profiles.pop(), ..Reading::default() }
+    CachedProfile { profile: profiles.unwrap_or_default().profiles.pop(), ..CachedProfile::default() }
 }

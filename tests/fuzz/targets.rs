@@ -10,7 +10,7 @@ use renewd::api::body_profile;
 use renewd::api::call::Call;
 use renewd::api::client::read_reply;
 use renewd::api::date::{http_date, retry_after};
-use renewd::api::error::{Place, Trouble};
+use renewd::api::error::{RequestContext, RequestError};
 use renewd::api::json::Json;
 use renewd::api::reply::{End, Reply};
 use renewd::api::{Answer, IssueRequest, IssuedCertificate, Page, Pickup, RenewRequest, SearchQuery};
@@ -128,8 +128,8 @@ fn judged<T>(reply: Reply, call: &Call, read: impl FnOnce(Json<'_>) -> Result<T,
     read_reply(reply, read).map_err(|trouble| failure(trouble, call))
 }
 
-fn failure(trouble: Trouble, call: &Call) -> Failure {
-    let place = Place {
+fn failure(trouble: RequestError, call: &Call) -> Failure {
+    let place = RequestContext {
         host: "one.digicert.com",
         proxy: None,
         credential: "api-key",

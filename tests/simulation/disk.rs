@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use renewd::core::cached_profile::CachedProfile;
 use renewd::core::entry::{Asked, Entry, Usage};
 use renewd::core::event;
 use renewd::core::failure::{Failure, FailureClass};
@@ -11,7 +12,6 @@ use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, CertName, Digest, Generation, ProfileId, ProfileRef};
 use renewd::core::observed::{Installed, Observed, difference};
 use renewd::core::profile::Profile;
-use renewd::core::reading::Reading;
 use renewd::core::remark::RareRemarks;
 use renewd::core::text::Text;
 
@@ -74,9 +74,9 @@ impl Disk {
     }
 
     /// The readings as they are read at a start.
-    pub(crate) fn kept_readings(&self) -> BTreeMap<ProfileRef, Reading> {
+    pub(crate) fn kept_readings(&self) -> BTreeMap<ProfileRef, CachedProfile> {
         let kept = |(reference, profile): (&ProfileRef, &Profile)| {
-            (reference.clone(), Reading { profile: Some(profile.clone()), read_at: None, failure: None })
+            (reference.clone(), CachedProfile { profile: Some(profile.clone()), read_at: None, failure: None })
         };
         self.readings.iter().map(kept).collect()
     }

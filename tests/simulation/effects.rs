@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use renewd::core::breaker::Function;
 use renewd::core::event::{self, Event, Lack, Method};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::key::KeyType;
@@ -13,6 +12,7 @@ use renewd::core::standing::{Standing, TlmState};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::engine::Input;
+use renewd::engine::breaker::Function;
 use renewd::engine::job::Job;
 
 use crate::disk::Pending;

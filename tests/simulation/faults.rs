@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use renewd::core::compact::boxed_default::BoxedDefault;
+use renewd::core::compact::packed_names::Naming;
+use renewd::core::compact::settings::EntrySettings;
 use renewd::core::entry::{Entry, Probe, Sans, Source};
 use renewd::core::failure::FailureClass;
 use renewd::core::key::KeyType;
 use renewd::core::name::{CertName, HookName, ProfileId, ProfileRef};
-use renewd::core::naming::Naming;
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
-use renewd::core::rare::Rare;
-use renewd::core::terms::Terms;
 use renewd::core::time::Timestamp;
 use renewd::core::window::DeployWindow;
 
@@ -192,9 +192,9 @@ pub(crate) fn entry(name: &str, profile: &str) -> Entry {
         name: name.parse().expect("a valid name"),
         source: Source { file: "certs.d/all.toml".into(), line: 1 },
         naming: naming.into(),
-        probes: Rare::new(),
-        files: Rare::new(),
-        terms: Arc::new(Terms::new(ProfileRef::Id(ProfileId(profile.into())))),
+        probes: BoxedDefault::new(),
+        files: BoxedDefault::new(),
+        terms: Arc::new(EntrySettings::new(ProfileRef::Id(ProfileId(profile.into())))),
     }
 }
 

@@ -8,7 +8,7 @@ use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event, RollbackBy};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::name::{Attempt, CertName, Generation, HookName, SerialNumber};
-use renewd::core::served::{ServedLeaf, Sight};
+use renewd::core::served::{AddressProbe, ServedLeaf};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::engine::Input;
@@ -41,13 +41,17 @@ impl World {
     }
 
     /// What each address of the probe shows.
-    pub(crate) fn look_at_servers(&self, entry: &Entry) -> Vec<Sight> {
+    pub(crate) fn look_at_servers(&self, entry: &Entry) -> Vec<AddressProbe> {
         let leaf = match self.served.get(&entry.name) {
             _ if self.silent => Err(Text::new("connection refused")),
             None => Err(Text::new("no certificate")),
             Some(served) => Ok(ServedLeaf { fingerprint: served.fingerprint, what: Text::new(&served.serial.0) }),
         };
-        entry.probes.iter().map(|probe| Sight { address: Text::new(&probe.address), leaf: leaf.clone() }).collect()
+        entry
+            .probes
+            .iter()
+            .map(|probe| AddressProbe { address: Text::new(&probe.address), leaf: leaf.clone() })
+            .collect()
     }
 
     /// Whether the server of a certificate shows what is installed.

@@ -117,12 +117,13 @@ impl World {
             observed: &managed.observed,
             reading: daemon.engine.profiles().reading(&managed.entry.profile),
             record: &managed.record,
-            surroundings: daemon.engine.surroundings(),
+            global: daemon.engine.global_state(),
             deploy: managed.deploy(wall),
             now: wall,
         };
         let breach = invariant::breaches(&world, &managed.decision()).into_iter().next();
-        let is_notable = daemon.engine.fleet().notable().any(|notable| notable.entry.name == *name);
+        let is_notable =
+            daemon.engine.fleet().needing_attention().any(|needing_attention| needing_attention.entry.name == *name);
         let profile = world.reading.profile.as_ref();
         let Managed { entry, observed, record, .. } = managed;
         let problem = health::problem(entry, observed, record, profile, &managed.decision(), wall);
@@ -216,7 +217,7 @@ impl World {
         let entry = self.inventory.get(name)?;
         let of_part = |part: &crate::tlm::Part| part.endpoint == Endpoint::Search;
         let search_works = self.tlm.list().is_ok() && !self.tlm.search_forbidden && !self.tlm.parts.iter().any(of_part);
-        let can_search = self.daemon.as_ref().is_some_and(|daemon| daemon.engine.surroundings().can_search);
+        let can_search = self.daemon.as_ref().is_some_and(|daemon| daemon.engine.global_state().can_search);
         if !search_works || !can_search || entry.reuse_key {
             return None;
         }
@@ -716,7 +717,7 @@ pub(crate) fn shown(event: &Event) -> String {
         Event::RollbackRefused { .. } => "there is no way back".to_owned(),
         Event::Forward { generation, .. } => format!("generation {generation} is tried again"),
         Event::RenewalAsked { .. } => "the operator asks for a replacement".to_owned(),
-        Event::LetGo => "let go".to_owned(),
+        Event::LeftInventory => "let go".to_owned(),
         Event::Unknown => "unknown".to_owned(),
     }
 }

@@ -18,7 +18,7 @@ use renewd::core::record::Record;
 use renewd::core::time::Timestamp;
 use renewd::engine::hooks::{Ended, PendingHook};
 use renewd::engine::io::{Arrival, InventoryRead};
-use renewd::engine::profiles::Profiles;
+use renewd::engine::profiles::ProfileCache;
 use renewd::engine::{Command, Engine, Input, Mode, News, Now, Start};
 
 use crate::effects::Running;
@@ -66,7 +66,7 @@ impl World {
             records,
             journal_too_new: false,
             earliest: self.disk.journal.last().map_or(START, |entry| entry.at),
-            profiles: Profiles::at_start(self.disk.kept_readings(), Some(now.wall + Duration::from_secs(300))),
+            profiles: ProfileCache::at_start(self.disk.kept_readings(), Some(now.wall + Duration::from_secs(300))),
             cas: CaWatch::default(),
             credentials: credentials(),
             now,
@@ -185,7 +185,7 @@ impl World {
                 }
             }
             // Nobody is asked of CAs here, nobody reads the log, and the operator's word alone has files read.
-            Command::AskCa(_) | Command::KeepCas(_) | Command::ReadInventory | Command::Headline(_) => {}
+            Command::AskCa(_) | Command::KeepCas(_) | Command::ReadInventory | Command::StatusLine(_) => {}
             Command::Tell(_) => {}
         }
     }

@@ -21,7 +21,7 @@ pub fn issuers(state: &State, record: &IssuedRecord, faults: &[FaultKind]) -> Ve
 }
 
 /// `serial_number`, `delivery_format` and `certificate` of an answer that delivers.
-pub fn answer(state: &State, record: &IssuedRecord, wish: &Wish<'_>) -> Value {
+pub fn answer(state: &State, record: &IssuedRecord, wish: &RequestSpec<'_>) -> Value {
     let format = if state.variants.upper_case_formats { wish.format.to_uppercase() } else { wish.format.to_owned() };
     let mut answer = json!({"serial_number": serial(state, record), "delivery_format": format});
     let issuers = issuers(state, record, wish.faults);
@@ -58,7 +58,7 @@ pub fn answer(state: &State, record: &IssuedRecord, wish: &Wish<'_>) -> Value {
 }
 
 /// How a certificate was asked for, and what goes wrong with it.
-pub struct Wish<'a> {
+pub struct RequestSpec<'a> {
     pub format: &'a str,
     pub include_chain: bool,
     pub faults: &'a [FaultKind],

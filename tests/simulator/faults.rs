@@ -235,7 +235,7 @@ fn kind(name: &str, value: Option<&str>) -> Result<FaultKind, String> {
         "status" => status(value.unwrap_or_default())?,
         "shape" => FaultKind::Shape(shape(value.unwrap_or_default())?),
         _ => {
-            let found = PLAIN.iter().find(|(known, _)| *known == name);
+            let found = DEFAULT.iter().find(|(known, _)| *known == name);
             found.map(|(_, kind)| kind.clone()).ok_or_else(|| format!("no fault {name:?}; `--list` shows them all"))?
         }
     };
@@ -285,7 +285,7 @@ pub static FORMS: [(&str, &str); 8] = [
 ];
 
 /// The faults without a value, by name.
-pub static PLAIN: [(&str, FaultKind); 36] = [
+pub static DEFAULT: [(&str, FaultKind); 36] = [
     ("html", FaultKind::Html),
     ("redirect", FaultKind::Redirect),
     ("reset", FaultKind::Reset),

@@ -7,7 +7,7 @@ use x509_parser::parse_x509_certificate;
 use x509_parser::prelude::X509Certificate;
 
 use crate::caller::{Answer, Caller, ISSUE};
-use crate::simulator::faults::PLAIN;
+use crate::simulator::faults::DEFAULT;
 use crate::simulator::{Endpoint, ErrorShape, Fault, FaultKind, ProfileSpec, RetryAfter, certificate, clock};
 
 const VERSION: &str = "/mpki/api/v1/version";
@@ -246,7 +246,7 @@ fn faults_are_parsed_from_flags() {
     parses("status=503@60:2", FaultKind::Status(503, RetryAfter::DateIn(60)), None, Some(2));
     parses("date-shifted=-3600", FaultKind::DateShifted(-3600), None, None);
     parses("shape=bare", FaultKind::Shape(ErrorShape::Bare), None, None);
-    for (name, kind) in PLAIN.clone() {
+    for (name, kind) in DEFAULT.clone() {
         parses(name, kind, None, None);
     }
     for wrong in ["", "htm", "latency", "latency=x", "status=200", "status=429+", "html:nowhere", "shape=round"] {

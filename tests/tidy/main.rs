@@ -175,7 +175,8 @@ fn core_and_engine_are_pure() {
 /// What a second loop would need to decide by itself. Shells give the engine what happened and perform what it wants.
 #[test]
 fn no_test_decides_in_place_of_the_engine() {
-    let parts = ["decide::decide", "Protocol::start", "Breaker", "Places", "Pace", "ClockCheck", "Fleet::", "Hooks::"];
+    let parts =
+        ["decide::decide", "Protocol::start", "Breaker", "RequestSlots", "Pace", "ClockCheck", "Fleet::", "Hooks::"];
     // What one decision costs is measured by itself.
     let is_shell = |path: &PathBuf| !path.ends_with("bench/work.rs");
     let shells = ["tests/simulation", "tests/crash", "tests/bench"].map(|folder| sources(&root().join(folder)));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::asked::Asked;
-use super::file::{Form, Found, Held};
+use super::file::{Form, Found, Ownership};
 use super::source::Keeper;
 use crate::config::{Main, is_invisible};
 use crate::core::entry::Pkcs12Encryption;
@@ -33,8 +33,8 @@ pub(super) struct Adopted {
     /// The folder that certbot keeps for it.
     lineage: Option<PathBuf>,
     encryption: Pkcs12Encryption,
-    key_held: Option<Held>,
-    held: Option<Held>,
+    key_held: Option<Ownership>,
+    held: Option<Ownership>,
     pub(super) remarks: Vec<String>,
 }
 

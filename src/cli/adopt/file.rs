@@ -25,7 +25,7 @@ pub(super) struct Found {
     pub(super) form: Form,
     /// Where it leads to, if it is a symlink.
     pub(super) leads_to: Option<PathBuf>,
-    pub(super) held: Held,
+    pub(super) held: Ownership,
 }
 
 /// A private key in a file.
@@ -71,7 +71,7 @@ pub(super) enum Form {
 
 /// Whose a file is, and who may read it.
 #[derive(Clone, PartialEq)]
-pub(super) struct Held {
+pub(super) struct Ownership {
     pub(super) owner: String,
     pub(super) group: String,
     pub(super) mode: u32,
@@ -90,7 +90,7 @@ pub(super) fn read(path: &Path, password: Option<&str>) -> Result<Found, String>
         certificates,
         key,
         form,
-        held: Held { owner: owner(metadata.uid()), group: group(metadata.gid()), mode: metadata.mode() & 0o777 },
+        held: Ownership { owner: owner(metadata.uid()), group: group(metadata.gid()), mode: metadata.mode() & 0o777 },
     })
 }
 

@@ -5,24 +5,24 @@ use std::sync::Arc;
 use super::super::entry::SubjectFrom;
 use super::super::event::{Event, Lack, RollbackBy};
 use super::super::example::{
-    DAY, HOUR, MINUTE, SECOND, START, entry, failure, installed, live, profile, read, record, rename, submitting,
-    surroundings,
+    DAY, HOUR, MINUTE, SECOND, START, entry, failure, global_state, installed, live, profile, read, record, rename,
+    submitting,
 };
 use super::super::failure::Failure;
 use super::super::failure::RetryHint;
 use super::super::issuer::{ChainEnd, Issuer, IssuerPin, ServedChain};
 use super::super::name::{Digest, ProfileId};
-use super::super::reading::FailedReading;
 use super::super::record::Checked;
 use super::*;
+use crate::core::cached_profile::FailedRead;
 
 /// A world in which nothing is due: each case changes one thing.
 struct Case {
     entry: Entry,
     observed: Observed,
-    reading: Reading,
+    reading: CachedProfile,
     record: Record,
-    surroundings: Surroundings,
+    global: GlobalState,
     deploy: Deploy,
     now: Timestamp,
 }
@@ -36,7 +36,7 @@ impl Case {
             observed: live(90 * DAY),
             reading: read(profile(), now),
             record: Record::default(),
-            surroundings: surroundings(),
+            global: global_state(),
             deploy: Deploy::Open,
             now,
         }
@@ -53,8 +53,8 @@ impl Case {
     }
 
     fn decide(&self) -> Decision {
-        let Self { entry, observed, reading, record, surroundings, deploy, now } = self;
-        decide(&World { entry, observed, reading, record, surroundings, deploy: *deploy, now: *now })
+        let Self { entry, observed, reading, record, global, deploy, now } = self;
+        decide(&World { entry, observed, reading, record, global, deploy: *deploy, now: *now })
     }
 
     /// What is done and said.
@@ -156,7 +156,7 @@ fn a_profile_is_read_before_a_submission_if_the_last_reading_is_over_an_hour_old
     case.reading.read_at = Some(case.now - HOUR);
     check(&case, "read-profile", "has to be read first");
     let until = case.now + MINUTE;
-    let failed = FailedReading { failure: failure(FailureClass::ApiUnreachable), count: 1, until };
+    let failed = FailedRead { failure: failure(FailureClass::ApiUnreachable), count: 1, until };
     case.reading.failure = Some(failed);
     case.observed = live(90 * DAY);
     case.now = START + 70 * DAY;
@@ -200,7 +200,7 @@ fn a_pending_request_is_polled_on_its_own_ladder() {
     check(&case(30 * SECOND), "pick-up", "request r-1 is pending");
     check(&case(80 * DAY), "pick-up", "pending");
     let mut busy = case(30 * SECOND);
-    busy.surroundings.clock_wrong = Some(Some(3600));
+    busy.global.clock_wrong = Some(Some(3600));
     check(&busy, "pick-up", "pending");
 }
 
@@ -290,7 +290,7 @@ fn a_lost_answer_is_looked_up_and_after_ten_minutes_submitted_again_with_the_sam
     let Action::Submit(submission) = again.decide().action else { panic!("{:?}", again.told()) };
     assert!(submission.prepared && submission.attempt == Attempt(1), "the same key and CSR");
     let mut blind = case(MINUTE);
-    blind.surroundings.can_search = false;
+    blind.global.can_search = false;
     check(&blind, "wait", "TLM may have issued a certificate");
 }
 
@@ -335,7 +335,7 @@ fn a_hint_wins_and_an_outage_that_ended_ends_the_wait() {
     let mut case = Case { now: at + HOUR, reading: read(profile(), at + HOUR), ..Case::after(Duration::ZERO) }
         .events(&[(at, fail(FailureClass::ApiUnavailable, Some(hint)))]);
     check(&case, "wait", "tried again at");
-    case.surroundings.api_recovered_at = Some(at + MINUTE);
+    case.global.api_recovered_at = Some(at + MINUTE);
     check(&case, "submit", "due: ");
     let early = START + 75 * DAY;
     let case = Case::after(70 * DAY)
@@ -417,10 +417,10 @@ fn short_lives_get_three_times_the_submissions_that_they_need() {
 #[test]
 fn what_forbids_submissions_says_so_and_installs_go_on() {
     let mut case = Case::bare();
-    case.surroundings.clock_wrong = Some(Some(3600));
+    case.global.clock_wrong = Some(Some(3600));
     check(&case, "wait", "the host's clock is 1 h behind");
-    case.surroundings.clock_wrong = None;
-    case.surroundings.journal_too_new = true;
+    case.global.clock_wrong = None;
+    case.global.journal_too_new = true;
     check(&case, "wait", "newer renewd");
     let issued = Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0B".to_owned()) };
     let case = case.events(&[(START, submitting(1)), (START, issued)]);
@@ -498,7 +498,7 @@ fn a_hook_is_owed_a_few_seconds_after_the_install_and_repeated_on_its_ladder() {
 #[test]
 fn the_state_at_tlm_is_looked_at_once_in_the_interval() {
     let mut case = Case::after(DAY);
-    case.surroundings.status_check_interval = Some(DAY);
+    case.global.status_check_interval = Some(DAY);
     check(&case, "check-status", "not due until");
     case.record.checked = Some(Box::new(Checked {
         serial_number: SerialNumber("0A".to_owned()),
@@ -508,9 +508,9 @@ fn the_state_at_tlm_is_looked_at_once_in_the_interval() {
     }));
     check(&case, "wait", "not due until");
     case.record.checked = None;
-    case.surroundings.api_is_blocked = true;
+    case.global.api_is_blocked = true;
     check(&case, "wait", "not due until");
-    (case.surroundings.api_is_blocked, case.surroundings.can_check) = (false, false);
+    (case.global.api_is_blocked, case.global.can_check) = (false, false);
     check(&case, "wait", "not due until");
 }
 
@@ -569,9 +569,9 @@ fn a_recovery_from_before_the_clock_was_set_back_ends_no_wait() {
     let at = START + 70 * DAY;
     let mut case = Case { now: at + SECOND, reading: read(profile(), at), ..Case::after(Duration::ZERO) }
         .events(&[(at, fail(FailureClass::ApiUnavailable, None))]);
-    case.surroundings.api_recovered_at = Some(at + 300 * DAY);
+    case.global.api_recovered_at = Some(at + 300 * DAY);
     check(&case, "wait", "failed: it said no");
-    case.surroundings.api_recovered_at = Some(at + SECOND);
+    case.global.api_recovered_at = Some(at + SECOND);
     check(&case, "submit", "due: ");
 }
 
@@ -616,7 +616,7 @@ fn a_profile_that_does_not_fit_and_cannot_be_read_again_is_waited_for() {
     let read_at = case.now - 2 * HOUR;
     case.reading = read(Profile { status: "Suspended".to_owned(), ..profile() }, read_at);
     let until = case.now + 5 * MINUTE;
-    case.reading.failure = Some(FailedReading { failure: failure(FailureClass::ApiUnavailable), count: 1, until });
+    case.reading.failure = Some(FailedRead { failure: failure(FailureClass::ApiUnavailable), count: 1, until });
     check(&case, "wait", "Suspended");
     assert_eq!(case.decide().wake_at, until);
 }
@@ -667,9 +667,9 @@ fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
     assert!(matches!(method(&unchanged), Method::Renew { .. }));
     // Without a word of the operator the revocation is seen by the daily look.
     let mut daily = case(later + 2 * DAY, &[]);
-    daily.surroundings.status_check_interval = Some(DAY);
+    daily.global.status_check_interval = Some(DAY);
     check(&daily, "check-status", "stopped until");
-    daily.surroundings.api_is_blocked = true;
+    daily.global.api_is_blocked = true;
     check(&daily, "wait", "stopped until");
     check(&case(later + 2 * DAY, &[told(true)]), "submit", "revoked");
 }
@@ -846,7 +846,7 @@ fn a_chain_is_refreshed_from_the_profile_without_a_new_certificate() {
 
 /// A world whose profile was never read.
 fn unread(reference: ProfileRef, renew_before: Option<Duration>) -> Case {
-    let mut case = Case { reading: Reading::default(), ..Case::after(DAY) };
+    let mut case = Case { reading: CachedProfile::default(), ..Case::after(DAY) };
     (case.entry.profile, case.entry.renew_before) = (reference, renew_before);
     case
 }
@@ -866,11 +866,11 @@ fn another_profile_is_told_by_its_id_alone_and_what_cannot_be_told_is_said() {
     // Who looked and found no such profile has something to fix.
     let mut missing = unread(ProfileRef::Name("Web".to_owned()), None);
     let (failure_of_it, until) = (failure(FailureClass::ProfileNotFound), missing.now + MINUTE);
-    missing.reading.failure = Some(FailedReading { failure: failure_of_it, count: 1, until });
+    missing.reading.failure = Some(FailedRead { failure: failure_of_it, count: 1, until });
     check(&missing, "wait", "profile-not-found");
     let mut failed = unread(ProfileRef::Name("Web".to_owned()), None);
     let until = failed.now + MINUTE;
-    failed.reading.failure = Some(FailedReading { failure: failure(FailureClass::ApiUnreachable), count: 1, until });
+    failed.reading.failure = Some(FailedRead { failure: failure(FailureClass::ApiUnreachable), count: 1, until });
     check(&failed, "wait", &format!("next attempt at {until}"));
     let mut pending = unread(other, None).events(&pending(START + DAY));
     check(&pending, "abandon", "the entry changed");
@@ -976,8 +976,8 @@ fn an_issued_certificate_is_judged_by_what_came_after_many_tries() {
 fn the_operators_word_goes_by_the_last_reading_where_no_newer_one_is_to_be_had() {
     let now = START + 10 * DAY;
     let case = |class, is_asked: bool| {
-        let failed = FailedReading { failure: failure(class), count: 1, until: now + HOUR };
-        let reading = Reading { read_at: None, failure: Some(failed), ..read(profile(), now) };
+        let failed = FailedRead { failure: failure(class), count: 1, until: now + HOUR };
+        let reading = CachedProfile { read_at: None, failure: Some(failed), ..read(profile(), now) };
         let asked = (now, Event::RenewalAsked { reissue: false });
         let events = if is_asked { vec![asked] } else { Vec::new() };
         Case { now: if is_asked { now } else { START + 65 * DAY }, reading, ..Case::after(Duration::ZERO) }

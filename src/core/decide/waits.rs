@@ -4,7 +4,7 @@
 use super::super::backoff;
 use super::super::failure::{Failure, FailureClass, RetryHint, Scope};
 use super::super::reason::Reason;
-use super::super::record::{BUDGET_SPAN, Trouble};
+use super::super::record::{BUDGET_SPAN, FailureStreak};
 use super::super::schedule;
 use super::super::time::Timestamp;
 use super::{AFTER_GATE, Choice, LONGEST_WAIT, RECHECK, SMALL_STEP, World};
@@ -22,10 +22,10 @@ enum WindowOpens {
 impl World<'_> {
     /// What stands against a submission for reasons of time, clock, journal or budget.
     pub(super) fn obstacle(&self) -> Option<Choice> {
-        if self.surroundings.journal_too_new {
+        if self.global.journal_too_new {
             return Some(self.wait(Reason::JournalTooNew, self.now + LONGEST_WAIT));
         }
-        if let Some(offset) = self.surroundings.clock_wrong {
+        if let Some(offset) = self.global.clock_wrong {
             return Some(self.wait(Reason::ClockWrong { offset }, self.now + RECHECK));
         }
         self.back_off().or_else(|| self.budget())
@@ -50,10 +50,10 @@ impl World<'_> {
     }
 
     /// When something that failed is tried again.
-    pub(super) fn retry_at(&self, trouble: &Trouble) -> Option<Timestamp> {
+    pub(super) fn retry_at(&self, trouble: &FailureStreak) -> Option<Timestamp> {
         let (failure, at) = trouble.last.as_deref()?;
         let by_outage = matches!(failure.class.scope(), Scope::Outage | Scope::Key);
-        let recovered = self.surroundings.api_recovered_at.filter(|recovered| *recovered <= self.now + SMALL_STEP);
+        let recovered = self.global.api_recovered_at.filter(|recovered| *recovered <= self.now + SMALL_STEP);
         if by_outage && recovered.is_some_and(|recovered| recovered > *at) {
             return None;
         }
@@ -145,12 +145,12 @@ impl World<'_> {
     /// The configured limit, or three times what the lifetime needs in a day where that is more: the leaf's own, since a
     /// chain that ends soon is no reason to ask more often.
     fn budget_limit(&self) -> u32 {
-        let Some(installed) = self.observed.installed() else { return self.surroundings.submissions_per_day };
+        let Some(installed) = self.observed.installed() else { return self.global.submissions_per_day };
         let lifetime = installed.not_after.since(installed.not_before);
         let window = schedule::window(self.entry, self.reading.profile.as_ref(), lifetime);
         let interval = lifetime.saturating_sub(window).as_millis().max(1);
         let thrice_needed = u32::try_from((BUDGET_SPAN.as_millis() * 3).div_ceil(interval)).unwrap_or(u32::MAX);
-        self.surroundings.submissions_per_day.max(thrice_needed)
+        self.global.submissions_per_day.max(thrice_needed)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::super::decide::{Surroundings, World, decide};
+use super::super::decide::{GlobalState, World, decide};
 use super::super::event::{Event, Lack};
 use super::super::example::{
-    DAY, HOUR, SECOND, START, entry, failure, installed, live, profile, read, record, submitting, surroundings,
+    DAY, HOUR, SECOND, START, entry, failure, global_state, installed, live, profile, read, record, submitting,
 };
 use super::super::failure::FailureClass;
 use super::super::issuer::{ChainEnd, Issuer, ServedChain};
@@ -19,13 +19,13 @@ use super::*;
 fn check(observed: &Observed, events: &[(Timestamp, Event)], now: Timestamp, expected: Option<&str>) {
     let mut entry = entry();
     entry.hooks = vec!["nginx".parse().unwrap()];
-    let (reading, record, surroundings): (_, _, Surroundings) = (read(profile(), now), record(events), surroundings());
+    let (reading, record, global): (_, _, GlobalState) = (read(profile(), now), record(events), global_state());
     let decision = decide(&World {
         entry: &entry,
         observed,
         reading: &reading,
         record: &record,
-        surroundings: &surroundings,
+        global: &global,
         deploy: super::super::window::Deploy::Open,
         now,
     });

@@ -10,7 +10,7 @@ use super::super::issuer::ServedChain;
 use super::super::key::KeyType;
 use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
 use super::super::observed::Leaf;
-use super::super::served::Sight;
+use super::super::served::AddressProbe;
 use super::super::standing::Standing;
 use super::super::text::Text;
 use super::super::time::Timestamp;
@@ -205,7 +205,7 @@ pub enum Outcome<P: Payload> {
         /// The installed one's.
         fingerprint: Digest,
         /// What each showed.
-        sights: Vec<Sight>,
+        sights: Vec<AddressProbe>,
     },
     /// The deploy window closed before the switch.
     WindowClosed,

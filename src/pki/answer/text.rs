@@ -7,17 +7,17 @@ use crate::pki::certificate::Certificate;
 
 /// Reads a text into `answer`.
 pub(super) fn read(text: &str, shown: &dyn Fn(&str) -> Text, answer: &mut Answer) {
-    Reading { shown, answer, depth: 0 }.text(text);
+    TextReader { shown, answer, depth: 0 }.text(text);
 }
 
-struct Reading<'a> {
+struct TextReader<'a> {
     shown: &'a dyn Fn(&str) -> Text,
     answer: &'a mut Answer,
     /// How often base64 was found to hold text again.
     depth: u8,
 }
 
-impl Reading<'_> {
+impl TextReader<'_> {
     fn text(&mut self, text: &str) {
         if text.len() > MOST_TEXT {
             return self.note("a text far too large for a certificate and its chain");

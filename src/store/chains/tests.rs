@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
+use crate::core::compact::boxed_default::BoxedDefault;
+use crate::core::compact::packed_names::Naming;
+use crate::core::compact::settings::EntrySettings;
 use crate::core::entry::{Entry, FixedFiles, Source};
 use crate::core::name::{CertName, ProfileRef};
-use crate::core::naming::Naming;
-use crate::core::rare::Rare;
-use crate::core::terms::Terms;
 use crate::store::example::{Example, pem, unreadable};
 use crate::store::manifest::Manifest;
 use crate::store::real_disk::RealDisk;
@@ -36,9 +36,9 @@ fn set(name: &str, generation: u64, leaf: &rcgen::Certificate) -> LiveSet {
         name: name.parse().unwrap(),
         source: Source { file: "certs.d/www.toml".into(), line: 1 },
         naming: Naming::default().into(),
-        probes: Rare::new(),
-        files: Rare::new(),
-        terms: Arc::new(Terms::new(ProfileRef::new("Web"))),
+        probes: BoxedDefault::new(),
+        files: BoxedDefault::new(),
+        terms: Arc::new(EntrySettings::new(ProfileRef::new("Web"))),
     };
     LiveSet { entry: Arc::new(entry), generation: Generation(generation), leaf: sha256(leaf.der()) }
 }

@@ -1,7 +1,7 @@
 //! Sets that were at an entry's paths before renewd came. They are judged by their content until the first renewal: nobody
 //! says which of the files a server reads, so that each that cannot do its job is told, and the first end counts.
 
-use super::super::in_place::{Place, places};
+use super::super::in_place::{FileSet, places};
 use super::{
     Code, Disk, Entry, FILE_LIMIT, Found, Generation, Installed, Obstacle, Path, Purpose, Remark, ServedChain,
     Zeroizing, certificate_file, ders, installed, key_store, leaf, missing, parsed, read, read_key, read_leaf, served,
@@ -13,8 +13,8 @@ use crate::pki::key::PrivateKey;
 use crate::pki::pkcs12::ReadError;
 
 /// Files that a server may read together, and what they hold.
-struct Seen<'e> {
-    place: Option<Place<'e>>,
+struct SetFound<'e> {
+    place: Option<FileSet<'e>>,
     found: Found,
     chain: ServedChain,
 }
@@ -39,11 +39,12 @@ pub(super) fn observe(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obsta
         doubts.extend(refusal(disk, place, entry, *leaf));
         doubts.extend(unpinned(disk, entry, (place.chain.unwrap_or(place.certificate), *leaf), None));
     }
-    let by_end = |seen: &Seen<'_>| (seen.chain.ends_at(seen.found.leaf.not_after), seen.chain.issuer.spki.is_none());
+    let by_end =
+        |seen: &SetFound<'_>| (seen.chain.ends_at(seen.found.leaf.not_after), seen.chain.issuer.spki.is_none());
     let Some(first) = (0..seen.len()).min_by_key(|at| seen.get(*at).map(by_end)) else {
         return Err(obstacles.into_iter().max_by_key(Obstacle::weight).unwrap_or(Obstacle::Absent));
     };
-    let Seen { mut found, chain, .. } = seen.swap_remove(first);
+    let SetFound { mut found, chain, .. } = seen.swap_remove(first);
     doubts.extend(obstacles.iter().filter_map(Obstacle::remark));
     doubts.extend(incomplete(disk, entry, found.leaf.fingerprint));
     for doubt in seen.into_iter().flat_map(|seen| seen.found.doubts).chain(doubts) {
@@ -72,7 +73,7 @@ pub(in super::super) fn parts(
     key.filter(|key| key.spki() == own.spki()).map(|key| (own, pool, key))
 }
 
-fn look<'e>(disk: &dyn Disk, place: Place<'e>) -> Result<Seen<'e>, Obstacle> {
+fn look<'e>(disk: &dyn Disk, place: FileSet<'e>) -> Result<SetFound<'e>, Obstacle> {
     let (_, mut found) = read_leaf(disk, place.certificate)?;
     let stat = disk.stat(place.key).map_err(|error| missing(place.key, &error))?;
     read_key(disk, (place.key, place.certificate), &mut found, &stat, None)?;
@@ -83,11 +84,11 @@ fn look<'e>(disk: &dyn Disk, place: Place<'e>) -> Result<Seen<'e>, Obstacle> {
     let all: Vec<_> = place.certificates().flat_map(|path| ders(disk, path)).collect();
     let (own, above): (Vec<_>, Vec<_>) = all.into_iter().partition(|der| sha256(der) == found.leaf.fingerprint);
     let chain = own.first().map(|leaf| served::in_files(leaf, &parsed(&above))).unwrap_or_default();
-    Ok(Seen { place: Some(place), found, chain })
+    Ok(SetFound { place: Some(place), found, chain })
 }
 
 /// The set in a PKCS#12 file, whose key is not decrypted.
-fn in_key_store<'e>(disk: &dyn Disk, entry: &Entry) -> Result<Option<Seen<'e>>, Obstacle> {
+fn in_key_store<'e>(disk: &dyn Disk, entry: &Entry) -> Result<Option<SetFound<'e>>, Obstacle> {
     let Some(path) = entry.files.pkcs12.as_deref() else { return Ok(None) };
     let bytes = match read(disk, path) {
         Ok(bytes) => Zeroizing::new(bytes),
@@ -111,11 +112,11 @@ fn in_key_store<'e>(disk: &dyn Disk, entry: &Entry) -> Result<Option<Seen<'e>>, 
     let mut found = Found::of(read);
     let unjudged = shown(&"renewd does not open the private key in it, and cannot tell whose it is");
     found.doubts.push(Remark::new(Code::KeyUnjudged, &unjudged));
-    Ok(Some(Seen { place: None, found, chain: served::served(own, &above) }))
+    Ok(Some(SetFound { place: None, found, chain: served::served(own, &above) }))
 }
 
 /// Why TLS clients refuse files that servers read together, or may.
-fn refusal(disk: &dyn Disk, place: Place<'_>, entry: &Entry, leaf: Digest) -> Option<Remark> {
+fn refusal(disk: &dyn Disk, place: FileSet<'_>, entry: &Entry, leaf: Digest) -> Option<Remark> {
     let found: Vec<_> = place.certificates().flat_map(|path| ders(disk, path)).collect();
     let file = place.certificate.display();
     let own = parsed(&found).into_iter().find(|one| one.fingerprint() == leaf)?;

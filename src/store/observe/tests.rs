@@ -220,7 +220,7 @@ fn a_key_store_alone_is_a_set_and_one_that_does_not_open_is_kept() {
             pkcs12_password_file: host.file("password", password),
             ..FixedFiles::default()
         });
-        let mut terms = crate::core::terms::Terms::clone(&host.entry.terms);
+        let mut terms = crate::core::compact::settings::EntrySettings::clone(&host.entry.terms);
         terms.formats = vec![crate::core::entry::Format::Pkcs12];
         host.entry.terms = std::sync::Arc::new(terms);
         let observed = super::observe(&crate::store::real_disk::RealDisk, &host.layout, &host.entry);

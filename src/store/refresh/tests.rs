@@ -15,13 +15,13 @@ use crate::store::repair::{Repaired, put_back, repair};
 fn by_profile(host: &Example, issuers: &[Certificate]) -> Result<(u64, Timestamp), String> {
     let profile = ProfileId("p".into());
     let refreshed =
-        refresh(&RealDisk, &host.layout, &host.ground, &host.entry, &host.terms(issuers), Source::Profile(&profile));
+        refresh(&RealDisk, &host.layout, &host.identity, &host.entry, &host.terms(issuers), Source::Profile(&profile));
     refreshed.map(|(generation, ends_at)| (generation.0, ends_at)).map_err(|failure| failure.message.to_string())
 }
 
 fn repaired(host: &Example, issuers: &[Certificate], refreshes: bool) -> Repaired {
-    let terms = Terms { refreshes, ..host.terms(issuers) };
-    repair(&RealDisk, &host.layout, &host.ground, &host.entry, &terms).unwrap()
+    let terms = RepairInputs { refreshes, ..host.terms(issuers) };
+    repair(&RealDisk, &host.layout, &host.identity, &host.entry, &terms).unwrap()
 }
 
 #[track_caller]
@@ -169,6 +169,6 @@ fn a_strangers_chain_is_put_back() {
     let stranger = Ca::root("Root").below("Issuing").certificate;
     host.put(&[&host.leaf, &stranger]);
     assert_eq!(repaired(&host, &[], true), Repaired::PutBack);
-    put_back(&RealDisk, &host.layout, &host.ground, &host.entry).unwrap();
+    put_back(&RealDisk, &host.layout, &host.identity, &host.entry).unwrap();
     assert_eq!(host.observed().drift.len(), 0);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rcgen::{KeyPair, RsaKeySize};
 
 use renewd::config::{Inventory, Main};
+use renewd::core::cached_profile::CachedProfile;
 use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event, Method};
 use renewd::core::failure::Failure;
@@ -15,18 +16,19 @@ use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, Generation, ProfileId, ProfileRef};
 use renewd::core::observed::Leaf;
 use renewd::core::profile::{Origin, Profile, ProfileAttribute};
-use renewd::core::reading::Reading;
 use renewd::core::remark::RareRemarks;
 use renewd::core::time::Timestamp;
-use renewd::daemon::kept::Kept;
+use renewd::daemon::last_good::Kept;
 use renewd::daemon::setup;
 use renewd::pki::key::PrivateKey;
 use renewd::pki::{leaf, served};
-use renewd::store::fixed::Ground;
+use renewd::store::disk_failure;
 use renewd::store::generation::{self, NewSet};
 use renewd::store::journal::{Folded, Journal};
 use renewd::store::layout::Layout;
-use renewd::store::{disk_failure, readings, replace};
+use renewd::store::profile_cache;
+use renewd::store::replace;
+use renewd::store::targets::ServiceIdentity;
 
 use super::Spec;
 use super::ca::Ca;
@@ -36,7 +38,7 @@ use super::disk::Unsynced;
 struct Workshop<'a> {
     disk: Unsynced,
     layout: Layout,
-    ground: Ground,
+    identity: ServiceIdentity,
     spec: &'a Spec,
     ca: &'a Ca,
     profile: Profile,
@@ -56,15 +58,15 @@ pub(super) fn all(
     let profile = profile(&spec.api.profile, ca);
     let rsa = if spec.rsa > 0 && spec.absent < 100 { rsa_pool() } else { Vec::new() };
     let layout = Layout::new(&main.state_dir);
-    let workshop = Workshop { disk, layout, ground: setup::ground(main), spec, ca, profile, rsa, now };
+    let workshop = Workshop { disk, layout, identity: setup::identity(main), spec, ca, profile, rsa, now };
     for (folder, mode) in [(workshop.layout.certs(), 0o755), (workshop.layout.pending(), 0o700)] {
         replace::ensure_dir(&disk, &folder, mode)?;
     }
     let labels = inventory.in_force.keys().cloned().collect();
     let (mut kept, _) = Kept::open(Arc::new(disk), &workshop.layout, Timestamp::default());
     kept.note(&inventory.in_force, &labels).map_err(io::Error::other)?;
-    let reading = Reading { profile: Some(workshop.profile.clone()), ..Reading::default() };
-    readings::write(&disk, &workshop.layout, &[(ProfileRef::new(&spec.api.profile), reading)])
+    let reading = CachedProfile { profile: Some(workshop.profile.clone()), ..CachedProfile::default() };
+    profile_cache::write(&disk, &workshop.layout, &[(ProfileRef::new(&spec.api.profile), reading)])
         .map_err(io::Error::other)?;
     let mut events = workshop.install(&inventory.entries).map_err(io::Error::other)?;
     events.sort_by(|one, other| (one.at, &one.name).cmp(&(other.at, &other.name)));
@@ -126,7 +128,7 @@ impl Workshop<'_> {
             refreshes: None,
             remarks: &RareRemarks::new(),
         };
-        let generation = generation::install(&self.disk, &self.layout, &self.ground, entry, &set, 3)?;
+        let generation = generation::install(&self.disk, &self.layout, &self.identity, entry, &set, 3)?;
         Ok(self.events(entry, &facts, attempt, generation))
     }
 

@@ -98,7 +98,7 @@ pub(crate) fn make(spec: &Spec) -> io::Result<()> {
 /// The entries as renewd reads them.
 fn inventory(main: &config::Main) -> io::Result<Inventory> {
     let files = config::load_inventory(main, ServiceUser::of_process()).map_err(|problem| told(&[problem]))?;
-    let inventory = config::settle(files, &main.hooks, &config::InForce::new());
+    let inventory = config::resolve(files, &main.hooks, &config::InForce::new());
     let refused = inventory.refusals().next().map(|refused| told(refused.problems));
     refused.map_or(Ok(inventory), Err)
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::certificate as x509;
 use super::super::clock;
 use super::super::csr::Csr;
-use super::super::delivery::{self, Wish};
+use super::super::delivery::{self, RequestSpec};
 use super::super::faults::FaultKind;
 use super::super::profile::{ACCOUNT_ID, BUSINESS_UNIT_ID, Issuance, ProfileSpec};
 use super::super::reply::{ApiError, Reply};
@@ -78,7 +78,7 @@ pub fn submit(
 ) -> Result<Reply, ApiError> {
     if issuance == Issuance::Immediate {
         let serial = state.issue(&wanted)?;
-        let wish = Wish { format: &wanted.format, include_chain: wanted.include_chain, faults: call.faults };
+        let wish = RequestSpec { format: &wanted.format, include_chain: wanted.include_chain, faults: call.faults };
         let record = state.certificate(&serial).unwrap();
         return Ok(Reply::json(status, &delivery::answer(state, record, &wish)));
     }

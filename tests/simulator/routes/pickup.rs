@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::delivery::{self, Wish};
+use super::super::delivery::{self, RequestSpec};
 use super::super::faults::FaultKind;
 use super::super::reply::{ApiError, Reply};
 use super::super::state::{Decision, State};
@@ -30,7 +30,7 @@ pub fn pick_up(state: &State, call: &Call<'_>) -> Result<Reply, ApiError> {
         }
         Decision::Issued(serial) => {
             let wanted = &request.wanted;
-            let wish = Wish { format: &wanted.format, include_chain: wanted.include_chain, faults: call.faults };
+            let wish = RequestSpec { format: &wanted.format, include_chain: wanted.include_chain, faults: call.faults };
             let gone = || refusal.error(format!("The certificate of request {} is gone", call.id));
             let record = state.certificate(serial).ok_or_else(gone)?;
             (delivery::answer(state, record, &wish), "ISSUED")

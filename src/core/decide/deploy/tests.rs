@@ -3,16 +3,16 @@
 use super::super::super::entry::Probe;
 use super::super::super::event::{Event, RollbackBy};
 use super::super::super::example::{
-    DAY, HOUR, MINUTE, SECOND, START, entry, failure, live, profile, read, record, submitting, surroundings,
+    DAY, HOUR, MINUTE, SECOND, START, entry, failure, global_state, live, profile, read, record, submitting,
 };
 use super::super::super::failure::FailureClass;
 use super::super::super::name::{Attempt, Digest, Generation, SerialNumber};
 use super::super::super::observed::Observed;
-use super::super::super::rare::Rare;
-use super::super::super::served::{ServedLeaf, Sight};
+use super::super::super::served::{AddressProbe, ServedLeaf};
 use super::super::super::text::Text;
 use super::super::{Decision, decide};
 use super::*;
+use crate::core::compact::boxed_default::BoxedDefault;
 
 const AT: Timestamp = Timestamp::from_seconds(1_800_000_000 + 86_400);
 
@@ -21,14 +21,13 @@ fn told(at: Timestamp, rollback: bool, deploy: Deploy, events: &[(Timestamp, Eve
     entry.hooks = vec!["nginx".parse().unwrap()];
     entry.probes = vec![Probe { address: "h:443".to_owned(), server_name: None, starttls: None }].into();
     entry.rollback = rollback;
-    let (observed, reading, record, surroundings) =
-        (live(90 * DAY), read(profile(), at), record(events), surroundings());
+    let (observed, reading, record, global) = (live(90 * DAY), read(profile(), at), record(events), global_state());
     decide(&World {
         entry: &entry,
         observed: &observed,
         reading: &reading,
         record: &record,
-        surroundings: &surroundings,
+        global: &global,
         deploy,
         now: at,
     })
@@ -84,7 +83,7 @@ fn seen(at: Timestamp, leaf: Result<u8, &str>) -> (Timestamp, Event) {
     let leaf = leaf
         .map(|byte| ServedLeaf { fingerprint: Digest([byte; 32]), what: Text::new("serial number 0B") })
         .map_err(Text::new);
-    let sights = vec![Sight { address: Text::new("h:443"), leaf }];
+    let sights = vec![AddressProbe { address: Text::new("h:443"), leaf }];
     (at, Event::Probed { fingerprint: Digest([0; 32]), sights })
 }
 
@@ -260,15 +259,15 @@ fn what_was_issued_waits_for_its_window_but_never_into_the_emergency() {
 #[test]
 fn a_first_certificate_waits_for_no_window() {
     let (mut entry, mut absent) = (entry(), record(&[(AT, submitting(1))]));
-    entry.probes = Rare::new();
+    entry.probes = BoxedDefault::new();
     absent.apply(AT, &Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0C".to_owned()) });
-    let (reading, surroundings) = (read(profile(), AT), surroundings());
+    let (reading, global) = (read(profile(), AT), global_state());
     let decision = decide(&World {
         entry: &entry,
         observed: &Observed::Absent,
         reading: &reading,
         record: &absent,
-        surroundings: &surroundings,
+        global: &global,
         deploy: Deploy::Closed(AT + DAY),
         now: AT + SECOND,
     });
@@ -286,13 +285,13 @@ fn a_generation_that_the_journal_has_not_got_goes_on_record_and_owes_its_hooks()
     let look = |observed: &Observed, rollback, events: &[(Timestamp, Event)], action: &str| {
         let mut entry = entry();
         (entry.hooks, entry.rollback) = (hooks(), rollback);
-        let (reading, record, surroundings) = (read(profile(), AT), record(events), surroundings());
+        let (reading, record, global) = (read(profile(), AT), record(events), global_state());
         let world = World {
             entry: &entry,
             observed,
             reading: &reading,
             record: &record,
-            surroundings: &surroundings,
+            global: &global,
             deploy: Deploy::Open,
             now: AT,
         };
@@ -369,13 +368,13 @@ fn told_in(
     (installed.generation, installed.attempt) = (Generation(generation), attempt);
     let mut entry = entry();
     (entry.hooks, entry.rollback) = (vec!["nginx".parse().unwrap()], true);
-    let (reading, record, surroundings) = (read(profile(), at), record(events), surroundings());
+    let (reading, record, global) = (read(profile(), at), record(events), global_state());
     decide(&World {
         entry: &entry,
         observed: &Observed::Installed(installed),
         reading: &reading,
         record: &record,
-        surroundings: &surroundings,
+        global: &global,
         deploy,
         now: at,
     })
@@ -406,19 +405,12 @@ fn a_repair_switches_nothing_in_that_any_other_set_would_wait_for() {
         (AT - HOUR, Event::RolledBack { from: Generation(from), to: Generation(to), by, hooks })
     };
     let mut check = |renewed_elsewhere, deploy, now, events: &[(Timestamp, Event)], expected| {
-        let (reading, record, surroundings) = (read(profile(), now), record(events), surroundings());
+        let (reading, record, global) = (read(profile(), now), record(events), global_state());
         drifted.renewed_elsewhere = renewed_elsewhere;
         let observed = Observed::Installed(drifted.clone());
         let (entry, reading) = (entry(), &reading);
-        let world = World {
-            entry: &entry,
-            observed: &observed,
-            reading,
-            record: &record,
-            surroundings: &surroundings,
-            deploy,
-            now,
-        };
+        let world =
+            World { entry: &entry, observed: &observed, reading, record: &record, global: &global, deploy, now };
         assert_eq!(decide(&world).action, Action::Repair { refreshes: expected });
     };
     for elsewhere in [false, true] {

@@ -1,0 +1,230 @@
+//! A journal event in words. All its strings pass through `Text`, because a journal may hold untrusted text.
+
+use serde::Serialize;
+
+use crate::core::entry::{Asked, Sans};
+use crate::core::event::{Entry, Event, Method, RollbackBy};
+use crate::core::failure::Failure;
+use crate::core::issuer::ChainEnd;
+use crate::core::name::{Attempt, Digest, Generation, HookName, SerialNumber};
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+
+/// The JSON form of an event; absent fields are omitted.
+#[derive(Default, Serialize)]
+pub(super) struct EventView {
+    pub(super) at: String,
+    /// Its kind, as the journal calls it.
+    pub(super) event: String,
+    pub(super) message: String,
+    /// Which of renewd's own requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<Attempt>,
+    /// TLM's id of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<Generation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serial_number: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<Text>,
+    /// The first end in the chain, where that comes before the leaf's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain_not_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook: Option<HookName>,
+    /// The class of a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+}
+
+impl EventView {
+    pub(super) fn new(entry: &Entry) -> Self {
+        let kind = serde_json::to_value(&entry.event).ok();
+        let kind = kind.as_ref().and_then(|event| event.get("event")?.as_str()).unwrap_or("unknown");
+        Self { at: entry.at.to_string(), event: kind.to_owned(), ..told(&entry.event) }
+    }
+
+    fn attempt(self, attempt: Attempt) -> Self {
+        Self { attempt: Some(attempt), ..self }
+    }
+
+    fn generation(self, generation: Generation) -> Self {
+        Self { generation: Some(generation), ..self }
+    }
+
+    fn serial_number(self, serial_number: &SerialNumber) -> Self {
+        Self { serial_number: Some(serial_number.to_string()), ..self }
+    }
+
+    fn hook(self, hook: &HookName) -> Self {
+        Self { hook: Some(hook.clone()), ..self }
+    }
+}
+
+fn say(message: impl Into<String>) -> EventView {
+    EventView { message: message.into(), ..EventView::default() }
+}
+
+fn told(event: &Event) -> EventView {
+    match event {
+        Event::Submitting { attempt, method, asked, profile, key, .. } => {
+            let (how, names) = (how(method), names(asked));
+            say(format!("asks for {how} of profile {profile}, with a key of {key}, for {names}")).attempt(*attempt)
+        }
+        Event::NotAccepted { attempt, failure } | Event::RefusalUnclear { attempt, failure } => {
+            failed("nothing was accepted: ", failure).attempt(*attempt)
+        }
+        Event::AnswerLost { attempt, failure } => {
+            failed("whether TLM issued a certificate is not known: ", failure).attempt(*attempt)
+        }
+        Event::LookedUp { attempt } => say("TLM has issued nothing for its key").attempt(*attempt),
+        Event::Pending { attempt, request_id, dv_details } => {
+            let waits = dv_details.as_ref().map_or_else(String::new, |details| format!(", {details}"));
+            let message = format!("TLM issues later: its request {request_id}{waits}");
+            EventView { request_id: Some(request_id.to_string()), ..say(message) }.attempt(*attempt)
+        }
+        Event::Polled { attempt, .. } => say("TLM has not issued yet").attempt(*attempt),
+        Event::PickupUnknown { attempt, failure } => failed("TLM does not know it: ", failure).attempt(*attempt),
+        Event::Issued { attempt, serial_number } => {
+            say(format!("TLM issued {serial_number}")).attempt(*attempt).serial_number(serial_number)
+        }
+        Event::Held { attempt, why, .. } => say(format!("kept aside and not installed: {why}")).attempt(*attempt),
+        Event::Waits { attempt, until } => say(format!("it is valid from {until} on")).attempt(*attempt),
+        Event::GateRefused { attempt, why, .. } => {
+            say(format!("what TLM issued is not installed: {}", joined(why, "; "))).attempt(*attempt)
+        }
+        Event::Rejected { attempt, why } => say(format!("an administrator rejected it: {why}")).attempt(*attempt),
+        Event::Abandoned { attempt } => say("given up because the entry changed meanwhile").attempt(*attempt),
+        Event::KeyForgotten { attempt } => say("the key that was kept for the request is removed").attempt(*attempt),
+        Event::Installed { .. } | Event::Adopted { .. } | Event::ChainRefreshed { .. } | Event::ChainKept { .. } => {
+            set(event)
+        }
+        Event::Repaired => say("files that had been changed or lost were put back"),
+        Event::HookDone { hook, generation, output } => {
+            let printed = output.as_ref().map_or_else(String::new, |output| format!("; it printed: {output}"));
+            say(format!("hook {hook} ran for generation {generation}{printed}")).hook(hook).generation(*generation)
+        }
+        Event::HookBegun { hook, generation } => {
+            say(format!("hook {hook} started for generation {generation}")).hook(hook).generation(*generation)
+        }
+        Event::HookFailed { hook, generation, failure } => {
+            failed(&format!("for generation {generation}: "), failure).hook(hook).generation(*generation)
+        }
+        Event::HooksAgain { generation } => {
+            say(format!("generation {generation} is not served: its hooks run again")).generation(*generation)
+        }
+        Event::RolledBack { from, to, by, hooks } => {
+            let why = why_back(*by);
+            say(format!("generation {to} is live again in place of {from}, {why}{}", owed(hooks))).generation(*to)
+        }
+        Event::RollbackRefused { from, failure } => {
+            failed(&format!("generation {from} stays live: "), failure).generation(*from)
+        }
+        Event::Forward { generation, hooks, stays } => {
+            let why = if *stays { ", and stays: the one before is about to end" } else { "" };
+            say(format!("generation {generation} is live once more{why}{}", owed(hooks))).generation(*generation)
+        }
+        Event::Failed { failure } => failed("", failure),
+        Event::StatusChecked { serial_number, revoked, standing } => {
+            let known = || if *revoked { "revoked" } else { "not revoked" }.to_owned();
+            let state = standing.as_ref().map_or_else(known, ToString::to_string);
+            say(format!("TLM says that {serial_number} is {state}")).serial_number(serial_number)
+        }
+        Event::StatusUnread => say("TLM could not be asked whether it is revoked"),
+        Event::Probed { .. } => say("the addresses of the probe were looked at"),
+        Event::RenewalAsked { reissue } => say(what_was_asked(*reissue)),
+        Event::LeftInventory => say("its entry left the inventory; its files stay"),
+        Event::Unknown => say("a newer renewd wrote what happened"),
+    }
+}
+
+const fn what_was_asked(reissue: bool) -> &'static str {
+    if reissue {
+        "the operator asked for a new certificate in its place"
+    } else {
+        "the operator asked for a replacement"
+    }
+}
+
+/// What became live, and what stays so.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others speak of no set")]
+fn set(event: &Event) -> EventView {
+    match event {
+        Event::Installed { attempt, generation, serial_number, fingerprint, not_after, hooks, issuer, chain_end } => {
+            let set = (serial_number, *fingerprint, *not_after);
+            live("", *generation, set, issuer.as_ref(), chain_end.as_deref(), hooks).attempt(*attempt)
+        }
+        Event::Adopted { generation, serial_number, fingerprint, not_after, hooks, issuer, chain_end } => {
+            let set = (serial_number, *fingerprint, *not_after);
+            live(", taken over as it was found", *generation, set, issuer.as_ref(), chain_end.as_deref(), hooks)
+        }
+        Event::ChainRefreshed { generation, ends_at, hooks } => {
+            let what = "is live with the same certificate and a newer chain, valid until";
+            say(format!("generation {generation} {what} {ends_at}{}", owed(hooks))).generation(*generation)
+        }
+        _ => say("the profile shows no better chain"),
+    }
+}
+
+fn failed(what: &str, failure: &Failure) -> EventView {
+    EventView { code: Some(failure.class.code()), ..say(format!("{what}{failure}")) }
+}
+
+/// A set that is live now.
+fn live(
+    whose: &str,
+    generation: Generation,
+    (serial_number, fingerprint, not_after): (&SerialNumber, Digest, Timestamp),
+    issuer: Option<&Text>,
+    chain_end: Option<&ChainEnd>,
+    hooks: &[HookName],
+) -> EventView {
+    let by = issuer.map_or_else(String::new, |issuer| format!(", issued by {issuer}"));
+    let limit = chain_end.map_or_else(String::new, |ca| {
+        format!("; the CA certificate {} in its chain expires first, {}", ca.subject, ca.at)
+    });
+    let set = format!("{serial_number}, expires {not_after}{by}{limit}");
+    EventView {
+        fingerprint: Some(fingerprint),
+        not_after: Some(not_after.to_string()),
+        issuer: issuer.cloned(),
+        chain_not_after: chain_end.map(|ca| ca.at.to_string()),
+        ..say(format!("generation {generation} is live{whose}: {set}{}", owed(hooks)))
+    }
+    .generation(generation)
+    .serial_number(serial_number)
+}
+
+const fn why_back(by: RollbackBy) -> &'static str {
+    match by {
+        RollbackBy::Hook => "because a hook failed on it",
+        RollbackBy::Operator => "by the operator's word",
+    }
+}
+
+fn owed(hooks: &[HookName]) -> String {
+    if hooks.is_empty() { String::new() } else { format!("; hooks: {}", joined(hooks, ", ")) }
+}
+
+fn how(method: &Method) -> String {
+    match method {
+        Method::New => "a new certificate".to_owned(),
+        Method::Renew { serial_number, .. } => format!("the renewal of {serial_number}"),
+    }
+}
+
+fn names(asked: &Asked) -> Text {
+    let all = asked.names.missing_in(&Sans::default());
+    let common = asked.common_name.iter().filter(|name| !all.contains(name)).cloned();
+    Text::new(&joined(&common.chain(all.iter().cloned()).collect::<Vec<_>>(), ", "))
+}
+
+fn joined<T: ToString>(items: &[T], between: &str) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+}

@@ -1,0 +1,304 @@
+//! Looking over what a renewal will need of this host: owners, folders, hooks, probes. Whoever runs it sees what its own
+//! user and sandbox let it see, so the daemon is asked where it runs. What is tried is taken back; nothing is decided here.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{Access, access};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+use crate::config::Inventory;
+use crate::core::entry::{Entry, Probe};
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::hook::{Hook, HookRun};
+use crate::core::text::Text;
+use crate::store::access::Ids;
+use crate::store::disk::Disk;
+use crate::store::layout::Layout;
+use crate::store::lock;
+use crate::store::targets;
+use crate::store::targets::ServiceIdentity;
+
+use super::program;
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at: `target`, `hook`, …
+    pub check: String,
+    /// Of which certificate, hook, profile or address.
+    pub subject: Text,
+    /// How it is.
+    pub state: Verdict,
+    /// What was found.
+    pub message: Text,
+    /// What to do, where something is to be done.
+    pub remedy: Option<Text>,
+    /// The failure class, where it is one.
+    #[serde(default)]
+    pub code: Option<String>,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// To be looked at, or not known.
+    Warning,
+    /// A renewal would fail.
+    Failed,
+}
+
+impl Finding {
+    /// As it should be.
+    #[must_use]
+    pub fn ok(check: &str, subject: impl ToString, message: impl AsRef<str>) -> Self {
+        Self::new(check, subject, Verdict::Ok, message)
+    }
+
+    /// Something that the operator should know.
+    #[must_use]
+    pub fn warning(check: &str, subject: impl ToString, message: impl AsRef<str>, remedy: &str) -> Self {
+        Self { remedy: Some(Text::new(remedy)), ..Self::new(check, subject, Verdict::Warning, message) }
+    }
+
+    /// Something that keeps renewd from its work.
+    #[must_use]
+    pub fn failed(check: &str, subject: impl ToString, message: impl AsRef<str>, remedy: &str) -> Self {
+        Self { remedy: Some(Text::new(remedy)), ..Self::new(check, subject, Verdict::Failed, message) }
+    }
+
+    /// A failure that a renewal would meet.
+    #[must_use]
+    pub fn failure(check: &str, subject: impl ToString, failure: &Failure) -> Self {
+        let code = Some(failure.class.code().to_owned());
+        Self { code, ..Self::failed(check, subject, failure.message.as_str(), failure.class.remedy()) }
+    }
+
+    fn new(check: &str, subject: impl ToString, state: Verdict, message: impl AsRef<str>) -> Self {
+        let (subject, message) = (Text::new(&subject.to_string()), Text::new(message.as_ref()));
+        Self { check: check.to_owned(), subject, state, message, remedy: None, code: None }
+    }
+}
+
+/// What is looked over.
+#[derive(Clone)]
+pub struct Subject {
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// The state directory.
+    pub layout: Layout,
+    /// Who the service is.
+    pub identity: ServiceIdentity,
+    /// The certificates and their hooks.
+    pub inventory: Inventory,
+    /// Whether folders are tried.
+    pub with_files: bool,
+    /// The unit that renewd runs in.
+    pub unit: String,
+}
+
+/// Looks everything over.
+pub async fn inspect(subject: Subject) -> Vec<Finding> {
+    let Subject { disk, layout, identity, inventory, with_files, unit } = subject;
+    let mut findings = Vec::new();
+    for entry in &inventory.entries {
+        let (disk, layout, identity, entry) = (Arc::clone(&disk), layout.clone(), identity.clone(), entry.clone());
+        // Users and folders may both be on another host, which hangs.
+        let look = move || {
+            let owner = owner(&entry);
+            let is_known = owner.as_ref().is_none_or(|finding| finding.state == Verdict::Ok);
+            let folders = (with_files && is_known).then(|| folders(&*disk, &layout, &identity, &entry));
+            owner.into_iter().chain(folders).collect::<Vec<_>>()
+        };
+        findings.extend(tokio::task::spawn_blocking(look).await.unwrap_or_default());
+    }
+    for hook in used_hooks(&inventory) {
+        findings.extend(look_at_hook(hook, &unit).await);
+    }
+    let probes = inventory.entries.iter().flat_map(|entry| entry.probes.iter().map(|probe| (entry.clone(), probe)));
+    let looks: Vec<_> = probes.map(|(entry, probe)| tokio::spawn(reach(entry, probe.clone()))).collect();
+    for look in looks {
+        findings.extend(look.await);
+    }
+    findings
+}
+
+/// Whether the users that an entry names exist, where it names any.
+fn owner(entry: &Entry) -> Option<Finding> {
+    let access = &entry.access;
+    let named = [("owner", &access.owner), ("group", &access.group)];
+    let named: Vec<String> =
+        named.into_iter().filter_map(|(key, name)| Some(format!("{key} {}", name.as_ref()?))).collect();
+    if named.is_empty() {
+        return None;
+    }
+    Some(match Ids::of(access) {
+        Ok(_) => Finding::ok("owner", &entry.name, format!("{} known on this host", named.join(" and "))),
+        Err(failure) => {
+            let remedy = format!("create it, or change {}", entry.source);
+            let code = Some(failure.class.code().to_owned());
+            Finding { code, ..Finding::failed("owner", &entry.name, failure.message.as_str(), &remedy) }
+        }
+    })
+}
+
+/// Each folder that an install writes to.
+fn folders(disk: &dyn Disk, layout: &Layout, identity: &ServiceIdentity, entry: &Entry) -> Finding {
+    let targets = entry.files.targets().count();
+    let more = if targets == 0 { String::new() } else { format!(", and those of its {targets} targets") };
+    match targets::check_room(disk, layout, identity, entry) {
+        Ok(()) => Finding::ok("target", &entry.name, format!("a file of a set's size was written to its folder{more}")),
+        Err(failure) => refused(entry, identity, &failure),
+    }
+}
+
+/// A folder that does not take a file, with the command that lets it.
+fn refused(entry: &Entry, identity: &ServiceIdentity, failure: &Failure) -> Finding {
+    let finding = Finding::failure("target", &entry.name, failure);
+    let uid = identity.uid;
+    let closed = |folder: &&Path| access(*folder, Access::WRITE_OK | Access::EXEC_OK).is_err();
+    let folder = entry.files.targets().filter_map(|(_, target)| target.parent()).find(closed);
+    match (failure.class, folder) {
+        (FailureClass::DiskPermission, Some(folder)) => {
+            let folder = folder.display();
+            let remedy = format!("run: setfacl -m u:{uid}:rwx {folder}");
+            Finding { remedy: Some(Text::new(&remedy)), ..finding }
+        }
+        (FailureClass::DiskReadOnly, Some(folder)) => {
+            let remedy = format!(
+                "name {} by ReadWritePaths= in the unit (systemctl edit renewd), and restart",
+                folder.display()
+            );
+            Finding { remedy: Some(Text::new(&remedy)), ..finding }
+        }
+        _ => finding,
+    }
+}
+
+/// Every hook that an entry uses, each once.
+fn used_hooks(inventory: &Inventory) -> impl Iterator<Item = &Hook> {
+    let hooks =
+        |entry: &'_ Entry| entry.hooks.iter().filter_map(|name| inventory.hook(entry, name)).collect::<Vec<_>>();
+    let used = inventory.entries.iter().flat_map(|entry| hooks(entry));
+    let used: std::collections::BTreeSet<_> = used.map(|(key, _)| key).collect();
+    used.into_iter().filter_map(|key| inventory.hooks.get(key))
+}
+
+async fn look_at_hook(hook: &Hook, own: &str) -> Option<Finding> {
+    match &hook.run {
+        HookRun::Command(argv) => {
+            let (hook, argv) = (hook.clone(), argv.clone());
+            tokio::task::spawn_blocking(move || look_at_program(&hook, &argv)).await.ok()
+        }
+        HookRun::Unit { unit, verb } => match ends_itself(hook, own) {
+            Some(finding) => Some(finding),
+            None => Some(look_at_unit(hook, unit, verb).await),
+        },
+    }
+}
+
+/// Whether a hook's command can be run by this user.
+fn look_at_program(hook: &Hook, argv: &[String]) -> Finding {
+    let program = Path::new(argv.first().map_or("", String::as_str));
+    match program::flaw(program) {
+        Some(flaw) => Finding::failed("hook", &hook.name, flaw.what, &flaw.remedy),
+        None => Finding::ok("hook", &hook.name, format!("{} is there and may be run", program.display())),
+    }
+}
+
+/// What is wrong with hooks as far as files show it, where renewd itself runs in this unit. Whether a program may be run
+/// only the service's user can tell.
+#[must_use]
+pub fn hook_flaws(inventory: &Inventory, own: &str, is_service: bool) -> Vec<Finding> {
+    let flaw = |hook: &Hook| match &hook.run {
+        HookRun::Command(argv) if is_service => Some(look_at_program(hook, argv)),
+        HookRun::Command(_) => None,
+        HookRun::Unit { .. } => ends_itself(hook, own),
+    };
+    used_hooks(inventory).filter_map(flaw).filter(|finding| finding.state == Verdict::Failed).collect()
+}
+
+/// The unit that runs the daemon of this configuration: this process's own, else as the package lays them out.
+#[must_use]
+pub fn own_unit(config: &Path) -> String {
+    let instance = || config.strip_prefix("/etc/renewd").ok()?.parent().filter(|path| *path != Path::new(""));
+    let packaged = || match instance() {
+        Some(instance) => format!("renewd@{}.service", instance.display()),
+        None => "renewd.service".to_owned(),
+    };
+    lock::unit().filter(|unit| unit.starts_with("renewd")).unwrap_or_else(packaged)
+}
+
+/// A hook that stops renewd never ends, and runs again at each start.
+fn ends_itself(hook: &Hook, own: &str) -> Option<Finding> {
+    let HookRun::Unit { unit, verb } = &hook.run else { return None };
+    let ends = unit == own && ["restart", "stop", "try-restart"].contains(&verb.as_str());
+    ends.then(|| {
+        Finding::failed(
+            "hook",
+            &hook.name,
+            format!("{verb} of {unit} ends renewd itself before the hook is done, so that it runs again at each start"),
+            "write verb = \"reload\": a reload reads the configuration and the files of the credentials anew",
+        )
+    })
+}
+
+/// Asks systemd for the unit. Where no systemd runs there is nobody to ask, and nobody who would run it.
+async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
+    let asked = Command::new(SYSTEMCTL)
+        .args(["show", "--property=LoadState", "--value", unit])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let unknown = |why: String| {
+        Finding::warning(
+            "hook",
+            &hook.name,
+            format!("whether the unit {unit} exists is not known: {why}"),
+            "nothing on a host where systemd runs; elsewhere let the hook have a `command`",
+        )
+    };
+    let answer = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(output)) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        Ok(Ok(output)) => return unknown(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Ok(Err(error)) => return unknown(format!("{SYSTEMCTL} cannot be run: {error}")),
+        Err(_) => return unknown(format!("systemctl did not answer within {} s", PATIENCE.as_secs())),
+    };
+    match answer.as_str() {
+        "loaded" => Finding::ok("hook", &hook.name, format!("{unit} is known to systemd (verb {verb})")),
+        state => Finding::failed(
+            "hook",
+            &hook.name,
+            format!("systemd says {state} of the unit {unit}"),
+            "install or unmask the unit, or mend `unit` in the hook",
+        ),
+    }
+}
+
+/// Whether something listens where the certificate is to be seen.
+async fn reach(entry: Arc<Entry>, probe: Probe) -> Finding {
+    let why = match tokio::time::timeout(PATIENCE, TcpStream::connect(&probe.address)).await {
+        Ok(Ok(_)) => {
+            let subject = format!("{} at {}", entry.name, probe.address);
+            return Finding::ok("probe", subject, "something listens there");
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no connection within {} s", PATIENCE.as_secs()),
+    };
+    Finding::failed(
+        "probe",
+        format!("{} at {}", entry.name, probe.address),
+        format!("cannot be connected to: {why}"),
+        &format!("start the service, open the way to it, or mend `probe` in {}", entry.source),
+    )
+}
+
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
+const PATIENCE: Duration = Duration::from_secs(5);
