@@ -20,7 +20,7 @@
 //!
 //! **An entry, from TOML to symlink.** [`config::DropInCache`] reads the drop-in files that changed; [`config::resolve`] decides
 //! which are in force and what is different. [`engine::Input::InventoryRead`] brings the difference to the engine, which
-//! wants the files of a new certificate looked at ([`store::observe`]). What they show is [`core::observed::Observed`], and
+//! wants the files of a new certificate looked at ([`store::observe`]). What they show is [`core::known::observed::Observed`], and
 //! [`core::decide::decide`] makes an action of it, with a reason and an instant to look again. The engine gives it a place
 //! and wants a [`engine::job::Job`] run; the shell performs its effects one after the other, up to
 //! [`store::generation::install`], which renames the link `live`.
@@ -82,7 +82,7 @@
 //! # To add …
 //!
 //! … **a key of the configuration**: a field of the table in `config/entry_table.rs` or `config/main_table.rs` (that is the
-//! schema as well), its check in [`config`], its field in [`core::entry::Entry`] or [`config::Main`], a line in `config/`'s
+//! schema as well), its check in [`config`], its field in [`core::wanted::entry::Entry`] or [`config::Main`], a line in `config/`'s
 //! examples and in the man page. The tests of `tests/config` name what was forgotten.
 //!
 //! … **an endpoint**: a method of [`api::Tlm`], its wire in `api/body_*.rs`, its route in `tests/simulator`, and its faults

@@ -1,11 +1,11 @@
 //! The bodies of answers about certificates, read into the port's terms. A certificate is handed on as the text that
 //! came: checking it is the gate's. A PKCS#12 password, should one come, is left where it is.
 
+use crate::core::known::standing::Standing;
+use crate::core::known::validation::DomainValidation;
 use crate::core::name::{RequestId, SerialNumber};
-use crate::core::standing::Standing;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::core::validation::DomainValidation;
 use crate::pki::answer as pki_answer;
 
 use super::body_profile::profile_id;

@@ -1,8 +1,8 @@
 //! The key types that a profile takes, in every spelling that profiles use. What is not understood is named, never left
 //! out: a profile that takes ML-DSA keys alone is not one that says nothing.
 
-use crate::core::key::KeyType;
 use crate::core::text::Text;
+use crate::core::wanted::key::KeyType;
 
 use super::json::{Json, is_same_key};
 

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::core::credential::CredentialEnd;
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::known::credential::CredentialEnd;
+use crate::core::known::profile::Profile;
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
-use crate::core::profile::Profile;
 use crate::core::text::Text;
 
 use super::body_answer as answer;

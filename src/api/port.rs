@@ -5,16 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::credential::CredentialEnd;
-use crate::core::entry::{Sans, Validity, Value};
 use crate::core::failure::Failure;
+use crate::core::known::credential::CredentialEnd;
+use crate::core::known::profile::Profile;
+use crate::core::known::standing::Standing;
+use crate::core::known::validation::DomainValidation;
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
-use crate::core::profile::Profile;
-use crate::core::standing::Standing;
-use crate::core::subject::Subject;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::core::validation::DomainValidation;
+use crate::core::wanted::entry::Sans;
+use crate::core::wanted::entry::Validity;
+use crate::core::wanted::entry::Value;
+use crate::core::wanted::subject::Subject;
 
 /// What the daemon asks of TLM. Every method makes exactly one request, and no redirect is followed.
 pub trait Tlm: Send + Sync + 'static {

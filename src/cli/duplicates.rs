@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crate::api::{Details, Page, Tlm};
 use crate::config::Main;
-use crate::core::entry::Entry;
 use crate::core::failure::Failure;
-use crate::core::holding::Holding;
+use crate::core::known::holding::Holding;
+use crate::core::known::observed::Installed;
+use crate::core::known::observed::Observed;
+use crate::core::known::profile::Profile;
 use crate::core::name::{Digest, SerialNumber};
-use crate::core::observed::{Installed, Observed};
-use crate::core::profile::Profile;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
 use crate::daemon::held;
 use crate::daemon::preflight::Finding;
 use crate::parallel;

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
-use crate::core::entry::{Asked, Sans};
 use crate::core::event::{Entry, Event, Method, RollbackBy};
 use crate::core::failure::Failure;
-use crate::core::issuer::ChainEnd;
+use crate::core::known::issuer::ChainEnd;
 use crate::core::name::{Attempt, Digest, Generation, HookName, SerialNumber};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Asked;
+use crate::core::wanted::entry::Sans;
 
 /// The JSON form of an event; absent fields are omitted.
 #[derive(Default, Serialize)]

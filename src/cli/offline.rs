@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use crate::config::{self, Inventory, Main};
-use crate::core::ca_status::CaWatch;
-use crate::core::cached_profile::CachedProfile;
 use crate::core::clock::ClockCheck;
-use crate::core::entry::Entry;
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::known::ca_status::CaWatch;
+use crate::core::known::cached_profile::CachedProfile;
+use crate::core::known::observed::Observed;
 use crate::core::name::CertName;
-use crate::core::observed::Observed;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::last_good;
 use crate::daemon::setup;

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::core::failure::Failure;
+use crate::core::known::profile::Origin;
+use crate::core::known::profile::Profile;
+use crate::core::known::profile::ProfileAttribute;
 use crate::core::name::ProfileRef;
-use crate::core::profile::{Origin, Profile, ProfileAttribute};
 use crate::core::request::unusable;
-use crate::core::subject::SubjectAttribute;
 use crate::core::text::Text;
 use crate::core::time::Span;
+use crate::core::wanted::subject::SubjectAttribute;
 use crate::daemon::setup;
 
 use super::account::{self, Account};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::Inventory;
-use crate::core::issuer::Issuer;
+use crate::core::known::issuer::Issuer;
 use crate::core::name::CertName;
 use crate::core::reason::State;
 use crate::core::text::Text;

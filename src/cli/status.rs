@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::de::DeserializeOwned;
 
 use crate::config::{self, Main};
-use crate::core::issuer::Issuer;
+use crate::core::known::issuer::Issuer;
 use crate::core::name::CertName;
 use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request, View};

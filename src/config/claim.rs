@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::core::entry::Entry;
 use crate::core::name::CertName;
+use crate::core::wanted::entry::Entry;
 
 /// Something that only one entry may have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

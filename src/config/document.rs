@@ -28,9 +28,9 @@ use crate::config::syntax::table::read_table;
 use crate::config::syntax::table::table;
 use crate::core::compact::boxed_default::BoxedDefault;
 use crate::core::compact::settings::SettingsPool;
-use crate::core::entry::Entry;
-use crate::core::hook::Hook;
 use crate::core::name::{CertName, HookName};
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::hook::Hook;
 
 /// What a drop-in file holds, checked.
 #[derive(Clone, Debug, Default)]

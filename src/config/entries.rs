@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::slice;
 use std::sync::Arc;
 
-use crate::core::entry::Entry;
+use crate::core::wanted::entry::Entry;
 
 /// A slice of entries, which takes no memory beside itself where there is one alone, as in most files.
 #[derive(Clone, Debug)]

@@ -20,11 +20,18 @@ use crate::config::values::path::AbsolutePath;
 use crate::config::values::path::Account;
 use crate::core::compact::packed_names::Naming;
 use crate::core::compact::settings::EntrySettings;
-use crate::core::entry::{Access, Entry, FixedFiles, Format, OtherName, OtherSans, Sans, Source};
 use crate::core::name::HookName;
-use crate::core::subject::Subject;
 use crate::core::time::Span;
-use crate::core::window::DeployWindow;
+use crate::core::wanted::entry::Access;
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::entry::FixedFiles;
+use crate::core::wanted::entry::Format;
+use crate::core::wanted::entry::OtherName;
+use crate::core::wanted::entry::OtherSans;
+use crate::core::wanted::entry::Sans;
+use crate::core::wanted::entry::Source;
+use crate::core::wanted::subject::Subject;
+use crate::core::wanted::window::DeployWindow;
 
 /// What an entry is checked against beside itself.
 pub(super) struct EntryContext<'a> {

@@ -32,14 +32,20 @@ use crate::config::values::path::Mode;
 use crate::config::values::path::SecretPath;
 use crate::config::values::subject::CommonName;
 use crate::config::values::subject::SeatId;
-use crate::core::entry::{
-    Format, Pkcs12Encryption, Probe, RequestMethod, StartTls, SubjectFrom, Usage, Validity, Value,
-};
-use crate::core::issuer::IssuerPin;
-use crate::core::key::KeyType;
+use crate::core::known::issuer::IssuerPin;
 use crate::core::name::{CertName, HookName, ProfileRef};
-use crate::core::subject::Subject;
-use crate::core::window::DeployWindow;
+use crate::core::wanted::entry::Format;
+use crate::core::wanted::entry::Pkcs12Encryption;
+use crate::core::wanted::entry::Probe;
+use crate::core::wanted::entry::RequestMethod;
+use crate::core::wanted::entry::StartTls;
+use crate::core::wanted::entry::SubjectFrom;
+use crate::core::wanted::entry::Usage;
+use crate::core::wanted::entry::Validity;
+use crate::core::wanted::entry::Value;
+use crate::core::wanted::key::KeyType;
+use crate::core::wanted::subject::Subject;
+use crate::core::wanted::window::DeployWindow;
 
 use crate::config::values::hours::ZoneName;
 

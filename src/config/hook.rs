@@ -16,8 +16,9 @@ use crate::config::syntax::problem::quoted;
 use crate::config::syntax::table::Table;
 use crate::config::syntax::table::table;
 use crate::config::values::duration::within;
-use crate::core::hook::{Hook, HookRun};
 use crate::core::name::HookName;
+use crate::core::wanted::hook::Hook;
+use crate::core::wanted::hook::HookRun;
 
 table! {
     /// `[hook.NAME]` as it is written.

@@ -16,9 +16,9 @@ use crate::config::removal_guard::removals_allowed;
 use crate::config::syntax::problem::Fault;
 use crate::config::syntax::problem::Location;
 use crate::config::syntax::problem::Problem;
-use crate::core::entry::Entry;
-use crate::core::hook::Hook;
 use crate::core::name::{CertName, HookName};
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::hook::Hook;
 
 /// What messages call a drop-in file: the directory's name and its own (`certs.d/www.toml`).
 pub type Label = Arc<str>;

@@ -16,8 +16,10 @@ use crate::config::syntax::from_toml::unfit;
 use crate::config::syntax::problem::Fault;
 use crate::config::syntax::problem::quoted;
 use crate::config::syntax::table::table;
-use crate::core::dn;
-use crate::core::entry::{OtherName, OtherValue, Value};
+use crate::core::wanted::dn;
+use crate::core::wanted::entry::OtherName;
+use crate::core::wanted::entry::OtherValue;
+use crate::core::wanted::entry::Value;
 
 /// A user principal name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::entry_table::EntryTable;
-use crate::core::hook::Hook;
 use crate::core::name::HookName;
+use crate::core::wanted::hook::Hook;
 
 /// The main configuration.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,23 +5,25 @@ use std::time::Duration;
 
 use super::backoff;
 use super::clock::{ClockCheck, ClockState};
-use super::entry::{Entry, RequestMethod};
 use super::event::{Event, Method};
 use super::failure::{Failure, FailureClass, Scope};
-use super::key::KeyType;
 use super::name::{Attempt, Generation, HookName, ProfileId, ProfileRef, RequestId, SerialNumber};
-use super::observed::{Installed, Observed};
-use super::profile::Profile;
 use super::reason::{Cause, Reason};
 use super::record::{Checked, KEEP_KEYS, Record, Request, Stage, Stop};
 use super::request::compose;
 use super::schedule::Schedule;
 use super::text::Text;
 use super::time::Timestamp;
-use super::validation::DomainValidation;
-use super::window::Deploy;
-use crate::core::cached_profile::CachedProfile;
-use crate::core::cached_profile::FailedRead;
+use crate::core::known::cached_profile::CachedProfile;
+use crate::core::known::cached_profile::FailedRead;
+use crate::core::known::observed::Installed;
+use crate::core::known::observed::Observed;
+use crate::core::known::profile::Profile;
+use crate::core::known::validation::DomainValidation;
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::entry::RequestMethod;
+use crate::core::wanted::key::KeyType;
+use crate::core::wanted::window::Deploy;
 
 /// Everything that a decision may depend on.
 #[derive(Clone, Copy, Debug)]

@@ -2,16 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Asked, Usage};
 use super::failure::Failure;
-use super::issuer::ChainEnd;
-use super::key::KeyType;
 use super::name::{Attempt, CertName, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
-use super::served::AddressProbe;
-use super::standing::Standing;
 use super::text::Text;
 use super::time::Timestamp;
-use super::validation::DomainValidation;
+use crate::core::known::issuer::ChainEnd;
+use crate::core::known::served::AddressProbe;
+use crate::core::known::standing::Standing;
+use crate::core::known::validation::DomainValidation;
+use crate::core::wanted::entry::Asked;
+use crate::core::wanted::entry::Usage;
+use crate::core::wanted::key::KeyType;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ pub enum Event {
         asked: Asked,
         /// Under which profile.
         profile: ProfileId,
-        /// What the profile said ([`super::profile::Profile::version`]).
+        /// What the profile said ([`crate::core::known::profile::Profile::version`]).
         profile_version: u64,
         /// The type of its key.
         key: KeyType,
@@ -47,7 +48,7 @@ pub enum Event {
         spki: Digest,
         /// Whether the installed certificate's end was the reason, so that the new one has to end later.
         expiring: bool,
-        /// What the entry says of how to ask and what to take ([`super::entry::Entry::demands`]).
+        /// What the entry says of how to ask and what to take ([`crate::core::wanted::entry::Entry::demands`]).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         demands: Option<u32>,
     },
@@ -120,7 +121,7 @@ pub enum Event {
         lack: Lack,
         /// What the entry wanted when it was judged.
         usages: Option<Vec<Usage>>,
-        /// What the profile said then ([`super::profile::Profile::version`]), where that was known.
+        /// What the profile said then ([`crate::core::known::profile::Profile::version`]), where that was known.
         #[serde(default)]
         profile_version: Option<u64>,
     },
@@ -191,7 +192,7 @@ pub enum Event {
     /// The profile shows no chain that could take the place of the installed one. Not written: it is looked at once more
     /// after a restart.
     ChainKept {
-        /// What the profile said ([`super::profile::Profile::version`]).
+        /// What the profile said ([`crate::core::known::profile::Profile::version`]).
         profile_version: u64,
     },
     /// Files that had drifted were put back.

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use super::code::Code;
 use super::decide::Decision;
-use super::entry::Entry;
-use super::observed::{Installed, Observed};
-use super::profile::Profile;
 use super::reason::{Reason, State};
 use super::record::Record;
 use super::remark::Remark;
 use super::schedule;
-use super::served::{ProbeRecord, Served};
-use super::standing::{Standing, TlmState};
 use super::time::Timestamp;
+use crate::core::known::observed::Installed;
+use crate::core::known::observed::Observed;
+use crate::core::known::profile::Profile;
+use crate::core::known::served::ProbeRecord;
+use crate::core::known::served::Served;
+use crate::core::known::standing::Standing;
+use crate::core::known::standing::TlmState;
+use crate::core::wanted::entry::Entry;
 
 /// The code under which a certificate is a problem of the whole, if it is one.
 #[must_use]

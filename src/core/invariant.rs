@@ -9,8 +9,8 @@ use super::name::Attempt;
 use super::reason::{Reason, State};
 use super::record::BUDGET_SPAN;
 use super::schedule;
-use super::served::Served;
 use super::time::Timestamp;
+use crate::core::known::served::Served;
 
 /// A promise that a decision breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

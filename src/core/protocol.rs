@@ -11,13 +11,13 @@ mod effect;
 use std::sync::Arc;
 
 use super::decide::{Action, Submission};
-use super::entry::Entry;
 use super::event::{Event, Method, RollbackBy};
 use super::failure::{Accepted, Failure, FailureClass, Scope};
-use super::holding;
-use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, ProfileId, SerialNumber};
 use super::text::Text;
+use crate::core::known::holding;
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::key::KeyType;
 
 pub use effect::{Effect, Issued, Keyed, Outcome, Payload, Verdict};
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::code::Code;
 use super::event::Lack;
 use super::failure::{Failure, FailureClass};
-use super::issuer::End;
 use super::name::{Generation, HookName, ProfileRef, RequestId};
 use super::text::Text;
 use super::time::{Span, Timestamp};
-use super::validation::DomainValidation;
+use crate::core::known::issuer::End;
+use crate::core::known::validation::DomainValidation;
 
 /// The state of a certificate, as the status and the metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,19 +3,21 @@
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::entry::{Asked, Usage};
 use super::event::{Event, Lack, Method, RollbackBy};
 use super::failure::{Failure, FailureClass, Scope};
-use super::key::KeyType;
 use super::name::{Attempt, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
-use super::served::ProbeRecord;
-use super::standing::{Standing, TlmState};
 use super::text::Text;
 use super::time::Timestamp;
-use super::validation::DomainValidation;
 use crate::core::compact::boxed_default::BoxedDefault;
 use crate::core::compact::boxed_default::ConstDefault;
 use crate::core::compact::small_map::SmallMap;
+use crate::core::known::served::ProbeRecord;
+use crate::core::known::standing::Standing;
+use crate::core::known::standing::TlmState;
+use crate::core::known::validation::DomainValidation;
+use crate::core::wanted::entry::Asked;
+use crate::core::wanted::entry::Usage;
+use crate::core::wanted::key::KeyType;
 
 /// What is known of the past of one certificate.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -115,7 +117,7 @@ pub struct Request {
     pub asked: Asked,
     /// Under which profile.
     pub profile: ProfileId,
-    /// What the profile said then ([`super::profile::Profile::version`]).
+    /// What the profile said then ([`crate::core::known::profile::Profile::version`]).
     pub profile_version: u64,
     /// The type of its key.
     pub key: KeyType,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::code::Code;
-use super::entry::Entry;
 use super::name::{CertName, Digest};
-use super::observed::Installed;
-use super::profile::Profile;
 use super::remark::Remark;
 use super::time::{Span, Timestamp};
+use crate::core::known::observed::Installed;
+use crate::core::known::profile::Profile;
+use crate::core::wanted::entry::Entry;
 
 /// The times that govern one installed certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

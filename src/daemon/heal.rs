@@ -11,14 +11,14 @@ use crate::api::{
 };
 use crate::config::Main;
 use crate::core::decide::{Action, GlobalState};
-use crate::core::entry::Entry;
 use crate::core::event::Event;
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::known::observed::Observed;
+use crate::core::known::profile::Profile;
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
-use crate::core::observed::Observed;
-use crate::core::profile::Profile;
 use crate::core::record::Record;
 use crate::core::text::Text;
+use crate::core::wanted::entry::Entry;
 use crate::engine::fleet::Managed;
 use crate::engine::job::Job;
 use crate::engine::profiles::ProfileCache;

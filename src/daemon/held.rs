@@ -1,12 +1,12 @@
 //! What TLM holds for the seat and the common name of an entry, as a search shows it.
 
 use crate::api::{Details, SearchQuery};
-use crate::core::entry::Entry;
-use crate::core::holding::Holding;
+use crate::core::known::holding::Holding;
+use crate::core::known::observed::Leaf;
+use crate::core::known::standing::TlmState;
 use crate::core::name::{ProfileId, SerialNumber};
-use crate::core::observed::Leaf;
-use crate::core::standing::TlmState;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
 use crate::pki::certificate::certificates;
 use crate::pki::leaf;
 

@@ -9,9 +9,10 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use crate::core::failure::{Failure, FailureClass};
-use crate::core::hook::{Hook, HookRun};
+use crate::core::known::validation::DomainValidation;
 use crate::core::text::Text;
-use crate::core::validation::DomainValidation;
+use crate::core::wanted::hook::Hook;
+use crate::core::wanted::hook::HookRun;
 use crate::engine::hooks::Ended;
 use crate::engine::io::HookSubject;
 

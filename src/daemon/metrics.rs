@@ -12,9 +12,9 @@ use prometheus_client::registry::Registry;
 
 use crate::api::RequestSeen;
 use crate::core::event::Event;
+use crate::core::known::served::Served;
 use crate::core::name::{HookName, ProfileRef};
 use crate::core::reason::State;
-use crate::core::served::Served;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::engine::breaker::ApiState;

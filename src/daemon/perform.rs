@@ -7,11 +7,12 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::api::{Page, Tlm};
-use crate::core::entry::Entry;
 use crate::core::event;
 use crate::core::failure::Failure;
-use crate::core::hook::{Hook, HookRun};
 use crate::core::name::{Attempt, CertName, ProfileRef};
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::hook::Hook;
+use crate::core::wanted::hook::HookRun;
 use crate::engine::hooks::Ended;
 use crate::engine::io::{Arrival, CredentialReports, HookStart, HookSubject};
 use crate::engine::{Command, Input};

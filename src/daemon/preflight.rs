@@ -12,10 +12,12 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::config::Inventory;
-use crate::core::entry::{Entry, Probe};
 use crate::core::failure::{Failure, FailureClass};
-use crate::core::hook::{Hook, HookRun};
 use crate::core::text::Text;
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::entry::Probe;
+use crate::core::wanted::hook::Hook;
+use crate::core::wanted::hook::HookRun;
 use crate::store::access::Ids;
 use crate::store::disk::Disk;
 use crate::store::layout::Layout;

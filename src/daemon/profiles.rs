@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::api::paging::Paging;
 use crate::api::{ProfilePage, Tlm};
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::known::profile::Profile;
 use crate::core::name::ProfileRef;
-use crate::core::profile::Profile;
 use crate::core::text::Text;
 use crate::engine::io::Input;
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::api::Tlm;
-use crate::core::entry::Entry;
 use crate::core::event::{self, Event, RollbackBy};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
 use crate::core::record::Record;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
 use crate::engine::{Input, NoRollback};
 use crate::store::disk::Disk;
 use crate::store::generation::live_generation;

@@ -3,8 +3,8 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::core::entry::StartTls;
 use crate::core::text::Text;
+use crate::core::wanted::entry::StartTls;
 
 /// Asks the server to begin TLS.
 ///

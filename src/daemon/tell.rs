@@ -1,13 +1,13 @@
 //! What the log shows: the events of the journal, and what the engine tells beside them.
 
-use crate::core::ca_status::Outcome;
-use crate::core::credential::REMEDY;
 use crate::core::event::{self, Event};
 use crate::core::failure::FailureClass;
-use crate::core::issuer::ChainEnd;
+use crate::core::known::ca_status::Outcome;
+use crate::core::known::credential::REMEDY;
+use crate::core::known::issuer::ChainEnd;
+use crate::core::known::standing::TlmState;
 use crate::core::name::CertName;
 use crate::core::reason::{Reason, State};
-use crate::core::standing::TlmState;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::engine::News;

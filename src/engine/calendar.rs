@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp as Instant, Zoned};
 
 use crate::core::time::Timestamp;
-use crate::core::window::{Deploy, DeployWindow};
+use crate::core::wanted::window::Deploy;
+use crate::core::wanted::window::DeployWindow;
 
 /// What a window says at `now`.
 #[must_use]

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::core::decide::Action;
-use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
+use crate::core::known::observed::Observed;
 use crate::core::name::{Attempt, CertName};
-use crate::core::observed::Observed;
 use crate::core::reason::{Reason, State};
 use crate::core::record::Record;
 use crate::core::schedule;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
 
 use super::fleet::{Blocked, Managed};
 use super::io::{Arrival, Command, News, Now};

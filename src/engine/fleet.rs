@@ -6,18 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::cached_profile::CachedProfile;
 use crate::core::decide::{Action, Decision, GlobalState, World, decide};
-use crate::core::entry::Entry;
 use crate::core::health;
+use crate::core::known::cached_profile::CachedProfile;
+use crate::core::known::observed::Installed;
+use crate::core::known::observed::Observed;
+use crate::core::known::served::ProbeRecord;
+use crate::core::known::served::Served;
 use crate::core::name::{CertName, ProfileRef};
-use crate::core::observed::{Installed, Observed};
 use crate::core::reason::{Cause, Reason, State};
 use crate::core::record::Record;
 use crate::core::schedule::Schedule;
-use crate::core::served::{ProbeRecord, Served};
 use crate::core::time::Timestamp;
-use crate::core::window::{Deploy, DeployWindow};
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::window::Deploy;
+use crate::core::wanted::window::DeployWindow;
 use crate::engine::admission::Urgency;
 use crate::engine::breaker::Breaker;
 
@@ -488,8 +491,9 @@ mod tests {
     use crate::core::compact::boxed_default::BoxedDefault;
     use crate::core::compact::packed_names::Naming;
     use crate::core::compact::settings::EntrySettings;
-    use crate::core::entry::{Source, Usage};
     use crate::core::name::{Digest, Generation, SerialNumber};
+    use crate::core::wanted::entry::Source;
+    use crate::core::wanted::entry::Usage;
 
     /// Of a hundred thousand, each byte is a tenth of a megabyte; what is rare goes behind a pointer.
     #[test]

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::decide::Action;
-use crate::core::entry::Entry;
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::known::observed::Installed;
+use crate::core::known::profile::Profile;
 use crate::core::name::{Attempt, ProfileId, SerialNumber};
-use crate::core::observed::Installed;
-use crate::core::profile::Profile;
 use crate::core::protocol::{Effect, Payload, Protocol};
 use crate::core::record::Request;
 use crate::core::time::Timestamp;
-use crate::core::window::Deploy;
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::window::Deploy;
 
 use super::calendar;
 use super::fleet::Managed;

@@ -35,11 +35,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::config::{Inventory, Main};
-use crate::core::ca_status::CaWatch;
 use crate::core::clock::ClockCheck;
-use crate::core::credential::CredentialEnd;
 use crate::core::decide::GlobalState;
 use crate::core::event::{self, Event};
+use crate::core::known::ca_status::CaWatch;
+use crate::core::known::credential::CredentialEnd;
 use crate::core::name::CertName;
 use crate::core::record::Record;
 use crate::core::text::Text;

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::cached_profile::CachedProfile;
 use crate::core::decide::Action;
-use crate::core::entry::Entry;
 use crate::core::event::{self, Event};
+use crate::core::known::cached_profile::CachedProfile;
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::reason::Reason;
 use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
 use crate::engine::admission::Pace;
 
 use super::fleet::Managed;

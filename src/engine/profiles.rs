@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::core::backoff;
-use crate::core::cached_profile::CachedProfile;
-use crate::core::cached_profile::FailedRead;
 use crate::core::failure::Failure;
+use crate::core::known::cached_profile::CachedProfile;
+use crate::core::known::cached_profile::FailedRead;
+use crate::core::known::profile::Profile;
 use crate::core::name::{CertName, ProfileRef};
-use crate::core::profile::Profile;
 use crate::core::time::Timestamp;
 
 /// What is known of every profile that an entry names.

@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 
 use crate::config::{FileState, Inventory, Main};
-use crate::core::cached_profile::CachedProfile;
 use crate::core::clock::{ClockCheck, ClockState};
 use crate::core::code::Code;
-use crate::core::credential::CredentialEnd;
 use crate::core::decide::{Action, Decision};
 use crate::core::failure::FailureClass;
 use crate::core::health;
-use crate::core::issuer::End;
+use crate::core::known::cached_profile::CachedProfile;
+use crate::core::known::credential::CredentialEnd;
+use crate::core::known::issuer::End;
+use crate::core::known::observed::Installed;
+use crate::core::known::served::Served;
 use crate::core::name::{CertName, HookName};
-use crate::core::observed::Installed;
 use crate::core::reason::{Reason, State};
 use crate::core::record::{FailureStreak, Record, Stage};
 use crate::core::remark::Remark;
-use crate::core::served::Served;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::engine::breaker::ApiState;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::issuer::Issuer;
+use crate::core::known::issuer::Issuer;
+use crate::core::known::validation::DomainValidation;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::core::validation::DomainValidation;
 
 /// `status --json`; or the same with less of each certificate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

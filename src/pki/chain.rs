@@ -15,7 +15,7 @@ pub use served::served_end;
 use super::certificate::{Certificate, CertificateError};
 use super::client::{self, Member, Route, Word};
 use super::purpose::Purpose;
-use crate::core::issuer::IssuerPin;
+use crate::core::known::issuer::IssuerPin;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 

@@ -9,7 +9,7 @@ use x509_parser::x509::X509Name;
 
 use super::certificate::CertificateError;
 use super::name;
-use crate::core::subject::SubjectAttribute;
+use crate::core::wanted::subject::SubjectAttribute;
 
 /// The name constraints of a CA.
 #[derive(Debug, Default)]

@@ -8,10 +8,12 @@ use yasna::{DERWriter, DERWriterSeq, Tag};
 
 use super::key::{KeyError, PrivateKey};
 use super::{oid, pem};
-use crate::core::dn::{self, Attribute};
-use crate::core::entry::Sans;
-use crate::core::subject::{Subject, SubjectAttribute};
 use crate::core::text::Text;
+use crate::core::wanted::dn;
+use crate::core::wanted::dn::Attribute;
+use crate::core::wanted::entry::Sans;
+use crate::core::wanted::subject::Subject;
+use crate::core::wanted::subject::SubjectAttribute;
 
 /// A signing request cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

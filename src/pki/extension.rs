@@ -16,8 +16,13 @@ use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use super::certificate::CertificateError;
 use super::{name, oid};
-use crate::core::dn::{self, Attribute};
-use crate::core::entry::{OtherName, OtherSans, OtherValue, Sans, Usage};
+use crate::core::wanted::dn;
+use crate::core::wanted::dn::Attribute;
+use crate::core::wanted::entry::OtherName;
+use crate::core::wanted::entry::OtherSans;
+use crate::core::wanted::entry::OtherValue;
+use crate::core::wanted::entry::Sans;
+use crate::core::wanted::entry::Usage;
 
 /// basicConstraints.
 pub(super) fn basic_constraints(

@@ -16,8 +16,8 @@ use super::key_file::KeyFile;
 use super::key_kind::KeyKind;
 use super::pem::{self, PemError};
 use super::spki;
-use crate::core::key::KeyType;
 use crate::core::name::Digest;
+use crate::core::wanted::key::KeyType;
 
 /// A private key, held as PKCS#8 beside its public key (SPKI). It has no Debug, so that nothing that holds it has one.
 pub struct PrivateKey {

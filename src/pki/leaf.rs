@@ -8,11 +8,12 @@ use super::certificate::{self, Certificate, CertificateError};
 use super::digest::sha256;
 use super::frame::Frame;
 use super::{certificate_file, extension, name, spki};
-use crate::core::entry::Sans;
+use crate::core::known::observed::Leaf;
 use crate::core::name::{Digest, SerialNumber, hex};
-use crate::core::observed::Leaf;
-use crate::core::subject::{Subject, SubjectAttribute};
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Sans;
+use crate::core::wanted::subject::Subject;
+use crate::core::wanted::subject::SubjectAttribute;
 
 /// Reads the facts of a leaf.
 ///

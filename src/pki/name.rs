@@ -8,10 +8,11 @@ use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Na
 
 use super::extension;
 use super::unicode::composed;
-use crate::core::dn::{self, Attribute};
-use crate::core::entry::Sans;
-use crate::core::subject::SubjectAttribute;
 use crate::core::text::Text;
+use crate::core::wanted::dn;
+use crate::core::wanted::dn::Attribute;
+use crate::core::wanted::entry::Sans;
+use crate::core::wanted::subject::SubjectAttribute;
 
 /// Whom a certificate is for, for messages: its subject, or where that is empty the first of its names.
 pub(super) fn holder(certificate: &X509Certificate<'_>) -> Text {

@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 use super::certificate::Certificate;
 use super::digest::sha256;
 use super::key::PrivateKey;
-use crate::core::entry::Pkcs12Encryption;
 use crate::core::name::Digest;
+use crate::core::wanted::entry::Pkcs12Encryption;
 
 pub use read::{Contents, ReadError, read};
 

@@ -57,7 +57,7 @@ mod tests {
     use super::super::openssl::{file, openssl};
     use super::super::test_ca::{Ca, leaf_params};
     use super::*;
-    use crate::core::key::KeyType;
+    use crate::core::wanted::key::KeyType;
 
     #[test]
     fn what_was_written_is_read() {

@@ -7,8 +7,8 @@ use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::der::magnitude;
 use super::digest::sha256;
-use crate::core::key::KeyType;
 use crate::core::name::Digest;
+use crate::core::wanted::key::KeyType;
 
 /// SHA-256 of the SPKI's DER.
 pub(super) fn digest(key: &SubjectPublicKeyInfo<'_>) -> Digest {

@@ -10,7 +10,7 @@ use x509_parser::oid_registry::{OID_PKIX_AUTHORITY_INFO_ACCESS, OID_X509_EXT_CRL
 use super::certificate::{Certificate, CertificateError};
 use super::signature::{Judgement, judge};
 use super::{extension, leaf, name};
-use crate::core::ca_status::ServedCa;
+use crate::core::known::ca_status::ServedCa;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 

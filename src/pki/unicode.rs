@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-use crate::core::entry::Asked;
+use crate::core::wanted::entry::Asked;
 
 /// The text in its composed form (NFC).
 #[must_use]

@@ -2,8 +2,8 @@
 
 use nix::unistd::{Group, User};
 
-use crate::core::entry::Access;
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::wanted::entry::Access;
 
 use super::disk::{Perms, Stat};
 

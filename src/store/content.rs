@@ -4,7 +4,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::core::entry::{Entry, Format};
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::entry::Format;
 use crate::pki::certificate::Certificate;
 use crate::pki::pkcs7;
 

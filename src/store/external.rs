@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::core::entry::{Entry, Usage};
-use crate::core::issuer::ServedChain;
+use crate::core::known::issuer::ServedChain;
+use crate::core::known::observed::Leaf;
 use crate::core::name::{Digest, Generation};
-use crate::core::observed::Leaf;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::entry::Usage;
 use crate::pki::certificate::{Certificate, readable_in_file};
 use crate::pki::gate::{self, Candidate, Demand, Verdict};
 use crate::pki::key::PrivateKey;

@@ -6,12 +6,12 @@ use std::path::{Component, Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::core::entry::Entry;
 use crate::core::failure::{Failure, FailureClass};
-use crate::core::issuer::ServedChain;
+use crate::core::known::issuer::ServedChain;
+use crate::core::known::observed::Leaf;
 use crate::core::name::{Attempt, CertName, Digest, Generation, ProfileId};
-use crate::core::observed::Leaf;
 use crate::core::remark::RareRemarks;
+use crate::core::wanted::entry::Entry;
 use crate::pki::certificate::Certificate;
 use crate::pki::digest::sha256;
 use crate::pki::unicode;

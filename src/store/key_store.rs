@@ -6,8 +6,9 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::core::entry::{Entry, Format};
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::entry::Format;
 use crate::pki::key::PrivateKey;
 use crate::pki::pkcs12::{self, NotEncrypted};
 

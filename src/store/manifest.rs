@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::entry::{Asked, Entry, Pkcs12Encryption};
-use crate::core::issuer::ServedChain;
+use crate::core::known::issuer::ServedChain;
 use crate::core::name::{Attempt, Digest, Generation, ProfileId};
 use crate::core::remark::RareRemarks;
+use crate::core::wanted::entry::Asked;
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::entry::Pkcs12Encryption;
 use crate::pki::certificate::{Certificate, certificates};
 
 use super::disk::Perms;

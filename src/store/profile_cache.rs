@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::core::cached_profile::CachedProfile;
 use crate::core::failure::Failure;
+use crate::core::known::cached_profile::CachedProfile;
 use crate::core::name::ProfileRef;
 
 use super::disk::{Disk, Perms};

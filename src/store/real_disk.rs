@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, StatxAttributes, StatxFlags, XattrFlags};
 use rustix::io::Errno;
 
-use crate::core::access_list;
+use crate::core::wanted::access_list;
 
 use super::disk::{Disk, DiskFile, Hold, Kind, Perms, Stat};
 

@@ -6,14 +6,14 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::core::code::Code;
-use crate::core::entry::Entry;
 use crate::core::failure::{Failure, FailureClass};
-use crate::core::issuer::ServedChain;
+use crate::core::known::issuer::ServedChain;
+use crate::core::known::observed::Leaf;
 use crate::core::name::{Attempt, Generation, ProfileId};
-use crate::core::observed::Leaf;
 use crate::core::remark::{RareRemarks, Remark, Remarks};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
 use crate::pki::certificate::Certificate;
 use crate::pki::gate::anew::{Above, Anew};
 use crate::pki::key::PrivateKey;

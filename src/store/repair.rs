@@ -6,13 +6,13 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::core::entry::Entry;
 use crate::core::failure::{Failure, Scope};
-use crate::core::issuer::ServedChain;
+use crate::core::known::issuer::ServedChain;
+use crate::core::known::observed::Leaf;
 use crate::core::name::{Attempt, Generation};
-use crate::core::observed::Leaf;
 use crate::core::remark::Remarks;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
 use crate::pki::certificate::{Certificate, certificates_in_file};
 use crate::pki::digest::sha256;
 use crate::pki::key::PrivateKey;

@@ -1,9 +1,9 @@
 //! Going back to an older generation, and forward again: the same one switch as an install, and the same copies.
 
-use crate::core::entry::Entry;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{Generation, SerialNumber};
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
 use crate::pki::certificate::certificates_in_file;
 use crate::pki::key::PrivateKey;
 use crate::pki::{leaf, served};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::core::issuer::ServedChain;
+use crate::core::known::issuer::ServedChain;
 
 /// The chain as it is held for all who serve it.
 #[must_use]
@@ -26,7 +26,7 @@ const MOST: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::issuer::Issuer;
+    use crate::core::known::issuer::Issuer;
     use crate::core::text::Text;
 
     #[test]

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::core::access_list::{self, Writer};
-use crate::core::entry::{Entry, FixedFiles};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
+use crate::core::wanted::access_list;
+use crate::core::wanted::access_list::Writer;
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::entry::FixedFiles;
 
 use super::access::Ids;
 use super::content::{BUNDLE, CERT, CHAIN, Content, DER, FULLCHAIN, KEY, KEYSTORE, PKCS7};

@@ -89,7 +89,7 @@ async fn every_misspelling_of_a_certificate_is_handed_on() {
         let found = certificates(&text).unwrap();
         assert!(found.iter().any(|certificate| certificate.der() == record.der), "{fault}: {text}");
         let details = world.tlm.details(&issued.serial_number, None).await.unwrap();
-        assert_eq!(details.standing.state, renewd::core::standing::TlmState::Issued, "{fault}");
+        assert_eq!(details.standing.state, renewd::core::known::standing::TlmState::Issued, "{fault}");
         assert!(!world.tlm.formats(&issued.serial_number, None).await.unwrap().chain.is_empty(), "{fault}");
     }
 }

@@ -1,10 +1,16 @@
 //! The exact request of each endpoint: method, path, query, headers, body.
 
 use renewd::api::{Page, SearchQuery, Tlm};
-use renewd::core::entry::{OtherName, OtherSans, OtherValue, Sans, Validity, ValidityUnit, Value};
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
-use renewd::core::subject::SubjectAttribute;
 use renewd::core::time::Timestamp;
+use renewd::core::wanted::entry::OtherName;
+use renewd::core::wanted::entry::OtherSans;
+use renewd::core::wanted::entry::OtherValue;
+use renewd::core::wanted::entry::Sans;
+use renewd::core::wanted::entry::Validity;
+use renewd::core::wanted::entry::ValidityUnit;
+use renewd::core::wanted::entry::Value;
+use renewd::core::wanted::subject::SubjectAttribute;
 use serde_json::json;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use renewd::api::{Client, ClientSettings, Credential, IssueRequest, RenewRequest, Roots};
-use renewd::core::entry::Sans;
 use renewd::core::name::{ProfileId, SerialNumber};
+use renewd::core::wanted::entry::Sans;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;

@@ -7,12 +7,12 @@ use renewd::api::{
     Answer, Client, ClientIdentity, ClientSettings, IssueRequest, IssuedCertificate, Page, Pickup, RenewRequest, Roots,
     SearchQuery, Tlm,
 };
-use renewd::core::entry::Sans;
 use renewd::core::failure::{Accepted, Failure, FailureClass, RetryHint};
-use renewd::core::key::KeyType;
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
-use renewd::core::subject::SubjectAttribute;
 use renewd::core::time::Timestamp;
+use renewd::core::wanted::entry::Sans;
+use renewd::core::wanted::key::KeyType;
+use renewd::core::wanted::subject::SubjectAttribute;
 use renewd::pki::certificate::{Certificate, certificates};
 use zeroize::Zeroizing;
 
@@ -294,7 +294,8 @@ async fn a_deleted_profile_an_ended_certificate_and_a_shared_serial_number() {
 
 #[tokio::test]
 async fn validity_is_sent_where_it_is_wanted() {
-    use renewd::core::entry::{Validity, ValidityUnit};
+    use renewd::core::wanted::entry::Validity;
+    use renewd::core::wanted::entry::ValidityUnit;
     let validity = Some(Validity { unit: ValidityUnit::Days, duration: 7 });
     for (variant, expected) in [("", None), ("forbidden-validity=ignored", Some(90))] {
         let world = World::new(variant);

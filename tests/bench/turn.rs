@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::config::{Inventory, parse_main};
-use renewd::core::ca_status::CaWatch;
 use renewd::core::decide::Action;
-use renewd::core::entry::Entry;
+use renewd::core::known::ca_status::CaWatch;
+use renewd::core::known::observed::Leaf;
+use renewd::core::known::observed::Observed;
 use renewd::core::name::CertName;
-use renewd::core::observed::{Leaf, Observed};
 use renewd::core::record::Record;
+use renewd::core::wanted::entry::Entry;
 use renewd::engine::io::Arrival;
 use renewd::engine::job::Job;
 use renewd::engine::profiles::ProfileCache;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use renewd::config::{Main, parse_inventory_file};
-use renewd::core::entry::Entry;
+use renewd::core::wanted::entry::Entry;
 use tempfile::TempDir;
 
 use crate::{check, file, renewd};

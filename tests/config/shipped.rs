@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use renewd::config::{Main, known_keys, parse_inventory_file, parse_main};
-use renewd::core::hook::HookRun;
+use renewd::core::wanted::hook::HookRun;
 
 const FILE: &str = "/etc/renewd/renewd.toml";
 

@@ -5,9 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::config::{FileContent, Main, parse_inventory_file, parse_main};
-use renewd::core::entry::{Format, Pkcs12Encryption, Sans, StartTls, Validity, ValidityUnit};
-use renewd::core::hook::HookRun;
-use renewd::core::subject::SubjectAttribute;
+use renewd::core::wanted::entry::Format;
+use renewd::core::wanted::entry::Pkcs12Encryption;
+use renewd::core::wanted::entry::Sans;
+use renewd::core::wanted::entry::StartTls;
+use renewd::core::wanted::entry::Validity;
+use renewd::core::wanted::entry::ValidityUnit;
+use renewd::core::wanted::hook::HookRun;
+use renewd::core::wanted::subject::SubjectAttribute;
 
 #[track_caller]
 fn main(text: &str) -> Main {
@@ -103,7 +108,7 @@ fn an_entry_wins_over_the_defaults_and_tables_are_joined() {
         ),
     );
     let [one, two] = &content.entries[..] else { panic!("two entries") };
-    let subject = |entry: &renewd::core::entry::Entry| {
+    let subject = |entry: &renewd::core::wanted::entry::Entry| {
         entry.subject.iter().map(|(key, values)| format!("{key}={}", values.join("+"))).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(subject(one), "organization_name=Example AG locality=Bern country=CH");

@@ -6,11 +6,11 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event, RollbackBy};
+use renewd::core::known::observed::Observed;
 use renewd::core::name::{Attempt, Generation};
-use renewd::core::observed::Observed;
 use renewd::core::remark::RareRemarks;
+use renewd::core::wanted::entry::Entry;
 use renewd::pki::certificate::Certificate;
 use renewd::pki::served;
 use renewd::store::content::{Content, Parts, contents};

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use renewd::core::entry::{Entry, FixedFiles, Format};
 use renewd::core::event::{self, Event};
 use renewd::core::failure::{Failure, FailureClass};
-use renewd::core::observed::Observed;
+use renewd::core::known::observed::Observed;
+use renewd::core::wanted::entry::Entry;
+use renewd::core::wanted::entry::FixedFiles;
+use renewd::core::wanted::entry::Format;
 use renewd::store::content::BUNDLE;
 use renewd::store::disk::{Disk, Hold, Perms};
 use renewd::store::journal::Journal;

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use renewd::core::entry::Asked;
 use renewd::core::event::{Entry, Event, Method};
 use renewd::core::failure::{Failure, FailureClass};
-use renewd::core::key::KeyType;
 use renewd::core::name::{Attempt, CertName, Digest, ProfileId, SerialNumber};
 use renewd::core::record::Record;
+use renewd::core::wanted::entry::Asked;
+use renewd::core::wanted::key::KeyType;
 use renewd::store::disk::Disk as _;
 use renewd::store::journal::{Content, Journal};
 use renewd::store::shared_journal::SharedJournal;

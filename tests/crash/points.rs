@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event};
+use renewd::core::known::observed::Installed;
 use renewd::core::name::{Attempt, Digest};
-use renewd::core::observed::Installed;
+use renewd::core::wanted::entry::Entry;
 use renewd::store::content::Content;
 use renewd::store::disk::Disk as _;
 use renewd::store::generation::read_manifest;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use renewd::core::revocation::CaStanding;
+use renewd::core::known::revocation::CaStanding;
 use renewd::pki::certificate::Certificate;
 use renewd::pki::standing::{self as pki, Doubt, Sources};
 use renewd::pki::{crl, ocsp};

@@ -15,16 +15,16 @@ use renewd::api::json::Json;
 use renewd::api::reply::{End, Reply};
 use renewd::api::{Answer, IssueRequest, IssuedCertificate, Page, Pickup, RenewRequest, SearchQuery};
 use renewd::config::{Main, Problem, parse_inventory_file, parse_main};
-use renewd::core::dn;
-use renewd::core::entry::Sans;
 use renewd::core::failure::{Failure, FailureClass};
+use renewd::core::known::profile::Profile;
+use renewd::core::known::validation::DomainValidation;
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
-use renewd::core::profile::Profile;
 use renewd::core::request::compose;
-use renewd::core::subject::Subject;
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
-use renewd::core::validation::DomainValidation;
+use renewd::core::wanted::dn;
+use renewd::core::wanted::entry::Sans;
+use renewd::core::wanted::subject::Subject;
 
 use crate::{journal, material, standing};
 

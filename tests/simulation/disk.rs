@@ -4,16 +4,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use renewd::core::cached_profile::CachedProfile;
-use renewd::core::entry::{Asked, Entry, Usage};
 use renewd::core::event;
 use renewd::core::failure::{Failure, FailureClass};
-use renewd::core::key::KeyType;
+use renewd::core::known::cached_profile::CachedProfile;
+use renewd::core::known::observed::Installed;
+use renewd::core::known::observed::Observed;
+use renewd::core::known::observed::difference;
+use renewd::core::known::profile::Profile;
 use renewd::core::name::{Attempt, CertName, Digest, Generation, ProfileId, ProfileRef};
-use renewd::core::observed::{Installed, Observed, difference};
-use renewd::core::profile::Profile;
 use renewd::core::remark::RareRemarks;
 use renewd::core::text::Text;
+use renewd::core::wanted::entry::Asked;
+use renewd::core::wanted::entry::Entry;
+use renewd::core::wanted::entry::Usage;
+use renewd::core::wanted::key::KeyType;
 
 use crate::tlm::Certificate;
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use renewd::core::event::{self, Event, Lack, Method};
 use renewd::core::failure::{Failure, FailureClass};
-use renewd::core::key::KeyType;
+use renewd::core::known::standing::Standing;
+use renewd::core::known::standing::TlmState;
 use renewd::core::name::{Attempt, CertName, Digest, ProfileId, RequestId, SerialNumber};
 use renewd::core::protocol::{self, Issued, Keyed, Next, Payload, Protocol};
-use renewd::core::standing::{Standing, TlmState};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
+use renewd::core::wanted::key::KeyType;
 use renewd::engine::Input;
 use renewd::engine::breaker::Function;
 use renewd::engine::job::Job;

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event, RollbackBy};
 use renewd::core::failure::{Failure, FailureClass};
+use renewd::core::known::served::AddressProbe;
+use renewd::core::known::served::ServedLeaf;
 use renewd::core::name::{Attempt, CertName, Generation, HookName, SerialNumber};
-use renewd::core::served::{AddressProbe, ServedLeaf};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
+use renewd::core::wanted::entry::Entry;
 use renewd::engine::Input;
 
 use crate::disk::Live;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use renewd::core::decide::World as DecideWorld;
-use renewd::core::entry::Entry;
 use renewd::core::event::{self, Event, Method};
 use renewd::core::failure::{Accepted, Failure, FailureClass, Scope};
 use renewd::core::health;
@@ -14,6 +13,7 @@ use renewd::core::reason::{Reason, State};
 use renewd::core::record::Stage;
 use renewd::core::schedule::{self, Schedule};
 use renewd::core::time::Timestamp;
+use renewd::core::wanted::entry::Entry;
 use renewd::engine::fleet::Managed;
 
 use crate::disk::Live;
@@ -258,7 +258,7 @@ impl World {
         Some((Schedule::of(entry, profile, installed), installed.lifetime()))
     }
 
-    fn profile_in_force(&self, entry: &Entry) -> Option<&renewd::core::profile::Profile> {
+    fn profile_in_force(&self, entry: &Entry) -> Option<&renewd::core::known::profile::Profile> {
         self.daemon.as_ref().and_then(|daemon| daemon.engine.profiles().reading(&entry.profile).profile.as_ref())
     }
 

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use renewd::core::entry::Entry;
 use renewd::core::failure::FailureClass;
 use renewd::core::name::{CertName, ProfileId};
 use renewd::core::time::Timestamp;
+use renewd::core::wanted::entry::Entry;
 
 use crate::faults::{self, Fault, Verdict};
 use crate::host::HookMood;

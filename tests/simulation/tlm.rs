@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use renewd::core::entry::{Asked, Usage};
 use renewd::core::event::Method;
 use renewd::core::failure::{Accepted, Failure, FailureClass, RetryHint};
-use renewd::core::key::KeyType;
+use renewd::core::known::observed::Leaf;
+use renewd::core::known::profile::Profile;
 use renewd::core::name::{CertName, Digest, ProfileId, RequestId, SerialNumber};
-use renewd::core::observed::Leaf;
-use renewd::core::profile::Profile;
 use renewd::core::time::Timestamp;
+use renewd::core::wanted::entry::Asked;
+use renewd::core::wanted::entry::Usage;
+use renewd::core::wanted::key::KeyType;
 
 use crate::random::Random;
 

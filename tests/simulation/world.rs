@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::config::HookKey;
-use renewd::core::entry::Entry;
 use renewd::core::failure::Failure;
+use renewd::core::known::observed::Observed;
+use renewd::core::known::profile::Profile;
 use renewd::core::name::{CertName, HookName, ProfileRef};
-use renewd::core::observed::Observed;
-use renewd::core::profile::Profile;
 use renewd::core::time::Timestamp;
+use renewd::core::wanted::entry::Entry;
 use renewd::engine::Input;
 use renewd::engine::hooks::PendingHook;
 

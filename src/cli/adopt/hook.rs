@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Main;
-use crate::core::hook::HookRun;
+use crate::core::wanted::hook::HookRun;
 
 use super::entry::{name_of, quoted};
 

@@ -11,8 +11,8 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Fault, quoted};
 use super::schema;
 use crate::config::syntax::diagnostics::Diagnostics;
-use crate::core::entry::Value;
 use crate::core::name::HookName;
+use crate::core::wanted::entry::Value;
 
 /// A type that can be read from a TOML value.
 pub(in crate::config) trait FromToml: Sized {

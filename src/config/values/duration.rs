@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::config::syntax::from_toml::FromText;
 use crate::config::syntax::problem::Fault;
 use crate::config::syntax::problem::quoted;
-use crate::core::entry::{Validity, ValidityUnit};
 use crate::core::time::Span;
+use crate::core::wanted::entry::Validity;
+use crate::core::wanted::entry::ValidityUnit;
 
 impl FromText for Duration {
     fn expected() -> String {

@@ -6,10 +6,15 @@ use crate::config::syntax::from_toml::not_a_name;
 use crate::config::syntax::from_toml::one_of;
 use crate::config::syntax::problem::Fault;
 use crate::config::syntax::problem::quoted;
-use crate::core::entry::{Format, Pkcs12Encryption, RequestMethod, StartTls, SubjectFrom, Usage};
-use crate::core::issuer::IssuerPin;
-use crate::core::key::KeyType;
+use crate::core::known::issuer::IssuerPin;
 use crate::core::name::{CertName, HookName, InvalidName, ProfileRef};
+use crate::core::wanted::entry::Format;
+use crate::core::wanted::entry::Pkcs12Encryption;
+use crate::core::wanted::entry::RequestMethod;
+use crate::core::wanted::entry::StartTls;
+use crate::core::wanted::entry::SubjectFrom;
+use crate::core::wanted::entry::Usage;
+use crate::core::wanted::key::KeyType;
 
 /// The words of a type, each with its meaning.
 macro_rules! words {

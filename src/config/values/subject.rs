@@ -12,7 +12,8 @@ use crate::config::syntax::from_toml::OneOrMany;
 use crate::config::syntax::from_toml::table;
 use crate::config::syntax::problem::Fault;
 use crate::config::syntax::problem::quoted;
-use crate::core::subject::{Subject, SubjectAttribute};
+use crate::core::wanted::subject::Subject;
+use crate::core::wanted::subject::SubjectAttribute;
 use crate::pki::unicode::composed;
 
 /// A common name.

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::core::sans::OtherName;
-use crate::core::sans::OtherValue;
-use crate::core::sans::Sans;
+use crate::core::wanted::sans::OtherName;
+use crate::core::wanted::sans::OtherValue;
+use crate::core::wanted::sans::Sans;
 
 /// Whom a certificate is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -208,7 +208,7 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::sans::OtherSans;
+    use crate::core::wanted::sans::OtherSans;
 
     fn others() -> OtherSans {
         let value = |label: &str, value: &str| OtherValue { label: label.to_owned(), value: value.to_owned() };

@@ -7,19 +7,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::core::compact::boxed_default::BoxedDefault;
-use crate::core::entry::Access;
-use crate::core::entry::Format;
-use crate::core::entry::RequestMethod;
-use crate::core::entry::SubjectFrom;
-use crate::core::entry::Usage;
-use crate::core::entry::Validity;
-use crate::core::entry::Value;
-use crate::core::issuer::IssuerPin;
-use crate::core::key::KeyType;
+use crate::core::known::issuer::IssuerPin;
 use crate::core::name::HookName;
 use crate::core::name::ProfileRef;
-use crate::core::subject::Subject;
-use crate::core::window::DeployWindow;
+use crate::core::wanted::entry::Access;
+use crate::core::wanted::entry::Format;
+use crate::core::wanted::entry::RequestMethod;
+use crate::core::wanted::entry::SubjectFrom;
+use crate::core::wanted::entry::Usage;
+use crate::core::wanted::entry::Validity;
+use crate::core::wanted::entry::Value;
+use crate::core::wanted::key::KeyType;
+use crate::core::wanted::subject::Subject;
+use crate::core::wanted::window::DeployWindow;
 
 /// The part of an entry that is most often the same for all of a file: how its certificate is made, asked for,
 /// installed and deployed.

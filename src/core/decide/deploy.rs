@@ -6,15 +6,16 @@ use std::time::Duration;
 use super::super::event::{Event, RollbackBy};
 use super::super::failure::Failure;
 use super::super::name::{Generation, HookName};
-use super::super::observed::Installed;
 use super::super::reason::{Reason, State};
 use super::super::record::RolledBack;
 use super::super::schedule::Schedule;
-use super::super::served::{ProbeRecord, Served};
 use super::super::text::Text;
 use super::super::time::Timestamp;
-use super::super::window::Deploy;
 use super::{Action, Choice, World, backoff};
+use crate::core::known::observed::Installed;
+use crate::core::known::served::ProbeRecord;
+use crate::core::known::served::Served;
+use crate::core::wanted::window::Deploy;
 
 impl World<'_> {
     /// What can be done for the installed set while its replacement waits: put drifted files back, run owed hooks, look

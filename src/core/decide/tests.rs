@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::super::entry::SubjectFrom;
 use super::super::event::{Event, Lack, RollbackBy};
 use super::super::example::{
     DAY, HOUR, MINUTE, SECOND, START, entry, failure, global_state, installed, live, profile, read, record, rename,
@@ -10,11 +9,15 @@ use super::super::example::{
 };
 use super::super::failure::Failure;
 use super::super::failure::RetryHint;
-use super::super::issuer::{ChainEnd, Issuer, IssuerPin, ServedChain};
 use super::super::name::{Digest, ProfileId};
 use super::super::record::Checked;
 use super::*;
-use crate::core::cached_profile::FailedRead;
+use crate::core::known::cached_profile::FailedRead;
+use crate::core::known::issuer::ChainEnd;
+use crate::core::known::issuer::Issuer;
+use crate::core::known::issuer::IssuerPin;
+use crate::core::known::issuer::ServedChain;
+use crate::core::wanted::entry::SubjectFrom;
 
 /// A world in which nothing is due: each case changes one thing.
 struct Case {
@@ -631,7 +634,7 @@ fn what_a_request_brought_need_not_outlive_itself() {
 #[test]
 fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
     let at = START + 70 * DAY;
-    let single = super::super::profile::Profile { allows_duplicates: false, ..profile() };
+    let single = crate::core::known::profile::Profile { allows_duplicates: false, ..profile() };
     let serial_number = SerialNumber("0A".to_owned());
     let by_renewal = Method::Renew { serial_number: serial_number.clone(), fingerprint: Digest([0; 32]) };
     let Event::Submitting { attempt, asked, profile: id, key, spki, expiring, demands, .. } = submitting(1) else {
@@ -776,7 +779,7 @@ fn what_is_refused_is_asked_for_anew_once_the_entry_says_something_else() {
     check(&waiting, "submit", "due: ");
     let mut by_profile = refused(&|_| {});
     by_profile.now = START + 70 * DAY;
-    let changed = super::super::profile::Profile { renewal_window_days: Some(31), ..profile() };
+    let changed = crate::core::known::profile::Profile { renewal_window_days: Some(31), ..profile() };
     by_profile.reading = read(changed, by_profile.now);
     check(&by_profile, "wait", "tried again at");
     // What an older version noted says nothing of it.

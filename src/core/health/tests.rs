@@ -8,12 +8,14 @@ use super::super::example::{
     DAY, HOUR, SECOND, START, entry, failure, global_state, installed, live, profile, read, record, submitting,
 };
 use super::super::failure::FailureClass;
-use super::super::issuer::{ChainEnd, Issuer, ServedChain};
 use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
-use super::super::observed::Installed;
 use super::super::remark::Remarks;
 use super::super::text::Text;
 use super::*;
+use crate::core::known::issuer::ChainEnd;
+use crate::core::known::issuer::Issuer;
+use crate::core::known::issuer::ServedChain;
+use crate::core::known::observed::Installed;
 
 #[track_caller]
 fn check(observed: &Observed, events: &[(Timestamp, Event)], now: Timestamp, expected: Option<&str>) {
@@ -26,7 +28,7 @@ fn check(observed: &Observed, events: &[(Timestamp, Event)], now: Timestamp, exp
         reading: &reading,
         record: &record,
         global: &global,
-        deploy: super::super::window::Deploy::Open,
+        deploy: crate::core::wanted::window::Deploy::Open,
         now,
     });
     let found = problem(&entry, observed, &record, reading.profile.as_ref(), &decision, now);

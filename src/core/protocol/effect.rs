@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::super::event::{Event, Lack, Method};
 use super::super::failure::Failure;
-use super::super::holding::Holding;
-use super::super::issuer::ServedChain;
-use super::super::key::KeyType;
 use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
-use super::super::observed::Leaf;
-use super::super::served::AddressProbe;
-use super::super::standing::Standing;
 use super::super::text::Text;
 use super::super::time::Timestamp;
-use super::super::validation::DomainValidation;
+use crate::core::known::holding::Holding;
+use crate::core::known::issuer::ServedChain;
+use crate::core::known::observed::Leaf;
+use crate::core::known::served::AddressProbe;
+use crate::core::known::standing::Standing;
+use crate::core::known::validation::DomainValidation;
+use crate::core::wanted::key::KeyType;
 
 /// What the effects of a shell hand to each other. It travels with the phases of the protocol, which never looks inside: so
 /// nothing can be judged before it came, or installed before it was judged.

@@ -6,10 +6,10 @@ use super::super::decide::Submission;
 use super::super::event::Lack;
 use super::super::example::{START, entry, failure, profile};
 use super::super::name::{Generation, RequestId};
-use super::super::observed::Leaf;
-use super::super::standing::Standing;
 use super::*;
-use crate::core::standing::TlmState;
+use crate::core::known::observed::Leaf;
+use crate::core::known::standing::Standing;
+use crate::core::known::standing::TlmState;
 
 /// A payload that only says that it is there.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ fn leaf() -> Leaf {
         key: None,
         common_name: None,
         subject: std::collections::BTreeMap::new(),
-        names: super::super::entry::Sans::default(),
+        names: crate::core::wanted::entry::Sans::default(),
         usages: Vec::new(),
     }
 }

@@ -32,7 +32,7 @@ fn an_entry_that_does_not_fit_says_what_to_change() {
     };
     refuses(EntryMismatch, &["no rsa-2048", "ecdsa-p256, ecdsa-p384"], |entry, _| entry.key = Some(KeyType::Rsa2048));
     refuses(EntryMismatch, &["remove `validity`"], |entry, _| {
-        entry.validity = Some(Validity { unit: super::super::entry::ValidityUnit::Days, duration: 30 });
+        entry.validity = Some(Validity { unit: crate::core::wanted::entry::ValidityUnit::Days, duration: 30 });
     });
     refuses(
         EntryMismatch,

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::super::example::{DAY, HOUR, SECOND, START, entry, installed, profile};
-use super::super::issuer::{ChainEnd, Issuer, ServedChain};
 use super::super::text::Text;
 use super::*;
+use crate::core::known::issuer::ChainEnd;
+use crate::core::known::issuer::Issuer;
+use crate::core::known::issuer::ServedChain;
 
 #[test]
 fn the_window_is_the_entrys_then_the_profiles_then_a_third() {

@@ -7,7 +7,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::api::{FetchSettings, ProxySettings, Roots};
-use crate::core::revocation::RevocationReason;
+use crate::core::known::revocation::RevocationReason;
 use crate::core::time::Timestamp;
 
 /// Within the time of the lists.

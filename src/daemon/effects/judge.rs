@@ -2,14 +2,15 @@
 
 use crate::api::Tlm;
 use crate::core::code::Code;
-use crate::core::entry::{Usage, Validity};
 use crate::core::name::Digest;
 use crate::core::protocol;
 use crate::core::remark::Remark;
 use crate::core::request::compose;
-use crate::core::subject::SubjectAttribute;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Usage;
+use crate::core::wanted::entry::Validity;
+use crate::core::wanted::subject::SubjectAttribute;
 use crate::pki::answer::Answer;
 use crate::pki::gate::{self, Candidate, Demand};
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::*;
-use crate::core::key::KeyType;
+use crate::core::wanted::key::KeyType;
 use crate::pki::key::PrivateKey;
 use crate::pki::pem;
 use crate::pki::pkcs7::certificates_only;

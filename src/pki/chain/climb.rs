@@ -6,7 +6,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::x509::X509Version;
 
 use super::{Aim, Certificate, CertificateError, DEPTH, Flaw, Obstacle, Unjudged};
-use crate::core::issuer::IssuerPin;
+use crate::core::known::issuer::IssuerPin;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::pki::extension::Hint;

@@ -4,7 +4,7 @@ use x509_parser::certificate::X509Certificate;
 
 use super::climb::not_after;
 use super::{Certificate, DEPTH};
-use crate::core::issuer::ChainEnd;
+use crate::core::known::issuer::ChainEnd;
 use crate::core::time::Timestamp;
 use crate::pki::extension::Hint;
 use crate::pki::signature::{Judgement, judge};

@@ -3,7 +3,7 @@
 use rcgen::{BasicConstraints, IsCa, KeyPair, KeyUsagePurpose};
 
 use super::*;
-use crate::core::key::KeyType;
+use crate::core::wanted::key::KeyType;
 use crate::pki::key::PrivateKey;
 use crate::pki::test_ca::{Ca, NOW, leaf_params, unjudged, valid};
 

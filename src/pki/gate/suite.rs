@@ -11,7 +11,7 @@ use rcgen::{
 };
 
 use super::*;
-use crate::core::key::KeyType;
+use crate::core::wanted::key::KeyType;
 use crate::pki::key::PrivateKey;
 use crate::pki::openssl::file;
 use crate::pki::test_ca::{Ca, NOW, leaf_params, valid};

@@ -6,9 +6,9 @@ use rcgen::{
 };
 
 use super::*;
-use crate::core::entry::OtherSans;
-use crate::core::key::KeyType;
-use crate::core::subject::SubjectAttribute;
+use crate::core::wanted::entry::OtherSans;
+use crate::core::wanted::key::KeyType;
+use crate::core::wanted::subject::SubjectAttribute;
 use crate::pki::csr;
 use crate::pki::key::PrivateKey;
 use crate::pki::test_ca::{Ca, NOW, leaf_params, unjudged, valid};

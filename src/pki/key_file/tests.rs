@@ -2,7 +2,7 @@
 
 use super::super::openssl::{file, openssl};
 use super::*;
-use crate::core::key::KeyType;
+use crate::core::wanted::key::KeyType;
 use crate::pki::pem::armour;
 
 /// The kind, whether it is that of `spki`, and the doubt.

@@ -7,8 +7,9 @@ use rcgen::string::{BmpString, TeletexString};
 use rcgen::{CertificateParams, CustomExtension, DnType, DnValue, ExtendedKeyUsagePurpose, SanType};
 
 use super::*;
-use crate::core::entry::{Sans, Usage};
-use crate::core::key::KeyType;
+use crate::core::wanted::entry::Sans;
+use crate::core::wanted::entry::Usage;
+use crate::core::wanted::key::KeyType;
 use crate::pki::chain;
 use crate::pki::gate::{Candidate, Demand, Verdict, judge};
 use crate::pki::key::PrivateKey;
@@ -140,7 +141,7 @@ fn a_broken_extension_is_no_absence() {
             common_name: None,
             names: &names,
             subject: &subject,
-            subject_from: crate::core::entry::SubjectFrom::Ca,
+            subject_from: crate::core::wanted::entry::SubjectFrom::Ca,
             exact_names: false,
             usages: &[],
             issuers: &[],

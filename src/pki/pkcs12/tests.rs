@@ -9,7 +9,7 @@ use super::super::certificate::certificates_in_file;
 use super::super::openssl::{file, openssl};
 use super::super::test_ca::{Ca, leaf_params};
 use super::*;
-use crate::core::key::KeyType;
+use crate::core::wanted::key::KeyType;
 
 struct Made {
     _folder: TempDir,

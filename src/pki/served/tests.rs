@@ -3,7 +3,7 @@
 use rcgen::KeyPair;
 
 use super::*;
-use crate::core::key::KeyType;
+use crate::core::wanted::key::KeyType;
 use crate::pki::key::PrivateKey;
 use crate::pki::test_ca::{Ca, NOW, leaf_params, valid};
 

@@ -68,7 +68,7 @@ fn an_issuer_is_known_by_its_key_whoever_brings_its_certificate() {
 fn intermediates_are_neither_roots_nor_leaves() {
     let root = Ca::root("Root");
     let ca = root.below("Issuing");
-    let key = crate::pki::key::PrivateKey::generate(crate::core::key::KeyType::EcdsaP256).unwrap();
+    let key = crate::pki::key::PrivateKey::generate(crate::core::wanted::key::KeyType::EcdsaP256).unwrap();
     let leaf = ca.leaf(&key, &crate::pki::test_ca::leaf_params(&["www.example.com"]));
     let found = [&root.certificate, &ca.certificate, &leaf].map(is_intermediate);
     assert_eq!(found, [false, true, false]);

@@ -3,7 +3,7 @@
 use rcgen::{CertificateParams, CustomExtension, DnType};
 
 use super::*;
-use crate::core::key::KeyType;
+use crate::core::wanted::key::KeyType;
 use crate::pki::certificate::Certificate;
 use crate::pki::key::PrivateKey;
 use crate::pki::test_ca::{Ca, leaf_params};

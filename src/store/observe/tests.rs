@@ -2,8 +2,8 @@
 //! before renewd came.
 
 use crate::core::code::Code;
-use crate::core::entry::FixedFiles;
 use crate::core::time::Timestamp;
+use crate::core::wanted::entry::FixedFiles;
 use crate::pki::certificate::Certificate;
 use crate::pki::key::PrivateKey;
 use crate::pki::test_ca::Ca;
@@ -17,7 +17,7 @@ fn what_somebody_renewed_is_newer_by_the_end_that_counts() {
         let mut host = Example::new();
         let chain = |name: &str| if name == "old" { host.old() } else { host.renewed(3000) };
         host.install(&[chain(ours)], Some(&host.root.certificate), Vec::new());
-        let key = PrivateKey::generate(crate::core::key::KeyType::EcdsaP256).unwrap();
+        let key = PrivateKey::generate(crate::core::wanted::key::KeyType::EcdsaP256).unwrap();
         let leaf = host.leaf_for(&key, days);
         host.at(FixedFiles {
             fullchain: host.file("www.crt", pem(&[&leaf, &chain(theirs)])),
@@ -139,7 +139,7 @@ fn files_of_others_that_clients_refuse_are_told() {
 fn one_usable_pair_among_the_files_is_enough_and_the_others_are_told() {
     let mut host = Example::new();
     let (leaf, good, key) = (host.leaf.clone(), host.renewed(3000), host.key.to_pem());
-    let stranger = PrivateKey::generate(crate::core::key::KeyType::EcdsaP256).unwrap().to_pem();
+    let stranger = PrivateKey::generate(crate::core::wanted::key::KeyType::EcdsaP256).unwrap().to_pem();
     let whole = pem(&[&leaf, &good]);
     let soon = host.leaf_for(&host.key, 30);
     let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -213,7 +213,7 @@ fn a_key_store_alone_is_a_set_and_one_that_does_not_open_is_kept() {
     let mut host = Example::new();
     let (leaf, chain) = (host.leaf.clone(), [host.old()]);
     let store = crate::pki::pkcs12::KeyStore { name: "www", key: &host.key, leaf: &leaf, chain: &chain };
-    let bytes = store.to_der("secret", crate::core::entry::Pkcs12Encryption::Aes256).unwrap();
+    let bytes = store.to_der("secret", crate::core::wanted::entry::Pkcs12Encryption::Aes256).unwrap();
     let mut check = |content: &[u8], password: &str, expected: &str| {
         host.at(FixedFiles {
             pkcs12: host.file("www.p12", content),
@@ -221,7 +221,7 @@ fn a_key_store_alone_is_a_set_and_one_that_does_not_open_is_kept() {
             ..FixedFiles::default()
         });
         let mut terms = crate::core::compact::settings::EntrySettings::clone(&host.entry.terms);
-        terms.formats = vec![crate::core::entry::Format::Pkcs12];
+        terms.formats = vec![crate::core::wanted::entry::Format::Pkcs12];
         host.entry.terms = std::sync::Arc::new(terms);
         let observed = super::observe(&crate::store::real_disk::RealDisk, &host.layout, &host.entry);
         let told = match &observed {
@@ -242,7 +242,7 @@ fn a_key_store_alone_is_a_set_and_one_that_does_not_open_is_kept() {
 
 #[test]
 fn a_pin_that_the_installed_certificate_contradicts_is_told() {
-    use crate::core::issuer::IssuerPin;
+    use crate::core::known::issuer::IssuerPin;
     use crate::core::name::Digest;
     let mut host = Example::new();
     let root = host.root.certificate.clone();

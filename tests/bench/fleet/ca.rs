@@ -7,8 +7,8 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
-use renewd::core::entry::Entry;
 use renewd::core::time::Timestamp;
+use renewd::core::wanted::entry::Entry;
 use renewd::pki::certificate::Certificate;
 
 pub(super) struct Ca {

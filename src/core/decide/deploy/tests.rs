@@ -1,18 +1,19 @@
 //! Probes, the way back, holds and deploy windows, second by second.
 
-use super::super::super::entry::Probe;
 use super::super::super::event::{Event, RollbackBy};
 use super::super::super::example::{
     DAY, HOUR, MINUTE, SECOND, START, entry, failure, global_state, live, profile, read, record, submitting,
 };
 use super::super::super::failure::FailureClass;
 use super::super::super::name::{Attempt, Digest, Generation, SerialNumber};
-use super::super::super::observed::Observed;
-use super::super::super::served::{AddressProbe, ServedLeaf};
 use super::super::super::text::Text;
 use super::super::{Decision, decide};
 use super::*;
 use crate::core::compact::boxed_default::BoxedDefault;
+use crate::core::known::observed::Observed;
+use crate::core::known::served::AddressProbe;
+use crate::core::known::served::ServedLeaf;
+use crate::core::wanted::entry::Probe;
 
 const AT: Timestamp = Timestamp::from_seconds(1_800_000_000 + 86_400);
 

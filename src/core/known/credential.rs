@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::failure::{Failure, FailureClass};
-use super::time::{Span, Timestamp};
+use crate::core::failure::Failure;
+use crate::core::failure::FailureClass;
+use crate::core::time::Span;
+use crate::core::time::Timestamp;
 
 /// A credential by its name, with its end where that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::text::Text;
+use crate::core::text::Text;
 
 /// `dv_details` of a pending request: what somebody has to publish. The value is no secret, since everybody will see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::Validity;
 use super::issuer::ChainEnd;
-use super::key::KeyType;
-use super::name::ProfileId;
-use super::text::Text;
+use crate::core::name::ProfileId;
+use crate::core::text::Text;
+use crate::core::wanted::entry::Validity;
+use crate::core::wanted::key::KeyType;
 
 /// A profile as last read from TLM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ impl Profile {
     /// read as well counts only where it says something.
     #[must_use]
     pub fn version(&self) -> u64 {
-        super::backoff::mix(&format!("{:?}", Said(self)), 0)
+        crate::core::backoff::mix(&format!("{:?}", Said(self)), 0)
     }
 
     /// A CA certificate that the profile shows and that can take the place of `end` in a chain: of the same CA, and it
@@ -187,9 +187,9 @@ pub enum Origin {
 
 #[cfg(test)]
 mod tests {
-    use super::super::backoff::mix;
-    use super::super::example;
     use super::*;
+    use crate::core::backoff::mix;
+    use crate::core::example;
 
     /// Every stop notes the version of its profile: with another number for the same words an upgrade would lift them all.
     #[test]

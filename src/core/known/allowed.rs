@@ -3,10 +3,10 @@
 
 use std::net::IpAddr;
 
-use super::text::Text;
+use crate::core::text::Text;
 
 /// The list of a profile, read.
-pub(super) struct Allowed {
+pub(in crate::core) struct Allowed {
     items: Vec<Item>,
 }
 
@@ -20,20 +20,20 @@ enum Item {
 
 impl Allowed {
     /// The list; `None` where there is none, or where an item of it is not understood and may allow anything.
-    pub(super) fn new(list: &[Text]) -> Option<Self> {
+    pub(in crate::core) fn new(list: &[Text]) -> Option<Self> {
         let items = list.iter().map(|item| Item::parse(item.as_str())).collect::<Option<Vec<_>>>()?;
         (!items.is_empty()).then_some(Self { items })
     }
 
     /// Whether a host's name is certainly outside. A list of addresses alone says nothing of it.
-    pub(super) fn excludes_host(&self, name: &str) -> bool {
+    pub(in crate::core) fn excludes_host(&self, name: &str) -> bool {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         let mut patterns = self.items.iter().filter_map(Item::host).peekable();
         patterns.peek().is_some() && !patterns.any(|pattern| allows(pattern, &name))
     }
 
     /// Whether an address is certainly outside. A list of hosts alone says nothing of it.
-    pub(super) fn excludes_address(&self, address: IpAddr) -> bool {
+    pub(in crate::core) fn excludes_address(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let is_any = self.items.iter().filter_map(Item::host).any(|pattern| pattern == "*");
         let mut ranges = self.items.iter().filter_map(Item::addresses).peekable();

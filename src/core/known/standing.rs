@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::text::Text;
-use super::time::Timestamp;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
 
 /// The state of a certificate at TLM.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::dn;
-use super::name::Digest;
-use super::subject::{SubjectAttribute, same_value};
-use super::text::Text;
-use super::time::Timestamp;
+use crate::core::name::Digest;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+use crate::core::wanted::dn;
+use crate::core::wanted::subject::SubjectAttribute;
+use crate::core::wanted::subject::same_value;
 
 /// The CA that signed a leaf.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! The watch over CA certificates: when it looks, and what it makes of what it is told.
 
 use super::*;
-use crate::core::revocation::RevocationReason;
+use crate::core::known::revocation::RevocationReason;
 
 const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);

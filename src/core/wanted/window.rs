@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::Timestamp;
+use crate::core::time::Timestamp;
 
 /// Weekly hours in a time zone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

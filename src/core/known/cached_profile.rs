@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::failure::Failure;
 use super::profile::Profile;
-use super::time::Timestamp;
+use crate::core::failure::Failure;
+use crate::core::time::Timestamp;
 
 /// The last reading of a profile, and what stands against a newer one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

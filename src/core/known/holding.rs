@@ -1,10 +1,10 @@
 //! What TLM holds in the way of a certificate: where it refuses a second one, which it has, since when, and what to do.
 //! Another host may be serving it, so that revoking it comes last.
 
-use super::failure::Failure;
-use super::name::SerialNumber;
-use super::text::Text;
-use super::time::Timestamp;
+use crate::core::failure::Failure;
+use crate::core::name::SerialNumber;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
 
 /// A valid certificate of the same seat and name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +72,11 @@ const LONGEST_WHY: usize = 60;
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{DAY, START, failure};
-    use super::super::failure::FailureClass;
     use super::*;
+    use crate::core::example::DAY;
+    use crate::core::example::START;
+    use crate::core::example::failure;
+    use crate::core::failure::FailureClass;
 
     fn held(is_installed: bool) -> Holding {
         let (issued_at, not_after) = (Some(START), Some(START + 90 * DAY));

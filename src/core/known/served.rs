@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::name::Digest;
-use super::text::Text;
-use super::time::Timestamp;
+use crate::core::name::Digest;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
 
 /// What one address showed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::name::HookName;
+use crate::core::name::HookName;
 
 /// A hook, complete and checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::key::KeyType;
-use super::name::CertName;
 pub use super::sans::{OtherName, OtherSans, OtherValue, Sans};
 use super::subject::{Subject, same_value};
 use crate::core::compact::boxed_default::BoxedDefault;
@@ -19,6 +18,7 @@ use crate::core::compact::boxed_default::ConstDefault;
 use crate::core::compact::packed_names::Naming;
 use crate::core::compact::packed_names::PackedNaming;
 use crate::core::compact::settings::EntrySettings;
+use crate::core::name::CertName;
 
 /// One certificate of the inventory.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +96,7 @@ impl Entry {
         let how = (self.request_method, self.validity, self.reuse_key, Naming::from(&self.naming).own_seat);
         let more = (&*self.tags, &*self.custom_attributes, &*self.ca_attributes);
         let of_answer = (&self.usages, self.exact_names, &self.issuer, self.subject_from);
-        let [a, b, c, d, ..] = super::backoff::mix(&format!("{how:?}{more:?}{of_answer:?}"), 0).to_be_bytes();
+        let [a, b, c, d, ..] = crate::core::backoff::mix(&format!("{how:?}{more:?}{of_answer:?}"), 0).to_be_bytes();
         u32::from_be_bytes([a, b, c, d])
     }
 
@@ -484,9 +484,10 @@ impl fmt::Display for Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{entry, rename};
     use super::super::subject::SubjectAttribute;
     use super::*;
+    use crate::core::example::entry;
+    use crate::core::example::rename;
 
     #[test]
     fn each_change_of_what_is_asked_for_is_one() {
@@ -496,7 +497,7 @@ mod tests {
             change(&mut entry);
             assert!(!entry.asks(&before), "it is a change of the entry");
             assert_eq!(entry.asks_certificate(&before), !is_of_certificate, "{:?}", entry.asked());
-            assert!(entry.asks(&entry.asked()) && !super::super::example::entry().asks(&entry.asked()));
+            assert!(entry.asks(&entry.asked()) && !crate::core::example::entry().asks(&entry.asked()));
         };
         let names = |change: &'static dyn Fn(&mut OtherSans)| {
             move |entry: &mut Entry| rename(entry, |naming| change(&mut naming.names.others))

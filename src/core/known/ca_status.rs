@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::Entry;
-use super::name::{CertName, Digest, Generation, SerialNumber};
 use super::observed::Installed;
 use super::revocation::{CaStanding, Revocation};
-use super::text::Text;
-use super::time::Timestamp;
+use crate::core::name::CertName;
+use crate::core::name::Digest;
+use crate::core::name::Generation;
+use crate::core::name::SerialNumber;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Entry;
 
 /// A set that is live, whose chain is served.
 #[derive(Clone, Debug)]

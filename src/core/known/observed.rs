@@ -5,15 +5,26 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Asked, Entry, Sans, SubjectFrom, Usage, Usages};
 use super::issuer::{ChainEnd, End, ServedChain};
-use super::key::KeyType;
-use super::name::{Attempt, Digest, Generation, ProfileId, SerialNumber};
-use super::remark::RareRemarks;
-use super::subject::{Subject, SubjectAttribute, same_value};
-use super::text::Text;
-use super::time::Timestamp;
 use crate::core::compact::boxed_default::BoxedDefault;
+use crate::core::name::Attempt;
+use crate::core::name::Digest;
+use crate::core::name::Generation;
+use crate::core::name::ProfileId;
+use crate::core::name::SerialNumber;
+use crate::core::remark::RareRemarks;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
+use crate::core::wanted::entry::Asked;
+use crate::core::wanted::entry::Entry;
+use crate::core::wanted::entry::Sans;
+use crate::core::wanted::entry::SubjectFrom;
+use crate::core::wanted::entry::Usage;
+use crate::core::wanted::entry::Usages;
+use crate::core::wanted::key::KeyType;
+use crate::core::wanted::subject::Subject;
+use crate::core::wanted::subject::SubjectAttribute;
+use crate::core::wanted::subject::same_value;
 
 /// The facts of a leaf certificate that decisions need.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
