@@ -1,13 +1,10 @@
 //! A profile as TLM describes it, read into the core's terms. Tells facts; whether the profile can be used is decided
 //! elsewhere.
 
-use crate::core::known::profile::Origin;
-use crate::core::known::profile::Profile;
-use crate::core::known::profile::ProfileAttribute;
+use crate::core::known::profile::{Origin, Profile, ProfileAttribute};
 use crate::core::name::{ProfileId, ProfileRef};
 use crate::core::text::Text;
-use crate::core::wanted::entry::Validity;
-use crate::core::wanted::entry::ValidityUnit;
+use crate::core::wanted::entry::{Validity, ValidityUnit};
 use crate::pki::answer::shown_by_profile;
 use crate::pki::served::end_of;
 

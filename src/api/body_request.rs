@@ -6,11 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::core::name::ProfileId;
-use crate::core::wanted::entry::OtherName;
-use crate::core::wanted::entry::OtherSans;
-use crate::core::wanted::entry::Sans;
-use crate::core::wanted::entry::Validity;
-use crate::core::wanted::entry::Value;
+use crate::core::wanted::entry::{OtherName, OtherSans, Sans, Validity, Value};
 use crate::core::wanted::subject::SubjectAttribute;
 
 use super::port::{IssueRequest, RenewRequest};

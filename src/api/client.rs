@@ -10,8 +10,6 @@ use crate::core::known::profile::Profile;
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
 use crate::core::text::Text;
 
-use super::body_answer as answer;
-use super::body_profile;
 use super::call::Call;
 use super::credentials::{ClientIdentity, Credential, ProxyCredentials};
 use super::error::{RequestContext, RequestError};
@@ -24,6 +22,7 @@ use super::port::{
 use super::reply::Reply;
 use super::settings::{ClientSettings, ProxySettings};
 use super::transport::Transport;
+use super::{body_answer as answer, body_profile};
 
 /// A client of one TLM server.
 pub struct Client {

@@ -5,9 +5,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::body_text;
 use super::json::Json;
-use super::xml;
+use super::{body_text, xml};
 
 /// The errors that an answer names; several are possible, and none.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -13,9 +13,7 @@ use crate::core::known::validation::DomainValidation;
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::core::wanted::entry::Sans;
-use crate::core::wanted::entry::Validity;
-use crate::core::wanted::entry::Value;
+use crate::core::wanted::entry::{Sans, Validity, Value};
 use crate::core::wanted::subject::Subject;
 
 /// What the daemon asks of TLM. Every method makes exactly one request, and no redirect is followed.

@@ -8,20 +8,15 @@ use serde::Serialize;
 
 use crate::config::{self, Inventory, Main, Problem, ServiceUser};
 use crate::core::failure::{Failure, FailureClass};
-use crate::daemon::last_good;
-use crate::daemon::preflight;
-use crate::daemon::preflight::Finding;
-use crate::daemon::preflight::Verdict;
-use crate::daemon::setup;
+use crate::daemon::preflight::{Finding, Verdict};
+use crate::daemon::{last_good, preflight, setup};
 use crate::engine::{report, status};
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 use crate::store::targets;
 
 use super::account::{self, Account};
-use super::exit;
-use super::output;
-use super::user;
+use super::{exit, output, user};
 use crate::cli::check_online;
 
 /// What is to be checked, and how it is told.

@@ -8,8 +8,7 @@ use crate::core::known::issuer::ChainEnd;
 use crate::core::name::{Attempt, Digest, Generation, HookName, SerialNumber};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::core::wanted::entry::Asked;
-use crate::core::wanted::entry::Sans;
+use crate::core::wanted::entry::{Asked, Sans};
 
 /// The JSON form of an event; absent fields are omitted.
 #[derive(Default, Serialize)]

@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use crate::config;
 use crate::core::name::CertName;
-use crate::daemon::last_good;
-use crate::daemon::setup;
+use crate::daemon::{last_good, setup};
 use crate::store::journal::{self, Content, Journal};
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;

@@ -14,24 +14,20 @@ use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
 use crate::daemon::clock::{Clock, SystemClock};
-use crate::daemon::last_good;
-use crate::daemon::setup;
+use crate::daemon::{last_good, setup};
 use crate::engine::breaker::Breaker;
-use crate::engine::ca_status;
-use crate::engine::fleet::Managed;
 use crate::engine::hooks::Hooks;
+use crate::engine::managed::Managed;
 use crate::engine::profiles::ProfileCache;
 use crate::engine::report::{self, Facts};
 use crate::engine::status::{Plan, Problem, Status};
-use crate::engine::{self, Mode};
+use crate::engine::{self, Mode, ca_status};
 use crate::parallel;
-use crate::store::chains;
 use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::Lock;
-use crate::store::observe;
-use crate::store::profile_cache;
 use crate::store::real_disk::RealDisk;
+use crate::store::{chains, observe, profile_cache};
 
 /// Everything as it was found and decided.
 pub(super) struct Look {

@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::core::failure::Failure;
-use crate::core::known::profile::Origin;
-use crate::core::known::profile::Profile;
-use crate::core::known::profile::ProfileAttribute;
+use crate::core::known::profile::{Origin, Profile, ProfileAttribute};
 use crate::core::name::ProfileRef;
 use crate::core::request::unusable;
 use crate::core::text::Text;

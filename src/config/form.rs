@@ -11,11 +11,8 @@ use crate::core::compact::boxed_default::BoxedDefault;
 use crate::core::compact::packed_names::Naming;
 use crate::core::compact::settings::EntrySettings;
 use crate::core::name::{CertName, HookName};
-use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::FixedFiles;
-use crate::core::wanted::entry::Probe;
-use crate::core::wanted::entry::Sans;
-use crate::core::wanted::entry::Source;
+use crate::core::wanted::entry::{Entry, Probe, Sans, Source};
+use crate::core::wanted::files::FixedFiles;
 use crate::core::wanted::hook::Hook;
 
 #[derive(Serialize, Deserialize)]

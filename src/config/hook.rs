@@ -7,18 +7,12 @@ use serde_json::json;
 use toml::Spanned;
 
 use crate::config::syntax::diagnostics::Diagnostics;
-use crate::config::syntax::from_toml::FromText;
-use crate::config::syntax::from_toml::Named;
-use crate::config::syntax::from_toml::bare;
-use crate::config::syntax::from_toml::listed;
-use crate::config::syntax::problem::Fault;
-use crate::config::syntax::problem::quoted;
-use crate::config::syntax::table::Table;
-use crate::config::syntax::table::table;
+use crate::config::syntax::from_toml::{FromText, Named, bare, listed};
+use crate::config::syntax::problem::{Fault, quoted};
+use crate::config::syntax::table::{Table, table};
 use crate::config::values::duration::within;
 use crate::core::name::HookName;
-use crate::core::wanted::hook::Hook;
-use crate::core::wanted::hook::HookRun;
+use crate::core::wanted::hook::{Hook, HookRun};
 
 table! {
     /// `[hook.NAME]` as it is written.

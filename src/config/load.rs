@@ -12,10 +12,8 @@ use super::document::{FileContent, examine_main_text, parse_inventory_file};
 use super::permissions::{ServiceUser, file_problem, let_read, shell_word, world_problem};
 use super::settings::Main;
 use crate::config::drop_ins::DropInCache;
-use crate::config::inventory::InForce;
-use crate::config::inventory::Label;
-use crate::config::syntax::problem::Fault;
-use crate::config::syntax::problem::Problem;
+use crate::config::inventory::{InForce, Label};
+use crate::config::syntax::problem::{Fault, Problem};
 use crate::core::time::Timestamp;
 
 /// One drop-in file as it was found.

@@ -11,25 +11,12 @@ use super::entry_table::{EntryTable, OWN_KEYS};
 use super::hook::{HookTable, bounded, hook_names, hooks};
 use super::settings::{ApiSettings, Defaults, LogFormat, LogSettings, Main, MetricsSettings};
 use crate::config::syntax::diagnostics::Diagnostics;
-use crate::config::syntax::from_toml::FromText;
-use crate::config::syntax::from_toml::Named;
-use crate::config::syntax::from_toml::Number;
-use crate::config::syntax::from_toml::OneOrMany;
-use crate::config::syntax::from_toml::bare;
-use crate::config::syntax::from_toml::listed;
-use crate::config::syntax::from_toml::one_of;
-use crate::config::syntax::problem::Fault;
-use crate::config::syntax::problem::quoted;
-use crate::config::syntax::table::Table;
-use crate::config::syntax::table::table;
-use crate::config::values::duration::DurationOrOff;
-use crate::config::values::duration::within;
-use crate::config::values::endpoint::ApiUrl;
-use crate::config::values::endpoint::NoProxy;
-use crate::config::values::endpoint::ProxyUrl;
-use crate::config::values::path::AbsolutePath;
-use crate::config::values::path::Account;
-use crate::config::values::path::SecretPath;
+use crate::config::syntax::from_toml::{FromText, Named, Number, OneOrMany, bare, listed, one_of};
+use crate::config::syntax::problem::{Fault, quoted};
+use crate::config::syntax::table::{Table, table};
+use crate::config::values::duration::{DurationOrOff, within};
+use crate::config::values::endpoint::{ApiUrl, NoProxy, ProxyUrl};
+use crate::config::values::path::{AbsolutePath, Account, SecretPath};
 
 table! {
     /// The whole file.

@@ -8,18 +8,11 @@ use toml::de::DeValue;
 
 use crate::config::syntax::diagnostics::Diagnostics;
 use crate::config::syntax::excerpt::all_visible;
-use crate::config::syntax::from_toml::FromText;
-use crate::config::syntax::from_toml::FromToml;
-use crate::config::syntax::from_toml::bare;
-use crate::config::syntax::from_toml::table;
-use crate::config::syntax::from_toml::unfit;
-use crate::config::syntax::problem::Fault;
-use crate::config::syntax::problem::quoted;
+use crate::config::syntax::from_toml::{FromText, FromToml, bare, table, unfit};
+use crate::config::syntax::problem::{Fault, quoted};
 use crate::config::syntax::table::table;
 use crate::core::wanted::dn;
-use crate::core::wanted::entry::OtherName;
-use crate::core::wanted::entry::OtherValue;
-use crate::core::wanted::entry::Value;
+use crate::core::wanted::entry::{OtherName, OtherValue, Value};
 
 /// A user principal name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,24 +5,19 @@ use std::time::Duration;
 
 use super::backoff;
 use super::clock::{ClockCheck, ClockState};
-use super::event::{Event, Method};
+use super::event::Method;
 use super::failure::{Failure, FailureClass, Scope};
-use super::name::{Attempt, Generation, HookName, ProfileId, ProfileRef, RequestId, SerialNumber};
+use super::name::Attempt;
 use super::reason::{Cause, Reason};
-use super::record::{Checked, KEEP_KEYS, Record, Request, Stage, Stop};
+use super::record::{Checked, KEEP_KEYS, Record, Stop};
 use super::request::compose;
 use super::schedule::Schedule;
 use super::text::Text;
 use super::time::Timestamp;
-use crate::core::known::cached_profile::CachedProfile;
-use crate::core::known::cached_profile::FailedRead;
-use crate::core::known::observed::Installed;
-use crate::core::known::observed::Observed;
+use crate::core::known::cached_profile::{CachedProfile, FailedRead};
+use crate::core::known::observed::{Installed, Observed};
 use crate::core::known::profile::Profile;
-use crate::core::known::validation::DomainValidation;
-use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::RequestMethod;
-use crate::core::wanted::key::KeyType;
+use crate::core::wanted::entry::{Entry, RequestMethod};
 use crate::core::wanted::window::Deploy;
 
 /// Everything that a decision may depend on.
@@ -78,206 +73,7 @@ impl GlobalState {
     }
 }
 
-/// What to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Nothing.
-    Wait,
-    /// Read the profile.
-    ReadProfile(ProfileRef),
-    /// Make a key and submit, or submit a prepared request (again).
-    Submit(Submission),
-    /// Look for a certificate with the key of a request whose answer was lost.
-    LookUp(Attempt),
-    /// Ask for a pending request.
-    PickUp(Attempt, RequestId),
-    /// Check what TLM issued, and install it.
-    Install {
-        /// The request.
-        attempt: Attempt,
-        /// Its certificate.
-        serial_number: SerialNumber,
-        /// Install it even if it lacks a usage.
-        emergency: bool,
-        /// Whether what TLM does not give is done without, after many tries: then the gate has the last word.
-        is_last_try: bool,
-        /// Whether it may be switched in only while the deploy window is open.
-        in_window: bool,
-    },
-    /// Put the installed files back as they should be.
-    Repair {
-        /// Whether a newer certificate of the CA that is found in place of ours may be switched in.
-        refreshes: bool,
-    },
-    /// Install the same key and leaf with the better chain that the profile shows.
-    RefreshChain,
-    /// Run a hook for the installed generation.
-    RunHook(HookName),
-    /// Let the hooks of this generation be owed once more.
-    RepeatHooks(Generation),
-    /// Look at what is served.
-    Probe,
-    /// Make the generation before this one live again.
-    RollBack(Generation),
-    /// Make a generation live again that was rolled back.
-    Forward {
-        /// The generation.
-        generation: Generation,
-        /// Whether it stays, whatever its hooks say.
-        stays: bool,
-    },
-    /// Ask TLM for the state of the installed certificate.
-    CheckStatus(SerialNumber),
-    /// Give the request in flight up.
-    Abandon(Attempt),
-    /// Remove the keys of abandoned requests.
-    ForgetKeys(Vec<Attempt>),
-    /// Write down that another generation is live than the journal has.
-    Recognise(Box<Event>),
-}
-
-impl Action {
-    /// The word in the plan.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Wait => "wait",
-            Self::ReadProfile(_) => "read-profile",
-            Self::Submit(_) => "submit",
-            Self::LookUp(_) => "look-up",
-            Self::PickUp(..) => "pick-up",
-            Self::Install { .. } => "install",
-            Self::Repair { .. } => "repair",
-            Self::RefreshChain => "refresh-chain",
-            Self::RunHook(_) => "run-hook",
-            Self::RepeatHooks(_) => "repeat-hooks",
-            Self::Probe => "probe",
-            Self::RollBack(_) => "roll-back",
-            Self::Forward { .. } => "forward",
-            Self::CheckStatus(_) => "check-status",
-            Self::Abandon(_) => "abandon",
-            Self::ForgetKeys(_) => "forget-key",
-            Self::Recognise(_) => "recognise",
-        }
-    }
-
-    /// Whether what TLM does not give is done without.
-    pub(super) const fn is_last_try(&self) -> bool {
-        matches!(self, Self::Install { is_last_try: true, .. } | Self::Submit(Submission { is_last_try: true, .. }))
-    }
-
-    /// Whether the deploy window has to be open at the switch.
-    pub(super) const fn is_in_window(&self) -> bool {
-        matches!(self, Self::Install { in_window: true, .. })
-    }
-
-    /// Whether it needs the API, and so a place among the running requests.
-    #[must_use]
-    pub const fn needs_api(&self) -> bool {
-        match self {
-            Self::Submit(_) | Self::LookUp(_) | Self::PickUp(..) | Self::CheckStatus(_) | Self::Install { .. } => true,
-            Self::Wait
-            | Self::ReadProfile(_)
-            | Self::Repair { .. }
-            | Self::RefreshChain
-            | Self::Abandon(_)
-            | Self::ForgetKeys(_)
-            | Self::RepeatHooks(_)
-            | Self::Probe
-            | Self::RollBack(_)
-            | Self::Forward { .. }
-            | Self::Recognise(_)
-            | Self::RunHook(_) => false,
-        }
-    }
-
-    /// Whether, once begun, it is worth finishing before the process ends: what it needs is here.
-    #[must_use]
-    pub const fn is_local(&self) -> bool {
-        match self {
-            Self::Install { .. }
-            | Self::Repair { .. }
-            | Self::Abandon(_)
-            | Self::ForgetKeys(_)
-            | Self::RollBack(_)
-            | Self::Forward { .. }
-            | Self::Recognise(_) => true,
-            Self::Wait
-            | Self::ReadProfile(_)
-            | Self::Submit(_)
-            | Self::LookUp(_)
-            | Self::PickUp(..)
-            | Self::RefreshChain
-            | Self::RunHook(_)
-            | Self::RepeatHooks(_)
-            | Self::Probe
-            | Self::CheckStatus(_) => false,
-        }
-    }
-
-    /// Whether it writes to the folders of its certificate.
-    #[must_use]
-    pub const fn writes(&self) -> bool {
-        match self {
-            Self::Submit(_)
-            | Self::LookUp(_)
-            | Self::PickUp(..)
-            | Self::Install { .. }
-            | Self::Repair { .. }
-            | Self::RefreshChain
-            | Self::RollBack(_)
-            | Self::Forward { .. }
-            | Self::Recognise(_)
-            | Self::Abandon(_)
-            | Self::ForgetKeys(_) => true,
-            Self::Wait
-            | Self::ReadProfile(_)
-            | Self::RunHook(_)
-            | Self::RepeatHooks(_)
-            | Self::Probe
-            | Self::CheckStatus(_) => false,
-        }
-    }
-}
-
-/// A request to send.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Submission {
-    /// Its number.
-    pub attempt: Attempt,
-    /// Whether key and CSR are there from an earlier try.
-    pub prepared: bool,
-    /// Whether TLM may have accepted that try, so that it is looked up once more before it is repeated (promise 3).
-    pub look_up: bool,
-    /// How to ask.
-    pub method: Method,
-    /// The type of key to make.
-    pub key: KeyType,
-    /// Whether the new certificate has to end later than the installed one.
-    pub expiring: bool,
-    /// Whether a refusal stands though the search for what TLM speaks of fails, after many tries.
-    pub is_last_try: bool,
-    /// What the last request was refused for, where it was explained a short time ago: it is not searched for again.
-    pub known: Option<Box<Failure>>,
-}
-
-/// A decision.
-#[derive(Clone, Debug, PartialEq)]
-#[must_use]
-pub struct Decision {
-    /// What to do now.
-    pub action: Action,
-    /// Why.
-    pub reason: Reason,
-    /// When to decide again if nothing happens before.
-    pub wake_at: Timestamp,
-    /// The renewal time, where something is installed.
-    pub renew_at: Option<Timestamp>,
-    /// Whether less than a tenth of the validity is left, or nothing valid is there.
-    pub emergency: bool,
-    /// The hook that the installed generation owes next, and from when on it runs, whatever else is done.
-    pub hook: Option<(HookName, Timestamp)>,
-}
+pub use action::{Action, Decision, Submission};
 
 /// Decides.
 pub fn decide(world: &World<'_>) -> Decision {
@@ -366,181 +162,6 @@ impl<'a> World<'a> {
     fn expired_keys(&self) -> Vec<Attempt> {
         let over = |(attempt, at): (&Attempt, &Timestamp)| (self.after(*at, KEEP_KEYS) <= self.now).then_some(*attempt);
         self.record.abandoned.iter().filter_map(over).collect()
-    }
-
-    /// Goes on with a request in flight.
-    fn go_on(&self, request: &Request, schedule: Option<&Schedule>) -> Choice {
-        if self.is_outdated(request) {
-            return self.act(Action::Abandon(request.attempt), Reason::Abandoning);
-        }
-        match &request.stage {
-            Stage::Prepared => self.submit_again(request, schedule),
-            Stage::Submitted { looks, looked_at } => self.look_up(request, *looks, *looked_at, schedule),
-            Stage::Pending { request_id, polls, polled_at, dv_details, .. } => {
-                self.pick_up(request, request_id, (*polls, *polled_at), dv_details.as_deref())
-            }
-            Stage::Issued { serial_number, waits_until } => match waits_until.filter(|until| *until > self.now) {
-                Some(until) => self.wait(Reason::NotYetValid(until), until),
-                None => self.install(request, serial_number, false, schedule),
-            },
-            Stage::Held { serial_number, why, lack, usages, profile_version } => {
-                let emergency_at = schedule.map(|schedule| schedule.emergency_at);
-                let emergency = self.is_live(request) || emergency_at.is_none_or(|at| at <= self.now);
-                let is_new = *usages != self.entry.usages || (lack.is_signature() && self.says_else(*profile_version));
-                if emergency || is_new {
-                    return self.install(request, serial_number, emergency, schedule);
-                }
-                let reason = Reason::Held { why: why.clone(), lack: *lack, until: emergency_at };
-                self.wait(reason, emergency_at.unwrap_or(self.now + LONGEST_WAIT))
-            }
-        }
-    }
-
-    /// Whether the profile says something else than it did then, or an older version did not note what: it may show the
-    /// issuing CA now.
-    fn says_else(&self, version: Option<u64>) -> bool {
-        self.reading.profile.as_ref().is_some_and(|profile| version != Some(profile.version()))
-    }
-
-    /// Whether the entry, or a profile that changed its key type, asks for something else than the request.
-    fn is_outdated(&self, request: &Request) -> bool {
-        if !self.entry.asks(&request.asked) {
-            return true;
-        }
-        if self.wanted_profile().is_some_and(|wanted| *wanted != request.profile) {
-            return true;
-        }
-        let Some(profile) = &self.reading.profile else { return false };
-        let unsent = !request.may_be_accepted();
-        unsent && compose(self.entry, profile).is_ok_and(|wish| wish.key != request.key)
-    }
-
-    /// The profile that the entry asks for: as it was last read, else as the entry itself says. Of a name alone nothing
-    /// is known before that.
-    fn wanted_profile(&self) -> Option<&'a ProfileId> {
-        match (&self.reading.profile, &self.entry.profile) {
-            (Some(profile), _) => Some(&profile.id),
-            (None, ProfileRef::Id(id)) => Some(id),
-            (None, ProfileRef::Name(_)) => None,
-        }
-    }
-
-    fn submit_again(&self, request: &Request, schedule: Option<&Schedule>) -> Choice {
-        let cause = match self.cause(schedule) {
-            Some(cause) => cause,
-            // What brought it about is over, such as a clock that ran ahead: key and CSR wait for the next time.
-            None if request.stage == Stage::Prepared => return self.keep(schedule),
-            None => Cause::Asked,
-        };
-        if let Some(choice) = self.obstacle() {
-            return choice;
-        }
-        match self.profile_for_submission(&cause) {
-            Err(choice) => choice,
-            Ok(profile) => match compose(self.entry, profile) {
-                Err(failure) => self.unfit(failure),
-                Ok(_) => self.act(
-                    Action::Submit(Submission {
-                        attempt: request.attempt,
-                        prepared: true,
-                        look_up: request.may_be_accepted() && self.global.can_search,
-                        method: self.method(profile),
-                        key: request.key,
-                        expiring: cause.is_expiry(),
-                        is_last_try: request.unclear_refusals >= MANY_TRIES,
-                        known: self.known_refusal(),
-                    }),
-                    Reason::Due(cause),
-                ),
-            },
-        }
-    }
-
-    /// A lost answer is looked up for ten minutes; then the same key and CSR are submitted again.
-    fn look_up(
-        &self,
-        request: &Request,
-        looks: u32,
-        looked_at: Option<Timestamp>,
-        schedule: Option<&Schedule>,
-    ) -> Choice {
-        let give_up = self.after(request.since, LOOK_UP_SPAN);
-        if self.now >= give_up {
-            return self.submit_again(request, schedule);
-        }
-        let due = match looked_at {
-            None => self.after(request.since, FIRST_LOOK),
-            Some(at) => self.after(at, backoff::wait(&self.entry.name, looks, self.left())),
-        };
-        let next = if self.global.can_search { due.min(give_up) } else { give_up };
-        let came = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
-        let failure = came.map(|(failure, _)| failure.clone());
-        let reason = Reason::AnswerLost { since: request.since, next, failure };
-        if next > self.now {
-            return self.wait(reason, next);
-        }
-        self.act(Action::LookUp(request.attempt), reason)
-    }
-
-    fn pick_up(
-        &self,
-        request: &Request,
-        id: &RequestId,
-        (polls, polled_at): (u32, Option<Timestamp>),
-        dv_details: Option<&DomainValidation>,
-    ) -> Choice {
-        let interval = backoff::poll(self.global.first_poll, polls);
-        let polled_at = polled_at.unwrap_or(request.since);
-        let due = self.bounded(polled_at, self.after(polled_at, interval));
-        let failed = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
-        let retry = failed.and_then(|_| self.retry_at(&self.record.trouble)).unwrap_or(due);
-        let next = due.max(retry);
-        let failure = failed.map(|(failure, _)| failure.clone());
-        let (request_id, dv_details) = (id.clone(), dv_details.cloned().map(Box::new));
-        let reason = Reason::Pending { request_id, since: request.since, next, failure, dv_details };
-        if next > self.now {
-            return self.wait(reason, next);
-        }
-        self.act(Action::PickUp(request.attempt, id.clone()), reason)
-    }
-
-    /// Installing goes on whatever the clock and the budget say; only what failed before waits for its ladder.
-    fn install(
-        &self,
-        request: &Request,
-        serial_number: &SerialNumber,
-        emergency: bool,
-        schedule: Option<&Schedule>,
-    ) -> Choice {
-        let for_now = || self.kept_back(schedule).or_else(|| self.closed_window(schedule));
-        let for_now = if self.is_live(request) { None } else { for_now() };
-        if let Some(choice) = self.back_off().or(for_now) {
-            return choice;
-        }
-        let in_emergency = schedule.is_some_and(|schedule| schedule.emergency_at <= self.now);
-        let install = Action::Install {
-            attempt: request.attempt,
-            serial_number: serial_number.clone(),
-            emergency,
-            is_last_try: self.is_last_try(request, in_emergency),
-            in_window: self.entry.deploy_window.is_some()
-                && !emergency
-                && !self.is_live(request)
-                && self.keeps_to_window(schedule),
-        };
-        self.act(install, Reason::Installing)
-    }
-
-    /// Whether TLM had its chances to give what is missing of a certificate that it issued.
-    fn is_last_try(&self, request: &Request, in_emergency: bool) -> bool {
-        let tries = if in_emergency { FEW_TRIES } else { MANY_TRIES };
-        let span = if in_emergency { Duration::ZERO } else { TRIES_SPAN };
-        self.record.trouble.count >= tries && self.after(request.since, span) <= self.now
-    }
-
-    /// Whether the switch took place, and the process died before that was on record: then it is only finished.
-    fn is_live(&self, request: &Request) -> bool {
-        self.observed.installed().is_some_and(|live| live.attempt == Some(request.attempt))
     }
 
     /// Why the certificate has to be replaced, if it has to.
@@ -836,9 +457,11 @@ impl<'a> World<'a> {
     }
 }
 
+mod action;
 mod deploy;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod waits;
 
 /// How long what was searched for stands; of the refusals in a row the first few are searched for, and then one of many.

@@ -11,8 +11,8 @@ use crate::core::known::served::AddressProbe;
 use crate::core::known::standing::Standing;
 use crate::core::known::validation::DomainValidation;
 use crate::core::wanted::entry::Asked;
-use crate::core::wanted::entry::Usage;
 use crate::core::wanted::key::KeyType;
+use crate::core::wanted::usage::Usage;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

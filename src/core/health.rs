@@ -9,13 +9,10 @@ use super::record::Record;
 use super::remark::Remark;
 use super::schedule;
 use super::time::Timestamp;
-use crate::core::known::observed::Installed;
-use crate::core::known::observed::Observed;
+use crate::core::known::observed::{Installed, Observed};
 use crate::core::known::profile::Profile;
-use crate::core::known::served::ProbeRecord;
-use crate::core::known::served::Served;
-use crate::core::known::standing::Standing;
-use crate::core::known::standing::TlmState;
+use crate::core::known::served::{ProbeRecord, Served};
+use crate::core::known::standing::{Standing, TlmState};
 use crate::core::wanted::entry::Entry;
 
 /// The code under which a certificate is a problem of the whole, if it is one.

@@ -3,21 +3,17 @@
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::event::{Event, Lack, Method, RollbackBy};
+use super::event::{Event, Method, RollbackBy};
 use super::failure::{Failure, FailureClass, Scope};
-use super::name::{Attempt, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
+use super::name::{Attempt, Generation, HookName, SerialNumber};
 use super::text::Text;
 use super::time::Timestamp;
-use crate::core::compact::boxed_default::BoxedDefault;
-use crate::core::compact::boxed_default::ConstDefault;
+use crate::core::compact::boxed_default::{BoxedDefault, ConstDefault};
 use crate::core::compact::small_map::SmallMap;
 use crate::core::known::served::ProbeRecord;
-use crate::core::known::standing::Standing;
-use crate::core::known::standing::TlmState;
+use crate::core::known::standing::{Standing, TlmState};
 use crate::core::known::validation::DomainValidation;
 use crate::core::wanted::entry::Asked;
-use crate::core::wanted::entry::Usage;
-use crate::core::wanted::key::KeyType;
 
 /// What is known of the past of one certificate.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -106,86 +102,6 @@ impl DerefMut for Record {
     }
 }
 
-/// A request in flight.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Request {
-    /// Its number, which names its files.
-    pub attempt: Attempt,
-    /// How it asks.
-    pub method: Method,
-    /// What it asks for.
-    pub asked: Asked,
-    /// Under which profile.
-    pub profile: ProfileId,
-    /// What the profile said then ([`crate::core::known::profile::Profile::version`]).
-    pub profile_version: u64,
-    /// The type of its key.
-    pub key: KeyType,
-    /// The SHA-256 of its public key.
-    pub spki: Digest,
-    /// Whether the new certificate has to end later than the installed one.
-    pub expiring: bool,
-    /// What the entry said of how to ask and what to take; `None`: an older version asked.
-    pub demands: Option<u32>,
-    /// How far it got.
-    pub stage: Stage,
-    /// Since when it is at this stage.
-    pub since: Timestamp,
-    /// When it left for the first time.
-    pub first_sent: Timestamp,
-    /// Whether TLM may have accepted an earlier try, whose answer is not known.
-    pub is_unsure: bool,
-    /// How often TLM refused it for the sake of what may be its own, with a search that failed.
-    pub unclear_refusals: u32,
-}
-
-/// How far a request got.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Stage {
-    /// Key and CSR are there; TLM has accepted nothing.
-    Prepared,
-    /// It left, and the answer is not known (yet, or any more).
-    Submitted {
-        /// How often it was looked up.
-        looks: u32,
-        /// When last.
-        looked_at: Option<Timestamp>,
-    },
-    /// TLM will issue later.
-    Pending {
-        /// TLM's id.
-        request_id: RequestId,
-        /// How often it was polled in this life of the daemon.
-        polls: u32,
-        /// When last.
-        polled_at: Option<Timestamp>,
-        /// When TLM first claimed not to know it, and how often since.
-        unknown: Option<(Timestamp, u32)>,
-        /// What somebody has to publish first.
-        dv_details: Option<Box<DomainValidation>>,
-    },
-    /// TLM issued it.
-    Issued {
-        /// Its serial number.
-        serial_number: SerialNumber,
-        /// When its validity starts, where that lies ahead.
-        waits_until: Option<Timestamp>,
-    },
-    /// Issued, and kept for want of something.
-    Held {
-        /// Its serial number.
-        serial_number: SerialNumber,
-        /// What it lacks.
-        why: Text,
-        /// Of which kind that is.
-        lack: Lack,
-        /// What the entry wanted when it was judged.
-        usages: Option<Vec<Usage>>,
-        /// What the profile said then.
-        profile_version: Option<u64>,
-    },
-}
-
 /// Failures in a row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FailureStreak {
@@ -230,36 +146,6 @@ pub struct Checked {
     pub standing: Option<Box<Standing>>,
     /// When.
     pub at: Timestamp,
-}
-
-/// A hook as far as the installed generation owes it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HookRecord {
-    /// The generation that owes or had it.
-    pub generation: Generation,
-    /// Since when it is owed.
-    pub owed_at: Timestamp,
-    /// When it succeeded for this generation.
-    pub done_at: Option<Timestamp>,
-    /// Since when it runs, or ran when the process ended.
-    pub begun_at: Option<Timestamp>,
-    /// How many of its runs in a row the end of the process cut off.
-    pub cut_offs: u32,
-    /// Its failures in a row.
-    pub trouble: FailureStreak,
-}
-
-impl HookRecord {
-    /// A run that renewd did not see end stays owed. From the second in a row on it has failed: the hook may be what ends
-    /// renewd, and does not run at once again.
-    fn cut_off(&mut self) {
-        let Some(at) = self.begun_at.take() else { return };
-        self.cut_offs = self.cut_offs.saturating_add(1);
-        if self.cut_offs > 1 {
-            let message = format!("renewd ended during the last {} runs of the hook, which may be why", self.cut_offs);
-            self.trouble.add(Failure::new(FailureClass::HookFailed, message), at);
-        }
-    }
 }
 
 /// A return to an older generation.
@@ -693,89 +579,12 @@ impl Record {
         self.chain_kept = None;
         self.owe(generation, hooks, at);
     }
-
-    /// A generation is live from now on, and owes these hooks.
-    fn owe(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
-        self.generation = Some(generation);
-        self.hook_repeats = 0;
-        let owed = |hook: &HookName| {
-            let record = HookRecord {
-                generation,
-                owed_at: at,
-                done_at: None,
-                begun_at: None,
-                cut_offs: 0,
-                trouble: FailureStreak::default(),
-            };
-            (hook.clone(), record)
-        };
-        self.hooks = hooks.iter().map(owed).collect();
-    }
-
-    fn hooks_again(&mut self, generation: Generation, at: Timestamp) {
-        self.hook_repeats = self.hook_repeats.saturating_add(1);
-        for hook in self.hooks.values_mut().filter(|hook| hook.generation == generation) {
-            (hook.owed_at, hook.done_at) = (at, None);
-        }
-    }
-
-    fn hook_done(&mut self, hook: &HookName, generation: Generation, at: Timestamp) {
-        if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
-            (record.done_at, record.begun_at, record.cut_offs) = (Some(at), None, 0);
-            let failed_before = std::mem::take(&mut record.trouble).count > 0;
-            // What was seen while it failed says nothing of how long the server takes now.
-            if let Some(probe) = self.probe.as_mut().filter(|_| failed_before) {
-                probe.failures = 0;
-            }
-        }
-        // The newer generation, tried once more, is in order.
-        if self.rolled_back.as_deref().is_some_and(|rolled_back| rolled_back.forward && rolled_back.from == generation)
-            && self.hooks.values().all(|hook| hook.done_at.is_some())
-        {
-            self.rolled_back = None;
-        }
-    }
-
-    fn hook_failed(&mut self, hook: &HookName, generation: Generation, failure: &Failure, at: Timestamp) {
-        if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
-            (record.begun_at, record.cut_offs) = (None, 0);
-            record.trouble.add(failure.clone(), at);
-        }
-    }
-
-    fn hook_begun(&mut self, hook: &HookName, generation: Generation, at: Timestamp) {
-        if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
-            record.cut_off();
-            record.begun_at = Some(at);
-        }
-    }
 }
 
-impl Request {
-    /// What somebody has to publish before TLM issues.
-    #[must_use]
-    pub fn validation(&self) -> Option<&DomainValidation> {
-        match &self.stage {
-            Stage::Pending { dv_details, .. } => dv_details.as_deref(),
-            Stage::Prepared | Stage::Submitted { .. } | Stage::Issued { .. } | Stage::Held { .. } => None,
-        }
-    }
-
-    /// The serial number, once TLM issued.
-    #[must_use]
-    pub fn serial_number(&self) -> Option<&SerialNumber> {
-        match &self.stage {
-            Stage::Issued { serial_number, .. } | Stage::Held { serial_number, .. } => Some(serial_number),
-            Stage::Prepared | Stage::Submitted { .. } | Stage::Pending { .. } => None,
-        }
-    }
-
-    /// Whether TLM may hold something that this request brought about.
-    #[must_use]
-    pub fn may_be_accepted(&self) -> bool {
-        self.is_unsure || !matches!(self.stage, Stage::Prepared)
-    }
-}
-
+mod hooks;
+mod request;
 #[cfg(test)]
 mod tests;
+
+pub use hooks::HookRecord;
+pub use request::{Request, Stage};

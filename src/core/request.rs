@@ -6,17 +6,10 @@ use super::failure::{Failure, FailureClass};
 use super::text::Text;
 use super::time::Span;
 use crate::core::known::allowed::Allowed;
-use crate::core::known::profile::Origin;
-use crate::core::known::profile::Profile;
-use crate::core::known::profile::ProfileAttribute;
-use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::RequestMethod;
-use crate::core::wanted::entry::SubjectFrom;
-use crate::core::wanted::entry::Validity;
-use crate::core::wanted::entry::Value;
+use crate::core::known::profile::{Origin, Profile, ProfileAttribute};
+use crate::core::wanted::entry::{Entry, RequestMethod, SubjectFrom, Validity, Value};
 use crate::core::wanted::key::KeyType;
-use crate::core::wanted::subject::Subject;
-use crate::core::wanted::subject::SubjectAttribute;
+use crate::core::wanted::subject::{Subject, SubjectAttribute};
 
 /// What is asked of TLM, without the CSR.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::api::{Fetcher, Tlm};
-use crate::core::known::ca_status::LiveSet;
-use crate::core::known::ca_status::Outcome;
+use crate::core::known::ca_status::{LiveSet, Outcome};
 use crate::core::known::revocation::CaStanding;
 use crate::core::name::{CertName, Digest};
 use crate::core::text::Text;

@@ -24,22 +24,17 @@ use crate::engine::breaker::Function;
 use crate::engine::job::Job;
 use crate::pki::answer::{Answer, shown_by_profile};
 use crate::pki::certificate::Certificate;
-use crate::pki::csr;
-use crate::pki::gate;
 use crate::pki::key::PrivateKey;
+use crate::pki::{csr, gate};
 use crate::store::content::KEY;
-use crate::store::generation;
 use crate::store::generation::NewSet;
-use crate::store::pending;
 use crate::store::refresh::{self, Source};
-use crate::store::repair;
 use crate::store::repair::{RepairInputs, Repaired};
 use crate::store::rollback::{self, Wanted};
-use crate::store::targets;
+use crate::store::{generation, pending, repair, targets};
 
 use super::context::Context;
-use super::held;
-use super::probe;
+use super::{held, probe};
 
 mod fetch;
 mod judge;

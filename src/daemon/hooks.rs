@@ -11,8 +11,7 @@ use tokio::sync::watch;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::validation::DomainValidation;
 use crate::core::text::Text;
-use crate::core::wanted::hook::Hook;
-use crate::core::wanted::hook::HookRun;
+use crate::core::wanted::hook::{Hook, HookRun};
 use crate::engine::hooks::Ended;
 use crate::engine::io::HookSubject;
 

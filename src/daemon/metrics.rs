@@ -20,8 +20,8 @@ use crate::core::time::Timestamp;
 use crate::engine::breaker::ApiState;
 
 use super::log_sink;
-use crate::engine::fleet::Managed;
 use crate::engine::hooks::Ended;
+use crate::engine::managed::Managed;
 use crate::engine::report::Facts;
 
 /// Labels in their order.

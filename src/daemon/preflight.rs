@@ -14,16 +14,13 @@ use tokio::process::Command;
 use crate::config::Inventory;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::text::Text;
-use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::Probe;
-use crate::core::wanted::hook::Hook;
-use crate::core::wanted::hook::HookRun;
+use crate::core::wanted::entry::{Entry, Probe};
+use crate::core::wanted::hook::{Hook, HookRun};
 use crate::store::access::Ids;
 use crate::store::disk::Disk;
 use crate::store::layout::Layout;
-use crate::store::lock;
-use crate::store::targets;
 use crate::store::targets::ServiceIdentity;
+use crate::store::{lock, targets};
 
 use super::program;
 

@@ -11,11 +11,9 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::core::known::served::AddressProbe;
-use crate::core::known::served::ServedLeaf;
+use crate::core::known::served::{AddressProbe, ServedLeaf};
 use crate::core::text::Text;
-use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::Probe;
+use crate::core::wanted::entry::{Entry, Probe};
 use crate::core::wanted::key::KeyType;
 use crate::pki::certificate::Certificate;
 use crate::pki::leaf;

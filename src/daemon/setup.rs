@@ -19,16 +19,14 @@ use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::engine::profiles::ProfileCache;
 use crate::engine::{Engine, Mode, Start};
-use crate::store::chains;
 use crate::store::disk::Disk;
 use crate::store::journal::{self, Content, Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::{Lock, LockError};
-use crate::store::profile_cache;
 use crate::store::real_disk::RealDisk;
-use crate::store::replace;
 use crate::store::shared_journal::SharedJournal;
 use crate::store::targets::ServiceIdentity;
+use crate::store::{chains, profile_cache, replace};
 
 use super::clock::{Clock, SystemClock};
 use super::context::{Connect, Context};

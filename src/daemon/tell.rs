@@ -10,8 +10,7 @@ use crate::core::name::CertName;
 use crate::core::reason::{Reason, State};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::engine::News;
-use crate::engine::credentials;
+use crate::engine::{News, credentials};
 
 /// Logs what the engine tells.
 pub(super) fn news(news: &News) {

@@ -5,13 +5,11 @@ use crate::core::clock::ClockCheck;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::ProfileRef;
 use crate::core::time::Timestamp;
-use crate::engine::admission::Pace;
-use crate::engine::admission::RequestSlots;
-use crate::engine::breaker::Asked;
-use crate::engine::breaker::Breaker;
-use crate::engine::breaker::Function;
+use crate::engine::admission::{Pace, RequestSlots};
+use crate::engine::breaker::{Asked, Breaker, Function};
 
-use super::fleet::{Blocked, Fleet, Managed};
+use super::fleet::Fleet;
+use super::managed::{Blocked, Managed};
 
 /// What is known of the API as a whole, and who may ask it.
 #[derive(Clone, Debug)]

@@ -5,11 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::core::clock::ClockCheck;
-use crate::core::failure::Failure;
-use crate::core::failure::FailureClass;
-use crate::core::failure::Scope;
-use crate::core::name::CertName;
-use crate::core::name::ProfileRef;
+use crate::core::failure::{Failure, FailureClass, Scope};
+use crate::core::name::{CertName, ProfileRef};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 

@@ -4,11 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::core::code::Code;
-use crate::core::known::ca_status::Ca;
-use crate::core::known::ca_status::CaWatch;
-use crate::core::known::ca_status::Holder;
-use crate::core::known::observed::Installed;
-use crate::core::known::observed::Observed;
+use crate::core::known::ca_status::{Ca, CaWatch, Holder};
+use crate::core::known::observed::{Installed, Observed};
 use crate::core::name::{CertName, Digest};
 use crate::core::text::Text;
 

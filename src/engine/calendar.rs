@@ -7,8 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp as Instant, Zoned};
 
 use crate::core::time::Timestamp;
-use crate::core::wanted::window::Deploy;
-use crate::core::wanted::window::DeployWindow;
+use crate::core::wanted::window::{Deploy, DeployWindow};
 
 /// What a window says at `now`.
 #[must_use]

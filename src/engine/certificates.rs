@@ -12,9 +12,9 @@ use crate::core::schedule;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
 
-use super::fleet::{Blocked, Managed};
 use super::io::{Arrival, Command, News, Now};
 use super::job::Job;
+use super::managed::{Blocked, Managed};
 use super::rescan::Rescan;
 use super::{Engine, SHORTEST_NAP, ca_status};
 

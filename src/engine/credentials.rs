@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use crate::core::code::Code;
 use crate::core::failure::{Failure, FailureClass};
-use crate::core::known::credential::CredentialEnd;
-use crate::core::known::credential::Nearness;
-use crate::core::known::credential::REMEDY;
+use crate::core::known::credential::{CredentialEnd, Nearness, REMEDY};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 

@@ -1,114 +1,16 @@
 //! The certificates under management, and when each is looked at next. An event costs O(log n): nothing here passes
 //! over all of them, but where something concerns all.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::decide::{Action, Decision, GlobalState, World, decide};
-use crate::core::health;
-use crate::core::known::cached_profile::CachedProfile;
-use crate::core::known::observed::Installed;
-use crate::core::known::observed::Observed;
-use crate::core::known::served::ProbeRecord;
-use crate::core::known::served::Served;
+use crate::core::decide::{Action, Decision};
 use crate::core::name::{CertName, ProfileRef};
-use crate::core::reason::{Cause, Reason, State};
-use crate::core::record::Record;
-use crate::core::schedule::Schedule;
+use crate::core::reason::{Reason, State};
 use crate::core::time::Timestamp;
-use crate::core::wanted::entry::Entry;
-use crate::core::wanted::window::Deploy;
-use crate::core::wanted::window::DeployWindow;
-use crate::engine::admission::Urgency;
-use crate::engine::breaker::Breaker;
 
-use super::calendar;
-
-/// One certificate under management.
-#[derive(Clone, Debug)]
-pub struct Managed {
-    /// What is wanted.
-    pub entry: Arc<Entry>,
-    /// What was last seen on the disk.
-    pub observed: Observed,
-    /// What is known of its past.
-    pub record: Record,
-    decided: Decided,
-    work: Work,
-    wake_at: Option<Timestamp>,
-    /// Between which instants its deploy window is known to be closed: the calendar is asked once.
-    closed: Option<Box<(DeployWindow, Timestamp, Timestamp)>>,
-}
-
-/// Why a certificate asks nobody, and until when.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Blocked {
-    /// Why.
-    pub reason: Reason,
-    /// When that ends.
-    pub until: Timestamp,
-}
-
-/// When a trial that is under way is asked after again.
-const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
-
-/// What was decided last, in as little memory as it takes for a certificate that waits for its renewal time.
-#[derive(Clone, Debug)]
-enum Decided {
-    Nothing { since: Timestamp },
-    NotDue { renew_at: Timestamp, window: Duration, wake_at: Timestamp },
-    Other(Box<Decision>),
-}
-
-impl Decided {
-    fn not_due(renew_at: Timestamp, window: Duration, wake_at: Timestamp) -> Decision {
-        let (action, reason) = (Action::Wait, Reason::NotDue { renew_at, window });
-        Decision { action, reason, wake_at, renew_at: Some(renew_at), emergency: false, hook: None }
-    }
-
-    fn new(decision: Decision) -> Self {
-        if let Reason::NotDue { renew_at, window } = decision.reason
-            && Self::not_due(renew_at, window, decision.wake_at) == decision
-        {
-            return Self::NotDue { renew_at, window, wake_at: decision.wake_at };
-        }
-        Self::Other(Box::new(decision))
-    }
-
-    fn get(&self) -> Cow<'_, Decision> {
-        match self {
-            Self::Nothing { since } => Cow::Owned(Decision {
-                action: Action::Wait,
-                reason: Reason::Due(Cause::Absent),
-                wake_at: *since,
-                renew_at: None,
-                emergency: false,
-                hook: None,
-            }),
-            Self::NotDue { renew_at, window, wake_at } => Cow::Owned(Self::not_due(*renew_at, *window, *wake_at)),
-            Self::Other(decision) => Cow::Borrowed(decision),
-        }
-    }
-}
-
-/// What a certificate counts as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Indexed {
-    state: State,
-    needs_attention: bool,
-}
-
-/// What is being done for a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Work {
-    None,
-    /// Files are being put back as they should be.
-    Repair,
-    /// Anything else.
-    Other,
-}
+use super::admission::Urgency;
+use super::managed::{Decided, Indexed, Managed, TRIAL_PATIENCE, Work};
 
 /// All of them.
 #[derive(Debug, Default)]
@@ -125,118 +27,6 @@ pub struct Fleet {
     /// For how many something is being done, and for how many of these it is a repair.
     busy: usize,
     healing: usize,
-}
-
-impl Managed {
-    /// A certificate that was just seen for the first time.
-    #[must_use]
-    pub fn new(entry: Arc<Entry>, observed: Observed, record: Record, now: Timestamp) -> Self {
-        let decided = Decided::Nothing { since: now };
-        Self { entry, observed, record, decided, work: Work::None, wake_at: None, closed: None }
-    }
-
-    /// Whether nothing was decided for it yet.
-    #[must_use]
-    pub const fn is_new(&self) -> bool {
-        matches!(self.decided, Decided::Nothing { .. })
-    }
-
-    /// What was decided last.
-    #[must_use]
-    pub fn decision(&self) -> Cow<'_, Decision> {
-        self.decided.get()
-    }
-
-    /// Whether something is being done for it.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.work != Work::None
-    }
-
-    /// Whether it ends so soon that no outage holds it back: it is its own trial, on its own ladder.
-    #[must_use]
-    pub fn is_urgent(&self, now: Timestamp) -> bool {
-        self.decision().emergency && self.observed.installed().is_some_and(|installed| installed.ends_at() > now)
-    }
-
-    /// Whether its requests leave during a pause, so many a minute.
-    #[must_use]
-    pub fn passes_pause(&self, now: Timestamp) -> bool {
-        self.is_urgent(now) || self.record.renewal_asked.is_some()
-    }
-
-    /// Why it asks nobody now, whatever it waits for itself: the API as a whole is down, or TLM limits the rate.
-    #[must_use]
-    pub fn blocked(&self, breaker: &Breaker, paused_until: Option<Timestamp>, now: Timestamp) -> Option<Blocked> {
-        if let Some((why, until)) = breaker.blocks(self.is_urgent(now)) {
-            return Some(Blocked { reason: Reason::ApiDown { why, until }, until });
-        }
-        let until = paused_until.filter(|_| !self.passes_pause(now))?;
-        Some(Blocked { reason: Reason::RateLimited { until }, until })
-    }
-
-    /// When it is decided for again after it was held back: when that ends, or its emergency stage begins. A trial that is
-    /// on its way wakes everybody when it succeeds.
-    #[must_use]
-    pub fn held_until(&self, blocked: &Blocked, reading: &CachedProfile, now: Timestamp) -> Timestamp {
-        let until = if blocked.until > now { blocked.until } else { now + TRIAL_PATIENCE };
-        let schedule =
-            self.observed.installed().map(|installed| Schedule::of(&self.entry, reading.profile.as_ref(), installed));
-        let emergency_at = schedule.map(|schedule| schedule.emergency_at).filter(|at| *at > now);
-        emergency_at.map_or(until, |at| until.min(at))
-    }
-
-    /// Decides anew.
-    pub fn decide(&mut self, reading: &CachedProfile, global: &GlobalState, now: Timestamp) {
-        let deploy = self.deploy(now);
-        self.closed = match (&self.entry.deploy_window, deploy) {
-            (Some(window), Deploy::Closed(opens)) => Some(Box::new((DeployWindow::clone(window), now, opens))),
-            (Some(_), Deploy::Open | Deploy::Unplaced) | (None, _) => None,
-        };
-        let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
-        self.decided = Decided::new(decide(&World { entry, observed, reading, record, global, deploy, now }));
-    }
-
-    /// What its deploy window says at `now`.
-    #[must_use]
-    pub fn deploy(&self, now: Timestamp) -> Deploy {
-        match (self.closed.as_deref(), self.entry.deploy_window.as_deref()) {
-            (Some((known, from, opens)), Some(window)) if known == window && *from <= now && now < *opens => {
-                Deploy::Closed(*opens)
-            }
-            (_, window) => calendar::deploy(window, now),
-        }
-    }
-
-    /// What the last probe of the installed certificate saw, where it saw anything.
-    #[must_use]
-    pub fn seen(&self) -> Option<Served> {
-        Some(self.last_look()?.served).filter(|served| *served != Served::Unknown)
-    }
-
-    /// The last probe of the installed certificate.
-    #[must_use]
-    pub fn last_look(&self) -> Option<&ProbeRecord> {
-        let fingerprint = self.observed.installed()?.fingerprint;
-        self.record.probe.as_deref().filter(|seen| seen.fingerprint == fingerprint)
-    }
-
-    fn indexed(&self) -> Indexed {
-        let reason = &self.decision().reason;
-        // Nothing is known yet of a new one, and something will be at once.
-        Indexed {
-            state: reason.state(),
-            needs_attention: !self.is_new() && !health::is_steady(reason, &self.observed, &self.record),
-        }
-    }
-
-    fn urgency(&self) -> Urgency {
-        Urgency {
-            relaxed: !self.decision().emergency,
-            not_after: self.observed.installed().map_or(Timestamp::default(), Installed::ends_at),
-            name: self.entry.name.clone(),
-        }
-    }
 }
 
 impl Fleet {
@@ -485,28 +275,17 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests {
-    use std::mem::size_of;
+    use std::sync::Arc;
 
     use super::*;
     use crate::core::compact::boxed_default::BoxedDefault;
     use crate::core::compact::packed_names::Naming;
     use crate::core::compact::settings::EntrySettings;
+    use crate::core::known::observed::{Installed, Observed};
     use crate::core::name::{Digest, Generation, SerialNumber};
-    use crate::core::wanted::entry::Source;
-    use crate::core::wanted::entry::Usage;
-
-    /// Of a hundred thousand, each byte is a tenth of a megabyte; what is rare goes behind a pointer.
-    #[test]
-    fn a_certificate_in_order_takes_little_memory() {
-        let sizes = [size_of::<Managed>(), size_of::<Record>(), size_of::<Installed>(), size_of::<Entry>()];
-        assert!(sizes.iter().zip([160, 72, 208, 80]).all(|(size, most)| *size <= most), "{sizes:?}");
-        let not_due = Decided::not_due(Timestamp::from_seconds(1), Duration::from_secs(1), Timestamp::from_seconds(2));
-        let decided = Decided::new(not_due.clone());
-        assert!(matches!(decided, Decided::NotDue { .. }) && *decided.get() == not_due);
-        let emergency = Decision { emergency: true, ..not_due };
-        let decided = Decided::new(emergency.clone());
-        assert!(matches!(decided, Decided::Other(_)) && *decided.get() == emergency);
-    }
+    use crate::core::record::Record;
+    use crate::core::wanted::entry::{Entry, Source};
+    use crate::core::wanted::usage::Usage;
 
     fn entry(name: &str) -> Arc<Entry> {
         Arc::new(Entry {

@@ -16,8 +16,8 @@ use crate::core::wanted::entry::Entry;
 use crate::core::wanted::window::Deploy;
 
 use super::calendar;
-use super::fleet::Managed;
 use super::io::Now;
+use super::managed::Managed;
 
 /// An action that is to be performed.
 #[derive(Clone, Debug)]

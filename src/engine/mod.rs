@@ -21,6 +21,7 @@ pub mod hooks;
 pub mod io;
 pub mod job;
 mod looks;
+pub mod managed;
 mod operator;
 mod parts;
 pub mod profiles;

@@ -15,8 +15,8 @@ use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
 use crate::engine::admission::Pace;
 
-use super::fleet::Managed;
 use super::io::{Command, Now};
+use super::managed::Managed;
 use super::report::{self, Facts};
 use super::status::Status;
 use super::{Engine, Mode};

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::core::backoff;
 use crate::core::failure::Failure;
-use crate::core::known::cached_profile::CachedProfile;
-use crate::core::known::cached_profile::FailedRead;
+use crate::core::known::cached_profile::{CachedProfile, FailedRead};
 use crate::core::known::profile::Profile;
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::time::Timestamp;

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::config::{FileState, Inventory, Main};
-use crate::core::clock::{ClockCheck, ClockState};
+use crate::core::clock::ClockCheck;
 use crate::core::code::Code;
 use crate::core::decide::{Action, Decision};
-use crate::core::failure::FailureClass;
 use crate::core::health;
 use crate::core::known::cached_profile::CachedProfile;
 use crate::core::known::credential::CredentialEnd;
@@ -19,18 +18,23 @@ use crate::core::record::{FailureStreak, Record, Stage};
 use crate::core::remark::Remark;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::engine::breaker::ApiState;
 use crate::engine::breaker::Breaker;
 
-use super::calendar;
-use super::credentials;
-use super::fleet::Managed;
 use super::hooks::Hooks;
+use super::managed::Managed;
 use super::status::{
     ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CredentialStatus, EndStatus, FileStatus, HookStatus,
     LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, RequestStatus, Row, Severity,
     Status,
 };
+
+mod problems;
+
+pub use problems::inventory_problems;
+use problems::{certificate_problem, common_problems};
+
+/// Hooks that run now, each for a certificate.
+type Running<'a> = BTreeSet<(&'a CertName, &'a HookName)>;
 
 /// What the status is built from, beside the certificates.
 #[derive(Debug)]
@@ -188,138 +192,6 @@ fn refused(inventory: &Inventory, state: &FileState<'_>) -> RefusedFile {
 }
 
 const READ_PROFILE: &str = "read-profile";
-
-fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
-    let problem = |code: &str, message: String, remedy: &str| Problem {
-        code: code.to_owned(),
-        severity: Severity::Error,
-        message: Text::new(&message),
-        since: None,
-        remedy: Text::new(remedy),
-    };
-    let mut problems = Vec::new();
-    if let Some(error) = facts.config_error {
-        let message =
-            format!("{} is refused; what was loaded before stays in force: {error}", facts.main.file.display());
-        problems.push(problem(Code::ConfigRefused.as_str(), message, "run `renewd check`, mend the file, and reload"));
-    }
-    for state in facts.inventory.refusals() {
-        let first = state.problems.first().map(crate::config::Problem::summary).unwrap_or_default();
-        let message = format!("refused: {first}");
-        problems.push(problem(
-            Code::InventoryFileRefused.as_str(),
-            message,
-            "run `renewd check`, mend the file, and reload",
-        ));
-    }
-    problems.extend(inventory_problems(facts.main, facts.inventory, facts.overlooked));
-    if facts.clock.state() == ClockState::Wrong {
-        let message = Reason::ClockWrong { offset: facts.clock.offset_seconds() }.to_string();
-        problems.push(problem(
-            Code::ClockWrong.as_str(),
-            message,
-            "set the clock right (NTP), and see that it stays so",
-        ));
-    }
-    let windows = facts.inventory.entries.iter().filter_map(|entry| entry.deploy_window.as_deref());
-    for why in calendar::unreadable(windows) {
-        problems.push(problem(
-            Code::TimeZoneUnreadable.as_str(),
-            format!("{why}; deploy windows in it stay shut until the emergency stage"),
-            "install the package tzdata, mend TZ or /etc/localtime, or name a zone by `deploy_time_zone`",
-        ));
-    }
-    if facts.breaker.state() == ApiState::Unauthorised {
-        let why = facts.breaker.last_failure().map(ToString::to_string).unwrap_or_default();
-        problems.push(problem(FailureClass::ApiUnauthorised.code(), why, "put a valid API key in place and reload"));
-    }
-    problems.extend(credentials::problems(facts.credentials, facts.now));
-    problems
-}
-
-/// What an operator should know of the inventory directory, and what makes nothing unhealthy.
-#[must_use]
-pub fn inventory_problems(main: &Main, inventory: &Inventory, overlooked: &[Text]) -> Vec<Problem> {
-    let directory = main.inventory.display();
-    let warning = |code: Code, message: &str, remedy: &str| Problem {
-        code: code.as_str().to_owned(),
-        severity: Severity::Warning,
-        message: Text::new(message),
-        since: None,
-        remedy: Text::new(remedy),
-    };
-    let mut problems = Vec::new();
-    if !overlooked.is_empty() {
-        let names: Vec<&str> = overlooked.iter().take(MOST_SHOWN).map(Text::as_str).collect();
-        let more = overlooked.len().saturating_sub(MOST_SHOWN);
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        let what = match overlooked {
-            [_] => "looks like a drop-in file and is not read",
-            _ => "look like drop-in files and are not read",
-        };
-        problems.push(warning(
-            Code::InventoryFileUnread,
-            &format!("{}{more} in {directory} {what}", names.join(", ")),
-            &format!(
-                "rename each so that it begins with no dot and ends in .toml, directly in {directory}, or move it \
-                 elsewhere"
-            ),
-        ));
-    }
-    if inventory.entries.is_empty() && inventory.held.is_none() && inventory.refused.is_empty() {
-        problems.push(warning(
-            Code::InventoryEmpty,
-            &format!("no certificate is in {directory}: renewd has nothing to do"),
-            &format!("run `renewd profiles --entry ID > {directory}/www.toml`, then `renewd check --online`"),
-        ));
-    }
-    problems
-}
-
-/// A message has room for so many names of files.
-const MOST_SHOWN: usize = 8;
-
-fn certificate_problem(managed: &Managed, reading: &CachedProfile, now: Timestamp) -> Option<Problem> {
-    let Managed { entry, observed, record, .. } = managed;
-    let decision = managed.decision();
-    let code = health::problem(entry, observed, record, reading.profile.as_ref(), &decision, now)?;
-    let seen = health::not_served(observed, record);
-    let unserved = seen.and_then(|seen| Some(format!("not served since {}: {}", seen.since, seen.what.as_ref()?)));
-    let why = match unserved {
-        Some(unserved) if code == Code::NotServed => unserved,
-        Some(unserved) => format!("{}; {unserved}", decision.reason),
-        None => decision.reason.to_string(),
-    };
-    let odd = health::odd_standing(observed, record);
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are explained by their reason")]
-    let (why, since) = match code {
-        Code::CertificateExpired => {
-            let end = observed.installed().map(|installed| installed.end().to_string()).unwrap_or_default();
-            (format!("expired at {end}; {why}"), None)
-        }
-        Code::CertificateSuspended | Code::CertificateStateOdd => {
-            let standing = odd.map(ToString::to_string).unwrap_or_default();
-            (format!("TLM says that it is {standing}"), odd.and_then(|standing| standing.since))
-        }
-        Code::PathRefused => {
-            let told = observed.installed().into_iter().flat_map(|installed| &installed.remarks.list);
-            let told = told.filter(|remark| remark.code == code).map(|remark| remark.message.to_string());
-            (told.collect::<Vec<_>>().join("; "), None)
-        }
-        _ => (why, None),
-    };
-    let since = since.or_else(|| last_trouble(managed)?.last.as_deref().map(|(_, at)| *at));
-    Some(Problem {
-        code: code.to_string(),
-        severity: if code == Code::CertificateStateOdd { Severity::Warning } else { Severity::Error },
-        message: Text::new(&format!("{}: {why}", entry.name)),
-        since: since.map(|at| at.to_string()),
-        remedy: Text::new(&format!("{} (its entry: {})", remedy(managed, code), entry.source)),
-    })
-}
-
-/// Hooks that run now, each for a certificate.
-type Running<'a> = BTreeSet<(&'a CertName, &'a HookName)>;
 
 fn ends(installed: &Installed) -> EndStatus {
     let End { at, ca } = installed.end();

@@ -3,9 +3,8 @@
 
 use super::certificate::CertificateError;
 use super::der::{Der, Element, OCTET_STRING, SEQUENCE};
-use super::frame;
 use super::pem_file::{Blocks, FileBlock, Head, lenient};
-use super::pkcs7;
+use super::{frame, pkcs7};
 
 /// The certificates of a file, each as DER.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,9 +14,7 @@ use super::pem::{self, Part};
 use super::signature::{Judgement, Signed, judge_signed};
 use super::standing::{self, Doubt};
 use super::{extension, name};
-use crate::core::known::revocation::CaStanding;
-use crate::core::known::revocation::Revocation;
-use crate::core::known::revocation::RevocationReason;
+use crate::core::known::revocation::{CaStanding, Revocation, RevocationReason};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 

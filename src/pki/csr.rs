@@ -12,8 +12,7 @@ use crate::core::text::Text;
 use crate::core::wanted::dn;
 use crate::core::wanted::dn::Attribute;
 use crate::core::wanted::entry::Sans;
-use crate::core::wanted::subject::Subject;
-use crate::core::wanted::subject::SubjectAttribute;
+use crate::core::wanted::subject::{Subject, SubjectAttribute};
 
 /// A signing request cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

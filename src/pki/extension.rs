@@ -18,11 +18,8 @@ use super::certificate::CertificateError;
 use super::{name, oid};
 use crate::core::wanted::dn;
 use crate::core::wanted::dn::Attribute;
-use crate::core::wanted::entry::OtherName;
-use crate::core::wanted::entry::OtherSans;
-use crate::core::wanted::entry::OtherValue;
-use crate::core::wanted::entry::Sans;
-use crate::core::wanted::entry::Usage;
+use crate::core::wanted::entry::{OtherName, OtherSans, OtherValue, Sans};
+use crate::core::wanted::usage::Usage;
 
 /// basicConstraints.
 pub(super) fn basic_constraints(

@@ -12,24 +12,19 @@ use read::Read;
 
 use super::certificate::Certificate;
 use super::chain::{self, Aim, Chain};
-use super::extension;
-use super::name;
 use super::purpose::{self, Purpose};
-use super::served;
+use super::{extension, name, served};
 use crate::core::code::Code;
 use crate::core::event::Lack;
-use crate::core::known::issuer::ChainEnd;
-use crate::core::known::issuer::Issuer;
-use crate::core::known::issuer::IssuerPin;
+use crate::core::known::issuer::{ChainEnd, Issuer, IssuerPin};
 use crate::core::known::observed::Leaf;
 use crate::core::name::Digest;
 use crate::core::remark::Remark;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::core::wanted::entry::Sans;
-use crate::core::wanted::entry::SubjectFrom;
-use crate::core::wanted::entry::Usage;
+use crate::core::wanted::entry::{Sans, SubjectFrom};
 use crate::core::wanted::subject::Subject;
+use crate::core::wanted::usage::Usage;
 
 /// A `not_before` that lies ahead by no more than this is waited for: clocks of CAs and hosts differ.
 pub const TOLERANCE: Duration = Duration::from_secs(600);

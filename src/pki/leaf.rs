@@ -12,8 +12,7 @@ use crate::core::known::observed::Leaf;
 use crate::core::name::{Digest, SerialNumber, hex};
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Sans;
-use crate::core::wanted::subject::Subject;
-use crate::core::wanted::subject::SubjectAttribute;
+use crate::core::wanted::subject::{Subject, SubjectAttribute};
 
 /// Reads the facts of a leaf.
 ///

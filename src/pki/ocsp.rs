@@ -8,17 +8,14 @@ use x509_parser::x509::AlgorithmIdentifier;
 use yasna::models::ObjectIdentifier;
 
 use super::certificate::Certificate;
-use super::der::magnitude;
 use super::der::{
-    BIT_STRING, BOOLEAN, Der, ENUMERATED, Element, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, place,
-    place_of,
+    BIT_STRING, BOOLEAN, Der, ENUMERATED, Element, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, magnitude,
+    place, place_of,
 };
 use super::signature::{Judgement, Signed, judge, judge_signed};
 use super::standing::{self, Doubt};
 use super::{extension, name};
-use crate::core::known::revocation::CaStanding;
-use crate::core::known::revocation::Revocation;
-use crate::core::known::revocation::RevocationReason;
+use crate::core::known::revocation::{CaStanding, Revocation, RevocationReason};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 

@@ -3,9 +3,8 @@
 //! and fails where that fails, so that it says what most TLS servers make of a file; [`lenient`] finds whatever else the
 //! armour can mean.
 
-use base64::Engine as _;
-use base64::alphabet;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use zeroize::Zeroizing;
 
 use super::pem::PemError;

@@ -17,7 +17,7 @@ use super::certificate::Certificate;
 use super::digest::sha256;
 use super::key::PrivateKey;
 use crate::core::name::Digest;
-use crate::core::wanted::entry::Pkcs12Encryption;
+use crate::core::wanted::files::Pkcs12Encryption;
 
 pub use read::{Contents, ReadError, read};
 

@@ -6,7 +6,7 @@ use x509_parser::oid_registry::Oid;
 
 use super::certificate::CertificateError;
 use super::{extension, name};
-use crate::core::wanted::entry::Usage;
+use crate::core::wanted::usage::Usage;
 
 /// The side of TLS that a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,12 +2,9 @@
 
 use super::certificate::Certificate;
 use super::chain::{self, Aim, Chain, Obstacle};
-use super::name;
 use super::purpose::{self, Purpose};
-use super::strict;
-use crate::core::known::issuer::ChainEnd;
-use crate::core::known::issuer::Issuer;
-use crate::core::known::issuer::ServedChain;
+use super::{name, strict};
+use crate::core::known::issuer::{ChainEnd, Issuer, ServedChain};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 

@@ -3,7 +3,7 @@
 use nix::unistd::{Group, User};
 
 use crate::core::failure::{Failure, FailureClass};
-use crate::core::wanted::entry::Access;
+use crate::core::wanted::files::Access;
 
 use super::disk::{Perms, Stat};
 

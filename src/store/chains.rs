@@ -8,10 +8,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::core::failure::Failure;
-use crate::core::known::ca_status::Ca;
-use crate::core::known::ca_status::Found;
-use crate::core::known::ca_status::Holder;
-use crate::core::known::ca_status::LiveSet;
+use crate::core::known::ca_status::{Ca, Found, Holder, LiveSet};
 use crate::core::name::{CertName, Digest, Generation};
 use crate::pki::certificate::{Certificate, readable_in_file};
 use crate::pki::digest::sha256;

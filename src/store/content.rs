@@ -5,7 +5,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::Format;
+use crate::core::wanted::files::Format;
 use crate::pki::certificate::Certificate;
 use crate::pki::pkcs7;
 

@@ -10,7 +10,7 @@ use crate::core::known::observed::Leaf;
 use crate::core::name::{Digest, Generation};
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::Usage;
+use crate::core::wanted::usage::Usage;
 use crate::pki::certificate::{Certificate, readable_in_file};
 use crate::pki::gate::{self, Candidate, Demand, Verdict};
 use crate::pki::key::PrivateKey;

@@ -19,12 +19,10 @@ use crate::pki::unicode;
 use super::access::Ids;
 use super::content::{Content, FULLCHAIN, Parts, contents};
 use super::disk::{Disk, Kind, Perms};
-use super::disk_failure;
-use super::key_store;
 use super::layout::Layout;
 use super::manifest::{FileRecord, KeyStoreRecord, Manifest};
 use super::repair::recorded;
-use super::replace;
+use super::{disk_failure, key_store, replace};
 use crate::store::targets;
 use crate::store::targets::ServiceIdentity;
 

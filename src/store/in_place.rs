@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::core::wanted::entry::FixedFiles;
+use crate::core::wanted::files::FixedFiles;
 
 /// Files that a server reads together.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::Format;
+use crate::core::wanted::files::Format;
 use crate::pki::key::PrivateKey;
 use crate::pki::pkcs12::{self, NotEncrypted};
 

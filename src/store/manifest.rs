@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::core::known::issuer::ServedChain;
 use crate::core::name::{Attempt, Digest, Generation, ProfileId};
 use crate::core::remark::RareRemarks;
-use crate::core::wanted::entry::Asked;
-use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::Pkcs12Encryption;
+use crate::core::wanted::entry::{Asked, Entry};
+use crate::core::wanted::files::Pkcs12Encryption;
 use crate::pki::certificate::{Certificate, certificates};
 
 use super::disk::Perms;

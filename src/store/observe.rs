@@ -8,34 +8,28 @@ use zeroize::Zeroizing;
 
 use crate::core::code::Code;
 use crate::core::known::issuer::ServedChain;
-use crate::core::known::observed::Installed;
-use crate::core::known::observed::Leaf;
-use crate::core::known::observed::Observed;
-use crate::core::known::observed::difference;
+use crate::core::known::observed::{Installed, Leaf, Observed, difference};
 use crate::core::name::{Digest, Generation, ProfileId, ProfileRef};
 use crate::core::remark::{RareRemarks, Remark};
 use crate::core::text::Text;
 use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::Usage;
+use crate::core::wanted::usage::Usage;
 use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::digest::sha256;
 use crate::pki::key_file::{Belonging, KeyFile};
 use crate::pki::leaf::{self, InService};
 use crate::pki::purpose::Purpose;
-use crate::pki::served;
-use crate::pki::{certificate_file, chain};
+use crate::pki::{certificate_file, chain, served};
 
 use super::access::Ids;
 use super::content::{self, CHAIN, FULLCHAIN, KEY, KEYSTORE, holds_key};
 use super::disk::{Disk, Kind, Stat};
 use super::generation::{live_generation, odd_spelling, read_manifest};
-use super::key_store;
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
 use super::repair::recorded;
-use super::shared_chains;
-use crate::store::external;
-use crate::store::targets;
+use super::{key_store, shared_chains};
+use crate::store::{external, targets};
 
 /// What stands against a usable set.
 enum Obstacle {

@@ -20,20 +20,17 @@ use crate::pki::key::PrivateKey;
 use super::access::Ids;
 use super::content::{CERT, CHAIN, Content, FULLCHAIN, KEY, Parts, contents};
 use super::disk::{Disk, Kind};
-use super::disk_failure;
 use super::generation::{
     NewSet, file_record, install, live_generation, live_manifest, odd_spelling, read_manifest, switch,
 };
-use super::key_store;
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::observe::FILE_LIMIT;
 use super::refresh::{Source, refresh};
-use super::replace;
-use crate::store::external;
+use super::{disk_failure, key_store, replace};
 use crate::store::external::Foreign;
-use crate::store::targets;
 use crate::store::targets::ServiceIdentity;
+use crate::store::{external, targets};
 
 /// What a repair came to.
 #[derive(Clone, Debug, PartialEq)]

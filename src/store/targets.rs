@@ -10,7 +10,7 @@ use crate::core::name::CertName;
 use crate::core::wanted::access_list;
 use crate::core::wanted::access_list::Writer;
 use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::FixedFiles;
+use crate::core::wanted::files::FixedFiles;
 
 use super::access::Ids;
 use super::content::{BUNDLE, CERT, CHAIN, Content, DER, FULLCHAIN, KEY, KEYSTORE, PKCS7};

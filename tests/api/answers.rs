@@ -2,14 +2,12 @@
 
 use renewd::api::{Answer, Client, Page, Pickup, SearchQuery, Tlm};
 use renewd::core::failure::{Accepted, Failure, FailureClass};
-use renewd::core::known::profile::Origin;
-use renewd::core::known::profile::Profile;
+use renewd::core::known::profile::{Origin, Profile};
 use renewd::core::known::standing::TlmState;
 use renewd::core::known::validation::DomainValidation;
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
 use renewd::core::text::Text;
-use renewd::core::wanted::entry::Validity;
-use renewd::core::wanted::entry::ValidityUnit;
+use renewd::core::wanted::entry::{Validity, ValidityUnit};
 use renewd::core::wanted::key::KeyType;
 use serde_json::{Value, json};
 use wiremock::matchers::any;

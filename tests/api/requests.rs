@@ -3,13 +3,7 @@
 use renewd::api::{Page, SearchQuery, Tlm};
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
 use renewd::core::time::Timestamp;
-use renewd::core::wanted::entry::OtherName;
-use renewd::core::wanted::entry::OtherSans;
-use renewd::core::wanted::entry::OtherValue;
-use renewd::core::wanted::entry::Sans;
-use renewd::core::wanted::entry::Validity;
-use renewd::core::wanted::entry::ValidityUnit;
-use renewd::core::wanted::entry::Value;
+use renewd::core::wanted::entry::{OtherName, OtherSans, OtherValue, Sans, Validity, ValidityUnit, Value};
 use renewd::core::wanted::subject::SubjectAttribute;
 use serde_json::json;
 use wiremock::matchers::any;

@@ -294,8 +294,7 @@ async fn a_deleted_profile_an_ended_certificate_and_a_shared_serial_number() {
 
 #[tokio::test]
 async fn validity_is_sent_where_it_is_wanted() {
-    use renewd::core::wanted::entry::Validity;
-    use renewd::core::wanted::entry::ValidityUnit;
+    use renewd::core::wanted::entry::{Validity, ValidityUnit};
     let validity = Some(Validity { unit: ValidityUnit::Days, duration: 7 });
     for (variant, expected) in [("", None), ("forbidden-validity=ignored", Some(90))] {
         let world = World::new(variant);

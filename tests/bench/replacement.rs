@@ -32,8 +32,7 @@ use reqwest::{Certificate, Client, redirect, retry};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use renewd::core::wanted::entry::Sans;
-use renewd::core::wanted::entry::SubjectFrom;
+use renewd::core::wanted::entry::{Sans, SubjectFrom};
 use renewd::core::wanted::subject::Subject;
 use renewd::daemon::clock::{Clock as _, SystemClock};
 use renewd::pki::certificate::certificates;

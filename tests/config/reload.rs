@@ -5,19 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use renewd::config::Changes;
-use renewd::config::Difference;
-use renewd::config::InForce;
-use renewd::config::Inventory;
-use renewd::config::InventoryFile;
-use renewd::config::Main;
-use renewd::config::Problem;
-use renewd::config::hold;
-use renewd::config::parse_inventory_file;
-use renewd::config::parse_main;
 use renewd::config::removal_guard::Trigger;
-use renewd::config::resolve;
-use renewd::config::resolve_watched;
+use renewd::config::{
+    Changes, Difference, InForce, Inventory, InventoryFile, Main, Problem, hold, parse_inventory_file, parse_main,
+    resolve, resolve_watched,
+};
 
 /// A history of reloads; what is in force carries over.
 struct History {

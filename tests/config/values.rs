@@ -5,12 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::config::{FileContent, Main, parse_inventory_file, parse_main};
-use renewd::core::wanted::entry::Format;
-use renewd::core::wanted::entry::Pkcs12Encryption;
-use renewd::core::wanted::entry::Sans;
-use renewd::core::wanted::entry::StartTls;
-use renewd::core::wanted::entry::Validity;
-use renewd::core::wanted::entry::ValidityUnit;
+use renewd::core::wanted::entry::{Sans, StartTls, Validity, ValidityUnit};
+use renewd::core::wanted::files::{Format, Pkcs12Encryption};
 use renewd::core::wanted::hook::HookRun;
 use renewd::core::wanted::subject::SubjectAttribute;
 

@@ -6,16 +6,13 @@ use renewd::core::event::{self, Event};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::known::observed::Observed;
 use renewd::core::wanted::entry::Entry;
-use renewd::core::wanted::entry::FixedFiles;
-use renewd::core::wanted::entry::Format;
+use renewd::core::wanted::files::{FixedFiles, Format};
 use renewd::store::content::BUNDLE;
 use renewd::store::disk::{Disk, Hold, Perms};
 use renewd::store::journal::Journal;
 use renewd::store::observe::observe;
-use renewd::store::repair;
-use renewd::store::replace;
-use renewd::store::targets;
 use renewd::store::targets::ServiceIdentity;
+use renewd::store::{repair, replace, targets};
 
 use crate::back::check;
 use crate::daemon::{Daemon, identity, layout, terms};

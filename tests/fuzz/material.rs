@@ -4,10 +4,9 @@ use std::sync::OnceLock;
 
 use renewd::core::code::Code;
 use renewd::core::text::Text;
-use renewd::core::wanted::entry::Sans;
-use renewd::core::wanted::entry::SubjectFrom;
-use renewd::core::wanted::entry::Usage;
+use renewd::core::wanted::entry::{Sans, SubjectFrom};
 use renewd::core::wanted::subject::Subject;
+use renewd::core::wanted::usage::Usage;
 use renewd::pki::answer::Answer;
 use renewd::pki::certificate::{Certificate, certificates, certificates_in_file};
 use renewd::pki::gate::{self, Candidate, Demand, Set, Verdict};

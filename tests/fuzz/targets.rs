@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use renewd::api::body_answer as answer;
-use renewd::api::body_profile;
 use renewd::api::call::Call;
 use renewd::api::client::read_reply;
 use renewd::api::date::{http_date, retry_after};
 use renewd::api::error::{RequestContext, RequestError};
 use renewd::api::json::Json;
 use renewd::api::reply::{End, Reply};
-use renewd::api::{Answer, IssueRequest, IssuedCertificate, Page, Pickup, RenewRequest, SearchQuery};
+use renewd::api::{
+    Answer, IssueRequest, IssuedCertificate, Page, Pickup, RenewRequest, SearchQuery, body_answer as answer,
+    body_profile,
+};
 use renewd::config::{Main, Problem, parse_inventory_file, parse_main};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::known::profile::Profile;

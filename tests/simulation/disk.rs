@@ -7,17 +7,14 @@ use std::sync::Arc;
 use renewd::core::event;
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::known::cached_profile::CachedProfile;
-use renewd::core::known::observed::Installed;
-use renewd::core::known::observed::Observed;
-use renewd::core::known::observed::difference;
+use renewd::core::known::observed::{Installed, Observed, difference};
 use renewd::core::known::profile::Profile;
 use renewd::core::name::{Attempt, CertName, Digest, Generation, ProfileId, ProfileRef};
 use renewd::core::remark::RareRemarks;
 use renewd::core::text::Text;
-use renewd::core::wanted::entry::Asked;
-use renewd::core::wanted::entry::Entry;
-use renewd::core::wanted::entry::Usage;
+use renewd::core::wanted::entry::{Asked, Entry};
 use renewd::core::wanted::key::KeyType;
+use renewd::core::wanted::usage::Usage;
 
 use crate::tlm::Certificate;
 

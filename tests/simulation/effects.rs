@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use renewd::core::event::{self, Event, Lack, Method};
 use renewd::core::failure::{Failure, FailureClass};
-use renewd::core::known::standing::Standing;
-use renewd::core::known::standing::TlmState;
+use renewd::core::known::standing::{Standing, TlmState};
 use renewd::core::name::{Attempt, CertName, Digest, ProfileId, RequestId, SerialNumber};
 use renewd::core::protocol::{self, Issued, Keyed, Next, Payload, Protocol};
 use renewd::core::text::Text;

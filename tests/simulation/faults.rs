@@ -7,15 +7,10 @@ use renewd::core::compact::boxed_default::BoxedDefault;
 use renewd::core::compact::packed_names::Naming;
 use renewd::core::compact::settings::EntrySettings;
 use renewd::core::failure::FailureClass;
-use renewd::core::known::profile::Origin;
-use renewd::core::known::profile::Profile;
-use renewd::core::known::profile::ProfileAttribute;
+use renewd::core::known::profile::{Origin, Profile, ProfileAttribute};
 use renewd::core::name::{CertName, HookName, ProfileId, ProfileRef};
 use renewd::core::time::Timestamp;
-use renewd::core::wanted::entry::Entry;
-use renewd::core::wanted::entry::Probe;
-use renewd::core::wanted::entry::Sans;
-use renewd::core::wanted::entry::Source;
+use renewd::core::wanted::entry::{Entry, Probe, Sans, Source};
 use renewd::core::wanted::key::KeyType;
 use renewd::core::wanted::window::DeployWindow;
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use renewd::core::event::{self, Event, RollbackBy};
 use renewd::core::failure::{Failure, FailureClass};
-use renewd::core::known::served::AddressProbe;
-use renewd::core::known::served::ServedLeaf;
+use renewd::core::known::served::{AddressProbe, ServedLeaf};
 use renewd::core::name::{Attempt, CertName, Generation, HookName, SerialNumber};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;

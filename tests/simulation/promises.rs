@@ -6,15 +6,14 @@ use std::time::Duration;
 use renewd::core::decide::World as DecideWorld;
 use renewd::core::event::{self, Event, Method};
 use renewd::core::failure::{Accepted, Failure, FailureClass, Scope};
-use renewd::core::health;
-use renewd::core::invariant;
 use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileRef, RequestId, SerialNumber};
 use renewd::core::reason::{Reason, State};
 use renewd::core::record::Stage;
 use renewd::core::schedule::{self, Schedule};
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
-use renewd::engine::fleet::Managed;
+use renewd::core::{health, invariant};
+use renewd::engine::managed::Managed;
 
 use crate::disk::Live;
 use crate::host::HookMood;

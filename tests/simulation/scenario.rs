@@ -178,7 +178,7 @@ fn change(world: &mut World, name: &str, edit: impl FnOnce(&mut Entry)) -> Strin
 
 fn status(world: &World) -> String {
     let Some(daemon) = &world.daemon else { return "  renewd does not run\n".to_owned() };
-    let line = |managed: &renewd::engine::fleet::Managed| {
+    let line = |managed: &renewd::engine::managed::Managed| {
         let reason = &managed.decision().reason;
         let ends = managed.observed.installed().map_or("-".to_owned(), |installed| day(installed.not_after));
         format!("  {:<4} {:<9} ends {ends}  {}\n", managed.entry.name, reason.state(), with_days(&reason.to_string()))

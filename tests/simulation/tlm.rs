@@ -11,8 +11,8 @@ use renewd::core::known::profile::Profile;
 use renewd::core::name::{CertName, Digest, ProfileId, RequestId, SerialNumber};
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Asked;
-use renewd::core::wanted::entry::Usage;
 use renewd::core::wanted::key::KeyType;
+use renewd::core::wanted::usage::Usage;
 
 use crate::random::Random;
 

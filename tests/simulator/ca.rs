@@ -11,8 +11,7 @@ use rcgen::{
 };
 use x509_parser::parse_x509_certificate;
 
-use super::certificate;
-use super::clock;
+use super::{certificate, clock};
 
 /// A root and the intermediate that issues.
 pub struct Authority {

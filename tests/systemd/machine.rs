@@ -1,15 +1,14 @@
 //! A throw-away Debian with a booted systemd: a root file system that is made once and kept pristine, and machines
 //! that lie over it and vanish when dropped. Needs root, systemd-nspawn and mmdebstrap, and a mirror of the host's own.
 
-use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use tempfile::TempDir;
 

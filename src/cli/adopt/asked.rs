@@ -6,9 +6,7 @@ use std::path::Path;
 use super::entry::{list, quoted};
 use crate::config::{Main, parse_inventory_file};
 use crate::core::known::observed::Leaf;
-use crate::core::wanted::entry::OtherName;
-use crate::core::wanted::entry::OtherSans;
-use crate::core::wanted::entry::OtherValue;
+use crate::core::wanted::entry::{OtherName, OtherSans, OtherValue};
 use crate::core::wanted::subject::SubjectAttribute;
 
 /// Lines of an entry, and what is left out of them.

@@ -10,7 +10,7 @@ use crate::config::{Main, is_invisible};
 use crate::core::known::observed::Leaf;
 use crate::core::name::CertName;
 use crate::core::text::Text;
-use crate::core::wanted::entry::Pkcs12Encryption;
+use crate::core::wanted::files::Pkcs12Encryption;
 use crate::pki::certificate::Certificate;
 use crate::pki::leaf;
 use crate::store::layout::Layout;

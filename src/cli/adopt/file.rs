@@ -7,7 +7,7 @@ use nix::unistd::{Gid, Group, Uid, User};
 use zeroize::Zeroizing;
 
 use crate::core::text::Text;
-use crate::core::wanted::entry::Pkcs12Encryption;
+use crate::core::wanted::files::Pkcs12Encryption;
 use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::key::KeyError;
 use crate::pki::key_file::{Belonging, KeyFile};

@@ -7,8 +7,7 @@ use super::table::{Meaning, Table};
 use crate::config::document::FileTable;
 use crate::config::entry_table::OWN_KEYS;
 use crate::config::main_table::MainTable;
-use crate::config::syntax::from_toml::FromText;
-use crate::config::syntax::from_toml::FromToml;
+use crate::config::syntax::from_toml::{FromText, FromToml};
 
 /// The schema of `renewd.toml`.
 #[must_use]

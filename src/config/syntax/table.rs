@@ -165,7 +165,8 @@ macro_rules! maybe {
     };
 }
 
-pub(in crate::config) use {maybe, table};
+pub(in crate::config) use maybe;
+pub(in crate::config) use table;
 
 /// The value of an entry, else that of `[defaults]`; tables are joined.
 pub(in crate::config) fn over<T: FromToml + Clone>(

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use crate::config::syntax::from_toml::FromText;
-use crate::config::syntax::problem::Fault;
-use crate::config::syntax::problem::quoted;
+use crate::config::syntax::problem::{Fault, quoted};
 use crate::core::time::Span;
-use crate::core::wanted::entry::Validity;
-use crate::core::wanted::entry::ValidityUnit;
+use crate::core::wanted::entry::{Validity, ValidityUnit};
 
 impl FromText for Duration {
     fn expected() -> String {

@@ -6,8 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use url::{Host, Url};
 
 use crate::config::syntax::from_toml::FromText;
-use crate::config::syntax::problem::Fault;
-use crate::config::syntax::problem::quoted;
+use crate::config::syntax::problem::{Fault, quoted};
 
 /// A DNS name in lower case; a wildcard is the whole leftmost label.
 #[derive(Clone, Debug, PartialEq, Eq)]

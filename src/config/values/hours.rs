@@ -3,8 +3,7 @@
 use jiff::tz::TimeZone;
 
 use crate::config::syntax::from_toml::FromText;
-use crate::config::syntax::problem::Fault;
-use crate::config::syntax::problem::quoted;
+use crate::config::syntax::problem::{Fault, quoted};
 use crate::core::wanted::window::DeployWindow;
 
 /// The IANA name of a time zone that this host knows.

@@ -1,20 +1,13 @@
 //! Values that are words or identifiers of the core: read here, known there.
 
-use crate::config::syntax::from_toml::FromText;
-use crate::config::syntax::from_toml::listed;
-use crate::config::syntax::from_toml::not_a_name;
-use crate::config::syntax::from_toml::one_of;
-use crate::config::syntax::problem::Fault;
-use crate::config::syntax::problem::quoted;
+use crate::config::syntax::from_toml::{FromText, listed, not_a_name, one_of};
+use crate::config::syntax::problem::{Fault, quoted};
 use crate::core::known::issuer::IssuerPin;
 use crate::core::name::{CertName, HookName, InvalidName, ProfileRef};
-use crate::core::wanted::entry::Format;
-use crate::core::wanted::entry::Pkcs12Encryption;
-use crate::core::wanted::entry::RequestMethod;
-use crate::core::wanted::entry::StartTls;
-use crate::core::wanted::entry::SubjectFrom;
-use crate::core::wanted::entry::Usage;
+use crate::core::wanted::entry::{RequestMethod, StartTls, SubjectFrom};
+use crate::core::wanted::files::{Format, Pkcs12Encryption};
 use crate::core::wanted::key::KeyType;
+use crate::core::wanted::usage::Usage;
 
 /// The words of a type, each with its meaning.
 macro_rules! words {

@@ -3,8 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::syntax::from_toml::FromText;
-use crate::config::syntax::problem::Fault;
-use crate::config::syntax::problem::quoted;
+use crate::config::syntax::problem::{Fault, quoted};
 
 /// An absolute path without `.`, `..` and doubled slashes. What is written is not quoted: it may be a key itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

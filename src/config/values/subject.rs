@@ -6,14 +6,9 @@ use toml::de::DeValue;
 
 use crate::config::syntax::diagnostics::Diagnostics;
 use crate::config::syntax::excerpt::all_visible;
-use crate::config::syntax::from_toml::FromText;
-use crate::config::syntax::from_toml::FromToml;
-use crate::config::syntax::from_toml::OneOrMany;
-use crate::config::syntax::from_toml::table;
-use crate::config::syntax::problem::Fault;
-use crate::config::syntax::problem::quoted;
-use crate::core::wanted::subject::Subject;
-use crate::core::wanted::subject::SubjectAttribute;
+use crate::config::syntax::from_toml::{FromText, FromToml, OneOrMany, table};
+use crate::config::syntax::problem::{Fault, quoted};
+use crate::core::wanted::subject::{Subject, SubjectAttribute};
 use crate::pki::unicode::composed;
 
 /// A common name.

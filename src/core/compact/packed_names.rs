@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::core::wanted::sans::OtherName;
-use crate::core::wanted::sans::OtherValue;
-use crate::core::wanted::sans::Sans;
+use crate::core::wanted::sans::{OtherName, OtherValue, Sans};
 
 /// Whom a certificate is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,17 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::compact::boxed_default::BoxedDefault;
 use crate::core::known::issuer::IssuerPin;
-use crate::core::name::HookName;
-use crate::core::name::ProfileRef;
-use crate::core::wanted::entry::Access;
-use crate::core::wanted::entry::Format;
-use crate::core::wanted::entry::RequestMethod;
-use crate::core::wanted::entry::SubjectFrom;
-use crate::core::wanted::entry::Usage;
-use crate::core::wanted::entry::Validity;
-use crate::core::wanted::entry::Value;
+use crate::core::name::{HookName, ProfileRef};
+use crate::core::wanted::entry::{RequestMethod, SubjectFrom, Validity, Value};
+use crate::core::wanted::files::{Access, Format};
 use crate::core::wanted::key::KeyType;
 use crate::core::wanted::subject::Subject;
+use crate::core::wanted::usage::Usage;
 use crate::core::wanted::window::DeployWindow;
 
 /// The part of an entry that is most often the same for all of a file: how its certificate is made, asked for,

@@ -13,8 +13,7 @@ use super::super::text::Text;
 use super::super::time::Timestamp;
 use super::{Action, Choice, World, backoff};
 use crate::core::known::observed::Installed;
-use crate::core::known::served::ProbeRecord;
-use crate::core::known::served::Served;
+use crate::core::known::served::{ProbeRecord, Served};
 use crate::core::wanted::window::Deploy;
 
 impl World<'_> {

@@ -7,16 +7,13 @@ use super::super::example::{
     DAY, HOUR, MINUTE, SECOND, START, entry, failure, global_state, installed, live, profile, read, record, rename,
     submitting,
 };
-use super::super::failure::Failure;
-use super::super::failure::RetryHint;
+use super::super::failure::{Failure, RetryHint};
 use super::super::name::{Digest, ProfileId};
 use super::super::record::Checked;
 use super::*;
 use crate::core::known::cached_profile::FailedRead;
-use crate::core::known::issuer::ChainEnd;
-use crate::core::known::issuer::Issuer;
-use crate::core::known::issuer::IssuerPin;
-use crate::core::known::issuer::ServedChain;
+use crate::core::known::issuer::{ChainEnd, Issuer, IssuerPin, ServedChain};
+use crate::core::name::{Generation, HookName, ProfileRef, RequestId, SerialNumber};
 use crate::core::wanted::entry::SubjectFrom;
 
 /// A world in which nothing is due: each case changes one thing.

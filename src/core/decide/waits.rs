@@ -1,12 +1,11 @@
 //! What keeps a request from being sent now, and until when: failures on their ladder, hints, TLM's own window, the budget,
 //! the clock. No wait outlasts its use.
 
-use super::super::backoff;
 use super::super::failure::{Failure, FailureClass, RetryHint, Scope};
 use super::super::reason::Reason;
 use super::super::record::{BUDGET_SPAN, FailureStreak};
-use super::super::schedule;
 use super::super::time::Timestamp;
+use super::super::{backoff, schedule};
 use super::{AFTER_GATE, Choice, LONGEST_WAIT, RECHECK, SMALL_STEP, World};
 
 /// When TLM lets a certificate be renewed.

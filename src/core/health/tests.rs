@@ -12,9 +12,7 @@ use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
 use super::super::remark::Remarks;
 use super::super::text::Text;
 use super::*;
-use crate::core::known::issuer::ChainEnd;
-use crate::core::known::issuer::Issuer;
-use crate::core::known::issuer::ServedChain;
+use crate::core::known::issuer::{ChainEnd, Issuer, ServedChain};
 use crate::core::known::observed::Installed;
 
 #[track_caller]

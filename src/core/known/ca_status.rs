@@ -9,10 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observed::Installed;
 use super::revocation::{CaStanding, Revocation};
-use crate::core::name::CertName;
-use crate::core::name::Digest;
-use crate::core::name::Generation;
-use crate::core::name::SerialNumber;
+use crate::core::name::{CertName, Digest, Generation, SerialNumber};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;

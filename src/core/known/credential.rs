@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::core::failure::Failure;
-use crate::core::failure::FailureClass;
-use crate::core::time::Span;
-use crate::core::time::Timestamp;
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::time::{Span, Timestamp};
 
 /// A credential by its name, with its end where that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

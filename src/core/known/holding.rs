@@ -73,9 +73,7 @@ const LONGEST_WHY: usize = 60;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::example::DAY;
-    use crate::core::example::START;
-    use crate::core::example::failure;
+    use crate::core::example::{DAY, START, failure};
     use crate::core::failure::FailureClass;
 
     fn held(is_installed: bool) -> Holding {

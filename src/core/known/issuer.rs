@@ -10,8 +10,7 @@ use crate::core::name::Digest;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::dn;
-use crate::core::wanted::subject::SubjectAttribute;
-use crate::core::wanted::subject::same_value;
+use crate::core::wanted::subject::{SubjectAttribute, same_value};
 
 /// The CA that signed a leaf.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

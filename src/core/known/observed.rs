@@ -7,24 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::issuer::{ChainEnd, End, ServedChain};
 use crate::core::compact::boxed_default::BoxedDefault;
-use crate::core::name::Attempt;
-use crate::core::name::Digest;
-use crate::core::name::Generation;
-use crate::core::name::ProfileId;
-use crate::core::name::SerialNumber;
+use crate::core::name::{Attempt, Digest, Generation, ProfileId, SerialNumber};
 use crate::core::remark::RareRemarks;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::core::wanted::entry::Asked;
-use crate::core::wanted::entry::Entry;
-use crate::core::wanted::entry::Sans;
-use crate::core::wanted::entry::SubjectFrom;
-use crate::core::wanted::entry::Usage;
-use crate::core::wanted::entry::Usages;
+use crate::core::wanted::entry::{Asked, Entry, Sans, SubjectFrom};
 use crate::core::wanted::key::KeyType;
-use crate::core::wanted::subject::Subject;
-use crate::core::wanted::subject::SubjectAttribute;
-use crate::core::wanted::subject::same_value;
+use crate::core::wanted::subject::{Subject, SubjectAttribute, same_value};
+use crate::core::wanted::usage::{Usage, Usages};
 
 /// The facts of a leaf certificate that decisions need.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,7 @@ use super::super::example::{START, entry, failure, profile};
 use super::super::name::{Generation, RequestId};
 use super::*;
 use crate::core::known::observed::Leaf;
-use crate::core::known::standing::Standing;
-use crate::core::known::standing::TlmState;
+use crate::core::known::standing::{Standing, TlmState};
 
 /// A payload that only says that it is there.
 #[derive(Clone, Debug)]

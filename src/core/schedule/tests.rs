@@ -5,9 +5,7 @@ use std::sync::Arc;
 use super::super::example::{DAY, HOUR, SECOND, START, entry, installed, profile};
 use super::super::text::Text;
 use super::*;
-use crate::core::known::issuer::ChainEnd;
-use crate::core::known::issuer::Issuer;
-use crate::core::known::issuer::ServedChain;
+use crate::core::known::issuer::{ChainEnd, Issuer, ServedChain};
 
 #[test]
 fn the_window_is_the_entrys_then_the_profiles_then_a_third() {

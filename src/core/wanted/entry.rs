@@ -1,22 +1,19 @@
 //! The inventory entry: what the operator wants of one certificate, checked and complete.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::FixedFiles;
 use super::key::KeyType;
 pub use super::sans::{OtherName, OtherSans, OtherValue, Sans};
 use super::subject::{Subject, same_value};
-use crate::core::compact::boxed_default::BoxedDefault;
-use crate::core::compact::boxed_default::ConstDefault;
-use crate::core::compact::packed_names::Naming;
-use crate::core::compact::packed_names::PackedNaming;
+use crate::core::compact::boxed_default::{BoxedDefault, ConstDefault};
+use crate::core::compact::packed_names::{Naming, PackedNaming};
 use crate::core::compact::settings::EntrySettings;
 use crate::core::name::CertName;
 
@@ -238,80 +235,6 @@ pub enum SubjectFrom {
     Ca,
 }
 
-/// An extended key usage, by its configuration name or, for others, its object identifier.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub struct Usage(Cow<'static, str>);
-
-impl Usage {
-    const NAMED: [(&'static str, &'static str); 7] = [
-        ("server_auth", "1.3.6.1.5.5.7.3.1"),
-        ("client_auth", "1.3.6.1.5.5.7.3.2"),
-        ("code_signing", "1.3.6.1.5.5.7.3.3"),
-        ("email_protection", "1.3.6.1.5.5.7.3.4"),
-        ("time_stamping", "1.3.6.1.5.5.7.3.8"),
-        ("ocsp_signing", "1.3.6.1.5.5.7.3.9"),
-        ("any", "2.5.29.37.0"),
-    ];
-
-    /// From a configuration name or an object identifier; `None` for anything else.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if let Some((name, _)) = Self::NAMED.iter().find(|(name, oid)| *name == text || *oid == text) {
-            return Some(Self(Cow::Borrowed(name)));
-        }
-        let is_oid =
-            text.contains('.') && text.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|c| c.is_ascii_digit()));
-        is_oid.then(|| Self(Cow::Owned(text.to_owned())))
-    }
-
-    /// The names that configuration knows.
-    pub fn known_names() -> impl Iterator<Item = &'static str> {
-        Self::NAMED.iter().map(|(name, _)| *name)
-    }
-}
-
-/// Extended key usages; the usual ones take no memory of their own.
-pub type Usages = Cow<'static, [Usage]>;
-
-const USUAL: [&[Usage]; 2] = [
-    &[Usage(Cow::Borrowed("server_auth"))],
-    &[Usage(Cow::Borrowed("server_auth")), Usage(Cow::Borrowed("client_auth"))],
-];
-
-impl Usage {
-    /// A list of usages.
-    #[must_use]
-    pub fn list(usages: Vec<Self>) -> Usages {
-        USUAL.into_iter().find(|usual| **usual == *usages).map_or(Cow::Owned(usages), Cow::Borrowed)
-    }
-
-    /// What the next certificate is for where the entry does not say: the usages of the installed one. One without an
-    /// extended key usage serves a server.
-    #[must_use]
-    pub fn of_installed(usages: &[Self]) -> Vec<Self> {
-        if usages.is_empty() { vec![Self(Cow::Borrowed("server_auth"))] } else { usages.to_vec() }
-    }
-}
-
-impl From<String> for Usage {
-    fn from(text: String) -> Self {
-        Self::parse(&text).unwrap_or(Self(Cow::Owned(text)))
-    }
-}
-
-impl From<Usage> for String {
-    fn from(usage: Usage) -> Self {
-        usage.0.into_owned()
-    }
-}
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// Where a certificate is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
@@ -337,116 +260,6 @@ pub enum StartTls {
     Postgres,
     /// RFC 4511.
     Ldap,
-}
-
-/// Files that a generation holds beside the four of every generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Key and fullchain in one file.
-    Bundle,
-    /// PKCS#12.
-    Pkcs12,
-    /// PKCS#7.
-    Pkcs7,
-    /// DER.
-    Der,
-}
-
-/// Owner, group and modes of the installed files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Access {
-    /// The owner, by name or number; `None`: the service's user.
-    pub owner: Option<String>,
-    /// The group, by name or number; `None`: the service's group.
-    pub group: Option<String>,
-    /// The mode of files that hold the key.
-    pub key_mode: u32,
-    /// The mode of the others.
-    pub mode: u32,
-}
-
-impl ConstDefault for Access {
-    const DEFAULT: &'static Self = &Self { owner: None, group: None, key_mode: 0o600, mode: 0o644 };
-}
-
-impl Default for Access {
-    fn default() -> Self {
-        Self::DEFAULT.clone()
-    }
-}
-
-/// Copies at fixed paths, for programs that cannot follow symlinks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FixedFiles {
-    /// The private key.
-    pub private_key: Option<PathBuf>,
-    /// The leaf alone.
-    pub certificate: Option<PathBuf>,
-    /// The intermediates.
-    pub chain: Option<PathBuf>,
-    /// Leaf and intermediates.
-    pub fullchain: Option<PathBuf>,
-    /// Key and fullchain.
-    pub bundle: Option<PathBuf>,
-    /// PKCS#12.
-    pub pkcs12: Option<PathBuf>,
-    /// PKCS#7.
-    #[serde(default)]
-    pub pkcs7: Option<PathBuf>,
-    /// The leaf as DER.
-    #[serde(default)]
-    pub der: Option<PathBuf>,
-    /// The file that holds the password of the PKCS#12 file.
-    pub pkcs12_password_file: Option<PathBuf>,
-    /// How the PKCS#12 file is encrypted.
-    #[serde(default)]
-    pub pkcs12_encryption: Pkcs12Encryption,
-}
-
-/// How a PKCS#12 file is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pkcs12Encryption {
-    /// AES-256 and SHA-256.
-    #[default]
-    Aes256,
-    /// Triple DES and SHA-1, for readers that know nothing newer.
-    #[serde(rename = "legacy-3des")]
-    Legacy3des,
-}
-
-impl ConstDefault for FixedFiles {
-    const DEFAULT: &'static Self = &Self {
-        private_key: None,
-        certificate: None,
-        chain: None,
-        fullchain: None,
-        bundle: None,
-        pkcs12: None,
-        pkcs7: None,
-        der: None,
-        pkcs12_password_file: None,
-        pkcs12_encryption: Pkcs12Encryption::Aes256,
-    };
-}
-
-impl FixedFiles {
-    /// The targets with their key in the configuration, keys first.
-    pub fn targets(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
-        [
-            ("private_key", &self.private_key),
-            ("bundle", &self.bundle),
-            ("pkcs12", &self.pkcs12),
-            ("fullchain", &self.fullchain),
-            ("certificate", &self.certificate),
-            ("chain", &self.chain),
-            ("pkcs7", &self.pkcs7),
-            ("der", &self.der),
-        ]
-        .into_iter()
-        .filter_map(|(key, path)| path.as_ref().map(|path| (key, path)))
-    }
 }
 
 /// A value that is handed through to TLM unread.
@@ -486,8 +299,7 @@ impl fmt::Display for Value {
 mod tests {
     use super::super::subject::SubjectAttribute;
     use super::*;
-    use crate::core::example::entry;
-    use crate::core::example::rename;
+    use crate::core::example::{entry, rename};
 
     #[test]
     fn each_change_of_what_is_asked_for_is_one() {

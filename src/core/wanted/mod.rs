@@ -3,8 +3,10 @@
 pub mod access_list;
 pub mod dn;
 pub mod entry;
+pub mod files;
 pub mod hook;
 pub mod key;
 pub mod sans;
 pub mod subject;
+pub mod usage;
 pub mod window;

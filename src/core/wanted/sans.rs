@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dn;
 use super::subject::same_value;
-use crate::core::compact::boxed_default::BoxedDefault;
-use crate::core::compact::boxed_default::ConstDefault;
+use crate::core::compact::boxed_default::{BoxedDefault, ConstDefault};
 
 /// Subject alternative names. DNS names are in lower case and in A-label form.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use crate::core::remark::Remark;
 use crate::core::request::compose;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::core::wanted::entry::Usage;
 use crate::core::wanted::entry::Validity;
 use crate::core::wanted::subject::SubjectAttribute;
+use crate::core::wanted::usage::Usage;
 use crate::pki::answer::Answer;
 use crate::pki::gate::{self, Candidate, Demand};
 

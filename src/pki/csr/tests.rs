@@ -8,8 +8,7 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
 use super::*;
-use crate::core::wanted::entry::OtherName;
-use crate::core::wanted::entry::OtherSans;
+use crate::core::wanted::entry::{OtherName, OtherSans};
 use crate::core::wanted::key::KeyType;
 use crate::pki::pem::{Part, decode, parts};
 

@@ -1,10 +1,9 @@
 //! The gate's word on another chain for a leaf that passed it before: the path is judged as that of a new certificate is.
 
 use super::{Remark, Text, Timestamp, path};
-use crate::core::known::issuer::IssuerPin;
-use crate::core::known::issuer::ServedChain;
+use crate::core::known::issuer::{IssuerPin, ServedChain};
 use crate::core::known::observed::Leaf;
-use crate::core::wanted::entry::Usage;
+use crate::core::wanted::usage::Usage;
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::{self, Aim};
 use crate::pki::purpose::Purpose;

@@ -1,8 +1,7 @@
 //! What the gate says of the path: who issued, whether it is the CA that the entry pins, and when the chain ends.
 
 use super::{ChainEnd, Code, Demand, Issuer, IssuerPin, Remark, Text, Timestamp, Usage};
-use crate::core::known::issuer::CUT_SHORT;
-use crate::core::known::issuer::ServedChain;
+use crate::core::known::issuer::{CUT_SHORT, ServedChain};
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::{Chain, Unjudged, is_pinned};
 use crate::pki::name;

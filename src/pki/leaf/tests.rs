@@ -8,8 +8,8 @@ use rcgen::{CertificateParams, CustomExtension, DnType, DnValue, ExtendedKeyUsag
 
 use super::*;
 use crate::core::wanted::entry::Sans;
-use crate::core::wanted::entry::Usage;
 use crate::core::wanted::key::KeyType;
+use crate::core::wanted::usage::Usage;
 use crate::pki::chain;
 use crate::pki::gate::{Candidate, Demand, Verdict, judge};
 use crate::pki::key::PrivateKey;

@@ -13,7 +13,7 @@ use super::{
     AES256_CBC, CERT_BAG, DATA, ENCRYPTED_DATA, HMAC_WITH_SHA256, PBE_SHA1_3DES, PBES2, PBKDF2, Purpose, SHA1, SHA256,
     SHROUDED_KEY_BAG, X509_CERTIFICATE, derive, oid,
 };
-use crate::core::wanted::entry::Pkcs12Encryption;
+use crate::core::wanted::files::Pkcs12Encryption;
 use crate::pki::certificate::{Certificate, CertificateError};
 
 /// What a file holds.

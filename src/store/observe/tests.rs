@@ -3,7 +3,7 @@
 
 use crate::core::code::Code;
 use crate::core::time::Timestamp;
-use crate::core::wanted::entry::FixedFiles;
+use crate::core::wanted::files::FixedFiles;
 use crate::pki::certificate::Certificate;
 use crate::pki::key::PrivateKey;
 use crate::pki::test_ca::Ca;
@@ -213,7 +213,7 @@ fn a_key_store_alone_is_a_set_and_one_that_does_not_open_is_kept() {
     let mut host = Example::new();
     let (leaf, chain) = (host.leaf.clone(), [host.old()]);
     let store = crate::pki::pkcs12::KeyStore { name: "www", key: &host.key, leaf: &leaf, chain: &chain };
-    let bytes = store.to_der("secret", crate::core::wanted::entry::Pkcs12Encryption::Aes256).unwrap();
+    let bytes = store.to_der("secret", crate::core::wanted::files::Pkcs12Encryption::Aes256).unwrap();
     let mut check = |content: &[u8], password: &str, expected: &str| {
         host.at(FixedFiles {
             pkcs12: host.file("www.p12", content),
@@ -221,7 +221,7 @@ fn a_key_store_alone_is_a_set_and_one_that_does_not_open_is_kept() {
             ..FixedFiles::default()
         });
         let mut terms = crate::core::compact::settings::EntrySettings::clone(&host.entry.terms);
-        terms.formats = vec![crate::core::wanted::entry::Format::Pkcs12];
+        terms.formats = vec![crate::core::wanted::files::Format::Pkcs12];
         host.entry.terms = std::sync::Arc::new(terms);
         let observed = super::observe(&crate::store::real_disk::RealDisk, &host.layout, &host.entry);
         let told = match &observed {

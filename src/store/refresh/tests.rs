@@ -5,7 +5,7 @@ use rcgen::CustomExtension;
 use super::*;
 use crate::core::known::issuer::IssuerPin;
 use crate::core::name::Digest;
-use crate::core::wanted::entry::FixedFiles;
+use crate::core::wanted::files::FixedFiles;
 use crate::pki::test_ca::{Ca, unjudged};
 use crate::store::content::{CHAIN, FULLCHAIN};
 use crate::store::example::{Example, after, pem};

@@ -1,9 +1,8 @@
 //! Installs a set for every entry, as an issue that went well would have, and writes what the journal says of it.
 
-use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 use rcgen::{KeyPair, RsaKeySize};
 
@@ -12,9 +11,7 @@ use renewd::core::event::{self, Event, Method};
 use renewd::core::failure::Failure;
 use renewd::core::known::cached_profile::CachedProfile;
 use renewd::core::known::observed::Leaf;
-use renewd::core::known::profile::Origin;
-use renewd::core::known::profile::Profile;
-use renewd::core::known::profile::ProfileAttribute;
+use renewd::core::known::profile::{Origin, Profile, ProfileAttribute};
 use renewd::core::name::{Attempt, Generation, ProfileId, ProfileRef};
 use renewd::core::remark::RareRemarks;
 use renewd::core::time::Timestamp;
@@ -24,13 +21,11 @@ use renewd::daemon::last_good::Kept;
 use renewd::daemon::setup;
 use renewd::pki::key::PrivateKey;
 use renewd::pki::{leaf, served};
-use renewd::store::disk_failure;
 use renewd::store::generation::{self, NewSet};
 use renewd::store::journal::{Folded, Journal};
 use renewd::store::layout::Layout;
-use renewd::store::profile_cache;
-use renewd::store::replace;
 use renewd::store::targets::ServiceIdentity;
+use renewd::store::{disk_failure, profile_cache, replace};
 
 use super::Spec;
 use super::ca::Ca;

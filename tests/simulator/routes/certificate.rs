@@ -2,8 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::super::certificate as x509;
-use super::super::clock;
 use super::super::csr::Csr;
 use super::super::delivery::{self, RequestSpec};
 use super::super::faults::FaultKind;
@@ -11,7 +9,7 @@ use super::super::profile::{ACCOUNT_ID, BUSINESS_UNIT_ID, Issuance, ProfileSpec}
 use super::super::reply::{ApiError, Reply};
 use super::super::state::{IssuedRecord, State, Wanted};
 use super::super::subject::{self, Subject};
-use super::super::validate;
+use super::super::{certificate as x509, clock, validate};
 use super::Call;
 
 const FIELDS: [&str; 11] = [

@@ -2,13 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::super::clock;
 use super::super::profile::{Issuance, ProfileSpec};
 use super::super::reply::{ApiError, Reply};
 use super::super::state::{CertificateStatus, IssuedRecord, State, Wanted};
 use super::super::subject::{self, Subject};
-use super::super::validate;
 use super::super::variants::SubjectRule;
+use super::super::{clock, validate};
 use super::{Call, certificate};
 
 const FIELDS: [&str; 5] = ["csr", "validity", "delivery_format", "include_ca_chain", "renewal_comment"];

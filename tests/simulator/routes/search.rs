@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::certificate as x509;
-use super::super::clock;
 use super::super::profile::{ACCOUNT_ID, BUSINESS_UNIT_ID};
 use super::super::reply::{ApiError, Reply};
 use super::super::state::{IssuedRecord, State};
+use super::super::{certificate as x509, clock};
 use super::{Call, certificate};
 
 const PARAMETERS: [&str; 14] = [

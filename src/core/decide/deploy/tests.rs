@@ -11,8 +11,7 @@ use super::super::{Decision, decide};
 use super::*;
 use crate::core::compact::boxed_default::BoxedDefault;
 use crate::core::known::observed::Observed;
-use crate::core::known::served::AddressProbe;
-use crate::core::known::served::ServedLeaf;
+use crate::core::known::served::{AddressProbe, ServedLeaf};
 use crate::core::wanted::entry::Probe;
 
 const AT: Timestamp = Timestamp::from_seconds(1_800_000_000 + 86_400);

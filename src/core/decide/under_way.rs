@@ -1,0 +1,191 @@
+//! Going on with a request: each stage has its next step, or what it waits for.
+
+use super::{
+    Action, Choice, FEW_TRIES, FIRST_LOOK, LONGEST_WAIT, LOOK_UP_SPAN, MANY_TRIES, Submission, TRIES_SPAN, World,
+};
+use crate::core::backoff;
+use crate::core::known::validation::DomainValidation;
+use crate::core::name::{ProfileId, ProfileRef, RequestId, SerialNumber};
+use crate::core::reason::{Cause, Reason};
+use crate::core::record::{Request, Stage};
+use crate::core::request::compose;
+use crate::core::schedule::Schedule;
+use crate::core::time::Timestamp;
+use std::time::Duration;
+
+impl<'a> World<'a> {
+    /// Goes on with a request in flight.
+    pub(super) fn go_on(&self, request: &Request, schedule: Option<&Schedule>) -> Choice {
+        if self.is_outdated(request) {
+            return self.act(Action::Abandon(request.attempt), Reason::Abandoning);
+        }
+        match &request.stage {
+            Stage::Prepared => self.submit_again(request, schedule),
+            Stage::Submitted { looks, looked_at } => self.look_up(request, *looks, *looked_at, schedule),
+            Stage::Pending { request_id, polls, polled_at, dv_details, .. } => {
+                self.pick_up(request, request_id, (*polls, *polled_at), dv_details.as_deref())
+            }
+            Stage::Issued { serial_number, waits_until } => match waits_until.filter(|until| *until > self.now) {
+                Some(until) => self.wait(Reason::NotYetValid(until), until),
+                None => self.install(request, serial_number, false, schedule),
+            },
+            Stage::Held { serial_number, why, lack, usages, profile_version } => {
+                let emergency_at = schedule.map(|schedule| schedule.emergency_at);
+                let emergency = self.is_live(request) || emergency_at.is_none_or(|at| at <= self.now);
+                let is_new = *usages != self.entry.usages || (lack.is_signature() && self.says_else(*profile_version));
+                if emergency || is_new {
+                    return self.install(request, serial_number, emergency, schedule);
+                }
+                let reason = Reason::Held { why: why.clone(), lack: *lack, until: emergency_at };
+                self.wait(reason, emergency_at.unwrap_or(self.now + LONGEST_WAIT))
+            }
+        }
+    }
+
+    /// Whether the profile says something else than it did then, or an older version did not note what: it may show the
+    /// issuing CA now.
+    pub(super) fn says_else(&self, version: Option<u64>) -> bool {
+        self.reading.profile.as_ref().is_some_and(|profile| version != Some(profile.version()))
+    }
+
+    /// Whether the entry, or a profile that changed its key type, asks for something else than the request.
+    pub(super) fn is_outdated(&self, request: &Request) -> bool {
+        if !self.entry.asks(&request.asked) {
+            return true;
+        }
+        if self.wanted_profile().is_some_and(|wanted| *wanted != request.profile) {
+            return true;
+        }
+        let Some(profile) = &self.reading.profile else { return false };
+        let unsent = !request.may_be_accepted();
+        unsent && compose(self.entry, profile).is_ok_and(|wish| wish.key != request.key)
+    }
+
+    /// The profile that the entry asks for: as it was last read, else as the entry itself says. Of a name alone nothing
+    /// is known before that.
+    pub(super) fn wanted_profile(&self) -> Option<&'a ProfileId> {
+        match (&self.reading.profile, &self.entry.profile) {
+            (Some(profile), _) => Some(&profile.id),
+            (None, ProfileRef::Id(id)) => Some(id),
+            (None, ProfileRef::Name(_)) => None,
+        }
+    }
+
+    pub(super) fn submit_again(&self, request: &Request, schedule: Option<&Schedule>) -> Choice {
+        let cause = match self.cause(schedule) {
+            Some(cause) => cause,
+            // What brought it about is over, such as a clock that ran ahead: key and CSR wait for the next time.
+            None if request.stage == Stage::Prepared => return self.keep(schedule),
+            None => Cause::Asked,
+        };
+        if let Some(choice) = self.obstacle() {
+            return choice;
+        }
+        match self.profile_for_submission(&cause) {
+            Err(choice) => choice,
+            Ok(profile) => match compose(self.entry, profile) {
+                Err(failure) => self.unfit(failure),
+                Ok(_) => self.act(
+                    Action::Submit(Submission {
+                        attempt: request.attempt,
+                        prepared: true,
+                        look_up: request.may_be_accepted() && self.global.can_search,
+                        method: self.method(profile),
+                        key: request.key,
+                        expiring: cause.is_expiry(),
+                        is_last_try: request.unclear_refusals >= MANY_TRIES,
+                        known: self.known_refusal(),
+                    }),
+                    Reason::Due(cause),
+                ),
+            },
+        }
+    }
+
+    /// A lost answer is looked up for ten minutes; then the same key and CSR are submitted again.
+    pub(super) fn look_up(
+        &self,
+        request: &Request,
+        looks: u32,
+        looked_at: Option<Timestamp>,
+        schedule: Option<&Schedule>,
+    ) -> Choice {
+        let give_up = self.after(request.since, LOOK_UP_SPAN);
+        if self.now >= give_up {
+            return self.submit_again(request, schedule);
+        }
+        let due = match looked_at {
+            None => self.after(request.since, FIRST_LOOK),
+            Some(at) => self.after(at, backoff::wait(&self.entry.name, looks, self.left())),
+        };
+        let next = if self.global.can_search { due.min(give_up) } else { give_up };
+        let came = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
+        let failure = came.map(|(failure, _)| failure.clone());
+        let reason = Reason::AnswerLost { since: request.since, next, failure };
+        if next > self.now {
+            return self.wait(reason, next);
+        }
+        self.act(Action::LookUp(request.attempt), reason)
+    }
+
+    pub(super) fn pick_up(
+        &self,
+        request: &Request,
+        id: &RequestId,
+        (polls, polled_at): (u32, Option<Timestamp>),
+        dv_details: Option<&DomainValidation>,
+    ) -> Choice {
+        let interval = backoff::poll(self.global.first_poll, polls);
+        let polled_at = polled_at.unwrap_or(request.since);
+        let due = self.bounded(polled_at, self.after(polled_at, interval));
+        let failed = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
+        let retry = failed.and_then(|_| self.retry_at(&self.record.trouble)).unwrap_or(due);
+        let next = due.max(retry);
+        let failure = failed.map(|(failure, _)| failure.clone());
+        let (request_id, dv_details) = (id.clone(), dv_details.cloned().map(Box::new));
+        let reason = Reason::Pending { request_id, since: request.since, next, failure, dv_details };
+        if next > self.now {
+            return self.wait(reason, next);
+        }
+        self.act(Action::PickUp(request.attempt, id.clone()), reason)
+    }
+
+    /// Installing goes on whatever the clock and the budget say; only what failed before waits for its ladder.
+    pub(super) fn install(
+        &self,
+        request: &Request,
+        serial_number: &SerialNumber,
+        emergency: bool,
+        schedule: Option<&Schedule>,
+    ) -> Choice {
+        let for_now = || self.kept_back(schedule).or_else(|| self.closed_window(schedule));
+        let for_now = if self.is_live(request) { None } else { for_now() };
+        if let Some(choice) = self.back_off().or(for_now) {
+            return choice;
+        }
+        let in_emergency = schedule.is_some_and(|schedule| schedule.emergency_at <= self.now);
+        let install = Action::Install {
+            attempt: request.attempt,
+            serial_number: serial_number.clone(),
+            emergency,
+            is_last_try: self.is_last_try(request, in_emergency),
+            in_window: self.entry.deploy_window.is_some()
+                && !emergency
+                && !self.is_live(request)
+                && self.keeps_to_window(schedule),
+        };
+        self.act(install, Reason::Installing)
+    }
+
+    /// Whether TLM had its chances to give what is missing of a certificate that it issued.
+    pub(super) fn is_last_try(&self, request: &Request, in_emergency: bool) -> bool {
+        let tries = if in_emergency { FEW_TRIES } else { MANY_TRIES };
+        let span = if in_emergency { Duration::ZERO } else { TRIES_SPAN };
+        self.record.trouble.count >= tries && self.after(request.since, span) <= self.now
+    }
+
+    /// Whether the switch took place, and the process died before that was on record: then it is only finished.
+    pub(super) fn is_live(&self, request: &Request) -> bool {
+        self.observed.installed().is_some_and(|live| live.attempt == Some(request.attempt))
+    }
+}
