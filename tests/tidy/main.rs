@@ -239,3 +239,15 @@ fn imports_in_groups_are_seen() {
     let names: Vec<String> = named_after(text, "crate::").into_iter().collect();
     assert_eq!(names, ["api", "core", "pki", "store"]);
 }
+
+/// Who looks for what changed, or for whom to tell of a hole, finds it where repositories keep it.
+#[test]
+fn changes_and_security_have_their_pages() {
+    let changes = fs::read_to_string(root().join(".github/CHANGELOG.md")).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(changes.lines().any(|line| line.starts_with("## ") && line.contains(version)), "no heading for {version}");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for page in [".github/CHANGELOG.md", ".github/SECURITY.md"] {
+        assert!(root().join(page).exists() && readme.contains(&format!("({page})")), "the README leads to {page}");
+    }
+}
