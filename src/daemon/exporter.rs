@@ -25,14 +25,14 @@ use crate::store::disk::Perms;
 use crate::store::replace;
 
 use super::message::Message;
-use super::metrics::in_text_format;
+use super::metrics::Format;
 use super::run::Daemon;
 use super::seats::{Heard, Seats};
 
 impl<T: Tlm> Daemon<T> {
-    pub(super) fn measured(&self) -> String {
+    pub(super) fn measured(&self, format: Format) -> String {
         let facts = self.engine.facts(self.context.clock.now());
-        self.metrics.text(&facts, self.engine.fleet().iter()).unwrap_or_default()
+        self.metrics.text(&facts, self.engine.fleet().iter(), format).unwrap_or_default()
     }
 
     /// Writes the metrics to the text file, where one is configured, beside the loop.
@@ -44,7 +44,7 @@ impl<T: Tlm> Daemon<T> {
             return;
         }
         self.textfile_due = steady + TEXTFILE_INTERVAL;
-        let (text, context) = (in_text_format(&self.measured()), Arc::clone(&self.context));
+        let (text, context) = (self.measured(Format::Prometheus), Arc::clone(&self.context));
         tokio::task::spawn_blocking(move || {
             let perms = Perms { uid: None, gid: None, mode: 0o644 };
             let written = replace::replace(&*context.disk, &path, text.as_bytes(), perms);

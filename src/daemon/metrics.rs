@@ -1,9 +1,6 @@
-//! The metrics: counted as things happen, and measured from the status when somebody asks. OpenMetrics text.
+//! The metrics: counted as things happen, and measured from the status when somebody asks.
 
-use std::collections::BTreeSet;
-
-use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder, prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -36,6 +33,15 @@ impl<const N: usize> EncodeLabelSet for Labels<N> {
 
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
 type Durations = Family<Labels<1>, Histogram, fn() -> Histogram>;
+
+/// In which form the metrics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics, which Prometheus asks for.
+    OpenMetrics,
+    /// The older form (0.0.4), which the text file collector of node_exporter reads.
+    Prometheus,
+}
 
 /// What is counted over the life of the daemon.
 #[derive(Clone, Debug)]
@@ -121,7 +127,7 @@ impl Metrics {
         self.durations.get_or_create(&Labels([endpoint])).observe(seen.took.as_secs_f64());
     }
 
-    /// Everything as OpenMetrics text.
+    /// Everything as text.
     ///
     /// # Errors
     ///
@@ -130,6 +136,7 @@ impl Metrics {
         &self,
         facts: &Facts<'_>,
         fleet: impl Iterator<Item = &'a Managed>,
+        format: Format,
     ) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("renewd");
         registry.register("submissions", "What came of requests to TLM for a certificate", self.submissions.clone());
@@ -141,9 +148,12 @@ impl Metrics {
         registry.register("log_lines_lost", "Lines of the log that could not be written", lost);
         measure_certificates(&mut registry, facts.main.metrics.per_certificate, fleet);
         measure_whole(&mut registry, facts);
-        let mut text = String::new();
-        encode(&mut text, &registry)?;
-        Ok(text)
+        let mut written = String::new();
+        match format {
+            Format::OpenMetrics => text::encode(&mut written, &registry)?,
+            Format::Prometheus => prometheus_text::encode(&mut written, &registry)?,
+        }
+        Ok(written)
     }
 }
 
@@ -276,25 +286,6 @@ fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {
     let info = Family::<Labels<1>, Gauge>::default();
     info.get_or_create(&Labels([("version", env!("CARGO_PKG_VERSION").to_owned())])).set(1);
     registry.register("build_info", "Always 1; the version is the label", info);
-}
-
-/// OpenMetrics in the older format, which node_exporter's textfile collector reads: there the name of a counter has its
-/// ending everywhere, and nothing marks the end.
-#[must_use]
-pub fn in_text_format(open: &str) -> String {
-    let counter = |line: &str| Some(line.strip_prefix("# TYPE ")?.strip_suffix(" counter")?.to_owned());
-    let counters: BTreeSet<String> = open.lines().filter_map(counter).collect();
-    let mut text = String::with_capacity(open.len());
-    for line in open.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
-        let mut words = line.splitn(4, ' ');
-        match [(); 4].map(|()| words.next()) {
-            [Some("#"), Some(what @ ("HELP" | "TYPE")), Some(name), Some(rest)] if counters.contains(name) => {
-                text.push_str(&format!("# {what} {name}_total {rest}\n"));
-            }
-            _ => text.extend([line, "\n"]),
-        }
-    }
-    text
 }
 
 /// From a kept connection on the same site to the time-out.

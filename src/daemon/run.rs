@@ -18,7 +18,7 @@ use crate::store::lock::Lock;
 use super::ca_status::ServedCas;
 use super::context::Context;
 use super::message::Message;
-use super::metrics::Metrics;
+use super::metrics::{Format, Metrics};
 use super::watch::Watch;
 use super::{notify, reload, tell};
 use crate::daemon::last_good::Kept;
@@ -227,7 +227,7 @@ impl<T: Tlm> Daemon<T> {
             Message::ChainsRead(names, chains) => self.chains_read(names, *chains),
             Message::Measured(answer) => {
                 // Whoever asked may have gone.
-                drop(answer.send(self.measured()));
+                drop(answer.send(self.measured(Format::OpenMetrics)));
             }
             Message::Asked(request, answer) => super::answer::answer(self, &request, answer),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp as Instant, Zoned};
+use jiff::{Span, Timestamp as Instant, ZonedDateTime};
 
 use crate::core::time::Timestamp;
 use crate::core::wanted::window::{Deploy, DeployWindow};
@@ -18,7 +18,7 @@ pub fn deploy(window: Option<&DeployWindow>, now: Timestamp) -> Deploy {
 
 fn place(window: &DeployWindow, now: Timestamp) -> Option<Deploy> {
     let zone = zone(window.zone.as_deref())?;
-    let now = Instant::from_millisecond(now.millis()).ok()?.to_zoned(zone);
+    let now = Instant::from_millisecond(now.millis()).ok()?.to_zoned_datetime(zone);
     // A window that opened yesterday may reach into today; the next one opens within a week.
     let mut next = None;
     for day in -1..=7 {
@@ -42,11 +42,11 @@ const fn end_of(window: &DeployWindow) -> u16 {
     if window.to > window.from { window.to } else { window.to + 24 * 60 }
 }
 
-fn at(now: &Zoned, date: jiff::civil::Date, minutes: u16) -> Option<Zoned> {
+fn at(now: &ZonedDateTime, date: jiff::civil::Date, minutes: u16) -> Option<ZonedDateTime> {
     let date = date.checked_add(Span::new().days(i64::from(minutes / (24 * 60)))).ok()?;
     let minutes = minutes % (24 * 60);
     let time = Time::new(i8::try_from(minutes / 60).ok()?, i8::try_from(minutes % 60).ok()?, 0, 0).ok()?;
-    date.to_datetime(time).to_zoned(now.time_zone().clone()).ok()
+    date.to_datetime(time).to_zoned_datetime(now.time_zone().clone()).ok()
 }
 
 const fn weekday(day: Weekday) -> usize {

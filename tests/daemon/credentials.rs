@@ -215,7 +215,7 @@ fn who_may_not_ask_about_itself_is_told_once_and_held_back_by_nothing() {
 fn with_identity(days: i64) -> Host {
     let host = Host::with_www();
     host.simulator.require(Access::ClientCertificate);
-    let end = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date() + days.days();
+    let end = Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date() + days.days();
     let end = (i32::from(end.year()), end.month().unsigned_abs(), end.day().unsigned_abs());
     host.write("client.pem", &host.simulator.client_identity_until(end));
     host.configure("", &format!("# no api_key_file\nclient_identity_file = {:?}\n", host.path("client.pem")));
