@@ -94,7 +94,8 @@ table! {
     MetricsTable, "`[metrics]`";
     /// Where OpenMetrics are served, at /metrics. Without this key nowhere.
     listen: SocketAddr => "\"127.0.0.1:9465\"",
-    /// A file that is written each minute, for node_exporter's textfile collector. Without this key none.
+    /// A file that is written each minute, for node_exporter's textfile collector, in a folder that nobody but root and the
+    /// service may write to. Without this key none.
     textfile: AbsolutePath => "\"/var/lib/node_exporter/renewd.prom\"",
     /// Show each certificate by itself. Where there are thousands, false leaves the numbers of each state, and the end that
     /// comes first.

@@ -22,7 +22,7 @@ use crate::core::text::Text;
 use crate::engine::status::{Problem, Severity};
 use crate::engine::{Input, Mode};
 use crate::store::disk::Perms;
-use crate::store::replace;
+use crate::store::{replace, targets};
 
 use super::message::Message;
 use super::metrics::Format;
@@ -47,13 +47,28 @@ impl<T: Tlm> Daemon<T> {
         let (text, context) = (self.measured(Format::Prometheus), Arc::clone(&self.context));
         tokio::task::spawn_blocking(move || {
             let perms = Perms { uid: None, gid: None, mode: 0o644 };
-            let written = replace::replace(&*context.disk, &path, text.as_bytes(), perms);
-            let problem = written.err().map(|error| Problem {
+            let disk = &*context.disk;
+            // As a certificate's file: whoever may write to a folder above it could lead the writing astray.
+            let written = targets::check_target(disk, &context.identity, &path)
+                .map_err(|failure| {
+                    (failure.message, "set `textfile` of [metrics] to a path that is the service's or root's")
+                })
+                .and_then(|()| {
+                    let written = replace::replace(disk, &path, text.as_bytes(), perms);
+                    written.map_err(|error| {
+                        let message = format!("the metrics cannot be written to {}: {error}", path.display());
+                        (
+                            Text::new(&message),
+                            "let the service's user write into its folder, or set `textfile` of [metrics]",
+                        )
+                    })
+                });
+            let problem = written.err().map(|(message, remedy)| Problem {
                 code: TEXTFILE_PROBLEM.to_owned(),
                 severity: Severity::Error,
-                message: Text::new(&format!("the metrics cannot be written to {}: {error}", path.display())),
+                message,
                 since: None,
-                remedy: Text::new("let the service's user write into its folder, or set `textfile` of [metrics]"),
+                remedy: Text::new(remedy),
             });
             context.tell_engine(Input::ProblemChanged(TEXTFILE_PROBLEM, problem));
         });

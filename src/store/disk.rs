@@ -114,6 +114,26 @@ pub trait Disk: Send + Sync {
     /// Those of the system.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes the files and symlinks in a folder whose names begin with `prefix` and that belong to one of `owners`, and
+    /// leaves folders alone. The folder may be somebody else's, who puts another one in its place meanwhile: the real one
+    /// works by its descriptor.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    fn sweep(&self, folder: &Path, prefix: &str, owners: &[u32]) -> io::Result<()> {
+        for name in self.list(folder)? {
+            let path = folder.join(&name);
+            if name.to_str().is_some_and(|name| name.starts_with(prefix)) {
+                let stat = self.stat(&path)?;
+                if stat.kind != Kind::Dir && owners.contains(&stat.uid) {
+                    self.remove_file(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the entries of a folder durable.
     ///
     /// # Errors

@@ -153,7 +153,7 @@ fn write(
     };
     replace::ensure_dir(disk, &home, 0o755).map_err(failed("make the folder", &home))?;
     let generation = next_generation(disk, &home)?;
-    replace::sweep(disk, &layout.live(&entry.name));
+    replace::sweep_own(disk, &layout.live(&entry.name));
     let staged = replace::beside(&layout.live(&entry.name));
     let written = disk.make_dir(&staged, 0o755).and_then(|()| fill(disk, &staged, manifest, files, ids));
     if let Err(error) = written {

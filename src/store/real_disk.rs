@@ -136,6 +136,23 @@ impl Disk for RealDisk {
         std::fs::remove_dir(path)
     }
 
+    fn sweep(&self, folder: &Path, prefix: &str, owners: &[u32]) -> io::Result<()> {
+        let opened = rustix::fs::open(folder, OFlags::DIRECTORY | OFlags::CLOEXEC, rustix::fs::Mode::empty())?;
+        for entry in rustix::fs::Dir::read_from(&opened)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if !name.to_bytes().starts_with(prefix.as_bytes()) {
+                continue;
+            }
+            let stat = rustix::fs::statat(&opened, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let is_folder = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
+            if !is_folder && owners.contains(&stat.st_uid) {
+                rustix::fs::unlinkat(&opened, name, AtFlags::empty())?;
+            }
+        }
+        Ok(())
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let synced = File::open(path).and_then(|folder| folder.sync_all());
         if synced.is_err() {

@@ -23,7 +23,7 @@ pub struct Staged {
 ///
 /// Those of the system; nothing is left behind then.
 pub fn stage(disk: &dyn Disk, target: &Path, bytes: &[u8], perms: Perms) -> io::Result<Staged> {
-    sweep(disk, target);
+    sweep(disk, target, perms.uid);
     let staged = beside(target);
     let mut file = disk.create(&staged, perms)?;
     let written = file
@@ -186,7 +186,7 @@ pub fn rehearse(disk: &dyn Disk, target: &Path, bytes: &[u8], perms: Perms) -> i
 ///
 /// Those of the system.
 pub fn relink(disk: &dyn Disk, link: &Path, destination: &Path) -> io::Result<()> {
-    sweep(disk, link);
+    sweep(disk, link, None);
     let staged = beside(link);
     disk.symlink(destination, &staged)?;
     disk.rename(&staged, link).inspect_err(|_| drop(disk.remove_file(&staged)))?;
@@ -279,12 +279,21 @@ fn prefix(target: &Path) -> String {
     format!("{PREFIX}{:016x}-", sha256(name).prefix())
 }
 
-/// Removes what an earlier try that was cut off left beside a target.
-pub fn sweep(disk: &dyn Disk, target: &Path) {
-    let prefix = prefix(target);
-    for name in disk.list(folder(target)).unwrap_or_default() {
+/// Removes the files that an earlier try that was cut off left beside a target: those of its own names that belong to the
+/// service, to the `owner` that it gives its files, or to root, whose file it may have replaced. Never a folder, and the
+/// folder that holds them may be anybody's ([`Disk::sweep`]).
+pub fn sweep(disk: &dyn Disk, target: &Path, owner: Option<u32>) {
+    let own = rustix::process::geteuid().as_raw();
+    // What cannot be swept now is swept when the target is staged again.
+    drop(disk.sweep(folder(target), &prefix(target), &[own, owner.unwrap_or(own), 0]));
+}
+
+/// Removes what an earlier try left beside a link in one of renewd's own folders: folders as well.
+pub fn sweep_own(disk: &dyn Disk, link: &Path) {
+    let prefix = prefix(link);
+    for name in disk.list(folder(link)).unwrap_or_default() {
         if name.to_str().is_some_and(|name| name.starts_with(&prefix)) {
-            remove(disk, &folder(target).join(name));
+            remove(disk, &folder(link).join(name));
         }
     }
 }

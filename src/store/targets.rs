@@ -73,7 +73,7 @@ pub fn copy(
     }
     switched.into_iter().for_each(|file| file.keep(disk));
     // A try that was cut off may have left the file that it replaced, which may be a key.
-    targets(&entry.files).for_each(|(target, _)| replace::sweep(disk, target));
+    targets(&entry.files).for_each(|(target, _)| replace::sweep(disk, target, ids.perms(false).uid));
     Ok(())
 }
 

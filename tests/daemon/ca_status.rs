@@ -185,8 +185,8 @@ fn revoked(host: &Host) -> Option<Value> {
     problems.into_iter().find(|problem| problem["code"] == "ca-revoked")
 }
 
-fn metric(host: &Host) -> Option<String> {
-    let text = fs::read_to_string(host.path("metrics.prom")).ok()?;
+fn metric(targets: &Targets) -> Option<String> {
+    let text = fs::read_to_string(targets.path("metrics.prom")).ok()?;
     let line = text.lines().find(|line| line.starts_with("renewd_ca_revoked{"))?;
     Some(line.to_owned())
 }
@@ -196,10 +196,9 @@ fn a_revoked_ca_is_a_problem_until_its_certificates_are_replaced() {
     let (web, targets) = (Web::start(), Targets::new());
     let cas = Cas::new(&web, &[web.url("root.crl")]);
     web.set("root.crl", Answer::Body(cas.list(2090, false)));
-    let textfile =
-        |host: &Host| format!("[metrics]\ntextfile = {:?}\n", host.path("metrics.prom").display().to_string());
+    let textfile = format!("[metrics]\ntextfile = {:?}\n", targets.path("metrics.prom").display().to_string());
     let mut host = host_with(&cas, &targets, "", "");
-    host.configure(&format!("ca_status_check = \"1min\"\n{}", textfile(&host)), "");
+    host.configure(&format!("ca_status_check = \"1min\"\n{textfile}"), "");
     host.start();
     host.wait_state("other", "valid");
     host.until("the list is fetched", || {
@@ -258,15 +257,15 @@ fn the_metric_tells_which_ca_is_revoked() {
     let cas = Cas::new(&web, &[web.url("root.crl")]);
     web.set("root.crl", Answer::Body(cas.list(2090, true)));
     let mut host = host_with(&cas, &targets, "", "");
-    let textfile = host.path("metrics.prom").display().to_string();
+    let textfile = targets.path("metrics.prom").display().to_string();
     host.configure(&format!("ca_status_check = \"1min\"\n[metrics]\ntextfile = {textfile:?}\n"), "");
     host.start();
     host.until("the revocation is a problem", || revoked(&host));
     host.end(Signal::TERM);
     // It is written at the start.
-    fs::remove_file(host.path("metrics.prom")).unwrap();
+    fs::remove_file(targets.path("metrics.prom")).unwrap();
     host.start();
-    let line = host.until("the metric is written", || metric(&host));
+    let line = host.until("the metric is written", || metric(&targets));
     assert_eq!(line, "renewd_ca_revoked{issuer=\"CN=Test Issuing CA\\\\, 1\"} 1");
 }
 

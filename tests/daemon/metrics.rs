@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::files::Targets;
 use crate::host::Host;
@@ -184,4 +185,22 @@ fn the_text_file_is_written_and_a_folder_that_takes_none_is_a_problem() {
     host.wait_state("www", "valid");
     let problem = host.until("the problem", || host.status()["problems"].as_array()?.first().cloned());
     assert_eq!(problem["code"], "metrics-textfile-failed", "{problem}");
+}
+
+/// Whoever may write to the folder of the text file could lead what renewd writes and sweeps there astray.
+#[test]
+fn a_text_file_in_a_folder_of_others_is_refused_by_name() {
+    let (mut host, targets) = (Host::with_www(), Targets::new());
+    let folder = targets.path("open");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let file = folder.join("renewd.prom");
+    host.configure(&format!("[metrics]\ntextfile = {:?}\n", file.display().to_string()), "");
+    host.start();
+    host.wait_state("www", "valid");
+    let problem = host.until("the problem", || host.status()["problems"].as_array()?.first().cloned());
+    assert_eq!(problem["code"], "metrics-textfile-failed", "{problem}");
+    let told = format!("everybody may write to {} above it; chmod o-w", folder.display());
+    assert!(problem["message"].as_str().unwrap().contains(&told), "{problem}");
+    assert!(!file.exists());
 }

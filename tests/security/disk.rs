@@ -75,11 +75,36 @@ fn what_is_swept_and_removed_is_never_followed() {
     fs::create_dir(path("old")).unwrap();
     symlink(path("other"), path("old/folder")).unwrap();
     symlink(path("victim"), path("old/key")).unwrap();
-    replace::sweep(&RealDisk, &path("target"));
+    replace::sweep(&RealDisk, &path("target"), None);
     replace::remove_tree(&RealDisk, &path("old")).unwrap();
     assert!(planted.iter().all(|path| fs::symlink_metadata(path).is_err()) && !path("old").exists());
     untouched(&path("victim"));
     untouched(&path("other/file"));
+}
+
+/// Beside a target, whose folder may be anybody's, only a file of renewd's own goes: no folder, whatever its name, and
+/// nothing of a stranger's.
+#[test]
+fn beside_a_target_only_own_files_are_swept() {
+    let folder = folder();
+    let target = folder.path().join("target");
+    let [tree, strangers, own, given] = std::array::from_fn(|_| replace::beside(&target));
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("key"), KEPT).unwrap();
+    for file in [&strangers, &own, &given] {
+        fs::write(file, KEPT).unwrap();
+    }
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        chown(&strangers, Some(65534), None).unwrap();
+        chown(&given, Some(65533), None).unwrap();
+    } else {
+        println!("skipped in part: only root can give a file away");
+    }
+    replace::sweep(&RealDisk, &target, Some(65533));
+    untouched(&tree.join("key"));
+    assert!(!own.exists() && !given.exists(), "what renewd staged goes, whoever it was staged for");
+    assert_eq!(strangers.exists(), is_root, "a stranger's stays");
 }
 
 /// With the real binary: nothing is asked for, nothing is written, and the message says why.
