@@ -6,6 +6,7 @@ mod calendar;
 mod check;
 mod check_online;
 mod columns;
+mod confine;
 mod control;
 mod duplicates;
 mod event_text;

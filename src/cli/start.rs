@@ -15,7 +15,7 @@ use crate::daemon::run::{Daemon, Order};
 use crate::daemon::setup::{self, StartError};
 use crate::engine::Mode;
 
-use super::{exit, log, output, user};
+use super::{confine, exit, log, output, user};
 
 /// A daemon that is ready to run, and what it listens to.
 pub(super) struct Started {
@@ -44,6 +44,7 @@ pub(super) fn configuration(config: &Path) -> Result<Main, u8> {
         output::complain(&format!("{}: {why}", config.display()));
         exit::CONFIG
     })?;
+    confine::confine();
     Ok(main)
 }
 

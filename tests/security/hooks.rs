@@ -80,3 +80,25 @@ fn what_a_hook_prints_of_a_credential_is_masked() {
         assert!(parts.into_iter().all(|part| !place.contains(part)), "{place}");
     }
 }
+
+/// A hook that runs as renewd's own user can neither trace it nor read its memory or environment.
+#[test]
+fn a_hook_of_the_same_user_cannot_reach_into_renewd() {
+    let host = Host::with_www();
+    let (out, done) = (host.path("out"), host.path("done"));
+    let script = format!(
+        "cat /proc/$PPID/environ > {}; head -c 1 /proc/$PPID/mem >> {}; grep ^Name /proc/$PPID/status > {}",
+        out.display(),
+        out.display(),
+        done.display()
+    );
+    host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\n"));
+    if rustix::process::geteuid().is_root() {
+        // Root may look into everything: renewd becomes the owner of its state directory.
+        let given = std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(host.path("")).status();
+        assert!(given.unwrap().success());
+    }
+    let output = renewd(&host).arg("once").output().unwrap();
+    assert!(host.read(&done).contains("renewd"), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(host.read(&out), "", "what the hook read of renewd");
+}

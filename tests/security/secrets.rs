@@ -30,7 +30,8 @@ fn places(host: &Host, metrics: &str) -> Vec<(&'static str, String)> {
         ("plan", format!("{}{}", plan.out, plan.err)),
         ("metrics", scrape(metrics)),
         ("arguments", of_process("cmdline")),
-        ("environment", of_process("environ")),
+        // Another user than root, even its own, may not read it at all.
+        ("environment", fs::read_to_string(format!("/proc/{}/environ", host.pid())).unwrap_or_default()),
         ("journal", fs::read_to_string(host.path("state/journal")).unwrap_or_default()),
     ]
 }
