@@ -211,3 +211,36 @@ impl ApiHealth {
 pub fn is_forbidden_option(function: Function, failure: &Failure) -> bool {
     failure.class == FailureClass::ApiForbidden && matches!(function, Function::Search | Function::Details)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse_main;
+
+    /// With two places, of which none is kept.
+    fn health() -> ApiHealth {
+        let text = "inventory = '/etc/renewd/certs.d'\nstate_dir = '/var/lib/renewd'\n[api]\nurl = 'https://tlm.test'\n\
+                    api_key_file = '/etc/renewd/api.key'\nmax_concurrent_requests = 2\n";
+        ApiHealth::new(&parse_main(std::path::Path::new("/etc/renewd/renewd.toml"), text).unwrap().api)
+    }
+
+    #[test]
+    fn a_trial_takes_a_place_and_is_alone_and_follows_once_more_where_the_credentials_were_replaced() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let (mut api, mut clock, fleet) = (health(), ClockCheck::new(now, now), Fleet::default());
+        let refused = Failure::new(FailureClass::ApiUnauthorised, "401");
+        let begin = |api: &mut ApiHealth, clock: &mut ClockCheck| api.begin_trial(clock, std::iter::empty(), now);
+        api.bar(&refused, now);
+        assert!(api.take_place(false) && api.take_place(false));
+        assert_eq!((api.probe_at(&clock), begin(&mut api, &mut clock)), (None, None), "no place is free");
+        api.give_place_back();
+        assert_eq!((api.probe_at(&clock), begin(&mut api, &mut clock)), (Some(now), Some(None)));
+        assert!(!api.take_place(true), "the trial has the other place");
+        api.give_place_back();
+        api.credentials_replaced(now);
+        assert_eq!((api.probe_at(&clock), begin(&mut api, &mut clock)), (None, None), "one at a time");
+        assert_eq!(api.trial_ended(None, Some(&refused), &fleet, now), Tried::StillDown);
+        assert_eq!(api.probe_at(&clock), Some(now), "it left under other credentials");
+        assert!(api.is_idle());
+    }
+}

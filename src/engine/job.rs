@@ -105,3 +105,38 @@ impl Job {
 
 /// So far the clocks may differ without anybody having set one.
 pub(super) const STEP: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::entry::Source;
+    use crate::core::name::ProfileRef;
+    use crate::core::naming::Naming;
+    use crate::core::observed::Observed;
+    use crate::core::rare::Rare;
+    use crate::core::record::Record;
+    use crate::core::terms::Terms;
+
+    #[test]
+    fn a_request_that_waited_for_its_turn_leaves_by_no_other_clock() {
+        let at = |wall: i64, steady: u64| Now {
+            wall: Timestamp::from_seconds(1_800_000_000 + wall),
+            steady: Duration::from_secs(steady),
+        };
+        let entry = Entry {
+            name: "www".parse().unwrap(),
+            source: Source { file: "certs.d/www.toml".into(), line: 1 },
+            naming: Naming::default().into(),
+            probes: Rare::new(),
+            files: Rare::new(),
+            terms: Arc::new(Terms::new(ProfileRef::new("Web"))),
+        };
+        let managed = Managed::new(Arc::new(entry), Observed::Absent, Record::default(), at(0, 0).wall);
+        let job = Job::new(&managed, None, &Action::Wait, true, at(0, 0));
+        for (wall, steady, is_fine) in
+            [(7200, 7200, true), (7250, 7200, true), (7270, 7200, false), (7200, 10, false), (-7200, 10, false)]
+        {
+            assert_eq!(job.check_clock(&at(wall, steady)).is_ok(), is_fine, "{wall} {steady}");
+        }
+    }
+}

@@ -16,6 +16,7 @@ mod disk;
 mod effects;
 mod faults;
 mod host;
+mod line;
 mod promises;
 mod random;
 mod scenario;

@@ -59,6 +59,8 @@ pub(crate) struct Account {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) accounts: BTreeMap<CertName, Account>,
+    /// Requests that were made for no certificate within the hour, by what for.
+    errands: BTreeMap<String, (i64, u32)>,
     /// When somebody removed the journal or keys: what those knew is excused.
     pub(crate) history_lost_at: Option<Timestamp>,
     /// When the clock was last set.
@@ -148,6 +150,19 @@ impl World {
         account.calls += 1;
         if account.calls > MOST_CALLS {
             self.breaks(9, format!("{name}: {MOST_CALLS} requests within an hour"));
+        }
+    }
+
+    /// Promise 9: nor for no certificate at all.
+    pub(crate) fn check_errand(&mut self, what: String) {
+        let hour = self.now.millis() / 3_600_000;
+        let (of, count) = self.ledger.errands.entry(what.clone()).or_default();
+        if *of != hour {
+            (*of, *count) = (hour, 0);
+        }
+        *count += 1;
+        if *count > MOST_CALLS {
+            self.breaks(9, format!("{MOST_CALLS} requests within an hour: {what}"));
         }
     }
 

@@ -13,7 +13,7 @@ use renewd::core::wanted::entry::Entry;
 
 use crate::faults::{self, Fault, Verdict};
 use crate::host::HookMood;
-use crate::tlm::{Defect, Mode, ProfileState, Weather};
+use crate::tlm::{Defect, Endpoint, Mode, Part, ProfileState, Weather};
 use crate::world::{AUDIT_EVERY, START, Task, World};
 
 /// Runs the commands of a script, and returns its transcript.
@@ -99,6 +99,10 @@ fn obey(world: &mut World, command: &str) -> String {
             return String::new();
         }
         ["servers", "silent"] => Fault::Silent(true),
+        ["key", ..] => key(&words[1..]),
+        ["dates" | "search" | "profile" | "part", ..] => return trouble(world, &words),
+        ["remove", name] => return remove(world, name),
+        ["add", name, profile] => return add(world, name, profile),
         ["api", ..] => api(&words[1..]),
         ["clock", "right"] => Fault::ClockSet,
         ["clock", step] => return clock(world, step),
@@ -108,6 +112,7 @@ fn obey(world: &mut World, command: &str) -> String {
         ["hook", name, mood] => return hook(world, name, mood),
         ["probe", name] => return change(world, name, |entry| entry.probes = faults::probe().into()),
         ["rollback", name, "on"] => return change(world, name, |entry| entry.rollback = true),
+        ["hooks", name, hook] => return change(world, name, |entry| entry.hooks = hook.parse().into_iter().collect()),
         ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window().into())),
         ["rollback", name] => Fault::RollBack(name.parse().expect("a name")),
         ["renewed-elsewhere", name] => Fault::RenewElsewhere(name.parse().expect("a name")),
@@ -132,6 +137,7 @@ fn obey(world: &mut World, command: &str) -> String {
 fn api(words: &[&str]) -> Fault {
     match *words {
         ["down", wait] => Fault::Weather(Weather::Unreachable, span(wait)),
+        ["silent", wait] => Fault::Weather(Weather::NoAnswer, span(wait)),
         ["401", wait] => Fault::Weather(Weather::Unauthorised, span(wait)),
         ["429", after, wait] => Fault::Weather(Weather::RateLimited(Some(span(after))), span(wait)),
         ["loses", count] => Fault::LoseReplies(count.parse().expect("a number")),
@@ -139,8 +145,68 @@ fn api(words: &[&str]) -> Fault {
         ["issues", "wrong-key"] => Fault::Defects(vec![Defect::Key]),
         ["issues", "no-usage"] => Fault::Defects(vec![Defect::Usage]),
         ["issues", "no-chain"] => Fault::Defects(vec![Defect::NoChain]),
+        ["issues", "early"] => Fault::Defects(vec![Defect::Early]),
+        ["issues", "short"] => Fault::Defects(vec![Defect::Short]),
         _ => panic!("no such state of the API: {words:?}"),
     }
+}
+
+/// One of the two API keys.
+fn key(words: &[&str]) -> Fault {
+    let number = |name: &str| ["a", "b"].into_iter().position(|key| key == name).expect("one of the keys");
+    match *words {
+        [name, "refused"] => Fault::KeyRefused(number(name), true),
+        [name, "taken"] => Fault::KeyRefused(number(name), false),
+        [name, "ends", after] => Fault::KeyEnds(number(name), span(after)),
+        _ => panic!("no such state of a key: {words:?}"),
+    }
+}
+
+/// What TLM refuses, or fails to give, until the script says otherwise.
+fn trouble(world: &mut World, words: &[&str]) -> String {
+    let id = |id: &str| ProfileId(id.into());
+    let part = |profile: &str, endpoint: &str| {
+        let endpoint = match endpoint {
+            "create" => Endpoint::Create,
+            "formats" => Endpoint::Formats,
+            "search" => Endpoint::Search,
+            other => panic!("no such part: {other}"),
+        };
+        Part { endpoint, profile: id(profile), name: None, weather: Weather::Unavailable }
+    };
+    match *words {
+        ["dates", state] => world.tlm.dates = state == "told",
+        ["search", state] => world.tlm.search_forbidden = state == "forbidden",
+        ["profile", profile, "forbidden"] => world.tlm.forbidden.extend([id(profile)]),
+        ["profile", profile, "allowed"] => world.tlm.forbidden.retain(|other| *other != id(profile)),
+        ["part", profile, endpoint, "fails"] => world.tlm.parts.push(part(profile, endpoint)),
+        ["part", profile, endpoint, "works"] => {
+            let part = part(profile, endpoint);
+            world.tlm.parts.retain(|other| *other != part);
+        }
+        _ => panic!("no such trouble: {words:?}"),
+    }
+    world.ledger.disturb(world.now);
+    String::new()
+}
+
+/// The operator removes a drop-in file, or adds one; the watch sees it.
+fn remove(world: &mut World, name: &str) -> String {
+    world.inventory.remove(&name.parse::<CertName>().expect("a name")).expect("an entry");
+    watch(world)
+}
+
+fn add(world: &mut World, name: &str, profile: &str) -> String {
+    let entry = faults::entry(name, profile);
+    world.inventory.insert(entry.name.clone(), entry);
+    watch(world)
+}
+
+fn watch(world: &mut World) -> String {
+    world.ledger.disturb(world.now);
+    world.read_inventory();
+    world.tick();
+    String::new()
 }
 
 fn clock(world: &mut World, step: &str) -> String {

@@ -40,6 +40,16 @@ pub(crate) enum Call {
     ReadCredentials(Vec<String>),
 }
 
+impl Call {
+    fn shown(&self) -> String {
+        match self {
+            Self::ReadProfile(profile) => format!("profile {profile}"),
+            Self::Try(_) => "trial".to_owned(),
+            Self::ReadCredentials(_) => "the ends of the keys".to_owned(),
+        }
+    }
+}
+
 static MAIN: LazyLock<Main> = LazyLock::new(|| {
     let text = "inventory = '/etc/renewd/certs.d'\nstate_dir = '/var/lib/renewd'\nca_status_check = 'off'\n\
                 [api]\nurl = 'https://tlm.test'\napi_key_file = ['/etc/renewd/a.key', '/etc/renewd/b.key']\n";
@@ -227,6 +237,7 @@ impl World {
     }
 
     pub(crate) fn answer(&mut self, call: Call) {
+        self.check_errand(call.shown());
         match call {
             Call::ReadProfile(profile) => {
                 let result = self.profile_of(&profile);
