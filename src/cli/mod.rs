@@ -118,7 +118,7 @@ enum Command {
         json: bool,
     },
     /// Lists the profiles that the API key may use.
-    ProfileCache {
+    Profiles {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
@@ -195,7 +195,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Renew { names, all: _, issuer: issuers, reissue, json } => {
             renew::run(&config, renew::Options { names, issuers, reissue, json })
         }
-        Command::ProfileCache { json, entry } => profiles::run(&config, json, entry.as_deref()),
+        Command::Profiles { json, entry } => profiles::run(&config, json, entry.as_deref()),
         Command::Explain { code, json } => explain::run(code.as_deref(), json),
         Command::Rollback { name, force } => rollback::run(&config, &name, force),
         Command::Adopt { files, profile, password_file } => {

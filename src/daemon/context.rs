@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Tlm;
 use crate::core::failure::{Failure, FailureClass};
-use crate::engine::{Input, Now};
+use crate::engine::{Asker, Input, Now};
 use crate::store::disk::Disk;
 use crate::store::layout::Layout;
 use crate::store::shared_journal::SharedJournal;
@@ -66,10 +66,10 @@ impl<T: Tlm> Context<T> {
     }
 
     /// Waits for the right to one request. Once the loop has ended there is none.
-    pub async fn take_turn(&self, is_urgent: bool) {
+    pub async fn take_turn(&self, asker: Asker) {
         loop {
             let (answer, turn) = oneshot::channel();
-            self.tell(Message::TurnWanted { is_urgent, answer });
+            self.tell(Message::TurnWanted { asker: asker.clone(), answer });
             match turn.await {
                 Ok(Ok(())) => return,
                 // Short naps by the wall clock: timers stand still while the machine is suspended.

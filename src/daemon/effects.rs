@@ -19,9 +19,9 @@ use crate::core::request::compose;
 use crate::core::text::Text;
 use crate::core::wanted::entry::Entry;
 use crate::core::wanted::key::KeyType;
-use crate::engine::Input;
 use crate::engine::breaker::Function;
 use crate::engine::job::Job;
+use crate::engine::{Asker, Input};
 use crate::pki::answer::{Answer, shown_by_profile};
 use crate::pki::certificate::Certificate;
 use crate::pki::key::PrivateKey;
@@ -157,7 +157,7 @@ impl<T: Tlm> ActionRunner<T> {
         function: Function,
         request: impl Future<Output = Result<R, Failure>>,
     ) -> Result<R, Failure> {
-        self.context.take_turn(self.job.is_urgent).await;
+        self.context.take_turn(Asker::Certificate(self.job.entry.name.clone())).await;
         self.ask(function, request).await
     }
 
@@ -216,7 +216,7 @@ impl<T: Tlm> ActionRunner<T> {
     async fn record(&self, event: Event) -> Result<Outcome, Failure> {
         if event.is_intent() {
             // A submission counts from its intent on: what waits for its turn, waits before.
-            self.context.take_turn(self.job.is_urgent).await;
+            self.context.take_turn(Asker::Certificate(self.job.entry.name.clone())).await;
             self.job.check_clock(&self.context.now())?;
         }
         let entry = event::Entry { at: self.context.clock.now(), name: self.job.entry.name.clone(), event };

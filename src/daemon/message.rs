@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::api::RequestSeen;
 use crate::core::name::CertName;
 use crate::core::time::Timestamp;
-use crate::engine::Input;
+use crate::engine::{Asker, Input};
 use crate::store::chains::Chains;
 
 /// Something that the loop has to know.
@@ -18,8 +18,8 @@ pub enum Message {
     Engine(Input),
     /// A worker asks for the right to one request; the answer is when to ask again, if there is none now.
     TurnWanted {
-        /// Whether it leaves during a pause, so many a minute.
-        is_urgent: bool,
+        /// For whom.
+        asker: Asker,
         /// To the worker.
         answer: oneshot::Sender<Result<(), Timestamp>>,
     },

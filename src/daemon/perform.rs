@@ -14,7 +14,7 @@ use crate::core::wanted::entry::Entry;
 use crate::core::wanted::hook::{Hook, HookRun};
 use crate::engine::hooks::Ended;
 use crate::engine::io::{Arrival, CredentialReports, HookStart, HookSubject};
-use crate::engine::{Command, Input};
+use crate::engine::{Asker, Command, Input};
 use crate::parallel;
 use crate::store::disk::Disk;
 use crate::store::layout::Layout;
@@ -147,7 +147,7 @@ fn arrival(disk: &dyn Disk, layout: &Layout, entry: &Arc<Entry>, has_requests: b
 
 /// Asks the API for something that is made for no certificate.
 async fn try_api<T: Tlm>(context: Arc<Context<T>>, profile: Option<ProfileRef>) {
-    context.take_turn(false).await;
+    context.take_turn(Asker::Nobody).await;
     let api = context.api();
     let result = match &profile {
         Some(ProfileRef::Id(id)) => api.profile(id).await.map(drop),
@@ -161,7 +161,7 @@ async fn read_credentials<T: Tlm>(context: Arc<Context<T>>, names: Vec<String>) 
     let api = context.api();
     let mut reports = CredentialReports::new();
     for name in names {
-        context.take_turn(false).await;
+        context.take_turn(Asker::Nobody).await;
         let answer = api.me_as(&name).await.map(|me| me.not_after);
         reports.push((name, answer));
     }

@@ -8,7 +8,7 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::profile::Profile;
 use crate::core::name::ProfileRef;
 use crate::core::text::Text;
-use crate::engine::io::Input;
+use crate::engine::{Asker, Input};
 
 use super::context::Context;
 
@@ -16,10 +16,10 @@ use super::context::Context;
 pub async fn read<T: Tlm>(context: Arc<Context<T>>, reference: ProfileRef) {
     let result = match &reference {
         ProfileRef::Id(id) => {
-            context.take_turn(false).await;
+            context.take_turn(Asker::Profile(reference.clone())).await;
             context.api().profile(id).await
         }
-        ProfileRef::Name(name) => find(&context, name).await,
+        ProfileRef::Name(name) => find(&context, name, &reference).await,
     };
     context.tell_engine(Input::ProfileRead(reference, Box::new(result)));
 }
@@ -29,8 +29,9 @@ pub async fn read<T: Tlm>(context: Arc<Context<T>>, reference: ProfileRef) {
 /// # Errors
 ///
 /// When the list cannot be read, or holds none or several of the name.
-pub async fn find<T: Tlm>(context: &Context<T>, name: &str) -> Result<Profile, Failure> {
-    let listing = Listing::read(context.api().as_ref(), || context.take_turn(false)).await?;
+async fn find<T: Tlm>(context: &Context<T>, name: &str, reference: &ProfileRef) -> Result<Profile, Failure> {
+    let turn = || context.take_turn(Asker::Profile(reference.clone()));
+    let listing = Listing::read(context.api().as_ref(), turn).await?;
     listing.broken.iter().for_each(|what| tracing::warn!("a profile in TLM's list cannot be read: {what}"));
     listing.named(name)
 }

@@ -214,9 +214,9 @@ impl<T: Tlm> Daemon<T> {
                 self.count(&input);
                 self.handle(input);
             }
-            Message::TurnWanted { is_urgent, answer } => {
+            Message::TurnWanted { asker, answer } => {
                 // Who does not wait any more has no use for it.
-                answer.send(self.engine.take_turn(is_urgent, self.context.now())).unwrap_or_default();
+                answer.send(self.engine.take_turn(&asker, self.context.now())).unwrap_or_default();
             }
             Message::RequestSeen(seen) => {
                 self.metrics.seen(&seen);

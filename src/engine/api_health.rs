@@ -160,8 +160,8 @@ impl ApiHealth {
     #[must_use]
     pub fn probe_at(&self, clock: &ClockCheck) -> Option<Timestamp> {
         // What has to wait for the end of a request is looked at when that has come.
-        let removals_allowed = !self.is_trying() && !self.places.is_full();
-        self.breaker.probe_at(clock).filter(|_| removals_allowed)
+        let is_free = !self.is_trying() && !self.places.is_full();
+        self.breaker.probe_at(clock).filter(|_| is_free)
     }
 
     /// Begins such a request, if one is due; for which profile, where one is named. It takes a place.

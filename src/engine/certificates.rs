@@ -122,7 +122,7 @@ impl Engine {
         };
         let Some((action, wake_at, is_first)) = self.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now.wall + SHORTEST_NAP).min(schedule::look_again(name, now.wall));
-        if self.profiles.is_stale(&entry.profile, now.wall) && !self.api.is_down() {
+        if self.profiles.is_stale(&entry.profile, now.wall) && !self.api.is_down() && self.may_ask_now(name, now.wall) {
             self.profiles.request(&entry.profile);
         }
         self.fleet.wake(name, wake_at);
@@ -165,16 +165,23 @@ impl Engine {
         true
     }
 
-    /// Gives places to profiles that have to be read, and to those who wait first in line.
+    /// Whether no pause keeps it from asking.
+    fn may_ask_now(&self, name: &CertName, now: Timestamp) -> bool {
+        self.api.paused_until(now).is_none() || self.fleet.one(name).is_some_and(|managed| managed.passes_pause(now))
+    }
+
+    /// Gives places to profiles that have to be read, and to those who wait first in line. In a pause nobody needs one: what
+    /// may leave is paced, and an install, which needs nothing of the API as a rule, waits for nobody who sits through it.
     pub(super) fn admit(&mut self, now: Now) {
         if self.api.is_down() {
             self.profiles.cancel_queued();
         }
-        while let Some(profile) = self.profiles.next(|| self.api.take_place(false)) {
+        let is_paused = self.api.paused_until(now.wall).is_some();
+        while let Some(profile) = self.profiles.next(is_paused, || self.api.take_place(false)) {
             self.want(Command::ReadProfile(profile));
         }
         while let Some((name, emergency)) = self.fleet.first_in_line() {
-            if !self.api.take_place(emergency) {
+            if !is_paused && !self.api.take_place(emergency) {
                 self.mark_queued(&name);
                 return;
             }
@@ -184,8 +191,9 @@ impl Engine {
             let action = action.filter(Action::needs_api);
             match action {
                 Some(action) if matches!(action, Action::Install { .. }) || !self.hold_back(&name, now.wall) => {
-                    self.execute(&name, &action, true, now);
+                    self.execute(&name, &action, !is_paused, now);
                 }
+                _ if is_paused => {}
                 _ => self.api.give_place_back(),
             }
         }

@@ -299,26 +299,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_a_window_holds_for_no_other_and_not_before_it_was_asked() {
-        let now: Timestamp = Timestamp::from_seconds(1_800_000_000); // 08:00
-        let hours = |hours: u64| Duration::from_secs(hours * 3600);
-        let with = |window: &str| {
-            let mut entry = Entry::clone(&entry("www"));
-            let window = DeployWindow { zone: Some("UTC".to_owned()), ..DeployWindow::parse(window).unwrap() };
-            entry.deploy_window = Some(window.into());
-            Arc::new(entry)
-        };
-        let mut managed = Managed::new(with("02:00-05:00"), Observed::Absent, Record::default(), now);
-        let opens = now + hours(18);
-        managed.closed = managed.entry.deploy_window.as_deref().map(|window| Box::new((window.clone(), now, opens)));
-        assert_eq!(managed.deploy(now + hours(1)), Deploy::Closed(opens));
-        assert_eq!(managed.deploy(now - hours(5)), Deploy::Open, "the clock was set back");
-        assert_eq!(managed.deploy(opens), Deploy::Open);
-        managed.entry = with("07:00-09:00");
-        assert_eq!(managed.deploy(now), Deploy::Open, "another window");
-    }
-
-    #[test]
     fn nobody_stands_in_the_line_twice() {
         let now = Timestamp::from_seconds(1_800_000_000);
         let entry = entry("www");

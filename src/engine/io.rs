@@ -71,6 +71,17 @@ pub struct InventoryRead {
 /// The answer for each credential: its end as TLM reports it, or why TLM does not.
 pub type CredentialReports = Vec<(String, Result<Option<Timestamp>, Failure>)>;
 
+/// Whose request wants to leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// That of a certificate.
+    Certificate(CertName),
+    /// The reading of a profile.
+    Profile(ProfileRef),
+    /// One that is made for no certificate.
+    Nobody,
+}
+
 /// Something that the engine has to know.
 #[derive(Debug)]
 pub enum Input {

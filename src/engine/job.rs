@@ -34,8 +34,6 @@ pub struct Job {
     pub revoked: Vec<SerialNumber>,
     /// Whether it holds a place among the running requests.
     pub had_place: bool,
-    /// Whether its requests leave during a pause.
-    pub is_urgent: bool,
     action: Action,
     /// The profile that a request names, and its version.
     asks: (ProfileId, u64),
@@ -58,7 +56,6 @@ impl Job {
             request,
             revoked: managed.record.revoked.clone(),
             had_place,
-            is_urgent: managed.passes_pause(now.wall),
             action: action.clone(),
             began: now,
         }
@@ -109,13 +106,13 @@ pub(super) const STEP: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::entry::Source;
+    use crate::core::compact::boxed_default::BoxedDefault;
+    use crate::core::compact::packed_names::Naming;
+    use crate::core::compact::settings::EntrySettings;
+    use crate::core::known::observed::Observed;
     use crate::core::name::ProfileRef;
-    use crate::core::naming::Naming;
-    use crate::core::observed::Observed;
-    use crate::core::rare::Rare;
     use crate::core::record::Record;
-    use crate::core::terms::Terms;
+    use crate::core::wanted::entry::Source;
 
     #[test]
     fn a_request_that_waited_for_its_turn_leaves_by_no_other_clock() {
@@ -127,9 +124,9 @@ mod tests {
             name: "www".parse().unwrap(),
             source: Source { file: "certs.d/www.toml".into(), line: 1 },
             naming: Naming::default().into(),
-            probes: Rare::new(),
-            files: Rare::new(),
-            terms: Arc::new(Terms::new(ProfileRef::new("Web"))),
+            probes: BoxedDefault::new(),
+            files: BoxedDefault::new(),
+            terms: Arc::new(EntrySettings::new(ProfileRef::new("Web"))),
         };
         let managed = Managed::new(Arc::new(entry), Observed::Absent, Record::default(), at(0, 0).wall);
         let job = Job::new(&managed, None, &Action::Wait, true, at(0, 0));

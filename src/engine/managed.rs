@@ -157,10 +157,22 @@ impl Managed {
     #[must_use]
     pub fn held_until(&self, blocked: &Blocked, reading: &CachedProfile, now: Timestamp) -> Timestamp {
         let until = if blocked.until > now { blocked.until } else { now + TRIAL_PATIENCE };
-        let schedule =
-            self.observed.installed().map(|installed| Schedule::of(&self.entry, reading.profile.as_ref(), installed));
-        let emergency_at = schedule.map(|schedule| schedule.emergency_at).filter(|at| *at > now);
+        let emergency_at = self.emergency_at(reading).filter(|at| *at > now);
         emergency_at.map_or(until, |at| until.min(at))
+    }
+
+    /// Whether the request that it waits to send leaves during a pause: also where that began to be so since it was decided.
+    #[must_use]
+    pub fn may_leave_in_pause(&self, reading: &CachedProfile, now: Timestamp) -> bool {
+        let ends_at = self.observed.installed().map(Installed::ends_at);
+        let is_emergency =
+            || self.emergency_at(reading).is_some_and(|at| at <= now) && ends_at.is_some_and(|at| at > now);
+        self.passes_pause(now) || is_emergency()
+    }
+
+    fn emergency_at(&self, reading: &CachedProfile) -> Option<Timestamp> {
+        let installed = self.observed.installed()?;
+        Some(Schedule::of(&self.entry, reading.profile.as_ref(), installed).emergency_at)
     }
 
     /// Decides anew.
@@ -221,6 +233,11 @@ mod tests {
     use std::mem::size_of;
 
     use super::*;
+    use crate::core::compact::boxed_default::BoxedDefault;
+    use crate::core::compact::packed_names::Naming;
+    use crate::core::compact::settings::EntrySettings;
+    use crate::core::name::ProfileRef;
+    use crate::core::wanted::entry::Source;
 
     /// Of a hundred thousand, each byte is a tenth of a megabyte; what is rare goes behind a pointer.
     #[test]
@@ -233,5 +250,36 @@ mod tests {
         let emergency = Decision { emergency: true, ..not_due };
         let decided = Decided::new(emergency.clone());
         assert!(matches!(decided, Decided::Other(_)) && *decided.get() == emergency);
+    }
+
+    fn entry(name: &str) -> Arc<Entry> {
+        Arc::new(Entry {
+            name: name.parse().unwrap(),
+            source: Source { file: "certs.d/www.toml".into(), line: 1 },
+            naming: Naming::default().into(),
+            probes: BoxedDefault::new(),
+            files: BoxedDefault::new(),
+            terms: Arc::new(EntrySettings::new(ProfileRef::new("Web"))),
+        })
+    }
+
+    #[test]
+    fn what_is_known_of_a_window_holds_for_no_other_and_not_before_it_was_asked() {
+        let now: Timestamp = Timestamp::from_seconds(1_800_000_000); // 08:00
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        let with = |window: &str| {
+            let mut entry = Entry::clone(&entry("www"));
+            let window = DeployWindow { zone: Some("UTC".to_owned()), ..DeployWindow::parse(window).unwrap() };
+            entry.deploy_window = Some(window.into());
+            Arc::new(entry)
+        };
+        let mut managed = Managed::new(with("02:00-05:00"), Observed::Absent, Record::default(), now);
+        let opens = now + hours(18);
+        managed.closed = managed.entry.deploy_window.as_deref().map(|window| Box::new((window.clone(), now, opens)));
+        assert_eq!(managed.deploy(now + hours(1)), Deploy::Closed(opens));
+        assert_eq!(managed.deploy(now - hours(5)), Deploy::Open, "the clock was set back");
+        assert_eq!(managed.deploy(opens), Deploy::Open);
+        managed.entry = with("07:00-09:00");
+        assert_eq!(managed.deploy(now), Deploy::Open, "another window");
     }
 }

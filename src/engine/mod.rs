@@ -29,7 +29,7 @@ pub mod report;
 pub mod rescan;
 pub mod status;
 
-pub use io::{Command, Input, News, Now};
+pub use io::{Asker, Command, Input, News, Now};
 pub use operator::NoRollback;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -154,7 +154,7 @@ pub enum Timer {
     /// A CA certificate is to be looked at.
     CaStatus,
     /// The first readings of profiles.
-    ProfileCache,
+    Profiles,
     /// The inventory directory is to be read.
     Inventory,
     /// The line of `systemctl status` is out of date.
@@ -314,9 +314,11 @@ impl Engine {
         self.watch_cas(now.wall);
         let due: Vec<CertName> = std::iter::from_fn(|| self.fleet.pop_due(now.wall)).collect();
         self.look_at(&due);
-        for late in self.profiles.take_late(now.wall) {
-            if self.fleet.profiles().any(|used| *used == late) {
-                self.profiles.request(&late);
+        if self.api.paused_until(now.wall).is_none() {
+            for late in self.profiles.take_late(now.wall) {
+                if self.fleet.profiles().any(|used| *used == late) {
+                    self.profiles.request(&late);
+                }
             }
         }
         self.try_api(now.wall);
@@ -328,12 +330,13 @@ impl Engine {
     /// When to turn next, unless something is told before; `None`: nothing is due at any time.
     #[must_use]
     pub fn next_wake(&self, now: Now) -> Option<Wake> {
+        let paused_until = self.api.paused_until(now.wall);
         let by_wall = [
             (Timer::Certificate, self.fleet.next_wake()),
             (Timer::Trial, self.api.probe_at(&self.clock)),
             (Timer::Hook, self.next_hook(now.wall)),
             (Timer::CaStatus, self.cas.watch.next_due().filter(|_| self.mode == Mode::Forever)),
-            (Timer::ProfileCache, self.profiles.late_until()),
+            (Timer::Profiles, self.profiles.late_until().map(|at| at.max(paused_until.unwrap_or(at)))),
         ];
         let by_steady = [
             (Timer::Inventory, self.rescan.as_ref().map(Rescan::due)),

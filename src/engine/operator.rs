@@ -15,7 +15,7 @@ use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
 use crate::engine::admission::Pace;
 
-use super::io::{Command, Now};
+use super::io::{Asker, Command, Now};
 use super::managed::Managed;
 use super::report::{self, Facts};
 use super::status::Status;
@@ -75,13 +75,27 @@ impl Engine {
         Ok(begun)
     }
 
-    /// Takes the right to one request.
+    /// Takes the right to one request. Whether it leaves during a pause is judged each time: the operator may have asked
+    /// for it, or an emergency stage may have begun, since it began to wait.
     ///
     /// # Errors
     ///
-    /// The instant to ask again, if there is none now.
-    pub fn take_turn(&mut self, is_urgent: bool, now: Now) -> Result<(), Timestamp> {
+    /// The instant to ask again, at the latest, if there is none now.
+    pub fn take_turn(&mut self, asker: &Asker, now: Now) -> Result<(), Timestamp> {
+        let is_urgent = self.api.paused_until(now.wall).is_some() && self.may_leave_in_pause(asker, now.wall);
         self.api.take_turn(is_urgent, now.wall)
+    }
+
+    fn may_leave_in_pause(&self, asker: &Asker, now: Timestamp) -> bool {
+        let is_urgent =
+            |managed: &Managed| managed.may_leave_in_pause(self.profiles.reading(&managed.entry.profile), now);
+        match asker {
+            Asker::Certificate(name) => self.fleet.one(name).is_some_and(is_urgent),
+            Asker::Profile(profile) => {
+                self.fleet.iter().filter(|managed| managed.entry.profile == *profile).any(is_urgent)
+            }
+            Asker::Nobody => false,
+        }
     }
 
     /// The end of a pass: nothing runs, nothing is due, and nothing is worth waiting for.

@@ -145,7 +145,9 @@ impl Engine {
     }
 
     pub(super) fn profile_read(&mut self, profile: &ProfileRef, result: Result<Profile, Failure>, now: Now) {
-        self.api.give_place_back();
+        if self.profiles.had_place(profile) {
+            self.api.give_place_back();
+        }
         let of_profile = self.fleet.iter().filter(|managed| managed.entry.profile == *profile);
         let users: Vec<CertName> = of_profile.map(|managed| managed.entry.name.clone()).collect();
         match &result {

@@ -17,6 +17,8 @@ pub struct ProfileCache {
     being_read: BTreeSet<ProfileRef>,
     /// Those of them that wait for a place.
     waiting: VecDeque<ProfileRef>,
+    /// Those that are read without one.
+    unplaced: BTreeSet<ProfileRef>,
     /// Those of the disk whose first reading can wait, and until when.
     late: BTreeSet<ProfileRef>,
     late_until: Timestamp,
@@ -108,12 +110,21 @@ impl ProfileCache {
         }
     }
 
-    /// The next profile that waits to be read, if there is a place for that.
-    pub fn next(&mut self, take_place: impl FnOnce() -> bool) -> Option<ProfileRef> {
-        if self.waiting.is_empty() || !take_place() {
+    /// The next profile that waits to be read, if there is a place for that, or `is_paused`: then it needs none.
+    pub fn next(&mut self, is_paused: bool, take_place: impl FnOnce() -> bool) -> Option<ProfileRef> {
+        if self.waiting.is_empty() || !(is_paused || take_place()) {
             return None;
         }
-        self.waiting.pop_front()
+        let next = self.waiting.pop_front()?;
+        if is_paused {
+            self.unplaced.insert(next.clone());
+        }
+        Some(next)
+    }
+
+    /// The reading of a profile is over: whether it gives a place back.
+    pub fn had_place(&mut self, reference: &ProfileRef) -> bool {
+        !self.unplaced.remove(reference)
     }
 
     /// Whether anything is being read, or waits to be.
@@ -274,13 +285,13 @@ mod tests {
         profiles.request(&one);
         profiles.request(&other);
         profiles.request(&one);
-        assert_eq!(profiles.next(|| false), None);
-        assert_eq!(profiles.next(|| true), Some(one.clone()));
+        assert_eq!(profiles.next(false, || false), None);
+        assert_eq!(profiles.next(false, || true), Some(one.clone()));
         profiles.cancel_queued();
-        assert_eq!(profiles.next(|| true), None);
+        assert_eq!(profiles.next(false, || true), None);
         profiles.request(&one);
         profiles.request(&other);
-        assert_eq!(profiles.next(|| true), Some(other.clone()), "the other is being read still");
+        assert_eq!(profiles.next(false, || true), Some(other.clone()), "the other is being read still");
         for reference in [&one, &other] {
             assert!(profiles.is_reading());
             profiles.store(reference, Err(Failure::new(FailureClass::ProfileNotFound, "gone")), Timestamp::default());

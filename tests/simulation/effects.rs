@@ -11,11 +11,12 @@ use renewd::core::protocol::{self, Issued, Keyed, Next, Payload, Protocol};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::key::KeyType;
-use renewd::engine::Input;
 use renewd::engine::breaker::Function;
 use renewd::engine::job::Job;
+use renewd::engine::{Asker, Input};
 
 use crate::disk::Pending;
+use crate::shell::TURN_AGAIN;
 use crate::tlm::{Answer, Certificate, Defect, Endpoint, Order, Pickup, digest, server_auth};
 use crate::world::{Task, World};
 
@@ -65,8 +66,9 @@ impl World {
         let (asks, sends) = (self.asks_api(&running), matches!(running.effect, Effect::Send(..)));
         if is_intent || (asks && !sends) {
             let now = self.now();
-            if let Err(until) = self.d().engine.take_turn(running.job.is_urgent, now) {
-                return self.later(until.since(now.wall), Task::Turn(running));
+            let asker = Asker::Certificate(running.name().clone());
+            if let Err(until) = self.d().engine.take_turn(&asker, now) {
+                return self.later(until.since(now.wall).min(TURN_AGAIN), Task::Turn(running));
             }
             running.stays = running.job.check_clock(&now).err().filter(|_| is_intent);
         }

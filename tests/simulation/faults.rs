@@ -513,7 +513,6 @@ impl World {
         self.ledger.clock_set_at = Some(self.now);
         let notice = Duration::from_millis(self.random.below(30_000));
         self.later(notice, Task::Tick);
-        self.wake_turns();
     }
 
     /// The operator changes the inventory, and reloads.

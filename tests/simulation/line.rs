@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::config::{Inventory, parse_main};
-use renewd::core::breaker::Function;
-use renewd::core::ca_status::CaWatch;
-use renewd::core::event::{self, Event};
-use renewd::core::failure::{Failure, FailureClass};
+use renewd::core::event::{self, Event, Method};
+use renewd::core::failure::{Failure, FailureClass, RetryHint};
+use renewd::core::known::ca_status::CaWatch;
 use renewd::core::name::{Attempt, CertName, ProfileId, SerialNumber};
 use renewd::core::reason::Reason;
+use renewd::core::wanted::key::KeyType;
+use renewd::engine::breaker::Function;
 use renewd::engine::io::Arrival;
-use renewd::engine::profiles::Profiles;
+use renewd::engine::profiles::ProfileCache;
 use renewd::engine::{Command, Engine, Input, Mode, Now, Start};
 
 use crate::disk::Disk;
@@ -42,7 +43,7 @@ fn bench() -> Bench {
         records: [].into(),
         journal_too_new: false,
         earliest: START,
-        profiles: Profiles::default(),
+        profiles: ProfileCache::default(),
         cas: CaWatch::default(),
         credentials: Vec::new(),
         now: NOW,
@@ -175,4 +176,50 @@ fn who_waits_in_line_when_the_api_goes_down_asks_nothing_and_keeps_no_place() {
     assert!(bench.engine.api().is_down() && bench.finish("b").is_empty());
     assert!(matches!(bench.reason("c"), Reason::ApiDown { .. }), "{}", bench.reason("c"));
     assert_eq!(bench.answered("b", None), ["c"]);
+}
+
+/// What waits for the end of a pause holds no place that an install could use: that needs nothing of TLM.
+#[test]
+fn a_pause_holds_no_install_back() {
+    let mut bench = bench();
+    // The one relaxed place is free again; a pause of six hours begins.
+    assert_eq!(bench.finish("b"), ["c"]);
+    assert_eq!(bench.finish("c"), ["a"]);
+    assert!(bench.finish("a").is_empty());
+    let limited = Failure {
+        retry: Some(RetryHint::After(Duration::from_secs(6 * 3600))),
+        ..Failure::new(FailureClass::ApiRateLimited, "429")
+    };
+    bench.answered("a", Some(limited));
+    assert!(bench.engine.api().paused_until(START).is_some());
+    // What was issued is here and is to be installed now.
+    let mut arrival = bench.arrival("x", 60);
+    let other = faults::entry("y", "other");
+    let y =
+        Arrival { entry: Arc::new(other), observed: renewd::core::known::observed::Observed::Absent, attempts: Vec::new() };
+    let submitting = Event::Submitting {
+        attempt: Attempt(99),
+        method: Method::New,
+        asked: arrival.entry.asked(),
+        profile: ProfileId("web".into()),
+        profile_version: 1,
+        key: KeyType::EcdsaP256,
+        spki: digest(5),
+        expiring: false,
+        demands: None,
+    };
+    let issued = Event::Issued { attempt: Attempt(99), serial_number: SerialNumber("AA".to_owned()) };
+    for event in [submitting, issued] {
+        bench.engine.handle(Input::Happened(event::Entry { at: START, name: named("x"), event }), NOW);
+    }
+    arrival.attempts = vec![Attempt(99)];
+    bench.engine.handle(Input::Adopted(vec![y]), NOW);
+    bench.engine.handle(Input::Tick, NOW);
+    while let Some(command) = bench.engine.next_command() {
+        assert!(
+            !matches!(command, Command::ReadProfile(_)),
+            "a profile that is stale can wait for the end of the pause"
+        );
+    }
+    assert_eq!(bench.tell(Input::Adopted(vec![arrival])), ["x"]);
 }

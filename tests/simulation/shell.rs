@@ -19,7 +19,7 @@ use renewd::core::wanted::hook::{Hook, HookRun};
 use renewd::engine::hooks::{Ended, PendingHook};
 use renewd::engine::io::{Arrival, InventoryRead};
 use renewd::engine::profiles::ProfileCache;
-use renewd::engine::{Command, Engine, Input, Mode, News, Now, Start};
+use renewd::engine::{Asker, Command, Engine, Input, Mode, News, Now, Start};
 
 use crate::effects::Running;
 use crate::host::HookMood;
@@ -227,12 +227,16 @@ impl World {
     /// Asks once there is a turn for it.
     pub(crate) fn call_in_turn(&mut self, call: Call) {
         let now = self.now();
-        match self.d().engine.take_turn(false, now) {
+        let asker = match &call {
+            Call::ReadProfile(profile) => Asker::Profile(profile.clone()),
+            Call::Try(_) | Call::ReadCredentials(_) => Asker::Nobody,
+        };
+        match self.d().engine.take_turn(&asker, now) {
             Ok(()) => {
                 let latency = self.tlm.latency();
                 self.later(latency, Task::Answer(call));
             }
-            Err(until) => self.later(until.since(now.wall), Task::Call(call)),
+            Err(until) => self.later(until.since(now.wall).min(TURN_AGAIN), Task::Call(call)),
         }
     }
 
@@ -322,3 +326,5 @@ fn credentials() -> Vec<CredentialEnd> {
 const KEYS: [&str; 2] = ["a", "b"];
 const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
+/// Who waits for a turn asks again after that at the latest, as in the daemon.
+pub(crate) const TURN_AGAIN: Duration = Duration::from_secs(30);

@@ -208,21 +208,6 @@ impl World {
             .collect()
     }
 
-    /// Those who wait for their turn look at the clock again within half a minute.
-    pub(crate) fn wake_turns(&mut self) {
-        let keys: Vec<_> = self
-            .tasks
-            .iter()
-            .filter(|(_, task)| matches!(task, Task::Turn(_) | Task::Call(_)))
-            .map(|(k, _)| *k)
-            .collect();
-        for key in keys {
-            if let Some(task) = self.tasks.remove(&key) {
-                self.later(Duration::from_secs(30), task);
-            }
-        }
-    }
-
     pub(crate) fn names(&self) -> Vec<CertName> {
         self.inventory.keys().cloned().collect()
     }
