@@ -336,7 +336,8 @@ impl<'a> World<'a> {
                 Ok(profile)
             }
             (_, Some(failed)) if failed.until > self.now => {
-                let (failure, until) = (failed.failure.clone(), failed.until);
+                // From the emergency stage on the last reading serves.
+                let (failure, until) = (failed.failure.clone(), self.before_emergency(failed.until));
                 let profile = self.entry.profile.clone();
                 Err(self.wait(Reason::ProfileUnread { profile, failure, until }, until))
             }

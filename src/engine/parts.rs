@@ -149,7 +149,12 @@ impl Engine {
             self.api.give_place_back();
         }
         let of_profile = self.fleet.iter().filter(|managed| managed.entry.profile == *profile);
-        let users: Vec<CertName> = of_profile.map(|managed| managed.entry.name.clone()).collect();
+        let (mut users, mut left) = (Vec::new(), None);
+        for managed in of_profile {
+            users.push(managed.entry.name.clone());
+            let own = managed.observed.installed().map(|installed| installed.ends_at().since(now.wall));
+            left = left.into_iter().chain(own.filter(|own| !own.is_zero())).min();
+        }
         match &result {
             Ok(_) => self.api_answers(Function::Profile, Some(profile), now.wall),
             Err(failure) => {
@@ -158,7 +163,7 @@ impl Engine {
                 self.answered(some, profile, Function::Profile, Some(failure), now.wall);
             }
         }
-        if self.profiles.store(profile, result, now.wall) {
+        if self.profiles.store(profile, result, left, now.wall) {
             self.want(Command::KeepProfiles(self.profiles.kept()));
         }
         users.iter().for_each(|name| self.decide(name, now));

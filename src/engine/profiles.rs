@@ -133,8 +133,15 @@ impl ProfileCache {
         !self.being_read.is_empty()
     }
 
-    /// Stores a reading, good or failed. `true`: there is something new to keep.
-    pub fn store(&mut self, reference: &ProfileRef, result: Result<Profile, Failure>, now: Timestamp) -> bool {
+    /// Stores a reading, good or failed. `true`: there is something new to keep. `left`: what is left of the certificate
+    /// of this profile that ends first.
+    pub fn store(
+        &mut self,
+        reference: &ProfileRef,
+        result: Result<Profile, Failure>,
+        left: Option<Duration>,
+        now: Timestamp,
+    ) -> bool {
         self.being_read.remove(reference);
         self.late.remove(reference);
         let reading = self.readings.entry(reference.clone()).or_default();
@@ -147,8 +154,8 @@ impl ProfileCache {
             Err(failure) => {
                 let count = reading.failure.as_ref().map_or(1, |failed| failed.count.saturating_add(1));
                 let until = match failure.retry {
-                    Some(hint) => backoff::hinted(hint.instant(now), now, None),
-                    None => now + ladder(reference, count),
+                    Some(hint) => backoff::hinted(hint.instant(now), now, left),
+                    None => now + ladder(reference, count, left),
                 };
                 reading.failure = Some(FailedRead { failure, count, until });
                 true
@@ -190,11 +197,11 @@ impl ProfileCache {
     }
 }
 
-fn ladder(reference: &ProfileRef, count: u32) -> Duration {
+fn ladder(reference: &ProfileRef, count: u32, left: Option<Duration>) -> Duration {
     // The ladder is spread by name; a profile's id or a stand-in of the same alphabet serves as one.
     let name = reference.to_string().to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "0");
     let name: Option<CertName> = name.get(..name.len().min(64)).and_then(|name| name.parse().ok());
-    name.map_or(DAILY, |name| backoff::wait(&name, count, None).min(LONGEST_WAIT))
+    name.map_or(DAILY, |name| backoff::wait(&name, count, left).min(LONGEST_WAIT))
 }
 
 const DAILY: Duration = Duration::from_secs(86_400);
@@ -203,7 +210,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::failure::FailureClass;
+    use crate::core::failure::{FailureClass, RetryHint};
     use crate::core::name::ProfileId;
 
     /// Of what is in order on the disk the first reading waits; what failed, or is not known, does not.
@@ -294,8 +301,29 @@ mod tests {
         assert_eq!(profiles.next(false, || true), Some(other.clone()), "the other is being read still");
         for reference in [&one, &other] {
             assert!(profiles.is_reading());
-            profiles.store(reference, Err(Failure::new(FailureClass::ProfileNotFound, "gone")), Timestamp::default());
+            let gone = Err(Failure::new(FailureClass::ProfileNotFound, "gone"));
+            profiles.store(reference, gone, None, Timestamp::default());
         }
         assert!(!profiles.is_reading());
+    }
+
+    #[test]
+    fn a_reading_that_fails_is_tried_again_within_a_tenth_of_what_is_left() {
+        let (now, year) = (Timestamp::from_seconds(1_800_000_000), Duration::from_secs(365 * 86_400));
+        let check = |retry: Option<RetryHint>, left, minutes: u64| {
+            let (mut profiles, reference) = (ProfileCache::default(), ProfileRef::new("one"));
+            for _ in 0..9 {
+                let failure = Failure { retry, ..Failure::new(FailureClass::ApiRateLimited, "429") };
+                profiles.store(&reference, Err(failure), left, now);
+            }
+            let until = profiles.reading(&reference).failure.as_ref().map(|failed| failed.until);
+            assert_eq!(until, Some(now + Duration::from_secs(minutes * 60)), "{retry:?} {left:?}");
+        };
+        let hour = Duration::from_secs(3600);
+        for (retry, longest) in [(None, 60), (Some(RetryHint::After(year)), 360)] {
+            check(retry, None, longest);
+            check(retry, Some(hour), 6);
+            check(retry, Some(hour / 20), 1);
+        }
     }
 }

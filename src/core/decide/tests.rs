@@ -621,6 +621,23 @@ fn a_profile_that_does_not_fit_and_cannot_be_read_again_is_waited_for() {
     assert_eq!(case.decide().wake_at, until);
 }
 
+/// It is by the emergency stage that the last reading serves.
+#[test]
+fn a_profile_that_cannot_be_read_is_waited_for_until_the_emergency_stage_at_the_longest() {
+    let case = |offset| {
+        let now = START + offset;
+        let mut case = Case { reading: read(profile(), now - 2 * HOUR), ..Case::after(offset) };
+        let failure = failure(FailureClass::ApiUnavailable);
+        case.reading.failure = Some(FailedRead { failure, count: 9, until: now + HOUR });
+        case.global.clock_is_compared = true;
+        case
+    };
+    let before = case(81 * DAY - 10 * MINUTE);
+    check(&before, "wait", "could not be read");
+    assert_eq!(before.decide().wake_at, START + 81 * DAY);
+    check(&case(81 * DAY + SECOND), "submit", "due");
+}
+
 #[test]
 fn what_a_request_brought_need_not_outlive_itself() {
     let own = Installed { attempt: Some(Attempt(1)), ..installed(90 * DAY) };

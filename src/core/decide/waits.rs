@@ -93,6 +93,12 @@ impl World<'_> {
         self.left_at(since).map_or(until, |left| until.min(since + (left / 10).max(SMALL_STEP)))
     }
 
+    /// A wait whose begin is not known ends when the emergency stage begins, where that lies ahead.
+    pub(super) fn before_emergency(&self, until: Timestamp) -> Timestamp {
+        let begins = self.schedule().map(|schedule| schedule.emergency_at).filter(|at| *at > self.now);
+        begins.map_or(until, |at| until.min(at))
+    }
+
     /// When TLM lets the installed certificate be renewed, after it refused that as too early. An instant that is over by
     /// our clock, and not by TLM's, says nothing.
     fn window_opens(&self, failure: &Failure, at: Timestamp) -> WindowOpens {
