@@ -222,7 +222,7 @@ impl<'a> World<'a> {
         };
         let wish = match compose(self.entry, profile) {
             Ok(wish) => wish,
-            Err(failure) => return self.unfit(failure),
+            Err(failure) => return self.unfit(failure, &cause),
         };
         let method = self.method(profile);
         if let Some(choice) = self.look_before_renewing_again(&method) {
@@ -359,10 +359,17 @@ impl<'a> World<'a> {
         ((self.global.api_is_blocked || failed.is_some()) && is_urgent()) || is_asked()
     }
 
-    fn unfit(&self, failure: Failure) -> Choice {
-        let fresh_until = self.reading.read_at.map(|at| self.after(at, PROFILE_FRESH));
-        let retry_at = self.reading.failure.as_ref().map(|failed| failed.until);
-        let until = fresh_until.max(retry_at).unwrap_or(self.now).max(self.now + RECHECK);
+    /// What does not fit is waited for, and the profile read again before the wait outlasts its use.
+    fn unfit(&self, failure: Failure, cause: &Cause) -> Choice {
+        let fresh_until = self.reading.read_at.map(|at| self.bounded(at, self.after(at, PROFILE_FRESH)));
+        let retry_at = self.reading.failure.as_ref().map(|failed| self.before_emergency(failed.until));
+        let until = fresh_until.max(retry_at).unwrap_or(self.now);
+        if until <= self.now {
+            let profile = self.entry.profile.clone();
+            let reason = Reason::ReadingProfile { profile: profile.clone(), cause: cause.clone() };
+            return self.act(Action::ReadProfile(profile), reason);
+        }
+        let until = until.max(self.now + RECHECK);
         self.wait(Reason::Unfit { failure, until }, until)
     }
 

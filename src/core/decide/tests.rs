@@ -621,6 +621,18 @@ fn a_profile_that_does_not_fit_and_cannot_be_read_again_is_waited_for() {
     assert_eq!(case.decide().wake_at, until);
 }
 
+/// Somebody may have mended it since: near the end that is looked at more often than each hour.
+#[test]
+fn a_profile_that_does_not_fit_is_read_again_within_a_tenth_of_what_is_left() {
+    let case = |since_reading: Duration| {
+        let mut case = Case::after(90 * DAY - HOUR);
+        case.reading = read(Profile { status: "Suspended".to_owned(), ..profile() }, case.now - since_reading);
+        case
+    };
+    check(&case(5 * MINUTE), "wait", "Suspended");
+    check(&case(7 * MINUTE), "read-profile", "the profile has to be read first");
+}
+
 /// It is by the emergency stage that the last reading serves.
 #[test]
 fn a_profile_that_cannot_be_read_is_waited_for_until_the_emergency_stage_at_the_longest() {

@@ -84,7 +84,7 @@ impl<'a> World<'a> {
         match self.profile_for_submission(&cause) {
             Err(choice) => choice,
             Ok(profile) => match compose(self.entry, profile) {
-                Err(failure) => self.unfit(failure),
+                Err(failure) => self.unfit(failure, &cause),
                 Ok(_) => self.act(
                     Action::Submit(Submission {
                         attempt: request.attempt,
