@@ -294,6 +294,19 @@ fn a_lost_answer_is_looked_up_and_after_ten_minutes_submitted_again_with_the_sam
     check(&blind, "wait", "TLM may have issued a certificate");
 }
 
+#[test]
+fn a_lost_answer_is_not_looked_up_for_more_than_a_tenth_of_what_is_left() {
+    let since = START + 15 * MINUTE;
+    let lost = Event::AnswerLost { attempt: Attempt(1), failure: failure(FailureClass::ApiNoAnswer) };
+    let case = |offset| {
+        let now = since + offset;
+        Case { now, observed: live(35 * MINUTE), reading: read(profile(), now), ..Case::after(Duration::ZERO) }
+            .events(&[(since, submitting(1)), (since, lost.clone())])
+    };
+    check(&case(MINUTE), "look-up", "TLM may have issued a certificate");
+    check(&case(2 * MINUTE), "submit", "due");
+}
+
 /// A clock that ran ahead had it submitted, and TLM refused it; the clock is right again.
 #[test]
 fn a_refused_request_waits_where_nothing_is_due_any_more() {

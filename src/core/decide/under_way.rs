@@ -110,7 +110,9 @@ impl<'a> World<'a> {
         looked_at: Option<Timestamp>,
         schedule: Option<&Schedule>,
     ) -> Choice {
-        let give_up = self.after(request.since, LOOK_UP_SPAN);
+        // Of a certificate that lives for minutes that would be a good part.
+        let tenth = self.left_at(request.since).map_or(LOOK_UP_SPAN, |left| (left / 10).max(SMALL_STEP));
+        let give_up = self.after(request.since, LOOK_UP_SPAN.min(tenth));
         if self.now >= give_up {
             return self.submit_again(request, schedule);
         }
