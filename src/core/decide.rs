@@ -251,7 +251,7 @@ impl<'a> World<'a> {
     }
 
     /// What ended the last request: until the entry or the profile changes; after the gate, for a day; and what TLM
-    /// refused for the sake of the installed certificate, until that one ends.
+    /// refused for the sake of the installed certificate, until that one ends, or of one that is not here, for a day.
     fn stopped(&self, cause: &Cause, schedule: Option<&Schedule>) -> Option<Choice> {
         let stop = self.record.stopped.as_deref()?;
         let by_installed = matches!(stop.failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused);
@@ -268,11 +268,12 @@ impl<'a> World<'a> {
             Some(self.after_no_later_end(stop.at, schedule))
         } else if class == FailureClass::RequestRejected {
             None
+        } else if let Some(installed) = self.observed.installed() {
+            let is_over = stop.at > installed.ends_at();
+            Some((if is_over { installed.not_after } else { installed.ends_at() }) + Duration::from_secs(1))
         } else {
-            self.observed.installed().map(|installed| {
-                let is_over = stop.at > installed.ends_at();
-                (if is_over { installed.not_after } else { installed.ends_at() }) + Duration::from_secs(1)
-            })
+            // What stands in the way ends some day, and nothing here says when.
+            Some(self.after(stop.at, AFTER_GATE))
         };
         if until.is_some_and(|until| until <= self.now) {
             return None;

@@ -380,6 +380,14 @@ fn refusals_stop_until_something_changes() {
     let duplicate = Event::NotAccepted { attempt, failure: failure(FailureClass::DuplicateRefused) };
     check(&stopped(duplicate.clone(), 10 * DAY), "wait", "duplicate-refused");
     check(&stopped(duplicate.clone(), 21 * DAY), "submit", "due: ");
+    // Where nothing is installed, nothing says when it ends.
+    let bare = |offset| {
+        let now = START + DAY + offset;
+        Case { now, reading: read(profile(), now), ..Case::bare() }
+            .events(&[(START + DAY, submitting(1)), (START + DAY, duplicate.clone())])
+    };
+    check(&bare(DAY - SECOND), "wait", "duplicate-refused");
+    check(&bare(DAY), "submit", "due: ");
     // What TLM refuses while the leaf lives is tried again when the chain ends, and then when the leaf does.
     let refused = |offset, after| {
         let mut case = limited_case(offset);
