@@ -93,9 +93,10 @@ impl Fleet {
     /// Holds a certificate back until `wake_at`.
     pub fn hold_back(&mut self, name: &CertName, reason: Reason, wake_at: Timestamp) {
         self.amend(name, |decision| {
-            // A pending request keeps its own reason: it is no less pending.
-            if decision.reason.state() != State::Pending {
-                decision.reason = reason;
+            // A pending request keeps its own reason: it is no less pending, and is asked for when that ends.
+            match &mut decision.reason {
+                Reason::Pending { next, .. } => *next = wake_at,
+                own => *own = reason,
             }
             (decision.action, decision.wake_at) = (Action::Wait, wake_at);
         });
