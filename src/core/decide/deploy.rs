@@ -131,7 +131,7 @@ impl World<'_> {
         }
     }
 
-    /// The ladder holds in the emergency stage too, where no step is longer than a tenth of what is left: a hook that
+    /// As the emergency stage begins the newer one is tried again. The ladder holds in it too, where no step is longer than a tenth of what is left: a hook that
     /// goes on failing must not send the files back and forth without a pause. The end of the old one ends the wait.
     fn forward(&self, rolled_back: &RolledBack, ends_at: Timestamp, in_emergency: bool) -> Choice {
         let RolledBack { from, to, at, tries, .. } = rolled_back;
@@ -141,7 +141,7 @@ impl World<'_> {
             Deploy::Unplaced if !in_emergency => due.max(self.now + ZONE_RECHECK),
             Deploy::Closed(_) | Deploy::Unplaced | Deploy::Open => due,
         };
-        let next = next.min(ends_at);
+        let next = self.bounded(*at, next).min(ends_at);
         let reason = Reason::RolledBack { from: *from, to: *to, next };
         if next > self.now {
             return self.wait(reason, next);
