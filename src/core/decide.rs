@@ -210,7 +210,7 @@ impl<'a> World<'a> {
 
     /// Starts a new request, unless something stands against it.
     fn start(&self, cause: Cause, schedule: Option<&Schedule>) -> Choice {
-        if let Some(choice) = self.stopped(&cause, schedule) {
+        if let Some(choice) = self.stopped(schedule) {
             return self.look_whether_revoked(&choice).unwrap_or(choice);
         }
         if let Some(choice) = self.obstacle() {
@@ -252,10 +252,11 @@ impl<'a> World<'a> {
 
     /// What ended the last request: until the entry or the profile changes; after the gate, for a day; and what TLM
     /// refused for the sake of the installed certificate, until that one ends, or of one that is not here, for a day.
-    fn stopped(&self, cause: &Cause, schedule: Option<&Schedule>) -> Option<Choice> {
+    fn stopped(&self, schedule: Option<&Schedule>) -> Option<Choice> {
         let stop = self.record.stopped.as_deref()?;
         let by_installed = matches!(stop.failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused);
-        if by_installed && *cause == Cause::Revoked {
+        // Whatever else it is replaced for by now: to revoke it is what the operator was told.
+        if by_installed && self.observed.installed().is_some_and(|installed| self.is_revoked(installed)) {
             return None;
         }
         if self.is_lifted(stop) {

@@ -380,6 +380,13 @@ fn refusals_stop_until_something_changes() {
     let duplicate = Event::NotAccepted { attempt, failure: failure(FailureClass::DuplicateRefused) };
     check(&stopped(duplicate.clone(), 10 * DAY), "wait", "duplicate-refused");
     check(&stopped(duplicate.clone(), 21 * DAY), "submit", "due: ");
+    // It was revoked, as the operator was told, and whatever else it is replaced for.
+    let mut revoked = stopped(duplicate.clone(), 10 * DAY);
+    let other = Installed { differs: Some(Box::new(Text::new("names added"))), ..installed(90 * DAY) };
+    let serial_number = other.serial_number.clone();
+    revoked.record.checked = Some(Box::new(Checked { serial_number, revoked: true, standing: None, at: revoked.now }));
+    revoked.observed = Observed::Installed(Box::new(other));
+    check(&revoked, "submit", "due: ");
     // Where nothing is installed, nothing says when it ends.
     let bare = |offset| {
         let now = START + DAY + offset;
