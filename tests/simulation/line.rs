@@ -195,8 +195,11 @@ fn a_pause_holds_no_install_back() {
     // What was issued is here and is to be installed now.
     let mut arrival = bench.arrival("x", 60);
     let other = faults::entry("y", "other");
-    let y =
-        Arrival { entry: Arc::new(other), observed: renewd::core::known::observed::Observed::Absent, attempts: Vec::new() };
+    let y = Arrival {
+        entry: Arc::new(other),
+        observed: renewd::core::known::observed::Observed::Absent,
+        attempts: Vec::new(),
+    };
     let submitting = Event::Submitting {
         attempt: Attempt(99),
         method: Method::New,

@@ -307,6 +307,22 @@ fn a_lost_answer_is_not_looked_up_for_more_than_a_tenth_of_what_is_left() {
     check(&case(2 * MINUTE), "submit", "due");
 }
 
+/// The request is pending since a time that lies ahead by the clock as it is now: each failure has its pause all the same.
+#[test]
+fn a_pickup_that_fails_has_its_pause_after_the_clock_was_set_back() {
+    let (since, now) = (START + 62 * DAY, START + 61 * DAY);
+    let request_id = RequestId("r-1".to_owned());
+    let pending = Event::Pending { attempt: Attempt(1), request_id, dv_details: None };
+    let failed = Event::Failed { failure: failure(FailureClass::ApiBadAnswer) };
+    let case = Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(&[
+        (since, submitting(1)),
+        (since, pending),
+        (now - SECOND, failed),
+    ]);
+    check(&case, "wait", "the last pickup failed");
+    assert!(case.decide().wake_at > now + 30 * SECOND);
+}
+
 /// A clock that ran ahead had it submitted, and TLM refused it; the clock is right again.
 #[test]
 fn a_refused_request_waits_where_nothing_is_due_any_more() {

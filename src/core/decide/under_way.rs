@@ -140,7 +140,8 @@ impl<'a> World<'a> {
         let interval = backoff::poll(self.global.first_poll, polls);
         let polled_at = polled_at.unwrap_or(request.since);
         let due = self.bounded(polled_at, self.after(polled_at, interval));
-        let failed = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
+        // All trouble is of this request, which began without any; its instants are of clocks that may have been set back.
+        let failed = self.record.trouble.last.as_deref();
         let retry = failed.and_then(|_| self.retry_at(&self.record.trouble)).unwrap_or(due);
         let next = due.max(retry);
         let failure = failed.map(|(failure, _)| failure.clone());
