@@ -94,9 +94,10 @@ impl Fleet {
     pub fn hold_back(&mut self, name: &CertName, reason: Reason, wake_at: Timestamp) {
         self.amend(name, |decision| {
             // A pending request keeps its own reason: it is no less pending, and is asked for when that ends.
-            match &mut decision.reason {
-                Reason::Pending { next, .. } => *next = wake_at,
-                own => *own = reason,
+            if let Reason::Pending { next, .. } = &mut decision.reason {
+                *next = wake_at;
+            } else {
+                decision.reason = reason;
             }
             (decision.action, decision.wake_at) = (Action::Wait, wake_at);
         });

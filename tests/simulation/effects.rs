@@ -20,6 +20,8 @@ use crate::shell::TURN_AGAIN;
 use crate::tlm::{Answer, Certificate, Defect, Endpoint, Order, Pickup, digest, server_auth};
 use crate::world::{Task, World};
 
+mod odd;
+
 /// What the effects of this world hand to each other: a key is its public half, and the gate passes what TLM issued.
 #[derive(Clone, Debug)]
 pub(crate) struct InHand;
@@ -120,6 +122,7 @@ impl World {
         }
         let mark = mark_of(&running.effect);
         let outcome = self.perform_effect(&mut running).unwrap_or_else(Outcome::Failed);
+        self.lurk(running.name(), mark);
         if self.crash_after.as_deref() == Some(mark) {
             self.crash_after = None;
             self.dying = true;
@@ -167,15 +170,21 @@ impl World {
                 self.make_live(&entry, generation).map(|()| Outcome::Switched(generation))
             }
             Effect::Send(method, key) => self.send(running, method, key),
+            Effect::LookUp(spki) if self.tlm.odd.is_on => self.odd_look_up(running, spki),
             Effect::LookUp(spki) => self.look_up(running, spki),
+            Effect::SearchHeld if self.tlm.odd.is_on => self.odd_search_held(running),
             Effect::SearchHeld => {
                 let found = self.part(running, Endpoint::Search).and_then(|()| self.tlm.search(digest(0), self.now));
                 self.call(running, Function::Search, found.map(drop))?;
                 Ok(Outcome::Holds(Vec::new()))
             }
-            Effect::PickUp { id, .. } => self.pick_up(running, &id),
+            Effect::PickUp { id, spki } => self.pick_up(running, &id, spki),
             Effect::KeepAnswer { attempt, answer } => self.keep_answer(running, attempt, answer),
+            Effect::ReadAnswer { attempt, serial_number, spki } if self.tlm.odd.is_on => {
+                Ok(self.odd_read_answer(running, attempt, &serial_number, spki))
+            }
             Effect::ReadAnswer { attempt, serial_number, .. } => self.read_answer(running, attempt, &serial_number),
+            Effect::FetchChain { issued, .. } if self.tlm.odd.is_on => Ok(self.odd_fetch_chain(running, issued)),
             Effect::FetchChain { issued: Issued { serial_number, answer, .. }, .. } => {
                 let found = self.part(running, Endpoint::Formats).and_then(|()| self.tlm.details(&serial_number));
                 self.call(running, Function::Details, found)?;
@@ -203,8 +212,8 @@ impl World {
             Effect::CheckStatus(serial) => {
                 let found = self.part(running, Endpoint::Details).and_then(|()| self.tlm.details(&serial));
                 let (_, revoked) = self.call(running, Function::Details, found)?;
-                let state = if revoked { TlmState::Revoked } else { TlmState::Issued };
-                Ok(Outcome::Status(Box::new(Standing::of(state))))
+                let standing = if revoked { Standing::of(TlmState::Revoked) } else { self.tlm.standing(&serial) };
+                Ok(Outcome::Status(Box::new(standing)))
             }
         }
     }
@@ -280,7 +289,7 @@ impl World {
         let sent = self.send_order(running, method, key);
         self.check_sent(running.name(), sent.as_ref().err());
         Ok(match self.call(running, Function::Main, sent)? {
-            Answer::Issued(certificate) => take(certificate),
+            Answer::Issued(certificate) => self.take(certificate, key),
             Answer::Pending(id) => Outcome::Pending(Some(id), None),
         })
     }
@@ -289,15 +298,18 @@ impl World {
         let found = self.part(running, Endpoint::Search).and_then(|()| self.tlm.search(wanted, self.now));
         self.ledger.looked(running.name(), found.is_err());
         let found = self.call(running, Function::Search, found)?;
-        Ok(found.map_or(Outcome::NotFound, take))
+        Ok(found.map_or(Outcome::NotFound, |found| self.take(found, wanted)))
     }
 
-    fn pick_up(&mut self, running: &Running, id: &RequestId) -> Result<Outcome, Failure> {
+    fn pick_up(&mut self, running: &Running, id: &RequestId, wanted: Digest) -> Result<Outcome, Failure> {
         let part = self.part(running, Endpoint::PickUp);
         let answer = part.and_then(|()| self.tlm.pick_up(id, self.now));
+        if let Ok(Pickup::Says(saying, serial)) = &answer {
+            return self.odd_pickup(running, *saying, serial.as_ref());
+        }
         Ok(match self.call(running, Function::Main, answer)? {
-            Pickup::Issued(certificate) => take(certificate),
-            Pickup::Pending => Outcome::Pending(None, None),
+            Pickup::Issued(certificate) => self.take(certificate, wanted),
+            Pickup::Pending | Pickup::Says(..) => Outcome::Pending(None, None),
             Pickup::Rejected => Outcome::Rejected(Text::new("not on my watch")),
         })
     }
@@ -363,15 +375,16 @@ impl World {
         self.read_key(running.name(), attempt)?;
         self.disk.write()?;
         self.check_window(&running.job.entry, attempt);
+        self.check_own(running.name(), attempt, set);
         let generation = self.disk.install(running.name(), attempt, set, &running.job.entry);
         self.went_live(&running.job.entry.clone(), generation);
         Ok(Outcome::Installed { generation, leaf: Box::new(set.leaf()), chain: Arc::default() })
     }
 }
 
-fn take(certificate: Arc<Certificate>) -> Outcome {
-    let has_chain = certificate.defect != Some(Defect::NoChain);
-    Outcome::Issued(certificate.serial.clone(), Some((certificate, has_chain)))
+/// Whether a certificate comes with its chain.
+fn has_chain(certificate: &Certificate) -> bool {
+    certificate.defect != Some(Defect::NoChain)
 }
 
 /// What a script calls the end of an effect.

@@ -1,23 +1,23 @@
 //! What may go wrong: the faults of a year, drawn from a seed, and what each does to the world.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use renewd::core::compact::boxed_default::BoxedDefault;
 use renewd::core::compact::packed_names::Naming;
-use renewd::core::compact::settings::EntrySettings;
 use renewd::core::failure::FailureClass;
-use renewd::core::known::profile::{Origin, Profile, ProfileAttribute};
-use renewd::core::name::{CertName, HookName, ProfileId, ProfileRef};
+use renewd::core::name::{CertName, HookName, ProfileId};
 use renewd::core::time::Timestamp;
-use renewd::core::wanted::entry::{Entry, Probe, Sans, Source};
-use renewd::core::wanted::key::KeyType;
-use renewd::core::wanted::window::DeployWindow;
+use renewd::core::wanted::entry::Entry;
 
 use crate::host::HookMood;
 use crate::random::Random;
-use crate::tlm::{DEFECTS, Defect, Endpoint, Fate, Mode, Part, ProfileState, Weather};
-use crate::world::{AUDIT_EVERY, START, Task, World};
+use crate::tlm::{DEFECTS, Defect, Endpoint, Fate, Mode, Part, Weather};
+use crate::world::{START, Task, World};
+
+mod furnish;
+mod odd;
+
+pub(crate) use furnish::{entry, probe, profile, window, world};
+pub(crate) use odd::{Act, Odd, moment, newcomer};
 
 /// Something that goes wrong, or right again.
 #[derive(Clone, Debug)]
@@ -72,6 +72,7 @@ pub(crate) enum Fault {
     Crash(u32, Duration),
     /// The process is ended in order, or killed while nothing runs.
     Kill(Duration),
+    Odd(Odd),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,132 +80,6 @@ pub(crate) enum Verdict {
     Approve,
     Reject,
     Forget,
-}
-
-/// A world with ten certificates and a year of faults.
-pub(crate) fn world(seed: u64, is_told: bool) -> World {
-    let mut world = World::new(seed, START);
-    world.is_told = is_told;
-    furnish(&mut world);
-    let intensity = 1 + world.random.below(3);
-    for _ in 0..intensity * FAULTS {
-        let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
-        let fault = draw(&mut world.random);
-        world.later(at, Task::Fault(fault));
-    }
-    if seed >= WITH_PARTS {
-        for _ in 0..1 + world.random.below(6) {
-            let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
-            let fault = part(&mut world.random);
-            world.later(at, Task::Fault(fault));
-        }
-        for number in [0, 1] {
-            let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
-            match world.random.below(4) {
-                0 => world.later(at, Task::Fault(Fault::KeyEnds(number, DAY * 40))),
-                1 => {
-                    let span = world.random.span(DAY / 24, DAY * 30);
-                    world.later(at, Task::Fault(Fault::KeyRefused(number, true)));
-                    world.later(at + span, Task::Fault(Fault::KeyRefused(number, false)));
-                }
-                _ => {}
-            }
-        }
-    }
-    // Somebody looks at what waits for approval now and then.
-    let mut at = DAY;
-    while at < YEAR {
-        let verdict = *world.random.pick(&[Verdict::Approve, Verdict::Approve, Verdict::Approve, Verdict::Reject]);
-        world.later(at, Task::Fault(Fault::Decide(verdict)));
-        at += world.random.span(DAY / 2, DAY * 9);
-    }
-    world.later(AUDIT_EVERY, Task::Audit);
-    world.start();
-    world
-}
-
-/// Profiles, certificates and hooks.
-pub(crate) fn furnish(world: &mut World) {
-    for (id, days, window, duplicates) in
-        [("p0", 90, Some(30), true), ("p1", 47, Some(15), false), ("p2", 90, Some(30), true), ("p3", 6, None, true)]
-    {
-        let state =
-            ProfileState { profile: profile(id, window, duplicates), lifetime: DAY * days, mode: Mode::Immediate };
-        world.tlm.profiles.insert(ProfileId(id.into()), state);
-    }
-    // The last one names a profile that does not exist, or is refused as it stands: it holds back nothing.
-    let last = if world.random.percent(30) { "none" } else { "p0" };
-    for (number, id) in PROFILES.into_iter().chain([last]).enumerate() {
-        let mut entry = entry(&format!("c{number}"), id);
-        entry.reuse_key = number == 7;
-        let hooks: &[&str] = [&["web"][..], &["web", "mail"], &["mail"], &[]][number % 4];
-        entry.hooks = hooks.iter().filter_map(|hook| hook.parse().ok()).collect();
-        if number == 6 {
-            entry.probes = probe().into();
-        }
-        entry.rollback = [1, 4, 6].contains(&number);
-        entry.deploy_window = [2, 6].contains(&number).then(window).map(Box::new);
-        world.inventory.insert(entry.name.clone(), entry);
-    }
-    world.tlm.refused.extend("c9".parse());
-    world.hook_moods = world.hooks().into_iter().map(|hook| (hook, HookMood::Fine)).collect();
-}
-
-pub(crate) fn profile(id: &str, window: Option<u32>, allows_duplicates: bool) -> Profile {
-    let attribute = |key: &str, multiple| ProfileAttribute {
-        key: key.to_owned(),
-        mandatory: false,
-        multiple,
-        origin: Origin::Request,
-    };
-    Profile {
-        id: ProfileId(id.into()),
-        name: format!("profile {id}"),
-        status: "Active".to_owned(),
-        enrollment_method: "rest_api".to_owned(),
-        authentication_method: "third_party_app".to_owned(),
-        renewal_window_days: window,
-        odd_window: None,
-        allows_duplicates,
-        allows_validity: false,
-        validity: None,
-        keys: vec![KeyType::EcdsaP256],
-        unknown_keys: Vec::new(),
-        allowed_names: Vec::new(),
-        custom_values: Vec::new(),
-        escrows_keys: false,
-        subject: vec![attribute("common_name", false)],
-        san: vec![attribute("dns_names", true)],
-        issuers: Vec::new(),
-        cas: Vec::new(),
-        needs_approval: false,
-    }
-}
-
-pub(crate) fn entry(name: &str, profile: &str) -> Entry {
-    let host = format!("{name}.example.com");
-    let naming = Naming {
-        own_seat: None,
-        common_name: Some(host.clone()),
-        names: Sans { dns_names: vec![host], ..Sans::default() },
-    };
-    Entry {
-        name: name.parse().expect("a valid name"),
-        source: Source { file: "certs.d/all.toml".into(), line: 1 },
-        naming: naming.into(),
-        probes: BoxedDefault::new(),
-        files: BoxedDefault::new(),
-        terms: Arc::new(EntrySettings::new(ProfileRef::Id(ProfileId(profile.into())))),
-    }
-}
-
-pub(crate) fn probe() -> Vec<Probe> {
-    vec![Probe { address: "127.0.0.1:443".to_owned(), server_name: None, starttls: None }]
-}
-
-/// Every night by UTC.
-pub(crate) fn window() -> DeployWindow {
-    DeployWindow { zone: Some("UTC".to_owned()), ..DeployWindow::parse("02:00-05:00").expect("a window") }
 }
 
 fn draw(random: &mut Random) -> Fault {
@@ -383,6 +258,7 @@ impl World {
             Fault::Reload => self.reload_awake(),
             Fault::Crash(count, down) => self.crash_in = Some((count, down)),
             Fault::Kill(down) => self.crash(Some(down)),
+            Fault::Odd(odd) => self.apply_odd(odd),
         }
     }
 
@@ -535,6 +411,7 @@ impl World {
                     naming.names.dns_names.push(added);
                 }
                 entry.naming = naming.into();
+                self.edited(&name);
             }
             Fault::Remove(name) => {
                 let Some(entry) = self.inventory.remove(&name) else { return };
@@ -548,7 +425,7 @@ impl World {
     }
 
     /// The operator reloads, or the watch sees it. A machine that sleeps does so when it wakes.
-    fn reload_awake(&mut self) {
+    pub(crate) fn reload_awake(&mut self) {
         if self.is_awake() {
             if self.random.percent(50) { self.reload() } else { self.read_inventory() }
         } else if self.asleep_until > self.now {
@@ -557,7 +434,7 @@ impl World {
         }
     }
 
-    fn is_awake(&self) -> bool {
+    pub(crate) fn is_awake(&self) -> bool {
         self.daemon.is_some() && self.asleep_until <= self.now
     }
 
@@ -609,3 +486,5 @@ const FAULTS: u64 = 25;
 const PROFILES: [&str; 9] = ["p0", "p1", "p2", "p3", "p0", "p1", "p2", "p0", "p1"];
 /// Seeds from here on have parts of TLM that fail alone; those below go as they always went.
 pub(crate) const WITH_PARTS: u64 = 1_000_000;
+/// And from here on what is odd rather than broken, certificates of all lifetimes, and an operator who meddles.
+pub(crate) const WITH_ODDITIES: u64 = 2_000_000;

@@ -5,20 +5,27 @@ use std::time::Duration;
 
 use renewd::core::decide::World as DecideWorld;
 use renewd::core::event::{self, Event, Method};
-use renewd::core::failure::{Accepted, Failure, FailureClass, Scope};
+use renewd::core::failure::{Accepted, Failure, FailureClass};
 use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileRef, RequestId, SerialNumber};
-use renewd::core::reason::{Reason, State};
-use renewd::core::record::Stage;
-use renewd::core::schedule::{self, Schedule};
+use renewd::core::schedule::Schedule;
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
 use renewd::core::{health, invariant};
 use renewd::engine::managed::Managed;
 
 use crate::disk::Live;
-use crate::host::HookMood;
-use crate::tlm::{Endpoint, Fate, Mode, Weather};
+use crate::tlm::{Certificate, Endpoint, Fate, Listing, Weather};
 use crate::world::World;
+
+mod audit;
+mod fair;
+mod shown;
+mod stages;
+mod waits;
+
+use shown::shown;
+use stages::{Edit, Stay};
+use waits::Untrue;
 
 /// What the checks keep of one certificate.
 #[derive(Debug, Default)]
@@ -53,6 +60,12 @@ pub(crate) struct Account {
     delivered: BTreeMap<Attempt, SerialNumber>,
     /// The last send on its way: not answered yet.
     sending: bool,
+    /// How long it stands where it stands.
+    stay: Stay,
+    /// Since when its reason names what is not so.
+    untrue: Untrue,
+    /// The last edit of its entry, while its first try is waited for.
+    edit: Option<Edit>,
 }
 
 /// What the checks keep.
@@ -65,6 +78,8 @@ pub(crate) struct Ledger {
     pub(crate) history_lost_at: Option<Timestamp>,
     /// When the clock was last set.
     pub(crate) clock_set_at: Option<Timestamp>,
+    /// When something last happened.
+    disturbed_at: Option<Timestamp>,
     pub(crate) decisions: u64,
     pub(crate) submissions: u64,
     pub(crate) installs: u64,
@@ -84,10 +99,12 @@ impl Ledger {
 
     /// Something changed: every wait for better times begins anew.
     pub(crate) fn disturb(&mut self, now: Timestamp) {
+        self.disturbed_at = Some(now);
         for account in self.accounts.values_mut() {
             account.fine_since = account.fine_since.map(|_| now);
             account.calm_since = account.calm_since.map(|_| now);
             account.quiet_until = None;
+            account.untrue = None;
         }
     }
 
@@ -126,6 +143,7 @@ impl World {
         let is_notable =
             daemon.engine.fleet().needing_attention().any(|needing_attention| needing_attention.entry.name == *name);
         let profile = world.reading.profile.as_ref();
+        let in_vain = self.wait_in_vain(managed);
         let Managed { entry, observed, record, .. } = managed;
         let problem = health::problem(entry, observed, record, profile, &managed.decision(), wall);
         if let Some(breach) = breach {
@@ -134,22 +152,37 @@ impl World {
         if let Some(code) = problem.filter(|_| !is_notable) {
             self.breaks(9, format!("{name}: {code}, and the headline does not see it"));
         }
+        if let Some(what) = in_vain {
+            self.breaks(9, format!("{name}: {what}"));
+        }
+        let pace = self.pace(name);
         let account = self.ledger.account(name);
         if account.hour != hour {
             (account.hour, account.decisions, account.calls) = (hour, 0, 0);
         }
         account.decisions += 1;
-        if account.decisions > MOST_DECISIONS {
-            self.breaks(9, format!("{name}: {MOST_DECISIONS} decisions within an hour: it spins"));
+        let most = MOST_DECISIONS * pace;
+        if account.decisions > most {
+            self.breaks(9, format!("{name}: {most} decisions within an hour: it spins"));
         }
+    }
+
+    /// How much more often than others a certificate may be worked on: one of minutes has a minute for each step.
+    fn pace(&self, name: &CertName) -> u32 {
+        let is_short = self.schedule(name).is_some_and(|(_, lifetime)| lifetime < TWO_HOURS);
+        if is_short { 4 } else { 1 }
     }
 
     /// Promise 9: the API is not flooded for one certificate.
     pub(crate) fn check_call(&mut self, name: &CertName) {
+        let (weather, pace) = (self.tlm.weather, self.pace(name));
         let account = self.ledger.account(name);
         account.calls += 1;
-        if account.calls > MOST_CALLS {
-            self.breaks(9, format!("{name}: {MOST_CALLS} requests within an hour"));
+        // Each try after a short `Retry-After` may be looked up before.
+        let is_hinted = matches!(weather, Weather::Limited(_) | Weather::Maintenance(_));
+        let most = MOST_CALLS * pace * if is_hinted { 2 } else { 1 };
+        if account.calls > most {
+            self.breaks(9, format!("{name}: {most} requests within an hour"));
         }
     }
 
@@ -230,13 +263,26 @@ impl World {
     fn not_issued_before(&self, name: &CertName, spki: Digest) -> Option<String> {
         let entry = self.inventory.get(name)?;
         let of_part = |part: &crate::tlm::Part| part.endpoint == Endpoint::Search;
-        let search_works = self.tlm.list().is_ok() && !self.tlm.search_forbidden && !self.tlm.parts.iter().any(of_part);
+        let ProfileRef::Id(profile) = &entry.profile else { return None };
+        let shows = match self.tlm.odd.listing {
+            Listing::Whole => true,
+            // What comes without its content has to be fetched.
+            Listing::Bare => !self.tlm.part_fails(Endpoint::Details, profile, name),
+            Listing::OneFails(_) | Listing::Silent => false,
+        };
+        let search_works =
+            shows && self.tlm.list().is_ok() && !self.tlm.search_forbidden && !self.tlm.parts.iter().any(of_part);
         let can_search = self.daemon.as_ref().is_some_and(|daemon| daemon.engine.global_state().can_search);
         if !search_works || !can_search || entry.reuse_key {
             return None;
         }
         // What became visible within the last seconds could not be seen by a look just before.
         let shown = self.tlm.shown(spki, self.now - Duration::from_secs(10))?;
+        // By a clock of TLM's that is a day behind it began before it was asked for, and is not searched for.
+        let request = self.daemon.as_ref()?.engine.fleet().one(name)?.record.request.as_deref();
+        if request.is_some_and(|request| shown.not_before < request.first_sent - DAY) {
+            return None;
+        }
         Some(format!("asks again though search shows {} with the same key", shown.serial))
     }
 
@@ -248,6 +294,8 @@ impl World {
         if is_excused(self.ledger.history_lost_at) || is_excused(self.ledger.clock_set_at) {
             return None;
         }
+        // What the operator took away may be asked for until renewd has noticed, by a measure that is not known here.
+        self.inventory.get(name)?;
         let account = self.ledger.accounts.get(name)?;
         let used = account.sends.iter().filter(recent).count();
         let asked = account.asked.iter().filter(|at| **at + DAY * 2 > self.now).count();
@@ -297,10 +345,22 @@ impl World {
         (!justified).then(|| format!("asks though it is not due before {}", schedule.renew_at))
     }
 
-    /// Promise 12: nothing is submitted by a clock that the API's answers show to be wrong.
+    /// Promise 12: nothing is submitted by a clock that the API's answers show to be wrong, or that they show to be
+    /// right by TLM's own, which is.
     fn clock_is_right(&self) -> Option<String> {
-        let wrong = self.skew.unsigned_abs() > (SLACK + MINUTE).as_millis() as u64;
-        (wrong && self.tlm.dates).then(|| format!("submits by a clock that is {} s ahead", self.skew / 1000))
+        let ahead = self.skew - self.tlm.odd.clock;
+        let wrong = ahead.unsigned_abs() > (SLACK + MINUTE).as_millis() as u64;
+        // Before TLM told the time by a clock that was set, nobody could know.
+        let is_told = self.tlm.odd.clock == 0 || self.tlm.odd.is_told;
+        (wrong && is_told && self.tlm.dates).then(|| format!("submits by a clock that is {} s ahead", ahead / 1000))
+    }
+
+    /// Promise 1: what is installed was asked for here, whoever else has a certificate of the same name.
+    pub(crate) fn check_own(&mut self, name: &CertName, attempt: Attempt, set: &Certificate) {
+        let key = self.disk.pending.get(&(name.clone(), attempt)).map(|pending| pending.spki);
+        if key != Some(set.spki) || self.tlm.odd.of_others.contains(&set.serial) {
+            self.breaks(1, format!("{name}: installs {}, which is not its own", set.serial));
+        }
     }
 
     /// Promise 13: what TLM delivered is used before anything else is asked for.
@@ -328,6 +388,9 @@ impl World {
         }
         let now = self.now;
         let account = self.ledger.account(&entry.name);
+        if let Some(edit) = &mut account.edit {
+            edit.follow(entry, now);
+        }
         match &entry.event {
             Event::Pending { attempt, request_id, .. } => {
                 account.open.insert(request_id.clone(), *attempt);
@@ -381,116 +444,6 @@ impl World {
         let known = account.hooks.values().any(|(of, _)| *of == generation);
         if !known {
             account.hooks = entry.hooks.iter().map(|hook| (hook.clone(), (generation, now))).collect();
-        }
-    }
-
-    /// Promises 5, 6, 8 and 11: what ought to happen does, in its time.
-    pub(crate) fn audit(&mut self) {
-        for name in self.names() {
-            self.audit_one(&name);
-        }
-    }
-
-    fn audit_one(&mut self, name: &CertName) {
-        let now = self.now;
-        if self.inventory.get(name).is_some_and(|entry| !entry.probes.is_empty()) {
-            self.audit_served(name);
-        }
-        if let Some(account) = self.ledger.accounts.get_mut(name)
-            && account.hooks.is_empty()
-            && account.quiet_until.is_some_and(|until| now < until)
-        {
-            (account.fine_since, account.calm_since) = (None, None);
-            return;
-        }
-        let (fine, excused) = (self.is_fine(name), self.is_excused(name));
-        let account = self.ledger.account(name);
-        if !fine || account.fine_since.is_none() {
-            let since = fine.then_some(now);
-            (account.fine_since, account.calm_since) = (since, since.filter(|_| !excused));
-            return;
-        }
-        self.audit_hooks(name);
-        if let Some(what) = self.refused_by_a_wrong_count(name) {
-            self.breaks(4, format!("{name}: {what}"));
-        }
-        let due_at = self.due_at(name);
-        self.ledger.account(name).quiet_until = due_at.map_or_else(|| self.quiet_until(name), |_| None);
-        let serial = self.disk.live.get(name).map(|live| live.certificate.serial.clone());
-        let ends = self.disk.live.get(name).map(|live| live.certificate.not_after);
-        let account = self.ledger.account(name);
-        account.calm_since = if excused { None } else { account.calm_since.or(Some(now)) };
-        let waited = |since: Option<Timestamp>| Some(now.since(since?.max(due_at?)));
-        let (calm, long) = (waited(account.calm_since), waited(account.fine_since));
-        if calm.is_some_and(|calm| calm >= TWO_HOURS) && ends.is_some_and(|ends| ends >= now) {
-            account.promised.clone_from(&serial);
-            let reason = self.reason(name);
-            self.breaks(5, format!("{name}: due since {due_at:?}, two good hours unused: {reason}"));
-        }
-        if long.is_some_and(|long| long >= A_DAY_AND_MORE) && !self.is_stopped(name) {
-            let reason = self.reason(name);
-            self.breaks(11, format!("{name}: stuck for over a day: {reason}"));
-        }
-        let account = self.ledger.account(name);
-        if serial.is_some() && account.promised == serial && ends.is_some_and(|ends| ends < now) {
-            self.breaks(5, format!("{name}: ended though there were two good hours"));
-        }
-    }
-
-    /// Promise 4, from the other side: what was certainly refused is not counted.
-    fn refused_by_a_wrong_count(&self, name: &CertName) -> Option<String> {
-        let managed = self.daemon.as_ref()?.engine.fleet().one(name)?;
-        let Reason::BudgetSpent { limit, .. } = managed.decision().reason else { return None };
-        if self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now) || self.history_lost() {
-            return None;
-        }
-        let since = self.now - (DAY + SLACK);
-        let mut sent: Vec<Timestamp> = Vec::new();
-        let recent = self.disk.journal.iter().rev().take_while(|entry| entry.at > since - DAY);
-        let of_name: Vec<_> = recent.filter(|entry| entry.name == *name).collect();
-        for entry in of_name.into_iter().rev() {
-            match &entry.event {
-                Event::Submitting { .. } => sent.push(entry.at),
-                Event::NotAccepted { .. } | Event::RefusalUnclear { .. } => drop(sent.pop()),
-                _ => {}
-            }
-        }
-        let counted = sent.iter().filter(|at| **at > since).count();
-        (counted < limit as usize)
-            .then(|| format!("{limit} are said to be spent, and {counted} may have been accepted"))
-    }
-
-    fn audit_hooks(&mut self, name: &CertName) {
-        let now = self.now;
-        let Some(account) = self.ledger.accounts.get(name).filter(|account| !account.hooks.is_empty()) else { return };
-        let Some(since) = account.fine_since else { return };
-        let entry = self.inventory.get(name);
-        let works = |hook: &HookName| {
-            entry.is_some_and(|entry| entry.hooks.contains(hook)) && self.hook_moods.get(hook) == Some(&HookMood::Fine)
-        };
-        let overdue =
-            account.hooks.iter().find(|(hook, (_, at))| works(hook) && (*at).max(since) + HOOK_PATIENCE <= now);
-        if let Some((hook, (generation, _))) = overdue {
-            let what = format!("{name}: hook {hook} did not run for generation {generation}");
-            self.breaks(6, what);
-        }
-    }
-
-    /// Promise 7: what is not served is not called valid, once there was time for a look.
-    fn audit_served(&mut self, name: &CertName) {
-        let now = self.now;
-        let can_look = !self.disk.unreadable && self.disk.fault.is_none() && self.asleep_until <= now;
-        let managed = self.daemon.as_ref().filter(|_| can_look).and_then(|daemon| daemon.engine.fleet().one(name));
-        let is_wrong = managed.is_some() && (self.silent || !self.is_served(name));
-        let is_called_valid = managed.is_some_and(|managed| {
-            !managed.is_busy()
-                && managed.observed.installed().is_some()
-                && managed.decision().reason.state() == State::Valid
-        });
-        let account = self.ledger.account(name);
-        account.unserved_since = is_wrong.then(|| account.unserved_since.unwrap_or(now));
-        if is_called_valid && account.unserved_since.is_some_and(|since| since + TWO_HOURS < now) {
-            self.breaks(7, format!("{name}: called valid, and not served for two hours"));
         }
     }
 
@@ -555,184 +508,6 @@ impl World {
     fn is_of_profile(&self, entry: &Entry, live: &Live) -> bool {
         let wanted = self.profile_in_force(entry).map(|profile| &profile.id);
         live.manifest.as_ref().map(|(_, profile)| profile) == wanted
-    }
-
-    /// Since when the certificate ought to be replaced.
-    fn due_at(&self, name: &CertName) -> Option<Timestamp> {
-        let entry = self.inventory.get(name)?;
-        let Some(live) = self.disk.live.get(name).filter(|live| !live.damaged) else {
-            return Some(Timestamp::default());
-        };
-        let differs = live.manifest.as_ref().is_some_and(|(asked, _)| !entry.asks(asked));
-        if differs {
-            return Some(Timestamp::default());
-        }
-        if self.now < self.window_opens(name)? {
-            return None;
-        }
-        let (schedule, _) = self.schedule(name)?;
-        (schedule.renew_at <= self.now).then_some(schedule.renew_at)
-    }
-
-    fn window_opens(&self, name: &CertName) -> Option<Timestamp> {
-        let (entry, certificate) = (self.inventory.get(name)?, &self.disk.live.get(name)?.certificate);
-        let lifetime = certificate.not_after.since(certificate.not_before);
-        Some(certificate.not_after - schedule::window(entry, self.profile_in_force(entry), lifetime))
-    }
-
-    /// Until when an audit of a certificate that is not due can find nothing.
-    fn quiet_until(&self, name: &CertName) -> Option<Timestamp> {
-        Some(self.window_opens(name)? - TWO_HOURS)
-    }
-
-    /// Whether nothing in the world stands against a renewal of this certificate.
-    fn is_fine(&self, name: &CertName) -> bool {
-        let Some(entry) = self.inventory.get(name) else { return false };
-        let ProfileRef::Id(id) = &entry.profile else { return false };
-        let Some(state) = self.tlm.profiles.get(id).filter(|_| !self.tlm.forbidden.contains(id)) else { return false };
-        let Some(daemon) = &self.daemon else { return false };
-        let fails = |endpoint| self.tlm.part_fails(endpoint, id, name);
-        self.tlm.weather == Weather::Fine
-            && self.tlm.refused_keys.contains(&false)
-            && ![Endpoint::Profile, Endpoint::Create, Endpoint::PickUp].into_iter().any(fails)
-            && self.tlm.lost_replies == 0
-            && self.tlm.defects.is_empty()
-            && !self.tlm.refused.contains(name)
-            && state.mode == Mode::Immediate
-            && state.profile.status == "Active"
-            && self.disk.fault.is_none()
-            && !self.disk.unreadable
-            && self.skew.unsigned_abs() < MINUTE.as_millis() as u64 * 9
-            && self.asleep_until <= self.now
-            && daemon.engine.fleet().one(name).is_some()
-            && daemon.engine.api().paused_until(self.wall()).is_none_or(|until| until.since(self.wall()) > DAY)
-            && !self.tlm.open_requests(name).any(|(_, request)| match request.fate {
-                Fate::Waits => true,
-                Fate::Issues(at) => request.certificate.is_none() && at + MINUTE * 30 > self.now,
-                Fate::Rejected | Fate::Forgotten => false,
-            })
-    }
-
-    /// Whether the certificate waits for what the API, the operator or the budget imposed.
-    fn is_excused(&self, name: &CertName) -> bool {
-        let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.engine.fleet().one(name)) else {
-            return true;
-        };
-        if self.disk.live.get(name).is_none_or(|live| live.damaged) {
-            // Promise 5 is about the time between `renew_at` and `not_after`.
-            return true;
-        }
-        if managed.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward) {
-            return true;
-        }
-        let fails =
-            |endpoint| matches!(&managed.entry.profile, ProfileRef::Id(id) if self.tlm.part_fails(endpoint, id, name));
-        // What they alone can give is waited for, and done without after some hours.
-        if [Endpoint::Search, Endpoint::Details, Endpoint::Formats].into_iter().any(fails) {
-            return true;
-        }
-        match &managed.decision().reason {
-            Reason::TooEarly { .. }
-            | Reason::ClosedWindow { .. }
-            | Reason::BudgetSpent { .. }
-            | Reason::Stopped { .. }
-            | Reason::Pending { .. }
-            | Reason::NotYetValid(_)
-            | Reason::DiskTrouble { .. } => true,
-            // A journal from a time when the clock was ahead, and no `Date` to say which of the two is right.
-            Reason::ClockWrong { .. } => !self.tlm.dates,
-            Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
-            Reason::BackOff { failure, .. } | Reason::ProfileUnread { failure, .. } => {
-                failure.retry.is_some() || !matches!(failure.class.scope(), Scope::Outage | Scope::Key)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether only the operator, or the end of the old certificate, can end the wait.
-    fn is_stopped(&self, name: &CertName) -> bool {
-        let Some(managed) = self.daemon.as_ref().and_then(|daemon| daemon.engine.fleet().one(name)) else {
-            return true;
-        };
-        let refused = managed.record.trouble.last.as_deref().is_some_and(|(failure, _)| {
-            matches!(failure.class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed)
-        });
-        let set_aside = managed.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward);
-        match &managed.decision().reason {
-            // As long as the hook fails on the newer one; the operator's word holds until he takes it back.
-            _ if refused || set_aside => true,
-            Reason::Stopped { failure, until } => {
-                failure.class != FailureClass::GateRefused && until.is_none_or(|until| until > self.wall())
-            }
-            Reason::TooEarly { until, .. } => *until > self.wall(),
-            Reason::ClosedWindow { opens, .. } => {
-                opens.is_some_and(|opens| opens + SLACK > self.wall() && opens.since(self.wall()) <= DAY)
-            }
-            Reason::ClockWrong { .. } => !self.tlm.dates,
-            Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
-            // Submissions by a clock that was ahead, and that no `Date` showed to be wrong, count when they come to pass.
-            Reason::BudgetSpent { .. } => self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now),
-            _ => false,
-        }
-    }
-
-    fn reason(&self, name: &CertName) -> String {
-        let managed = self.daemon.as_ref().and_then(|daemon| daemon.engine.fleet().one(name));
-        managed.map_or_else(String::new, |managed| {
-            let stage = managed.record.request.as_ref().map(|request| match &request.stage {
-                Stage::Prepared => "prepared",
-                Stage::Submitted { .. } => "submitted",
-                Stage::Pending { .. } => "pending",
-                Stage::Issued { .. } => "issued",
-                Stage::Held { .. } => "held",
-            });
-            let (action, reason) = (managed.decision().action.as_str(), &managed.decision().reason);
-            let busy = if managed.is_busy() { "busy, " } else { "" };
-            format!("{busy}{action}, {reason} (request {})", stage.unwrap_or("none"))
-        })
-    }
-}
-
-/// An event as the log of a run shows it.
-pub(crate) fn shown(event: &Event) -> String {
-    match event {
-        Event::Submitting { attempt, .. } => format!("intends request {attempt}"),
-        Event::NotAccepted { failure, .. } | Event::RefusalUnclear { failure, .. } => {
-            format!("not accepted: {failure}")
-        }
-        Event::AnswerLost { failure, .. } => format!("answer lost: {failure}"),
-        Event::LookedUp { .. } => "looked up: nothing".to_owned(),
-        Event::Pending { request_id, .. } => format!("pending as {request_id}"),
-        Event::Polled { .. } => "polled".to_owned(),
-        Event::PickupUnknown { failure, .. } => format!("pickup: {failure}"),
-        Event::Issued { serial_number, .. } => format!("issued as {serial_number}"),
-        Event::Held { why, .. } => format!("held: {why}"),
-        Event::Waits { until, .. } => format!("waits until {until}"),
-        Event::GateRefused { why, .. } => {
-            format!("refused by the gate: {}", why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        }
-        Event::Rejected { why, .. } => format!("rejected: {why}"),
-        Event::Abandoned { attempt } => format!("request {attempt} given up"),
-        Event::KeyForgotten { attempt } => format!("key of request {attempt} removed"),
-        Event::Installed { generation, serial_number, .. } => format!("installed {serial_number} as {generation}"),
-        Event::Repaired => "repaired".to_owned(),
-        Event::ChainRefreshed { generation, .. } => format!("chain refreshed as {generation}"),
-        Event::ChainKept { .. } => "the chain stays".to_owned(),
-        Event::Adopted { generation, serial_number, .. } => format!("{serial_number} taken over as {generation}"),
-        Event::HookDone { hook, generation, .. } => format!("hook {hook} ran for {generation}"),
-        Event::HookBegun { hook, generation } => format!("hook {hook} starts for {generation}"),
-        Event::HookFailed { hook, failure, .. } => format!("hook {hook} failed: {failure}"),
-        Event::Failed { failure } => format!("failed: {failure}"),
-        Event::StatusChecked { revoked, .. } => format!("revoked at TLM: {revoked}"),
-        Event::StatusUnread => "its state at TLM could not be read".to_owned(),
-        Event::Probed { .. } => "what is served is looked at".to_owned(),
-        Event::HooksAgain { .. } => "the hooks are owed once more".to_owned(),
-        Event::RolledBack { to, .. } => format!("generation {to} is live again"),
-        Event::RollbackRefused { .. } => "there is no way back".to_owned(),
-        Event::Forward { generation, .. } => format!("generation {generation} is tried again"),
-        Event::RenewalAsked { .. } => "the operator asks for a replacement".to_owned(),
-        Event::LeftInventory => "let go".to_owned(),
-        Event::Unknown => "unknown".to_owned(),
     }
 }
 

@@ -6,14 +6,16 @@
 
 use std::time::Duration;
 
-use renewd::core::failure::FailureClass;
+use renewd::core::failure::{FailureClass, RetryHint};
 use renewd::core::name::{CertName, ProfileId};
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
 
-use crate::faults::{self, Fault, Verdict};
+use crate::faults::{self, Act, Fault, Odd, Verdict};
 use crate::host::HookMood;
-use crate::tlm::{Defect, Endpoint, Mode, Part, ProfileState, Weather};
+use crate::tlm::{
+    Defect, Endpoint, Listing, Mode, NUMBERS, Number, Part, ProfileState, STATES, Saying, Until, WORDS, Weather,
+};
 use crate::world::{AUDIT_EVERY, START, Task, World};
 
 /// Runs the commands of a script, and returns its transcript.
@@ -128,7 +130,7 @@ fn obey(world: &mut World, command: &str) -> String {
         ["renew", name] => Fault::Ask(name.parse().expect("a name")),
         ["delete", name] => Fault::Delete(name.parse().expect("a name")),
         ["damage", name] => Fault::Damage(name.parse().expect("a name")),
-        _ => panic!("no such command: {command}"),
+        _ => Fault::Odd(odd(world, &words)),
     };
     world.apply(fault);
     String::new()
@@ -139,6 +141,8 @@ fn api(words: &[&str]) -> Fault {
         ["down", wait] => Fault::Weather(Weather::Unreachable, span(wait)),
         ["silent", wait] => Fault::Weather(Weather::NoAnswer, span(wait)),
         ["401", wait] => Fault::Weather(Weather::Unauthorised, span(wait)),
+        ["429", "in-the-past", wait] => Fault::Weather(Weather::Limited(RetryHint::At(START - DAY)), span(wait)),
+        ["503", after, wait] => Fault::Weather(Weather::Maintenance(RetryHint::After(span(after))), span(wait)),
         ["429", after, wait] => Fault::Weather(Weather::RateLimited(Some(span(after))), span(wait)),
         ["loses", count] => Fault::LoseReplies(count.parse().expect("a number")),
         ["tells", "a-wrong-date"] => Fault::OddDate(faults::DAY_MILLIS),
@@ -207,6 +211,79 @@ fn watch(world: &mut World) -> String {
     world.read_inventory();
     world.tick();
     String::new()
+}
+
+/// What is odd rather than broken: TLM's answers are read item by item from here on.
+fn odd(world: &mut World, words: &[&str]) -> Odd {
+    world.tlm.odd.is_on = true;
+    let named = |name: &str| name.parse().expect("a name");
+    match *words {
+        ["tlm", ref rest @ ..] => tlm(rest),
+        ["keys", "end"] => Odd::KeysEnd,
+        ["keys", "new"] => Odd::NewKeys,
+        ["another", name] => Odd::Another(named(name)),
+        ["another-revokes", name] => Odd::AnotherRevokes(named(name)),
+        ["at", moment, act] => Odd::Lurk(faults::moment(moment), self::act(act)),
+        ["operator", act, name] => Odd::Act(named(name), self::act(act)),
+        ["add", id] => Odd::Comes(faults::newcomer(world, id).into()),
+        ["gone", name] => Odd::Gone(named(name)),
+        _ => panic!("no such command: {words:?}"),
+    }
+}
+
+fn tlm(words: &[&str]) -> Odd {
+    match *words {
+        ["says", name, word, ref more @ ..] => {
+            let spelt = |known: &&&str| known.replace(' ', "-").eq_ignore_ascii_case(word);
+            let word = WORDS.iter().find(spelt).expect("a word");
+            let saying =
+                Saying { word, names_number: more.contains(&"with-number"), is_issued: more.contains(&"issued") };
+            Odd::Says(name.parse().expect("a name"), saying)
+        }
+        ["calls", name, word] => {
+            let word = STATES.iter().find(|known| known.eq_ignore_ascii_case(word)).expect("a word");
+            Odd::State(name.parse().expect("a name"), word)
+        }
+        ["numbers", kind] => {
+            let spelt = |known: &&Number| format!("{known:?}").eq_ignore_ascii_case(kind);
+            Odd::Numbers(vec![*NUMBERS.iter().find(spelt).expect("a kind of number")])
+        }
+        ["lists", "bare"] => Odd::Listing(Listing::Bare),
+        ["lists", "one-fails"] => Odd::Listing(Listing::OneFails(Weather::ServerError)),
+        ["lists", "nothing"] => Odd::Listing(Listing::Silent),
+        ["lags", lag] => Odd::Lag(span(lag)),
+        ["opens", window, until] => {
+            let until = match until {
+                "unsaid" => Until::Unsaid,
+                "huge" => Until::Huge,
+                "over" => Until::Over,
+                "zero" => Until::Zero,
+                "early" => Until::Zone(-2),
+                other => panic!("no such instant: {other}"),
+            };
+            Odd::Window(Some((span(window), until)))
+        }
+        ["clock", "right"] => Odd::TlmClock(0),
+        ["clock", step] => {
+            let (sign, size) = step.split_at(1);
+            let step = span(size).as_millis() as i64;
+            Odd::TlmClock(if sign == "-" { -step } else { step })
+        }
+        _ => panic!("no such oddity: {words:?}"),
+    }
+}
+
+fn act(word: &str) -> Act {
+    match word {
+        "renews" => Act::Renew,
+        "goes-back" => Act::RollBack,
+        "edits-names" => Act::Names,
+        "edits-key" => Act::Key,
+        "edits-window" => Act::Window,
+        "edits-profile" => Act::Profile,
+        "removes" => Act::Away,
+        other => panic!("no such act: {other}"),
+    }
 }
 
 fn clock(world: &mut World, step: &str) -> String {

@@ -218,6 +218,7 @@ impl World {
     /// How long a look takes, if it takes any time; files on another host may hang for a while.
     fn disk_latency(&mut self) -> Option<Duration> {
         if let Some(hangs) = self.look_hangs.take() {
+            self.hung_until = self.now + hangs;
             return Some(hangs);
         }
         let longest = [90_000, 20].into_iter().zip([1, 20]).find(|(_, percent)| self.random.percent(*percent))?.0;
@@ -268,10 +269,11 @@ impl World {
         if !self.tlm.answers() {
             return;
         }
+        self.tlm.odd.is_told |= self.tlm.dates;
         // By a clock that is wrong itself the odd answer might show it to be right.
         let date = self.tlm.dates.then(|| {
             let odd = std::mem::take(&mut self.tlm.odd_date) * i64::from(self.skew == 0);
-            Timestamp::from_millis(self.now.millis() + odd)
+            Timestamp::from_millis(self.tlm.clock(self.now).millis() + odd)
         });
         self.handle(Input::Dated(date));
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use renewd::core::event::Method;
-use renewd::core::failure::{Accepted, Failure, FailureClass, RetryHint};
+use renewd::core::failure::{Accepted, Failure, FailureClass};
 use renewd::core::known::observed::Leaf;
 use renewd::core::known::profile::Profile;
 use renewd::core::name::{CertName, Digest, ProfileId, RequestId, SerialNumber};
@@ -15,6 +15,13 @@ use renewd::core::wanted::key::KeyType;
 use renewd::core::wanted::usage::Usage;
 
 use crate::random::Random;
+
+mod odd;
+mod weather;
+
+pub(crate) use odd::{LAGS, Listing, NUMBERS, Number, Oddities, STATES, Saying, Until, WORDS};
+use weather::failure;
+pub(crate) use weather::{Endpoint, Part, Weather};
 
 /// A certificate that TLM issued.
 #[derive(Debug)]
@@ -108,6 +115,8 @@ pub(crate) enum Fate {
     Issues(Timestamp),
     Rejected,
     Forgotten,
+    /// Each pickup is answered so.
+    Says(Saying),
 }
 
 #[derive(Clone, Debug)]
@@ -134,50 +143,6 @@ pub(crate) struct ProfileState {
     pub(crate) mode: Mode,
 }
 
-/// How the API as a whole stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Weather {
-    Fine,
-    Unreachable,
-    Tls,
-    Proxy,
-    NoAnswer,
-    Unavailable,
-    ServerError,
-    /// Only what creates something fails.
-    CreationError,
-    Html,
-    RateLimited(Option<Duration>),
-    Unauthorised,
-}
-
-/// Where something may fail alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    Profile,
-    Create,
-    PickUp,
-    Search,
-    Details,
-    Formats,
-}
-
-/// Trouble of a part of TLM, which may last for ever: of an endpoint, for one profile or one certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Part {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) profile: ProfileId,
-    /// `None`: every certificate of the profile.
-    pub(crate) name: Option<CertName>,
-    pub(crate) weather: Weather,
-}
-
-impl Part {
-    pub(crate) fn touches(&self, endpoint: Endpoint, profile: &ProfileId, name: &CertName) -> bool {
-        self.endpoint == endpoint && self.profile == *profile && self.name.as_ref().is_none_or(|own| own == name)
-    }
-}
-
 /// What a creating request brought.
 pub(crate) enum Answer {
     Issued(Arc<Certificate>),
@@ -188,6 +153,8 @@ pub(crate) enum Pickup {
     Issued(Arc<Certificate>),
     Pending,
     Rejected,
+    /// An odd answer, and the number of what was issued all the same.
+    Says(Saying, Option<SerialNumber>),
 }
 
 #[derive(Debug)]
@@ -217,6 +184,7 @@ pub(crate) struct Tlm {
     pub(crate) revoked: BTreeSet<SerialNumber>,
     renewed: BTreeSet<SerialNumber>,
     pub(crate) requests: BTreeMap<RequestId, Request>,
+    pub(crate) odd: Oddities,
     random: Random,
     count: u64,
 }
@@ -241,6 +209,7 @@ impl Tlm {
             revoked: BTreeSet::new(),
             renewed: BTreeSet::new(),
             requests: BTreeMap::new(),
+            odd: Oddities::default(),
             random,
             count: 0,
         }
@@ -259,38 +228,17 @@ impl Tlm {
     /// What a part that fails alone says.
     pub(crate) fn part(&self, endpoint: Endpoint, profile: &ProfileId, name: &CertName) -> Result<(), Failure> {
         let part = self.parts.iter().find(|part| part.touches(endpoint, profile, name));
-        let failed = part.map_or(Ok(()), |part| Self::failure(part.weather));
+        let failed = part.map_or(Ok(()), |part| failure(part.weather));
         let accepted = if endpoint == Endpoint::Create { None } else { Some(Accepted::No) };
         failed.map_err(|failure| Failure { accepted: accepted.unwrap_or(failure.accepted), ..failure })
     }
 
     fn gate(&self) -> Result<(), Failure> {
-        Self::failure(self.weather).and_then(|()| self.takes_key(self.key))
+        failure(self.weather).and_then(|()| self.takes_key(self.key))
     }
 
     fn takes_key(&self, number: usize) -> Result<(), Failure> {
-        if self.refused_keys[number % self.refused_keys.len()] { Self::failure(Weather::Unauthorised) } else { Ok(()) }
-    }
-
-    fn failure(weather: Weather) -> Result<(), Failure> {
-        let fail = |class, accepted, message: &str| Err(Failure { accepted, ..Failure::new(class, message) });
-        match weather {
-            Weather::Fine => Ok(()),
-            Weather::Unreachable => fail(FailureClass::ApiUnreachable, Accepted::No, "no connection"),
-            Weather::Tls => fail(FailureClass::ApiTls, Accepted::No, "TLS failed"),
-            Weather::Proxy => fail(FailureClass::Proxy, Accepted::No, "the proxy failed"),
-            Weather::NoAnswer => fail(FailureClass::ApiNoAnswer, Accepted::Unknown, "no whole answer"),
-            Weather::Unavailable => fail(FailureClass::ApiUnavailable, Accepted::No, "503"),
-            Weather::ServerError | Weather::CreationError => {
-                fail(FailureClass::ApiUnavailable, Accepted::Unknown, "500")
-            }
-            Weather::Html => fail(FailureClass::ApiBadAnswer, Accepted::Unknown, "an HTML page"),
-            Weather::Unauthorised => fail(FailureClass::ApiUnauthorised, Accepted::No, "401"),
-            Weather::RateLimited(after) => {
-                let retry = after.map(RetryHint::After);
-                Err(Failure { retry, ..Failure::new(FailureClass::ApiRateLimited, "429") })
-            }
-        }
+        if self.refused_keys[number % self.refused_keys.len()] { failure(Weather::Unauthorised) } else { Ok(()) }
     }
 
     /// A call that creates nothing: a failure says nothing of acceptance.
@@ -308,7 +256,7 @@ impl Tlm {
 
     /// When an API key ends, if it is taken.
     pub(crate) fn me_as(&self, number: usize) -> Result<Option<Timestamp>, Failure> {
-        Self::failure(self.weather).and_then(|()| self.takes_key(number))?;
+        failure(self.weather).and_then(|()| self.takes_key(number))?;
         Ok(self.key_ends[number])
     }
 
@@ -356,8 +304,11 @@ impl Tlm {
             return Err(Failure::new(FailureClass::ProfileUnusable, "the profile is suspended"));
         }
         match &order.method {
-            Method::New => self.check_duplicate(order, now)?,
-            Method::Renew { serial_number, .. } => self.check_renewal(serial_number, now)?,
+            Method::New => self.check_duplicate(order, self.clock(now))?,
+            Method::Renew { serial_number, .. } => self.check_renewal(serial_number, self.clock(now))?,
+        }
+        if let Some(answer) = self.file_odd(order, now) {
+            return Ok(answer);
         }
         match self.profiles[&order.profile].mode {
             Mode::Immediate => Ok(Answer::Issued(self.issue(order, now))),
@@ -386,12 +337,9 @@ impl Tlm {
         if self.renewed.contains(serial) || self.revoked.contains(serial) {
             return Err(Failure::new(FailureClass::AlreadyRenewed, "400 already renewed"));
         }
-        let window = self.profiles[&old.profile].profile.renewal_window().unwrap_or_default();
-        if now < old.not_after - window {
-            let retry = Some(RetryHint::At(old.not_after - window));
-            return Err(Failure { retry, ..Failure::new(FailureClass::RenewalTooEarly, "400 not permitted until") });
-        }
-        Ok(())
+        let too_early =
+            |retry| Failure { retry, ..Failure::new(FailureClass::RenewalTooEarly, "400 not permitted until") };
+        self.opens(old, now).map_err(too_early)
     }
 
     fn file(&mut self, order: &Order, fate: Fate) -> RequestId {
@@ -401,8 +349,9 @@ impl Tlm {
         id
     }
 
-    fn issue(&mut self, order: &Order, now: Timestamp) -> Arc<Certificate> {
+    fn issue(&mut self, order: &Order, at: Timestamp) -> Arc<Certificate> {
         self.count += 1;
+        let now = self.clock(at);
         let defect = self.defects.pop();
         let lifetime = self.profiles.get(&order.profile).map_or(DAY * 90, |state| state.lifetime);
         let mut not_before = if defect == Some(Defect::Early) { now + MINUTE * 8 } else { now - MINUTE * 5 };
@@ -419,7 +368,8 @@ impl Tlm {
             asked.names.dns_names.pop();
         }
         let spki = if defect == Some(Defect::Key) { digest(self.random.next()) } else { order.spki };
-        let lag = Duration::from_secs(self.random.below(240));
+        let longest = if self.odd.lag.is_zero() { 240 } else { self.odd.lag.as_secs() };
+        let lag = Duration::from_secs(self.random.below(longest));
         let certificate = Arc::new(Certificate {
             name: order.name.clone(),
             serial: SerialNumber(format!("{:X}", 0x1_0000 + self.count)),
@@ -429,7 +379,7 @@ impl Tlm {
             profile: order.profile.clone(),
             not_before,
             not_after,
-            visible_at: now + lag,
+            visible_at: at + lag,
             defect,
         });
         if let Method::Renew { serial_number, .. } = &order.method {
@@ -460,6 +410,7 @@ impl Tlm {
         match (request.fate, request.certificate) {
             (Fate::Forgotten, _) => Err(unknown()),
             (Fate::Rejected, _) => Ok(Pickup::Rejected),
+            (Fate::Says(saying), issued) => Ok(Pickup::Says(saying, issued.map(|issued| issued.serial.clone()))),
             (Fate::Issues(_), Some(certificate)) => Ok(Pickup::Issued(certificate)),
             (Fate::Issues(at), None) if at <= now => {
                 let certificate = self.issue(&request.order, now);
@@ -484,7 +435,11 @@ impl Tlm {
     /// Requests of a certificate that TLM still works on.
     pub(crate) fn open_requests(&self, name: &CertName) -> impl Iterator<Item = (&RequestId, &Request)> {
         self.requests.iter().filter(move |(_, request)| {
-            let open = matches!(request.fate, Fate::Waits | Fate::Issues(_)) && request.certificate.is_none();
+            let open = match request.fate {
+                Fate::Waits | Fate::Issues(_) => request.certificate.is_none(),
+                Fate::Says(saying) => saying.goes_on() || saying.is_mute(),
+                Fate::Rejected | Fate::Forgotten => false,
+            };
             open && request.order.name == *name
         })
     }
@@ -505,4 +460,5 @@ pub(crate) fn digest(number: u64) -> Digest {
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -16,7 +16,7 @@ use renewd::engine::hooks::PendingHook;
 
 use crate::disk::Disk;
 use crate::effects::Running;
-use crate::faults::Fault;
+use crate::faults::{Act, Fault};
 use crate::host::HookMood;
 use crate::promises::Ledger;
 use crate::random::Random;
@@ -70,6 +70,8 @@ pub(crate) struct World {
     pub(crate) served: BTreeMap<CertName, Arc<Certificate>>,
     /// How long the next look at files hangs.
     pub(crate) look_hangs: Option<Duration>,
+    /// Until when the last one does that hung.
+    pub(crate) hung_until: Timestamp,
     /// Whether no server answers.
     pub(crate) silent: bool,
     /// What the operator wrote.
@@ -80,6 +82,8 @@ pub(crate) struct World {
     pub(crate) crash_in: Option<(u32, Duration)>,
     /// The process dies as soon as the loop comes round.
     pub(crate) dying: bool,
+    /// What the operator does as soon as this part of an effect is over, for whatever certificate it is.
+    pub(crate) lurking: Vec<(&'static str, Act)>,
     /// Scripts: the daemon dies as soon as this part of an effect is over.
     pub(crate) crash_after: Option<String>,
     pub(crate) ledger: Ledger,
@@ -112,12 +116,14 @@ impl World {
             hook_moods: BTreeMap::new(),
             served: BTreeMap::new(),
             look_hangs: None,
+            hung_until: start,
             silent: false,
             inventory: BTreeMap::new(),
             submissions_per_day: 6,
             daemon: None,
             crash_in: None,
             dying: false,
+            lurking: Vec::new(),
             crash_after: None,
             ledger: Ledger::default(),
             events: VecDeque::new(),
@@ -264,7 +270,8 @@ impl World {
                 || name.is_none_or(|name| what.starts_with(name.as_str()))
         };
         let mut lines: Vec<&str> = self.events.iter().map(String::as_str).filter(concerns).collect();
-        lines.drain(..lines.len().saturating_sub(SHOWN_EVENTS));
+        let shown = if all { KEPT_EVENTS } else { SHOWN_EVENTS };
+        lines.drain(..lines.len().saturating_sub(shown));
         lines
     }
 

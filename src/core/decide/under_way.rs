@@ -1,7 +1,8 @@
 //! Going on with a request: each stage has its next step, or what it waits for.
 
 use super::{
-    Action, Choice, FEW_TRIES, FIRST_LOOK, LONGEST_WAIT, LOOK_UP_SPAN, MANY_TRIES, Submission, TRIES_SPAN, World,
+    Action, Choice, FEW_TRIES, FIRST_LOOK, LONGEST_WAIT, LOOK_UP_SPAN, MANY_TRIES, SMALL_STEP, Submission, TRIES_SPAN,
+    World,
 };
 use crate::core::backoff;
 use crate::core::known::validation::DomainValidation;

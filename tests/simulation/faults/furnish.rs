@@ -1,0 +1,162 @@
+//! The world of a seed: its profiles, certificates and hooks, and when what goes wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use renewd::core::compact::boxed_default::BoxedDefault;
+use renewd::core::compact::packed_names::Naming;
+use renewd::core::compact::settings::EntrySettings;
+use renewd::core::known::profile::{Origin, Profile, ProfileAttribute};
+use renewd::core::name::{Attempt, ProfileId, ProfileRef};
+use renewd::core::wanted::entry::{Entry, Probe, Sans, Source};
+use renewd::core::wanted::key::KeyType;
+use renewd::core::wanted::window::DeployWindow;
+
+use crate::host::HookMood;
+use crate::tlm::{Mode, ProfileState};
+use crate::world::{AUDIT_EVERY, START, Task, World};
+
+use super::{DAY, FAULTS, Fault, PROFILES, Verdict, WITH_ODDITIES, WITH_PARTS, YEAR, draw, odd, part};
+
+/// A world with ten certificates and a year of faults.
+pub(crate) fn world(seed: u64, is_told: bool) -> World {
+    let mut world = World::new(seed, START);
+    world.is_told = is_told;
+    furnish(&mut world);
+    if seed >= WITH_ODDITIES {
+        odd::furnish_lifetimes(&mut world);
+    }
+    let intensity = 1 + world.random.below(3);
+    for _ in 0..intensity * FAULTS {
+        let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
+        let fault = draw(&mut world.random);
+        world.later(at, Task::Fault(fault));
+    }
+    if seed >= WITH_PARTS {
+        for _ in 0..1 + world.random.below(6) {
+            let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
+            let fault = part(&mut world.random);
+            world.later(at, Task::Fault(fault));
+        }
+        for number in [0, 1] {
+            let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
+            match world.random.below(4) {
+                0 => world.later(at, Task::Fault(Fault::KeyEnds(number, DAY * 40))),
+                1 => {
+                    let span = world.random.span(DAY / 24, DAY * 30);
+                    world.later(at, Task::Fault(Fault::KeyRefused(number, true)));
+                    world.later(at + span, Task::Fault(Fault::KeyRefused(number, false)));
+                }
+                _ => {}
+            }
+        }
+    }
+    if seed >= WITH_ODDITIES {
+        odd::draw(&mut world);
+    }
+    // Somebody looks at what waits for approval now and then.
+    let mut at = DAY;
+    while at < YEAR {
+        let verdict = *world.random.pick(&[Verdict::Approve, Verdict::Approve, Verdict::Approve, Verdict::Reject]);
+        world.later(at, Task::Fault(Fault::Decide(verdict)));
+        at += world.random.span(DAY / 2, DAY * 9);
+    }
+    world.later(AUDIT_EVERY, Task::Audit);
+    world.start();
+    world
+}
+
+/// ProfileCache, certificates and hooks.
+pub(crate) fn furnish(world: &mut World) {
+    for (id, days, window, duplicates) in
+        [("p0", 90, Some(30), true), ("p1", 47, Some(15), false), ("p2", 90, Some(30), true), ("p3", 6, None, true)]
+    {
+        add_profile(world, id, DAY * days, window, duplicates);
+    }
+    // The last one names a profile that does not exist, or is refused as it stands: it holds back nothing.
+    let last = if world.random.percent(30) { "none" } else { "p0" };
+    for (number, id) in PROFILES.into_iter().chain([last]).enumerate() {
+        let mut entry = entry(&format!("c{number}"), id);
+        entry.reuse_key = number == 7;
+        let hooks: &[&str] = [&["web"][..], &["web", "mail"], &["mail"], &[]][number % 4];
+        entry.hooks = hooks.iter().filter_map(|hook| hook.parse().ok()).collect();
+        if number == 6 {
+            entry.probes = probe().into();
+        }
+        entry.rollback = [1, 4, 6].contains(&number);
+        entry.deploy_window = [2, 6].contains(&number).then(window).map(Box::new);
+        world.inventory.insert(entry.name.clone(), entry);
+    }
+    world.tlm.refused.extend("c9".parse());
+    world.hook_moods = world.hooks().into_iter().map(|hook| (hook, HookMood::Fine)).collect();
+}
+
+/// A profile that issues at once.
+pub(super) fn add_profile(world: &mut World, id: &str, lifetime: Duration, window: Option<u32>, duplicates: bool) {
+    let state = ProfileState { profile: profile(id, window, duplicates), lifetime, mode: Mode::Immediate };
+    world.tlm.profiles.insert(ProfileId(id.into()), state);
+}
+
+/// Installs a certificate that is so old already.
+pub(crate) fn install_old(world: &mut World, entry: &Entry, age: Duration) {
+    let ProfileRef::Id(profile) = entry.profile.clone() else { return };
+    let old = world.tlm.issued_before(&entry.name, entry.asked(), profile, age, world.now);
+    world.disk.install(&entry.name, Attempt(0), &old, entry);
+}
+
+pub(crate) fn profile(id: &str, window: Option<u32>, allows_duplicates: bool) -> Profile {
+    let attribute = |key: &str, multiple| ProfileAttribute {
+        key: key.to_owned(),
+        mandatory: false,
+        multiple,
+        origin: Origin::Request,
+    };
+    Profile {
+        id: ProfileId(id.into()),
+        name: format!("profile {id}"),
+        status: "Active".to_owned(),
+        enrollment_method: "rest_api".to_owned(),
+        authentication_method: "third_party_app".to_owned(),
+        renewal_window_days: window,
+        odd_window: None,
+        allows_duplicates,
+        allows_validity: false,
+        validity: None,
+        keys: vec![KeyType::EcdsaP256],
+        unknown_keys: Vec::new(),
+        allowed_names: Vec::new(),
+        custom_values: Vec::new(),
+        escrows_keys: false,
+        subject: vec![attribute("common_name", false)],
+        san: vec![attribute("dns_names", true)],
+        issuers: Vec::new(),
+        cas: Vec::new(),
+        needs_approval: false,
+    }
+}
+
+pub(crate) fn entry(name: &str, profile: &str) -> Entry {
+    let host = format!("{name}.example.com");
+    let naming = Naming {
+        own_seat: None,
+        common_name: Some(host.clone()),
+        names: Sans { dns_names: vec![host], ..Sans::default() },
+    };
+    Entry {
+        name: name.parse().expect("a valid name"),
+        source: Source { file: "certs.d/all.toml".into(), line: 1 },
+        naming: naming.into(),
+        probes: BoxedDefault::new(),
+        files: BoxedDefault::new(),
+        terms: Arc::new(EntrySettings::new(ProfileRef::Id(ProfileId(profile.into())))),
+    }
+}
+
+pub(crate) fn probe() -> Vec<Probe> {
+    vec![Probe { address: "127.0.0.1:443".to_owned(), server_name: None, starttls: None }]
+}
+
+/// Every night by UTC.
+pub(crate) fn window() -> DeployWindow {
+    DeployWindow { zone: Some("UTC".to_owned()), ..DeployWindow::parse("02:00-05:00").expect("a window") }
+}
