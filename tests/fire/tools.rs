@@ -18,11 +18,12 @@ pub(crate) fn is_there(what: &str, there: bool) -> bool {
     there
 }
 
-/// Whether strace can follow a process here.
+/// Whether strace can follow renewd here: nobody but root reaches into a process that is not dumpable.
 pub(crate) fn has_strace() -> bool {
     let mut probe = Command::new("strace");
     let probe = probe.args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
-    is_there("strace that may trace", probe.is_ok_and(|status| status.success()))
+    let may_trace = rustix::process::geteuid().is_root() && probe.is_ok_and(|status| status.success());
+    is_there("strace, as root", may_trace)
 }
 
 pub(crate) fn is_root() -> bool {
