@@ -24,16 +24,18 @@ fn scrape(address: &str) -> String {
 fn places(host: &Host, metrics: &str) -> Vec<(&'static str, String)> {
     let of_process = |what: &str| host.read(&PathBuf::from(format!("/proc/{}/{what}", host.pid())));
     let (status, plan) = (host.says(&["status", "--json"]), host.says(&["plan"]));
-    vec![
+    let mut places = vec![
         ("log", host.log()),
         ("status", format!("{}{}{}", status.out, host.says(&["status", "www"]).out, status.err)),
         ("plan", format!("{}{}", plan.out, plan.err)),
         ("metrics", scrape(metrics)),
         ("arguments", of_process("cmdline")),
-        // Another user than root, even its own, may not read it at all.
-        ("environment", fs::read_to_string(format!("/proc/{}/environ", host.pid())).unwrap_or_default()),
         ("journal", fs::read_to_string(host.path("state/journal")).unwrap_or_default()),
-    ]
+    ];
+    // Another user than root, even its own, may not read it at all.
+    let environment = fs::read_to_string(format!("/proc/{}/environ", host.pid()));
+    places.extend(environment.ok().map(|environment| ("environment", environment)));
+    places
 }
 
 #[track_caller]
