@@ -6,6 +6,17 @@ use rustix::thread::set_no_new_privs;
 
 use crate::store::lock;
 
+/// Says that the daemon runs with root's rights where nothing takes them from it.
+pub(super) fn warn_of_root() {
+    if rustix::process::geteuid().is_root() && lock::unit().is_none() {
+        tracing::warn!(
+            "renewd runs as root, outside of its unit: what it reads from the network is handled with root's rights; \
+             to change that, run: useradd --system --home-dir /var/lib/renewd --shell /usr/sbin/nologin renewd; \
+             then: chown -R renewd: the state directory, after which it becomes that user by itself"
+        );
+    }
+}
+
 /// Before the first thread, which would keep what its own start had.
 pub(super) fn confine() {
     // A hook that runs as the same user can neither trace renewd nor read its memory, and no core dump holds a key.
@@ -13,13 +24,6 @@ pub(super) fn confine() {
     if rustix::process::geteuid().is_root() {
         // Whatever root's hooks run gains nothing. Another user's may need it: sudo is how they reload a service.
         told("to let no program gain rights", set_no_new_privs(true));
-        if lock::unit().is_none() {
-            tracing::warn!(
-                "renewd runs as root, outside of its unit: what it reads from the network is handled with root's rights; \
-                 to change that, run: useradd --system --home-dir /var/lib/renewd --shell /usr/sbin/nologin renewd; \
-                 then: chown -R renewd: the state directory, after which it becomes that user by itself"
-            );
-        }
     }
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|now| now > MOST_DESCRIPTORS) {

@@ -11,7 +11,7 @@ use crate::engine::Mode;
 use crate::engine::status::{Problem, Severity};
 
 use super::start::{self, Started};
-use super::{control as client, exit};
+use super::{confine, control as client, exit};
 
 /// Runs until it is told to stop.
 pub(super) fn run(config: &Path) -> ExitCode {
@@ -19,6 +19,7 @@ pub(super) fn run(config: &Path) -> ExitCode {
         Ok(main) => main,
         Err(code) => return code.into(),
     };
+    confine::warn_of_root();
     let path = client::path(&main);
     let metrics = main.metrics.listen;
     let access = Access {
