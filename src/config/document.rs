@@ -16,7 +16,6 @@ use super::hook::{HookTable, hook_names, hooks};
 use super::main_table::{MainTable, complete, main_keys};
 use super::rare_names::OtherNamesTable;
 use super::settings::Main;
-use crate::config::inventory::Label;
 use crate::config::syntax::diagnostics::Diagnostics;
 use crate::config::syntax::from_toml::{FromToml, Named, unfit};
 use crate::config::syntax::problem::{Fault, Problem};
@@ -26,6 +25,12 @@ use crate::core::compact::settings::SettingsPool;
 use crate::core::name::{CertName, HookName};
 use crate::core::wanted::entry::Entry;
 use crate::core::wanted::hook::Hook;
+
+/// What messages call a drop-in file: the directory's name and its own (`certs.d/www.toml`).
+pub type Label = Arc<str>;
+
+/// What is in force, by the label of the file that brought it: the last good content of each file.
+pub type InForce = BTreeMap<Label, Arc<FileContent>>;
 
 /// What a drop-in file holds, checked.
 #[derive(Clone, Debug, Default)]

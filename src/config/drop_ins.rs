@@ -3,17 +3,16 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::load::{InventoryFile, inventory_file, is_drop_in, unlisted};
+use super::load::{InventoryFile, inventory_file, list, unlisted};
 use super::overlooked::overlooked;
 use super::permissions::{ServiceUser, directory_problem};
 use super::settings::Main;
-use crate::config::inventory::{InForce, Label};
+use crate::config::document::{InForce, Label};
 use crate::config::syntax::problem::Problem;
 use crate::core::compact::settings::SettingsPool;
 use crate::core::text::Text;
@@ -230,21 +229,26 @@ impl DropInCache {
     }
 }
 
-/// The names of drop-in files, and the others that are there.
-pub(super) fn list(directory: &Path) -> io::Result<(Vec<OsString>, Vec<OsString>)> {
-    let (mut names, mut others) = (Vec::new(), Vec::new());
-    for found in fs::read_dir(directory)? {
-        let name = found?.file_name();
-        if is_drop_in(&name.to_string_lossy()) {
-            names.push(name);
-        } else {
-            others.push(name);
-        }
-    }
-    // As labels are sorted.
-    names.sort_unstable_by(|one, other| one.to_string_lossy().cmp(&other.to_string_lossy()));
-    others.sort_unstable();
-    Ok((names, others))
+/// Reads every drop-in file, sorted by name. A file that cannot be read or is not to be trusted is refused by itself.
+///
+/// # Errors
+///
+/// When the directory is missing, cannot be read, or others may write to it: what is in force stays in force.
+pub fn load_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
+    let mut drop_ins = DropInCache::default();
+    drop_ins.look(main, service, &InForce::default(), Timestamp::default())?;
+    Ok(drop_ins.files())
+}
+
+/// Reads every drop-in file as [`load_inventory`] does, whoever may write to the directory: to tell every problem.
+///
+/// # Errors
+///
+/// When the directory is missing or cannot be read.
+pub fn examine_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
+    let mut drop_ins = DropInCache::default();
+    drop_ins.examine(main, service, &InForce::default(), Timestamp::default())?;
+    Ok(drop_ins.files())
 }
 
 /// How long after its last change a file may change once more in the same tick of the file system's clock.

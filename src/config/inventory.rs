@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::claim::Claim;
-use super::document::FileContent;
+use super::document::{FileContent, InForce, Label};
 use super::load::InventoryFile;
 use super::settings::Main;
 use crate::config::drop_ins::Changes;
@@ -15,12 +15,6 @@ use crate::config::syntax::problem::{Fault, Location, Problem};
 use crate::core::name::{CertName, HookName};
 use crate::core::wanted::entry::Entry;
 use crate::core::wanted::hook::Hook;
-
-/// What messages call a drop-in file: the directory's name and its own (`certs.d/www.toml`).
-pub type Label = Arc<str>;
-
-/// What is in force, by the label of the file that brought it: the last good content of each file.
-pub type InForce = BTreeMap<Label, Arc<FileContent>>;
 
 /// The inventory: what all files together ask for.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,6 +1,6 @@
 //! Reading the configuration from the disk: bounded, each file by one descriptor, never waiting for a pipe.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -11,10 +11,8 @@ use rustix::fs::{Mode, OFlags};
 use super::document::{FileContent, examine_main_text, parse_inventory_file};
 use super::permissions::{ServiceUser, file_problem, let_read, shell_word, world_problem};
 use super::settings::Main;
-use crate::config::drop_ins::DropInCache;
-use crate::config::inventory::{InForce, Label};
+use crate::config::document::{InForce, Label};
 use crate::config::syntax::problem::{Fault, Problem};
-use crate::core::time::Timestamp;
 
 /// One drop-in file as it was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,26 +69,21 @@ pub fn examine_main(path: &Path) -> (Option<Main>, Vec<Problem>) {
     }
 }
 
-/// Reads every drop-in file, sorted by name. A file that cannot be read or is not to be trusted is refused by itself.
-///
-/// # Errors
-///
-/// When the directory is missing, cannot be read, or others may write to it: what is in force stays in force.
-pub fn load_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
-    let mut drop_ins = DropInCache::default();
-    drop_ins.look(main, service, &InForce::default(), Timestamp::default())?;
-    Ok(drop_ins.files())
-}
-
-/// Reads every drop-in file as [`load_inventory`] does, whoever may write to the directory: to tell every problem.
-///
-/// # Errors
-///
-/// When the directory is missing or cannot be read.
-pub fn examine_inventory(main: &Main, service: ServiceUser) -> Result<Vec<InventoryFile>, Problem> {
-    let mut drop_ins = DropInCache::default();
-    drop_ins.examine(main, service, &InForce::default(), Timestamp::default())?;
-    Ok(drop_ins.files())
+/// The names of drop-in files, and the others that are there.
+pub(super) fn list(directory: &Path) -> io::Result<(Vec<OsString>, Vec<OsString>)> {
+    let (mut names, mut others) = (Vec::new(), Vec::new());
+    for found in fs::read_dir(directory)? {
+        let name = found?.file_name();
+        if is_drop_in(&name.to_string_lossy()) {
+            names.push(name);
+        } else {
+            others.push(name);
+        }
+    }
+    // As labels are sorted.
+    names.sort_unstable_by(|one, other| one.to_string_lossy().cmp(&other.to_string_lossy()));
+    others.sort_unstable();
+    Ok((names, others))
 }
 
 /// The problem of a directory that cannot be listed.

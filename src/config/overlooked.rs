@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::load::is_drop_in;
 use super::settings::Main;
-use crate::config::drop_ins::list;
+use crate::config::load::list;
 use crate::config::syntax::excerpt::visible;
 use crate::core::text::Text;
 

@@ -7,9 +7,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::config::syntax::diagnostics::Diagnostics;
-use crate::config::syntax::excerpt::all_visible;
 use crate::config::syntax::from_toml::{FromText, FromToml, bare, table, unfit};
-use crate::config::syntax::problem::{Fault, quoted};
+use crate::config::syntax::problem::{Fault, all_visible, quoted};
 use crate::config::syntax::table::table;
 use crate::core::wanted::dn;
 use crate::core::wanted::entry::{OtherName, OtherValue, Value};

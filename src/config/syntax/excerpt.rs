@@ -3,7 +3,6 @@
 
 use unicode_width::UnicodeWidthChar as _;
 
-use super::problem::Fault;
 use crate::core::text::Text;
 
 /// A line and the part of it that is marked.
@@ -73,12 +72,6 @@ impl Excerpt {
     }
 }
 
-/// Refuses a name with a character that nobody sees: what it is shall be told by its place.
-pub(in crate::config) fn all_visible(name: &str) -> Result<(), Fault> {
-    let fault = |c| Fault::new(format!("the name has an invisible character, {}", escaped(c)));
-    name.chars().find(|c| is_invisible(*c)).map_or(Ok(()), |c| Err(fault(c).expected("characters that can be seen")))
-}
-
 /// A text of others with the numbers of what cannot be seen in it.
 pub(in crate::config) fn visible(text: &str) -> String {
     text.chars().map(shown).collect()
@@ -102,7 +95,7 @@ pub fn is_invisible(c: char) -> bool {
     !c.is_ascii() && !c.is_control() && (c.is_whitespace() || is_filler || is_hidden())
 }
 
-fn escaped(c: char) -> String {
+pub(super) fn escaped(c: char) -> String {
     format!("\\u{{{:x}}}", u32::from(c))
 }
 

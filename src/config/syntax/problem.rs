@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::excerpt::Excerpt;
+use super::excerpt::{Excerpt, escaped, is_invisible};
 use crate::core::text::Text;
 
 /// One defect of one file.
@@ -201,6 +201,12 @@ pub(in crate::config) fn quoted(value: &str) -> String {
         return format!("`{}…`", value.chars().take(LIMIT).collect::<String>());
     }
     format!("`{value}`")
+}
+
+/// Refuses a name with a character that nobody sees: what it is shall be told by its place.
+pub(in crate::config) fn all_visible(name: &str) -> Result<(), Fault> {
+    let fault = |c| Fault::new(format!("the name has an invisible character, {}", escaped(c)));
+    name.chars().find(|c| is_invisible(*c)).map_or(Ok(()), |c| Err(fault(c).expected("characters that can be seen")))
 }
 
 #[cfg(test)]

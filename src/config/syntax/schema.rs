@@ -1,39 +1,9 @@
-//! JSON Schema (draft 7, which editors' TOML extensions know) of both kinds of files, from the tables that read them.
-//! It helps while a file is written; what is valid is the reader's word alone.
+//! JSON Schema of tables and texts, from what reads them.
 
 use serde_json::{Map, Value, json};
 
+use super::from_toml::FromText;
 use super::table::{Meaning, Table};
-use crate::config::document::FileTable;
-use crate::config::entry_table::OWN_KEYS;
-use crate::config::main_table::MainTable;
-use crate::config::syntax::from_toml::{FromText, FromToml};
-
-/// The schema of `renewd.toml`.
-#[must_use]
-pub fn main_schema() -> Value {
-    let mut schema = headed("renewd.toml", MainTable::schema());
-    let defaults = schema.pointer_mut("/properties/defaults/properties").and_then(Value::as_object_mut);
-    defaults.into_iter().for_each(|keys| OWN_KEYS.iter().for_each(|key| drop(keys.remove(*key))));
-    schema
-}
-
-/// The schema of a drop-in file.
-#[must_use]
-pub fn inventory_schema() -> Value {
-    let mut schema = headed("A drop-in file of renewd's inventory", FileTable::schema());
-    let names = ["common_name", "dns_names", "ip_addresses", "emails", "uris"].map(|key| json!({"required": [key]}));
-    let own = json!({"required": ["name"], "anyOf": names});
-    let certificate = schema.pointer_mut("/properties/certificate/items").and_then(Value::as_object_mut);
-    certificate.into_iter().for_each(|certificate| certificate.extend(object(own.clone())));
-    schema
-}
-
-fn headed(title: &str, table: Value) -> Value {
-    let mut head = object(json!({"$schema": "http://json-schema.org/draft-07/schema#", "title": title}));
-    head.extend(object(table));
-    Value::Object(head)
-}
 
 /// The schema of a table.
 pub(in crate::config) fn of_table<T: Table>() -> Value {
@@ -82,7 +52,8 @@ fn value(text: &str) -> Option<Value> {
     serde_json::to_value(table.get("value")?).ok()
 }
 
-fn object(value: Value) -> Map<String, Value> {
+/// The members of an object; none of anything else.
+pub(in crate::config) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(object) => object,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),

@@ -5,9 +5,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::config::syntax::diagnostics::Diagnostics;
-use crate::config::syntax::excerpt::all_visible;
 use crate::config::syntax::from_toml::{FromText, FromToml, OneOrMany, table};
-use crate::config::syntax::problem::{Fault, quoted};
+use crate::config::syntax::problem::{Fault, all_visible, quoted};
 use crate::core::wanted::subject::{Subject, SubjectAttribute};
 use crate::pki::unicode::composed;
 
