@@ -14,7 +14,7 @@ use renewd::core::{health, invariant};
 use renewd::engine::managed::Managed;
 
 use crate::disk::Live;
-use crate::tlm::{Certificate, Endpoint, Fate, Listing, Weather};
+use crate::tlm::{Certificate, Endpoint, Fate, Listing};
 use crate::world::World;
 
 mod audit;
@@ -175,11 +175,12 @@ impl World {
 
     /// Promise 9: the API is not flooded for one certificate.
     pub(crate) fn check_call(&mut self, name: &CertName) {
-        let (weather, pace) = (self.tlm.weather, self.pace(name));
+        let managed = self.daemon.as_ref().and_then(|daemon| daemon.engine.fleet().one(name));
+        let trouble = managed.and_then(|managed| managed.record.trouble.last.as_deref());
+        let (is_hinted, pace) = (trouble.is_some_and(|(failure, _)| failure.retry.is_some()), self.pace(name));
         let account = self.ledger.account(name);
         account.calls += 1;
         // Each try after a short `Retry-After` may be looked up before.
-        let is_hinted = matches!(weather, Weather::Limited(_) | Weather::Maintenance(_));
         let most = MOST_CALLS * pace * if is_hinted { 2 } else { 1 };
         if account.calls > most {
             self.breaks(9, format!("{name}: {most} requests within an hour"));
@@ -350,8 +351,9 @@ impl World {
     fn clock_is_right(&self) -> Option<String> {
         let ahead = self.skew - self.tlm.odd.clock;
         let wrong = ahead.unsigned_abs() > (SLACK + MINUTE).as_millis() as u64;
-        // Before TLM told the time by a clock that was set, nobody could know.
-        let is_told = self.tlm.odd.clock == 0 || self.tlm.odd.is_told;
+        // Before TLM told the time by a clock that was set, nobody could know; and what a look-up tells comes too late for
+        // the request that follows it.
+        let is_told = self.tlm.odd.clock == 0 || self.tlm.odd.told_at.is_some_and(|at| at + MINUTE < self.now);
         (wrong && is_told && self.tlm.dates).then(|| format!("submits by a clock that is {} s ahead", ahead / 1000))
     }
 

@@ -269,7 +269,9 @@ impl World {
         if !self.tlm.answers() {
             return;
         }
-        self.tlm.odd.is_told |= self.tlm.dates;
+        if self.tlm.dates {
+            self.tlm.odd.told_at.get_or_insert(self.now);
+        }
         // By a clock that is wrong itself the odd answer might show it to be right.
         let date = self.tlm.dates.then(|| {
             let odd = std::mem::take(&mut self.tlm.odd_date) * i64::from(self.skew == 0);

@@ -256,7 +256,7 @@ impl World {
                 }
             }
             Odd::AnotherRevokes(name) => self.tlm.revoke_of_another(&name),
-            Odd::TlmClock(off) => (self.tlm.odd.clock, self.tlm.odd.is_told) = (off, off == 0),
+            Odd::TlmClock(off) => (self.tlm.odd.clock, self.tlm.odd.told_at) = (off, None),
             Odd::KeysEnd => self.tlm.refused_keys = [true; 2],
             Odd::NewKeys => {
                 (self.tlm.refused_keys, self.tlm.key_ends) = ([false; 2], [None; 2]);

@@ -152,8 +152,8 @@ pub(crate) struct Oddities {
     pub(crate) window: Option<(Duration, Until)>,
     /// How far its clock is ahead, in milliseconds.
     pub(crate) clock: i64,
-    /// Whether an answer told the time by that clock, since it was set.
-    pub(crate) is_told: bool,
+    /// When an answer first told the time by that clock, since it was set.
+    pub(crate) told_at: Option<Timestamp>,
     /// What others were issued.
     pub(crate) of_others: BTreeSet<SerialNumber>,
 }
