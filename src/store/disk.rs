@@ -116,19 +116,17 @@ pub trait Disk: Send + Sync {
 
     /// Removes the files and symlinks in a folder whose names begin with `prefix` and that belong to one of `owners`, and
     /// leaves folders alone. The folder may be somebody else's, who puts another one in its place meanwhile: the real one
-    /// works by its descriptor.
+    /// works by its descriptor. One that cannot be removed keeps none of the others.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// When the folder cannot be read.
     fn sweep(&self, folder: &Path, prefix: &str, owners: &[u32]) -> io::Result<()> {
         for name in self.list(folder)? {
             let path = folder.join(&name);
-            if name.to_str().is_some_and(|name| name.starts_with(prefix)) {
-                let stat = self.stat(&path)?;
-                if stat.kind != Kind::Dir && owners.contains(&stat.uid) {
-                    self.remove_file(&path)?;
-                }
+            let is_own = |stat: Stat| stat.kind != Kind::Dir && owners.contains(&stat.uid);
+            if name.to_str().is_some_and(|name| name.starts_with(prefix)) && self.stat(&path).is_ok_and(is_own) {
+                drop(self.remove_file(&path));
             }
         }
         Ok(())

@@ -144,10 +144,10 @@ impl Disk for RealDisk {
             if !name.to_bytes().starts_with(prefix.as_bytes()) {
                 continue;
             }
-            let stat = rustix::fs::statat(&opened, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let Ok(stat) = rustix::fs::statat(&opened, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             let is_folder = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
             if !is_folder && owners.contains(&stat.st_uid) {
-                rustix::fs::unlinkat(&opened, name, AtFlags::empty())?;
+                let _swept = rustix::fs::unlinkat(&opened, name, AtFlags::empty());
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::path::Path;
+use std::process::Stdio;
 
 use renewd::store::disk::{Disk as _, Perms};
 use renewd::store::real_disk::RealDisk;
@@ -105,6 +106,25 @@ fn beside_a_target_only_own_files_are_swept() {
     untouched(&tree.join("key"));
     assert!(!own.exists() && !given.exists(), "what renewd staged goes, whoever it was staged for");
     assert_eq!(strangers.exists(), is_root, "a stranger's stays");
+}
+
+/// One that cannot be removed is left for the next time, and keeps none of the others.
+#[test]
+fn a_left_over_that_stays_keeps_no_other_from_being_swept() {
+    let folder = folder();
+    let target = folder.path().join("target");
+    let files: Vec<_> = (0..8).map(|_| replace::beside(&target)).collect();
+    files.iter().for_each(|file| fs::write(file, KEPT).unwrap());
+    let hold =
+        |flag: &str| std::process::Command::new("chattr").arg(flag).arg(&files[3]).stderr(Stdio::null()).status();
+    if !hold("+i").is_ok_and(|status| status.success()) {
+        println!("skipped: nobody but root makes a file immutable, and not on every file system");
+        return;
+    }
+    replace::sweep(&RealDisk, &target, None);
+    let left: Vec<_> = files.iter().filter(|file| file.exists()).collect();
+    hold("-i").unwrap();
+    assert_eq!(left, [&files[3]]);
 }
 
 /// With the real binary: nothing is asked for, nothing is written, and the message says why.
