@@ -154,6 +154,11 @@ fn is_service(main: &Main) -> bool {
 pub(super) fn places(main: &Main, inventory: &Inventory) -> Vec<Finding> {
     let (identity, is_service) = (setup::identity(main), is_service(main));
     let mut found = Vec::new();
+    if let Some(textfile) = &main.metrics.textfile
+        && let Err(failure) = targets::check_target(&RealDisk, &identity, textfile)
+    {
+        found.push(Finding::failure("target", format!("{}: [metrics] `textfile`", main.file.display()), &failure));
+    }
     for entry in &inventory.entries {
         for (key, target) in entry.files.targets() {
             let folder = target.parent().unwrap_or(target);

@@ -19,7 +19,7 @@ pub(super) fn run(config: &Path) -> ExitCode {
         Ok(main) => main,
         Err(code) => return code.into(),
     };
-    confine::warn_of_root();
+    confine::warn_of_root(&main.state_dir);
     let path = client::path(&main);
     let metrics = main.metrics.listen;
     let access = Access {

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use super::settings::Main;
 use crate::config::syntax::problem::Problem;
-use crate::core::wanted::access_list;
-use crate::core::wanted::access_list::Writer;
+use crate::core::wanted::access_list::{self, Writer};
 
 /// The user and the primary group that the service runs as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -203,4 +203,6 @@ fn a_text_file_in_a_folder_of_others_is_refused_by_name() {
     let told = format!("everybody may write to {} above it; chmod o-w", folder.display());
     assert!(problem["message"].as_str().unwrap().contains(&told), "{problem}");
     assert!(!file.exists());
+    let said = host.says(&["check"]);
+    assert!(said.code != 0 && said.err.contains(&told), "{}{}", said.out, said.err);
 }
