@@ -28,15 +28,20 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 pub(super) fn entry() -> Entry {
+    let naming = Naming {
+        own_seat: None,
+        common_name: Some("www.example.com".to_owned()),
+        names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
+    };
+    Entry { naming: naming.into(), ..bare("www") }
+}
+
+/// An entry that says nothing but its name and its profile.
+pub(crate) fn bare(name: &str) -> Entry {
     Entry {
-        name: "www".parse().unwrap(),
+        name: name.parse().unwrap(),
         source: Source { file: "certs.d/www.toml".into(), line: 1 },
-        naming: Naming {
-            own_seat: None,
-            common_name: Some("www.example.com".to_owned()),
-            names: Sans { dns_names: vec!["www.example.com".to_owned()], ..Sans::default() },
-        }
-        .into(),
+        naming: Naming::default().into(),
         probes: BoxedDefault::default(),
         files: BoxedDefault::default(),
         terms: Arc::new(EntrySettings::new(ProfileRef::Id(ProfileId("p".into())))),

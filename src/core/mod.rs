@@ -24,4 +24,4 @@ pub mod time;
 pub mod wanted;
 
 #[cfg(test)]
-mod example;
+pub(crate) mod example;

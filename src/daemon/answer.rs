@@ -13,8 +13,7 @@ use crate::engine::status::Status;
 
 use super::control::{Inspected, Reply, Request, View};
 use super::run::Daemon;
-use crate::daemon::preflight;
-use crate::daemon::preflight::Subject;
+use crate::daemon::preflight::{self, Subject};
 
 /// Answers, after doing what is asked. Whoever asked may have gone.
 pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot::Sender<String>) {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::backoff;
-use crate::core::backoff::LONGEST_HINT;
+use crate::core::backoff::{self, LONGEST_HINT};
 use crate::core::failure::{Failure, FailureClass, RetryHint};
 use crate::core::name::CertName;
 use crate::core::time::Timestamp;

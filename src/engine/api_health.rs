@@ -1,12 +1,12 @@
 //! The API as a whole: whether it is asked now, at which pace, by how many at a time, and what a failure says of it.
 
+use super::admission::{Pace, RequestSlots};
+use super::breaker::{Asked, Breaker, Function};
 use crate::config::ApiSettings;
 use crate::core::clock::ClockCheck;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::ProfileRef;
 use crate::core::time::Timestamp;
-use crate::engine::admission::{Pace, RequestSlots};
-use crate::engine::breaker::{Asked, Breaker, Function};
 
 use super::fleet::Fleet;
 use super::managed::{Blocked, Managed};

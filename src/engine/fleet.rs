@@ -281,29 +281,16 @@ mod tests {
 
     use super::*;
     use crate::core::compact::boxed_default::BoxedDefault;
-    use crate::core::compact::packed_names::Naming;
-    use crate::core::compact::settings::EntrySettings;
+    use crate::core::example::bare;
     use crate::core::known::observed::{Installed, Observed};
     use crate::core::name::{Digest, Generation, SerialNumber};
     use crate::core::record::Record;
-    use crate::core::wanted::entry::{Entry, Source};
     use crate::core::wanted::usage::Usage;
-
-    fn entry(name: &str) -> Arc<Entry> {
-        Arc::new(Entry {
-            name: name.parse().unwrap(),
-            source: Source { file: "certs.d/www.toml".into(), line: 1 },
-            naming: Naming::default().into(),
-            probes: BoxedDefault::new(),
-            files: BoxedDefault::new(),
-            terms: Arc::new(EntrySettings::new(ProfileRef::new("Web"))),
-        })
-    }
 
     #[test]
     fn nobody_stands_in_the_line_twice() {
         let now = Timestamp::from_seconds(1_800_000_000);
-        let entry = entry("www");
+        let entry = Arc::new(bare("www"));
         let ends_at = |not_after| {
             Observed::Installed(Box::new(Installed {
                 generation: Generation(1),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::breaker::Function;
 use crate::config::{Difference, HookKey, Main};
 use crate::core::event;
 use crate::core::failure::Failure;
@@ -19,7 +20,6 @@ use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
 use crate::core::wanted::hook::Hook;
-use crate::engine::breaker::Function;
 
 use super::hooks::{Ended, PendingHook};
 use super::job::Job;

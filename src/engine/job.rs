@@ -106,13 +106,9 @@ pub(super) const STEP: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::compact::boxed_default::BoxedDefault;
-    use crate::core::compact::packed_names::Naming;
-    use crate::core::compact::settings::EntrySettings;
+    use crate::core::example::bare;
     use crate::core::known::observed::Observed;
-    use crate::core::name::ProfileRef;
     use crate::core::record::Record;
-    use crate::core::wanted::entry::Source;
 
     #[test]
     fn a_request_that_waited_for_its_turn_leaves_by_no_other_clock() {
@@ -120,15 +116,7 @@ mod tests {
             wall: Timestamp::from_seconds(1_800_000_000 + wall),
             steady: Duration::from_secs(steady),
         };
-        let entry = Entry {
-            name: "www".parse().unwrap(),
-            source: Source { file: "certs.d/www.toml".into(), line: 1 },
-            naming: Naming::default().into(),
-            probes: BoxedDefault::new(),
-            files: BoxedDefault::new(),
-            terms: Arc::new(EntrySettings::new(ProfileRef::new("Web"))),
-        };
-        let managed = Managed::new(Arc::new(entry), Observed::Absent, Record::default(), at(0, 0).wall);
+        let managed = Managed::new(Arc::new(bare("www")), Observed::Absent, Record::default(), at(0, 0).wall);
         let job = Job::new(&managed, None, &Action::Wait, true, at(0, 0));
         for (wall, steady, is_fine) in
             [(7200, 7200, true), (7250, 7200, true), (7270, 7200, false), (7200, 10, false), (-7200, 10, false)]

@@ -233,11 +233,7 @@ mod tests {
     use std::mem::size_of;
 
     use super::*;
-    use crate::core::compact::boxed_default::BoxedDefault;
-    use crate::core::compact::packed_names::Naming;
-    use crate::core::compact::settings::EntrySettings;
-    use crate::core::name::ProfileRef;
-    use crate::core::wanted::entry::Source;
+    use crate::core::example::bare;
 
     /// Of a hundred thousand, each byte is a tenth of a megabyte; what is rare goes behind a pointer.
     #[test]
@@ -252,23 +248,12 @@ mod tests {
         assert!(matches!(decided, Decided::Other(_)) && *decided.get() == emergency);
     }
 
-    fn entry(name: &str) -> Arc<Entry> {
-        Arc::new(Entry {
-            name: name.parse().unwrap(),
-            source: Source { file: "certs.d/www.toml".into(), line: 1 },
-            naming: Naming::default().into(),
-            probes: BoxedDefault::new(),
-            files: BoxedDefault::new(),
-            terms: Arc::new(EntrySettings::new(ProfileRef::new("Web"))),
-        })
-    }
-
     #[test]
     fn what_is_known_of_a_window_holds_for_no_other_and_not_before_it_was_asked() {
         let now: Timestamp = Timestamp::from_seconds(1_800_000_000); // 08:00
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         let with = |window: &str| {
-            let mut entry = Entry::clone(&entry("www"));
+            let mut entry = bare("www");
             let window = DeployWindow { zone: Some("UTC".to_owned()), ..DeployWindow::parse(window).unwrap() };
             entry.deploy_window = Some(window.into());
             Arc::new(entry)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admission::Pace;
 use crate::core::decide::Action;
 use crate::core::event::{self, Event};
 use crate::core::known::cached_profile::CachedProfile;
@@ -13,7 +14,6 @@ use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
-use crate::engine::admission::Pace;
 
 use super::io::{Asker, Command, Now};
 use super::managed::Managed;

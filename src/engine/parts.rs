@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::breaker::{ApiState, Asked, Function, SEVERAL};
 use crate::config::{Difference, HookKey, Inventory, Main};
 use crate::core::clock::ClockState;
 use crate::core::event::{self, Event};
@@ -16,7 +17,6 @@ use crate::core::name::{CertName, Digest, ProfileRef};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
-use crate::engine::breaker::{ApiState, Asked, Function, SEVERAL};
 
 use super::api_health::{Tried, is_forbidden_option};
 use super::hooks::{Ended, PendingHook};

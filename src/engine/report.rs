@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::breaker::Breaker;
 use crate::config::{FileState, Inventory, Main};
 use crate::core::clock::ClockCheck;
 use crate::core::code::Code;
@@ -18,7 +19,6 @@ use crate::core::record::{FailureStreak, Record, Stage};
 use crate::core::remark::Remark;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
-use crate::engine::breaker::Breaker;
 
 use super::hooks::Hooks;
 use super::managed::Managed;

@@ -9,8 +9,7 @@ use yasna::{DERWriter, DERWriterSeq, Tag};
 use super::key::{KeyError, PrivateKey};
 use super::{oid, pem};
 use crate::core::text::Text;
-use crate::core::wanted::dn;
-use crate::core::wanted::dn::Attribute;
+use crate::core::wanted::dn::{self, Attribute};
 use crate::core::wanted::entry::Sans;
 use crate::core::wanted::subject::{Subject, SubjectAttribute};
 

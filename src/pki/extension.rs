@@ -16,8 +16,7 @@ use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use super::certificate::CertificateError;
 use super::{name, oid};
-use crate::core::wanted::dn;
-use crate::core::wanted::dn::Attribute;
+use crate::core::wanted::dn::{self, Attribute};
 use crate::core::wanted::entry::{OtherName, OtherSans, OtherValue, Sans};
 use crate::core::wanted::usage::Usage;
 

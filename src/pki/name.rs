@@ -9,8 +9,7 @@ use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Na
 use super::extension;
 use super::unicode::composed;
 use crate::core::text::Text;
-use crate::core::wanted::dn;
-use crate::core::wanted::dn::Attribute;
+use crate::core::wanted::dn::{self, Attribute};
 use crate::core::wanted::entry::Sans;
 use crate::core::wanted::subject::SubjectAttribute;
 

@@ -23,8 +23,7 @@ use super::layout::Layout;
 use super::manifest::{FileRecord, KeyStoreRecord, Manifest};
 use super::repair::recorded;
 use super::{disk_failure, key_store, replace};
-use crate::store::targets;
-use crate::store::targets::ServiceIdentity;
+use crate::store::targets::{self, ServiceIdentity};
 
 /// A set that passed the gate, to be installed.
 pub struct NewSet<'a> {

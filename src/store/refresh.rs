@@ -27,8 +27,7 @@ use super::layout::Layout;
 use super::manifest::Manifest;
 use super::observe::{self, FILE_LIMIT, adopted};
 use super::repair::{RepairInputs, recorded};
-use crate::store::targets;
-use crate::store::targets::ServiceIdentity;
+use crate::store::targets::{self, ServiceIdentity};
 
 /// Where a better chain may come from.
 #[derive(Clone, Copy, Debug)]

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
-use crate::core::wanted::access_list;
-use crate::core::wanted::access_list::Writer;
+use crate::core::wanted::access_list::{self, Writer};
 use crate::core::wanted::entry::Entry;
 use crate::core::wanted::files::FixedFiles;
 

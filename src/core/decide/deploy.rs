@@ -131,8 +131,9 @@ impl World<'_> {
         }
     }
 
-    /// As the emergency stage begins the newer one is tried again. The ladder holds in it too, where no step is longer than a tenth of what is left: a hook that
-    /// goes on failing must not send the files back and forth without a pause. The end of the old one ends the wait.
+    /// The newer one is tried again on the ladder, and as the emergency stage begins. In that stage no step is longer than
+    /// a tenth of what is left, but the ladder holds: a hook that goes on failing must not send the files back and forth
+    /// without a pause. The end of the old one ends the wait.
     fn forward(&self, rolled_back: &RolledBack, ends_at: Timestamp, in_emergency: bool) -> Choice {
         let RolledBack { from, to, at, tries, .. } = rolled_back;
         let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left_at(*at)));

@@ -1,5 +1,7 @@
 //! Going on with a request: each stage has its next step, or what it waits for.
 
+use std::time::Duration;
+
 use super::{
     Action, Choice, FEW_TRIES, FIRST_LOOK, LONGEST_WAIT, LOOK_UP_SPAN, MANY_TRIES, SMALL_STEP, Submission, TRIES_SPAN,
     World,
@@ -12,7 +14,6 @@ use crate::core::record::{Request, Stage};
 use crate::core::request::compose;
 use crate::core::schedule::Schedule;
 use crate::core::time::Timestamp;
-use std::time::Duration;
 
 impl<'a> World<'a> {
     /// Goes on with a request in flight.

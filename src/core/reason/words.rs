@@ -1,11 +1,11 @@
 //! Reasons in words, as status and log show them.
 
+use std::fmt;
+use std::time::Duration;
+
 use super::Reason;
 use crate::core::event::Lack;
 use crate::core::time::Span;
-use std::time::Duration;
-
-use std::fmt;
 
 impl fmt::Display for Reason {
     #[expect(clippy::too_many_lines, reason = "one arm for each reason")]

@@ -5,11 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::core::compact::boxed_default::BoxedDefault;
-use crate::core::compact::packed_names::Naming;
-use crate::core::compact::settings::EntrySettings;
-use crate::core::name::{CertName, ProfileRef};
-use crate::core::wanted::entry::{Entry, Source};
+use crate::core::example::bare;
+use crate::core::name::CertName;
 use crate::core::wanted::files::FixedFiles;
 use crate::store::example::{Example, pem, unreadable};
 use crate::store::manifest::Manifest;
@@ -33,15 +30,7 @@ fn leaf() -> rcgen::Certificate {
 }
 
 fn set(name: &str, generation: u64, leaf: &rcgen::Certificate) -> LiveSet {
-    let entry = Entry {
-        name: name.parse().unwrap(),
-        source: Source { file: "certs.d/www.toml".into(), line: 1 },
-        naming: Naming::default().into(),
-        probes: BoxedDefault::new(),
-        files: BoxedDefault::new(),
-        terms: Arc::new(EntrySettings::new(ProfileRef::new("Web"))),
-    };
-    LiveSet { entry: Arc::new(entry), generation: Generation(generation), leaf: sha256(leaf.der()) }
+    LiveSet { entry: Arc::new(bare(name)), generation: Generation(generation), leaf: sha256(leaf.der()) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "what a test writes need not be durable")]
