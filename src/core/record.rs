@@ -169,7 +169,8 @@ pub struct RolledBack {
 
 /// How many 404s, spread over at least [`UNKNOWN_SPAN`], make a pending request count as lost.
 const UNKNOWN_TIMES: u32 = 3;
-const UNKNOWN_SPAN: Duration = Duration::from_secs(3600);
+/// Over so long TLM has to claim not to know a pending request before it counts as lost.
+pub const UNKNOWN_SPAN: Duration = Duration::from_secs(3600);
 /// So many revoked certificates are remembered.
 const MOST_REVOKED: usize = 16;
 
@@ -524,10 +525,23 @@ impl Record {
         self.stopped = Some(Box::new(Stop { failure, at, asked, demands, profile_version }));
     }
 
+    /// A pending request that is looked up could not be picked up so often that it counts as lost.
     fn looked_up(&mut self, at: Timestamp) {
+        if matches!(self.request.as_deref(), Some(Request { stage: Stage::Pending { .. }, .. })) {
+            self.lose_sight(at);
+        }
         if let Some(Request { stage: Stage::Submitted { looks, looked_at }, .. }) = self.request.as_deref_mut() {
             *looks = looks.saturating_add(1);
             *looked_at = Some(at);
+        }
+    }
+
+    /// What TLM does not tell of by the request's id is looked for by its key; what the pickups met delays no other way.
+    fn lose_sight(&mut self, at: Timestamp) {
+        self.trouble.count = 0;
+        self.enter(at, Stage::Submitted { looks: 0, looked_at: None });
+        if let Some(request) = &mut self.request {
+            request.is_unsure = true;
         }
     }
 
@@ -546,13 +560,13 @@ impl Record {
     }
 
     fn pickup_unknown(&mut self, failure: &Failure, at: Timestamp) {
-        self.trouble.last = Some(Box::new((failure.clone(), at)));
+        self.trouble.add(failure.clone(), at);
         if let Some(Request { stage: Stage::Pending { polled_at, unknown, .. }, .. }) = self.request.as_deref_mut() {
             let (first, count) = unknown.unwrap_or((at, 0));
             *unknown = Some((first, count + 1));
             *polled_at = Some(at);
             if count + 1 >= UNKNOWN_TIMES && first + UNKNOWN_SPAN <= at {
-                self.enter(at, Stage::Submitted { looks: 0, looked_at: None });
+                self.lose_sight(at);
             }
         }
     }

@@ -47,6 +47,9 @@ impl Payload for InHand {
     type Key = Arc<RequestKey>;
     type Answer = Answer;
     type Set = Box<gate::Set>;
+    fn is_empty(answer: &Answer) -> bool {
+        answer.certificates.is_empty()
+    }
 }
 
 type Effect = protocol::Effect<InHand>;

@@ -102,7 +102,6 @@ impl Breaker {
     /// Notes an answer that shows the API and the key to be in order. Where it ends an outage, what failed otherwise meanwhile
     /// is on its own from now on.
     pub fn succeeded(&mut self, function: Function, profile: Option<&ProfileRef>, now: Timestamp) {
-        self.failing.remove(&function);
         if self.outage.take().is_some() {
             self.recovered_at = Some(now);
             let failing = std::mem::take(&mut self.failing).into_iter();
@@ -110,6 +109,7 @@ impl Breaker {
                 failing.flat_map(|(function, users)| users.into_values().map(move |profile| (function, profile)));
             self.alone.extend(alone);
         }
+        self.failing.remove(&function);
         if let Some(profile) = profile {
             self.alone.remove(&(function, profile.clone()));
             self.forbidden.remove(profile);
@@ -346,6 +346,19 @@ mod tests {
         breaker.succeeded(Function::Main, Some(&ProfileRef::new("a")), NOW);
         ["a", "c"].iter().for_each(|name| fail(&mut breaker, name));
         assert!(breaker.open_until().is_some(), "a was in order meanwhile");
+    }
+
+    #[test]
+    fn profiles_that_cannot_be_read_open_no_second_outage() {
+        let mut breaker = Breaker::default();
+        let fail = |breaker: &mut Breaker, name| {
+            fails_for(breaker, name, name, Function::Profile, FailureClass::ApiUnavailable);
+        };
+        ["a", "b"].iter().for_each(|name| fail(&mut breaker, name));
+        assert!(breaker.open_until().is_some());
+        breaker.succeeded(Function::Profile, Some(&ProfileRef::new("c")), NOW);
+        ["a", "b"].iter().for_each(|name| fail(&mut breaker, name));
+        assert_eq!(breaker.open_until(), None, "the trial was answered for another profile");
     }
 
     #[test]

@@ -69,6 +69,9 @@ impl Payload for InHand {
     type Answer = String;
     /// The same.
     type Set = String;
+    fn is_empty(answer: &String) -> bool {
+        answer.is_empty()
+    }
 }
 
 type Effect = protocol::Effect<InHand>;

@@ -31,6 +31,9 @@ impl Payload for InHand {
     /// What came, and whether with its chain.
     type Answer = Option<(Arc<Certificate>, bool)>;
     type Set = Arc<Certificate>;
+    fn is_empty(answer: &Self::Answer) -> bool {
+        answer.is_none()
+    }
 }
 
 type Effect = protocol::Effect<InHand>;

@@ -323,6 +323,29 @@ fn a_pickup_that_fails_has_its_pause_after_the_clock_was_set_back() {
     assert!(case.decide().wake_at > now + 30 * SECOND);
 }
 
+/// A pickup may never be answered: before the emergency stage TLM has time, and from then on the search and another request
+/// are the way out.
+#[test]
+fn a_pickup_that_goes_on_failing_is_given_up_in_the_emergency_stage() {
+    let failed = Event::Failed { failure: failure(FailureClass::ApiBadAnswer) };
+    let unknown = Event::PickupUnknown { attempt: Attempt(1), failure: failure(FailureClass::RequestRefused) };
+    let case = |days: u32, event: &Event, count: usize, observed: Observed| {
+        let now = START + days * DAY;
+        let mut events = pending(now - 12 * HOUR);
+        // All in the same minute: an hour has not passed since TLM did not know it first.
+        events.extend(std::iter::repeat_n((now - 11 * HOUR, event.clone()), count));
+        Case { now, observed, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(&events)
+    };
+    let installed = || Case::after(Duration::ZERO).observed;
+    for event in [&failed, &unknown] {
+        check(&case(70, event, 20, installed()), "pick-up", "is pending at TLM");
+        check(&case(85, event, 2, installed()), "pick-up", "is pending at TLM");
+        check(&case(85, event, 3, installed()), "look-up", "is pending at TLM");
+        check(&case(85, event, 5, Observed::Absent), "pick-up", "is pending at TLM");
+        check(&case(85, event, 6, Observed::Absent), "look-up", "is pending at TLM");
+    }
+}
+
 /// A clock that ran ahead had it submitted, and TLM refused it; the clock is right again.
 #[test]
 fn a_refused_request_waits_where_nothing_is_due_any_more() {

@@ -10,7 +10,7 @@ use crate::core::backoff;
 use crate::core::known::validation::DomainValidation;
 use crate::core::name::{ProfileId, ProfileRef, RequestId, SerialNumber};
 use crate::core::reason::{Cause, Reason};
-use crate::core::record::{Request, Stage};
+use crate::core::record::{Request, Stage, UNKNOWN_SPAN};
 use crate::core::request::compose;
 use crate::core::schedule::Schedule;
 use crate::core::time::Timestamp;
@@ -24,8 +24,9 @@ impl<'a> World<'a> {
         match &request.stage {
             Stage::Prepared => self.submit_again(request, schedule),
             Stage::Submitted { looks, looked_at } => self.look_up(request, *looks, *looked_at, schedule),
-            Stage::Pending { request_id, polls, polled_at, dv_details, .. } => {
-                self.pick_up(request, request_id, (*polls, *polled_at), dv_details.as_deref())
+            Stage::Pending { request_id, polls, polled_at, unknown, dv_details } => {
+                let unknown_since = unknown.map(|(first, _)| first);
+                self.pick_up(request, request_id, (*polls, *polled_at), unknown_since, dv_details.as_deref())
             }
             Stage::Issued { serial_number, waits_until } => match waits_until.filter(|until| *until > self.now) {
                 Some(until) => self.wait(Reason::NotYetValid(until), until),
@@ -137,6 +138,7 @@ impl<'a> World<'a> {
         request: &Request,
         id: &RequestId,
         (polls, polled_at): (u32, Option<Timestamp>),
+        unknown_since: Option<Timestamp>,
         dv_details: Option<&DomainValidation>,
     ) -> Choice {
         let interval = backoff::poll(self.global.first_poll, polls);
@@ -145,12 +147,20 @@ impl<'a> World<'a> {
         // All trouble is of this request, which began without any; its instants are of clocks that may have been set back.
         let failed = self.record.trouble.last.as_deref();
         let retry = failed.and_then(|_| self.retry_at(&self.record.trouble)).unwrap_or(due);
-        let next = due.max(retry);
+        // Once TLM has claimed for long enough not to know it, one more pickup decides.
+        let decides = unknown_since.map(|first| self.after(first, UNKNOWN_SPAN)).filter(|at| *at > polled_at);
+        let next = decides.map_or(due.max(retry), |at| due.max(retry).min(at));
         let failure = failed.map(|(failure, _)| failure.clone());
         let (request_id, dv_details) = (id.clone(), dv_details.cloned().map(Box::new));
         let reason = Reason::Pending { request_id, since: request.since, next, failure, dv_details };
         if next > self.now {
             return self.wait(reason, next);
+        }
+        // In the emergency stage nobody waits for pickups alone: the search may know what they do not tell.
+        let schedule = self.schedule();
+        let in_emergency = schedule.as_ref().is_none_or(|schedule| schedule.emergency_at <= self.now);
+        if in_emergency && self.is_last_try(request, schedule.is_some()) {
+            return self.act(Action::LookUp(request.attempt), reason);
         }
         self.act(Action::PickUp(request.attempt, id.clone()), reason)
     }

@@ -1,7 +1,7 @@
 //! From what TLM issued to the live link: judged, fetched where something is missing, judged again, installed.
 
 use super::super::event::Event;
-use super::super::failure::{Failure, Scope};
+use super::super::failure::{Failure, FailureClass, Scope};
 use super::super::name::{Digest, SerialNumber};
 use super::super::text::Text;
 use super::{Effect, Issued, Next, Outcome, Payload, Phase, Protocol, Verdict};
@@ -76,10 +76,18 @@ impl<P: Payload> Protocol<P> {
     }
 
     /// Only a chain that TLM will not give at all is judged as missing; everything else is tried again, for a while. What
-    /// the gate says without it tells more than that it did not come.
+    /// the gate says without it tells more than that it did not come. Where not even the certificate came, as while the
+    /// search lags behind an answer that names a number alone, there is nothing to judge yet.
     pub(super) fn fetched(&mut self, outcome: Outcome<P>, issued: Issued<P>, emergency: bool, why: &[Text]) -> Next<P> {
         let (answer, failure) = came(outcome, issued.answer);
         let is_final = |failure: &Failure| matches!(failure.class.scope(), Scope::Certificate | Scope::Profile);
+        if P::is_empty(&answer) && !self.job.is_last_try {
+            let number = Some(&issued.serial_number.0).filter(|number| !number.is_empty());
+            let which = number.map_or_else(String::new, |number| format!(" (serial number {number})"));
+            let failure = failure.unwrap_or_else(|| Failure::new(FailureClass::ApiBadAnswer, "no search finds it"));
+            let message = format!("TLM issued the certificate{which} but does not return it: {}", failure.message);
+            return self.finish(Event::Failed { failure: Failure { message: Text::new(&message), ..failure } });
+        }
         match failure {
             Some(failure) if !is_final(&failure) && !self.is_done_without(&failure) => {
                 let why: Vec<_> = why.iter().map(Text::as_str).collect();

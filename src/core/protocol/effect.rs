@@ -23,6 +23,8 @@ pub trait Payload: Clone + Debug {
     type Key: Clone + Debug;
     /// What TLM answered; by default nothing.
     type Answer: Clone + Debug + Default;
+    /// Whether there is no certificate in an answer.
+    fn is_empty(answer: &Self::Answer) -> bool;
     /// What the gate took.
     type Set: Clone + Debug;
 }

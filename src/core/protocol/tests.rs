@@ -18,6 +18,9 @@ impl Payload for Bare {
     type Key = &'static str;
     type Answer = &'static str;
     type Set = &'static str;
+    fn is_empty(answer: &&'static str) -> bool {
+        answer.is_empty()
+    }
 }
 
 type Effect = super::Effect<Bare>;
@@ -167,6 +170,27 @@ fn what_tlm_never_gives_of_an_issued_certificate_is_done_without_in_the_end() {
     assert_eq!(order("FetchChain", true), format!("ReadAnswer, Judge, FetchChain, {ends}"));
     assert_eq!(order("ReadAnswer", false), "ReadAnswer, record Failed");
     assert_eq!(order("ReadAnswer", true), format!("ReadAnswer, Judge, FetchChain, {ends}"));
+}
+
+/// TLM may name a number alone while neither its details nor its search show the certificate yet: the key is not thrown away
+/// for that.
+#[test]
+fn a_certificate_that_did_not_come_is_fetched_again_before_it_is_judged() {
+    let order = |is_last_try, fetched: Outcome| {
+        run(&install(is_last_try), |effect| match name(effect).as_str() {
+            "ReadAnswer" => Outcome::Fetched("", None),
+            "FetchChain" => fetched.clone(),
+            "Judge" => Outcome::Judged(Verdict::Refused(vec![Text::new("nothing came")])),
+            _ => well(effect),
+        })
+        .join(", ")
+    };
+    let missing = failure(FailureClass::NotFound);
+    for came in [Outcome::Fetched("", None), Outcome::Fetched("", Some(missing.clone())), Outcome::Failed(missing)] {
+        assert_eq!(order(false, came.clone()), "ReadAnswer, Judge, FetchChain, record Failed");
+        assert!(order(true, came).contains("Judge, record GateRefused"), "but not for ever");
+    }
+    assert!(order(false, Outcome::Fetched("another", None)).contains("Judge, record GateRefused"));
 }
 
 /// What the gate says without the chain tells more than that the chain did not come.

@@ -101,6 +101,15 @@ fn a_pickup_that_is_unknown_three_times_over_an_hour_is_lost() {
 }
 
 #[test]
+fn a_pending_request_that_is_looked_up_counts_as_lost_and_may_be_ours() {
+    let looked_up = Event::LookedUp { attempt: Attempt(1) };
+    let record = record(&[(START, submitting(1)), (START, pending(1)), (START + HOUR, looked_up)]);
+    let request = record.request.as_ref().unwrap();
+    assert_eq!(request.stage, Stage::Submitted { looks: 1, looked_at: Some(START + HOUR) });
+    assert!(request.may_be_accepted() && request.since == START + HOUR);
+}
+
+#[test]
 fn an_unknown_event_changes_nothing() {
     let mut record = record(&[(START, submitting(1)), (START, pending(1))]);
     let before = record.clone();

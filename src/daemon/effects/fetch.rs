@@ -8,6 +8,7 @@ use crate::api::paging::Paging;
 use crate::api::{Details, IssuedCertificate, SearchQuery, Tlm};
 use crate::core::failure::{Failure, FailureClass, Scope};
 use crate::core::name::{Digest, SerialNumber};
+use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::engine::breaker::Function;
 use crate::pki::answer::Answer;
@@ -124,7 +125,7 @@ impl<T: Tlm> ActionRunner<T> {
     ) -> Result<(), Failure> {
         if !serial.0.is_empty() {
             match self.call(Function::Details, self.context.api().details(serial, None)).await {
-                Ok(details) => answer.extend(self.read(&details.certificate)),
+                Ok(details) => answer.extend(ours_of(self.read(&details.certificate), serial, spki)),
                 Err(failure) if is_about_this_alone(&failure) => {}
                 Err(failure) => return Err(failure),
             }
@@ -158,10 +159,8 @@ impl<T: Tlm> ActionRunner<T> {
             return Err(failure);
         }
         let ours = leaf(answer, spki);
-        let serial = match ours.and_then(|leaf| leaf::read(leaf).ok()) {
-            Some(leaf) if serial.0.is_empty() => leaf.serial_number,
-            _ => serial,
-        };
+        // The certificate in hand knows its number best.
+        let serial = ours.and_then(|leaf| leaf::read(leaf).ok()).map_or(serial, |leaf| leaf.serial_number);
         if serial.0.is_empty() {
             return Ok(());
         }
@@ -183,6 +182,15 @@ impl<T: Tlm> ActionRunner<T> {
 /// The certificate with our key, where it is in hand.
 fn leaf(answer: &Answer, spki: Digest) -> Option<&Certificate> {
     answer.certificates.iter().find(|found| found.spki() == spki)
+}
+
+/// What came under a serial number, if it is ours; that it is not is noted.
+fn ours_of(mut answer: Answer, serial: &SerialNumber, spki: Digest) -> Answer {
+    if !answer.certificates.is_empty() && leaf(&answer, spki).is_none() {
+        answer.certificates.clear();
+        answer.unreadable.push(Text::new(&format!("the certificate with serial number {serial} has another key")));
+    }
+    answer
 }
 
 /// Whether a failure says something of the one certificate, and nothing of the API.

@@ -165,7 +165,7 @@ impl World {
                 Err(failure) => return Err(failure),
             }
         }
-        if let Some((found, _)) = answer.as_ref().filter(|_| is_ours(answer) && serial.0.is_empty()) {
+        if let Some((found, _)) = answer.as_ref().filter(|_| is_ours(answer)) {
             *serial = found.serial.clone();
         }
         if serial.0.is_empty() {
