@@ -16,7 +16,7 @@ use crate::world::{START, Task, World};
 mod furnish;
 mod odd;
 
-pub(crate) use furnish::{entry, probe, profile, window, world};
+pub(crate) use furnish::{entry, furnish_year, probe, profile, window, world};
 pub(crate) use odd::{Act, Odd, moment, newcomer};
 
 /// Something that goes wrong, or right again.
@@ -162,9 +162,9 @@ fn part(random: &mut Random) -> Fault {
         Weather::Html,
         Weather::Unreachable,
     ]);
-    let name = is_one.then(|| format!("c{number}").parse().expect("a valid name"));
+    let names = is_one.then(|| vec![format!("c{number}").parse().expect("a valid name")]);
     let span = *random.pick(&[Some(DAY / 4), Some(DAY * 3), Some(DAY * 40), None]);
-    Fault::Part(Part { endpoint, profile: ProfileId(profile.into()), name, weather }, span)
+    Fault::Part(Part { endpoint, profile: Some(ProfileId(profile.into())), names, weather }, span)
 }
 
 fn weather(random: &mut Random) -> Weather {
@@ -488,3 +488,7 @@ const PROFILES: [&str; 9] = ["p0", "p1", "p2", "p3", "p0", "p1", "p2", "p0", "p1
 pub(crate) const WITH_PARTS: u64 = 1_000_000;
 /// And from here on what is odd rather than broken, certificates of all lifetimes, and an operator who meddles.
 pub(crate) const WITH_ODDITIES: u64 = 2_000_000;
+/// And from here on two hosts, and seats that fail alone.
+pub(crate) const WITH_HOSTS: u64 = 3_000_000;
+/// Certificates of one seat under several profiles.
+const SEAT: [&str; 4] = ["c0", "c1", "c6", "y1"];

@@ -1,5 +1,5 @@
 //! Deterministic simulation: the engine that ships, in a simulated world, for a year, with faults drawn from a seed.
-//! `RENEWD_SIM_SEEDS=N` runs N seeds, of each range a third, or with `RENEWD_SIM_FIRST=n` those from n on;
+//! `RENEWD_SIM_SEEDS=N` runs N seeds, of each range a quarter, or with `RENEWD_SIM_FIRST=n` those from n on;
 //! `RENEWD_SIM_SEED=n` runs that one and shows what happens.
 
 #![expect(
@@ -17,6 +17,7 @@ mod disk;
 mod effects;
 mod faults;
 mod host;
+mod hosts;
 mod line;
 mod promises;
 mod random;
@@ -25,10 +26,14 @@ mod shell;
 mod tlm;
 mod world;
 
+use hosts::Hosts;
 use world::World;
 
 /// Runs a year, and returns the world as it is then, or when a promise was broken.
 fn year(seed: u64, is_told: bool) -> World {
+    if seed >= faults::WITH_HOSTS {
+        return Hosts::new(seed, is_told).run_until(faults::year_end());
+    }
     let mut world = faults::world(seed, is_told);
     world.run_until(faults::year_end());
     world
@@ -92,7 +97,8 @@ fn every_promise_holds_for_a_year_of_faults() {
     }
     let known = regressions();
     check(&known);
-    let ranges = [0, faults::WITH_PARTS, faults::WITH_ODDITIES].map(|first| first..first + count / 3);
+    let firsts = [0, faults::WITH_PARTS, faults::WITH_ODDITIES, faults::WITH_HOSTS];
+    let ranges = firsts.map(|first| first..first + count / 4);
     check(&ranges.into_iter().flatten().filter(|seed| !known.contains(seed)).collect::<Vec<_>>());
 }
 

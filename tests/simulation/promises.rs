@@ -66,6 +66,8 @@ pub(crate) struct Account {
     untrue: Untrue,
     /// The last edit of its entry, while its first try is waited for.
     edit: Option<Edit>,
+    /// When its entry was last edited.
+    edited_at: Option<Timestamp>,
 }
 
 /// What the checks keep.
@@ -342,7 +344,10 @@ impl World {
         let asked = managed.record.renewal_asked.is_some();
         let (schedule, _) = self.schedule(name)?;
         let is_due = schedule.renew_at <= self.now + SLACK;
-        let justified = differs || revoked || asked || is_due || managed.record.attempts == 0;
+        // What was begun for an entry that is changed in the same moment still leaves.
+        let edited_at = self.ledger.accounts.get(name).and_then(|account| account.edited_at);
+        let is_edited = edited_at.is_some_and(|at| at + Duration::from_secs(10) > self.now);
+        let justified = differs || revoked || asked || is_due || is_edited || managed.record.attempts == 0;
         (!justified).then(|| format!("asks though it is not due before {}", schedule.renew_at))
     }
 

@@ -176,7 +176,7 @@ fn trouble(world: &mut World, words: &[&str]) -> String {
             "search" => Endpoint::Search,
             other => panic!("no such part: {other}"),
         };
-        Part { endpoint, profile: id(profile), name: None, weather: Weather::Unavailable }
+        Part { endpoint, profile: Some(id(profile)), names: None, weather: Weather::Unavailable }
     };
     match *words {
         ["dates", state] => world.tlm.dates = state == "told",

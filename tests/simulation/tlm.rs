@@ -434,13 +434,11 @@ impl Tlm {
 
     /// Requests of a certificate that TLM still works on.
     pub(crate) fn open_requests(&self, name: &CertName) -> impl Iterator<Item = (&RequestId, &Request)> {
-        self.requests.iter().filter(move |(_, request)| {
-            let open = match request.fate {
-                Fate::Waits | Fate::Issues(_) => request.certificate.is_none(),
-                Fate::Says(saying) => saying.goes_on() || saying.is_mute(),
-                Fate::Rejected | Fate::Forgotten => false,
-            };
-            open && request.order.name == *name
+        let of_name = self.requests.iter().filter(move |(_, request)| request.order.name == *name);
+        of_name.filter(|(_, request)| match request.fate {
+            Fate::Waits | Fate::Issues(_) => request.certificate.is_none(),
+            Fate::Says(saying) => saying.goes_on() || saying.is_mute(),
+            Fate::Rejected | Fate::Forgotten => false,
         })
     }
 

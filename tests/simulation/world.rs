@@ -159,16 +159,19 @@ impl World {
         }
     }
 
-    /// Jumps to whatever happens next, if that is before `end`.
-    fn step(&mut self, end: Timestamp) -> bool {
-        let task = self.tasks.first_key_value().map(|(key, _)| *key);
+    /// When whatever happens next does.
+    pub(crate) fn next_event(&self) -> Option<Timestamp> {
+        let task = self.tasks.first_key_value().map(|((at, _), _)| *at);
         let nap = self.next_turn().map(|at| at.max(self.asleep_until));
-        let next = task.map(|(at, _)| at).into_iter().chain(nap).min();
-        let Some(next) = next.filter(|next| *next < end) else { return false };
+        task.into_iter().chain(nap).min()
+    }
+
+    /// Jumps to whatever happens next, if that is before `end`.
+    pub(crate) fn step(&mut self, end: Timestamp) -> bool {
+        let Some(next) = self.next_event().filter(|next| *next < end) else { return false };
         self.now = self.now.max(next);
-        if let Some(key) = task.filter(|(at, _)| *at <= next)
-            && let Some(task) = self.tasks.remove(&key)
-        {
+        if let Some(task) = self.tasks.first_entry().filter(|task| task.key().0 <= next) {
+            let task = task.remove();
             self.happen(task);
         }
         if !self.dying {

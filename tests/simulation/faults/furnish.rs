@@ -7,24 +7,32 @@ use renewd::core::compact::boxed_default::BoxedDefault;
 use renewd::core::compact::packed_names::Naming;
 use renewd::core::compact::settings::EntrySettings;
 use renewd::core::known::profile::{Origin, Profile, ProfileAttribute};
-use renewd::core::name::{Attempt, ProfileId, ProfileRef};
+use renewd::core::name::{Attempt, CertName, ProfileId, ProfileRef};
 use renewd::core::wanted::entry::{Entry, Probe, Sans, Source};
 use renewd::core::wanted::key::KeyType;
 use renewd::core::wanted::window::DeployWindow;
 
 use crate::host::HookMood;
-use crate::tlm::{Mode, ProfileState};
+use crate::tlm::{Endpoint, Mode, Part, ProfileState};
 use crate::world::{AUDIT_EVERY, START, Task, World};
 
-use super::{DAY, FAULTS, Fault, PROFILES, Verdict, WITH_ODDITIES, WITH_PARTS, YEAR, draw, odd, part};
+use super::{
+    DAY, FAULTS, Fault, PROFILES, SEAT, Verdict, WITH_HOSTS, WITH_ODDITIES, WITH_PARTS, YEAR, draw, odd, part,
+};
 
 /// A world with ten certificates and a year of faults.
 pub(crate) fn world(seed: u64, is_told: bool) -> World {
     let mut world = World::new(seed, START);
     world.is_told = is_told;
-    furnish(&mut world);
+    furnish_year(&mut world, seed);
+    world
+}
+
+/// Inventory and profiles, and what goes wrong in a year.
+pub(crate) fn furnish_year(world: &mut World, seed: u64) {
+    furnish(world);
     if seed >= WITH_ODDITIES {
-        odd::furnish_lifetimes(&mut world);
+        odd::furnish_lifetimes(world);
     }
     let intensity = 1 + world.random.below(3);
     for _ in 0..intensity * FAULTS {
@@ -52,7 +60,10 @@ pub(crate) fn world(seed: u64, is_told: bool) -> World {
         }
     }
     if seed >= WITH_ODDITIES {
-        odd::draw(&mut world);
+        odd::draw(world);
+    }
+    if seed >= WITH_HOSTS {
+        draw_seats(world);
     }
     // Somebody looks at what waits for approval now and then.
     let mut at = DAY;
@@ -63,7 +74,22 @@ pub(crate) fn world(seed: u64, is_told: bool) -> World {
     }
     world.later(AUDIT_EVERY, Task::Audit);
     world.start();
-    world
+}
+
+/// Certificates of one seat, whatever their profiles, and its troubles.
+fn draw_seats(world: &mut World) {
+    let names = SEAT.map(|name| name.parse::<CertName>().expect("a valid name"));
+    for entry in world.inventory.values_mut().filter(|entry| names.contains(&entry.name)) {
+        entry.naming = Naming { own_seat: Some("team".to_owned()), ..Naming::from(&entry.naming) }.into();
+    }
+    for _ in 0..1 + world.random.below(2) {
+        let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
+        let Fault::Part(part, span) = part(&mut world.random) else { return };
+        let part = Part { profile: None, names: Some(names.to_vec()), ..part };
+        if part.endpoint != Endpoint::Profile {
+            world.later(at, Task::Fault(Fault::Part(part, span)));
+        }
+    }
 }
 
 /// ProfileCache, certificates and hooks.

@@ -50,7 +50,7 @@ impl World {
             && !self.tlm.open_requests(name).any(|(id, request)| match request.fate {
                 // What is answered in words for ever counts as long as anybody waits for it.
                 Fate::Says(_) if !self.ledger.accounts.get(name).is_some_and(|own| own.open.contains_key(id)) => false,
-                fate => self.is_worked_on(fate, request.certificate.is_some()),
+                fate => self.is_worked_on(name, fate, request.certificate.is_some()),
             })
     }
 
@@ -136,9 +136,11 @@ impl World {
             managed.record.request.as_deref().is_some_and(|request| (1..=6).contains(&request.unclear_refusals));
         match &managed.decision().reason {
             // What a search alone can tell is waited for during some tries.
-            _ if unclear && matches!(self.tlm.odd.listing, Listing::OneFails(_) | Listing::Silent) => true,
+            _ if unclear && !self.search_works(name) => true,
             // A request so young is not stuck, whatever was waited for before it.
-            Reason::Pending { since, .. } if *since + TWO_HOURS > self.wall() => true,
+            Reason::Pending { since, .. } | Reason::AnswerLost { since, .. } if *since + TWO_HOURS > self.wall() => {
+                true
+            }
             // As long as the hook fails on the newer one; the operator's word holds until he takes it back.
             _ if refused || set_aside => true,
             Reason::Stopped { failure, until } => {
@@ -154,6 +156,12 @@ impl World {
             Reason::BudgetSpent { .. } => self.ledger.clock_set_at.is_some_and(|at| at + DAY * 15 > self.now),
             _ => false,
         }
+    }
+
+    fn search_works(&self, name: &CertName) -> bool {
+        let Some(ProfileRef::Id(profile)) = self.inventory.get(name).map(|entry| &entry.profile) else { return false };
+        !matches!(self.tlm.odd.listing, Listing::OneFails(_) | Listing::Silent)
+            && !self.tlm.part_fails(Endpoint::Search, profile, name)
     }
 
     pub(super) fn reason(&self, name: &CertName) -> String {

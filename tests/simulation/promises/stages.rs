@@ -50,7 +50,9 @@ impl World {
         // A look that hangs is waited for, whatever the entry says.
         let is_fair = self.is_fair(name) && self.clocks_agree() && self.api_is_open() && self.hung_until <= self.now;
         let edit = is_fair.then_some(Edit { at: self.now, tried_at: None });
-        self.ledger.account(name).edit = edit;
+        let now = self.now;
+        let account = self.ledger.account(name);
+        (account.edit, account.edited_at) = (edit, Some(now));
     }
 
     /// Whether the daemon asks the API, so that nobody waits for its trial or for the end of a pause.
@@ -142,12 +144,17 @@ impl World {
         }
     }
 
+    fn is_before_emergency(&self, name: &CertName) -> bool {
+        self.schedule(name).is_some_and(|(schedule, _)| self.now < schedule.emergency_at + HALF_AN_HOUR)
+    }
+
     /// Whether a request is one that TLM still works on, by its own word.
-    pub(super) fn is_worked_on(&self, fate: Fate, is_issued: bool) -> bool {
+    pub(super) fn is_worked_on(&self, name: &CertName, fate: Fate, is_issued: bool) -> bool {
         match fate {
             Fate::Waits => true,
             Fate::Issues(at) => !is_issued && at + HALF_AN_HOUR > self.now,
-            Fate::Says(saying) => saying.goes_on() || saying.is_mute(),
+            // What says nothing is waited for until the emergency stage.
+            Fate::Says(saying) => saying.goes_on() || saying.is_mute() && self.is_before_emergency(name),
             Fate::Rejected | Fate::Forgotten => false,
         }
     }

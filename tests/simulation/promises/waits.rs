@@ -102,11 +102,10 @@ impl World {
         // Through a pause that TLM asked for nothing is read, tried or compared.
         let is_paused = self.daemon.as_ref()?.engine.api().paused_until(self.wall()).is_some();
         let (is_so, patience) = match reason {
-            // A trial each half hour, of another profile each time. Where two profiles cannot be read, each end of an outage
-            // has both read again, and that is the next one.
+            // A trial each half hour, of another profile each time.
             Reason::ApiDown { .. } => {
                 let unread = self.tlm.parts.iter().filter(|part| part.endpoint == Endpoint::Profile).count() as u32;
-                let is_so = !is_fine || is_paused || !self.tlm.forbidden.is_empty() || unread > 1;
+                let is_so = !is_fine || is_paused || !self.tlm.forbidden.is_empty();
                 (is_so, HOUR * (2 + unread))
             }
             Reason::RateLimited { .. } => (!is_fine, HOUR * 7),
@@ -118,7 +117,7 @@ impl World {
             Reason::ReadingProfile { profile, .. } => (!self.is_readable(profile) || is_paused, HOUR * 2),
             Reason::Pending { request_id, .. } => {
                 let request = self.tlm.requests.get(request_id);
-                let goes_on = request.is_some_and(|r| self.is_worked_on(r.fate, r.certificate.is_some()));
+                let goes_on = request.is_some_and(|r| self.is_worked_on(name, r.fate, r.certificate.is_some()));
                 (goes_on || !self.is_fair(name), HOUR * 3)
             }
             // Looked for during ten minutes, and then asked for again, unless something stands against that, which is

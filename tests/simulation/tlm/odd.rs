@@ -63,8 +63,7 @@ impl Saying {
         matches!(self.read(None), Ok(renewd::api::Pickup::Pending(_)))
     }
 
-    /// Whether it says nothing at all, which counts as no answer: by what renewd does today it is waited for without an
-    /// end, as a pickup is that fails for ever.
+    /// Whether it says nothing at all, which counts as no answer.
     pub(crate) fn is_mute(self) -> bool {
         self.read(None).is_err()
     }

@@ -37,19 +37,22 @@ pub(crate) enum Endpoint {
     Formats,
 }
 
-/// Trouble of a part of TLM, which may last for ever: of an endpoint, for one profile or one certificate.
+/// Trouble of a part of TLM, which may last for ever: of an endpoint, for a profile, a certificate or a seat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
     pub(crate) endpoint: Endpoint,
-    pub(crate) profile: ProfileId,
-    /// `None`: every certificate of the profile.
-    pub(crate) name: Option<CertName>,
+    /// `None`: every profile.
+    pub(crate) profile: Option<ProfileId>,
+    /// `None`: every certificate of the profile; several are those of a seat.
+    pub(crate) names: Option<Vec<CertName>>,
     pub(crate) weather: Weather,
 }
 
 impl Part {
     pub(crate) fn touches(&self, endpoint: Endpoint, profile: &ProfileId, name: &CertName) -> bool {
-        self.endpoint == endpoint && self.profile == *profile && self.name.as_ref().is_none_or(|own| own == name)
+        self.endpoint == endpoint
+            && self.profile.as_ref().is_none_or(|own| own == profile)
+            && self.names.as_ref().is_none_or(|own| own.contains(name))
     }
 }
 
