@@ -36,9 +36,16 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::core::name::CertName;
 
+/// What `--version` says: which cryptography is in the program, too, where it is not the usual one.
+const VERSION: &str = if cfg!(feature = "fips") {
+    concat!(env!("CARGO_PKG_VERSION"), " (FIPS module of AWS-LC)")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
+
 /// Keeps a host's TLS certificates renewed through DigiCert Trust Lifecycle Manager.
 #[derive(Debug, Parser)]
-#[command(name = "renewd", version, about, max_term_width = 100)]
+#[command(name = "renewd", version = VERSION, about, max_term_width = 100)]
 pub struct Arguments {
     /// The main configuration.
     #[arg(long, global = true, value_name = "FILE", default_value = "/etc/renewd/renewd.toml")]

@@ -93,13 +93,18 @@ fn the_first_screen_of_the_readme_holds_the_two_commands() {
     }
 }
 
+/// And with the feature `fips`, that the module in the program runs in its mode and that TLS keeps to it.
 #[test]
 fn the_version_is_the_crates() {
     let output = renewd(&["--version"]);
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("renewd {}\n", env!("CARGO_PKG_VERSION")));
+    let is_fips = cfg!(feature = "fips");
+    let module = if is_fips { " (FIPS module of AWS-LC)" } else { "" };
+    let expected = format!("renewd {}{module}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap()), (Some(0), expected));
+    assert_eq!(aws_lc_rs::try_fips_mode().is_ok(), is_fips);
+    assert_eq!(rustls::crypto::aws_lc_rs::default_provider().fips(), is_fips);
 }
 
-/// After a change that is meant, `UPDATE_GOLDEN=1 cargo test --test cli` writes the files anew, to be read in the diff.
 #[track_caller]
 fn check(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden").join(name);

@@ -1,6 +1,6 @@
 //! The shipped units under a real, booted systemd, against the simulator: each test has a machine of its own. Skipped,
 //! with the reason printed, where there is no root or no tool; `RENEWD_REQUIRE_SYSTEMD=1` makes that a failure.
-//! The packages are tested where `RENEWD_REQUIRE_PACKAGE=1` says that the release build and cargo-deb are there.
+//! The packages are tested where `RENEWD_REQUIRE_PACKAGE=1` says that `.ci/release` has made them.
 
 #![expect(
     clippy::unwrap_used,

@@ -68,6 +68,20 @@ fn licences_are_read_as_spdx_means_them() {
     }
 }
 
+/// What `.ci/advisories` falls back on; whether one of them concerns what is locked is cargo-deny's to say.
+#[test]
+fn the_list_of_advisories_is_dated_and_names_what_is_locked() {
+    let list: Table = fs::read_to_string(root().join(".ci/advisories.toml")).unwrap().parse().unwrap();
+    assert!(list["known"].as_str().unwrap().parse::<jiff::civil::Date>().is_ok(), "{}", list["known"]);
+    let lock: Table = fs::read_to_string(root().join("Cargo.lock")).unwrap().parse().unwrap();
+    let locked: BTreeSet<&str> =
+        lock["package"].as_array().unwrap().iter().map(|package| package["name"].as_str().unwrap()).collect();
+    let advisories = list["advisories"].as_array().unwrap();
+    assert!(!advisories.is_empty());
+    let idle: Vec<&Value> = advisories.iter().filter(|row| !locked.contains(row[1].as_str().unwrap())).collect();
+    assert!(idle.is_empty(), "of crates that are not locked: {idle:?}");
+}
+
 #[test]
 fn everything_comes_from_the_crate_registry() {
     let lock: Table = fs::read_to_string(root().join("Cargo.lock")).unwrap().parse().unwrap();
