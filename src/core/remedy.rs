@@ -73,7 +73,7 @@ impl FailureClass {
             Self::PasswordRefused => "mend the password file as the message says",
             Self::HookFailed => "fix what the hook printed; it runs again by itself",
             Self::NoWayBack => {
-                "mend the hook: the new certificate stays live; `renewd rollback --force` takes an ended one"
+                "mend the hook: the new certificate stays live; `renewd rollback NAME --force` takes an ended one"
             }
             Self::ClockSet => "nothing; it is decided anew by the clock as it is now",
             Self::KeyLost => "nothing; a new request is made within the budget",
