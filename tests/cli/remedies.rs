@@ -42,11 +42,12 @@ fn commands(text: &str) -> Vec<String> {
 /// Whether a command can be given as it is written.
 fn flaw(command: &str) -> Option<String> {
     // As one would give it: with a name, and what is quoted as one word.
-    let quoted: String =
-        command.split('"').enumerate().map(|(at, part)| if at % 2 == 1 { "x" } else { part }).collect();
+    let parts = command.split(['"', '\'']).enumerate();
+    let quoted: String = parts.map(|(at, part)| if at % 2 == 1 { "x" } else { part }).collect();
     let given = quoted.replace("NAME", "www");
     let words: Vec<&str> = given.split_whitespace().take_while(|word| ![">", "|", "&&"].contains(word)).collect();
     match words.as_slice() {
+        ["renewd", "--version"] => None,
         ["renewd", ..] => renewd::cli::command().try_get_matches_from(&words).err().map(|error| error.to_string()),
         ["systemctl", verb, unit] => {
             let is_verb = ["restart", "reload", "start", "edit", "status"].contains(verb);
