@@ -10,12 +10,15 @@ pub type KeySource = (PathBuf, bool);
 /// the unit has its key by other means.
 #[must_use]
 pub fn of_unit(unit: &str) -> Option<KeySource> {
-    // Where systemd does not run, systemctl has nobody to ask.
+    // Where systemd does not run there is nobody to ask.
     if !Path::new("/run/systemd/system").exists() {
         return None;
     }
-    let shown = Command::new("/usr/bin/systemctl")
-        .args(["show", "--property=LoadCredential", "--property=LoadCredentialEncrypted", unit])
+    // Not by systemctl, which does not show credentials before systemd 254.
+    let shown = Command::new("/usr/bin/busctl")
+        .args(["get-property", "org.freedesktop.systemd1"])
+        .arg(format!("/org/freedesktop/systemd1/unit/{}", escaped(unit)))
+        .args(["org.freedesktop.systemd1.Service", "LoadCredential", "LoadCredentialEncrypted"])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
@@ -23,15 +26,24 @@ pub fn of_unit(unit: &str) -> Option<KeySource> {
     named_in(&String::from_utf8_lossy(&shown.stdout))
 }
 
-/// The last one counts, as for systemd.
+/// A unit's name as part of a path of D-Bus.
+fn escaped(unit: &str) -> String {
+    unit.bytes()
+        .map(|c| if c.is_ascii_alphanumeric() { char::from(c).to_string() } else { format!("_{c:02x}") })
+        .collect()
+}
+
+/// A line each for what is plain and what is encrypted: the type, how many there are, and of each name and path.
 fn named_in(shown: &str) -> Option<KeySource> {
-    let named = |key: &str| {
-        let values = shown.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        let mut paths = values.flat_map(str::split_whitespace).filter_map(|one| one.strip_prefix("api-key:"));
-        paths.rfind(|path| path.starts_with('/')).map(PathBuf::from)
+    let named = |line: &str| {
+        let quoted: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+        let mut pairs = quoted.as_chunks::<2>().0.iter();
+        pairs.find(|[name, path]| *name == "api-key" && path.starts_with('/')).map(|[_, path]| PathBuf::from(path))
     };
-    let sealed = || Some((named("LoadCredentialEncrypted")?, true));
-    sealed().or_else(|| Some((named("LoadCredential")?, false)))
+    let mut lines = shown.lines();
+    let plain = lines.next().and_then(named);
+    let sealed = lines.next().and_then(named);
+    sealed.map(|path| (path, true)).or_else(|| plain.map(|path| (path, false)))
 }
 
 #[cfg(test)]
@@ -40,19 +52,16 @@ mod tests {
 
     #[test]
     fn the_key_among_other_credentials() {
-        let path = |shown: &str| {
-            named_in(shown).map(|(path, sealed)| format!("{}{}", path.display(), if sealed { "!" } else { "" }))
-        };
-        assert_eq!(path("LoadCredential=api-key:/etc/renewd/api-key\n").as_deref(), Some("/etc/renewd/api-key"));
-        assert_eq!(
-            path("LoadCredential=other:/a api-key:/etc/renewd/cloud/api-key\n").as_deref(),
-            Some("/etc/renewd/cloud/api-key")
-        );
-        assert_eq!(path("LoadCredential=other:/a\nLoadCredential=api-key:/b\n").as_deref(), Some("/b"));
-        let sealed = "LoadCredential=api-key:/etc/renewd/api-key\nLoadCredentialEncrypted=api-key:/etc/sealed\n";
-        assert_eq!(path(sealed).as_deref(), Some("/etc/sealed!"));
-        for none in ["", "LoadCredential=\n", "LoadCredential=api-key:name-of-one-that-systemd-was-given\n"] {
-            assert_eq!(path(none), None, "{none}");
+        let found = |shown: &str| named_in(shown).map(|(path, sealed)| (path.display().to_string(), sealed));
+        let none = "a(ss) 0\n";
+        let one = "a(ss) 1 \"api-key\" \"/etc/renewd/api-key\"\n";
+        let two = "a(ss) 2 \"other\" \"/a\" \"api-key\" \"/etc/renewd/cloud/api-key\"\n";
+        assert_eq!(found(&format!("{one}{none}")), Some(("/etc/renewd/api-key".to_owned(), false)));
+        assert_eq!(found(&format!("{two}{none}")), Some(("/etc/renewd/cloud/api-key".to_owned(), false)));
+        assert_eq!(found(&format!("{none}{one}")), Some(("/etc/renewd/api-key".to_owned(), true)));
+        for shown in ["", none, "a(ss) 1 \"api-key\" \"of-systemds-own\"\na(ss) 0\n"] {
+            assert_eq!(found(shown), None, "{shown}");
         }
+        assert_eq!(escaped("renewd@cloud.service"), "renewd_40cloud_2eservice");
     }
 }
