@@ -3,9 +3,11 @@
 
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
+use std::io::ErrorKind::NotFound;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use reqwest::header::HeaderValue;
 use rustix::fs::OFlags;
@@ -158,7 +160,7 @@ impl fmt::Display for CredentialRefused {
 impl std::error::Error for CredentialRefused {}
 
 /// Reads credentials from files, on behalf of one user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CredentialFiles {
     /// The user that the service runs as.
     pub user: u32,
@@ -168,18 +170,49 @@ pub struct CredentialFiles {
     pub systemd: Option<PathBuf>,
     /// The API key's file where no other is named.
     pub default_key: PathBuf,
+    /// What root read there for the service's user, before it became that user.
+    pub held: Option<Result<Held, CredentialRefused>>,
+    /// Whether what is there is encrypted for the service's unit alone.
+    pub is_sealed: bool,
+}
+
+/// The API key as root read it for the service, as systemd does, and when its file was written.
+#[derive(Clone, Debug)]
+pub struct Held {
+    key: Credential,
+    written: Option<SystemTime>,
 }
 
 impl CredentialFiles {
-    /// For this process: its effective user and group, and the folder that `$CREDENTIALS_DIRECTORY` names.
+    /// For this process: its effective user and group, and the folder that `$CREDENTIALS_DIRECTORY` names. The key's
+    /// file is the one beside `renewd.toml`, which the packaged units hand over, or, for a configuration that lies
+    /// elsewhere and has none beside it, the usual one.
     #[must_use]
-    pub fn of_this_process() -> Self {
+    pub fn of_this_process(config: &Path) -> Self {
+        let beside = config.with_file_name("api-key");
+        let is_there = config.starts_with("/etc/renewd") || beside.exists();
         Self {
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
             systemd: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
-            default_key: PathBuf::from("/etc/renewd/api-key"),
+            default_key: if is_there { beside } else { PathBuf::from("/etc/renewd/api-key") },
+            held: None,
+            is_sealed: false,
         }
+    }
+
+    /// Reads the key that no other is named for, as systemd does for the service: while this process is root, before it
+    /// becomes the service's user.
+    #[must_use]
+    pub fn holding(self) -> Self {
+        let read = |source: &Path| {
+            let (mut open, metadata) = open(source)?;
+            self.check_source(source, &metadata)?;
+            let key = Self::word(source, &read_whole(source, &mut open, LINE_LIMIT)?)?;
+            Ok(Held { key: Credential { name: API_KEY.to_owned(), key }, written: metadata.modified().ok() })
+        };
+        let held = Some(read(&self.default_key));
+        Self { held, ..self }
     }
 
     /// The API keys: from `files` where any are named, else systemd's credential `api-key`, else the default file.
@@ -188,37 +221,86 @@ impl CredentialFiles {
     ///
     /// When a file is missing, cannot be read, can be read by others, or holds no key.
     pub fn api_keys(&self, files: &[PathBuf]) -> Result<Vec<Credential>, CredentialRefused> {
-        if files.is_empty() {
-            let credential = self.systemd.as_ref().map(|folder| folder.join("api-key")).filter(|file| file.exists());
-            let file = credential.unwrap_or_else(|| self.default_key.clone());
-            return Ok(vec![self.api_key(&file, "api-key".to_owned())?]);
+        if !files.is_empty() {
+            return files.iter().map(|file| self.api_key(file, file.display().to_string())).collect();
         }
-        files.iter().map(|file| self.api_key(file, file.display().to_string())).collect()
+        if let Some(held) = &self.held {
+            return held.clone().map(|held| vec![held.key]);
+        }
+        if self.is_sealed {
+            let why = "is encrypted for the service's unit alone; start that, or name a file by `api_key_file`";
+            return Err(refused(&self.default_key, why));
+        }
+        let Some(copy) = self.copy() else { return Ok(vec![self.api_key(&self.default_key, API_KEY.to_owned())?]) };
+        // A source that the service may not even look at is not open to others.
+        if let Ok(metadata) = std::fs::metadata(&self.default_key) {
+            self.check_source(&self.default_key, &metadata)?;
+        }
+        let content = self.content(&copy, LINE_LIMIT)?;
+        let is_missing = std::fs::metadata(&self.default_key).is_err_and(|error| error.kind() == NotFound);
+        // The operator edits the source, and not the copy. Where it is not there the copy is the empty one that stands for
+        // that, or has another source.
+        let source = match (is_missing, content.trim_ascii().is_empty()) {
+            (true, true) => return Err(refused(&self.default_key, "is not there; it must hold the API key")),
+            (true, false) => &copy,
+            (false, _) => &self.default_key,
+        };
+        Ok(vec![Credential { name: API_KEY.to_owned(), key: Self::word(source, &content)? }])
     }
 
-    /// Why the key in use may be an old one: it is systemd's copy, made at the start, and the file that it is a copy of
-    /// was written since. `None` where another file is used, which is read anew at each reload.
+    /// systemd's copy of the key, where the unit has one.
+    fn copy(&self) -> Option<PathBuf> {
+        self.systemd.as_ref().map(|folder| folder.join(API_KEY)).filter(|file| file.exists())
+    }
+
+    /// Why the key in use may be an old one: it is a copy, made at the start by systemd or by root, and the file that it is
+    /// a copy of was written since. `None` where another file is used, which is read anew at each reload.
     #[must_use]
     pub fn outdated_copy(&self, files: &[PathBuf]) -> Option<Text> {
-        let copy = self.systemd.as_ref().filter(|_| files.is_empty())?.join("api-key");
+        let source = Some(&self.default_key).filter(|_| files.is_empty())?;
         let written = |file: &Path| std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
-        let source = &self.default_key;
-        if written(source)? <= written(&copy)? {
-            return None;
-        }
-        // A source that the service may not read counts as changed.
-        let same = matches!((self.line(source), self.line(&copy)), (Ok(one), Ok(other)) if one == other);
+        let (is_newer, by) = match &self.held {
+            Some(held) => (written(source) != held.as_ref().ok().and_then(|held| held.written), "renewd"),
+            None => {
+                let copy = self.systemd.as_ref()?.join(API_KEY);
+                // A source that the service may not read counts as changed.
+                let is_same = || matches!((self.line(source), self.line(&copy)), (Ok(one), Ok(other)) if one == other);
+                (written(source)? > written(&copy)? && !is_same(), "systemd")
+            }
+        };
         let message = format!(
-            "{} was written after renewd was started; the API key in use is the copy that systemd made then",
+            "{} was written after renewd was started; the API key in use is the copy that {by} made then",
             source.display()
         );
-        (!same).then(|| Text::new(&message))
+        is_newer.then(|| Text::new(&message))
+    }
+
+    /// Which of the files that credentials come from others can read by now: `named` by `[api]`, and the API key's where
+    /// that is the usual one. What cannot be looked at is no matter of this.
+    #[must_use]
+    pub fn exposed(&self, named: &[&Path], uses_default: bool) -> Option<CredentialRefused> {
+        let open_to_others = |file: &Path, check: &dyn Fn(&Metadata) -> Result<(), CredentialRefused>| {
+            std::fs::metadata(file).ok().filter(Metadata::is_file).and_then(|metadata| check(&metadata).err())
+        };
+        let own = named.iter().find_map(|file| open_to_others(file, &|metadata| self.check_access(file, metadata)));
+        let (source, is_copied) = (&self.default_key, self.held.is_some() || self.copy().is_some());
+        let of_default = || match is_copied {
+            true => open_to_others(source, &|metadata| self.check_source(source, metadata)),
+            false => open_to_others(source, &|metadata| self.check_access(source, metadata)),
+        };
+        own.or_else(|| uses_default.then(of_default).flatten())
     }
 
     fn api_key(&self, file: &Path, name: String) -> Result<Credential, CredentialRefused> {
-        let key = self.line(file)?;
-        one_word(&key).map_err(|why| refused(file, why))?;
+        let key = Self::word(file, &self.content(file, LINE_LIMIT)?)?;
         Ok(Credential { name: Text::new(&name).to_string(), key })
+    }
+
+    /// The key in the content of a file.
+    fn word(file: &Path, content: &[u8]) -> Result<Zeroizing<String>, CredentialRefused> {
+        let key = Self::only_line(file, content)?;
+        one_word(&key).map_err(|why| refused(file, why))?;
+        Ok(key)
     }
 
     /// The client identity in `file`: one private key and its certificates as PEM.
@@ -252,24 +334,37 @@ impl CredentialFiles {
 
     /// The one line of a small file, without its line end.
     fn line(&self, file: &Path) -> Result<Zeroizing<String>, CredentialRefused> {
-        let content = self.content(file, LINE_LIMIT)?;
-        let text = std::str::from_utf8(&content).map_err(|_| refused(file, "is not text"))?;
+        Self::only_line(file, &self.content(file, LINE_LIMIT)?)
+    }
+
+    fn only_line(file: &Path, content: &[u8]) -> Result<Zeroizing<String>, CredentialRefused> {
+        let text = std::str::from_utf8(content).map_err(|_| refused(file, "is not text"))?;
         Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
     }
 
     fn content(&self, file: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, CredentialRefused> {
-        let unreadable = |error: io::Error| refused(file, format_args!("cannot be read: {error}"));
-        // Without blocking, so that a pipe in place of the file does not hold the service up.
-        let no_wait = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let mut open = OpenOptions::new().read(true).custom_flags(no_wait).open(file).map_err(unreadable)?;
-        let metadata = open.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(refused(file, "is no regular file"));
-        }
+        let (mut open, metadata) = open(file)?;
         self.check_access(file, &metadata)?;
-        read_bounded(&mut open, limit)
-            .map_err(unreadable)?
-            .ok_or_else(|| refused(file, format_args!("is larger than {limit} bytes: that is no credential")))
+        read_whole(file, &mut open, limit)
+    }
+
+    /// Refuses a file that root or systemd reads for the service, where others can get at it: by its mode, and those of the
+    /// folders above it.
+    fn check_source(&self, file: &Path, metadata: &Metadata) -> Result<(), CredentialRefused> {
+        let mode = metadata.permissions().mode();
+        let (group, own) = (metadata.gid(), self.user != 0 && metadata.gid() == self.group);
+        let others = mode & 0o007 != 0 && lets_through(file, None);
+        let foreign_group = mode & 0o070 != 0 && !own && lets_through(file, Some(group));
+        if others || foreign_group {
+            let who = if others { "everybody" } else { "a group that is not the service's own" };
+            let mode = mode & 0o777;
+            let name = file.display();
+            return Err(refused(
+                file,
+                format_args!("may be opened by {who} (mode {mode:04o}); run: chmod 0600 {name}"),
+            ));
+        }
+        Ok(())
     }
 
     /// Refuses a file that more than the owner, root and the service's own group can open.
@@ -306,6 +401,42 @@ fn refused(file: &Path, why: impl fmt::Display) -> CredentialRefused {
     CredentialRefused::new(file.display(), why)
 }
 
+fn unreadable(file: &Path, error: &io::Error) -> CredentialRefused {
+    if error.kind() == NotFound {
+        return refused(file, "is not there");
+    }
+    refused(file, format_args!("cannot be read: {error}"))
+}
+
+/// Opens a regular file.
+fn open(file: &Path) -> Result<(File, Metadata), CredentialRefused> {
+    // Without blocking, so that a pipe in place of the file does not hold the service up.
+    let no_wait = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = OpenOptions::new().read(true).custom_flags(no_wait).open(file);
+    let open = opened.map_err(|error| unreadable(file, &error))?;
+    let metadata = open.metadata().map_err(|error| unreadable(file, &error))?;
+    if metadata.is_file() { Ok((open, metadata)) } else { Err(refused(file, "is no regular file")) }
+}
+
+fn read_whole(file: &Path, open: &mut File, limit: usize) -> Result<Zeroizing<Vec<u8>>, CredentialRefused> {
+    read_bounded(open, limit)
+        .map_err(|error| unreadable(file, &error))?
+        .ok_or_else(|| refused(file, format_args!("is larger than {limit} bytes: that is no credential")))
+}
+
+/// Whether the folders above a file let everybody, or the members of a group, get to it.
+fn lets_through(file: &Path, group: Option<u32>) -> bool {
+    let real = file.canonicalize();
+    let folders = real.as_deref().unwrap_or(file).ancestors().skip(1).filter(|folder| *folder != Path::new(""));
+    folders.into_iter().all(|folder| {
+        // One that cannot be looked at is not known to be shut.
+        std::fs::metadata(folder).map_or(true, |metadata| {
+            let mode = metadata.permissions().mode();
+            mode & 0o001 != 0 || (mode & 0o010 != 0 && Some(metadata.gid()) == group)
+        })
+    })
+}
+
 /// At most `limit` bytes; `None` when there are more. The buffer never grows, so that no copy is left behind.
 fn read_bounded(file: &mut File, limit: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut content = Zeroizing::new(vec![0; limit + 1]);
@@ -340,6 +471,8 @@ fn one_word(key: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// What systemd's credential is called, and the key in status and messages.
+const API_KEY: &str = "api-key";
 /// API keys have about a hundred characters.
 const LINE_LIMIT: usize = 4096;
 const IDENTITY_LIMIT: usize = 256 << 10;

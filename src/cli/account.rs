@@ -22,21 +22,18 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Reads the credentials as the service may: root reads the key that systemd hands to the service as a credential.
+    /// Makes the client from the credentials that the service has.
     ///
     /// # Errors
     ///
     /// When a credential or a root is missing or refused.
-    pub(super) fn open(main: &Main) -> Result<Self, Failure> {
+    pub(super) fn open(main: &Main, files: &CredentialFiles) -> Result<Self, Failure> {
         let dates = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&dates);
         let observer: Observer = Arc::new(move |call| {
             seen.lock().unwrap_or_else(PoisonError::into_inner).extend(call.date);
         });
-        let service = setup::service_user(main);
-        let own = CredentialFiles::of_this_process();
-        let files = if own.user == 0 { CredentialFiles { user: service.uid, group: service.gid, ..own } } else { own };
-        let client = setup::client_with(&main.api, &files, Some(observer)).map_err(|failure| hinted(failure, main))?;
+        let client = setup::client(&main.api, files, Some(observer)).map_err(|failure| hinted(failure, main))?;
         Ok(Self { client, dates })
     }
 
@@ -70,8 +67,7 @@ impl Account {
 /// What to do where only root can read the key.
 fn hinted(failure: Failure, main: &Main) -> Failure {
     let is_root = rustix::process::geteuid().is_root();
-    let is_default = main.api.api_key_files.is_empty() && main.api.client_identity_file.is_none();
-    if is_root || !is_default {
+    if is_root || !main.api.uses_default_key() {
         return failure;
     }
     Failure { message: format!("{}; run this as root, who may read it", failure.message).as_str().into(), ..failure }

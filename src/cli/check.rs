@@ -1,11 +1,14 @@
 //! `renewd check`: every problem of every file, in one run; with `--online` also what TLM, the daemon and the host say.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
 use rustix::fs::{Access, access};
 use serde::Serialize;
 
+use crate::api::credentials::CredentialFiles;
 use crate::config::{self, Inventory, Main, Problem, ServiceUser};
 use crate::core::failure::{Failure, FailureClass};
 use crate::daemon::preflight::{Finding, Verdict};
@@ -38,30 +41,33 @@ struct Report {
 
 /// Reads everything, and changes nothing that stays.
 pub(super) fn run(file: &Path, wish: Options) -> ExitCode {
-    let Examined { main, mut problems, account } = examine(file, wish.online);
+    let Examined { main, mut problems, files: credential_files } = examine(file);
     let found = main.as_ref().map(|main| {
         let service = setup::service_user(main);
         add(&mut problems, config::permission_problems(main, service));
         inventory(main, service)
     });
     let (inventory, warnings) = found.unzip();
-    let warnings = warnings.unwrap_or_default();
+    let mut warnings = warnings.unwrap_or_default();
     let certificates = inventory.as_ref().map_or(0, |inventory| inventory.entries.len());
     let files = inventory.as_ref().map_or(0, |inventory| inventory.files().len());
     let refusals = inventory.iter().flat_map(Inventory::refusals);
     add(&mut problems, refusals.flat_map(|file| file.problems.to_vec()));
     let (mut of_files, mut of_host) = (Vec::new(), Vec::new());
     if let (Some(main), Some(inventory)) = (&main, &inventory) {
-        of_files = credentials(main);
-        match (wish.online, account) {
-            (true, Some(account)) => match account::runtime() {
+        let credential_files = credential_files.unwrap_or_else(|| setup::credential_files(main));
+        of_files = credentials(main, &credential_files);
+        let unread = of_files.extract_if(.., |finding| finding.state == Verdict::Warning);
+        warnings.extend(unread);
+        if wish.online {
+            let account = Account::open(main, &credential_files);
+            match account::runtime() {
                 Ok(runtime) => of_host = runtime.block_on(check_online::findings(main, inventory, account)),
                 Err(why) => output::complain(&why),
-            },
-            _ => {
-                of_host = places(main, inventory);
-                of_host.extend(preflight::hook_flaws(inventory, &preflight::own_unit(&main.file), is_service(main)));
             }
+        } else {
+            of_host = places(main, inventory);
+            of_host.extend(preflight::hook_flaws(inventory, &preflight::own_unit(&main.file), is_service(main)));
         }
     }
     let code = match problems.len() + of_files.len() {
@@ -127,11 +133,28 @@ fn of_problem(problem: &Problem) -> Finding {
     Finding::failed("file", place, message, "mend the file; `renewd check` shows the line")
 }
 
-/// The credentials and roots that `renewd.toml` names, read as the service does. A key at the default path may be for
-/// systemd alone to read, and is not looked at.
-fn credentials(main: &Main) -> Vec<Finding> {
-    let found = if is_service(main) { setup::client_flaws(&main.api, names_credentials(main)) } else { Vec::new() };
-    found.iter().map(|failure| of_client(main, failure)).collect()
+/// The credentials and roots, read as the service does: the API key that systemd hands to it is read by root.
+fn credentials(main: &Main, files: &CredentialFiles) -> Vec<Finding> {
+    if !is_service(main) {
+        return Vec::new();
+    }
+    let unread = main.api.uses_default_key().then(|| unread_key(main, files)).flatten();
+    let found = setup::client_flaws(&main.api, files, unread.is_none());
+    found.iter().map(|failure| of_client(main, failure)).chain(unread).collect()
+}
+
+/// That the API key is not looked at: it is for systemd alone to read, which hands it to the service.
+fn unread_key(main: &Main, files: &CredentialFiles) -> Option<Finding> {
+    let key = files.default_key.display();
+    let (why, remedy) = if files.is_sealed {
+        ("it is encrypted for the service's unit", "run `renewd check --online` with the service started")
+    } else {
+        let is_closed = File::open(&files.default_key).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+        let is_handed = files.held.is_none() && preflight::is_installed(&preflight::own_unit(&main.file));
+        (is_closed && is_handed)
+            .then_some(("this user may not read it; systemd hands it to the service", "run this as root"))?
+    };
+    Some(Finding::warning("key", &key, format!("{key} was not looked at: {why}"), remedy))
 }
 
 /// What keeps the client from being made, under the name of what it is about.
@@ -139,10 +162,6 @@ pub(super) fn of_client(main: &Main, failure: &Failure) -> Finding {
     let known = [(FailureClass::Proxy, "proxy"), (FailureClass::ApiTls, "tls")];
     let about = known.iter().find(|(class, _)| *class == failure.class).map_or("key", |(_, about)| about);
     Finding::failure(about, main.file.display(), failure)
-}
-
-fn names_credentials(main: &Main) -> bool {
-    !main.api.api_key_files.is_empty() || main.api.client_identity_file.is_some()
 }
 
 fn is_service(main: &Main) -> bool {
@@ -179,24 +198,23 @@ pub(super) fn places(main: &Main, inventory: &Inventory) -> Vec<Finding> {
     found
 }
 
-/// `renewd.toml` as it was read.
+/// `renewd.toml` as it was read, and how the credentials are.
 struct Examined {
     main: Option<Main>,
     problems: Vec<Problem>,
-    account: Option<Result<Account, Failure>>,
+    files: Option<CredentialFiles>,
 }
 
 /// Reads `renewd.toml` as the service does: what root can read tells nothing of what the service can. The key that only
 /// systemd reads for the service is read by root before that.
-fn examine(file: &Path, online: bool) -> Examined {
+fn examine(file: &Path) -> Examined {
     let (main, problems) = config::examine_main(file);
-    let Some(first) = main else { return Examined { main, problems, account: None } };
-    let early = (online && !names_credentials(&first)).then(|| Account::open(&first));
+    let Some(first) = main else { return Examined { main, problems, files: None } };
+    let files = Some(setup::credential_files(&first));
     // Any user may check; one who is not root does so with the rights that he has.
     let (main, problems) =
         if user::become_owner(&first.state_dir).is_ok() { config::examine_main(file) } else { (Some(first), problems) };
-    let late = main.as_ref().filter(|_| online && early.is_none()).map(Account::open);
-    Examined { main, problems, account: early.or(late) }
+    Examined { main, problems, files }
 }
 
 /// The drop-in files, those of a directory that others may write to as well; and what else is to be known of it.

@@ -2,22 +2,16 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::Main;
+pub(super) use crate::daemon::control::path;
 use crate::daemon::control::{Reply, Request};
 use crate::daemon::setup::{self, StartError};
 
 use super::{exit, output, start, user};
-
-/// Where the daemon of this configuration listens: below systemd's runtime directory where the file names no path.
-pub(super) fn path(main: &Main) -> PathBuf {
-    let runtime = std::env::var("RUNTIME_DIRECTORY").ok();
-    let first = runtime.as_deref().and_then(|paths| paths.split(':').next()).filter(|path| !path.is_empty());
-    main.control_socket(first.map(Path::new))
-}
 
 /// Asks, and gives the line that came back.
 ///

@@ -13,7 +13,7 @@ use super::{exit, output, start};
 /// Heals, a line for each certificate that was not whole.
 pub(super) fn run(config: &Path) -> ExitCode {
     let main = match start::configuration(config) {
-        Ok(main) => main,
+        Ok(configured) => configured.main,
         Err(code) => return code.into(),
     };
     let runtime = match Builder::new_current_thread().enable_all().build() {

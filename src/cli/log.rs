@@ -6,44 +6,61 @@ use std::os::unix::fs::MetadataExt;
 
 use tracing::field::Field;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Format, Full, Writer, debug_fn};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::{LogFormat, LogSettings};
 use crate::core::text::Text;
 use crate::daemon::log_sink;
+use crate::daemon::run::SetLog;
 
-/// Opens the log.
+/// Opens the log, and gives what changes its settings later.
 ///
 /// # Errors
 ///
 /// When the filter cannot be read.
-pub(super) fn open(settings: &LogSettings) -> Result<(), String> {
+pub(super) fn open(settings: &LogSettings) -> Result<SetLog, String> {
+    let (lines, set_lines) = reload::Layer::new(lines(settings.format));
+    let (filter, set_filter) = reload::Layer::new(filter(settings)?);
+    log_sink::open();
+    tracing_subscriber::registry().with(lines).with(filter).try_init().map_err(|error| error.to_string())?;
+    Ok(Box::new(move |settings| {
+        let filter = self::filter(settings)?;
+        set_lines.reload(self::lines(settings.format)).map_err(|error| error.to_string())?;
+        set_filter.reload(filter).map_err(|error| error.to_string())
+    }))
+}
+
+/// What is logged.
+fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
     let from_environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
     let (filter, place) = match &from_environment {
         Some(filter) => (filter.as_str(), "the variable RUST_LOG"),
         None => (settings.level.as_str(), "the key `level` of [log]"),
     };
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("{place} is no filter: {error}"))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    EnvFilter::try_new(filter).map_err(|error| format!("{place} is no filter: {error}"))
+}
+
+/// How it is written.
+fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| log_sink::Line)
         // It would be told on standard error, by a print that panics.
         .log_internal_errors(false)
         .with_target(false);
-    log_sink::open();
     let clean = debug_fn(clean).delimited(" ");
-    let opened = match settings.format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Auto if is_journal() => {
-            builder.with_ansi(false).fmt_fields(clean).event_format(Priorities::default()).try_init()
+            lines.with_ansi(false).fmt_fields(clean).event_format(Priorities::default()).boxed()
         }
-        LogFormat::Auto | LogFormat::Text => builder.with_ansi(has_colours()).fmt_fields(clean).try_init(),
-    };
-    opened.map_err(|error| error.to_string())
+        LogFormat::Auto | LogFormat::Text => lines.with_ansi(has_colours()).fmt_fields(clean).boxed(),
+    }
 }
 
 /// Whatever an event says is one clean line, wherever its words come from: other libraries log, too.

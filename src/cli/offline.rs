@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use crate::api::credentials::CredentialFiles;
 use crate::config::{self, Inventory, Main};
 use crate::core::clock::ClockCheck;
+use crate::core::code::Code;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::ca_status::CaWatch;
 use crate::core::known::cached_profile::CachedProfile;
@@ -14,13 +16,13 @@ use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
 use crate::daemon::clock::{Clock, SystemClock};
-use crate::daemon::{last_good, setup};
+use crate::daemon::{exposure, last_good, setup};
 use crate::engine::breaker::Breaker;
 use crate::engine::hooks::Hooks;
 use crate::engine::managed::Managed;
 use crate::engine::profiles::ProfileCache;
 use crate::engine::report::{self, Facts};
-use crate::engine::status::{Plan, Problem, Status};
+use crate::engine::status::{Plan, Problem, Severity, Status};
 use crate::engine::{self, Mode, ca_status};
 use crate::parallel;
 use crate::store::journal::{Folded, Journal};
@@ -29,9 +31,12 @@ use crate::store::lock::Lock;
 use crate::store::real_disk::RealDisk;
 use crate::store::{chains, observe, profile_cache};
 
+use super::user;
+
 /// Everything as it was found and decided.
 pub(super) struct Look {
     main: Main,
+    credentials: CredentialFiles,
     layout: Layout,
     inventory: Inventory,
     overlooked: Vec<Text>,
@@ -73,6 +78,13 @@ enum View {
 }
 
 fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String> {
+    // Root sees what the daemon would: whatever the service's user may not read it has to mend.
+    let credentials = setup::credential_files(&main);
+    let main = if user::become_owner(&main.state_dir).is_ok() {
+        config::load_main(&main.file).map_err(|problems| setup::shown(&problems))?
+    } else {
+        main
+    };
     let today = SystemClock::default().now();
     let now = at.unwrap_or(today);
     let layout = Layout::new(&main.state_dir);
@@ -102,7 +114,7 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
     };
     let fleet = inventory.entries.iter().zip(observed).map(decided).collect();
     let cas = CaWatch::new(main.ca_status_check, chains::kept(&RealDisk, &layout), now);
-    Ok(Look { main, layout, inventory, overlooked, gone, fleet, profiles, clock, cas, now })
+    Ok(Look { main, credentials, layout, inventory, overlooked, gone, fleet, profiles, clock, cas, now })
 }
 
 /// What may not be read is no matter of the service's, whom the failure speaks of, but of who reads here.
@@ -117,7 +129,8 @@ pub(super) fn unread(layout: &Layout, failure: &Failure) -> String {
 impl Look {
     /// The status.
     pub(super) fn status(&self) -> Status {
-        let problems = self.revoked_cas();
+        let mut problems = self.revoked_cas();
+        problems.extend(self.credentials());
         let facts = Facts {
             main: &self.main,
             config_error: None,
@@ -133,6 +146,22 @@ impl Look {
             now: self.now,
         };
         report::status(&facts, self.with_readings(), report::certificates(&facts, self.with_readings()))
+    }
+
+    /// What of the credentials would keep the daemon from starting, as far as this user can tell.
+    fn credentials(&self) -> Option<Problem> {
+        let (files, api) = (&self.credentials, &self.main.api);
+        let unreadable = || match files.held.as_ref()? {
+            Ok(_) => None,
+            Err(refused) => Some(Problem {
+                code: Code::CredentialsUnreadable.to_string(),
+                severity: Severity::Error,
+                message: refused.message().clone(),
+                since: None,
+                remedy: Text::new("write the API key into that file, and start renewd"),
+            }),
+        };
+        exposure::problem(files, api).or_else(unreadable)
     }
 
     /// The revoked CA certificates that are served, as the daemon found them.

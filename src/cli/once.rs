@@ -9,12 +9,12 @@ use crate::core::reason::State;
 use crate::engine::Mode;
 use crate::engine::status::Status;
 
-use super::start::{self, Started};
+use super::start::{self, Configured, Started};
 use super::{exit, output};
 
 /// Does everything that is due, and tells what is left.
 pub(super) fn run(config: &Path, wait: Duration) -> ExitCode {
-    match start::configuration(config).and_then(|main| pass(main, wait, &[], false)) {
+    match start::configuration(config).and_then(|start| pass(start, wait, &[], false)) {
         Ok(status) => {
             // Warnings are told where all is done, too.
             left_over(&status);
@@ -25,13 +25,8 @@ pub(super) fn run(config: &Path, wait: Duration) -> ExitCode {
 }
 
 /// One pass; these certificates are replaced whether they are due or not.
-pub(super) fn pass(
-    main: crate::config::Main,
-    wait: Duration,
-    replace: &[CertName],
-    reissue: bool,
-) -> Result<Status, u8> {
-    let Started { runtime, mut daemon, messages, orders } = start::daemon(main, Mode::Once { wait })?;
+pub(super) fn pass(configured: Configured, wait: Duration, replace: &[CertName], reissue: bool) -> Result<Status, u8> {
+    let Started { runtime, mut daemon, messages, orders } = start::daemon(configured, Mode::Once { wait })?;
     let status = runtime.block_on(async {
         daemon.renew_first(replace, reissue);
         daemon.run(messages, orders).await

@@ -71,13 +71,13 @@ pub(super) fn run(config: &Path, json: bool, entry: Option<&str>) -> ExitCode {
 }
 
 fn told(failure: Failure) -> String {
-    format!("{failure}; what to do: {}; `renewd explain {}`", failure.class.remedy(), failure.class)
+    format!("{failure}; what to do: {}; `renewd explain {}`", failure.remedy(), failure.class)
 }
 
 fn account(config: &Path) -> Result<Account, String> {
     user::may_read(config)?;
     let main = crate::config::load_main(config).map_err(|problems| setup::shown(&problems))?;
-    Account::open(&main).map_err(|failure| failure.to_string())
+    Account::open(&main, &setup::credential_files(&main)).map_err(|failure| failure.to_string())
 }
 
 fn list(profiles: &[Profile], json: bool) {

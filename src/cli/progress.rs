@@ -115,17 +115,28 @@ fn bar(count: usize, silent: bool) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(count as u64);
-    let template = "[{bar:24}] {pos}/{len}, {elapsed} passed{estimate}  {wide_msg}";
+    let template = "[{bar:24}] {pos}/{len}, {passed} elapsed{estimate}  {wide_msg}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let estimate = |state: &ProgressState, text: &mut dyn fmt::Write| {
-        let estimate = if state.pos() > 0 { format!(", about {} left", Span(state.eta())) } else { String::new() };
+        let left = || format!(", about {} left", whole(state.eta()));
+        let estimate = if state.pos() > 0 { left() } else { String::new() };
         if text.write_str(&estimate).is_err() {
             tracing::trace!("the terminal takes no more");
         }
     };
-    bar.set_style(style.progress_chars("=> ").with_key("estimate", estimate));
+    let passed = |state: &ProgressState, text: &mut dyn fmt::Write| {
+        if write!(text, "{}", whole(state.elapsed())).is_err() {
+            tracing::trace!("the terminal takes no more");
+        }
+    };
+    bar.set_style(style.progress_chars("=> ").with_key("estimate", estimate).with_key("passed", passed));
     bar.enable_steady_tick(INTERVAL);
     bar
+}
+
+/// In whole seconds, what is over as what is left.
+const fn whole(span: Duration) -> Span {
+    Span(Duration::from_secs(span.as_secs()))
 }
 
 fn tell(one: &Settled, silent: bool) {

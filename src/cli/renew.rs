@@ -101,10 +101,11 @@ fn through_daemon(path: &Path, wish: &Options, before: &Before) -> ExitCode {
 }
 
 fn by_itself(config: &Path, wish: &mut Options) -> ExitCode {
-    let passed = start::configuration(config).and_then(|main| {
+    let passed = start::configuration(config).and_then(|configured| {
+        let main = &configured.main;
         let layout = Layout::new(&main.state_dir);
         let in_force = last_good::read(&RealDisk, &layout);
-        let known = setup::inventory(&main, &in_force).map_err(|error| start::told(&error))?;
+        let known = setup::inventory(main, &in_force).map_err(|error| start::told(&error))?;
         choose(wish, issued(&layout, &known, &wish.issuers)).map_err(|why| {
             output::complain(&why);
             exit::UNWELL
@@ -116,7 +117,7 @@ fn by_itself(config: &Path, wish: &mut Options) -> ExitCode {
             return Err(exit::UNWELL);
         }
         let asked = if wish.names.is_empty() { known } else { wish.names.clone() };
-        Ok((once::pass(main, Duration::ZERO, &asked, wish.reissue)?, asked))
+        Ok((once::pass(configured, Duration::ZERO, &asked, wish.reissue)?, asked))
     });
     let (status, asked) = match passed {
         Ok(passed) => passed,

@@ -23,9 +23,9 @@ pub(super) fn run(config: &Path, name: &CertName, force: bool) -> ExitCode {
 }
 
 fn by_itself(config: &Path, name: &CertName, force: bool) -> ExitCode {
-    let passed = start::configuration(config).and_then(|main| {
-        switch(&main, name, force)?;
-        once::pass(main, Duration::ZERO, &[], false)
+    let passed = start::configuration(config).and_then(|configured| {
+        switch(&configured.main, name, force)?;
+        once::pass(configured, Duration::ZERO, &[], false)
     });
     match passed {
         Ok(status) => {
@@ -58,7 +58,7 @@ fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<()
         .map_err(|failure| start::told(&StartError::State(failure)))?;
     let record = content.entries.records.remove(name).unwrap_or_default();
     let done = rollback::by_operator(&RealDisk, &layout, &setup::identity(main), entry, &record, force, now)
-        .map_err(|failure| unwell(&format!("{name}: {}; {}", failure.message, failure.class.remedy())))?;
+        .map_err(|failure| unwell(&format!("{name}: {}; {}", failure.message, failure.remedy())))?;
     journal.append(std::slice::from_ref(&done)).map_err(|failure| unwell(&failure))?;
     output::print(&rollback::told(&done.event, name));
     Ok(())

@@ -9,9 +9,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use crate::api::Client;
+use crate::api::credentials::CredentialFiles;
 use crate::config::Main;
 use crate::daemon::message::Message;
-use crate::daemon::run::{Daemon, Order};
+use crate::daemon::run::{Daemon, Order, SetLog};
 use crate::daemon::setup::{self, StartError};
 use crate::engine::Mode;
 
@@ -25,27 +26,36 @@ pub(super) struct Started {
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
 }
 
-/// Reads the main configuration, becomes the owner of its state directory and opens the log.
+/// What everything that writes begins with.
+pub(super) struct Configured {
+    pub(super) main: Main,
+    pub(super) credentials: CredentialFiles,
+    set_log: SetLog,
+}
+
+/// Reads the main configuration, and as root the credentials that the service is handed; becomes the owner of the state
+/// directory, and opens the log.
 ///
 /// # Errors
 ///
 /// The exit code; the reason has been told.
-pub(super) fn configuration(config: &Path) -> Result<Main, u8> {
+pub(super) fn configuration(config: &Path) -> Result<Configured, u8> {
     user::may_read(config).map_err(|why| {
         output::complain(&why);
         exit::NOT_PERMITTED
     })?;
     let main = setup::main_configuration(config).map_err(|error| told(&error))?;
+    let credentials = setup::credential_files(&main);
     user::become_owner(&main.state_dir).map_err(|why| {
         output::complain(&why);
         exit::NOT_PERMITTED
     })?;
-    log::open(&main.log).map_err(|why| {
+    let set_log = log::open(&main.log).map_err(|why| {
         output::complain(&format!("{}: {why}", config.display()));
         exit::CONFIG
     })?;
     confine::confine();
-    Ok(main)
+    Ok(Configured { main, credentials, set_log })
 }
 
 /// Makes the daemon, its runtime and its ears.
@@ -53,13 +63,15 @@ pub(super) fn configuration(config: &Path) -> Result<Main, u8> {
 /// # Errors
 ///
 /// The exit code; the reason has been told.
-pub(super) fn daemon(main: Main, mode: Mode) -> Result<Started, u8> {
+pub(super) fn daemon(configured: Configured, mode: Mode) -> Result<Started, u8> {
     let failed = |error: std::io::Error| {
         tracing::error!("cannot start: {error}");
         exit::INTERNAL
     };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let (daemon, messages) = setup::prepare(main, mode).map_err(|error| told(&error))?;
+    let Configured { main, credentials, set_log } = configured;
+    let (mut daemon, messages) = setup::prepare(main, credentials, mode).map_err(|error| told(&error))?;
+    daemon.log_by(set_log);
     let (sender, orders) = mpsc::unbounded_channel();
     let guard = runtime.enter();
     let signals = Signals::new([SIGHUP, SIGTERM, SIGINT]).map_err(failed)?;

@@ -31,7 +31,7 @@ pub use load::{InventoryFile, examine_main, is_drop_in, load_main};
 pub use overlooked::overlooked_files;
 pub use permissions::{ServiceUser, permission_problems};
 pub use schema::{inventory_schema, main_schema};
-pub use settings::{ApiSettings, Defaults, LogFormat, LogSettings, Main, MetricsSettings};
+pub use settings::{ApiSettings, Change, Defaults, LogFormat, LogSettings, Main, MetricsSettings};
 pub use syntax::excerpt::is_invisible;
 pub use syntax::problem::{Location, Problem};
 pub use values::duration::duration;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::entry_table::EntryTable;
 use crate::core::name::HookName;
+use crate::core::time::Span;
 use crate::core::wanted::hook::Hook;
 
 /// The main configuration.
@@ -96,6 +97,101 @@ pub struct ApiSettings {
     pub requests_per_minute: u32,
     /// How often an installed certificate is checked for revocation; `None`: never.
     pub status_check_interval: Option<Duration>,
+}
+
+/// A key of `renewd.toml`, as it is in force and as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its name, with its table.
+    pub key: &'static str,
+    /// The value in force.
+    pub in_force: String,
+    /// The value in the file.
+    pub in_file: String,
+}
+
+impl Main {
+    /// The keys that `file` has otherwise.
+    #[must_use]
+    pub fn changes(&self, file: &Self) -> Vec<Change> {
+        let values = self
+            .values()
+            .into_iter()
+            .zip(file.values())
+            .map(|((key, in_force), (_, in_file))| (key, in_force, in_file));
+        let change = |(key, in_force, in_file)| Change { key, in_force, in_file };
+        let mut found: Vec<Change> = values.filter(|(_, one, other)| one != other).map(change).collect();
+        let tables = [("[defaults]", self.defaults != file.defaults), ("[hook]", self.hooks != file.hooks)];
+        let other = |(key, _)| (key, "as they were loaded".to_owned(), "changed".to_owned());
+        found.extend(tables.into_iter().filter(|(_, is_other)| *is_other).map(other).map(change));
+        found
+    }
+
+    /// Every key but those of hooks and defaults.
+    fn values(&self) -> Vec<(&'static str, String)> {
+        let ApiSettings {
+            url,
+            api_key_files,
+            client_identity_file,
+            ca_file,
+            ca_system,
+            proxy,
+            proxy_credentials_file,
+            no_proxy,
+            timeout,
+            max_concurrent_requests,
+            requests_per_minute,
+            status_check_interval,
+        } = &self.api;
+        let path = |path: &Option<PathBuf>| path.as_ref().map_or_else(absent, |path| format!("{path:?}"));
+        let span = |span: &Option<Duration>| span.map_or_else(|| "\"off\"".to_owned(), |span| Span(span).to_string());
+        let text = |text: &Option<String>| text.as_ref().map_or_else(absent, |text| format!("{text:?}"));
+        vec![
+            ("inventory", format!("{:?}", self.inventory)),
+            ("state_dir", format!("{:?}", self.state_dir)),
+            ("keep_generations", self.keep_generations.to_string()),
+            ("max_submissions_per_day", self.max_submissions_per_day.to_string()),
+            ("ca_status_check", span(&self.ca_status_check)),
+            ("control_socket", path(&self.control_socket)),
+            ("control_group", text(&self.control_group)),
+            ("api.url", format!("{url:?}")),
+            ("api.api_key_file", format!("{api_key_files:?}")),
+            ("api.client_identity_file", path(client_identity_file)),
+            ("api.ca_file", path(ca_file)),
+            ("api.ca_system", ca_system.to_string()),
+            ("api.proxy", text(proxy)),
+            ("api.proxy_credentials_file", path(proxy_credentials_file)),
+            ("api.no_proxy", format!("{no_proxy:?}")),
+            ("api.timeout", Span(*timeout).to_string()),
+            ("api.max_concurrent_requests", max_concurrent_requests.to_string()),
+            ("api.requests_per_minute", requests_per_minute.to_string()),
+            ("api.status_check_interval", span(status_check_interval)),
+            ("metrics.listen", self.metrics.listen.map_or_else(absent, |address| format!("\"{address}\""))),
+            ("metrics.textfile", path(&self.metrics.textfile)),
+            ("metrics.per_certificate", self.metrics.per_certificate.to_string()),
+            ("log.format", format!("{:?}", self.log.format).to_lowercase()),
+            ("log.level", format!("{:?}", self.log.level)),
+        ]
+    }
+}
+
+fn absent() -> String {
+    "absent".to_owned()
+}
+
+impl ApiSettings {
+    /// Whether the API key is the one that no path is named for: systemd's credential, or the usual file.
+    #[must_use]
+    pub fn uses_default_key(&self) -> bool {
+        self.api_key_files.is_empty() && self.client_identity_file.is_none()
+    }
+
+    /// The files that credentials are read from, as far as they are named.
+    #[must_use]
+    pub fn credential_files(&self) -> Vec<&Path> {
+        let more = [&self.client_identity_file, &self.proxy_credentials_file].into_iter().flatten();
+        self.api_key_files.iter().chain(more).map(PathBuf::as_path).collect()
+    }
 }
 
 /// Where metrics are shown.

@@ -53,6 +53,8 @@ codes! {
     FirstIssuanceOverdue = "first-issuance-overdue";
     /// `renewd.toml` is refused.
     ConfigRefused = "config-refused";
+    /// `renewd.toml` says otherwise than what is in force.
+    ConfigOutdated = "config-outdated";
     /// A drop-in file is refused.
     InventoryFileRefused = "inventory-file-refused";
     /// What looks like a drop-in file is not read.
@@ -71,6 +73,8 @@ codes! {
     MetricsTextfileFailed = "metrics-textfile-failed";
     /// The credentials could not be read at a reload.
     CredentialsUnreadable = "credentials-unreadable";
+    /// Others can read a file that holds a credential.
+    CredentialExposed = "credential-exposed";
     /// The credential in use is an old copy.
     CredentialOutdated = "credential-outdated";
     /// A credential ends soon.

@@ -1,6 +1,28 @@
 //! What the operator does about each class of failure, in a sentence. renewd itself goes on by its own rules.
 
-use super::failure::FailureClass;
+use super::failure::{Failure, FailureClass};
+
+/// Where it is written what the service may ask of systemd.
+pub const POLKIT_RULE: &str = "/etc/polkit-1/rules.d/60-renewd.rules";
+
+/// Whether systemd says that polkit refused.
+#[must_use]
+pub fn is_refusal(said: &str) -> bool {
+    ["Access denied", "nteractive authentication required", "authentication is required"]
+        .iter()
+        .any(|words| said.contains(words))
+}
+
+impl Failure {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        if self.class == FailureClass::HookFailed && is_refusal(self.message.as_str()) {
+            return "name the unit and its verb in /etc/polkit-1/rules.d/60-renewd.rules; the hook runs again by itself";
+        }
+        self.class.remedy()
+    }
+}
 
 impl FailureClass {
     /// What to do; where nothing is needed, what ends the trouble.
@@ -17,7 +39,7 @@ impl FailureClass {
             Self::ApiRateLimited => {
                 "nothing; if it recurs, lower `api.requests_per_minute`, or give this host a key of its own"
             }
-            Self::ApiUnauthorised => "put a valid API key into the key file, and reload",
+            Self::ApiUnauthorised => "put a valid API key in place, then run: systemctl restart renewd",
             Self::ApiForbidden => "let the API key's user use this profile in TLM",
             Self::Proxy => "check `api.proxy` and its credentials with the proxy's administrator",
             Self::RequestRefused => "mend the entry or the profile as the message says",
@@ -36,7 +58,7 @@ impl FailureClass {
             Self::RequestRejected => "settle it with who rejected it in TLM; then `renewd renew NAME`",
             Self::ProfileNotFound => "write the profile's id as TLM shows it, or let the API key's user see it",
             Self::ProfileUnusable => "change the profile in TLM as the message says, or name another",
-            Self::EntryMismatch => "change the entry as the message says, and reload",
+            Self::EntryMismatch => "change the entry as the message says; renewd takes it by itself",
             Self::GateRefused => {
                 "correct the entry, or show the message to whoever runs the profile; what is installed stays"
             }
@@ -49,9 +71,9 @@ impl FailureClass {
             Self::Disk => "check the file system",
             Self::TargetRefused => "name another target, or mend what the message says of its folders",
             Self::PasswordRefused => "mend the password file as the message says",
-            Self::HookFailed => "mend what the hook printed; it runs again by itself",
+            Self::HookFailed => "fix what the hook printed; it runs again by itself",
             Self::NoWayBack => {
-                "mend the hook: the new certificate stays live; `renewd rollback --force` takes an ended one"
+                "mend the hook: the new certificate stays live; `renewd rollback NAME --force` takes an ended one"
             }
             Self::ClockSet => "nothing; it is decided anew by the clock as it is now",
             Self::KeyLost => "nothing; a new request is made within the budget",

@@ -6,6 +6,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::api::Tlm;
+use crate::core::code::Code;
 use crate::core::name::CertName;
 use crate::core::time::Span;
 use crate::engine::report;
@@ -13,13 +14,16 @@ use crate::engine::status::Status;
 
 use super::control::{Inspected, Reply, Request, View};
 use super::run::Daemon;
-use crate::daemon::preflight::{self, Subject};
+use crate::daemon::preflight::{self, Finding, Subject};
 
 /// Answers, after doing what is asked. Whoever asked may have gone.
 pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot::Sender<String>) {
     let told = match request {
         Request::Inspect => return inspect(daemon, answer),
-        Request::Status { view } => status(daemon, view).unwrap_or_else(|error| Reply::refused(&error.to_string())),
+        Request::Status { view } => {
+            daemon.look_around();
+            status(daemon, view).unwrap_or_else(|error| Reply::refused(&error.to_string()))
+        }
         Request::Renew { names, reissue } => renew(daemon, names, *reissue),
         Request::Rollback { name, force } => return daemon.roll_back(name, *force, answer),
     };
@@ -51,7 +55,9 @@ fn told<C: Serialize>(status: &Status<C>, length: usize) -> serde_json::Result<S
 
 /// Looks the host over beside the loop, and answers then. Folders of certificates that are being worked on are left to
 /// that work.
-fn inspect<T: Tlm>(daemon: &Daemon<T>, answer: oneshot::Sender<String>) {
+fn inspect<T: Tlm>(daemon: &mut Daemon<T>, answer: oneshot::Sender<String>) {
+    daemon.look_around();
+    let mut findings = in_force(daemon);
     let mut inventory = daemon.engine.inventory().clone();
     let certificates: Vec<CertName> = daemon.engine.at_rest().map(|managed| managed.entry.name.clone()).collect();
     inventory.entries.retain(|entry| certificates.binary_search(&entry.name).is_ok());
@@ -59,11 +65,30 @@ fn inspect<T: Tlm>(daemon: &Daemon<T>, answer: oneshot::Sender<String>) {
     let (disk, layout, identity) = (Arc::clone(&context.disk), context.layout.clone(), context.identity.clone());
     let unit = preflight::own_unit(&context.config);
     tokio::spawn(async move {
-        let findings = preflight::inspect(Subject { disk, layout, identity, inventory, with_files: true, unit }).await;
+        findings
+            .extend(preflight::inspect(Subject { disk, layout, identity, inventory, with_files: true, unit }).await);
         let inspected = serde_json::to_string(&Inspected { certificates, findings });
         // Whoever asked may have gone.
         drop(answer.send(inspected.unwrap_or_else(|error| Reply::refused(&error.to_string()))));
     });
+}
+
+/// What the daemon really uses, and where `renewd.toml` says otherwise.
+fn in_force<T: Tlm>(daemon: &Daemon<T>) -> Vec<Finding> {
+    let (engine, pid) = (&daemon.engine, std::process::id());
+    let url = &engine.main().api.url;
+    let facts = engine.facts(daemon.context.clock.now());
+    let state = facts.breaker.state().as_str();
+    let uses =
+        format!("the daemon (pid {pid}) asks it with {}; its state there: {state}", daemon.context.api().credential());
+    let told = [Code::ConfigOutdated, Code::ConfigRefused, Code::CredentialOutdated, Code::CredentialsUnreadable];
+    let is_told = |code: &str| told.iter().any(|told| told.as_str() == code);
+    let status = engine.status_with(Vec::<()>::new(), facts.now);
+    let other = status.problems.into_iter().filter(|problem| is_told(&problem.code)).map(|problem| Finding {
+        code: Some(problem.code),
+        ..Finding::warning("daemon", url, problem.message.as_str(), problem.remedy.as_str())
+    });
+    std::iter::once(Finding::ok("daemon", url, uses)).chain(other).collect()
 }
 
 fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> String {

@@ -73,7 +73,7 @@ impl<T: Tlm> Daemon<T> {
         let (context, api) = (Arc::clone(&self.context), self.engine.main().api.clone());
         let asking = Arc::clone(&context);
         let asked = tokio::spawn(async move {
-            let fetcher = asking.blocking(move |_| Fetcher::new(&setup::fetch_settings(&api)?)).await;
+            let fetcher = asking.blocking(move |c| Fetcher::new(&setup::fetch_settings(&api, &c.credentials)?)).await;
             match (ca, fetcher) {
                 (None, _) => Outcome::Unknown(Text::new("its certificate could not be read")),
                 (Some(_), Err(failure)) => Outcome::Unknown(failure.message),

@@ -1,12 +1,15 @@
 //! What the workers share: the API, the disk, the journal, the clock, and the way to the loop.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Tlm;
+use crate::api::credentials::CredentialFiles;
+use crate::config::ApiSettings;
 use crate::core::failure::{Failure, FailureClass};
 use crate::engine::{Asker, Input, Now};
 use crate::store::disk::Disk;
@@ -17,8 +20,8 @@ use crate::store::targets::ServiceIdentity;
 use super::clock::Clock;
 use super::message::Message;
 
-/// Makes a client from the credentials as they are now.
-pub type Connect<T> = Box<dyn Fn() -> Result<T, Failure> + Send + Sync>;
+/// Makes a client by these settings, and from the credentials as they are now.
+pub type Connect<T> = Box<dyn Fn(&ApiSettings) -> Result<T, Failure> + Send + Sync>;
 
 /// What the workers share.
 pub struct Context<T: Tlm> {
@@ -26,6 +29,8 @@ pub struct Context<T: Tlm> {
     pub api: RwLock<Arc<T>>,
     /// Makes a new client.
     pub connect: Connect<T>,
+    /// How credentials are read.
+    pub credentials: CredentialFiles,
     /// The file system.
     pub disk: Arc<dyn Disk>,
     /// The state directory.
@@ -33,7 +38,7 @@ pub struct Context<T: Tlm> {
     /// Who the service is.
     pub identity: ServiceIdentity,
     /// How many generations are kept.
-    pub keep_generations: u32,
+    pub keep_generations: AtomicU32,
     /// The journal.
     pub journal: SharedJournal,
     /// The clock.
@@ -45,6 +50,11 @@ pub struct Context<T: Tlm> {
 }
 
 impl<T: Tlm> Context<T> {
+    /// How many generations are kept now.
+    pub fn keep_generations(&self) -> u32 {
+        self.keep_generations.load(Ordering::Relaxed)
+    }
+
     /// The API as it is now.
     pub fn api(&self) -> Arc<T> {
         self.api.read().unwrap_or_else(PoisonError::into_inner).clone()

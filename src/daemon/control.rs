@@ -11,8 +11,9 @@ use nix::unistd::{Gid, Group, Uid, User};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::config::Main;
 use crate::core::name::CertName;
 
 use super::message::Message;
@@ -165,6 +166,14 @@ impl Drop for Socket {
     }
 }
 
+/// Where the daemon of this configuration listens: below systemd's runtime directory where the file names no path.
+#[must_use]
+pub fn path(main: &Main) -> PathBuf {
+    let runtime = std::env::var("RUNTIME_DIRECTORY").ok();
+    let first = runtime.as_deref().and_then(|paths| paths.split(':').next()).filter(|path| !path.is_empty());
+    main.control_socket(first.map(Path::new))
+}
+
 /// Opens the socket, in place of one that a dead daemon left behind: the lock says that it is dead.
 ///
 /// # Errors
@@ -181,9 +190,8 @@ pub fn open(path: &Path) -> io::Result<Socket> {
     Ok(Socket { listener, path: path.to_owned() })
 }
 
-/// Answers for ever.
-pub async fn serve(socket: Socket, access: Access, engine: mpsc::UnboundedSender<Message>) {
-    let access = Arc::new(access);
+/// Answers for ever, each by the access that is granted when it connects.
+pub async fn serve(socket: Socket, granted: watch::Receiver<Arc<Access>>, engine: mpsc::UnboundedSender<Message>) {
     let lookups = Arc::new(Semaphore::new(MOST_LOOKUPS));
     let mut seats = Seats::new(MOST_CONNECTIONS, MOST_OF_ONE_USER);
     loop {
@@ -192,6 +200,7 @@ pub async fn serve(socket: Socket, access: Access, engine: mpsc::UnboundedSender
             continue;
         };
         let Ok(peer) = stream.peer_cred() else { continue };
+        let access = Arc::clone(&granted.borrow());
         let is_preferred = [0, access.uid].contains(&peer.uid());
         if !seats.make_room(&peer.uid(), is_preferred).await {
             // A socket on which nothing was sent yet takes a line at once; whoever asked may have gone.
@@ -199,13 +208,8 @@ pub async fn serve(socket: Socket, access: Access, engine: mpsc::UnboundedSender
             continue;
         }
         let heard = Heard::default();
-        let client = Client {
-            uid: peer.uid(),
-            gid: peer.gid(),
-            heard: heard.clone(),
-            access: Arc::clone(&access),
-            lookups: Arc::clone(&lookups),
-        };
+        let client =
+            Client { uid: peer.uid(), gid: peer.gid(), heard: heard.clone(), access, lookups: Arc::clone(&lookups) };
         let engine = engine.clone();
         let task = tokio::spawn(async move {
             let answered = tokio::time::timeout(PATIENCE, client.answer(stream, &engine)).await;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -12,6 +13,7 @@ use crate::core::code::Code;
 use crate::core::event::{self, Event, Method};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::issuer::ServedChain;
+use crate::core::known::served::AddressProbe;
 use crate::core::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
 use crate::core::protocol::{self, Issued, Keyed, Next, Payload};
 use crate::core::remark::{Remark, Remarks};
@@ -349,7 +351,7 @@ impl<T: Tlm> ActionRunner<T> {
         let repaired = self
             .context
             .blocking(move |c| {
-                let terms = RepairInputs { issuers: &issuers, keep: c.keep_generations, refreshes, now };
+                let terms = RepairInputs { issuers: &issuers, keep: c.keep_generations(), refreshes, now };
                 repair::repair(&*c.disk, &c.layout, &c.identity, &entry, &terms)
             })
             .await?;
@@ -367,7 +369,7 @@ impl<T: Tlm> ActionRunner<T> {
         let refreshed = self
             .context
             .blocking(move |c| {
-                let terms = RepairInputs { issuers: &issuers, keep: c.keep_generations, refreshes: true, now };
+                let terms = RepairInputs { issuers: &issuers, keep: c.keep_generations(), refreshes: true, now };
                 refresh::refresh(&*c.disk, &c.layout, &c.identity, &entry, &terms, Source::Profile(&profile))
             })
             .await;
@@ -427,7 +429,7 @@ impl<T: Tlm> ActionRunner<T> {
                     refreshes: None,
                     remarks: &remarks,
                 };
-                generation::install(&*c.disk, &c.layout, &c.identity, &entry, &set, c.keep_generations)
+                generation::install(&*c.disk, &c.layout, &c.identity, &entry, &set, c.keep_generations())
             })
             .await?;
         Ok(Outcome::Installed { generation, leaf: facts, chain })
@@ -437,7 +439,18 @@ impl<T: Tlm> ActionRunner<T> {
 impl<T: Tlm> ActionRunner<T> {
     async fn probe(&self) -> Outcome {
         let Some(installed) = &self.job.installed else { return Outcome::Done };
-        let sights = probe::look(&self.job.entry, installed.key).await;
+        let clock = &self.context.clock;
+        // A service that was told to reload does so in its own time: the old leaf is no news before that.
+        let until = clock.steady() + if self.job.is_first_look { SETTLING } else { Duration::ZERO };
+        let is_served =
+            |sight: &AddressProbe| sight.leaf.as_ref().is_ok_and(|leaf| leaf.fingerprint == installed.fingerprint);
+        let sights = loop {
+            let sights = probe::look(&self.job.entry, installed.key).await;
+            if sights.iter().all(is_served) || clock.steady() >= until {
+                break sights;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        };
         Outcome::Probed { fingerprint: installed.fingerprint, sights }
     }
 }
@@ -473,3 +486,7 @@ fn installed_key<T: Tlm>(
 }
 
 const MOST_FETCHED: usize = 3;
+
+/// So long a service may take until it shows what its hook told it to.
+const SETTLING: Duration = Duration::from_secs(3);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);

@@ -112,7 +112,7 @@ async fn listen(address: SocketAddr, messages: &mpsc::UnboundedSender<Message>) 
                 message: Text::new(&format!("the metrics cannot be shown at {address}: {error}")),
                 since: None,
                 remedy: Text::new(
-                    "end what listens there, or set `listen` of [metrics] and restart; it is tried again",
+                    "end what listens there, or set `listen` of [metrics] and reload; renewd tries again every 30 s",
                 ),
             },
         };
@@ -168,7 +168,8 @@ fn refusal(status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
-const PROBLEM: &str = Code::MetricsListenerFailed.as_str();
+/// The code of an address that cannot be listened at.
+pub(super) const PROBLEM: &str = Code::MetricsListenerFailed.as_str();
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const MOST_CONNECTIONS: usize = 32;
 const MOST_OF_ONE_HOST: usize = 16;

@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 
 use tokio::sync::mpsc;
 
+use crate::api::credentials::CredentialFiles;
 use crate::api::{
     Answer, Details, Formats, IssueRequest, Me, Page, Pickup, ProfilePage, RenewRequest, SearchPage, SearchQuery, Tlm,
 };
@@ -71,9 +72,10 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
     let (sender, messages) = mpsc::unbounded_channel();
     let context = Arc::new(Context {
         api: RwLock::new(Arc::new(Nobody)),
-        connect: Box::new(|| Ok(Nobody)),
+        connect: Box::new(|_| Ok(Nobody)),
+        credentials: CredentialFiles::of_this_process(&main.file),
         identity: setup::identity(main),
-        keep_generations: main.keep_generations,
+        keep_generations: main.keep_generations.into(),
         journal: SharedJournal::new(journal),
         config: main.file.clone(),
         disk,
@@ -112,7 +114,7 @@ impl Healer {
                 // It waits: for its validity to begin, or for the entry to accept it.
                 Ok(None) => break,
                 Err(failure) => {
-                    let remedy = failure.class.remedy();
+                    let remedy = failure.remedy();
                     let line = format!("not healed: {failure}; the daemon tries again; what to do: {remedy}");
                     return Some(told(&entry, false, line));
                 }

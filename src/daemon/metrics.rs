@@ -8,6 +8,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::api::RequestSeen;
+use crate::core::code::Code;
 use crate::core::event::Event;
 use crate::core::known::served::Served;
 use crate::core::name::{HookName, ProfileRef};
@@ -20,6 +21,7 @@ use super::log_sink;
 use crate::engine::hooks::Ended;
 use crate::engine::managed::Managed;
 use crate::engine::report::Facts;
+use crate::engine::status::Problem;
 
 /// Labels in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -263,7 +265,8 @@ fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {
         files.get_or_create(&Labels([("state", state.to_owned())])).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
     registry.register("inventory_files", "Drop-in files, by what became of them", files);
-    let loaded = facts.config_error.is_none();
+    let is_outdated = |problem: &Problem| problem.code == Code::ConfigOutdated.as_str();
+    let loaded = facts.config_error.is_none() && !facts.problems.iter().any(is_outdated);
     registry.register("config_loaded", "Whether renewd.toml as it is on the disk is in force", one(loaded.into()));
     if let Some(offset) = facts.clock.offset_seconds() {
         registry.register("clock_offset_seconds", "How far the API's clock is ahead of the host's", one(offset));

@@ -4,14 +4,18 @@
 pub mod answer;
 pub mod ca_status;
 pub mod clock;
+mod config_file;
 pub mod context;
 pub mod control;
 pub mod effects;
 pub mod exporter;
+pub mod exposure;
 pub mod heal;
 pub mod held;
 pub mod hooks;
+pub mod key_source;
 pub mod last_good;
+mod listeners;
 pub mod log_sink;
 pub mod message;
 pub mod metrics;

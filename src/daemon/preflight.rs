@@ -13,6 +13,7 @@ use tokio::process::Command;
 
 use crate::config::Inventory;
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::remedy::{POLKIT_RULE, is_refusal};
 use crate::core::text::Text;
 use crate::core::wanted::entry::{Entry, Probe};
 use crate::core::wanted::hook::{Hook, HookRun};
@@ -77,7 +78,7 @@ impl Finding {
     #[must_use]
     pub fn failure(check: &str, subject: impl ToString, failure: &Failure) -> Self {
         let code = Some(failure.class.code().to_owned());
-        Self { code, ..Self::failed(check, subject, failure.message.as_str(), failure.class.remedy()) }
+        Self { code, ..Self::failed(check, subject, failure.message.as_str(), failure.remedy()) }
     }
 
     fn new(check: &str, subject: impl ToString, state: Verdict, message: impl AsRef<str>) -> Self {
@@ -235,6 +236,14 @@ pub fn own_unit(config: &Path) -> String {
     lock::unit().filter(|unit| unit.starts_with("renewd")).unwrap_or_else(packaged)
 }
 
+/// Whether the file of a unit is there, be it that of a template.
+#[must_use]
+pub fn is_installed(unit: &str) -> bool {
+    let template = unit.split_once('@').map(|(name, _)| format!("{name}@.service"));
+    let file = template.as_deref().unwrap_or(unit);
+    UNIT_FOLDERS.iter().any(|folder| Path::new(folder).join(file).exists())
+}
+
 /// A hook that stops renewd never ends, and runs again at each start.
 fn ends_itself(hook: &Hook, own: &str) -> Option<Finding> {
     let HookRun::Unit { unit, verb } = &hook.run else { return None };
@@ -271,7 +280,7 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
         Err(_) => return unknown(format!("systemctl did not answer within {} s", PATIENCE.as_secs())),
     };
     match answer.as_str() {
-        "loaded" => Finding::ok("hook", &hook.name, format!("{unit} is known to systemd (verb {verb})")),
+        "loaded" => may_run(hook, unit, verb).await,
         state => Finding::failed(
             "hook",
             &hook.name,
@@ -279,6 +288,34 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
             "install or unmask the unit, or mend `unit` in the hook",
         ),
     }
+}
+
+/// Whether this user may run the verb, asked of systemd without running it. A job mode that does not go with the verb is
+/// refused as such only after polkit was asked.
+async fn may_run(hook: &Hook, unit: &str, verb: &str) -> Finding {
+    let odd_mode = if verb == "stop" { "--job-mode=isolate" } else { "--job-mode=triggering" };
+    let asked = Command::new(SYSTEMCTL)
+        .args(["--no-ask-password", odd_mode, verb, unit])
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let said = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(output)) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("systemctl did not answer within {} s", PATIENCE.as_secs()),
+    };
+    if said.contains("only valid for") {
+        return Finding::ok("hook", &hook.name, format!("{unit} is known to systemd, which lets this user {verb} it"));
+    }
+    if is_refusal(&said) {
+        let user = rustix::process::geteuid().as_raw();
+        let remedy = format!("write \"{unit}\": [\"{verb}\"] into RENEWD_UNITS of {POLKIT_RULE}");
+        let message = format!("polkit does not let the service (user {user}) {verb} {unit}: {said}");
+        return Finding::failed("hook", &hook.name, message, &remedy);
+    }
+    let message = format!("{unit} is known to systemd; whether this user may {verb} it is not known: {said}");
+    Finding::warning("hook", &hook.name, message, "run the hook's command as the service's user")
 }
 
 /// Whether something listens where the certificate is to be seen.
@@ -299,5 +336,12 @@ async fn reach(entry: Arc<Entry>, probe: Probe) -> Finding {
     )
 }
 
+const UNIT_FOLDERS: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 const PATIENCE: Duration = Duration::from_secs(5);

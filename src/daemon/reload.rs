@@ -1,30 +1,43 @@
-//! Reload: credentials and drop-in files are read anew. Each file is taken or refused whole; what is refused keeps its
-//! last good content in force; an entry that disappears is let go, and its files stay.
+//! Reload: `renewd.toml`, credentials and drop-in files are read anew. Each file is taken or refused whole; what is refused
+//! keeps its last good content in force; an entry that disappears is let go, and its files stay.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crate::api::Tlm;
-use crate::api::credentials::CredentialFiles;
 use crate::config::removal_guard::Trigger;
-use crate::config::{self, Difference, FileState, Inventory, Label, Main, Problem, ServiceUser, permission_problems};
+use crate::config::{
+    self, ApiSettings, Difference, FileState, Inventory, Label, Main, Problem, ServiceUser, permission_problems,
+};
 use crate::core::code::Code;
 use crate::core::text::Text;
 use crate::engine::Input;
 use crate::engine::io::InventoryRead;
 use crate::engine::status::{self, Severity};
 
-use super::notify;
+use super::config_file::{self, Stamp};
 use super::run::Daemon;
 use super::watch::Watch;
+use super::{notify, preflight};
 
 /// Reads everything anew, at the operator's word.
 pub fn reload<T: Tlm>(daemon: &mut Daemon<T>) {
     notify::reloading();
     tracing::info!("reloading");
-    reload_credentials(daemon);
-    let main = read_main(daemon).inspect_err(|error| tracing::error!("{error}"));
-    daemon.handle(Input::MainRead(main.map(Box::new)));
+    let stamp = Stamp::of(&daemon.context.config);
+    match read_main(daemon) {
+        Ok(main) => take_main(daemon, main),
+        Err(error) => {
+            tracing::error!("{error}");
+            let settings = daemon.engine.main().api.clone();
+            take_api(daemon, &settings);
+            daemon.handle(Input::MainRead(Err(error)));
+            daemon.handle(Input::ProblemChanged(config_file::CODE, None));
+        }
+    }
+    daemon.main_stamp = stamp;
+    daemon.look_around();
     daemon.handle(Input::Reloading);
     read_inventory(daemon, Trigger::Signal);
     daemon.handle(Input::Reloaded);
@@ -36,55 +49,77 @@ pub(super) fn look<T: Tlm>(daemon: &mut Daemon<T>) {
     read_inventory(daemon, Trigger::Watch);
 }
 
-/// A key that cannot be read changes nothing.
-fn reload_credentials<T: Tlm>(daemon: &mut Daemon<T>) {
-    let since = Some(daemon.context.clock.now().to_string());
-    let unreadable = match (daemon.context.connect)() {
-        Ok(api) => {
-            let credentials = api.credentials();
-            *daemon.context.api.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(api);
-            daemon.handle(Input::CredentialsReplaced(credentials));
-            None
-        }
-        Err(failure) => Some(status::Problem {
-            code: CREDENTIALS.to_owned(),
-            severity: Severity::Error,
-            message: Text::new(&format!("the credentials cannot be read, those in use stay in force: {failure}")),
-            since: since.clone(),
-            remedy: Text::new("mend the file that the message names, and reload"),
-        }),
-    };
-    daemon.handle(Input::ProblemChanged(CREDENTIALS, unreadable));
-    let outdated = CredentialFiles::of_this_process().outdated_copy(&daemon.engine.main().api.api_key_files);
-    let outdated = outdated.map(|why| status::Problem {
-        code: OUTDATED.to_owned(),
-        severity: Severity::Error,
-        message: why,
-        since,
-        remedy: Text::new("run `systemctl restart renewd`: no request, key or owed hook is lost by that"),
-    });
-    daemon.handle(Input::ProblemChanged(OUTDATED, outdated));
-}
-
-/// What of `renewd.toml` takes effect at reload is its hooks and defaults; the rest needs a restart, and says so.
-fn read_main<T: Tlm>(daemon: &mut Daemon<T>) -> Result<Main, Text> {
-    let main = config::load_main(&daemon.context.config)
+/// `renewd.toml`, where it is good.
+fn read_main<T: Tlm>(daemon: &Daemon<T>) -> Result<Main, Text> {
+    config::load_main(&daemon.context.config)
         .and_then(|main| {
             let problems = permission_problems(&main, ServiceUser::of_process());
             if problems.is_empty() { Ok(main) } else { Err(problems) }
         })
-        .map_err(|problems| Text::new(&problems.first().map(Problem::summary).unwrap_or_default()))?;
+        .map_err(|problems| Text::new(&problems.first().map(Problem::summary).unwrap_or_default()))
+}
+
+/// Puts everything of `file` in force that a running daemon can take, and notes what is not.
+fn take_main<T: Tlm>(daemon: &mut Daemon<T>, file: Main) {
+    let taken = take_api(daemon, &file.api);
     let old = daemon.engine.main();
-    let same = (&main.inventory, &main.state_dir, &main.api, main.keep_generations)
-        == (&old.inventory, &old.state_dir, &old.api, old.keep_generations);
-    if !same {
-        tracing::warn!("`inventory`, `state_dir`, `keep_generations` and `[api]` change with a restart only");
+    let mut main = Main { inventory: old.inventory.clone(), state_dir: old.state_dir.clone(), ..file.clone() };
+    if !taken {
+        main.api = old.api.clone();
     }
     if (&main.defaults, &main.hooks) != (&old.defaults, &old.hooks) {
         daemon.drop_ins.clear();
     }
-    let (inventory, state_dir, api) = (old.inventory.clone(), old.state_dir.clone(), old.api.clone());
-    Ok(Main { inventory, state_dir, api, keep_generations: old.keep_generations, ..main })
+    if main.log != old.log
+        && let Some(set_log) = &daemon.set_log
+    {
+        match set_log(&main.log) {
+            Ok(()) => daemon.engine.tell_all(tracing::enabled!(tracing::Level::DEBUG)),
+            Err(why) => {
+                tracing::error!("the log goes on as before: {why}");
+                main.log = old.log.clone();
+            }
+        }
+    }
+    daemon.context.keep_generations.store(main.keep_generations, Ordering::Relaxed);
+    daemon.handle(Input::MainRead(Ok(Box::new(main))));
+    daemon.follow_listeners();
+    let outdated = daemon.outdated(&file);
+    daemon.handle(Input::ProblemChanged(config_file::CODE, outdated));
+}
+
+/// Makes a new client, by these settings and from the credentials as they are now; whether it could. What cannot be read
+/// changes nothing.
+fn take_api<T: Tlm>(daemon: &mut Daemon<T>, settings: &ApiSettings) -> bool {
+    let unit = preflight::own_unit(&daemon.context.config);
+    let problem = |code: &str, message: Text, remedy: &str| status::Problem {
+        code: code.to_owned(),
+        severity: Severity::Error,
+        message,
+        since: Some(daemon.context.clock.now().to_string()),
+        remedy: Text::new(remedy),
+    };
+    let outdated = daemon.context.credentials.outdated_copy(&settings.api_key_files);
+    let outdated = outdated.map(|why| {
+        problem(OUTDATED, why, &format!("run `systemctl restart {unit}`: no request, key or owed hook is lost by that"))
+    });
+    let (is_taken, unreadable) = match (daemon.context.connect)(settings) {
+        Ok(api) => {
+            let credentials = api.credentials();
+            *daemon.context.api.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(api);
+            daemon.handle(Input::CredentialsReplaced(credentials));
+            (true, None)
+        }
+        Err(failure) => {
+            let message = format!("the credentials cannot be read, those in use stay in force: {failure}");
+            let verb = if outdated.is_some() { "restart" } else { "reload" };
+            let remedy = format!("correct the file that the message names, and run: systemctl {verb} {unit}");
+            (false, Some(problem(CREDENTIALS, Text::new(&message), &remedy)))
+        }
+    };
+    daemon.handle(Input::ProblemChanged(CREDENTIALS, unreadable));
+    daemon.handle(Input::ProblemChanged(OUTDATED, outdated));
+    is_taken
 }
 
 /// Reads what changed in the inventory directory. The watch takes in what concerns nobody else by itself; the operator's

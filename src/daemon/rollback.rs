@@ -75,7 +75,7 @@ impl<T: Tlm> Daemon<T> {
                     context.tell_engine(Input::Happened(done));
                     reply
                 }
-                Err(failure) => Reply::refused(&format!("{name}: {}; {}", failure.message, failure.class.remedy())),
+                Err(failure) => Reply::refused(&format!("{name}: {}; {}", failure.message, failure.remedy())),
             };
             context.tell_engine(Input::Finished { name, had_place: false });
             drop(answer.send(reply));

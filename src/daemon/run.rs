@@ -8,15 +8,17 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::Tlm;
-use crate::config::DropInCache;
+use crate::config::{DropInCache, LogSettings};
 use crate::core::name::CertName;
 use crate::engine::hooks::Ended;
-use crate::engine::status::{Problem, Status};
+use crate::engine::status::Status;
 use crate::engine::{Engine, Input, Mode, SHORTEST_NAP};
 use crate::store::lock::Lock;
 
 use super::ca_status::ServedCas;
+use super::config_file::Stamp;
 use super::context::Context;
+use super::listeners::Listeners;
 use super::message::Message;
 use super::metrics::{Format, Metrics};
 use super::watch::Watch;
@@ -32,6 +34,9 @@ pub enum Order {
     /// Finish what must be finished, and end.
     Stop,
 }
+
+/// Changes what is logged, and how.
+pub type SetLog = Box<dyn Fn(&LogSettings) -> Result<(), String> + Send>;
 
 /// The engine, and what the loop needs to perform for it; all of it is touched by the loop alone.
 pub struct Daemon<T: Tlm> {
@@ -49,12 +54,19 @@ pub struct Daemon<T: Tlm> {
     pub(super) cas: ServedCas,
     /// The watch over the inventory directory; none in a single pass.
     pub(super) watch: Option<Watch>,
-    hints: Arc<Notify>,
+    pub(super) hints: Arc<Notify>,
+    /// What is listened at; nothing in a single pass.
+    pub(super) listeners: Option<Listeners>,
+    pub(super) set_log: Option<SetLog>,
+    /// `renewd.toml` as the file was when it was read last.
+    pub(super) main_stamp: Option<Stamp>,
     /// What is being written for the next start.
     pub(super) keeping: Option<JoinHandle<()>>,
     /// Whether a hook was started by this process.
     pub(super) has_run_hooks: bool,
     pub(super) textfile_due: Duration,
+    /// When the credentials' modes and `renewd.toml` are looked at again, by the steady clock.
+    pub(super) look_due: Duration,
     pub(super) stop_hooks: watch::Sender<bool>,
     _lock: Lock,
 }
@@ -74,9 +86,13 @@ impl<T: Tlm> Daemon<T> {
             cas: ServedCas::default(),
             watch: None,
             hints: Arc::new(Notify::new()),
+            listeners: None,
+            set_log: None,
+            main_stamp: None,
             keeping: None,
             has_run_hooks: false,
             textfile_due: Duration::ZERO,
+            look_due: Duration::ZERO,
             stop_hooks: watch::Sender::new(false),
             _lock: lock,
         }
@@ -88,9 +104,9 @@ impl<T: Tlm> Daemon<T> {
         self.context.messages.clone()
     }
 
-    /// Notes something that somebody has to look at, until it is mended.
-    pub fn report(&mut self, code: &'static str, problem: Problem) {
-        self.handle(Input::ProblemChanged(code, Some(problem)));
+    /// Has the log follow `renewd.toml` at reload, by this.
+    pub fn log_by(&mut self, set_log: SetLog) {
+        self.set_log = Some(set_log);
     }
 
     /// Has certificates replaced as soon as they were looked at.
@@ -189,6 +205,9 @@ impl<T: Tlm> Daemon<T> {
         self.handle(Input::Tick);
         notify::alive(self.context.clock.steady());
         self.write_textfile();
+        if self.context.clock.steady() >= self.look_due {
+            self.look_around();
+        }
     }
 
     fn nap(&self) -> Duration {

@@ -33,6 +33,7 @@ use super::context::{Connect, Context};
 use super::message::Message;
 use super::run::Daemon;
 use crate::daemon::last_good::Kept;
+use crate::daemon::{key_source, preflight};
 
 /// Why the daemon does not start.
 #[derive(Debug)]
@@ -99,6 +100,26 @@ pub fn service_user(main: &Main) -> ServiceUser {
         .map_or_else(|_| ServiceUser::of_process(), |metadata| ServiceUser { uid: metadata.uid(), gid: metadata.gid() })
 }
 
+/// How this process reads the credentials: as the service does. Root reads the API key that no other is named for as
+/// systemd does, before it becomes the service's user.
+#[must_use]
+pub fn credential_files(main: &Main) -> CredentialFiles {
+    let own = CredentialFiles::of_this_process(&main.file);
+    let service = service_user(main);
+    if own.user != 0 || service.uid == 0 {
+        return own;
+    }
+    let files = CredentialFiles { user: service.uid, group: service.gid, ..own };
+    if !main.api.uses_default_key() || files.systemd.is_some() {
+        return files;
+    }
+    match key_source::of_unit(&preflight::own_unit(&main.file)) {
+        Some((source, true)) => CredentialFiles { default_key: source, is_sealed: true, ..files },
+        Some((source, false)) => CredentialFiles { default_key: source, ..files }.holding(),
+        None => files.holding(),
+    }
+}
+
 /// Problems as text, a blank line between two.
 #[must_use]
 pub fn shown(problems: &[config::Problem]) -> String {
@@ -124,7 +145,11 @@ fn no_state_dir(disk: &dyn Disk, root: &Path, error: &std::io::Error) -> Failure
 /// # Errors
 ///
 /// When the configuration is bad, the state directory is held by somebody else or fails.
-pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::UnboundedReceiver<Message>), StartError> {
+pub fn prepare(
+    main: Main,
+    credentials: CredentialFiles,
+    mode: Mode,
+) -> Result<(Daemon<Client>, mpsc::UnboundedReceiver<Message>), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let layout = Layout::new(&main.state_dir);
@@ -134,16 +159,17 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
     let now = clock.now();
     let (journal, content) = Journal::open::<Folded>(Arc::clone(&disk), &layout, now).map_err(StartError::State)?;
     let (sender, receiver) = mpsc::unbounded_channel();
-    let connect = connector(&main, &sender);
-    let api = connect().map_err(|failure| StartError::Config(failure.message.to_string()))?;
+    let connect = connector(credentials.clone(), &sender);
+    let api = connect(&main.api).map_err(|failure| StartError::Config(failure.message.to_string()))?;
     let first = (mode == Mode::Forever).then(|| now + backoff::share(&host(), SPREAD));
     let profiles = ProfileCache::at_start(profile_cache::read(&*disk, &layout), first);
-    let credentials = api.credentials();
+    let ends = api.credentials();
     let context = Arc::new(Context {
         api: RwLock::new(Arc::new(api)),
         connect,
+        credentials,
         identity: identity(&main),
-        keep_generations: main.keep_generations,
+        keep_generations: main.keep_generations.into(),
         journal: SharedJournal::new(journal),
         config: main.file.clone(),
         disk,
@@ -172,7 +198,7 @@ pub fn prepare(main: Main, mode: Mode) -> Result<(Daemon<Client>, mpsc::Unbounde
         earliest: earliest(&content),
         records: content.entries.records,
         profiles,
-        credentials,
+        credentials: ends,
         now: context.now(),
     });
     let mut daemon = Daemon::new(context, engine.telling_all(tracing::enabled!(tracing::Level::DEBUG)), lock);
@@ -232,24 +258,14 @@ pub fn identity(main: &Main) -> ServiceIdentity {
     ServiceIdentity { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw(), own }
 }
 
-/// Makes clients from the credentials as they are at each call.
-fn connector(main: &Main, messages: &mpsc::UnboundedSender<Message>) -> Connect<Client> {
-    let settings = main.api.clone();
+/// Makes clients by the settings, and from the credentials as they are, at each call.
+fn connector(files: CredentialFiles, messages: &mpsc::UnboundedSender<Message>) -> Connect<Client> {
     let messages = messages.clone();
-    Box::new(move || {
+    Box::new(move |settings| {
         let messages = messages.clone();
         let observer: Observer = Arc::new(move |seen| drop(messages.send(Message::RequestSeen(seen))));
-        client(&settings, Some(observer))
+        client(settings, &files, Some(observer))
     })
-}
-
-/// A client for the API.
-///
-/// # Errors
-///
-/// When a credential or a root is missing or refused.
-pub fn client(settings: &ApiSettings, observer: Option<Observer>) -> Result<Client, Failure> {
-    client_with(settings, &CredentialFiles::of_this_process(), observer)
 }
 
 /// A client whose credentials are read on behalf of somebody.
@@ -257,11 +273,7 @@ pub fn client(settings: &ApiSettings, observer: Option<Observer>) -> Result<Clie
 /// # Errors
 ///
 /// When a credential or a root is missing or refused.
-pub fn client_with(
-    settings: &ApiSettings,
-    files: &CredentialFiles,
-    observer: Option<Observer>,
-) -> Result<Client, Failure> {
+pub fn client(settings: &ApiSettings, files: &CredentialFiles, observer: Option<Observer>) -> Result<Client, Failure> {
     let client_identity = match &settings.client_identity_file {
         Some(file) => Some(files.client_identity(file).map_err(|error| refused(&error))?),
         None => None,
@@ -285,11 +297,10 @@ pub fn client_with(
 
 /// What keeps a client from being made: of the credentials, where they are to be looked at, of the proxy, and of the roots.
 #[must_use]
-pub fn client_flaws(settings: &ApiSettings, has_credentials: bool) -> Vec<Failure> {
-    let files = CredentialFiles::of_this_process();
-    let of_host = [proxy(settings, &files).err(), roots(settings).err()].into_iter().flatten();
+pub fn client_flaws(settings: &ApiSettings, files: &CredentialFiles, has_credentials: bool) -> Vec<Failure> {
+    let of_host = [proxy(settings, files).err(), roots(settings).err()].into_iter().flatten();
     // The client names the first alone, and the credentials come first.
-    let of_client = if has_credentials { client(settings, None).err() } else { None };
+    let of_client = if has_credentials { client(settings, files, None).err() } else { None };
     let mut found: Vec<Failure> = of_client.into_iter().chain(of_host).collect();
     found.dedup();
     found
@@ -311,12 +322,12 @@ fn proxy(settings: &ApiSettings, files: &CredentialFiles) -> Result<Option<Proxy
 
 /// How what certificates point to is fetched: as the API is reached, without its credentials. The system's roots count for
 /// hosts of CAs in any case.
-pub(super) fn fetch_settings(settings: &ApiSettings) -> Result<FetchSettings, Failure> {
+pub(super) fn fetch_settings(settings: &ApiSettings, files: &CredentialFiles) -> Result<FetchSettings, Failure> {
     let roots = match roots(settings)? {
         Roots::System => Roots::System,
         Roots::Only(pem) | Roots::WithSystem(pem) => Roots::WithSystem(pem),
     };
-    let proxy = proxy(settings, &CredentialFiles::of_this_process())?;
+    let proxy = proxy(settings, files)?;
     Ok(FetchSettings { api: settings.url.clone(), roots, proxy, timeout: settings.timeout })
 }
 

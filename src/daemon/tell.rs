@@ -161,7 +161,7 @@ pub(super) fn event(entry: &event::Entry) {
             tracing::error!(%hook, code = failure.class.code(), "{failure}")
         }
         Event::AnswerLost { failure, .. } => {
-            let (code, remedy) = (failure.class.code(), failure.class.remedy());
+            let (code, remedy) = (failure.class.code(), failure.remedy());
             tracing::warn!(code, remedy, "whether TLM issued a certificate is not known: {}", failure.message);
         }
         Event::HookBegun { .. }

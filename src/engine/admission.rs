@@ -33,6 +33,11 @@ impl RequestSlots {
         Self { limit, taken: 0 }
     }
 
+    /// Has another limit from now on. Those who have a place keep it.
+    pub const fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
     /// Takes a place if there is one for such a certificate.
     pub fn take(&mut self, emergency: bool) -> bool {
         let kept = if emergency || self.limit <= KEPT_PLACES { 0 } else { KEPT_PLACES };
@@ -74,9 +79,14 @@ impl Pace {
     /// At most `per_minute` requests a minute.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
-        let interval = Duration::from_secs(60) / per_minute.max(1);
+        let interval = interval_of(per_minute);
         let never = Timestamp::from_millis(i64::MIN);
         Self { interval, full_at: never, paused_until: never, urgent_at: never }
+    }
+
+    /// Has another rate from now on.
+    pub fn set_rate(&mut self, per_minute: u32) {
+        self.interval = interval_of(per_minute);
     }
 
     /// Takes the right to one request. During a pause one that is urgent leaves a minute.
@@ -145,6 +155,10 @@ impl Pace {
         // A longer pause than any answer can ask for is from before the clock was set back.
         Some(self.paused_until).filter(|until| *until > now && *until <= now + LONGEST_HINT)
     }
+}
+
+fn interval_of(per_minute: u32) -> Duration {
+    Duration::from_secs(60) / per_minute.max(1)
 }
 
 /// The most requests that may follow each other without a pause.

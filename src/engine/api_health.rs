@@ -51,6 +51,12 @@ impl ApiHealth {
         }
     }
 
+    /// Takes the limits of changed settings. What is taken, spent or paused stays so.
+    pub fn follow(&mut self, settings: &ApiSettings) {
+        self.places.set_limit(settings.max_concurrent_requests);
+        self.pace.set_rate(settings.requests_per_minute);
+    }
+
     /// The circuit breaker.
     #[must_use]
     pub const fn breaker(&self) -> &Breaker {

@@ -34,6 +34,8 @@ pub struct Job {
     pub revoked: Vec<SerialNumber>,
     /// Whether it holds a place among the running requests.
     pub had_place: bool,
+    /// Whether no probe has looked for what is installed yet.
+    pub is_first_look: bool,
     action: Action,
     /// The profile that a request names, and its version.
     asks: (ProfileId, u64),
@@ -48,10 +50,13 @@ impl Job {
         let request = managed.record.request.as_deref().cloned();
         let of_request = request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
         let of_profile = profile.map(|profile| (profile.id.clone(), profile.version()));
+        let installed = managed.observed.installed();
+        let looked_for = managed.record.probe.as_deref().map(|seen| seen.fingerprint);
         Self {
+            is_first_look: installed.is_some_and(|installed| looked_for != Some(installed.fingerprint)),
             entry: Arc::clone(&managed.entry),
             profile: profile.cloned().map(Arc::new),
-            installed: managed.observed.installed().cloned(),
+            installed: installed.cloned(),
             asks: of_profile.or(of_request).unwrap_or_else(|| (ProfileId("".into()), 0)),
             request,
             revoked: managed.record.revoked.clone(),

@@ -206,6 +206,11 @@ impl Engine {
         Self { tells_all, ..self }
     }
 
+    /// The same from now on, or no more.
+    pub const fn tell_all(&mut self, tells_all: bool) {
+        self.tells_all = tells_all;
+    }
+
     /// Takes what happened. What is to be done about it is fetched by [`Engine::next_command`].
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {

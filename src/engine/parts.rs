@@ -424,6 +424,8 @@ impl Engine {
         match read {
             Ok(main) => {
                 self.global.submissions_per_day = main.max_submissions_per_day;
+                self.global.status_check_interval = main.api.status_check_interval;
+                self.api.follow(&main.api);
                 self.main = *main;
                 self.config_error = None;
             }

@@ -82,7 +82,7 @@ pub fn status<'a, C>(
         problems,
         config: ConfigStatus {
             file: facts.main.file.display().to_string(),
-            state: loaded_or_refused(facts.config_error.is_none()),
+            state: config_state(facts).to_owned(),
             error: facts.config_error.cloned(),
         },
         clock: ClockStatus {
@@ -237,7 +237,7 @@ fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>
             message: failure.message.clone(),
             at: failed_at.to_string(),
         }),
-        remedy: decision.reason.failure().map(|failure| Text::new(failure.class.remedy())),
+        remedy: decision.reason.failure().map(|failure| Text::new(failure.remedy())),
         generation: installed.map(|installed| installed.generation.0),
         files: entry.files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect(),
         hooks: hooks(managed, running),
@@ -270,7 +270,7 @@ fn last_trouble(managed: &Managed) -> Option<&FailureStreak> {
 fn remedy(managed: &Managed, code: Code) -> &'static str {
     let reason = &managed.decision().reason;
     if let Some(failure) = reason.failure() {
-        return failure.class.remedy();
+        return failure.remedy();
     }
     if let Reason::Held { lack, .. } = reason
         && lack.is_signature()
@@ -353,6 +353,16 @@ fn file(state: &FileState<'_>) -> FileStatus {
         state: loaded_or_refused(state.problems.is_empty()),
         certificates: state.certificates,
         error: state.problems.first().map(|problem| Text::new(&problem.summary())),
+    }
+}
+
+/// Loaded is what is in force as it stands in the file.
+fn config_state(facts: &Facts<'_>) -> &'static str {
+    let is_outdated = || facts.problems.iter().any(|problem| problem.code == Code::ConfigOutdated.as_str());
+    match facts.config_error {
+        Some(_) => "refused",
+        None if is_outdated() => "outdated",
+        None => "loaded",
     }
 }
 

@@ -18,7 +18,8 @@ fn folder() -> Folder {
     let owner = fs::metadata(dir.path()).unwrap();
     // As a service that is not root, whoever runs the test.
     let user = if owner.uid() == 0 { 4711 } else { owner.uid() };
-    let files = CredentialFiles { user, group: owner.gid(), systemd: None, default_key: dir.path().join("default") };
+    let default_key = dir.path().join("default");
+    let files = CredentialFiles { user, group: owner.gid(), systemd: None, default_key, held: None, is_sealed: false };
     Folder { dir, files }
 }
 
@@ -99,13 +100,14 @@ fn roots_key_is_for_root_alone() {
 fn a_key_is_looked_for_in_order() {
     let mut folder = folder();
     let message = folder.files.api_keys(&[]).unwrap_err().to_string();
-    assert!(message.contains("/default: cannot be read: No such file"), "{message}");
+    assert!(message.contains("/default: is not there"), "{message}");
     folder.write("default", b"from-default", 0o600);
     assert_eq!(folder.files.api_keys(&[]).unwrap()[0].name(), "api-key");
     // A systemd credential comes before the default file, so that a bad one is found.
     folder.files.systemd = Some(folder.dir.path().to_owned());
     folder.write("api-key", b"", 0o600);
-    assert!(folder.files.api_keys(&[]).unwrap_err().to_string().contains("/api-key: is empty"));
+    let refused = folder.files.api_keys(&[]).unwrap_err().to_string();
+    assert!(refused.contains("/default: is empty"), "the message names what the operator edits: {refused}");
     let named = [folder.write("a", b"abc", 0o600), folder.write("b", b"abd", 0o600)];
     assert_eq!(folder.files.api_keys(&named).unwrap().len(), 2);
 }
@@ -151,4 +153,48 @@ fn an_identity_and_a_proxy_password() {
         let refused = folder.files.proxy_credentials(&folder.write("proxy", bad.as_bytes(), 0o600)).unwrap_err();
         assert!(refused.to_string().ends_with("needs one line `user:password`"), "{bad}");
     }
+}
+
+/// systemd reads it as root, whatever its mode.
+#[test]
+fn the_source_of_a_credential_is_judged_too() {
+    let mut folder = folder();
+    let copies = tempfile::tempdir().unwrap();
+    let copy = copies.path().join("api-key");
+    fs::write(&copy, "abc").unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o400)).unwrap();
+    folder.files.systemd = Some(copies.path().to_owned());
+    let source = folder.write("default", b"abc", 0o644);
+    fs::set_permissions(folder.dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(folder.files.api_keys(&[]).is_ok(), "nobody else gets through the folder");
+    fs::set_permissions(folder.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let expected = format!("{0}: may be opened by everybody (mode 0644); run: chmod 0600 {0}", source.display());
+    assert_eq!(folder.files.api_keys(&[]).unwrap_err().to_string(), expected);
+    assert_eq!(folder.files.exposed(&[], true).unwrap().to_string(), expected);
+    assert_eq!(folder.files.exposed(&[], false), None, "another key is used");
+    let held = folder.files.clone().holding();
+    assert_eq!(held.api_keys(&[]).unwrap_err().to_string(), expected, "nor does root read it for the service");
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(folder.files.api_keys(&[]).is_ok() && folder.files.exposed(&[], true).is_none());
+    assert_eq!(folder.files.holding().api_keys(&[]).unwrap()[0].name(), "api-key");
+}
+
+#[test]
+fn a_bad_copy_is_told_by_its_source() {
+    let mut folder = folder();
+    let copies = tempfile::tempdir().unwrap();
+    folder.files.systemd = Some(copies.path().to_owned());
+    let copy = copies.path().join("api-key");
+    let refusal = |folder: &Folder, content: &str| {
+        fs::write(&copy, content).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+        folder.files.api_keys(&[]).unwrap_err().to_string()
+    };
+    let (source, two) = (folder.dir.path().join("default"), "abc\nabd\n");
+    assert_eq!(refusal(&folder, "\n"), format!("{}: is not there; it must hold the API key", source.display()));
+    let other = refusal(&folder, two);
+    assert!(other.starts_with(&format!("{}: has several lines", copy.display())), "its source is another: {other}");
+    folder.write("default", two.as_bytes(), 0o600);
+    assert!(refusal(&folder, two).starts_with(&format!("{}: has several lines", source.display())));
+    assert!(refusal(&folder, "\n").starts_with(&format!("{}: is empty", source.display())));
 }

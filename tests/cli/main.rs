@@ -15,6 +15,7 @@ mod monitoring;
 #[path = "../monitoring/promtool.rs"]
 mod promtool;
 mod readme;
+mod remedies;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -71,7 +71,7 @@ fn the_end_of_a_key_is_told_ahead_and_louder_on_the_last_day() {
     assert_eq!((&warning["severity"], &status["healthy"]), (&"warning".into(), &true.into()), "{status:#}");
     let said = host.says(&["status"]);
     assert_eq!(said.code, 0, "a warning is no reason for an alarm: {}", said.out);
-    for part in ["WARNING credential-expiring", "put the end off in TLM", "renewd explain", "Credential "] {
+    for part in ["WARNING credential-expiring", "extend the expiry date in TLM", "renewd explain", "Credential "] {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
     let metric =

@@ -137,7 +137,7 @@ fn a_terminal_shows_a_bar_with_an_estimate_and_colours_unless_told_not_to() {
     let host = fleet();
     host.simulator.fault(Fault::new(FaultKind::LateReply(Duration::from_millis(600))).at(Endpoint::Issue));
     let shown = on_terminal(&host, "renew a b", &[]);
-    for part in ["[", "0/2", "1/2", " passed", "about ", " left", "a: \u{1b}[32mreplaced\u{1b}[0m", "2 replaced"] {
+    for part in ["[", "0/2", "1/2", " elapsed", "about ", " left", "a: \u{1b}[32mreplaced\u{1b}[0m", "2 replaced"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let plain = on_terminal(&host, "renew a", &[("NO_COLOR", "1")]);

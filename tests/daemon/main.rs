@@ -11,6 +11,7 @@
 
 mod answers;
 mod api_faults;
+mod api_key;
 mod ca_status;
 mod chain;
 mod commands;

@@ -107,6 +107,29 @@ fn deploying_until_the_new_leaf_is_seen_and_loud_while_another_is() {
     assert_eq!(renew.wait().unwrap().code(), Some(0), "it waited until the new one was served");
 }
 
+/// A reload takes a moment: what is still shown then is no news.
+#[test]
+fn a_service_that_takes_a_second_to_reload_is_never_called_not_served() {
+    let mut host = Host::with_www();
+    let server = Server::start(host.live("www"), None);
+    probed(&host, &server, "");
+    host.start();
+    host.until("the first is there", || host.live("www").exists().then_some(()));
+    server.load();
+    host.wait_state("www", "valid");
+    let old = host.live_serial("www");
+    let mut renew = host.begin(&["renew", "www"]);
+    host.until("another one is live", || (host.live_serial("www") != old).then_some(()));
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        assert_ne!(host.certificate("www")["served"], "no", "{}", host.status());
+    }
+    server.load();
+    assert_eq!(renew.wait().unwrap().code(), Some(0));
+    assert_eq!(host.certificate("www")["served"], "yes");
+    assert!(!host.log().contains("still serves"), "{}", host.log());
+}
+
 #[test]
 fn what_is_not_served_gets_its_hook_again() {
     let mut host = Host::with_www();

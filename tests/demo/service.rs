@@ -1,10 +1,11 @@
 //! The daemon, on a thread of its own, as `renewd run` runs it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use renewd::core::name::CertName;
 use renewd::daemon::control::{self, Access, Request, View};
@@ -26,7 +27,8 @@ impl Service {
     pub(crate) fn start(config: &Path) -> Self {
         let main = setup::main_configuration(config).unwrap();
         let socket = main.control_socket(None);
-        let (mut daemon, messages) = setup::prepare(main, Mode::Forever).unwrap();
+        let credentials = setup::credential_files(&main);
+        let (mut daemon, messages) = setup::prepare(main, credentials, Mode::Forever).unwrap();
         let (orders, receiver) = mpsc::unbounded_channel();
         let ears = daemon.messages();
         let loop_ = ears.clone();
@@ -69,7 +71,8 @@ impl Service {
 pub(crate) fn once(config: &Path) {
     let main = setup::main_configuration(config).unwrap();
     let mode = Mode::Once { wait: std::time::Duration::ZERO };
-    let (mut daemon, messages) = setup::prepare(main, mode).unwrap();
+    let credentials = setup::credential_files(&main);
+    let (mut daemon, messages) = setup::prepare(main, credentials, mode).unwrap();
     let (_orders, receiver) = mpsc::unbounded_channel();
     let runtime = runtime();
     runtime.block_on(daemon.run(messages, receiver));
@@ -88,6 +91,7 @@ fn serve(path: &Path, loop_: mpsc::UnboundedSender<Message>) {
         control_group: None,
     };
     if let Ok(socket) = control::open(path) {
-        tokio::spawn(control::serve(socket, access, loop_));
+        let granted = watch::channel(Arc::new(access)).1;
+        tokio::spawn(control::serve(socket, granted, loop_));
     }
 }

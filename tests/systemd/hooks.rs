@@ -45,7 +45,9 @@ fn a_named_unit_is_reloaded_without_root() {
     }
     let host = host("\"web.service\": [\"reload\"],", "unit = \"web.service\"\nverb = \"reload\"");
     done(&host);
-    assert_eq!(host.sh("cat /run/reloads"), "reloaded\n");
+    let said = host.run(&["renewd", "check", "--online"]);
+    assert!(said.out.contains("ok      hook     web: web.service is known to systemd, which lets"), "{said:?}");
+    assert_eq!(host.sh("cat /run/reloads"), "reloaded\n", "what is asked runs nothing");
 }
 
 #[test]
@@ -78,6 +80,19 @@ fn what_is_not_named_is_refused_and_the_hook_stays_owed() {
     assert!(error.contains("Access denied") || error.contains("authentication required"), "{error}");
     assert_eq!(host.submissions(), 1);
     assert_eq!(host.run(&["test", "-e", "/run/reloads"]).code, 1);
+    // Found before it is needed, with the daemon and without; and what it says to do helps.
+    for command in ["systemctl is-active renewd", "systemctl stop renewd"] {
+        host.sh(command);
+        let said = host.run(&["renewd", "check", "--online"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.out.contains("FAILED  hook     web: polkit does not let the service"), "{said:?}");
+        assert!(said.out.contains("write \"web.service\": [\"reload\"] into RENEWD_UNITS of"), "{said:?}");
+    }
+    host.sh("sed -i 's/\"web.service\": .*/\"web.service\": [\"reload\"],/' /etc/polkit-1/rules.d/60-renewd.rules");
+    host.sh("systemctl restart polkit");
+    let said = host.run(&["renewd", "check", "--online"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(host.run(&["test", "-e", "/run/reloads"]).code, 1, "what is asked runs nothing");
 }
 
 /// What needs more than renewd has: a program of root's, in a unit of its own, that renewd may start.

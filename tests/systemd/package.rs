@@ -128,7 +128,9 @@ fn a_package_is_installed_used_upgraded_removed_and_purged() {
 }
 
 fn installed(host: &Host) {
-    assert_eq!(host.sh("renewd check"), "/etc/renewd/renewd.toml: good; 0 certificates in 0 files\n");
+    let said = host.run(&["renewd", "check"]);
+    assert_eq!(said.code, 78, "a key comes first: {said:?}");
+    assert!(said.err.contains("/etc/renewd/api-key: is not there"), "{said:?}");
     assert_eq!(host.sh("systemctl is-enabled renewd || true"), "disabled\n");
     let modes = host.sh("cd /etc/renewd && stat -c '%n %U:%G %a' . renewd.toml certs.d hooks /var/lib/renewd");
     assert_eq!(
@@ -179,8 +181,9 @@ fn removed(host: &Host) {
     assert_eq!(host.run(&["pgrep", "--exact", "renewd"]).out, "");
     nothing_is_broken(host);
     host.sh("grep localhost:8443 /etc/renewd/renewd.toml");
-    host.sh("dpkg --install /srv/packages/2.deb && systemctl start renewd");
-    assert_eq!(host.sh("systemctl is-enabled renewd"), "enabled\n");
+    host.sh("dpkg --install /srv/packages/2.deb");
+    let shown = host.sh("systemctl is-enabled renewd && systemctl is-active renewd");
+    assert_eq!(shown, "enabled\nactive\n", "it is as it was before the removal");
     host.wait_state("www", "valid");
     assert_eq!(host.submissions(), 1);
 }

@@ -40,17 +40,55 @@ fn the_api_key_comes_as_a_credential() {
     assert!(!everywhere.contains(key.trim()), "the key is shown");
 }
 
+/// The start and `check` name the file that the operator writes, and never systemd's copy.
 #[test]
-fn without_a_key_the_start_fails_and_says_why() {
+fn with_a_bad_key_the_start_fails_and_check_says_the_same() {
     if machine::skipped() {
         return;
     }
     let host = Host::new();
-    host.sh("rm /etc/renewd/api-key");
-    assert_ne!(host.run(&["systemctl", "start", "renewd"]).code, 0);
-    let log = host.log(RENEWD);
-    assert!(log.contains("api-key: is empty; it must hold the API key"), "{log}");
-    assert_eq!(host.property(RENEWD, "ExecMainStatus"), "78");
+    host.entry("www", "");
+    for (script, why) in [
+        ("rm /etc/renewd/api-key", "is not there"),
+        ("install -m 0600 /dev/null /etc/renewd/api-key", "is empty; it must hold the API key"),
+        ("printf 'a\\nb\\n' > /etc/renewd/api-key", "has several lines"),
+        (
+            "install -m 0644 /srv/sim/api-key /etc/renewd/api-key && chmod 0755 /etc/renewd",
+            "may be opened by everybody (mode 0644); run: chmod 0600 /etc/renewd/api-key",
+        ),
+    ] {
+        host.sh(script);
+        assert_ne!(host.run(&["systemctl", "start", "renewd"]).code, 0, "{why}");
+        let (log, expected) = (host.log(RENEWD), format!("/etc/renewd/api-key: {why}"));
+        assert!(log.contains(&expected), "{expected}: {log}");
+        assert_eq!(host.property(RENEWD, "ExecMainStatus"), "78");
+        for command in ["check", "once"] {
+            let said = host.run(&["renewd", command]);
+            assert_eq!(said.code, 78, "{command}: {said:?}");
+            assert!(said.err.contains(&expected), "{command}: {expected}: {said:?}");
+        }
+        assert!(host.run(&["renewd", "status"]).out.contains("/etc/renewd/api-key"), "{why}");
+    }
+    // What it says to do helps, and what the service is handed root's commands read as well.
+    host.sh("chmod 0600 /etc/renewd/api-key && renewd check && renewd once && renewd renew www");
+    assert_eq!(host.sh("stat -Lc %U /var/lib/renewd/certs/www/live/privkey.pem"), "renewd\n");
+    host.start();
+    host.wait_state("www", "valid");
+}
+
+/// A drop-in may have the key elsewhere.
+#[test]
+fn check_reads_the_file_that_the_unit_names() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    host.sh("mv /etc/renewd/api-key /srv/key");
+    assert_eq!(host.run(&["renewd", "check"]).code, 78);
+    host.drop_in("LoadCredential=api-key:/srv/key");
+    let said = host.run(&["renewd", "check"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    host.sh("systemctl restart renewd");
 }
 
 /// A hook that hangs is ended within the time, and owed afterwards.

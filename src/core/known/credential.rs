@@ -79,7 +79,8 @@ impl Nearness {
 }
 
 /// What the operator does about it.
-pub const REMEDY: &str = "put the end off in TLM, or put a new key or client certificate in place, and reload (a systemd credential: restart)";
+pub const REMEDY: &str =
+    "extend the expiry date in TLM, or put a new key or client certificate in place and run: systemctl restart renewd";
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -27,16 +27,21 @@ pub(super) fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
     if let Some(error) = facts.config_error {
         let message =
             format!("{} is refused; what was loaded before stays in force: {error}", facts.main.file.display());
-        problems.push(problem(Code::ConfigRefused.as_str(), message, "run `renewd check`, mend the file, and reload"));
+        problems.push(problem(
+            Code::ConfigRefused.as_str(),
+            message,
+            "correct the file, see `renewd check`, then run: systemctl reload renewd",
+        ));
     }
     for state in facts.inventory.refusals() {
         let first = state.problems.first().map(crate::config::Problem::summary).unwrap_or_default();
         let message = format!("refused: {first}");
-        problems.push(problem(
-            Code::InventoryFileRefused.as_str(),
-            message,
-            "run `renewd check`, mend the file, and reload",
-        ));
+        // No reload: it would confirm the removal of files that went missing.
+        let own = state.problems.first().filter(|problem| problem.place.is_none()).and_then(|first| first.hint.clone());
+        let own = own.map(|hint| format!("{hint}; renewd reads it again by itself"));
+        let remedy =
+            own.unwrap_or_else(|| "correct the file, see `renewd check`; renewd reads it again by itself".to_owned());
+        problems.push(problem(Code::InventoryFileRefused.as_str(), message, &remedy));
     }
     problems.extend(inventory_problems(facts.main, facts.inventory, facts.overlooked));
     if facts.clock.state() == ClockState::Wrong {
@@ -57,7 +62,11 @@ pub(super) fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
     }
     if facts.breaker.state() == ApiState::Unauthorised {
         let why = facts.breaker.last_failure().map(ToString::to_string).unwrap_or_default();
-        problems.push(problem(FailureClass::ApiUnauthorised.code(), why, "put a valid API key in place and reload"));
+        problems.push(problem(
+            FailureClass::ApiUnauthorised.code(),
+            why,
+            "put a valid API key in place, then run: systemctl restart renewd",
+        ));
     }
     problems.extend(credentials::problems(facts.credentials, facts.now));
     problems
