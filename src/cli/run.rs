@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::core::code::Code;
 use crate::core::text::Text;
-use crate::daemon::control::{self, Access};
+use crate::daemon::control;
 use crate::daemon::exporter;
 use crate::engine::Mode;
 use crate::engine::status::{Problem, Severity};
@@ -22,18 +22,14 @@ pub(super) fn run(config: &Path) -> ExitCode {
     confine::warn_of_root(&main.state_dir);
     let path = client::path(&main);
     let metrics = main.metrics.listen;
-    let access = Access {
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        control_group: main.control_group.clone(),
-    };
+    let control_group = main.control_group.clone();
     let Started { runtime, mut daemon, messages, orders } = match start::daemon(main, Mode::Forever) {
         Ok(started) => started,
         Err(code) => return code.into(),
     };
     runtime.block_on(async {
         match control::open(&path) {
-            Ok(socket) => drop(tokio::spawn(control::serve(socket, access, daemon.messages()))),
+            Ok(socket) => drop(tokio::spawn(control::serve(socket, control_group, daemon.messages()))),
             Err(error) => daemon.report(Code::ControlSocketFailed.as_str(), no_socket(&path, &error)),
         }
         if let Some(address) = metrics {

@@ -6,6 +6,7 @@ pub mod ca_status;
 pub mod clock;
 pub mod context;
 pub mod control;
+mod door;
 pub mod effects;
 pub mod exporter;
 pub mod heal;
