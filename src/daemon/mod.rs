@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod ca_status;
+pub mod children;
 pub mod clock;
 pub mod context;
 pub mod control;
@@ -11,6 +12,7 @@ pub mod effects;
 pub mod exporter;
 pub mod heal;
 pub mod held;
+pub mod hook_user;
 pub mod hooks;
 pub mod last_good;
 pub mod log_sink;

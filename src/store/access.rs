@@ -32,7 +32,7 @@ impl Ids {
     ///
     /// When there is no such user or group.
     pub fn with_default(access: &Access, uid: u32, gid: u32) -> Result<Self, Failure> {
-        let uid = access.owner.as_deref().map_or(Ok(uid), user)?;
+        let uid = access.owner.as_deref().map_or(Ok(uid), |name| user(name, "owner"))?;
         let gid = access.group.as_deref().map_or(Ok(gid), |name| group(name, "group"))?;
         Ok(Self { uid, gid, key_mode: access.key_mode, mode: access.mode })
     }
@@ -57,13 +57,18 @@ impl Ids {
     }
 }
 
-fn user(name: &str) -> Result<u32, Failure> {
+/// The number of a user that the key `key` names.
+///
+/// # Errors
+///
+/// When there is no such user.
+pub fn user(name: &str, key: &str) -> Result<u32, Failure> {
     if let Ok(number) = name.parse() {
         return Ok(number);
     }
     match User::from_name(name) {
         Ok(Some(user)) => Ok(user.uid.as_raw()),
-        Ok(None) => Err(unknown(format!("there is no user {name:?} on this host; create it or change `owner`"))),
+        Ok(None) => Err(unknown(format!("there is no user {name:?} on this host; create it or change `{key}`"))),
         Err(error) => Err(unknown(format!("cannot look user {name:?} up: {error}"))),
     }
 }

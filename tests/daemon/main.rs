@@ -44,6 +44,7 @@ mod remedies;
 mod renew;
 mod rsa;
 mod serve;
+mod signals;
 #[path = "../simulator/mod.rs"]
 mod simulator;
 mod watch;

@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
+use crate::account::{Account, run};
 use crate::host::Host;
 
 /// What a user gets who asks for the status, and then for a renewal.
@@ -54,54 +54,6 @@ fn the_control_socket_refuses_other_users() {
     assert!(!told.contains("www"), "{told}");
     assert_eq!(host.submissions(), 1);
     assert!(ask(&socket).contains("\"name\":\"www\""), "root may");
-}
-
-/// A user of this machine, with a group beside its own, made for a test.
-struct Account {
-    name: String,
-    uid: String,
-    gid: String,
-    group: String,
-    group_gid: String,
-}
-
-impl Account {
-    /// `None` where users cannot be made here; `RENEWD_REQUIRE_USERS=1` makes that a failure.
-    fn new() -> Option<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let has_tools = || Command::new("useradd").arg("--help").output().is_ok();
-        if !rustix::process::geteuid().is_root() || !has_tools() {
-            let why = "users are made by root, with useradd";
-            assert!(std::env::var_os("RENEWD_REQUIRE_USERS").is_none(), "RENEWD_REQUIRE_USERS is set, but {why}");
-            println!("skipped: {why}");
-            return None;
-        }
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let (name, group) =
-            (format!("rt{}-{number}", std::process::id()), format!("rg{}-{number}", std::process::id()));
-        run("groupadd", &["--system", &group]);
-        run("useradd", &["--system", "--user-group", "--no-create-home", "--groups", &group, &name]);
-        let id = |arguments: &[&str]| {
-            String::from_utf8(Command::new("id").args(arguments).output().unwrap().stdout).unwrap().trim().to_owned()
-        };
-        let groups = id(&["-G", &name]);
-        let (uid, gid) = (id(&["-u", &name]), id(&["-g", &name]));
-        let group_gid = groups.split(' ').find(|one| *one != gid).unwrap().to_owned();
-        Some(Self { name, uid, gid, group, group_gid })
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        for (program, name) in [("userdel", &self.name), ("groupdel", &self.group)] {
-            drop(Command::new(program).arg(name).status());
-        }
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
 }
 
 /// What somebody is told at the socket, who has the rights of this identity.
