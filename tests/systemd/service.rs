@@ -128,3 +128,27 @@ fn a_member_of_the_control_group_reads_the_status() {
     assert_ne!(renewed.code, 0, "{renewed:?}");
     assert_eq!(host.submissions(), 1);
 }
+
+/// What an event names is a field of the journal, beside the text as it was.
+#[test]
+fn the_journal_finds_the_entries_of_a_certificate() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    host.entry("mail", "hooks = [\"bad\"]\n[hook.bad]\ncommand = [\"/bin/false\"]\n");
+    host.wait_state("mail", "failing");
+    let found = |matches: &[&str]| {
+        let mut words = vec!["journalctl", "--no-pager", "--output=cat", "_SYSTEMD_UNIT=renewd.service"];
+        words.extend(matches);
+        host.run(&words).out
+    };
+    let www =
+        host.until("it is written", |_| Some(found(&["CERTIFICATE=www"])).filter(|text| text.contains("installed")));
+    assert!(www.lines().all(|line| line.starts_with("certificate{name=www}: ")), "{www}");
+    let failed = host.until("the failure is", |_| Some(found(&["CODE=hook-failed"])).filter(|text| !text.is_empty()));
+    assert!(failed.lines().all(|line| line.contains("name=mail") && line.contains("code=\"hook-failed\"")), "{failed}");
+    assert_eq!(found(&["CODE=hook-failed", "PRIORITY=6"]), "");
+    assert!(found(&["STATE=failing", "PRIORITY=4"]).contains("mail"));
+    assert!(host.log(RENEWD).contains("ready: "), "what names no certificate is there, too");
+}
