@@ -79,6 +79,28 @@
 //! * **seat**: whom TLM counts a certificate for.
 //! * **set**: key, leaf and chain that belong together.
 //!
+//! # A child without keys
+//!
+//! What a hostile answer meets today is one process that holds keys: bounded, without `unsafe` of its own, and in a sandbox,
+//! but one. Hooks already run apart (`user`, `renewd-hook@`). The next step would part the network and the parsing from
+//! the keys. It is not done; this is how it would be.
+//!
+//! * **Two processes.** The *keeper* has the state directory, the journal, the engine, keys and hooks. The *speaker* has the
+//!   sockets: it is the same program, started by the keeper as `/proc/self/exe` with a socket pair, before the first thread,
+//!   as a user of its own where root starts it, else by Landlock (no path but CA roots and `resolv.conf`) and `no_new_privs`.
+//! * **The cut** is the port [`api::Tlm`]: sixteen methods whose arguments and answers are serde types already, so a line
+//!   of JSON each way with a number. The speaker gets a CSR and never a key. It has the API key or the client's identity, which
+//!   it needs for each request; the keeper hands it over at the start and at a reload. [`pki::gate`] parses what comes back
+//!   and runs in the speaker first, whose verdict is *no*; a *yes* is judged again by the keeper, by webpki alone, since the
+//!   keeper's own comparison of the public key decides what is installed.
+//! * **Who watches.** The keeper waits for the speaker's end and starts another one after a second; what was under way
+//!   becomes a lost answer, for which the protocol has its way ([`core::event::Event`], promise 3). The probe, and the
+//!   fetches of `ca_status_check`, go to the speaker, too.
+//! * **The cost**: about 900 lines (the port over a pair 250, starting and restarting 150, credentials and reload 120, Landlock
+//!   100, moving probe and fetch 130, tests 150), 4 to 5 MB more resident, one more hop (some 50 µs) for each request, and a unit
+//!   that allows a second user. What it buys: a fault in HTTP, TLS or X.509 reads no private key of a service. It does not
+//!   keep the API key from the speaker, with which certificates for any allowed name can be asked for.
+//!
 //! # To add …
 //!
 //! … **a key of the configuration**: a field of the table in `config/entry_table.rs` or `config/main_table.rs` (that is the

@@ -1,5 +1,6 @@
 //! The same work for many things, on as many cores as there are.
 
+use std::io;
 use std::num::NonZero;
 use std::thread;
 
@@ -14,16 +15,34 @@ pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<
     thread::scope(|scope| {
         let mut parts = items.chunks(size);
         let first = parts.next().unwrap_or_default();
-        let others: Vec<_> = parts.map(|part| scope.spawn(move || part.iter().map(work).collect::<Vec<R>>())).collect();
+        let others: Vec<_> = parts
+            .map(|part| {
+                let all = move || part.iter().map(work).collect::<Vec<R>>();
+                thread::Builder::new().spawn_scoped(scope, all).map_err(|_| part)
+            })
+            .collect();
         let mut done: Vec<R> = first.iter().map(work).collect();
         for other in others {
-            match other.join() {
-                Ok(part) => done.extend(part),
-                Err(panic) => std::panic::resume_unwind(panic),
+            match other.map(thread::ScopedJoinHandle::join) {
+                Ok(Ok(part)) => done.extend(part),
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                // The system gave no thread for it.
+                Err(part) => done.extend(part.iter().map(work)),
             }
         }
         done
     })
+}
+
+/// Tries whether the system gives a thread: libraries that start one tell by a panic that it gives none.
+///
+/// # Errors
+///
+/// Those of the system.
+pub fn try_thread() -> io::Result<()> {
+    // It does nothing that could panic.
+    drop(thread::Builder::new().spawn(|| ())?.join());
+    Ok(())
 }
 
 /// Fewer than this many for each thread are done sooner than a thread is started.

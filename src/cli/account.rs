@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::api::credentials::CredentialFiles;
 use crate::api::{Client, Observer, Tlm};
@@ -14,6 +14,8 @@ use crate::core::name::ProfileRef;
 use crate::core::time::Timestamp;
 use crate::daemon::profiles::Listing;
 use crate::daemon::setup;
+
+use super::runtime;
 
 /// A client, and the dates of the answers that it got.
 pub(super) struct Account {
@@ -79,5 +81,5 @@ fn hinted(failure: Failure, main: &Main) -> Failure {
 ///
 /// When the system gives no runtime.
 pub(super) fn runtime() -> Result<Runtime, String> {
-    Builder::new_current_thread().enable_all().build().map_err(|error| format!("cannot start: {error}"))
+    runtime::new().map_err(|error| format!("cannot start: {error}"))
 }

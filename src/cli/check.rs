@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -16,10 +17,10 @@ use crate::daemon::{last_good, preflight, setup};
 use crate::engine::{report, status};
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
-use crate::store::targets;
+use crate::store::{self, targets};
 
 use super::account::{self, Account};
-use super::{exit, output, user};
+use super::{control, exit, output, user};
 use crate::cli::check_online;
 
 /// What is to be checked, and how it is told.
@@ -69,6 +70,7 @@ pub(super) fn run(file: &Path, wish: Options) -> ExitCode {
             of_host = places(main, inventory);
             of_host.extend(preflight::hook_flaws(inventory, &preflight::own_unit(&main.file), is_service(main)));
         }
+        of_host.extend(control_group(main));
     }
     let code = match problems.len() + of_files.len() {
         0 if of_host.iter().any(|finding| finding.state == Verdict::Failed) => exit::UNWELL,
@@ -196,6 +198,30 @@ pub(super) fn places(main: &Main, inventory: &Inventory) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Whether there is a group that may read the status, and its members reach the socket, where one is named.
+fn control_group(main: &Main) -> Option<Finding> {
+    let (name, socket) = (main.control_group.as_deref()?, control::path(main));
+    let gid = match store::access::group(name, "control_group") {
+        Ok(gid) => gid,
+        Err(failure) => {
+            let remedy = "create it, or change `control_group`";
+            return Some(Finding::failed("control", name, failure.message.as_str(), remedy));
+        }
+    };
+    let is_closed = |folder: &&Path| {
+        let found = std::fs::metadata(folder);
+        found.is_ok_and(|found| found.mode() & 0o001 == 0 && (found.gid() != gid || found.mode() & 0o010 == 0))
+    };
+    Some(match socket.ancestors().skip(1).find(is_closed) {
+        None => Finding::ok("control", name, format!("its members may read the status at {}", socket.display())),
+        Some(folder) => {
+            let folder = folder.display();
+            let message = format!("its members may not pass {folder} to the control socket {}", socket.display());
+            Finding::warning("control", name, message, &format!("run: setfacl -m g:{name}:x {folder}"))
+        }
+    })
 }
 
 /// `renewd.toml` as it was read, and how the credentials are.

@@ -3,12 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use tokio::runtime::Builder;
-
 use crate::daemon::heal::{self, Healed};
 use crate::daemon::setup::StartError;
 
-use super::{exit, output, start};
+use super::{exit, output, runtime, start};
 
 /// Heals, a line for each certificate that was not whole.
 pub(super) fn run(config: &Path) -> ExitCode {
@@ -16,7 +14,7 @@ pub(super) fn run(config: &Path) -> ExitCode {
         Ok(configured) => configured.main,
         Err(code) => return code.into(),
     };
-    let runtime = match Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
             output::complain(&format!("cannot start: {error}"));

@@ -1,4 +1,4 @@
-//! The log, on standard error: journal priorities under systemd, text on a terminal, JSON on demand.
+//! The log: entries with fields in systemd's journal, text on a terminal, JSON on demand.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -8,7 +8,7 @@ use tracing::field::Field;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Format, Full, Writer, debug_fn};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -49,13 +49,19 @@ fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
 /// How it is written.
 fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(|| log_sink::Line)
+        .with_writer(|| log_sink::Line::Text)
         // It would be told on standard error, by a print that panics.
         .log_internal_errors(false)
         .with_target(false);
     let clean = debug_fn(clean).delimited(" ");
     match format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Auto if is_journal() && log_sink::has_journal() => lines
+            .with_ansi(false)
+            .with_writer(|| log_sink::Line::Entry)
+            .fmt_fields(clean)
+            .event_format(Entries::default())
+            .boxed(),
         LogFormat::Auto if is_journal() => {
             lines.with_ansi(false).fmt_fields(clean).event_format(Priorities::default()).boxed()
         }
@@ -90,19 +96,69 @@ impl Default for Priorities {
     }
 }
 
+/// The same line as an entry of the journal, with the priority, the certificate and what else the event names as fields of
+/// their own: `journalctl CERTIFICATE=www`.
+#[derive(Debug, Default)]
+struct Entries(Priorities);
+
+impl<S, N> FormatEvent<S, N> for Entries
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut line = String::new();
+        self.0.0.format_event(context, Writer::new(&mut line), event)?;
+        let priority = priority(*event.metadata().level());
+        // Each value is one clean line, so that none begins a field.
+        write!(
+            writer,
+            "PRIORITY={priority}\nSYSLOG_IDENTIFIER=renewd\nMESSAGE={}\n",
+            line.trim_end().replace('\n', " ")
+        )?;
+        // Other libraries name their fields as they like.
+        if !event.metadata().target().starts_with(env!("CARGO_CRATE_NAME")) {
+            return Ok(());
+        }
+        for span in context.event_scope().into_iter().flatten().filter(|span| span.name() == SPAN) {
+            let extensions = span.extensions();
+            let name = extensions.get::<FormattedFields<N>>().and_then(|fields| fields.strip_prefix("name="));
+            name.map_or(Ok(()), |name| writeln!(writer, "CERTIFICATE={}", Text::new(name)))?;
+        }
+        let mut told = Ok(());
+        event.record(&mut |field: &Field, value: &dyn fmt::Debug| {
+            let name = match field.name() {
+                "message" => return,
+                "name" => "CERTIFICATE".to_owned(),
+                name => name.to_ascii_uppercase(),
+            };
+            let value = format!("{value:?}");
+            let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(&value);
+            told = told.and_then(|()| writeln!(writer, "{name}={}", Text::new(value)));
+        });
+        told
+    }
+}
+
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
+}
+
+/// The span in which the work for a certificate is done.
+const SPAN: &str = "certificate";
+
 impl<S, N> FormatEvent<S, N> for Priorities
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let priority = match *event.metadata().level() {
-            Level::ERROR => 3,
-            Level::WARN => 4,
-            Level::INFO => 6,
-            Level::DEBUG | Level::TRACE => 7,
-        };
-        write!(writer, "<{priority}>")?;
+        write!(writer, "<{}>", priority(*event.metadata().level()))?;
         self.0.format_event(context, writer, event)
     }
 }
@@ -141,5 +197,29 @@ mod tests {
         });
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text, "<4>x <0>forged y z name=a b code=\"c\\u{1b}[0m\"\n");
+    }
+
+    #[test]
+    fn an_entry_of_the_journal_has_fields_that_no_value_forges() {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .fmt_fields(debug_fn(clean).delimited(" "))
+            .event_format(Entries::default())
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::error_span!("certificate", name = %"www").entered();
+            tracing::info!(code = "c", state = %"a\nPRIORITY=0\u{202e}", serial_number = "\u{1b}7", "x\nMESSAGE=y");
+            tracing::warn!(target: "hyper", bad = 1, "z");
+        });
+        let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            text,
+            "PRIORITY=6\nSYSLOG_IDENTIFIER=renewd\n\
+             MESSAGE=certificate{name=www}: x MESSAGE=y code=\"c\" state=a PRIORITY=0 serial_number=\"\\u{1b}7\"\n\
+             CERTIFICATE=www\nCODE=c\nSTATE=a PRIORITY=0\nSERIAL_NUMBER=\\u{1b}7\n\
+             PRIORITY=4\nSYSLOG_IDENTIFIER=renewd\nMESSAGE=certificate{name=www}: z bad=1\n"
+        );
     }
 }

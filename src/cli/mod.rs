@@ -23,7 +23,9 @@ mod progress;
 mod renew;
 mod rollback;
 mod run;
+mod runtime;
 mod schema;
+mod signals;
 mod start;
 mod status;
 mod user;
@@ -35,6 +37,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::core::name::CertName;
+use crate::daemon::hook_user;
 
 /// What `--version` says: which cryptography is in the program, too, where it is not the usual one.
 const VERSION: &str = if cfg!(feature = "fips") {
@@ -178,11 +181,31 @@ pub fn command() -> clap::Command {
 /// Runs the command of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    signals::outlive();
+    if let Some(code) = as_hook() {
+        return output::ended(code);
+    }
     output::ended(match Arguments::try_parse() {
         Ok(arguments) => run(arguments),
         Err(error) => {
             output::usage(&error);
             u8::try_from(error.exit_code()).unwrap_or(exit::UNWELL).into()
+        }
+    })
+}
+
+/// What this process is for where renewd started itself to run a hook as another user.
+fn as_hook() -> Option<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    arguments.next().filter(|first| first == hook_user::ARGUMENT)?;
+    Some(match hook_user::run(&arguments.collect::<Vec<_>>()) {
+        Ok(judged) => {
+            output::print(&judged);
+            exit::OK.into()
+        }
+        Err(why) => {
+            output::complain(&why);
+            exit::NOT_RUN.into()
         }
     })
 }
@@ -228,6 +251,8 @@ mod exit {
     pub(super) const NOT_PERMITTED: u8 = 77;
     /// Bad configuration or permissions.
     pub(super) const CONFIG: u8 = 78;
+    /// A hook that could not be run, as a shell says it.
+    pub(super) const NOT_RUN: u8 = 126;
     /// Ended by Ctrl-C, as a shell says it.
     pub(super) const INTERRUPTED: u8 = 130;
 }

@@ -3,20 +3,21 @@
 use std::path::Path;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::api::Client;
 use crate::api::credentials::CredentialFiles;
 use crate::config::Main;
+use crate::daemon::children;
 use crate::daemon::message::Message;
 use crate::daemon::run::{Daemon, Order, SetLog};
 use crate::daemon::setup::{self, StartError};
 use crate::engine::Mode;
 
-use super::{confine, exit, log, output, user};
+use super::{confine, exit, log, output, runtime, signals, user};
 
 /// A daemon that is ready to run, and what it listens to.
 pub(super) struct Started {
@@ -40,6 +41,7 @@ pub(super) struct Configured {
 ///
 /// The exit code; the reason has been told.
 pub(super) fn configuration(config: &Path) -> Result<Configured, u8> {
+    signals::note_hangup();
     user::may_read(config).map_err(|why| {
         output::complain(&why);
         exit::NOT_PERMITTED
@@ -68,14 +70,19 @@ pub(super) fn daemon(configured: Configured, mode: Mode) -> Result<Started, u8> 
         tracing::error!("cannot start: {error}");
         exit::INTERNAL
     };
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let runtime = runtime::new().map_err(failed)?;
     let Configured { main, credentials, set_log } = configured;
     let (mut daemon, messages) = setup::prepare(main, credentials, mode).map_err(|error| told(&error))?;
     daemon.log_by(set_log);
     let (sender, orders) = mpsc::unbounded_channel();
     let guard = runtime.enter();
-    let signals = Signals::new([SIGHUP, SIGTERM, SIGINT]).map_err(failed)?;
+    children::adopt();
+    let signals = Signals::new([SIGHUP, SIGTERM, SIGINT, SIGCHLD]).map_err(failed)?;
     drop(guard);
+    if signals::hung_up() {
+        // Before there was anybody to hear it; a daemon that is gone already needs no reload.
+        sender.send(Order::Reload).unwrap_or_default();
+    }
     runtime.spawn(listen(signals, sender));
     Ok(Started { runtime, daemon, messages, orders })
 }
@@ -95,7 +102,14 @@ pub(super) fn told(error: &StartError) -> u8 {
 
 async fn listen(mut signals: Signals, orders: mpsc::UnboundedSender<Order>) {
     while let Some(signal) = futures_util::StreamExt::next(&mut signals).await {
-        let order = if signal == SIGHUP { Order::Reload } else { Order::Stop };
+        let order = match signal {
+            SIGCHLD => {
+                children::reap();
+                continue;
+            }
+            SIGHUP => Order::Reload,
+            _ => Order::Stop,
+        };
         if orders.send(order).is_err() {
             return;
         }

@@ -11,6 +11,7 @@ use crate::config::syntax::from_toml::{FromText, Named, bare, listed};
 use crate::config::syntax::problem::{Fault, quoted};
 use crate::config::syntax::table::{Table, table};
 use crate::config::values::duration::within;
+use crate::config::values::path::Account;
 use crate::core::name::HookName;
 use crate::core::wanted::hook::{Hook, HookRun};
 
@@ -23,14 +24,18 @@ table! {
     verb: Verb => "\"reload\"",
     /// A program's absolute path and its arguments, in place of `unit` and `verb`. No shell is used.
     command: Vec<Spanned<Argument>> => "[\"/usr/local/bin/after-renewal\", \"--fast\"]",
-    /// After this time the hook's whole process group is killed: from 1s to 1h.
+    /// The user who runs the `command`, with all of its groups, so that it can read no key. Only a renewd that runs as root
+    /// becomes another user; elsewhere name a unit with `User=`, such as renewd-hook@NAME.
+    user: Account => "\"nginx\"",
+    /// After this time the hook is killed with all that it started: from 1s to 1h.
     timeout: Duration = "\"60s\"",
     /// At most one run begins in this time: from 0s to 1d.
     min_interval: Duration = "\"10s\"",
 }
 
 fn rules() -> serde_json::Value {
-    let unit = json!({"required": ["unit", "verb"], "not": {"required": ["command"]}});
+    let unit =
+        json!({"required": ["unit", "verb"], "not": {"anyOf": [{"required": ["command"]}, {"required": ["user"]}]}});
     let command = json!({
         "required": ["command"],
         "not": {"anyOf": [{"required": ["unit"]}, {"required": ["verb"]}]},
@@ -59,6 +64,12 @@ fn hook(name: HookName, table: Spanned<HookTable>, diagnostics: &mut Diagnostics
     let timeout = bounded(table.timeout.take(), TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT, diagnostics);
     let min_interval = bounded(table.min_interval.take(), MIN_INTERVAL, Duration::ZERO, LONGEST_INTERVAL, diagnostics);
     let fault = |message: &str| Fault::new(format!("hook `{name}` {message}"));
+    if let (true, Some(user)) = (table.has("unit"), &table.user) {
+        let expected = "`User=` in the unit";
+        diagnostics.refuse(user.span(), fault("has a unit and a user").expected(expected));
+        return None;
+    }
+    let user = table.user.take().map(|user| user.into_inner().0);
     let expected = "either `unit` and `verb`, or `command`";
     let run = match (table.has("unit"), table.has("verb"), table.has("command")) {
         (true, true, false) => HookRun::Unit { unit: table.unit?.into_inner().0, verb: table.verb?.into_inner().0 },
@@ -81,7 +92,7 @@ fn hook(name: HookName, table: Spanned<HookTable>, diagnostics: &mut Diagnostics
             return None;
         }
     };
-    Some(Hook { name, run, timeout, min_interval })
+    Some(Hook { name, run, user, timeout, min_interval })
 }
 
 fn command(arguments: Spanned<Vec<Spanned<Argument>>>, diagnostics: &mut Diagnostics<'_>) -> Option<Vec<String>> {

@@ -36,7 +36,7 @@ table! {
     ca_status_check: DurationOrOff = "\"24h\"",
     /// The socket of the command line. Without this key `control.sock` in $RUNTIME_DIRECTORY, else in /run/renewd.
     control_socket: AbsolutePath => "\"/run/renewd/control.sock\"",
-    /// The group whose members may read the status over the socket.
+    /// The group whose members may read the status over the socket (and nothing else); the service need not be in it.
     control_group: Account => "\"adm\"",
     /// How the API is reached.
     api: ApiTable,

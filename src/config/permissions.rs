@@ -5,6 +5,8 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use rustix::fs::StatVfsMountFlags;
+
 use super::settings::Main;
 use crate::config::syntax::problem::Problem;
 use crate::core::wanted::access_list::{self, Writer};
@@ -61,6 +63,9 @@ fn foreign_owner(path: &Path, kind: &str, metadata: &Metadata, service: ServiceU
 }
 
 fn open_to_others(path: &Path, kind: &str, power: &str, metadata: &Metadata, service: ServiceUser) -> Option<Problem> {
+    if is_read_only(path) {
+        return None;
+    }
     let others = metadata.mode() & WORLD_WRITABLE != 0;
     let group = if metadata.mode() & GROUP_WRITABLE == 0 { None } else { other_writer(path, metadata, service) };
     let everybody = "everybody".to_owned();
@@ -72,6 +77,11 @@ fn open_to_others(path: &Path, kind: &str, power: &str, metadata: &Metadata, ser
         (true, Some(_)) => (everybody, "chmod o-w".to_owned()),
     };
     Some(refused(path, &format!("{who} may write to this {kind}{power}"), &format!("run: {command}")))
+}
+
+/// Whether it is mounted so that nobody writes to it here, whatever its mode says: a ConfigMap's folder has mode 0777.
+fn is_read_only(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// Who may write beside root and the service where the group's bit is set, and the command against it. With an access

@@ -7,15 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::unistd::{Gid, Group, Uid, User};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::config::Main;
+use crate::core::code::Code;
 use crate::core::name::CertName;
+use crate::core::text::Text;
+use crate::engine::Input;
+use crate::engine::status::{Problem, Severity};
 
+use super::door::{Door, MODE};
 use super::message::Message;
 use super::seats::{Heard, Seats};
 use crate::daemon::preflight::Finding;
@@ -119,39 +123,6 @@ impl Reply {
     }
 }
 
-/// Who may ask what.
-#[derive(Clone, Debug)]
-pub struct Access {
-    /// The service's user.
-    pub uid: u32,
-    /// The service's group.
-    pub gid: u32,
-    /// Whose members may read.
-    pub control_group: Option<String>,
-}
-
-impl Access {
-    /// Whether the kernel's word alone is enough for everything.
-    const fn is_known(&self, uid: u32, gid: u32) -> bool {
-        uid == 0 || uid == self.uid || gid == self.gid
-    }
-
-    fn may_command(&self, uid: u32, gid: u32) -> bool {
-        self.is_known(uid, gid) || is_member(uid, Group::from_gid(Gid::from_raw(self.gid)).ok().flatten().as_ref())
-    }
-
-    fn may_read(&self, uid: u32, gid: u32) -> bool {
-        let group = || self.control_group.as_deref().and_then(|name| Group::from_name(name).ok().flatten());
-        self.may_command(uid, gid)
-            || group().is_some_and(|group| group.gid.as_raw() == gid || is_member(uid, Some(&group)))
-    }
-}
-
-fn is_member(uid: u32, group: Option<&Group>) -> bool {
-    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    matches!((user, group), (Some(user), Some(group)) if group.mem.contains(&user.name))
-}
-
 /// A socket that takes its file away when it is dropped.
 #[derive(Debug)]
 pub struct Socket {
@@ -186,30 +157,47 @@ pub fn open(path: &Path) -> io::Result<Socket> {
         Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE))?;
     Ok(Socket { listener, path: path.to_owned() })
 }
 
-/// Answers for ever, each by the access that is granted when it connects.
-pub async fn serve(socket: Socket, granted: watch::Receiver<Arc<Access>>, engine: mpsc::UnboundedSender<Message>) {
+/// Answers for ever; the members of the group that is named last may read.
+pub async fn serve(
+    socket: Socket,
+    mut control_group: watch::Receiver<Option<String>>,
+    engine: mpsc::UnboundedSender<Message>,
+) {
+    let door = Arc::new(Door::new(&socket.path));
+    control_group.mark_changed();
     let lookups = Arc::new(Semaphore::new(MOST_LOOKUPS));
     let mut seats = Seats::new(MOST_CONNECTIONS, MOST_OF_ONE_USER);
     loop {
-        let Ok((stream, _)) = socket.listener.accept().await else {
+        let accepted = tokio::select! {
+            Ok(()) = control_group.changed() => {
+                admit(Arc::clone(&door), control_group.borrow_and_update().clone(), engine.clone());
+                continue;
+            }
+            accepted = socket.listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_secs(1)).await;
             continue;
         };
         let Ok(peer) = stream.peer_cred() else { continue };
-        let access = Arc::clone(&granted.borrow());
-        let is_preferred = [0, access.uid].contains(&peer.uid());
+        let is_preferred = [0, door.uid].contains(&peer.uid());
         if !seats.make_room(&peer.uid(), is_preferred).await {
             // A socket on which nothing was sent yet takes a line at once; whoever asked may have gone.
             drop(stream.try_write(format!("{}\n", Reply::refused(TOO_MANY)).as_bytes()));
             continue;
         }
         let heard = Heard::default();
-        let client =
-            Client { uid: peer.uid(), gid: peer.gid(), heard: heard.clone(), access, lookups: Arc::clone(&lookups) };
+        let client = Client {
+            uid: peer.uid(),
+            gid: peer.gid(),
+            heard: heard.clone(),
+            door: Arc::clone(&door),
+            lookups: Arc::clone(&lookups),
+        };
         let engine = engine.clone();
         let task = tokio::spawn(async move {
             let answered = tokio::time::timeout(PATIENCE, client.answer(stream, &engine)).await;
@@ -221,12 +209,31 @@ pub async fn serve(socket: Socket, granted: watch::Receiver<Arc<Access>>, engine
     }
 }
 
+/// Lets the members of the control group in, beside the loop: whoever knows its number may be on another host.
+fn admit(door: Arc<Door>, group: Option<String>, engine: mpsc::UnboundedSender<Message>) {
+    drop(tokio::task::spawn_blocking(move || {
+        if let (Err(why), Some(group)) = (door.admit(group.as_deref()), group) {
+            let problem = Problem {
+                code: Code::ControlSocketFailed.to_string(),
+                severity: Severity::Error,
+                message: Text::new(&format!("the members of `control_group` {group} cannot ask for the status: {why}")),
+                since: None,
+                remedy: Text::new(NOT_ADMITTED),
+            };
+            // A daemon that stops has nobody to tell.
+            drop(
+                engine.send(Message::Engine(Input::ProblemChanged(Code::ControlSocketFailed.as_str(), Some(problem)))),
+            );
+        }
+    }));
+}
+
 /// Who is connected.
 struct Client {
     uid: u32,
     gid: u32,
     heard: Heard,
-    access: Arc<Access>,
+    door: Arc<Door>,
     lookups: Arc<Semaphore>,
 }
 
@@ -253,13 +260,13 @@ impl Client {
     /// Whether it may read, or command. Members of a group are looked up beside the loop, a few at a time: the system's
     /// user database may be on another host, which hangs.
     async fn may(&self, read: bool) -> Result<bool, &'static str> {
-        if self.access.is_known(self.uid, self.gid) {
+        if self.door.is_known(self.uid, self.gid) || read && self.door.is_shut() {
             return Ok(true);
         }
-        let (access, uid, gid) = (Arc::clone(&self.access), self.uid, self.gid);
+        let (door, uid, gid) = (Arc::clone(&self.door), self.uid, self.gid);
         let place = Arc::clone(&self.lookups).try_acquire_owned().map_err(|_| NO_USERS)?;
         let looked_up = tokio::task::spawn_blocking(move || {
-            let may = if read { access.may_read(uid, gid) } else { access.may_command(uid, gid) };
+            let may = if read { door.may_read(uid, gid) } else { door.may_command(uid, gid) };
             drop(place);
             may
         });
@@ -278,6 +285,8 @@ async fn ask(request: Request, engine: &mpsc::UnboundedSender<Message>) -> Strin
     receiver.await.unwrap_or_else(|_| Reply::refused("renewd is stopping"))
 }
 
+const NOT_ADMITTED: &str =
+    "name a group of this host in `control_group`, or put the socket on a file system with access lists, and restart";
 const NOT_ALLOWED: &str = "this user may not ask that: root, the service's user and the members of its group may, and to read also those of `control_group`";
 const TOO_MANY: &str = "too many connections of this user to the control socket; try again in a moment";
 const NO_USERS: &str =

@@ -1,9 +1,9 @@
-//! Running hooks: a clean environment, a process group of its own, a time-out that ends the whole group.
+//! Running hooks: a clean environment, a process group of its own, a time-out that ends all that they started.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -15,9 +15,9 @@ use crate::core::wanted::hook::{Hook, HookRun};
 use crate::engine::hooks::Ended;
 use crate::engine::io::HookSubject;
 
-use super::program;
+use super::{children, hook_user, program};
 
-/// Runs a hook to its end, or until `stop` says so; then its group is ended and the hook stays owed. A failure holds
+/// Runs a hook to its end, or until `stop` says so; then it is ended with all that it started and the hook stays owed. A failure holds
 /// the end of what the hook printed, as `shown` shows it in so many bytes.
 pub async fn run(
     hook: &Hook,
@@ -26,28 +26,42 @@ pub async fn run(
     shown: impl Fn(&str, usize) -> Text,
 ) -> Ended {
     let failed = |what: &str| Ended::Failed(failed(hook, what));
-    let mut child = match command(hook, environment).spawn() {
-        Ok(child) => child,
+    if let Some(why) = refused(hook).await {
+        return failed(&format!("was not started: {why}"));
+    }
+    let run = format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
+    let (mut child, own) = match children::spawn(command(hook, environment).env(RUN, &run)) {
+        Ok(started) => started,
         Err(error) => return failed(&format!("could not be started: {}", unstarted(hook, &error).await)),
     };
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let mark = format!("{RUN}={run}");
     let mut output = Output::of(&mut child, shown);
-    tokio::select! {
+    let ended = tokio::select! {
         status = output.until_exit(&mut child) => match status {
             Ok(status) if status.success() => Ended::Done(output.tail()),
             Ok(status) => failed(&format!("ended with {status}{}{}", output.told(), unfound(hook, status).await)),
             Err(error) => failed(&format!("was lost: {error}")),
         },
         () = tokio::time::sleep(hook.timeout) => {
-            end_group(group, &mut child).await;
+            children::end(&mut child, &mark).await;
             let what = format!("did not end within {} s and was killed{}", hook.timeout.as_secs(), output.told());
             Ended::TimedOut(self::failed(hook, &what))
         }
         () = stopped(&mut stop) => {
-            end_group(group, &mut child).await;
+            children::end(&mut child, &mark).await;
             Ended::Stopped
         }
-    }
+    };
+    drop(own);
+    ended
+}
+
+/// Why a hook may not run as the user that it names, where it names one.
+async fn refused(hook: &Hook) -> Option<String> {
+    let user = hook.user.clone()?;
+    // Users may be on another host, which hangs.
+    let obstacle = tokio::task::spawn_blocking(move || hook_user::obstacle(&user)).await.ok().flatten();
+    obstacle.map(|flaw| flaw.to_string())
 }
 
 /// Why a hook did not start: what its file shows, where it shows anything.
@@ -70,7 +84,9 @@ async fn flaw(hook: &Hook) -> Option<String> {
         HookRun::Command(argv) => PathBuf::from(argv.first()?),
         HookRun::Unit { .. } => return None,
     };
-    let flaw = tokio::task::spawn_blocking(move || program::flaw(&program)).await.ok().flatten();
+    let user = hook.user.clone();
+    let look = move || user.map_or_else(|| program::flaw(&program), |user| hook_user::flaw(&user, &program));
+    let flaw = tokio::task::spawn_blocking(look).await.ok().flatten();
     flaw.map(|flaw| flaw.to_string())
 }
 
@@ -85,7 +101,7 @@ fn command(hook: &Hook, environment: Vec<(String, String)>) -> Command {
         HookRun::Unit { unit, verb } => {
             ["/usr/bin/systemctl", "--no-ask-password", verb, unit].map(str::to_owned).to_vec()
         }
-        HookRun::Command(argv) => argv.clone(),
+        HookRun::Command(argv) => hook.user.as_ref().map_or_else(|| argv.clone(), |user| hook_user::argv(user, argv)),
     };
     let mut command = Command::new(argv.first().map_or("", String::as_str));
     command
@@ -101,14 +117,6 @@ fn command(hook: &Hook, environment: Vec<(String, String)>) -> Command {
         .process_group(0)
         .kill_on_drop(true);
     command
-}
-
-/// Ends the hook and everything that it started.
-async fn end_group(group: Option<Pid>, child: &mut Child) {
-    if let Some(Err(error)) = group.map(|group| kill_process_group(group, Signal::KILL)) {
-        tracing::debug!("the hook's group had ended: {error}");
-    }
-    drop(child.wait().await);
 }
 
 /// The environment of a run: what the hook may want to know, and nothing secret. Of several certificates the first is
@@ -222,6 +230,9 @@ async fn read<R: AsyncReadExt + Unpin>(source: Option<&mut R>, buffer: &mut [u8]
     }
 }
 
+static RUNS: AtomicU64 = AtomicU64::new(0);
+/// The variable that all processes of one run have, by which they are found when it is ended.
+const RUN: &str = "RENEWD_RUN";
 /// The kernel takes 128 KiB for one variable, and all of them have to fit with the arguments.
 const LONGEST_NAMES: usize = 64 << 10;
 /// More than is shown, so that a secret at its beginning is whole when it is masked.

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -14,13 +13,13 @@ use crate::core::text::Text;
 use crate::engine::Input;
 use crate::engine::status::{Problem, Severity};
 
-use super::control::{self, Access};
+use super::control;
 use super::exporter;
 use super::run::Daemon;
 
 /// What is listened at now.
 pub(super) struct Listeners {
-    access: watch::Sender<Arc<Access>>,
+    control_group: watch::Sender<Option<String>>,
     control: Option<(PathBuf, JoinHandle<()>)>,
     metrics: Option<(SocketAddr, JoinHandle<()>)>,
 }
@@ -28,29 +27,27 @@ pub(super) struct Listeners {
 impl<T: Tlm> Daemon<T> {
     /// Listens from now on, where `renewd.toml` says.
     pub fn listen(&mut self) {
-        let access = watch::Sender::new(Arc::new(self.access()));
-        self.listeners = Some(Listeners { access, control: None, metrics: None });
+        let control_group = watch::Sender::new(self.engine.main().control_group.clone());
+        self.listeners = Some(Listeners { control_group, control: None, metrics: None });
         self.follow_listeners();
-    }
-
-    fn access(&self) -> Access {
-        Access {
-            uid: rustix::process::geteuid().as_raw(),
-            gid: rustix::process::getegid().as_raw(),
-            control_group: self.engine.main().control_group.clone(),
-        }
     }
 
     /// Listens where `renewd.toml` says now, and nowhere else. A socket that cannot be opened leaves the old one.
     pub(super) fn follow_listeners(&mut self) {
         let Some(mut listeners) = self.listeners.take() else { return };
-        listeners.access.send_replace(Arc::new(self.access()));
+        let control_group = &self.engine.main().control_group;
+        if *listeners.control_group.borrow() != *control_group {
+            listeners.control_group.send_replace(control_group.clone());
+            // Should the new one not be let in either, that is told anew.
+            self.handle(Input::ProblemChanged(CONTROL, None));
+        }
         let path = control::path(self.engine.main());
         if listeners.control.as_ref().is_none_or(|(at, _)| *at != path) {
             let opened = control::open(&path);
             let problem = opened.as_ref().err().map(|error| no_socket(&path, error));
             if let Ok(socket) = opened {
-                let answering = tokio::spawn(control::serve(socket, listeners.access.subscribe(), self.messages()));
+                let answering =
+                    tokio::spawn(control::serve(socket, listeners.control_group.subscribe(), self.messages()));
                 if let Some((_, old)) = listeners.control.replace((path, answering)) {
                     old.abort();
                 }

@@ -1,8 +1,10 @@
-//! The way out of the log: a bounded queue and a thread that writes it to standard error, so that a pipe that nobody reads
-//! holds nobody back. A line that cannot be written, or finds no room, is lost and counted; nothing else comes of it.
+//! The way out of the log: a bounded queue and a thread that writes it to standard error, or to the journal's own socket, so
+//! that a pipe that nobody reads holds nobody back. A line that cannot be written, or finds no room, is lost and counted; nothing else comes of it.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 /// Starts the thread. Where the system gives none, lines are written by whoever has them.
 pub fn open() {
-    match Queue::start(Stderr) {
+    match Queue::start(deliver) {
         Ok(queue) => {
             // Opened before: that queue stays.
             drop(QUEUE.set(queue));
@@ -22,12 +24,29 @@ pub fn open() {
     }
 }
 
-/// Writes a line, its end included: by the thread, where there is one.
+/// Writes a line to standard error, its end included: by the thread, where there is one.
 pub fn write(line: Vec<u8>) {
+    send(Line::Text, line);
+}
+
+fn send(kind: Line, line: Vec<u8>) {
     match QUEUE.get() {
-        Some(queue) => queue.push(line),
-        None => put(&mut Stderr, &line),
+        Some(queue) => queue.push((kind, line)),
+        None => deliver(kind, &line),
     }
+}
+
+fn deliver(kind: Line, line: &[u8]) {
+    match kind {
+        Line::Text => put(&mut Stderr, line),
+        Line::Entry => put(&mut Journal, line),
+    }
+}
+
+/// Whether there is a journal that takes entries of many fields.
+#[must_use]
+pub fn has_journal() -> bool {
+    std::fs::symlink_metadata(JOURNAL).is_ok_and(|found| found.file_type().is_socket())
 }
 
 /// Waits until everything is written, but no longer than this.
@@ -44,12 +63,17 @@ pub fn lost() -> u64 {
 }
 
 /// A writer for one event of the log, which never fails.
-#[derive(Debug)]
-pub struct Line;
+#[derive(Clone, Copy, Debug)]
+pub enum Line {
+    /// For standard error.
+    Text,
+    /// For the journal, as systemd.journal-fields(7) and its native protocol have it.
+    Entry,
+}
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        write(bytes.to_vec());
+        send(*self, bytes.to_vec());
         Ok(bytes.len())
     }
 
@@ -80,6 +104,19 @@ impl Write for Stderr {
     }
 }
 
+/// The journal's socket, which takes an entry a datagram. It is named each time: a journal that was away is found again.
+struct Journal;
+
+impl Write for Journal {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        UnixDatagram::unbound()?.send_to(bytes, JOURNAL)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Lines that wait for the thread.
 struct Queue {
     waiting: Mutex<Waiting>,
@@ -89,43 +126,43 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    lines: VecDeque<Vec<u8>>,
+    lines: VecDeque<(Line, Vec<u8>)>,
     bytes: usize,
     is_writing: bool,
 }
 
 impl Queue {
-    fn start(mut sink: impl Write + Send + 'static) -> io::Result<Arc<Self>> {
+    fn start(mut deliver: impl FnMut(Line, &[u8]) + Send + 'static) -> io::Result<Arc<Self>> {
         let queue =
             Arc::new(Self { waiting: Mutex::new(Waiting::default()), filled: Condvar::new(), written: Condvar::new() });
         let own = Arc::clone(&queue);
         thread::Builder::new().name("log".to_owned()).stack_size(STACK).spawn(move || {
             loop {
-                let line = own.next();
-                put(&mut sink, &line);
+                let (kind, line) = own.next();
+                deliver(kind, &line);
             }
         })?;
         Ok(queue)
     }
 
-    fn push(&self, line: Vec<u8>) {
-        let mut waiting = self.waiting();
-        if waiting.bytes + line.len() > MOST_BYTES {
+    fn push(&self, line: (Line, Vec<u8>)) {
+        let (mut waiting, length) = (self.waiting(), line.1.len());
+        if waiting.bytes + length > MOST_BYTES {
             LOST.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        waiting.bytes += line.len();
+        waiting.bytes += length;
         waiting.lines.push_back(line);
         drop(waiting);
         self.filled.notify_one();
     }
 
     /// The next line, when there is one. Whoever asks has written the one before.
-    fn next(&self) -> Vec<u8> {
+    fn next(&self) -> (Line, Vec<u8>) {
         let mut waiting = self.waiting();
         loop {
             if let Some(line) = waiting.lines.pop_front() {
-                waiting.bytes -= line.len();
+                waiting.bytes -= line.1.len();
                 waiting.is_writing = true;
                 return line;
             }
@@ -166,6 +203,7 @@ fn put(sink: &mut impl Write, mut line: &[u8]) {
     }
 }
 
+const JOURNAL: &str = "/run/systemd/journal/socket";
 static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 static LOST: AtomicU64 = AtomicU64::new(0);
 /// Some five thousand lines.
@@ -199,11 +237,13 @@ mod tests {
     #[test]
     fn what_finds_no_room_is_lost_and_the_rest_comes_in_order() {
         let ((open, opened), (sender, written)) = (mpsc::channel(), mpsc::channel());
-        let queue = Queue::start(Gate(opened, sender)).unwrap();
-        queue.push(b"first".to_vec());
+        let mut gate = Gate(opened, sender);
+        let queue = Queue::start(move |_, line| put(&mut gate, line)).unwrap();
+        let text = |bytes: &[u8]| (Line::Text, bytes.to_vec());
+        queue.push(text(b"first"));
         queue.flush(Duration::from_millis(50));
         let (before, large) = (lost(), vec![b'x'; MOST_BYTES / 4]);
-        (0..9).for_each(|_| queue.push(large.clone()));
+        (0..9).for_each(|_| queue.push(text(&large)));
         assert!(queue.waiting().bytes <= MOST_BYTES);
         assert!(lost() >= before + 5, "{}", lost());
         (0..5).for_each(|_| open.send(()).unwrap());
@@ -213,7 +253,7 @@ mod tests {
             [5, 262_144, 262_144, 262_144, 262_144]
         );
         drop(open);
-        queue.push(b"nobody takes it".to_vec());
+        queue.push(text(b"nobody takes it"));
         queue.flush(Duration::from_secs(30));
         assert!(lost() >= before + 6, "{}", lost());
     }

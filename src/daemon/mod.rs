@@ -3,15 +3,18 @@
 
 pub mod answer;
 pub mod ca_status;
+pub mod children;
 pub mod clock;
 mod config_file;
 pub mod context;
 pub mod control;
+mod door;
 pub mod effects;
 pub mod exporter;
 pub mod exposure;
 pub mod heal;
 pub mod held;
+pub mod hook_user;
 pub mod hooks;
 pub mod key_source;
 pub mod last_good;

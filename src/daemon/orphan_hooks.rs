@@ -24,7 +24,9 @@ pub fn end(certs: &Path) {
 
 fn is_hook(pid: Pid, certs: &Path) -> bool {
     let folder = Path::new("/proc").join(pid.to_string());
-    let is_own = fs::metadata(&folder).is_ok_and(|found| found.uid() == geteuid().as_raw()) && pid != getpid();
+    // Root's hooks may run as another user.
+    let is_ours = |uid| geteuid().is_root() || uid == geteuid().as_raw();
+    let is_own = fs::metadata(&folder).is_ok_and(|found| is_ours(found.uid())) && pid != getpid();
     is_own && leads_its_group(&folder, pid) && fs::read(folder.join("environ")).is_ok_and(|found| names(&found, certs))
 }
 

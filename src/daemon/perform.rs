@@ -18,7 +18,7 @@ use crate::engine::{Asker, Command, Input};
 use crate::parallel;
 use crate::store::disk::Disk;
 use crate::store::layout::Layout;
-use crate::store::{chains, disk_failure, hook_names, observe, pending, profile_cache};
+use crate::store::{access, chains, disk_failure, hook_names, observe, pending, profile_cache};
 
 use super::context::Context;
 use super::run::Daemon;
@@ -182,7 +182,15 @@ async fn run_hook<T: Tlm>(
     let number = RUNS.fetch_add(1, Ordering::Relaxed);
     let written = match names.is_empty() {
         true => Ok(None),
-        false => context.blocking(move |c| hook_names::write(&*c.disk, &c.layout, number, &names).map(Some)).await,
+        false => {
+            let user = hook.user.clone().filter(|_| rustix::process::geteuid().is_root());
+            let write = move |c: &Context<T>| {
+                // Who does not exist runs no hook, which is told there.
+                let reader = user.and_then(|user| access::user(&user, "user").ok());
+                hook_names::write(&*c.disk, &c.layout, number, &names, reader).map(Some)
+            };
+            context.blocking(write).await
+        }
     };
     let file = match written {
         Ok(file) => file,

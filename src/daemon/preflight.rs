@@ -23,7 +23,7 @@ use crate::store::layout::Layout;
 use crate::store::targets::ServiceIdentity;
 use crate::store::{lock, targets};
 
-use super::program;
+use super::{children, hook_user, program};
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -207,7 +207,8 @@ async fn look_at_hook(hook: &Hook, own: &str) -> Option<Finding> {
 /// Whether a hook's command can be run by this user.
 fn look_at_program(hook: &Hook, argv: &[String]) -> Finding {
     let program = Path::new(argv.first().map_or("", String::as_str));
-    match program::flaw(program) {
+    let flaw = hook.user.as_ref().map_or_else(|| program::flaw(program), |user| hook_user::flaw(user, program));
+    match flaw {
         Some(flaw) => Finding::failed("hook", &hook.name, flaw.what, &flaw.remedy),
         None => Finding::ok("hook", &hook.name, format!("{} is there and may be run", program.display())),
     }
@@ -260,11 +261,15 @@ fn ends_itself(hook: &Hook, own: &str) -> Option<Finding> {
 
 /// Asks systemd for the unit. Where no systemd runs there is nobody to ask, and nobody who would run it.
 async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
-    let asked = Command::new(SYSTEMCTL)
-        .args(["show", "--property=LoadState", "--value", unit])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
+    let mut command = Command::new(SYSTEMCTL);
+    command.args(["show", "--property=LoadState", "--value", unit]).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let asked = async {
+        let (child, own) = children::spawn(&mut command)?;
+        let output = child.wait_with_output().await;
+        drop(own);
+        output
+    };
     let unknown = |why: String| {
         Finding::warning(
             "hook",

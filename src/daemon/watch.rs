@@ -11,6 +11,8 @@ use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
+use crate::parallel;
+
 /// Watches a directory by its path: the directory itself, where a symlink leads, and the folders that these stand in,
 /// so that a directory that appears or is replaced is seen as well.
 pub(super) struct Watch {
@@ -38,7 +40,8 @@ impl Watch {
                 hints.notify_one();
             }
         };
-        match notify::recommended_watcher(tell) {
+        // Without a thread it would panic as soon as it is told what to watch.
+        match parallel::try_thread().map_err(notify::Error::io).and_then(|()| notify::recommended_watcher(tell)) {
             Ok(watcher) => watch.watcher = Some(watcher),
             Err(error) => watch.complain(&error),
         }

@@ -32,8 +32,8 @@ impl Ids {
     ///
     /// When there is no such user or group.
     pub fn with_default(access: &Access, uid: u32, gid: u32) -> Result<Self, Failure> {
-        let uid = access.owner.as_deref().map_or(Ok(uid), user)?;
-        let gid = access.group.as_deref().map_or(Ok(gid), group)?;
+        let uid = access.owner.as_deref().map_or(Ok(uid), |name| user(name, "owner"))?;
+        let gid = access.group.as_deref().map_or(Ok(gid), |name| group(name, "group"))?;
         Ok(Self { uid, gid, key_mode: access.key_mode, mode: access.mode })
     }
 
@@ -57,24 +57,34 @@ impl Ids {
     }
 }
 
-fn user(name: &str) -> Result<u32, Failure> {
+/// The number of a user that the key `key` names.
+///
+/// # Errors
+///
+/// When there is no such user.
+pub fn user(name: &str, key: &str) -> Result<u32, Failure> {
     if let Ok(number) = name.parse() {
         return Ok(number);
     }
     match User::from_name(name) {
         Ok(Some(user)) => Ok(user.uid.as_raw()),
-        Ok(None) => Err(unknown(format!("there is no user {name:?} on this host; create it or change `owner`"))),
+        Ok(None) => Err(unknown(format!("there is no user {name:?} on this host; create it or change `{key}`"))),
         Err(error) => Err(unknown(format!("cannot look user {name:?} up: {error}"))),
     }
 }
 
-fn group(name: &str) -> Result<u32, Failure> {
+/// The number of a group that the key `key` names.
+///
+/// # Errors
+///
+/// When there is no such group.
+pub fn group(name: &str, key: &str) -> Result<u32, Failure> {
     if let Ok(number) = name.parse() {
         return Ok(number);
     }
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
-        Ok(None) => Err(unknown(format!("there is no group {name:?} on this host; create it or change `group`"))),
+        Ok(None) => Err(unknown(format!("there is no group {name:?} on this host; create it or change `{key}`"))),
         Err(error) => Err(unknown(format!("cannot look group {name:?} up: {error}"))),
     }
 }

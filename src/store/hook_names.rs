@@ -9,16 +9,22 @@ use super::{disk_failure, replace};
 use crate::core::failure::Failure;
 use crate::core::name::CertName;
 
-/// Writes the names for the run of this number. They are of use as long as it runs, and not made durable.
+/// Writes the names for the run of this number, for the user `reader` where that is not this process's. They are of use as long as it runs, and not made durable.
 ///
 /// # Errors
 ///
 /// When the disk fails; nothing is left behind then.
-pub fn write(disk: &dyn Disk, layout: &Layout, run: u64, names: &[CertName]) -> Result<PathBuf, Failure> {
+pub fn write(
+    disk: &dyn Disk,
+    layout: &Layout,
+    run: u64,
+    names: &[CertName],
+    reader: Option<u32>,
+) -> Result<PathBuf, Failure> {
     let (folder, file) = (layout.hooks(), layout.hooks().join(run.to_string()));
-    replace::ensure_dir(disk, &folder, 0o700).map_err(|error| disk_failure("make the folder", &folder, &error))?;
+    replace::ensure_dir(disk, &folder, 0o711).map_err(|error| disk_failure("make the folder", &folder, &error))?;
     let text: String = names.iter().map(|name| format!("{name}\n")).collect();
-    let perms = Perms { uid: None, gid: None, mode: 0o600 };
+    let perms = Perms { uid: reader, gid: None, mode: 0o600 };
     let written = disk.create(&file, perms).and_then(|mut open| {
         open.write(text.as_bytes()).inspect_err(|_| {
             // The first error is the one that tells.

@@ -29,15 +29,23 @@ mod shared_chains;
 pub mod shared_journal;
 pub mod targets;
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
 use crate::core::failure::{Failure, FailureClass};
 
+use disk::Perms;
+
 /// The failure of a file operation, classified by what the operator can do about it.
 #[must_use]
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind has no remedy of its own")]
 pub fn disk_failure(what: &str, path: &Path, error: &io::Error) -> Failure {
+    if error.get_ref().is_some_and(|inner| inner.is::<NotGiven>()) {
+        let remedy = "change `owner` and `group` of the entry, or let the service give files away \
+                      (AmbientCapabilities=CAP_CHOWN in the unit)";
+        return Failure::new(FailureClass::DiskPermission, format!("{}: {error}; {remedy}", path.display()));
+    }
     let (class, remedy) = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             (FailureClass::DiskFull, "free space or inodes there")
@@ -49,7 +57,42 @@ pub fn disk_failure(what: &str, path: &Path, error: &io::Error) -> Failure {
             FailureClass::DiskPermission,
             "give the service's user access, or allow the path in the unit (ReadWritePaths=)",
         ),
+        io::ErrorKind::FileTooLarge => {
+            (FailureClass::DiskFull, "raise the limit on the size of files (LimitFSIZE= in the unit)")
+        }
         _ => (FailureClass::Disk, "see the system's log for the device"),
     };
     Failure::new(class, format!("cannot {what} {}: {error}; {remedy}", path.display()))
 }
+
+/// A file that may not be given to the owner and group that it is to have.
+#[derive(Debug)]
+pub struct NotGiven {
+    perms: Perms,
+    error: io::Error,
+}
+
+impl NotGiven {
+    /// Says so of an error of chown's, where that is about whom and not about the disk.
+    #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind is the disk's")]
+    pub fn of(perms: Perms, error: io::Error) -> io::Error {
+        match error.kind() {
+            // The second is of a number that a user namespace does not have.
+            kind @ (io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => {
+                io::Error::new(kind, Self { perms, error })
+            }
+            _ => error,
+        }
+    }
+}
+
+impl fmt::Display for NotGiven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = [("user", self.perms.uid), ("group", self.perms.gid)];
+        let named = named.into_iter().filter_map(|(what, id)| Some(format!("{what} {}", id?))).collect::<Vec<_>>();
+        write!(f, "renewd may not give a file to {} ({})", named.join(" and "), self.error)
+    }
+}
+
+impl std::error::Error for NotGiven {}

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::core::wanted::access_list;
 
+use super::NotGiven;
 use super::disk::{Disk, DiskFile, Hold, Kind, Perms, Stat};
 
 /// The file system of the host.
@@ -215,7 +216,7 @@ const MOST_SETTLED: usize = 64;
 fn prepare(file: &File, perms: Perms) -> io::Result<()> {
     file.set_permissions(std::fs::Permissions::from_mode(perms.mode))?;
     if perms.uid.is_some() || perms.gid.is_some() {
-        std::os::unix::fs::fchown(file, perms.uid, perms.gid)?;
+        std::os::unix::fs::fchown(file, perms.uid, perms.gid).map_err(|error| NotGiven::of(perms, error))?;
     }
     Ok(())
 }

@@ -124,7 +124,7 @@ fn one(table: &str, key: &str, value: &toml::Value) -> String {
         "proxy_credentials_file" | "no_proxy" => "proxy = \"http://proxy.example:3128\"\n",
         "unit" => "verb = \"reload\"\n",
         "verb" => "unit = \"x.service\"\n",
-        "timeout" | "min_interval" if table == "hook.NAME" => "command = [\"/bin/true\"]\n",
+        "timeout" | "min_interval" | "user" if table == "hook.NAME" => "command = [\"/bin/true\"]\n",
         "deploy_time_zone" => "deploy_window = \"02:00-05:00\"\n",
         "pkcs12" => "pkcs12_password_file = \"/etc/p\"\n",
         "server_name" | "starttls" => "address = \"127.0.0.1:1\"\n",

@@ -133,6 +133,7 @@ impl Daemon {
             run: HookRun::Command(vec!["/bin/true".to_owned()]),
             timeout: Duration::from_secs(60),
             min_interval: Duration::ZERO,
+            user: None,
         };
         let hooks = entry.hooks.iter().map(|name| (HookKey { file: None, name: name.clone() }, hook(name)));
         let engine = Engine::new(Start {

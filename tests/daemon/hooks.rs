@@ -52,18 +52,49 @@ fn a_failing_hook_is_loud_and_costs_no_certificate() {
     assert_eq!(host.submissions(), 1);
 }
 
+/// A child in the hook's group, one in a session of its own, one whose parent has left it, and one that such a one started.
 #[test]
 fn a_hook_that_hangs_is_ended_with_all_that_it_started() {
     let host = Host::with_www();
-    with_hook(&host, "sleep 321 & echo $! > RAN; wait");
+    let [ran, leaf, twig] = ["ran", "leaf", "twig"].map(|name| host.path(name).display().to_string());
+    host.write("leaf", &format!("echo $$ >> {ran}\nexec sleep 321\n"));
+    host.write("twig", &format!("setsid sh {leaf} &\nexec sh {leaf}\n"));
+    let script = format!("sh {leaf} & setsid sh {leaf} & (setsid sh {leaf} &); (setsid sh {twig} &); wait");
+    host.entry(
+        "www",
+        &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\ntimeout = \"5s\"\n"),
+    );
     assert_eq!(host.says(&["once"]).code, 1);
-    let pid = host.read(&host.path("ran"));
-    let gone = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        (stat.is_empty() || stat.contains(") Z ")).then_some(())
-    };
-    host.until("the hook's child is gone", gone);
-    assert!(host.certificate("www")["reason"].as_str().unwrap().contains("did not end within 2 s"));
+    let pids = host.read(&host.path("ran"));
+    assert_eq!(pids.lines().count(), 5, "{pids}");
+    for pid in pids.lines() {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    }
+    assert!(host.certificate("www")["reason"].as_str().unwrap().contains("did not end within 5 s"));
+}
+
+/// What a hook leaves behind in peace goes on, and nothing that ended stays behind.
+#[test]
+fn what_a_hook_starts_for_good_goes_on_and_is_reaped_when_it_ends() {
+    let mut host = Host::with_www();
+    let ran = host.path("ran").display().to_string();
+    with_hook(
+        &host,
+        "for n in 1 2 3; do (setsid sh -c 'echo $$ >> RAN; until [ -e RAN.end ]; do sleep 0.02; done' &); done",
+    );
+    host.start();
+    host.wait_state("www", "valid");
+    let pids = host.until("they run", || {
+        Some(std::fs::read_to_string(&ran).unwrap_or_default()).filter(|text| text.lines().count() == 3)
+    });
+    let stat = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    for pid in pids.lines() {
+        let parent = stat(pid).rsplit(')').next().unwrap().split_whitespace().nth(1).map(str::to_owned);
+        assert_eq!(parent, Some(host.pid().to_string()), "whoever has lost its parent is renewd's");
+    }
+    host.write("ran.end", "");
+    host.until("none of them is left, not even dead", || pids.lines().all(|pid| stat(pid).is_empty()).then_some(()));
 }
 
 #[test]

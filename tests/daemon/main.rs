@@ -45,6 +45,7 @@ mod remedies;
 mod renew;
 mod rsa;
 mod serve;
+mod signals;
 #[path = "../simulator/mod.rs"]
 mod simulator;
 mod watch;

@@ -1,14 +1,13 @@
 //! The daemon, on a thread of its own, as `renewd run` runs it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use renewd::core::name::CertName;
-use renewd::daemon::control::{self, Access, Request, View};
+use renewd::daemon::control::{self, Request, View};
 use renewd::daemon::message::Message;
 use renewd::daemon::run::Order;
 use renewd::daemon::setup;
@@ -85,13 +84,7 @@ fn runtime() -> Runtime {
 
 /// Lets the command line ask, too. A path too long for a socket costs that alone.
 fn serve(path: &Path, loop_: mpsc::UnboundedSender<Message>) {
-    let access = Access {
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        control_group: None,
-    };
     if let Ok(socket) = control::open(path) {
-        let granted = watch::channel(Arc::new(access)).1;
-        tokio::spawn(control::serve(socket, granted, loop_));
+        tokio::spawn(control::serve(socket, watch::channel(None).1, loop_));
     }
 }

@@ -14,6 +14,7 @@
 )]
 
 mod clock;
+mod container;
 mod disk;
 #[allow(dead_code, reason = "the daemon's tests use the rest of it")]
 #[path = "../daemon/host.rs"]
@@ -21,6 +22,7 @@ mod host;
 mod hostile;
 mod journal;
 mod kill;
+mod limits;
 mod load;
 mod lost;
 mod process;

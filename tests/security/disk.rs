@@ -10,6 +10,7 @@ use renewd::store::real_disk::RealDisk;
 use renewd::store::replace;
 
 use crate::Targets;
+use crate::account::run;
 use crate::host::Host;
 
 const KEPT: &[u8] = b"belongs to somebody else";
@@ -153,4 +154,26 @@ fn a_target_below_somebody_elses_folder_is_refused_before_anything_is_asked_for(
         assert_eq!(host.submissions(), 0, "{target}");
     }
     assert_eq!(fs::read_dir(targets.path("theirs")).unwrap().count(), 0, "something was written");
+}
+
+/// An owner that the service may not give files to is no folder that is closed to it.
+#[test]
+fn a_refused_owner_is_told_as_such() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can start renewd as another user");
+        return;
+    }
+    let host = Host::with_www();
+    host.entry("www", "owner = \"root\"\n");
+    fs::create_dir(host.path("state")).unwrap();
+    run("chown", &["-R", "64242:64242", host.path("").to_str().unwrap()]);
+    assert_eq!(host.says(&["once"]).code, 1);
+    let reason = host.certificate("www")["reason"].as_str().unwrap().to_owned();
+    let parts =
+        ["renewd may not give a file to user 0", "Operation not permitted", "change `owner` and `group`", "CAP_CHOWN"];
+    assert!(parts.iter().all(|part| reason.contains(part)), "{reason}");
+    assert!(!reason.contains("ReadWritePaths"), "{reason}");
+    assert_eq!(host.submissions(), 0);
+    let said = host.says(&["check", "--online"]);
+    assert!(said.code == 1 && parts.iter().all(|part| said.out.contains(part)), "{}", said.out);
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 
+use crate::account::{Account, run};
 use crate::host::Host;
 use crate::renewd;
 
@@ -39,6 +41,7 @@ fn a_hook_has_a_clean_environment_and_no_shell_sees_its_arguments() {
         "RENEWD_NAMES",
         "RENEWD_NAMES_FILE",
         "RENEWD_NOT_AFTER",
+        "RENEWD_RUN",
         "RENEWD_SERIAL_NUMBER",
     ];
     assert_eq!(names, BTreeSet::from(expected), "{environment}");
@@ -107,4 +110,102 @@ fn a_hook_of_the_same_user_cannot_reach_into_renewd() {
     assert!(fs::read_to_string(&done).is_ok_and(|name| name.contains("renewd")), "{told}");
     let read = host.read(&out);
     assert!(read.is_empty(), "the hook read {} bytes of renewd", read.len());
+}
+
+/// The signals that renewd outlives end a hook as they end any program, and none is ignored in it.
+#[test]
+fn a_hook_has_the_usual_signals() {
+    let host = Host::with_www();
+    let out = host.path("out");
+    let script = format!("grep ^Sig /proc/self/status > {}; kill -USR1 $$; echo lived >> {0}", out.display());
+    host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\n"));
+    assert_eq!(renewd(&host).arg("once").status().unwrap().code(), Some(1));
+    let told = host.read(&out);
+    let mask = |name: &str| {
+        let line = told.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    };
+    // USR1, USR2, ALRM, STKFLT, XFSZ, VTALRM, PROF, IO and PWR.
+    let outlived =
+        [10, 12, 14, 16, 25, 26, 27, 29, 30].into_iter().fold(0, |mask, signal| mask | 1_u64 << (signal - 1));
+    assert_eq!((mask("SigBlk:"), mask("SigIgn:") & outlived), (0, 0), "{told}");
+    assert!(!told.contains("lived"), "{told}");
+}
+
+/// A hook that wants to know everything, as somebody else: it has all groups of that user and reads no key.
+#[test]
+fn a_hook_of_another_user_reads_no_key() {
+    let Some(Account { name, uid, gid, group_gid, .. }) = &Account::new() else { return };
+    let host = Host::with_www();
+    fs::set_permissions(host.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(host.path("out")).unwrap();
+    chown(host.path("out"), Some(uid.parse().unwrap()), None).unwrap();
+    let out = host.path("out/told").display().to_string();
+    let secrets = ["state/certs/www/live/privkey.pem", "state/journal", "api-key", "renewd.toml", "state/hooks/*"];
+    let secrets = secrets.map(|file| host.path(file).display().to_string()).join(" ");
+    let script = format!(
+        "cat $RENEWD_NAMES_FILE $RENEWD_LIVE_DIR/cert.pem > {out}; cat {secrets} /proc/$PPID/environ >> {out}
+         echo $(id -u) $(id -G) >> {out}; kill -0 $PPID 2>/dev/null && echo may kill >> {out}; exit 0"
+    );
+    host.write("hook", &format!("#!/bin/sh\n{script}\n"));
+    fs::set_permissions(host.path("hook"), fs::Permissions::from_mode(0o700)).unwrap();
+    let program = host.path("hook");
+    host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [{program:?}]\nuser = {name:?}\n"));
+    let check = || renewd(&host).arg("check").output().unwrap();
+    let said = check();
+    let why = format!("{} may not be run by user {uid}", program.display());
+    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    assert!(String::from_utf8_lossy(&said.stderr).contains(&why), "{said:?}");
+    assert_eq!(renewd(&host).args(["renew", "www"]).status().unwrap().code(), Some(1));
+    assert!(host.certificate("www")["reason"].as_str().unwrap().contains(&why), "{}", host.certificate("www"));
+    fs::set_permissions(host.path("hook"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(check().status.success(), "{:?}", check());
+    let renewed = renewd(&host).args(["renew", "www"]).output().unwrap();
+    assert!(renewed.status.success(), "{renewed:?}");
+    let certificate = host.read(&host.live("www").join("cert.pem"));
+    assert_eq!(host.read(&host.path("out/told")), format!("www\n{certificate}{uid} {gid} {group_gid}\n"));
+}
+
+/// Root can end it with all that it started, as it ends its own.
+#[test]
+fn a_hook_of_another_user_is_ended_with_all_that_it_started() {
+    let Some(Account { name, uid, .. }) = &Account::new() else { return };
+    let host = Host::with_www();
+    fs::set_permissions(host.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(host.path("out")).unwrap();
+    chown(host.path("out"), Some(uid.parse().unwrap()), None).unwrap();
+    let out = host.path("out/pid");
+    let script = format!("setsid sh -c 'echo $$ > {}; exec sleep 321' & sleep 321", out.display());
+    host.entry(
+        "www",
+        &format!(
+            "hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/sh\", \"-c\", {script:?}]\nuser = {name:?}\n\
+             timeout = \"1s\"\n"
+        ),
+    );
+    assert_eq!(renewd(&host).arg("once").status().unwrap().code(), Some(1));
+    assert!(!std::path::Path::new("/proc").join(host.read(&out).trim()).exists());
+}
+
+/// Whoever is not root becomes nobody else: told by `check`, and by the hook's failure, with what to do.
+#[test]
+fn a_service_that_may_not_become_the_hooks_user_says_so() {
+    let host = Host::with_www();
+    host.entry("www", "hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/true\"]\nuser = \"no-such-user\"\n");
+    let told = |why: &str, remedy: &str| {
+        let said = renewd(&host).arg("check").output().unwrap();
+        let err = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.status.code() == Some(1) && err.contains(why) && err.contains(remedy), "{err}");
+        assert_eq!(renewd(&host).args(["renew", "www"]).status().unwrap().code(), Some(1));
+        let reason = host.certificate("www")["reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains(why) && reason.contains(remedy), "{reason}");
+    };
+    told("there is no user \"no-such-user\" on this host", "create it or change `user`");
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped in part: only root can start renewd as another user");
+        return;
+    }
+    host.entry("www", "hooks = [\"tell\"]\n[hook.tell]\ncommand = [\"/bin/true\"]\nuser = \"root\"\n");
+    run("chown", &["-R", "64242:64242", host.path("").to_str().unwrap()]);
+    told("user 64242 may not run it as root", "User=root (systemctl edit renewd-hook@NAME)");
 }

@@ -10,6 +10,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod account;
 mod disk;
 mod environment;
 mod first_byte;

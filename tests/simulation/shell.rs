@@ -107,7 +107,7 @@ impl World {
     fn inventory_of_files(&self) -> Inventory {
         let hook = |name| {
             let (run, timeout) = (HookRun::Command(vec!["/bin/true".to_owned()]), HOOK_TIMEOUT);
-            Hook { name, run, timeout, min_interval: Duration::from_secs(10) }
+            Hook { name, run, timeout, min_interval: Duration::from_secs(10), user: None }
         };
         let hooks = self.hooks().into_iter().map(|name| (HookKey { file: None, name: name.clone() }, hook(name)));
         let entries = self.inventory.values().cloned().map(Arc::new).collect();

@@ -140,3 +140,53 @@ fn bad_configuration_at_the_start_is_not_tried_again() {
     assert_eq!(shown, ["failed", "78", "0"]);
     assert!(host.log(RENEWD).contains("unknown key"), "{}", host.log(RENEWD));
 }
+
+/// Somebody of the group that `control_group` names, which the service is no member of, and who cannot read its
+/// configuration.
+#[test]
+fn a_member_of_the_control_group_reads_the_status() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::new();
+    host.write("/usr/lib/sysusers.d/ann.conf", 0o644, "g ops -\nu ann -\nm ann ops\nu bob -\n");
+    host.sh("systemd-sysusers");
+    let text = host.sh("cat /etc/renewd/renewd.toml");
+    host.write("/etc/renewd/renewd.toml", 0o640, &format!("control_group = \"ops\"\n{text}"));
+    host.sh("chgrp renewd /etc/renewd/renewd.toml");
+    host.entry("www", "");
+    host.start();
+    host.wait_state("www", "valid");
+    let asked =
+        |user: &str| host.run(&["setpriv", "--reuid", user, "--regid", user, "--init-groups", "renewd", "status"]);
+    let told = host.until("ann may ask", |_| Some(asked("ann")).filter(|said| said.code == 0));
+    assert!(told.out.contains("www"), "{told:?}");
+    assert_ne!(asked("bob").code, 0);
+    let renewed = host.run(&["setpriv", "--reuid", "ann", "--regid", "ann", "--init-groups", "renewd", "renew", "www"]);
+    assert_ne!(renewed.code, 0, "{renewed:?}");
+    assert_eq!(host.submissions(), 1);
+}
+
+/// What an event names is a field of the journal, beside the text as it was.
+#[test]
+fn the_journal_finds_the_entries_of_a_certificate() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    host.entry("mail", "hooks = [\"bad\"]\n[hook.bad]\ncommand = [\"/bin/false\"]\n");
+    host.wait_state("mail", "failing");
+    let found = |matches: &[&str]| {
+        let mut words = vec!["journalctl", "--no-pager", "--output=cat", "_SYSTEMD_UNIT=renewd.service"];
+        words.extend(matches);
+        host.run(&words).out
+    };
+    let www =
+        host.until("it is written", |_| Some(found(&["CERTIFICATE=www"])).filter(|text| text.contains("installed")));
+    assert!(www.lines().all(|line| line.starts_with("certificate{name=www}: ")), "{www}");
+    let failed = host.until("the failure is", |_| Some(found(&["CODE=hook-failed"])).filter(|text| !text.is_empty()));
+    assert!(failed.lines().all(|line| line.contains("name=mail") && line.contains("code=\"hook-failed\"")), "{failed}");
+    assert_eq!(found(&["CODE=hook-failed", "PRIORITY=6"]), "");
+    assert!(found(&["STATE=failing", "PRIORITY=4"]).contains("mail"));
+    assert!(host.log(RENEWD).contains("ready: "), "what names no certificate is there, too");
+}

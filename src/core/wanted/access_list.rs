@@ -33,6 +33,18 @@ pub fn writers(list: &[u8]) -> Option<Vec<Writer>> {
     Some(entries.iter().filter(|entry| entry.rights & WRITE != 0).filter_map(writer).collect())
 }
 
+/// A list that lets the owner, the owning group and one more group read and write, and nobody else.
+#[must_use]
+pub fn shared_with(group: u32) -> Vec<u8> {
+    let entries = [(OWNER, UNNAMED), (OWNING_GROUP, UNNAMED), (GROUP, group), (MASK, UNNAMED)]
+        .map(|(tag, id)| (tag, READ | WRITE, id));
+    let entries = entries.into_iter().chain([(OTHERS, 0, UNNAMED)]);
+    let bytes = |(tag, rights, id): (u16, u16, u32)| {
+        tag.to_le_bytes().into_iter().chain(rights.to_le_bytes()).chain(id.to_le_bytes())
+    };
+    VERSION.to_le_bytes().into_iter().chain(entries.flat_map(bytes)).collect()
+}
+
 impl Writer {
     /// Whether it is somebody beside root and the service, where the file belongs to the group `owning`.
     #[must_use]
@@ -76,10 +88,14 @@ pub const ATTRIBUTE: &str = "system.posix_acl_access";
 const ROOT: u32 = 0;
 const VERSION: u32 = 2;
 const ENTRY: usize = 8;
+const UNNAMED: u32 = u32::MAX;
+const OWNER: u16 = 0x01;
 const USER: u16 = 0x02;
 const OWNING_GROUP: u16 = 0x04;
 const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
+const OTHERS: u16 = 0x20;
+const READ: u16 = 0o4;
 const WRITE: u16 = 0o2;
 
 #[cfg(test)]
@@ -95,13 +111,25 @@ mod tests {
 
     #[test]
     fn who_may_write_is_what_entries_and_mask_both_give() {
-        let entries =
-            [(1, 7, NONE), (USER, 7, 4242), (OWNING_GROUP, 5, NONE), (GROUP, 6, 8), (MASK, 7, NONE), (32, 5, NONE)];
+        let entries = [
+            (1, 7, UNNAMED),
+            (USER, 7, 4242),
+            (OWNING_GROUP, 5, UNNAMED),
+            (GROUP, 6, 8),
+            (MASK, 7, UNNAMED),
+            (32, 5, UNNAMED),
+        ];
         assert_eq!(writers(&list(&entries)), Some(vec![Writer::User(4242), Writer::Group(8)]));
         let masked: Vec<_> =
             entries.iter().map(|&(tag, rights, id)| (tag, if tag == MASK { 5 } else { rights }, id)).collect();
         assert_eq!(writers(&list(&masked)), Some(vec![]));
-        assert_eq!(writers(&list(&[(OWNING_GROUP, 7, NONE)])), Some(vec![Writer::OwningGroup]));
+        assert_eq!(writers(&list(&[(OWNING_GROUP, 7, UNNAMED)])), Some(vec![Writer::OwningGroup]));
+    }
+
+    #[test]
+    fn a_list_for_one_more_group_lets_it_and_the_owning_group_write() {
+        assert_eq!(writers(&shared_with(4)), Some(vec![Writer::OwningGroup, Writer::Group(4)]));
+        assert_eq!(shared_with(4).len(), 4 + 5 * ENTRY);
     }
 
     #[test]
@@ -123,6 +151,4 @@ mod tests {
         }
         assert_eq!(writers(&[&[1], &good[1..]].concat()), None);
     }
-
-    const NONE: u32 = u32::MAX;
 }

@@ -13,7 +13,10 @@ pub struct Hook {
     pub name: HookName,
     /// What it runs.
     pub run: HookRun,
-    /// After this time its whole process group is killed.
+    /// Who runs its command, where that is not the service's user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// After this time it is killed with all that it started.
     pub timeout: Duration,
     /// At most one run begins in this time.
     pub min_interval: Duration,

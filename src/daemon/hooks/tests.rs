@@ -38,6 +38,7 @@ async fn a_hook_runs_for_more_names_than_a_variable_holds() {
         run: HookRun::Command(["/bin/sh", "-c", "echo $RENEWD_NAMES_CUT"].map(str::to_owned).to_vec()),
         timeout: Duration::from_secs(3600),
         min_interval: Duration::ZERO,
+        user: None,
     };
     let stop = watch::Sender::new(false);
     let ended = run(&hook, environment, stop.subscribe(), |output, _| Text::new(output)).await;
