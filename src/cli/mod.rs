@@ -17,6 +17,7 @@ mod log;
 mod offline;
 mod once;
 mod output;
+pub mod pages;
 mod plan;
 mod profiles;
 mod progress;
@@ -125,6 +126,18 @@ enum Command {
         /// Prints an inventory entry for the profile of this id or exact name instead.
         #[arg(long, value_name = "ID")]
         entry: Option<String>,
+        /// The entry's name; default: its first DNS name.
+        #[arg(long, requires = "entry")]
+        name: Option<CertName>,
+        /// Its DNS names, the first of which is the common name.
+        #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "entry")]
+        dns: Vec<String>,
+        /// The hooks that run after an install.
+        #[arg(long, value_name = "HOOK,...", value_delimiter = ',', requires = "entry")]
+        hooks: Vec<String>,
+        /// The address where the certificate is served.
+        #[arg(long, value_name = "ADDRESS", requires = "entry")]
+        probe: Option<String>,
     },
     /// Explains a code of status or log: what it means, what renewd does, what you do.
     Explain {
@@ -195,7 +208,10 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Renew { names, all: _, issuer: issuers, reissue, json } => {
             renew::run(&config, renew::Options { names, issuers, reissue, json })
         }
-        Command::Profiles { json, entry } => profiles::run(&config, json, entry.as_deref()),
+        Command::Profiles { json, entry: None, .. } => profiles::list(&config, json),
+        Command::Profiles { json, entry: Some(profile), name, dns, hooks, probe } => {
+            profiles::entry(&config, json, &profile, &profiles::Given { name, dns, hooks, probe })
+        }
         Command::Explain { code, json } => explain::run(code.as_deref(), json),
         Command::Rollback { name, force } => rollback::run(&config, &name, force),
         Command::Adopt { files, profile, password_file } => {

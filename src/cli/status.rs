@@ -281,6 +281,26 @@ mod tests {
         assert_eq!(shown(&told(&full)).unwrap(), text);
     }
 
+    /// The screen of the README is one that an operator sees.
+    #[test]
+    fn the_readme_shows_what_is_shown() {
+        let readme = include_str!("../../README.md");
+        let (_, screen) = readme.split_once("```console\n$ renewd status\n").unwrap();
+        let screen = screen.split("\n```").next().unwrap();
+        let (from, day) = (1_795_428_000_000_i64, 86_400_000);
+        let reason = |name: &str| screen.lines().find(|line| line.starts_with(name)).unwrap()[42..].trim_start();
+        let rows = json!([
+            {"name": "mail", "state": "pending", "next_action_at": from + 5 * 60_000, "reason": reason("mail")},
+            {"name": "www", "state": "valid", "not_after": from + 90 * day, "next_action_at": from + 69 * day,
+             "reason": reason("www")},
+        ]);
+        let mut status: serde_json::Value = serde_json::from_str(&told(&rows)).unwrap();
+        status["at"] = json!("2026-11-23T10:00:00Z");
+        status["api"] =
+            json!({"url": "https://one.digicert.com", "state": "ok", "last_success": "2026-11-23T09:59:48Z"});
+        assert_eq!(shown(&status.to_string()).unwrap(), screen);
+    }
+
     #[test]
     fn a_refusal_is_told_as_such() {
         assert_eq!(shown(&Reply::refused("not you")).unwrap_err(), "the daemon says: not you");

@@ -201,11 +201,11 @@ fn files_that_a_playbook_of_vcert_installed() {
         shelf.write(&installed("keyFile"), 0o600, &key),
     ];
     let said = shelf.says(&files.each_ref().map(PathBuf::as_path), &[]);
-    let readme = file("README.md");
+    let page = file("src/cli/pages/renewd-migrating.7.md");
     let keys = playbook.lines().filter_map(|line| line.trim().trim_start_matches("- ").split_once(": "));
     let request = keys.skip_while(|(key, _)| *key != "renewBefore");
     for (key, _) in request.filter(|(key, _)| !["commonName", "organization", "country", "format"].contains(key)) {
-        assert!(readme.contains(&format!("`{key}")), "{key} is not in the README");
+        assert!(page.contains(&format!("`{key}")), "{key} is not in renewd-migrating(7)");
     }
     for line in ["certificate = \"DIR/shop.crt\"", "chain = \"DIR/shop.chain.crt\"", "private_key = \"DIR/shop.key\""] {
         assert!(said.contains(line), "{line}\n{said}");

@@ -140,7 +140,12 @@ fn installed(host: &Host) {
     let commands =
         renewd::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect::<Vec<_>>();
     let pages = commands.iter().map(|name| format!("/usr/share/man/man1/renewd-{name}.1.gz"));
-    let more = ["man/man1/renewd.1.gz", "man/man5/renewd.toml.5.gz", "renewd/schema/main.json"];
+    let more = [
+        "man/man8/renewd.8.gz",
+        "man/man5/renewd.toml.5.gz",
+        "man/man7/renewd-operations.7.gz",
+        "renewd/schema/main.json",
+    ];
     for file in pages.chain(more.map(|file| format!("/usr/share/{file}"))) {
         assert!(files.contains(&file), "{file} is not in\n{files}");
     }
