@@ -264,12 +264,12 @@ impl CredentialFiles {
         let mut open = OpenOptions::new().read(true).custom_flags(no_wait).open(file).map_err(unreadable)?;
         let metadata = open.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err(refused(file, "is no regular file"));
+            return Err(refused(file, "is not a regular file"));
         }
         self.check_access(file, &metadata)?;
         read_bounded(&mut open, limit)
             .map_err(unreadable)?
-            .ok_or_else(|| refused(file, format_args!("is larger than {limit} bytes: that is no credential")))
+            .ok_or_else(|| refused(file, format_args!("is larger than {limit} bytes: that is not a credential")))
     }
 
     /// Refuses a file that more than the owner, root and the service's own group can open.
@@ -332,10 +332,10 @@ fn one_word(key: &str) -> Result<(), &'static str> {
         return Err("is empty; it must hold the API key");
     }
     if key.contains(['\n', '\r']) {
-        return Err("has several lines; it must hold the API key alone");
+        return Err("has several lines; it must hold only the API key");
     }
     if !key.bytes().all(|c| c.is_ascii_graphic()) {
-        return Err("holds blanks or characters that are not ASCII; it must hold the API key alone");
+        return Err("holds blanks or characters that are not ASCII; it must hold only the API key");
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(super) fn open(settings: &LogSettings) -> Result<(), String> {
         Some(filter) => (filter.as_str(), "the variable RUST_LOG"),
         None => (settings.level.as_str(), "the key `level` of [log]"),
     };
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("{place} is no filter: {error}"))?;
+    let filter = EnvFilter::try_new(filter).map_err(|error| format!("{place} is not a filter: {error}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| log_sink::Line)

@@ -91,7 +91,7 @@ fn ended(result: Result<(), String>) -> ExitCode {
 }
 
 fn told(failure: Failure) -> String {
-    format!("{failure}; what to do: {}; `renewd explain {}`", failure.class.remedy(), failure.class)
+    format!("{failure}; fix: {}; `renewd explain {}`", failure.class.remedy(), failure.class)
 }
 
 fn asked(config: &Path) -> Result<(Main, Account, Runtime), String> {
@@ -195,7 +195,7 @@ fn written(profile: &Profile, given: &Given) -> Result<String, String> {
     }
     if !profile.keys.is_empty() {
         let keys: Vec<&str> = profile.keys.iter().map(|key| key.as_str()).collect();
-        lines.push(format!("# key = \"{}\"    # the profile takes {}", profile.default_key(), keys.join(", ")));
+        lines.push(format!("# key = \"{}\"    # the profile accepts {}", profile.default_key(), keys.join(", ")));
     }
     lines.extend(unknown.iter().map(|key| format!("# The profile requires {key} as well, which renewd cannot send.")));
     lines.push(match given.hooks.as_slice() {
@@ -239,9 +239,9 @@ impl Names {
         let says = format!("profile {:?}", Text::new(&profile.name).as_str());
         let alone = usize::from(has_common_name(profile));
         match takes {
-            None if given.dns.len() > alone => return Err(format!("{says} takes no DNS names in this number")),
+            None if given.dns.len() > alone => return Err(format!("{says} does not accept so many DNS names")),
             Some(attribute) if !attribute.multiple && given.dns.len() > 1 => {
-                return Err(format!("{says} takes only one DNS name"));
+                return Err(format!("{says} accepts only one DNS name"));
             }
             _ => {}
         }

@@ -287,8 +287,8 @@ fn names(in_force: &InForce) -> BTreeSet<CertName> {
 
 fn unconfirmed(label: &str, lost: usize, all: usize) -> Problem {
     let s = |count: usize| if count == 1 { "" } else { "s" };
-    let message = format!("{lost} certificate{} of this file would go, {all} in all: too many to go unasked", s(lost));
-    Problem::of_file(label, &message).with_hint("put them back, or confirm it: systemctl reload renewd (SIGHUP)")
+    let message = format!("this would stop managing {all} certificate{} at once, {lost} of this file", s(all));
+    Problem::of_file(label, &message).with_hint("restore the files, or confirm with: systemctl reload renewd (SIGHUP)")
 }
 
 /// A file and what of it is in force as things stand.

@@ -49,9 +49,9 @@ fn reload_credentials<T: Tlm>(daemon: &mut Daemon<T>) {
         Err(failure) => Some(status::Problem {
             code: CREDENTIALS.to_owned(),
             severity: Severity::Error,
-            message: Text::new(&format!("the credentials cannot be read, those in use stay in force: {failure}")),
+            message: Text::new(&format!("cannot read the credentials; those in use stay in force: {failure}")),
             since: since.clone(),
-            remedy: Text::new("mend the file that the message names, and reload"),
+            remedy: Text::new("fix the file that the message names, and reload"),
         }),
     };
     daemon.handle(Input::ProblemChanged(CREDENTIALS, unreadable));
@@ -61,7 +61,7 @@ fn reload_credentials<T: Tlm>(daemon: &mut Daemon<T>) {
         severity: Severity::Error,
         message: why,
         since,
-        remedy: Text::new("run `systemctl restart renewd`: no request, key or owed hook is lost by that"),
+        remedy: Text::new("run `systemctl restart renewd`: it loses no request, key or pending hook"),
     });
     daemon.handle(Input::ProblemChanged(OUTDATED, outdated));
 }
@@ -150,7 +150,7 @@ impl<T: Tlm> Daemon<T> {
     pub(super) fn keep_in_force(&mut self, labels: &BTreeSet<Label>) {
         let noted = self.kept.as_mut().map(|kept| kept.note(&self.engine.inventory().in_force, labels));
         if let Some(Err(failure)) = noted {
-            tracing::error!("what is in force is not kept for the next start: {failure}");
+            tracing::error!("cannot keep what is in force for the next start: {failure}");
         }
     }
 }
@@ -169,7 +169,7 @@ fn log_changes(before: &[FileState<'_>], now: &[FileState<'_>]) {
             tracing::error!(file = %state.label, "refused, {stays}: {}", problem.summary());
         }
         if state.problems.is_empty() && earlier.is_some_and(|earlier| !earlier.problems.is_empty()) {
-            tracing::info!(file = %state.label, "mended: loaded with {} certificates", state.certificates);
+            tracing::info!(file = %state.label, "fixed: loaded with {} certificates", state.certificates);
         }
     }
 }

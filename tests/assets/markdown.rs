@@ -1,6 +1,8 @@
 //! Markdown to roff: what the manual's pages use of it, and no more. A table becomes a list of its rows, since its columns
 //! would not fit a terminal.
 
+#![expect(clippy::wildcard_enum_match_arm, clippy::panic, reason = "whatever else Markdown knows, no page may use")]
+
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 /// A page of the manual, as its file `NAME.SECTION.md` has it.

@@ -347,7 +347,7 @@ fn what_cannot_be_seen_or_asked_for_is_told() {
     assert!(!said.contains(['\u{a0}', '\u{202e}']), "{said}");
     let expected = [
         "organization_name = \"Ex\\U000000A0\\U0000202EGA\"",
-        "# subject attribute 1.2.3.4 \"other\" is left out: TLM takes none of that kind",
+        "# subject attribute 1.2.3.4 \"other\" is left out: TLM accepts none of that kind",
         "accepted by the reader: www.example.com\n",
     ];
     expected.iter().for_each(|expected| assert!(said.contains(expected), "{expected}: {said}"));

@@ -192,7 +192,7 @@ fn the_watch_alone_does_not_empty_the_inventory() {
     let inventory = history.watch(&[], "a: x y+, b: z+");
     let problem = inventory.files()[0].problems[0].to_string();
     assert!(problem.starts_with("a: 2 certificates of this file would go, 3 in all"), "{problem}");
-    assert!(problem.ends_with("confirm it: systemctl reload renewd (SIGHUP)"), "{problem}");
+    assert!(problem.ends_with("confirm with: systemctl reload renewd (SIGHUP)"), "{problem}");
     history.watch(&[("a", ""), ("b", "")], "a: x y+, b: z+");
     history.watch(&[("b", "z")], "b: z");
     history.watch(&[("b", "n")], "b: n");

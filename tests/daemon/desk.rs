@@ -74,7 +74,7 @@ fn an_entry_with_names_is_finished() {
         host.simulator.add_profile(ProfileSpec { san: vec![AttributeSpec::mandatory("dns_names")], ..named("One") });
     let said = host.says(&["profiles", "--entry", &one, "--dns", "a.example.com,b.example.com"]);
     assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
-    assert!(said.err.contains("profile \"One\" takes only one DNS name"), "{}", said.err);
+    assert!(said.err.contains("profile \"One\" accepts only one DNS name"), "{}", said.err);
     let said = host.says(&["profiles", "--entry", &one, "--dns", "a..example.com"]);
     assert!(said.code == 1 && said.out.is_empty() && said.err.contains("a..example.com"), "{}", said.err);
 }
@@ -210,7 +210,7 @@ fn a_daemon_that_ends_while_it_is_watched_is_said() {
     let output = renew.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("does not answer any more") && said.contains("goes on at its next start"), "{said}");
+    assert!(said.contains("stopped answering") && said.contains("continues at its next start"), "{said}");
 }
 
 /// What status says, `explain` knows: each code of a host in trouble.

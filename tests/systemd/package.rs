@@ -126,7 +126,7 @@ fn a_package_is_installed_used_upgraded_removed_and_purged() {
 }
 
 fn installed(host: &Host) {
-    assert_eq!(host.sh("renewd check"), "/etc/renewd/renewd.toml: good; 0 certificates in 0 files\n");
+    assert_eq!(host.sh("renewd check"), "/etc/renewd/renewd.toml: OK: 0 certificates in 0 files\n");
     assert_eq!(host.sh("systemctl is-enabled renewd || true"), "disabled\n");
     let modes = host.sh("cd /etc/renewd && stat -c '%n %U:%G %a' . renewd.toml certs.d hooks /var/lib/renewd");
     assert_eq!(

@@ -363,7 +363,7 @@ fn a_hint_wins_and_an_outage_that_ended_ends_the_wait() {
     let hint = RetryHint::After(2 * HOUR);
     let mut case = Case { now: at + HOUR, reading: read(profile(), at + HOUR), ..Case::after(Duration::ZERO) }
         .events(&[(at, fail(FailureClass::ApiUnavailable, Some(hint)))]);
-    check(&case, "wait", "tried again at");
+    check(&case, "wait", "next attempt at");
     case.global.api_recovered_at = Some(at + MINUTE);
     check(&case, "submit", "due: ");
     let early = START + 75 * DAY;
@@ -462,7 +462,7 @@ fn short_lives_get_three_times_the_submissions_that_they_need() {
 fn what_forbids_submissions_says_so_and_installs_go_on() {
     let mut case = Case::bare();
     case.global.clock_wrong = Some(Some(3600));
-    check(&case, "wait", "the host's clock is 1 h behind");
+    check(&case, "wait", "this host's clock is 1 h behind");
     case.global.clock_wrong = None;
     case.global.journal_too_new = true;
     check(&case, "wait", "newer renewd");
@@ -734,7 +734,7 @@ fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
         (later + SECOND, Event::StatusChecked { serial_number: serial_number.clone(), revoked, standing: None })
     };
     let revoked = case(later + 2 * SECOND, &[renew.clone(), told(true)]);
-    check(&revoked, "submit", "TLM says that the certificate is revoked");
+    check(&revoked, "submit", "TLM reports the certificate as revoked");
     assert_eq!(method(&revoked), Method::New);
     let unchanged = case(later + 2 * SECOND, &[renew, told(false)]);
     assert!(matches!(method(&unchanged), Method::Renew { .. }));
@@ -851,7 +851,7 @@ fn what_is_refused_is_asked_for_anew_once_the_entry_says_something_else() {
     by_profile.now = START + 70 * DAY;
     let changed = crate::core::known::profile::Profile { renewal_window_days: Some(31), ..profile() };
     by_profile.reading = read(changed, by_profile.now);
-    check(&by_profile, "wait", "tried again at");
+    check(&by_profile, "wait", "next attempt at");
     // What an older version noted says nothing of it.
     let mut old = refused(changes[0]);
     old.record.stopped.as_mut().unwrap().demands = None;
@@ -1023,7 +1023,7 @@ fn a_renewal_that_tlm_allows_only_after_the_chain_has_ended_is_no_quiet_wait() {
         assert!(wake_at <= case.now + 2 * MINUTE, "{wake_at}");
     }
     let opens = end - DAY;
-    check(&refused(Some(RetryHint::At(opens))), "wait", &format!("TLM lets it be renewed from {opens}"));
+    check(&refused(Some(RetryHint::At(opens))), "wait", &format!("TLM allows renewal from {opens}"));
 }
 
 /// What TLM does not give of a certificate that it issued is waited for so often, over so long, and near the end less.

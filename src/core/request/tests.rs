@@ -102,7 +102,7 @@ fn a_key_type_that_renewd_cannot_make_is_named() {
         profile.keys.clear();
         profile.unknown_keys = vec!["MLDSA-65".into(), "Ed25519".into()];
     });
-    refuses(EntryMismatch, &["no ecdsa-p256 (it takes rsa-2048, MLDSA-65)"], |entry, profile| {
+    refuses(EntryMismatch, &["not accept ecdsa-p256 (it accepts rsa-2048, MLDSA-65)"], |entry, profile| {
         entry.key = Some(KeyType::EcdsaP256);
         profile.keys = vec![KeyType::Rsa2048];
         profile.unknown_keys = vec!["MLDSA-65".into()];

@@ -27,7 +27,7 @@ pub(super) fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
     if let Some(error) = facts.config_error {
         let message =
             format!("{} is refused; what was loaded before stays in force: {error}", facts.main.file.display());
-        problems.push(problem(Code::ConfigRefused.as_str(), message, "run `renewd check`, mend the file, and reload"));
+        problems.push(problem(Code::ConfigRefused.as_str(), message, "run `renewd check`, fix the file, and reload"));
     }
     for state in facts.inventory.refusals() {
         let first = state.problems.first().map(crate::config::Problem::summary).unwrap_or_default();
@@ -35,7 +35,7 @@ pub(super) fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
         problems.push(problem(
             Code::InventoryFileRefused.as_str(),
             message,
-            "run `renewd check`, mend the file, and reload",
+            "run `renewd check`, fix the file, and reload",
         ));
     }
     problems.extend(inventory_problems(facts.main, facts.inventory, facts.overlooked));
@@ -44,15 +44,15 @@ pub(super) fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
         problems.push(problem(
             Code::ClockWrong.as_str(),
             message,
-            "set the clock right (NTP), and see that it stays so",
+            "correct the clock, and make sure that NTP keeps it",
         ));
     }
     let windows = facts.inventory.entries.iter().filter_map(|entry| entry.deploy_window.as_deref());
     for why in calendar::unreadable(windows) {
         problems.push(problem(
             Code::TimeZoneUnreadable.as_str(),
-            format!("{why}; deploy windows in it stay shut until the emergency stage"),
-            "install the package tzdata, mend TZ or /etc/localtime, or name a zone by `deploy_time_zone`",
+            format!("{why}; deploy windows in it stay closed until the emergency stage"),
+            "install the package tzdata, fix TZ or /etc/localtime, or name a zone with `deploy_time_zone`",
         ));
     }
     if facts.breaker.state() == ApiState::Unauthorised {
@@ -80,8 +80,8 @@ pub fn inventory_problems(main: &Main, inventory: &Inventory, overlooked: &[Text
         let more = overlooked.len().saturating_sub(MOST_SHOWN);
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         let what = match overlooked {
-            [_] => "looks like a drop-in file and is not read",
-            _ => "look like drop-in files and are not read",
+            [_] => "looks like a drop-in file but is not read",
+            _ => "look like drop-in files but are not read",
         };
         problems.push(warning(
             Code::InventoryFileUnread,
@@ -125,7 +125,7 @@ pub(super) fn certificate_problem(managed: &Managed, reading: &CachedProfile, no
         }
         Code::CertificateSuspended | Code::CertificateStateOdd => {
             let standing = odd.map(ToString::to_string).unwrap_or_default();
-            (format!("TLM says that it is {standing}"), odd.and_then(|standing| standing.since))
+            (format!("TLM reports it as {standing}"), odd.and_then(|standing| standing.since))
         }
         Code::PathRefused => {
             let told = observed.installed().into_iter().flat_map(|installed| &installed.remarks.list);

@@ -378,13 +378,13 @@ const USAGES: &[Case] = &[
         }),
     case(
         "the leaf's key may do nothing in TLS",
-        "refused: \"www.example.com\" is no certificate for server authentication: its key usage allows neither digital \
+        "refused: \"www.example.com\" is not a certificate for server authentication: its key usage allows neither digital \
          signatures nor key encipherment nor key agreement",
     )
     .leaf(|leaf| leaf.key_usages = vec![KeyUsagePurpose::ContentCommitment]),
     case(
         "a client's key that only enciphers",
-        "refused: \"www.example.com\" is no certificate for client authentication: its key usage allows neither digital \
+        "refused: \"www.example.com\" is not a certificate for client authentication: its key usage allows neither digital \
          signatures nor key agreement",
     )
     .wanted("client_auth")
@@ -394,7 +394,7 @@ const USAGES: &[Case] = &[
     }),
     case(
         "Netscape's type of a client",
-        "refused: \"www.example.com\" is no certificate for server authentication: its Netscape certificate type names \
+        "refused: \"www.example.com\" is not a certificate for server authentication: its Netscape certificate type names \
          another purpose",
     )
     .leaf(|leaf| extension(leaf, &[2, 16, 840, 1, 113_730, 1, 1], &[3, 2, 7, 0x80], false)),
@@ -463,7 +463,7 @@ const CAS: &[Case] = &[
     case(
         "no basic constraints",
         "refused: the certificate of \"Issuing\", which issued \"www.example.com\", cannot be \
-         used: it is no CA certificate",
+         used: it is not a CA certificate",
     )
     .issuing(|ca| ca.is_ca = IsCa::NoCa),
     case(
@@ -533,7 +533,7 @@ const CAS: &[Case] = &[
     case(
         "an identifier of another key",
         "refused: the certificate of \"Issuing\", which issued \"www.example.com\", \
-         cannot be used: its key is another one than the issuer's",
+         cannot be used: its key differs from the issuer's",
     )
     .leaf(|leaf| {
         leaf.use_authority_key_identifier_extension = false;

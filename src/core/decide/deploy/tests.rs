@@ -129,7 +129,7 @@ fn an_address_that_shows_nothing_is_looked_at_again_and_costs_no_hook() {
     for _ in 0..6 {
         events.push(seen(now, Err("refused")));
         now = told(now, false, Deploy::Open, &events).wake_at;
-        check(now, &events, "probe", State::Deploying, "h:443 shows no certificate: refused");
+        check(now, &events, "probe", State::Deploying, "h:443 presents no certificate: refused");
     }
 }
 
@@ -151,12 +151,12 @@ fn a_hook_that_fails_brings_the_old_generation_back_and_the_new_one_is_tried_aga
     let (from, to) = (Generation(2), Generation(1));
     events.push((now, Event::RolledBack { from, to, by: RollbackBy::Hook, hooks: hooks.clone() }));
     // The hook of the old generation may fail as well: there is nothing further to go back to.
-    check_with(now + SECOND, true, Deploy::Open, &events, "wait", State::Failing, "2 is tried again at");
+    check_with(now + SECOND, true, Deploy::Open, &events, "wait", State::Failing, "next attempt with 2 at");
     events.push(failed(now + SECOND, 1));
-    check_with(now + 2 * SECOND, true, Deploy::Open, &events, "probe", State::Failing, "2 is tried again at");
+    check_with(now + 2 * SECOND, true, Deploy::Open, &events, "probe", State::Failing, "next attempt with 2 at");
     events.push(seen(now + 2 * SECOND, Ok(0)));
     let next = now + backoff::wait(&"www".parse().unwrap(), 1, Some(90 * DAY));
-    check_with(next, true, Deploy::Closed(next + DAY), &events, "wait", State::Failing, "2 is tried again at");
+    check_with(next, true, Deploy::Closed(next + DAY), &events, "wait", State::Failing, "next attempt with 2 at");
     check_with(next, true, Deploy::Open, &events, "forward", State::Failing, "2 is tried again");
     // Long before that the window of renewal may open: nothing is asked for all the same.
     events.push((next, Event::Forward { generation: from, hooks: hooks.clone(), stays: false }));
@@ -202,13 +202,13 @@ fn near_the_end_of_the_old_one_a_failing_hook_still_has_its_pauses() {
     let back = Event::RolledBack { from, to, by: RollbackBy::Hook, hooks };
     let events = [install(start), failed(start + SECOND, 2), (start + SECOND, back), seen(start + SECOND, Ok(0))];
     let closed = Deploy::Closed(end + DAY);
-    check_with(start + 2 * SECOND, true, closed, &events, "wait", State::Failing, "2 is tried again at");
-    check_with(start + 2 * MINUTE, true, closed, &events, "forward", State::Failing, "2 is tried again at");
+    check_with(start + 2 * SECOND, true, closed, &events, "wait", State::Failing, "next attempt with 2 at");
+    check_with(start + 2 * MINUTE, true, closed, &events, "forward", State::Failing, "next attempt with 2 at");
     // Its end ends the pause.
     let last = end - 10 * SECOND;
     let late: Vec<_> = events.iter().map(|(_, event)| (last, event.clone())).collect();
-    check_with(last + SECOND, true, closed, &late, "wait", State::Failing, "2 is tried again at");
-    check_with(end, true, closed, &late, "forward", State::Failing, "2 is tried again at");
+    check_with(last + SECOND, true, closed, &late, "wait", State::Failing, "next attempt with 2 at");
+    check_with(end, true, closed, &late, "forward", State::Failing, "next attempt with 2 at");
 }
 
 #[test]
