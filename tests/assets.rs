@@ -1,8 +1,8 @@
 //! `cargo run --example assets -- DIR`: what the packages hold beside the program and plain files, made from the command
-//! line's own definition, the schemas and `src/cli/pages`: man pages (`DIR/man1` and so on), completions for bash, zsh and fish, and the
+//! line's own definition, the schemas and `src/cli/pages`: man pages (`DIR/man1` and so on), scripts of bash, zsh and fish that ask the program what to propose, and the
 //! schemas themselves (`DIR/schema`).
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a page that cannot be made ends the build")]
+#![expect(clippy::unwrap_used, reason = "a page that cannot be made ends the build")]
 
 #[path = "assets/manual.rs"]
 mod manual;
@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use clap_complete::Shell;
+use clap_complete::env::Shells;
 use renewd::config;
 
 fn main() -> io::Result<()> {
@@ -28,9 +28,11 @@ fn main() -> io::Result<()> {
     for (name, schema) in [("main", config::main_schema()), ("inventory", config::inventory_schema())] {
         writeln!(File::create(folder.join(format!("schema/{name}.json")))?, "{schema:#}")?;
     }
-    for (shell, name) in [(Shell::Bash, "renewd.bash"), (Shell::Zsh, "_renewd"), (Shell::Fish, "renewd.fish")] {
+    for (shell, name) in [("bash", "renewd.bash"), ("zsh", "_renewd"), ("fish", "renewd.fish")] {
         let mut file = File::create(folder.join(name))?;
-        clap_complete::generate(shell, &mut renewd::cli::command(), "renewd", &mut file);
+        let script = Shells::builtins();
+        let script = script.completer(shell).ok_or(io::ErrorKind::Unsupported)?;
+        script.write_registration(renewd::cli::complete::VARIABLE, "renewd", "renewd", "renewd", &mut file)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod calendar;
 mod check;
 mod check_online;
 mod columns;
+pub mod complete;
 mod confine;
 mod control;
 mod duplicates;
@@ -34,6 +35,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::core::name::CertName;
 
@@ -84,6 +86,7 @@ enum Command {
     /// Show the state of each certificate and its next step; works with the daemon down.
     Status {
         /// Only this certificate, in full.
+        #[arg(add = ArgValueCompleter::new(complete::names))]
         name: Option<CertName>,
         /// Print JSON.
         #[arg(long)]
@@ -92,6 +95,7 @@ enum Command {
     /// Show the history of a certificate from the journal.
     History {
         /// The certificate.
+        #[arg(add = ArgValueCompleter::new(complete::names))]
         name: CertName,
         /// Print JSON.
         #[arg(long)]
@@ -103,7 +107,11 @@ enum Command {
     )]
     Renew {
         /// The certificates to replace.
-        #[arg(required_unless_present_any = ["all", "issuer"], value_name = "NAME")]
+        #[arg(
+            required_unless_present_any = ["all", "issuer"],
+            value_name = "NAME",
+            add = ArgValueCompleter::new(complete::names)
+        )]
         names: Vec<CertName>,
         /// Every certificate in the inventory.
         #[arg(long, conflicts_with = "names")]
@@ -124,7 +132,7 @@ enum Command {
         #[arg(long)]
         json: bool,
         /// Print an inventory entry for the profile with this id or exact name instead.
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", add = ArgValueCompleter::new(complete::profiles))]
         entry: Option<String>,
         /// The name of the entry; default: its first DNS name.
         #[arg(long, requires = "entry")]
@@ -142,6 +150,7 @@ enum Command {
     /// Explain a code or state from status or log: what it means, what renewd does, what you do.
     Explain {
         /// The code or state; without one, list all.
+        #[arg(add = ArgValueCompleter::new(complete::codes))]
         code: Option<String>,
         /// Print JSON.
         #[arg(long)]
@@ -150,6 +159,7 @@ enum Command {
     /// Switch back to the previous generation, run its hooks, and hold it until `renewd renew`.
     Rollback {
         /// The certificate.
+        #[arg(add = ArgValueCompleter::new(complete::names))]
         name: CertName,
         /// Even to an expired or revoked certificate.
         #[arg(long)]
@@ -162,7 +172,7 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// The profile that will issue them, by id or exact name.
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", add = ArgValueCompleter::new(complete::profiles))]
         profile: String,
         /// The file whose first line is the password of PKCS#12 files.
         #[arg(long, value_name = "FILE")]
@@ -184,6 +194,14 @@ pub fn command() -> clap::Command {
 /// Runs the command of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    match complete::answered() {
+        Ok(true) => return exit::OK.into(),
+        Ok(false) => {}
+        Err(error) => {
+            output::usage(&error);
+            return exit::UNWELL.into();
+        }
+    }
     output::ended(match Arguments::try_parse() {
         Ok(arguments) => run(arguments),
         Err(error) => {

@@ -79,6 +79,33 @@ fn an_entry_with_names_is_finished() {
     assert!(said.code == 1 && said.out.is_empty() && said.err.contains("a..example.com"), "{}", said.err);
 }
 
+/// As the script of fish asks: the words so far, and the one that is being typed.
+fn proposed(host: &Host, line: &[&str]) -> Vec<String> {
+    let config = host.path("renewd.toml").display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_renewd"));
+    command.args(["--", "renewd", "--config", &config]).args(line).env("RENEWD_COMPLETE", "fish");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn completion_knows_names_codes_and_profiles() {
+    let mut host = Host::with_www();
+    host.entry("web", "");
+    host.entry("mail", "");
+    assert_eq!(proposed(&host, &["status", "w"]), ["web", "www"], "from the files");
+    assert_eq!(proposed(&host, &["renew", "mail", "we"]), ["web"]);
+    assert_eq!(proposed(&host, &["profiles", "--entry", ""]), [""; 0], "nothing was read yet");
+    host.start();
+    host.wait_state("www", "valid");
+    assert_eq!(proposed(&host, &["rollback", "w"]), ["web", "www"], "from the daemon");
+    assert_eq!(proposed(&host, &["profiles", "--entry", ""]), [host.profile.clone()]);
+    assert_eq!(proposed(&host, &["explain", "hook-"]), ["hook-failed", "hook-overdue", "hook-failing", "hook-owed"]);
+    assert_eq!(proposed(&host, &["explain", "deploy"]), ["deploying"]);
+}
+
 #[test]
 fn more_profiles_than_a_page_are_all_listed() {
     let host = Host::new(named("first"));
