@@ -116,7 +116,7 @@ mod tests {
         let good = root("One", |_| {});
         for (broken, why) in [
             ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", ""),
-            ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "what stands there is not valid base64"),
+            ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "its content is not valid base64"),
             ("-----BEGIN CERTIFICATE-----\nMIIB\n", "a PEM block is cut off: its END line is missing"),
             ("-----BEGIN X509 CERTIFICATE-----\n", "a PEM block is cut off: its END line is missing"),
         ] {

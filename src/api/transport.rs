@@ -138,7 +138,7 @@ fn base_url(text: &str) -> Result<Url, Failure> {
     let refuse = |why: &str| Failure::new(FailureClass::Internal, format!("cannot use the URL of the API: {why}"));
     let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(refuse("it holds a user or a password"));
+        return Err(refuse("it contains a user or a password"));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(refuse("it has a query or a fragment"));

@@ -58,11 +58,16 @@ async fn a_redirect_is_not_followed() {
 async fn an_answer_that_breaks_off() {
     let short = || answer("HTTP/1.1 201 Created\r\nContent-Length: 100", b"{\"serial_number\":");
     let failure = issue(settings(&raw_server(short()).await.0)).await;
-    check(&failure, FailureClass::ApiNoAnswer, Accepted::Unknown, "the response (201) broke off");
+    check(&failure, FailureClass::ApiNoAnswer, Accepted::Unknown, "the answer (201) broke off");
     let failure = client(&raw_server(short()).await.0).profile(&profile()).await.unwrap_err();
     check(&failure, FailureClass::ApiNoAnswer, Accepted::No, "GET /mpki/api/v2/profile/");
     let failure = issue(settings(&raw_server(Vec::new()).await.0)).await;
-    check(&failure, FailureClass::ApiNoAnswer, Accepted::Unknown, "the request was sent, but no complete response came back");
+    check(
+        &failure,
+        FailureClass::ApiNoAnswer,
+        Accepted::Unknown,
+        "the request was sent, but no complete response came back",
+    );
     let refusal = answer("HTTP/1.1 401 Unauthorized\r\nContent-Length: 100", b"{\"errors\":");
     let failure = issue(settings(&raw_server(refusal).await.0)).await;
     check(&failure, FailureClass::ApiUnauthorised, Accepted::No, "401");
@@ -128,7 +133,7 @@ async fn a_body_that_drips_has_the_whole_time_and_no_more() {
         }
     });
     let failure = issue(ClientSettings { timeout: Duration::from_millis(400), ..settings(&url) }).await;
-    let words = "the response (201) broke off: timed out; the limit is 400ms";
+    let words = "the answer (201) broke off: timed out; the limit is 400ms";
     check(&failure, FailureClass::ApiNoAnswer, Accepted::Unknown, words);
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn sources() -> BTreeMap<String, String> {
 fn written(text: &str) -> String {
     let (before, after) = text.split_once("<!-- the keys -->").unwrap_or((text, ""));
     let page = page(before);
-    let mut roff = format!(".TH {} {} \"\" \"renewd {}\"\n", page.name, page.section, env!("CARGO_PKG_VERSION"));
+    let mut roff = format!(".TH {} {} \"\" \"renewd {}\"\n.ad l\n", page.name, page.section, env!("CARGO_PKG_VERSION"));
     match command(&page.name) {
         Some(command) => of_command(&page, &Man::new(command), &mut roff),
         None => {

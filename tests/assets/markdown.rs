@@ -56,7 +56,11 @@ impl Writer {
             Event::End(tag) => self.end(tag),
             Event::Text(text) if self.in_code => self.line.push_str(&text),
             Event::Text(text) => self.line.push_str(&escaped(&text)),
-            Event::Code(text) => self.line.push_str(&format!("\\fB{}\\fR", escaped(&text))),
+            Event::Code(text) => {
+                // A long name may be broken where a reader would break it.
+                let roff = escaped(&text).replace('/', "/\\:").replace('_', "_\\:").replace('{', "\\:{");
+                self.line.push_str(&format!("\\fB{roff}\\fR"));
+            }
             Event::SoftBreak | Event::HardBreak => self.line.push('\n'),
             Event::Html(_) => {}
             other => panic!("the manual has no {other:?}"),

@@ -202,7 +202,9 @@ fn who_may_not_ask_about_itself_is_told_once_and_held_back_by_nothing() {
     host.simulator.fault(Fault::new(FaultKind::Status(403, RetryAfter::Absent)).at(crate::simulator::Endpoint::User));
     host.start();
     host.wait_state("www", "valid");
-    host.until("it is said", || (lines_with(&host, &["WARN", "api-forbidden", "cannot find out when"]) == 1).then_some(()));
+    host.until("it is said", || {
+        (lines_with(&host, &["WARN", "api-forbidden", "cannot find out when"]) == 1).then_some(())
+    });
     let said = host.says(&["renew", "www"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(host.says(&["status"]).code, 0);

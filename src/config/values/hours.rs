@@ -16,7 +16,7 @@ impl FromText for DeployWindow {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        Self::parse(text).ok_or_else(|| Fault::new(format!("{} is a deploy window that never opens", quoted(text))))
+        Self::parse(text).ok_or_else(|| Fault::new(format!("{} is not a deploy window that ever opens", quoted(text))))
     }
 }
 

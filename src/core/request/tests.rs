@@ -30,7 +30,9 @@ fn an_entry_that_does_not_fit_says_what_to_change() {
     let country = |entry: &mut Entry, values: &[&str]| {
         entry.subject.insert(SubjectAttribute::Country, values.iter().map(|&value| value.to_owned()).collect());
     };
-    refuses(EntryMismatch, &["no rsa-2048", "ecdsa-p256, ecdsa-p384"], |entry, _| entry.key = Some(KeyType::Rsa2048));
+    refuses(EntryMismatch, &["not accept rsa-2048", "ecdsa-p256, ecdsa-p384"], |entry, _| {
+        entry.key = Some(KeyType::Rsa2048)
+    });
     refuses(EntryMismatch, &["remove `validity`"], |entry, _| {
         entry.validity = Some(Validity { unit: crate::core::wanted::entry::ValidityUnit::Days, duration: 30 });
     });
@@ -145,7 +147,7 @@ fn names_outside_of_the_allowed_list_are_named_with_the_list() {
 
 #[test]
 fn all_misfits_are_told_at_once() {
-    refuses(EntryMismatch, &["no rsa-4096", "remove `dns_names`"], |entry, profile| {
+    refuses(EntryMismatch, &["not accept rsa-4096", "remove `dns_names`"], |entry, profile| {
         entry.key = Some(KeyType::Rsa4096);
         profile.san.clear();
     });

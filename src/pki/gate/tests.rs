@@ -443,8 +443,7 @@ fn the_chain_must_be_whole() {
     );
     check(
         |case| drop(case.came.remove(1)),
-        "refused: the certificate of \"Issuing\", which issued \"www.example.com\", did not come and the profile does \
-         not show it",
+        "refused: the certificate of \"Issuing\", which issued \"www.example.com\", is missing, and the profile does not show it",
     );
     check(|case| case.issuers = case.came.drain(..).collect(), "accepted");
     check(|case| (case.came.clear(), case.issuers = vec![case.issuing.certificate.clone()]).1, "accepted");
