@@ -269,7 +269,7 @@ fn log(call: &Recorded) {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration; write a number with s, m, h, d or y");
+    let wrong = || format!("{text:?} is not a duration; write a number with s, m, h, d or y");
     let digits = text.trim_end_matches(char::is_alphabetic);
     let seconds: u64 = match text.strip_prefix(digits).unwrap_or_default() {
         "s" | "" => 1,

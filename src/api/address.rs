@@ -73,7 +73,7 @@ impl Resolve for Resolver {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let found: Vec<SocketAddr> = found.filter(|address| allowed.address(address.ip())).collect();
             if found.is_empty() {
-                return Err("it has no address that may be asked".into());
+                return Err("it has no address that renewd may ask".into());
             }
             Ok(Box::new(found.into_iter()) as Addrs)
         })

@@ -177,7 +177,7 @@ impl Call {
     fn post(mut self, body: &impl Serialize) -> Result<Self, Failure> {
         self.method = Method::POST;
         let body = serde_json::to_vec(body).map_err(|error| {
-            Failure::new(FailureClass::Internal, format!("{} has a body that is no JSON: {error}", self.name()))
+            Failure::new(FailureClass::Internal, format!("{} has a body that is not JSON: {error}", self.name()))
         })?;
         self.body = Some(body);
         Ok(self)

@@ -463,10 +463,10 @@ fn one_word(key: &str) -> Result<(), &'static str> {
         return Err("is empty; it must hold the API key");
     }
     if key.contains(['\n', '\r']) {
-        return Err("has several lines; it must hold the API key alone");
+        return Err("has several lines; it must hold only the API key");
     }
     if !key.bytes().all(|c| c.is_ascii_graphic()) {
-        return Err("holds blanks or characters that are not ASCII; it must hold the API key alone");
+        return Err("holds blanks or characters that are not ASCII; it must hold only the API key");
     }
     Ok(())
 }

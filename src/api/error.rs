@@ -94,7 +94,7 @@ impl RequestError {
     pub fn of_proxy_user(self, is_sent: Option<bool>) -> Self {
         let more = match is_sent {
             Some(true) => {
-                ", and refused those of api.proxy_credentials_file; see that they are right, and that it takes Basic"
+                ", and refused those of api.proxy_credentials_file; make sure that they are right, and that it accepts Basic"
             }
             Some(false) => "; name the file that holds them as api.proxy_credentials_file",
             None => return self,
@@ -149,12 +149,12 @@ impl RequestError {
             Self::Unreachable(reason) => format!("no connection{}: {reason}", place.through()),
             Self::Tls { reason, by_clock: false } => format!("TLS failed{}: {reason}", place.through()),
             Self::Tls { reason, by_clock: true } => {
-                format!("TLS failed{}: {reason}; a wrong clock of this host is a possible cause", place.through())
+                format!("TLS failed{}: {reason}; this host's clock may be wrong", place.through())
             }
             Self::Proxy(reason) => format!("the proxy {} failed: {reason}", place.proxy.unwrap_or("on the way")),
-            Self::NoAnswer(reason) => format!("the request was sent and no whole answer came back: {reason}"),
+            Self::NoAnswer(reason) => format!("the request was sent, but no complete response came back: {reason}"),
             Self::Redirect { status, host } => format!(
-                "answered by a redirect ({status}) to {}, which is not followed; is api.url right?",
+                "answered by a redirect ({status}) to {}, which renewd does not follow; is api.url right?",
                 host.as_deref().unwrap_or("nowhere")
             ),
             Self::Html { status, title, .. } => format!(
@@ -162,10 +162,10 @@ impl RequestError {
                  probably wrong",
                 title.as_ref().map(|title| format!(", \"{title}\"")).unwrap_or_default()
             ),
-            Self::WrongShape { status, what } => format!("the answer ({status}) is not the API's: {what}"),
+            Self::WrongShape { status, what } => format!("the response ({status}) is not the API's: {what}"),
             Self::Refused { status: 401, errors, .. } => {
                 let said = said(401, errors, call);
-                format!("the credential {} was not accepted: {said}{}", place.credential, place.prefix_hint())
+                format!("the API did not accept the credential {}: {said}{}", place.credential, place.prefix_hint())
             }
             Self::Refused { status, errors, .. } => said(*status, errors, call),
         }

@@ -25,7 +25,7 @@ pub(super) fn trouble(error: &reqwest::Error, way: &Way) -> RequestError {
     }
     let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>());
     if way.proxied && error.is_connect() && !error.is_timeout() && tls.is_none_or(is_no_tls) {
-        return RequestError::Proxy(format!("what came through its tunnel is no TLS: {}", root(error)));
+        return RequestError::Proxy(format!("what came through its tunnel is not TLS: {}", root(error)));
     }
     match tls {
         Some(tls) if error.is_connect() || refuses_us(tls) => tls_trouble(tls),

@@ -95,12 +95,12 @@ impl Fetcher {
     }
 
     fn target(&self, url: &str) -> Result<Url, &'static str> {
-        let url = Url::parse(url).map_err(|_| "it is no URL")?;
+        let url = Url::parse(url).map_err(|_| "it is not a URL")?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err("it is neither http nor https");
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("it holds a user or a password");
+            return Err("it contains a user or a password");
         }
         if self.allowed.host(&url) { Ok(url) } else { Err("a certificate may not lead to this host") }
     }
@@ -120,7 +120,7 @@ fn bare(timeout: Duration) -> ClientBuilder {
 
 fn made(builder: ClientBuilder) -> Result<reqwest::Client, Failure> {
     builder.build().map_err(|error| {
-        Failure::new(FailureClass::Internal, format!("no HTTP client can be made: {}", fault::root(&error)))
+        Failure::new(FailureClass::Internal, format!("cannot make an HTTP client: {}", fault::root(&error)))
     })
 }
 
@@ -129,7 +129,7 @@ async fn take(mut response: Response, limit: usize, way: &Way) -> Result<Vec<u8>
     let status = response.status();
     if status.is_redirection() {
         let to = response.headers().get(LOCATION).and_then(|to| host_of(response.url(), to.to_str().ok()?));
-        return Err(format!("it redirects to {}, which is not followed", to.as_deref().unwrap_or("nowhere")));
+        return Err(format!("it redirects to {}, which renewd does not follow", to.as_deref().unwrap_or("nowhere")));
     }
     if status != StatusCode::OK {
         return Err(format!("it answers {}", status.as_u16()));

@@ -101,7 +101,7 @@ fn json(body: &[u8]) -> Result<Value, String> {
     serde_json::from_str(text).map(opened).map_err(|error| match text.chars().next() {
         Some('<') => format!("XML in place of JSON: {}", ApiErrors::read(body)),
         Some('{' | '[') if error.is_eof() => format!("truncated JSON: {error}"),
-        Some('{' | '[') => format!("a body that is no JSON: {error}"),
+        Some('{' | '[') => format!("a body that is not JSON: {error}"),
         _ => format!("text in place of JSON: {text}"),
     })
 }

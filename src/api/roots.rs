@@ -56,7 +56,7 @@ fn anchor(block: &str) -> Result<Vec<u8>, String> {
     let der = pem::decode(body).map_err(|error| told(&error))?;
     match (webpki::anchor_from_trusted_cert(&der.as_slice().into()), Certificate::from_der(&der)) {
         (Ok(_), _) => Ok(der.to_vec()),
-        (Err(error), Ok(odd)) => Err(format!(", {}, is no trust anchor: {error}", odd.label())),
+        (Err(error), Ok(odd)) => Err(format!(", {}, is not a trust anchor: {error}", odd.label())),
         (Err(_), Err(error)) => Err(told(&error)),
     }
 }
@@ -108,7 +108,7 @@ mod tests {
         let roots = read(format!("{}{}", root("One", |_| {}), odd()).as_bytes()).unwrap();
         assert_eq!(roots.ders.len(), 1);
         let [odd] = roots.passed_over.as_slice() else { panic!("{roots:?}") };
-        assert!(odd.starts_with("certificate 2 of 2, \"Odd\", is no trust anchor: "), "{odd}");
+        assert!(odd.starts_with("certificate 2 of 2, \"Odd\", is not a trust anchor: "), "{odd}");
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
         let good = root("One", |_| {});
         for (broken, why) in [
             ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", ""),
-            ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "what stands there is not valid base64"),
+            ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "its content is not valid base64"),
             ("-----BEGIN CERTIFICATE-----\nMIIB\n", "a PEM block is cut off: its END line is missing"),
             ("-----BEGIN X509 CERTIFICATE-----\n", "a PEM block is cut off: its END line is missing"),
         ] {
@@ -139,7 +139,7 @@ mod tests {
         check("", "there is no PEM certificate in it");
         check("-----BEGIN CERTIFICATE-----\nMIIB\n", "certificate 1 of 1: a PEM block is cut off");
         let odd_and_broken = format!("{}-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", odd());
-        check(&odd_and_broken, "certificate 1 of 2, \"Odd\", is no trust anchor: ");
-        check(&odd(), "certificate 1 of 1, \"Odd\", is no trust anchor: ");
+        check(&odd_and_broken, "certificate 1 of 2, \"Odd\", is not a trust anchor: ");
+        check(&odd(), "certificate 1 of 1, \"Odd\", is not a trust anchor: ");
     }
 }

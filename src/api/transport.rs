@@ -63,7 +63,7 @@ impl Transport {
             builder = builder.proxy(proxy);
         }
         let http = builder.build().map_err(|error| {
-            Failure::new(FailureClass::ApiTls, format!("no TLS client can be made: {}", fault::root(&error)))
+            Failure::new(FailureClass::ApiTls, format!("cannot make a TLS client: {}", fault::root(&error)))
         })?;
         Ok(Self { http, base, way })
     }
@@ -135,10 +135,10 @@ pub(super) fn host_of(base: &Url, location: &str) -> Option<String> {
 
 /// The base URL. The configuration has checked it; nothing may reach the network in plain text all the same.
 fn base_url(text: &str) -> Result<Url, Failure> {
-    let refuse = |why: &str| Failure::new(FailureClass::Internal, format!("the URL of the API cannot be used: {why}"));
+    let refuse = |why: &str| Failure::new(FailureClass::Internal, format!("cannot use the URL of the API: {why}"));
     let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(refuse("it holds a user or a password"));
+        return Err(refuse("it contains a user or a password"));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(refuse("it has a query or a fragment"));

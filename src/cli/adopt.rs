@@ -68,6 +68,6 @@ fn found(files: &[PathBuf], password: Option<&str>) -> (Vec<Adopted>, Vec<String
 fn password(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, String> {
     let Some(path) = file else { return Ok(None) };
     let bytes = file::bytes(path)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{}: the password is no text", path.display()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{}: the password is not text", path.display()))?;
     Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())))
 }

@@ -82,7 +82,7 @@ pub(super) fn run(file: &Path, wish: Options) -> ExitCode {
         output::print_json(&Report { ok: code == exit::OK, certificates, files, findings });
         return code.into();
     }
-    let good = format!("{}: good; {}", file.display(), counted(certificates, files));
+    let good = format!("{}: OK: {}", file.display(), counted(certificates, files));
     warnings.iter().for_each(|warning| output::complain(&warned(warning)));
     tell(&problems, &of_files, if wish.online { &[] } else { &of_host }, &good);
     if wish.online && !of_host.is_empty() {
@@ -120,7 +120,7 @@ fn told(findings: &[Finding]) -> String {
         let code = finding.code.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
         let word = output::verdict(finding.state);
         lines.push(format!("{word} {:<8} {}: {}{code}", finding.check, finding.subject, finding.message));
-        lines.extend(finding.remedy.as_ref().map(|remedy| format!("{:17} what to do: {remedy}", "")));
+        lines.extend(finding.remedy.as_ref().map(|remedy| format!("{:17} fix: {remedy}", "")));
     }
     let count = |state: Verdict| findings.iter().filter(|finding| finding.state == state).count();
     let (failed, warnings) = (count(Verdict::Failed), count(Verdict::Warning));
@@ -132,7 +132,7 @@ fn told(findings: &[Finding]) -> String {
 fn of_problem(problem: &Problem) -> Finding {
     let summary = problem.summary();
     let (place, message) = summary.split_once(": ").unwrap_or(("", &summary));
-    Finding::failed("file", place, message, "mend the file; `renewd check` shows the line")
+    Finding::failed("file", place, message, "fix the file; `renewd check` shows the line")
 }
 
 /// The credentials and roots, read as the service does: the API key that systemd hands to it is read by root.

@@ -73,13 +73,13 @@ fn clock(date: Option<Timestamp>, now: Timestamp) -> Finding {
     let mut check = ClockCheck::new(Timestamp::default(), now);
     let subject = "this host";
     let Some(date) = date else {
-        let remedy = "nothing; see that the host keeps its time by NTP";
-        return Finding::warning("clock", subject, "the API's answers carry no date to compare with", remedy);
+        let remedy = "nothing; make sure that NTP keeps the host's time";
+        return Finding::warning("clock", subject, "the API's responses carry no date to compare with", remedy);
     };
     check.compare(date, now);
     if check.state() == ClockState::Wrong {
         let message = Reason::ClockWrong { offset: check.offset_seconds() }.to_string();
-        return Finding::failed("clock", subject, message, "set the clock right (NTP), and see that it stays so");
+        return Finding::failed("clock", subject, message, "correct the clock, and make sure that NTP keeps it");
     }
     Finding::ok("clock", subject, format!("{} from the API's", Span(now.distance(date))))
 }
@@ -90,15 +90,15 @@ fn key(credential: CredentialEnd, answer: Result<Me, Failure>, now: Timestamp) -
     let me = match answer {
         Ok(me) => me,
         Err(failure) if failure.class == FailureClass::ApiForbidden => {
-            let message = format!("taken, but not allowed to ask about itself: {}", failure.message);
-            let remedy = "nothing, as long as the profiles can be read; its end and its roles are not known";
+            let message = format!("accepted, but not allowed to ask about itself: {}", failure.message);
+            let remedy = "nothing, as long as the profiles can be read; its expiry and its roles are not known";
             let unknown = Finding::warning("key", &name, message, remedy);
             return vec![end(&credential, now).unwrap_or(unknown)];
         }
         Err(failure) => return vec![Finding::failure("key", &name, &failure)],
     };
     let credential = CredentialEnd { not_after: credential.not_after.or(me.not_after), ..credential };
-    let unknown = || Finding::ok("key", &name, "taken; TLM does not tell when it ends");
+    let unknown = || Finding::ok("key", &name, "accepted; TLM reports no expiry date");
     vec![end(&credential, now).unwrap_or_else(unknown), roles(&name, &me.roles)]
 }
 
@@ -106,7 +106,7 @@ fn end(credential: &CredentialEnd, now: Timestamp) -> Option<Finding> {
     let (name, at) = (&credential.name, credential.not_after?);
     let remark = credential.remark(now).unwrap_or_default();
     Some(match credential.nearness(now) {
-        Nearness::Far => Finding::ok("key", name, format!("ends at {at}, in {}", Span(at.since(now)))),
+        Nearness::Far => Finding::ok("key", name, format!("expires at {at}, in {}", Span(at.since(now)))),
         Nearness::Month | Nearness::Week => Finding::warning("key", name, remark, REMEDY),
         Nearness::Day | Nearness::Ended => Finding::failed("key", name, remark, REMEDY),
     })
@@ -119,8 +119,8 @@ fn roles(name: &str, roles: &[String]) -> Finding {
         role.contains("cert") && role.contains("manager")
     };
     if roles.is_empty() {
-        let remedy = format!("see in TLM that its user has the role {ROLE}");
-        return Finding::warning("roles", name, "TLM does not tell its roles", &remedy);
+        let remedy = format!("make sure in TLM that its user has the role {ROLE}");
+        return Finding::warning("roles", name, "TLM does not report its roles", &remedy);
     }
     if roles.iter().any(may_issue) {
         return Finding::ok("roles", name, told);
@@ -164,7 +164,7 @@ async fn profiles(inventory: &Inventory, account: &Account) -> (Vec<Finding>, Ve
 
 /// A profile of the list that cannot be read.
 fn broken(what: &Text) -> Finding {
-    let remedy = "nothing, unless an entry names this profile; then see it in TLM";
+    let remedy = "nothing, unless an entry names this profile; then look it up in TLM";
     Finding::warning("profile", "TLM's list", format!("a profile cannot be read, and was skipped: {what}"), remedy)
 }
 
@@ -177,7 +177,7 @@ fn usable(profile: &Profile) -> Finding {
     let Profile { status, enrollment_method, authentication_method, .. } = profile;
     let unusable = profile.unusable_window().map(|said| format!("{said}, which counts as not set"));
     let usable = profile.renewal_window().map(|window| Span(window).to_string());
-    let window = usable.or(unusable).unwrap_or_else(|| "not told".to_owned());
+    let window = usable.or(unusable).unwrap_or_else(|| "not reported".to_owned());
     let duplicates = if profile.allows_duplicates { "allowed" } else { "not allowed" };
     let unknown = match &*profile.unknown_keys {
         [] => String::new(),
@@ -265,7 +265,7 @@ async fn of_host(main: &Main, inventory: &Inventory) -> Vec<Finding> {
             "host",
             "the daemon",
             format!(
-                "did not look at {}: not in force yet, or being worked on; tried without its sandbox",
+                "did not check {}: not in force yet, or in progress; checked without its sandbox",
                 names.join(", ")
             ),
             "try again in a minute",
@@ -288,15 +288,9 @@ async fn alone(main: &Main, inventory: Inventory) -> Vec<Finding> {
     let state = main.state_dir.display();
     let service = setup::service_user(main).uid;
     let why = if !main.state_dir.exists() {
-        Some((
-            format!("{state} is not there: that its folders can be written to was not tried"),
-            "start renewd once, which makes it",
-        ))
+        Some((format!("{state} does not exist: no test write in its folders"), "start renewd once, which creates it"))
     } else if service != identity.uid {
-        Some((
-            format!("that folders can be written to was not tried: this user is not user {service}, who owns {state}"),
-            "run this as root",
-        ))
+        Some((format!("no test write: this user is not user {service}, who owns {state}"), "run this as root"))
     } else {
         None
     };

@@ -139,10 +139,10 @@ fn not_searched(rest: &[Own], failed: Option<&Failure>) -> Option<Finding> {
     let is_unreadable = rest.iter().all(|own| matches!(own.observed, Observed::Unreadable(_)));
     let (why, remedy) = match failed {
         Some(failure) => (format!("the search failed: {}", failure.message), "let the API key search certificates"),
-        None if is_unreadable => ("their files cannot be read by this user".to_owned(), "run this as root"),
+        None if is_unreadable => ("this user cannot read their files".to_owned(), "run this as root"),
         None => (format!("one run makes {MOST_SEARCHES} searches at most"), "look for their seats in TLM"),
     };
-    let message = format!("whether TLM holds another valid certificate was not looked at for {shown}{more}: {why}");
+    let message = format!("no search whether TLM holds another valid certificate for {shown}{more}: {why}");
     Some(Finding::warning(CHECK, "not searched", message, remedy))
 }
 

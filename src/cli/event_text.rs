@@ -75,18 +75,18 @@ fn told(event: &Event) -> EventView {
     match event {
         Event::Submitting { attempt, method, asked, profile, key, .. } => {
             let (how, names) = (how(method), names(asked));
-            say(format!("asks for {how} of profile {profile}, with a key of {key}, for {names}")).attempt(*attempt)
+            say(format!("requests {how} of profile {profile}, with a key of {key}, for {names}")).attempt(*attempt)
         }
         Event::NotAccepted { attempt, failure } | Event::RefusalUnclear { attempt, failure } => {
-            failed("nothing was accepted: ", failure).attempt(*attempt)
+            failed("TLM accepted nothing: ", failure).attempt(*attempt)
         }
         Event::AnswerLost { attempt, failure } => {
-            failed("whether TLM issued a certificate is not known: ", failure).attempt(*attempt)
+            failed("renewd does not know whether TLM issued a certificate: ", failure).attempt(*attempt)
         }
         Event::LookedUp { attempt } => say("TLM has issued nothing for its key").attempt(*attempt),
         Event::Pending { attempt, request_id, dv_details } => {
             let waits = dv_details.as_ref().map_or_else(String::new, |details| format!(", {details}"));
-            let message = format!("TLM issues later: its request {request_id}{waits}");
+            let message = format!("TLM will issue later: request {request_id}{waits}");
             EventView { request_id: Some(request_id.to_string()), ..say(message) }.attempt(*attempt)
         }
         Event::Polled { attempt, .. } => say("TLM has not issued yet").attempt(*attempt),
@@ -94,14 +94,14 @@ fn told(event: &Event) -> EventView {
         Event::Issued { attempt, serial_number } => {
             say(format!("TLM issued {serial_number}")).attempt(*attempt).serial_number(serial_number)
         }
-        Event::Held { attempt, why, .. } => say(format!("kept aside and not installed: {why}")).attempt(*attempt),
+        Event::Held { attempt, why, .. } => say(format!("kept, but not installed: {why}")).attempt(*attempt),
         Event::Waits { attempt, until } => say(format!("it is valid from {until} on")).attempt(*attempt),
         Event::GateRefused { attempt, why, .. } => {
-            say(format!("what TLM issued is not installed: {}", joined(why, "; "))).attempt(*attempt)
+            say(format!("the certificate from TLM is refused: {}", joined(why, "; "))).attempt(*attempt)
         }
         Event::Rejected { attempt, why } => say(format!("an administrator rejected it: {why}")).attempt(*attempt),
         Event::Abandoned { attempt } => say("given up because the entry changed meanwhile").attempt(*attempt),
-        Event::KeyForgotten { attempt } => say("the key that was kept for the request is removed").attempt(*attempt),
+        Event::KeyForgotten { attempt } => say("request key removed (no longer needed)").attempt(*attempt),
         Event::Installed { .. } | Event::Adopted { .. } | Event::ChainRefreshed { .. } | Event::ChainKept { .. } => {
             set(event)
         }
@@ -127,17 +127,17 @@ fn told(event: &Event) -> EventView {
             failed(&format!("generation {from} stays live: "), failure).generation(*from)
         }
         Event::Forward { generation, hooks, stays } => {
-            let why = if *stays { ", and stays: the one before is about to end" } else { "" };
-            say(format!("generation {generation} is live once more{why}{}", owed(hooks))).generation(*generation)
+            let why = if *stays { ", and stays: the previous one is about to expire" } else { "" };
+            say(format!("generation {generation} is live again{why}{}", owed(hooks))).generation(*generation)
         }
         Event::Failed { failure } => failed("", failure),
         Event::StatusChecked { serial_number, revoked, standing } => {
             let known = || if *revoked { "revoked" } else { "not revoked" }.to_owned();
             let state = standing.as_ref().map_or_else(known, ToString::to_string);
-            say(format!("TLM says that {serial_number} is {state}")).serial_number(serial_number)
+            say(format!("TLM reports {serial_number} as {state}")).serial_number(serial_number)
         }
-        Event::StatusUnread => say("TLM could not be asked whether it is revoked"),
-        Event::Probed { .. } => say("the addresses of the probe were looked at"),
+        Event::StatusUnread => say("could not ask TLM whether it is revoked"),
+        Event::Probed { .. } => say("probed"),
         Event::RenewalAsked { reissue } => say(what_was_asked(*reissue)),
         Event::LeftInventory => say("its entry left the inventory; its files stay"),
         Event::Unknown => say("a newer renewd wrote what happened"),
@@ -145,11 +145,7 @@ fn told(event: &Event) -> EventView {
 }
 
 const fn what_was_asked(reissue: bool) -> &'static str {
-    if reissue {
-        "the operator asked for a new certificate in its place"
-    } else {
-        "the operator asked for a replacement"
-    }
+    if reissue { "an operator requested a new certificate in its place" } else { "an operator requested a replacement" }
 }
 
 /// What became live, and what stays so.
@@ -162,7 +158,7 @@ fn set(event: &Event) -> EventView {
         }
         Event::Adopted { generation, serial_number, fingerprint, not_after, hooks, issuer, chain_end } => {
             let set = (serial_number, *fingerprint, *not_after);
-            live(", taken over as it was found", *generation, set, issuer.as_ref(), chain_end.as_deref(), hooks)
+            live(", adopted as found", *generation, set, issuer.as_ref(), chain_end.as_deref(), hooks)
         }
         Event::ChainRefreshed { generation, ends_at, hooks } => {
             let what = "is live with the same certificate and a newer chain, valid until";
@@ -204,7 +200,7 @@ fn live(
 const fn why_back(by: RollbackBy) -> &'static str {
     match by {
         RollbackBy::Hook => "because a hook failed on it",
-        RollbackBy::Operator => "by the operator's word",
+        RollbackBy::Operator => "by `renewd rollback`",
     }
 }
 

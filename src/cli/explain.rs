@@ -1,4 +1,4 @@
-//! `renewd explain`: what a code of status and log means, what renewd does about it, and what the operator does.
+//! `renewd explain`: what a code or a state of status and log means, what renewd does about it, and what the operator does.
 
 use std::process::ExitCode;
 
@@ -39,6 +39,11 @@ struct Page {
     text: &'static str,
 }
 
+/// Every code and state with the first sentence of its page.
+pub(super) fn summaries() -> impl Iterator<Item = (&'static str, String)> {
+    pages().map(|page| (page.code, page.summary))
+}
+
 /// The pages, by what they are about. A line that begins with `# ` names the code of the page below it.
 fn pages() -> impl Iterator<Item = Page> {
     let about = |text: &'static str| text.split("# ").filter_map(|page| page.split_once('\n')).map(page);
@@ -61,14 +66,15 @@ fn unknown(code: &str) -> String {
     let near = |page: &Page| strsim::jaro_winkler(code.as_str(), page.code);
     let nearest = pages().max_by(|one, other| near(one).total_cmp(&near(other))).filter(|page| near(page) > CLOSE);
     let hint = nearest.map_or(String::new(), |page| format!("did you mean {}? ", page.code));
-    format!("no code is named \"{code}\": {hint}`renewd explain` lists them all")
+    format!("no code or state is named \"{code}\": {hint}`renewd explain` lists them all")
 }
 
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     include_str!("explain/failures.txt"),
     include_str!("explain/problems.txt"),
     include_str!("explain/reasons.txt"),
     include_str!("explain/remarks.txt"),
+    include_str!("explain/states.txt"),
 ];
 /// Less similar words are another word.
 const CLOSE: f64 = 0.8;
@@ -80,19 +86,25 @@ mod tests {
     use super::*;
     use crate::core::code::Code;
     use crate::core::failure::FailureClass;
+    use crate::core::reason::State;
+    use crate::engine::breaker::ApiState;
 
-    /// All that status and log can name: the classes, and the other codes. No other word gets there as a code, since
-    /// each is made from one of these types.
+    /// All that status and log can name: the classes, the other codes, and the states of certificates and of the API that
+    /// are not what their names say. No other word gets there as a code, since each is made from one of these types.
     #[test]
-    fn every_code_has_one_page_and_every_page_a_code() {
+    fn every_code_and_state_has_one_page_and_every_page_a_code() {
         let codes = FailureClass::ALL.iter().map(|class| class.code());
         let codes: Vec<&str> = codes.chain(Code::ALL.iter().map(|code| code.as_str())).collect();
         let unique: BTreeSet<&str> = codes.iter().copied().collect();
         assert_eq!(unique.len(), codes.len(), "two things have one code");
         let mut paged: Vec<&str> = pages().map(|page| page.code).collect();
-        let mut codes = codes;
+        let states = State::ALL.iter().map(|state| state.as_str());
+        let api = ApiState::ALL.iter().map(|state| state.as_str()).filter(|state| !["unknown", "ok"].contains(state));
+        let mut codes: Vec<&str> = unique.into_iter().chain(states).chain(api).collect();
         paged.sort_unstable();
         codes.sort_unstable();
+        // A state may be a code as well: its page is one.
+        codes.dedup();
         assert_eq!(paged, codes);
     }
 
@@ -129,6 +141,6 @@ mod tests {
     fn a_misspelt_code_is_told_the_nearest() {
         assert!(unknown("api-unauthorized").contains("did you mean api-unauthorised?"));
         assert!(unknown("gate-refuse").contains("did you mean gate-refused?"));
-        assert_eq!(unknown("zzz"), "no code is named \"zzz\": `renewd explain` lists them all");
+        assert_eq!(unknown("zzz"), "no code or state is named \"zzz\": `renewd explain` lists them all");
     }
 }

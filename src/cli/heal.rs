@@ -24,12 +24,12 @@ pub(super) fn run(config: &Path) -> ExitCode {
     match runtime.block_on(heal::heal(&main)) {
         Ok(healed) => told(&healed),
         Err(StartError::Locked(holder)) => {
-            output::print(&format!("renewd runs ({holder}) and heals by itself; nothing was done here"));
+            output::print(&format!("renewd is running ({holder}) and heals by itself; nothing to do here"));
             exit::OK.into()
         }
         Err(error @ StartError::Config(_)) => start::told(&error).into(),
         Err(StartError::State(failure)) => {
-            output::complain(&format!("nothing was healed: {failure}"));
+            output::complain(&format!("could not heal: {failure}"));
             exit::UNWELL.into()
         }
     }

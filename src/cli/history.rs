@@ -38,7 +38,7 @@ pub(super) fn run(file: &Path, name: &CertName, json: bool) -> ExitCode {
     let events: Vec<EventView> =
         content.entries.iter().filter(|entry| entry.name == *name).map(EventView::new).collect();
     if events.is_empty() && !is_known(&main, &layout, name) {
-        output::complain(&format!("no certificate in force is named {name}, and the journal holds nothing of one"));
+        output::complain(&format!("no certificate named \"{name}\", and the journal knows nothing about one"));
         return exit::UNREADABLE.into();
     }
     if json {
@@ -55,7 +55,7 @@ pub(super) fn run(file: &Path, name: &CertName, json: bool) -> ExitCode {
 /// What is wrong with the journal as a whole.
 fn remarks(content: &Content) {
     if content.too_new {
-        output::complain("a newer renewd wrote the journal: what this one understands of it follows");
+        output::complain("a newer renewd wrote the journal: showing what this one understands");
     }
     journal::remark(content).into_iter().for_each(|remark| output::complain(remark.as_str()));
 }

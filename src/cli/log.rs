@@ -43,7 +43,7 @@ fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
         Some(filter) => (filter.as_str(), "the variable RUST_LOG"),
         None => (settings.level.as_str(), "the key `level` of [log]"),
     };
-    EnvFilter::try_new(filter).map_err(|error| format!("{place} is no filter: {error}"))
+    EnvFilter::try_new(filter).map_err(|error| format!("{place} is not a filter: {error}"))
 }
 
 /// How it is written.

@@ -6,6 +6,7 @@ mod calendar;
 mod check;
 mod check_online;
 mod columns;
+pub mod complete;
 mod confine;
 mod control;
 mod duplicates;
@@ -17,6 +18,7 @@ mod log;
 mod offline;
 mod once;
 mod output;
+pub mod pages;
 mod plan;
 mod profiles;
 mod progress;
@@ -35,6 +37,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::core::name::CertName;
 use crate::daemon::hook_user;
@@ -51,7 +54,7 @@ const VERSION: &str = if cfg!(feature = "fips") {
 #[command(name = "renewd", version = VERSION, about, max_term_width = 100)]
 pub struct Arguments {
     /// The main configuration.
-    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/renewd/renewd.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
     #[command(subcommand)]
     command: Command,
@@ -59,115 +62,135 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs as a daemon, until SIGTERM; SIGHUP reloads.
+    /// Run the daemon until SIGTERM; SIGHUP reloads.
     Run,
-    /// Does everything that is due now, and ends. For cron and containers.
+    /// Run one pass and exit (for cron and containers).
     Once {
-        /// How long to wait for requests that TLM approves later, such as 90s or 10m.
+        /// How long to wait for pending requests, such as 90s or 10m.
         #[arg(long, value_name = "TIME", default_value = "0s", value_parser = crate::config::duration)]
         wait: Duration,
     },
-    /// Finishes installs that were cut off, from the disk alone. For the start of the machine, before the services.
+    /// Finish interrupted installs using local files only (run at boot).
     Heal,
-    /// Validates every file of the configuration and what it names on this host; asks nobody, unless told to.
+    /// Validate every configuration file and what it names on this host; makes no network requests unless --online.
     Check {
-        /// Asks TLM, the running daemon and the host as well: key, roles, profiles, targets, hooks, probes.
+        /// Check with TLM, the running daemon and the host, too: key, roles, profiles, targets, hooks, probes.
         #[arg(long)]
         online: bool,
-        /// Prints JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Prints what would be done, when and why. Changes nothing.
+    /// Show what renewd would do, when and why; changes nothing.
     Plan {
-        /// Prints JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
-        /// Draws the renewals and expiries to come as bars, by day or week.
+        /// Draw upcoming renewals and expiries as bars, by day or week.
         #[arg(long, conflicts_with = "json")]
         calendar: bool,
-        /// Plans for this instant (2027-01-31T12:00:00Z) instead of now.
+        /// Plan for this time (2027-01-31T12:00:00Z) instead of now.
         #[arg(long, value_name = "TIME", value_parser = output::instant)]
         at: Option<crate::core::time::Timestamp>,
     },
-    /// Prints the state of each certificate, and what comes next. Works with the daemon down.
+    /// Show the state of each certificate and its next step; works with the daemon down.
     Status {
-        /// This certificate alone, with everything that is known of it.
+        /// Only this certificate, in full.
+        #[arg(add = ArgValueCompleter::new(complete::names))]
         name: Option<CertName>,
-        /// Prints JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Prints what happened to a certificate, as the journal has it.
+    /// Show the history of a certificate from the journal.
     History {
-        /// Which.
+        /// The certificate.
+        #[arg(add = ArgValueCompleter::new(complete::names))]
         name: CertName,
-        /// Prints JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Replaces certificates now, whatever their age, and shows how it goes; Ctrl-C leaves the work to the daemon.
+    /// Replace certificates now, whatever their age, and show progress; Ctrl-C leaves the work to the daemon.
     #[command(
         override_usage = "renewd renew <NAME>...\n       renewd renew --issuer <ISSUER>\n       renewd renew --all"
     )]
     Renew {
-        /// Which.
-        #[arg(required_unless_present_any = ["all", "issuer"], value_name = "NAME")]
+        /// The certificates to replace.
+        #[arg(
+            required_unless_present_any = ["all", "issuer"],
+            value_name = "NAME",
+            add = ArgValueCompleter::new(complete::names)
+        )]
         names: Vec<CertName>,
-        /// All of the inventory.
+        /// Every certificate in the inventory.
         #[arg(long, conflicts_with = "names")]
         all: bool,
-        /// Those that this CA issued: its subject, its common name, or `sha256:` and the digest of its public key (SPKI).
+        /// Certificates that this CA issued: its subject, its common name, or `sha256:` and the digest of its public key (SPKI).
         #[arg(long, value_name = "ISSUER", value_parser = renew::issuer, conflicts_with_all = ["names", "all"])]
         issuer: Vec<String>,
-        /// By new certificates, never by TLM's renewal of the old ones: after a mass revocation, or a lost key.
+        /// Request new certificates, never TLM's renewal of the old ones: after a mass revocation, or a lost key.
         #[arg(long)]
         reissue: bool,
-        /// Prints what became of each as JSON, in place of progress.
+        /// Print the result for each as JSON instead of progress.
         #[arg(long)]
         json: bool,
     },
-    /// Lists the profiles that the API key may use.
+    /// List the profiles that the API key may use.
     Profiles {
-        /// Prints JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
-        /// Prints an inventory entry for the profile of this id or exact name instead.
-        #[arg(long, value_name = "ID")]
+        /// Print an inventory entry for the profile with this id or exact name instead.
+        #[arg(long, value_name = "ID", add = ArgValueCompleter::new(complete::profiles))]
         entry: Option<String>,
+        /// The name of the entry; default: its first DNS name.
+        #[arg(long, requires = "entry")]
+        name: Option<CertName>,
+        /// The DNS names of the entry; the first is the common name, too.
+        #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "entry")]
+        dns: Vec<String>,
+        /// The hooks to run after an install.
+        #[arg(long, value_name = "HOOK,...", value_delimiter = ',', requires = "entry")]
+        hooks: Vec<String>,
+        /// The address to probe for the new certificate.
+        #[arg(long, value_name = "ADDRESS", requires = "entry")]
+        probe: Option<String>,
     },
-    /// Explains a code of status or log: what it means, what renewd does, what you do.
+    /// Explain a code or state from status or log: what it means, what renewd does, what you do.
     Explain {
-        /// The code; without one, all are listed.
+        /// The code or state; without one, list all.
+        #[arg(add = ArgValueCompleter::new(complete::codes))]
         code: Option<String>,
-        /// Prints JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Makes the generation before live again, runs the hooks, and holds it there until `renewd renew`.
+    /// Switch back to the previous generation, run its hooks, and hold it until `renewd renew`.
     Rollback {
-        /// Which.
+        /// The certificate.
+        #[arg(add = ArgValueCompleter::new(complete::names))]
         name: CertName,
-        /// Even to a certificate that ended or was revoked.
+        /// Even to an expired or revoked certificate.
         #[arg(long)]
         force: bool,
     },
-    /// Prints inventory entries for certificates that are there already. Changes nothing.
+    /// Print inventory entries for existing certificates; changes nothing.
     Adopt {
         /// Files with certificates and keys in any order (PEM, DER, PKCS#12), a folder `live/NAME` of certbot, or a file
         /// of /var/lib/certmonger/requests.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// The profile that will issue them: its id, or its exact name.
-        #[arg(long, value_name = "ID")]
+        /// The profile that will issue them, by id or exact name.
+        #[arg(long, value_name = "ID", add = ArgValueCompleter::new(complete::profiles))]
         profile: String,
         /// The file whose first line is the password of PKCS#12 files.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Prints the JSON Schema of a kind of file, for editors.
+    /// Print the JSON Schema of a kind of file, for editors.
     Schema {
-        /// Of which.
+        /// The kind of file.
         kind: schema::Kind,
     },
 }
@@ -182,6 +205,14 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     signals::outlive();
+    match complete::answered() {
+        Ok(true) => return exit::OK.into(),
+        Ok(false) => {}
+        Err(error) => {
+            output::usage(&error);
+            return exit::UNWELL.into();
+        }
+    }
     if let Some(code) = as_hook() {
         return output::ended(code);
     }
@@ -225,7 +256,10 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Renew { names, all: _, issuer: issuers, reissue, json } => {
             renew::run(&config, renew::Options { names, issuers, reissue, json })
         }
-        Command::Profiles { json, entry } => profiles::run(&config, json, entry.as_deref()),
+        Command::Profiles { json, entry: None, .. } => profiles::list(&config, json),
+        Command::Profiles { json, entry: Some(profile), name, dns, hooks, probe } => {
+            profiles::entry(&config, json, &profile, &profiles::Given { name, dns, hooks, probe })
+        }
         Command::Explain { code, json } => explain::run(code.as_deref(), json),
         Command::Rollback { name, force } => rollback::run(&config, &name, force),
         Command::Adopt { files, profile, password_file } => {
@@ -234,6 +268,9 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Schema { kind } => schema::run(kind),
     }
 }
+
+/// Where the main configuration is, unless `--config` says otherwise.
+const CONFIG: &str = "/etc/renewd/renewd.toml";
 
 /// What an exit code means, from sysexits where it has a number.
 mod exit {

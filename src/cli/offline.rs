@@ -123,7 +123,7 @@ pub(super) fn unread(layout: &Layout, failure: &Failure) -> String {
         return failure.to_string();
     }
     let journal = layout.journal();
-    format!("{} may not be read by this user: run this as root or as the service's user", journal.display())
+    format!("this user cannot read {}: run this as root or as the service's user", journal.display())
 }
 
 impl Look {

@@ -42,7 +42,7 @@ fn is_done(status: &Status) -> bool {
 
 fn left_over(status: &Status) {
     for problem in &status.problems {
-        output::complain(&format!("{}; what to do: {}", problem.message, problem.remedy));
+        output::complain(&format!("{}; fix: {}", problem.message, problem.remedy));
     }
     let told = |name: &str| status.problems.iter().any(|problem| problem.message.as_str().starts_with(name));
     for certificate in &status.certificates {

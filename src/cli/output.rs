@@ -151,7 +151,7 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     let parsed: Result<jiff::Timestamp, _> = text.parse();
     parsed
         .map(|at| Timestamp::from_millis(at.as_millisecond()))
-        .map_err(|_| format!("{text:?} is no instant; write it as 2027-01-31T12:00:00Z"))
+        .map_err(|_| format!("{text:?} is not a time; write it as 2027-01-31T12:00:00Z"))
 }
 
 /// Why standard output did not take what was printed.

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
+use crate::config::{Main, parse_inventory_file};
 use crate::core::failure::Failure;
 use crate::core::known::profile::{Origin, Profile, ProfileAttribute};
-use crate::core::name::ProfileRef;
+use crate::core::name::{CertName, ProfileRef};
 use crate::core::request::unusable;
 use crate::core::text::Text;
 use crate::core::time::Span;
@@ -38,30 +40,48 @@ struct Listed {
     unusable_because: Option<Text>,
 }
 
-/// Lists them, or prints an entry for one, named by its id or its exact name.
-pub(super) fn run(config: &Path, json: bool, entry: Option<&str>) -> ExitCode {
-    let asked = account(config).and_then(|account| {
-        let runtime = account::runtime()?;
-        match entry {
-            None => {
-                let listing = runtime.block_on(account.profiles()).map_err(told)?;
-                list(&listing.profiles, json);
-                for what in &listing.broken {
-                    output::complain(&format!("skipped a profile in TLM's list that cannot be read: {what}"));
-                }
-            }
-            Some(named) => {
-                let profile = runtime.block_on(account.profile(&ProfileRef::new(named))).map_err(told)?;
-                if let Some(why) = unusable(&profile) {
-                    return Err(format!("profile {:?} cannot be used: {why}", Text::new(&profile.name).as_str()));
-                }
-                let entry = self::entry(&profile);
-                if json { output::print_json(&serde_json::json!({ "entry": entry })) } else { output::print(&entry) }
-            }
+/// What an entry is made of beside the profile. What is not given stays a placeholder, or a hint in a comment.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    pub(super) name: Option<CertName>,
+    pub(super) dns: Vec<String>,
+    pub(super) hooks: Vec<String>,
+    pub(super) probe: Option<String>,
+}
+
+/// Lists them.
+pub(super) fn list(config: &Path, json: bool) -> ExitCode {
+    ended(asked(config).and_then(|(_, account, runtime)| {
+        let listing = runtime.block_on(account.profiles()).map_err(told)?;
+        print(&listing.profiles, json);
+        for what in &listing.broken {
+            output::complain(&format!("skipped a profile in TLM's list that cannot be read: {what}"));
         }
         Ok(())
-    });
-    match asked {
+    }))
+}
+
+/// Prints an entry for one, named by its id or its exact name.
+pub(super) fn entry(config: &Path, json: bool, named: &str, given: &Given) -> ExitCode {
+    ended(asked(config).and_then(|(main, account, runtime)| {
+        let profile = runtime.block_on(account.profile(&ProfileRef::new(named))).map_err(told)?;
+        if let Some(why) = unusable(&profile) {
+            return Err(format!("profile {:?} cannot be used: {why}", Text::new(&profile.name).as_str()));
+        }
+        let entry = written(&profile, given)?;
+        // Names, hooks and addresses are read as the daemon will read them, before anybody puts the entry in place.
+        parse_inventory_file(&main, "entry", &entry).map_err(|problems| setup::shown(&problems))?;
+        if json {
+            output::print_json(&serde_json::json!({ "entry": entry }))
+        } else {
+            output::print(&entry)
+        }
+        Ok(())
+    }))
+}
+
+fn ended(result: Result<(), String>) -> ExitCode {
+    match result {
         Ok(()) => exit::OK.into(),
         Err(why) => {
             output::complain(&why);
@@ -71,16 +91,17 @@ pub(super) fn run(config: &Path, json: bool, entry: Option<&str>) -> ExitCode {
 }
 
 fn told(failure: Failure) -> String {
-    format!("{failure}; what to do: {}; `renewd explain {}`", failure.remedy(), failure.class)
+    format!("{failure}; fix: {}; `renewd explain {}`", failure.remedy(), failure.class)
 }
 
-fn account(config: &Path) -> Result<Account, String> {
+fn asked(config: &Path) -> Result<(Main, Account, Runtime), String> {
     user::may_read(config)?;
     let main = crate::config::load_main(config).map_err(|problems| setup::shown(&problems))?;
-    Account::open(&main, &setup::credential_files(&main)).map_err(|failure| failure.to_string())
+    let account = Account::open(&main, &setup::credential_files(&main)).map_err(|failure| failure.to_string())?;
+    Ok((main, account, account::runtime()?))
 }
 
-fn list(profiles: &[Profile], json: bool) {
+fn print(profiles: &[Profile], json: bool) {
     if json {
         output::print_json(&profiles.iter().map(listed).collect::<Vec<_>>());
         return;
@@ -142,19 +163,16 @@ fn is_asked(attribute: &ProfileAttribute) -> bool {
 }
 
 /// An entry that fits the profile as soon as its placeholders are replaced.
-fn entry(profile: &Profile) -> String {
-    let mut lines = vec![
-        format!("# For profile {:?}. Replace what is in capitals, and example.com.", Text::new(&profile.name).as_str()),
-        "[[certificate]]".to_owned(),
-        "name = \"www\"".to_owned(),
-        format!("profile = {}", quoted(&profile.id.0)),
-    ];
-    if profile.subject.is_empty() || profile.subject.iter().any(|attribute| attribute.key == "common_name") {
-        lines.push("common_name = \"www.example.com\"".to_owned());
+fn written(profile: &Profile, given: &Given) -> Result<String, String> {
+    let names = Names::of(profile, given)?;
+    let mut lines = vec!["[[certificate]]".to_owned(), format!("name = {}", quoted(&names.own))];
+    lines.push(format!("profile = {}", quoted(&profile.id.0)));
+    if has_common_name(profile) {
+        lines.push(format!("common_name = {}", quoted(&names.common)));
     }
     let mut unknown = Vec::new();
     for attribute in profile.san.iter().filter(|attribute| is_asked(attribute) || attribute.key == "dns_names") {
-        match san(attribute) {
+        match san(attribute, &names) {
             Some(line) => lines.push(line),
             None => unknown.push(key(attribute)),
         }
@@ -177,25 +195,79 @@ fn entry(profile: &Profile) -> String {
     }
     if !profile.keys.is_empty() {
         let keys: Vec<&str> = profile.keys.iter().map(|key| key.as_str()).collect();
-        lines.push(format!("# key = \"{}\"    # the profile takes {}", profile.default_key(), keys.join(", ")));
+        lines.push(format!("# key = \"{}\"    # the profile accepts {}", profile.default_key(), keys.join(", ")));
     }
     lines.extend(unknown.iter().map(|key| format!("# The profile requires {key} as well, which renewd cannot send.")));
-    lines.push("# hooks = [\"nginx\"]    # what to run after an install".to_owned());
-    lines.push("# probe = \"127.0.0.1:443\"    # where to see that it is served".to_owned());
-    lines.join("\n")
+    lines.push(match given.hooks.as_slice() {
+        [] => "# hooks = [\"nginx\"]    # what to run after an install".to_owned(),
+        hooks => format!("hooks = {}", list_of(hooks)),
+    });
+    lines.push(match &given.probe {
+        None => "# probe = \"127.0.0.1:443\"    # where to see that it is served".to_owned(),
+        Some(probe) => format!("probe = {}", quoted(probe)),
+    });
+    let is_asked_for = |attribute: &&ProfileAttribute| is_asked(attribute) && !given.covers(&attribute.key);
+    let has_placeholders = given.dns.is_empty()
+        || !custom.is_empty()
+        || profile.subject.iter().chain(&profile.san).any(|attribute| is_asked_for(&attribute));
+    let hint = if has_placeholders { " Replace what is in capitals, and example.com." } else { "" };
+    lines.insert(0, format!("# For profile {:?}.{hint}", Text::new(&profile.name).as_str()));
+    Ok(lines.join("\n"))
 }
 
-fn san(attribute: &ProfileAttribute) -> Option<String> {
-    Some(match (attribute.key.as_str(), attribute.multiple) {
-        ("dns_names", true) => "dns_names = [\"www.example.com\", \"example.com\"]".to_owned(),
-        ("dns_names", false) => "dns_names = [\"www.example.com\"]".to_owned(),
-        ("ip_addresses", _) => "ip_addresses = [\"192.0.2.1\"]".to_owned(),
-        ("emails", _) => "emails = [\"admin@example.com\"]".to_owned(),
-        ("uris", _) => "uris = [\"https://www.example.com/\"]".to_owned(),
-        ("user_principal_names", _) => "user_principal_names = [\"host$@corp.example.com\"]".to_owned(),
-        ("registered_ids", _) => "registered_ids = [\"1.3.6.1.4.1.99999.1\"]".to_owned(),
-        ("directory_name", _) => "directory_name = \"CN=www.example.com,O=EXAMPLE\"".to_owned(),
-        ("other_names", _) => "other_names = { guid = [\"1b671a64-40d5-491e-99b0-da01ff1f3341\"] }".to_owned(),
+impl Given {
+    /// Whether the DNS names say all that the attribute asks for.
+    fn covers(&self, key: &str) -> bool {
+        ["common_name", "dns_names"].contains(&key) && !self.dns.is_empty()
+    }
+}
+
+fn has_common_name(profile: &Profile) -> bool {
+    profile.subject.is_empty() || profile.subject.iter().any(|attribute| attribute.key == "common_name")
+}
+
+/// The names of an entry: those that were given, or examples.
+struct Names {
+    own: String,
+    common: String,
+    dns: Vec<String>,
+}
+
+impl Names {
+    fn of(profile: &Profile, given: &Given) -> Result<Self, String> {
+        let takes = profile.san.iter().find(|attribute| attribute.key == "dns_names");
+        let says = format!("profile {:?}", Text::new(&profile.name).as_str());
+        let alone = usize::from(has_common_name(profile));
+        match takes {
+            None if given.dns.len() > alone => return Err(format!("{says} does not accept so many DNS names")),
+            Some(attribute) if !attribute.multiple && given.dns.len() > 1 => {
+                return Err(format!("{says} accepts only one DNS name"));
+            }
+            _ => {}
+        }
+        let common = given.dns.first().map_or("www.example.com", String::as_str).to_owned();
+        let first = given.dns.first().map(|name| name.trim_start_matches("*.").to_ascii_lowercase());
+        let own = given.name.as_ref().map(|name| name.as_str().to_owned()).or(first);
+        let is_multiple = takes.is_some_and(|attribute| attribute.multiple);
+        let mut dns = given.dns.clone();
+        if dns.is_empty() {
+            dns.push("www.example.com".to_owned());
+            dns.extend(is_multiple.then(|| "example.com".to_owned()));
+        }
+        Ok(Self { own: own.unwrap_or_else(|| "www".to_owned()), common, dns })
+    }
+}
+
+fn san(attribute: &ProfileAttribute, names: &Names) -> Option<String> {
+    Some(match attribute.key.as_str() {
+        "dns_names" => format!("dns_names = {}", list_of(&names.dns)),
+        "ip_addresses" => "ip_addresses = [\"192.0.2.1\"]".to_owned(),
+        "emails" => "emails = [\"admin@example.com\"]".to_owned(),
+        "uris" => "uris = [\"https://www.example.com/\"]".to_owned(),
+        "user_principal_names" => "user_principal_names = [\"host$@corp.example.com\"]".to_owned(),
+        "registered_ids" => "registered_ids = [\"1.3.6.1.4.1.99999.1\"]".to_owned(),
+        "directory_name" => "directory_name = \"CN=www.example.com,O=EXAMPLE\"".to_owned(),
+        "other_names" => "other_names = { guid = [\"1b671a64-40d5-491e-99b0-da01ff1f3341\"] }".to_owned(),
         _ => return None,
     })
 }
@@ -218,6 +290,11 @@ fn placeholder(attribute: SubjectAttribute) -> String {
 fn quoted_key(key: &str) -> String {
     let is_bare = !key.is_empty() && key.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'));
     if is_bare { key.to_owned() } else { quoted(key) }
+}
+
+/// A list of strings of TOML.
+fn list_of(texts: &[String]) -> String {
+    format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
 }
 
 /// A basic string of TOML.

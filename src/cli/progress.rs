@@ -39,7 +39,7 @@ pub(super) struct Settled {
 pub(super) enum Outcome {
     /// A new certificate is installed, its hooks ran, and it is served where that is looked at.
     Replaced,
-    /// It waits for somebody or for a time; the daemon goes on by itself.
+    /// It waits for somebody or for a time; the daemon continues by itself.
     Waiting,
     /// Something failed.
     Failed,
@@ -115,18 +115,18 @@ fn bar(count: usize, silent: bool) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(count as u64);
-    let template = "[{bar:24}] {pos}/{len}, {passed} elapsed{estimate}  {wide_msg}";
+    let template = "[{bar:24}] {pos}/{len} · {passed} elapsed{estimate}  {wide_msg}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let estimate = |state: &ProgressState, text: &mut dyn fmt::Write| {
-        let left = || format!(", about {} left", whole(state.eta()));
+        let left = || format!(" · ETA {}", whole(state.eta()));
         let estimate = if state.pos() > 0 { left() } else { String::new() };
         if text.write_str(&estimate).is_err() {
-            tracing::trace!("the terminal takes no more");
+            tracing::trace!("the terminal is gone");
         }
     };
     let passed = |state: &ProgressState, text: &mut dyn fmt::Write| {
         if write!(text, "{}", whole(state.elapsed())).is_err() {
-            tracing::trace!("the terminal takes no more");
+            tracing::trace!("the terminal is gone");
         }
     };
     bar.set_style(style.progress_chars("=> ").with_key("estimate", estimate).with_key("passed", passed));
@@ -150,7 +150,7 @@ pub(super) fn line(one: &Settled) -> String {
     let Settled { name, outcome, state, reason_code, reason } = one;
     match outcome {
         Outcome::Replaced => format!("{name}: {}: {reason}", output::coloured("replaced", "32")),
-        Outcome::Waiting => format!("{name}: {}: {reason}; the daemon goes on", output::coloured(state, "33")),
+        Outcome::Waiting => format!("{name}: {}: {reason}; the daemon continues", output::coloured(state, "33")),
         Outcome::Failed => {
             format!("{name}: {}: {reason}; `renewd explain {reason_code}`", output::coloured(state, "1;31"))
         }

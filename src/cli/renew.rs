@@ -83,15 +83,14 @@ fn through_daemon(path: &Path, wish: &Options, before: &Before) -> ExitCode {
         Watched::Interrupted(settled) => {
             let left = asked.len() - settled.len();
             output::complain(&format!(
-                "{left} of {} left to the daemon, which goes on; see `renewd status`",
+                "{left} of {} left to the daemon, which continues; see `renewd status`",
                 asked.len()
             ));
             (settled, exit::INTERRUPTED)
         }
         Watched::Lost(settled, why) => {
             output::complain(&format!(
-                "the daemon does not answer any more ({why}); what is under way is in its journal and goes on at its \
-                 next start; see `renewd status`"
+                "the daemon stopped answering ({why}); its journal has the pending work, which continues at its next start; see `renewd status`"
             ));
             (settled, exit::UNWELL)
         }
@@ -113,7 +112,7 @@ fn by_itself(config: &Path, wish: &mut Options) -> ExitCode {
         let known: Vec<CertName> = known.entries.iter().map(|entry| entry.name.clone()).collect();
         let unknown: Vec<&str> = wish.names.iter().filter(|name| !known.contains(name)).map(CertName::as_str).collect();
         if !unknown.is_empty() {
-            output::complain(&format!("no such certificate in the inventory: {}", unknown.join(", ")));
+            output::complain(&format!("no certificate named {}", unknown.join(", ")));
             return Err(exit::UNWELL);
         }
         let asked = if wish.names.is_empty() { known } else { wish.names.clone() };

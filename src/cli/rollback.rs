@@ -51,7 +51,7 @@ fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<()
     let inventory =
         setup::inventory(main, &last_good::read(&RealDisk, &layout)).map_err(|error| start::told(&error))?;
     let Some(entry) = inventory.entries.iter().find(|entry| entry.name == *name) else {
-        return Err(unwell(&format!("no such certificate in the inventory: {name}")));
+        return Err(unwell(&format!("no certificate named \"{name}\"")));
     };
     let now = SystemClock::default().now();
     let (mut journal, mut content) = Journal::open::<Folded>(std::sync::Arc::new(RealDisk), &layout, now)

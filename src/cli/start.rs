@@ -92,9 +92,9 @@ pub(super) fn told(error: &StartError) -> u8 {
     output::complain(&error.to_string());
     match error {
         StartError::Config(_) => {
-            output::complain("\nnothing was started; mend that, see `renewd check`, and start again")
+            output::complain("\nnot started; fix the above (`renewd check` lists all problems) and start again")
         }
-        StartError::State(_) => output::complain("nothing was started; mend that, and start again"),
+        StartError::State(_) => output::complain("not started; fix the above and start again"),
         StartError::Locked(_) => {}
     }
     error.exit_code()

@@ -45,7 +45,7 @@ fn in_full(file: &Path, name: Option<&CertName>, json: bool) -> Result<(String, 
     if let Some(name) = name {
         status.certificates.retain(|certificate| certificate.name == name.as_str());
         if status.certificates.is_empty() {
-            return Err(format!("no certificate in force is named {name}"));
+            return Err(format!("no certificate named \"{name}\""));
         }
     }
     let text = if json {
@@ -75,10 +75,12 @@ fn found<C: DeserializeOwned>(
     let look = offline::look(main, None)?;
     let remark = match (look.holder(), error.kind()) {
         (Some(holder), ErrorKind::PermissionDenied) => {
-            format!("renewd runs ({holder}), but this user may not ask it; as the files tell:")
+            format!("renewd is running ({holder}), but this user may not ask it; showing state from disk:")
         }
-        (Some(holder), _) => format!("renewd runs ({holder}), but does not answer ({error}); as the files tell:"),
-        (None, _) => "renewd does not run; as the files tell:".to_owned(),
+        (Some(holder), _) => {
+            format!("renewd is running ({holder}), but does not answer ({error}); showing state from disk:")
+        }
+        (None, _) => "renewd is not running; showing state from disk:".to_owned(),
     };
     Ok((look.status().with(of_full), Some(remark)))
 }
@@ -126,7 +128,7 @@ fn table(status: &Status<Row>) -> String {
     line(format!("API {}: {}", status.api.url, api(status, now)));
     for credential in status.credentials.iter().filter(|credential| credential.not_after.is_some()) {
         let end = credential.not_after.as_deref().unwrap_or_default();
-        line(format!("Credential {}: ends at {end}, {}", credential.name, output::told(Some(end), now)));
+        line(format!("Credential {}: expires at {end}, {}", credential.name, output::told(Some(end), now)));
     }
     if status.problems.is_empty() {
         line("No problems.".to_owned());
@@ -137,21 +139,21 @@ fn table(status: &Status<Row>) -> String {
             Severity::Warning => output::coloured("WARNING", "33"),
         };
         line(format!("{word} {}: {}", problem.code, problem.message));
-        line(format!("  what to do: {}", problem.remedy));
+        line(format!("  fix: {}", problem.remedy));
     }
     let remarks = status.certificates.iter().flat_map(|one| one.remarks.iter().map(move |remark| (&one.name, remark)));
     let remarks: Vec<String> = output::remarks(remarks).collect();
     let has_codes = !status.problems.is_empty() || !remarks.is_empty();
     remarks.into_iter().for_each(&mut line);
     if has_codes {
-        line("More about a code, those in parentheses too: renewd explain CODE".to_owned());
+        line("For details on any code: renewd explain CODE".to_owned());
     }
     text
 }
 
 fn api(status: &Status<Row>, now: Timestamp) -> String {
     let api = &status.api;
-    let mut text = api.state.clone();
+    let mut text = if api.state == "unknown" { "not contacted yet".to_owned() } else { api.state.clone() };
     if let Some(at) = &api.last_success {
         text.push_str(&format!(", last answered {}", output::told(Some(at), now)));
     }
@@ -159,7 +161,7 @@ fn api(status: &Status<Row>, now: Timestamp) -> String {
         text.push_str(&format!(", {error}"));
     }
     if let Some(at) = &api.retry_at {
-        text.push_str(&format!(", tried again {}", output::told(Some(at), now)));
+        text.push_str(&format!(", next attempt {}", output::told(Some(at), now)));
     }
     text
 }
@@ -176,7 +178,7 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     line("state", certificate.state.clone());
     line("reason", certificate.reason.to_string());
     if !certificate.reason_code.is_empty() {
-        line("explained by", format!("renewd explain {}", certificate.reason_code));
+        line("details", format!("renewd explain {}", certificate.reason_code));
     }
     line("next step", instant(&certificate.next_action_at));
     line("profile", certificate.profile.to_string());
@@ -208,7 +210,7 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     }
     let own = format!("{}: ", certificate.name);
     match &certificate.remedy {
-        Some(remedy) => line("what to do", remedy.to_string()),
+        Some(remedy) => line("fix", remedy.to_string()),
         None => own_problems(certificate, status, &own).for_each(|(name, value)| line(name, value)),
     }
     if let Some(generation) = certificate.generation {
@@ -219,7 +221,9 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     }
     for hook in &certificate.hooks {
         let error = hook.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-        line("hook", format!("{}: {} {}{error}", hook.name, hook.state, instant(&hook.at)));
+        // The state's own word is the contract's; on the screen a hook that has yet to run is pending.
+        let state = if hook.state == "owed" { "pending" } else { &hook.state };
+        line("hook", format!("{}: {state} {}{error}", hook.name, instant(&hook.at)));
     }
     line("served", certificate.served.clone());
     let errors = status.problems.iter().filter(|problem| problem.severity == Severity::Error);
@@ -240,7 +244,7 @@ fn own_problems<'s>(
     let told = move |Problem { code, message, remedy, .. }: &'s Problem| {
         let what = message.as_str().strip_prefix(own)?;
         let problem = (what != certificate.reason.as_str()).then(|| ("problem", format!("{what} ({code})")));
-        Some(problem.into_iter().chain([("what to do", remedy.to_string())]))
+        Some(problem.into_iter().chain([("fix", remedy.to_string())]))
     };
     status.problems.iter().filter_map(told).flatten()
 }
@@ -279,6 +283,26 @@ mod tests {
         let text = shown(&told(&rows)).unwrap();
         assert!(text.contains("www          valid  in 1 d   in 1 d     all is well\n"), "{text}");
         assert_eq!(shown(&told(&full)).unwrap(), text);
+    }
+
+    /// The screen of the README is one that an operator sees.
+    #[test]
+    fn the_readme_shows_what_is_shown() {
+        let readme = include_str!("../../README.md");
+        let (_, screen) = readme.split_once("```console\n$ renewd status\n").unwrap();
+        let screen = screen.split("\n```").next().unwrap();
+        let (from, day) = (1_795_428_000_000_i64, 86_400_000);
+        let reason = |name: &str| screen.lines().find(|line| line.starts_with(name)).unwrap()[42..].trim_start();
+        let rows = json!([
+            {"name": "mail", "state": "pending", "next_action_at": from + 5 * 60_000, "reason": reason("mail")},
+            {"name": "www", "state": "valid", "not_after": from + 90 * day, "next_action_at": from + 69 * day,
+             "reason": reason("www")},
+        ]);
+        let mut status: serde_json::Value = serde_json::from_str(&told(&rows)).unwrap();
+        status["at"] = json!("2026-11-23T10:00:00Z");
+        status["api"] =
+            json!({"url": "https://one.digicert.com", "state": "ok", "last_success": "2026-11-23T09:59:48Z"});
+        assert_eq!(shown(&status.to_string()).unwrap(), screen);
     }
 
     #[test]

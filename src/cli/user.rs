@@ -14,7 +14,7 @@ use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid
 pub(super) fn may_read(config: &Path) -> Result<(), String> {
     match std::fs::File::open(config) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(format!("{} may not be read by this user: run this as root or as the service's user", config.display()))
+            Err(format!("this user cannot read {}: run this as root or as the service's user", config.display()))
         }
         Ok(_) | Err(_) => Ok(()),
     }

@@ -33,7 +33,7 @@ use crate::config::values::hours::ZoneName;
 table! {
     /// `[[certificate]]`, and `[defaults]` but for the keys in [`OWN_KEYS`].
     EntryTable, "a certificate", "`files`" => FilesTable, "`probe`" => ProbeTable, "`other_names`" => OtherNamesTable;
-    /// Unique in the inventory; the folder of its files and everything that is told of it has this name.
+    /// Unique in the inventory; the folder of its files and everything that is reported about it has this name.
     name: CertName => "\"www\"",
     /// The profile of TLM that issues it, by its id or its exact name; `renewd profiles` lists them.
     profile: ProfileRef => "\"d6743d9a-fb67-4a64-a33e-8a3229d28cc4\"",
@@ -69,12 +69,12 @@ table! {
     validity: Validity => "\"90d\"",
     /// The renewal window, from 1min to 36500d. Without this key the profile's.
     renew_before: Window => "\"20d\"",
-    /// How a renewal is asked for: always as a new certificate, always as the renewal of the installed one, or as the
+    /// How renewd requests a renewal: always as a new certificate, always as the renewal of the installed one, or as the
     /// profile allows.
     request_method: RequestMethod = "\"auto\"",
     /// Extended key usages that a new certificate must have. Without this key those of the installed one.
     usages: Vec<Spanned<Usage>> => "[\"server_auth\"]",
-    /// Refuse an answer with names that were not asked for, a common name among them.
+    /// Refuse a certificate with names that the entry does not ask for, a common name among them.
     exact_names: bool = "false",
     /// The CA that must be on the path of the certificate, root included; any other is refused. By SHA-256 of its public
     /// key (SPKI), or by its exact subject. Without this key a change of issuer is a remark in the status.
@@ -83,14 +83,14 @@ table! {
     subject_from: SubjectFrom = "\"request\"",
     /// Hooks that run after an install, of renewd.toml or of the same file.
     hooks: Vec<Spanned<HookName>> = "[]" => "[\"nginx\"]",
-    /// Where the certificate is served: it is valid once it is seen there. One address, or a list.
+    /// Where the certificate is served: it counts as valid once a client receives it there. One address, or a list.
     probe: OneOrMany<Probe> = "[]" => "\"127.0.0.1:443\"",
     /// When a new certificate may be switched in, as days and hours. The emergency stage, a revocation and a first
     /// certificate do not wait for it. Without this key at any time.
     deploy_window: DeployWindow => "\"Sat,Sun 02:00-05:00\"",
     /// The time zone of `deploy_window`. Without this key the host's.
     deploy_time_zone: ZoneName => "\"Europe/Zurich\"",
-    /// Go back to the generation before when a hook fails on a new one.
+    /// Switch back to the previous generation when a hook fails on a new one.
     rollback: bool = "false",
     /// More files in the generation: bundle (key and fullchain: bundle.pem), pkcs12 (keystore.p12), pkcs7 (leaf and chain:
     /// fullchain.p7b), der (the leaf: cert.der). A path in `files` implies its format.
@@ -168,7 +168,7 @@ impl EntryTable {
         let Some(files) = &self.files else { return };
         for (key, target) in files.get_ref().targets() {
             let path = &target.get_ref().0;
-            let fault = |place: &str| Fault::new(format!("`{key}` lies {place}")).expected("a path elsewhere");
+            let fault = |place: &str| Fault::new(format!("`{key}` is {place}")).expected("a path elsewhere");
             if path.starts_with(&main.state_dir) {
                 let fault = fault("below the state directory");
                 diagnostics
@@ -201,8 +201,8 @@ table! {
     pkcs7: AbsolutePath => "\"/etc/tomcat/tls/www.p7b\"",
     /// The leaf as DER.
     der: AbsolutePath => "\"/etc/tomcat/tls/www.der\"",
-    /// The file whose first line is the password of the PKCS#12 file: of printable ASCII, readable by root and the service
-    /// alone.
+    /// The file whose first line is the password of the PKCS#12 file: of printable ASCII, readable only by root and
+    /// the service.
     pkcs12_password_file: SecretPath => "\"/etc/tomcat/p12-password\"",
     /// The encryption of the PKCS#12 file: legacy-3des is for programs older than OpenSSL 1.1.1 and Java 8u301.
     pkcs12_encryption: Pkcs12Encryption = "\"aes256\"",

@@ -18,9 +18,9 @@ use crate::core::wanted::hook::{Hook, HookRun};
 table! {
     /// `[hook.NAME]` as it is written.
     HookTable, "a hook", where rules();
-    /// A systemd unit that is acted on by its `verb`. polkit has to allow it to the service's user.
+    /// A systemd unit, to which `verb` applies. polkit has to allow that to the service's user.
     unit: Unit => "\"nginx.service\"",
-    /// What is done to the `unit`.
+    /// What to do with the `unit`.
     verb: Verb => "\"reload\"",
     /// A program's absolute path and its arguments, in place of `unit` and `verb`. No shell is used.
     command: Vec<Spanned<Argument>> => "[\"/usr/local/bin/after-renewal\", \"--fast\"]",
@@ -83,12 +83,12 @@ fn hook(name: HookName, table: Spanned<HookTable>, diagnostics: &mut Diagnostics
             return None;
         }
         (true, false, false) => {
-            diagnostics.refuse(span, fault("has a unit and no verb").expected("`verb`, such as verb = \"reload\""));
+            diagnostics.refuse(span, fault("has a unit but no verb").expected("`verb`, such as verb = \"reload\""));
             return None;
         }
         (false, true, false) => {
             diagnostics
-                .refuse(span, fault("has a verb and no unit").expected("`unit`, such as unit = \"nginx.service\""));
+                .refuse(span, fault("has a verb but no unit").expected("`unit`, such as unit = \"nginx.service\""));
             return None;
         }
     };
@@ -155,7 +155,7 @@ impl FromText for Unit {
         let has_suffix =
             text.rsplit_once('.').is_some_and(|(stem, suffix)| !stem.is_empty() && SUFFIXES.contains(&suffix));
         if text.len() > 255 || text.starts_with('-') || !text.bytes().all(inner) || !has_suffix {
-            return Err(Fault::new(format!("{} is no name of a unit", quoted(text))));
+            return Err(Fault::new(format!("{} is not the name of a unit", quoted(text))));
         }
         Ok(Self(text.to_owned()))
     }
@@ -178,7 +178,7 @@ impl FromText for Verb {
         if VERBS.contains(&text) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Fault::new(format!("{} is no verb for a unit", quoted(text))).nearest(text, VERBS))
+        Err(Fault::new(format!("{} is not a verb for a unit", quoted(text))).nearest(text, VERBS))
     }
 
     fn words() -> Vec<&'static str> {

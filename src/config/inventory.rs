@@ -287,9 +287,9 @@ fn names(in_force: &InForce) -> BTreeSet<CertName> {
 
 fn unconfirmed(label: &str, lost: usize, all: usize) -> Problem {
     let s = |count: usize| if count == 1 { "" } else { "s" };
-    let message = format!("{lost} certificate{} of this file would go, {all} in all: too many to go unasked", s(lost));
+    let message = format!("this would stop managing {all} certificate{} at once, {lost} of this file", s(all));
     Problem::of_file(label, &message)
-        .with_hint("put the file back; only where these certificates are to go, confirm it: systemctl reload renewd")
+        .with_hint("restore the file; only if these certificates are to go, confirm with: systemctl reload renewd")
 }
 
 /// A file and what of it is in force as things stand.

@@ -22,14 +22,14 @@ table! {
     /// The whole file.
     MainTable, "renewd.toml", "[api]" => ApiTable, "[metrics]" => MetricsTable, "[log]" => LogTable,
     "[defaults]" => EntryTable;
-    /// The directory of drop-in files, one or more certificates each. It is watched. Whoever may write there holds every
-    /// key.
+    /// The directory of drop-in files, one or more certificates each. It is watched. Write access here equals access
+    /// to every key.
     inventory: AbsolutePath = "\"/etc/renewd/certs.d\"",
     /// Where generations, the journal, and the keys of requests in flight are.
     state_dir: AbsolutePath = "\"/var/lib/renewd\"",
     /// The newest generations of a certificate that are kept: at least 2 to be able to roll back.
     keep_generations: Number<1, 1000> = "3",
-    /// How often one certificate may be asked for in any 24 hours. `renewd renew` comes on top.
+    /// How many requests renewd sends for one certificate in any 24 hours. `renewd renew` is not limited by it.
     max_submissions_per_day: Number<1, 1000> = "6",
     /// How often each CA certificate that is served is checked for revocation, by the list or OCSP responder that it names:
     /// from 1min to 365d, or never.
@@ -55,10 +55,10 @@ table! {
 table! {
     /// `[api]`.
     ApiTable, "`[api]`", where api_rules();
-    /// The API. https only; plain http for loopback addresses alone.
+    /// The API. https only; plain http only for loopback addresses.
     url: ApiUrl = "\"https://one.digicert.com\"",
     /// The file of the API key, or a list of files: the next one is tried after a 401. Without this key the systemd
-    /// credential `api-key`, else /etc/renewd/api-key. Readable by the service alone.
+    /// credential `api-key`, else /etc/renewd/api-key. Readable only by the service.
     api_key_file: OneOrMany<SecretPath> => "\"/etc/renewd/api-key\"",
     /// Certificate and key for mutual TLS, in place of an API key; `url` is then the `clientauth.` host.
     client_identity_file: SecretPath => "\"/etc/renewd/client.pem\"",
@@ -97,8 +97,8 @@ table! {
     /// A file that is written each minute, for node_exporter's textfile collector, in a folder that nobody but root and the
     /// service may write to. Without this key none.
     textfile: AbsolutePath => "\"/var/lib/node_exporter/renewd.prom\"",
-    /// Show each certificate by itself. Where there are thousands, false leaves the numbers of each state, and the end that
-    /// comes first.
+    /// Show each certificate by itself. Where there are thousands, false leaves the numbers of each state, and the next
+    /// expiry.
     per_certificate: bool = "true",
 }
 
@@ -128,7 +128,7 @@ pub(super) fn complete(table: MainTable, file: &Path, diagnostics: &mut Diagnost
     let state_dir = path_or(table.state_dir.as_ref(), "/var/lib/renewd");
     let places = [&table.inventory, &table.state_dir].into_iter().flatten().next();
     if let Some(place) = places.filter(|_| inventory.starts_with(&state_dir) || state_dir.starts_with(&inventory)) {
-        let fault = Fault::new("`inventory` and `state_dir` lie within each other");
+        let fault = Fault::new("`inventory` and `state_dir` contain each other");
         diagnostics.refuse(place.span(), fault.expected("two separate directories"));
     }
     let api = api(inner(table.api), diagnostics);
@@ -176,8 +176,7 @@ fn path_or(path: Option<&Spanned<AbsolutePath>>, default: &str) -> PathBuf {
 fn api(table: ApiTable, diagnostics: &mut Diagnostics<'_>) -> ApiSettings {
     if let Some(identity) = table.client_identity_file.as_ref().filter(|_| table.has("api_key_file")) {
         let fault = Fault::new("`api_key_file` and `client_identity_file` are both given");
-        diagnostics
-            .refuse(identity.span(), fault.expected("one of them: the client certificate stands instead of the key"));
+        diagnostics.refuse(identity.span(), fault.expected("one of them: the client certificate replaces the key"));
     }
     let credentials = table.proxy_credentials_file.as_ref().map(Spanned::span);
     let exceptions = table.no_proxy.as_ref().map(Spanned::span);
@@ -254,7 +253,7 @@ impl FromText for LogLevel {
         match tracing_subscriber::EnvFilter::builder().parse(text) {
             Ok(_) if !is_misspelt(text) => Ok(Self(text.to_owned())),
             Ok(_) | Err(_) => {
-                Err(Fault::new(format!("{} is no filter for the log", quoted(text))).nearest(text, LEVELS))
+                Err(Fault::new(format!("{} is not a filter for the log", quoted(text))).nearest(text, LEVELS))
             }
         }
     }

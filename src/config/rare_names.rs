@@ -29,7 +29,7 @@ impl FromText for UserPrincipalName {
             Some((user, domain)) if is_part(user) && is_part(domain) && !domain.contains('@') => {
                 Ok(Self(text.to_owned()))
             }
-            _ => Err(Fault::new(format!("{} is no user principal name", quoted(text)))),
+            _ => Err(Fault::new(format!("{} is not a user principal name", quoted(text)))),
         }
     }
 
@@ -48,7 +48,7 @@ impl FromText for ObjectId {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        let fault = || Fault::new(format!("{} is no object identifier", quoted(text)));
+        let fault = || Fault::new(format!("{} is not an object identifier", quoted(text)));
         if dn::is_oid(text) { Ok(Self(text.to_owned())) } else { Err(fault()) }
     }
 
@@ -71,7 +71,7 @@ impl FromText for DirectoryName {
         all_visible(&text)?;
         match dn::parse(&text) {
             Some(_) => Ok(Self(text)),
-            None => Err(Fault::new(format!("{} is no distinguished name", quoted(&text)))),
+            None => Err(Fault::new(format!("{} is not a distinguished name", quoted(&text)))),
         }
     }
 
@@ -96,7 +96,7 @@ impl FromText for Guid {
                 8 | 13 | 18 | 23 => c == b'-',
                 _ => c.is_ascii_hexdigit(),
             });
-        let fault = || Fault::new(format!("{} is no GUID", quoted(text)));
+        let fault = || Fault::new(format!("{} is not a GUID", quoted(text)));
         if is_guid { Ok(Self(inner.to_ascii_lowercase())) } else { Err(fault()) }
     }
 

@@ -488,7 +488,7 @@ fn is_open(refusal: &Failure, failure: &Failure) -> bool {
 }
 
 /// What stands for the administrator's comment where TLM tells none.
-const NO_REASON: &str = "TLM tells no reason";
+const NO_REASON: &str = "TLM gives no reason";
 
 #[cfg(test)]
 mod tests;

@@ -101,11 +101,11 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Absent => f.write_str("nothing is installed"),
-            Self::Damaged(what) => write!(f, "what is installed is unusable: {what}"),
+            Self::Damaged(what) => write!(f, "the installed files are unusable: {what}"),
             Self::Differs(how) => write!(f, "the entry asks for something else: {how}"),
             Self::OtherProfile => f.write_str("the entry names another profile"),
-            Self::Revoked => f.write_str("TLM says that the certificate is revoked"),
-            Self::Asked => f.write_str("the operator asked for it"),
+            Self::Revoked => f.write_str("TLM reports the certificate as revoked"),
+            Self::Asked => f.write_str("an operator requested it"),
             Self::Expired(end) => write!(f, "expired at {end}"),
             Self::Expiring(end) => write!(f, "expires at {end}"),
         }

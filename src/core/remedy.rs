@@ -42,20 +42,20 @@ impl FailureClass {
             Self::ApiUnauthorised => "put a valid API key in place, then run: systemctl restart renewd",
             Self::ApiForbidden => "let the API key's user use this profile in TLM",
             Self::Proxy => "check `api.proxy` and its credentials with the proxy's administrator",
-            Self::RequestRefused => "mend the entry or the profile as the message says",
+            Self::RequestRefused => "fix the entry or the profile as the message says",
             Self::RenewalTooEarly => {
-                "nothing; if that is after the end, let the profile allow duplicates, or lower `renew_before`"
+                "nothing; if that is after the expiry, let the profile allow duplicates, or lower `renew_before`"
             }
             Self::AlreadyRenewed => {
                 "let the profile allow duplicates, then `renewd renew NAME`; revoke last: another host may serve it"
             }
-            Self::CertificateRevoked => "nothing; a new certificate is asked for",
+            Self::CertificateRevoked => "nothing; renewd requests a new certificate",
             Self::DuplicateRefused => {
                 "let the profile allow duplicates, then `renewd renew NAME`; revoke last: another host may serve it"
             }
-            Self::NotFound => "nothing; it is asked for again",
+            Self::NotFound => "nothing; renewd requests it again",
             Self::SeatNotFound => "create the seat in TLM, or change `seat` of the entry; then `renewd renew NAME`",
-            Self::RequestRejected => "settle it with who rejected it in TLM; then `renewd renew NAME`",
+            Self::RequestRejected => "settle it with whoever rejected it in TLM; then `renewd renew NAME`",
             Self::ProfileNotFound => "write the profile's id as TLM shows it, or let the API key's user see it",
             Self::ProfileUnusable => "change the profile in TLM as the message says, or name another",
             Self::EntryMismatch => "change the entry as the message says; renewd takes it by itself",
@@ -69,14 +69,14 @@ impl FailureClass {
             Self::DiskReadOnly => "mount the file system for writing, or let the service write there",
             Self::DiskPermission => "give the service's user the permission",
             Self::Disk => "check the file system",
-            Self::TargetRefused => "name another target, or mend what the message says of its folders",
-            Self::PasswordRefused => "mend the password file as the message says",
-            Self::HookFailed => "fix what the hook printed; it runs again by itself",
+            Self::TargetRefused => "name another target, or fix its folders as the message says",
+            Self::PasswordRefused => "fix the password file as the message says",
+            Self::HookFailed => "fix what the hook printed; renewd runs it again",
             Self::NoWayBack => {
-                "mend the hook: the new certificate stays live; `renewd rollback NAME --force` takes an ended one"
+                "fix the hook: the new certificate stays live; `renewd rollback NAME --force` switches back to an expired one"
             }
-            Self::ClockSet => "nothing; it is decided anew by the clock as it is now",
-            Self::KeyLost => "nothing; a new request is made within the budget",
+            Self::ClockSet => "nothing; renewd decides again by the current clock",
+            Self::KeyLost => "nothing; renewd sends a new request within the budget",
             Self::Internal => "report it as a defect of renewd, with the log",
         }
     }

@@ -39,12 +39,12 @@ pub fn compose(entry: &Entry, profile: &Profile) -> Result<RequestSpec, Failure>
     let mut misfits = subject_misfits(entry, profile, &subject);
     misfits.extend(san_misfits(entry, profile));
     if !profile.keys.is_empty() && !profile.keys.contains(&key) {
-        misfits.push(format!("the profile takes no {key} (it takes {}): change `key`", taken_keys(profile)));
+        misfits.push(format!("the profile does not accept {key} (it accepts {}): change `key`", taken_keys(profile)));
     }
     misfits.extend(custom_misfits(entry, profile));
     misfits.extend(names_outside(entry, profile));
     if entry.validity.is_some() && !profile.allows_validity {
-        misfits.push("the profile allows no validity of the request's own: remove `validity`".to_owned());
+        misfits.push("the profile does not allow a request to set its validity: remove `validity`".to_owned());
     }
     if !misfits.is_empty() {
         let message = format!("{} does not fit profile {:?}: {}", entry.source, profile.name, misfits.join("; "));
@@ -84,11 +84,11 @@ pub fn unusable(profile: &Profile) -> Option<String> {
         ));
     }
     if profile.escrows_keys {
-        return Some("DigiCert makes its keys (cloud key escrow); renewd makes keys on the host alone".to_owned());
+        return Some("DigiCert makes its keys (cloud key escrow); renewd makes keys only on the host".to_owned());
     }
     if profile.keys.is_empty() && !profile.unknown_keys.is_empty() {
         return Some(format!(
-            "it takes only keys that renewd cannot make ({}); let it take RSA or ECDSA keys in TLM, or name another profile",
+            "it accepts only keys that renewd cannot make ({}); let it accept RSA or ECDSA keys in TLM, or name another profile",
             taken_keys(profile)
         ));
     }
@@ -150,7 +150,7 @@ pub fn renewal_misfits(entry: &Entry, profile: &Profile) -> Vec<(String, String)
         && wanted > allowed
     {
         let message = format!(
-            "`renew_before` is {}, and TLM renews in the last {} alone, since the profile allows no duplicates",
+            "`renew_before` is {}, but TLM renews only in the last {}, since the profile allows no duplicates",
             Span(wanted),
             Span(allowed)
         );
@@ -177,7 +177,7 @@ fn subject_misfits(entry: &Entry, profile: &Profile, subject: &Subject) -> Vec<S
         match listed(&profile.subject, key) {
             None => misfits.push(format!("the profile does not list subject attribute {key}: remove {}", written(key))),
             Some(found) if values.len() > 1 && !found.multiple => {
-                misfits.push(format!("the profile takes one value of {key}, and the entry names {}", values.len()));
+                misfits.push(format!("the profile accepts one value of {key}, and the entry names {}", values.len()));
             }
             Some(_) => {}
         }
@@ -209,7 +209,7 @@ fn san_misfits(entry: &Entry, profile: &Profile) -> Vec<String> {
             None => misfits
                 .push(format!("the profile does not list subject alternative names of kind {key}: remove `{key}`")),
             Some(_) if count > 1 && !takes_many(&profile.san, key) => {
-                misfits.push(format!("the profile takes one of {key}, and the entry names {count}"));
+                misfits.push(format!("the profile accepts one of {key}, and the entry names {count}"));
             }
             Some(_) => {}
         }

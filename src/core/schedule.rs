@@ -91,7 +91,7 @@ pub fn doubt(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> Op
         (message, OF_PROFILE)
     } else if wanted < emergency {
         let message = format!(
-            "{who} is {}, less than a tenth of the {} that the certificate lives; renewal starts {} before the end",
+            "{who} is {}, less than a tenth of the {} that the certificate lives; renewal starts {} before the expiry",
             Span(wanted),
             Span(lifetime),
             Span(window)
@@ -100,7 +100,7 @@ pub fn doubt(entry: &Entry, profile: Option<&Profile>, lifetime: Duration) -> Op
     } else if let Some(said) = profile.filter(|_| entry.renew_before.is_none()).and_then(Profile::unusable_window) {
         let window = Span(window);
         let message = format!(
-            "the profile's renewal window is {said}, which counts as not set; renewal starts {window} before the end"
+            "the profile's renewal window is {said}, which counts as not set; renewal starts {window} before the expiry"
         );
         (message, OF_PROFILE)
     } else if needs_approval && window < APPROVAL {

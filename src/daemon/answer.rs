@@ -96,11 +96,11 @@ fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> S
         Ok(renewed) => renewed,
         Err(unknown) => {
             let unknown: Vec<&str> = unknown.iter().map(CertName::as_str).collect();
-            return Reply::refused(&format!("no such certificate in the inventory: {}", unknown.join(", ")));
+            return Reply::refused(&format!("no certificate named {}", unknown.join(", ")));
         }
     };
-    let estimate = if least.is_zero() { String::new() } else { format!(", which takes {} at least", Span(least)) };
-    Reply::done(&format!("{count} to be replaced now{estimate}; see `renewd status`"))
+    let estimate = if least.is_zero() { String::new() } else { format!(", which takes at least {}", Span(least)) };
+    Reply::done(&format!("replacing {count} now{estimate}; see `renewd status`"))
 }
 
 /// About so many bytes a certificate takes in the status.

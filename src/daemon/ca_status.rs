@@ -50,7 +50,7 @@ impl<T: Tlm> Daemon<T> {
         tokio::spawn(async move {
             let read = context.blocking(move |c| Ok(chains::read(&*c.disk, &c.layout, &sets, &revoked))).await;
             let chains = read.unwrap_or_else(|failure| {
-                tracing::error!("which CA certificates are served is not known: {failure}");
+                tracing::error!("cannot find out which CA certificates are served: {failure}");
                 Chains::unread(all)
             });
             context.tell(Message::ChainsRead(names, Box::new(chains)));

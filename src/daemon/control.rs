@@ -149,11 +149,11 @@ pub fn path(main: &Main) -> PathBuf {
 ///
 /// # Errors
 ///
-/// When the folder is missing or not writable, or something else than a socket is there.
+/// When the folder is missing or not writable, or it is not a socket.
 pub fn open(path: &Path) -> io::Result<Socket> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(path)?,
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else than a socket is there")),
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a socket")),
         Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;
@@ -290,7 +290,7 @@ const NOT_ADMITTED: &str =
 const NOT_ALLOWED: &str = "this user may not ask that: root, the service's user and the members of its group may, and to read also those of `control_group`";
 const TOO_MANY: &str = "too many connections of this user to the control socket; try again in a moment";
 const NO_USERS: &str =
-    "the system's user database does not answer: whether this user may ask that is not known; ask as root";
+    "the system's user database does not answer, so renewd cannot tell whether this user may ask; ask as root";
 const LONGEST_LINE: u64 = 1 << 20;
 /// Beside those of root and the service's user.
 const MOST_CONNECTIONS: usize = 64;

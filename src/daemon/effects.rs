@@ -211,7 +211,7 @@ impl<T: Tlm> ActionRunner<T> {
             Failure::new(FailureClass::KeyLost, format!("the key of request {attempt} is unusable: {why}"))
         };
         let key = PrivateKey::from_pem(pem.as_bytes()).map_err(|error| lost(error.to_string()))?;
-        let kind = key.key_type().ok_or_else(|| lost("its type is none that renewd makes".to_owned()))?;
+        let kind = key.key_type().ok_or_else(|| lost("its type is not one that renewd makes".to_owned()))?;
         let spki = key.spki();
         Ok(Outcome::Key(Keyed { spki, kind, key: Arc::new(RequestKey { pem, csr, spki }) }))
     }
@@ -396,7 +396,7 @@ impl<T: Tlm> ActionRunner<T> {
         };
         let mut remarks = set.remarks.clone();
         if self.job.entry.include_root && set.root.is_none() {
-            let message = "neither TLM nor the profile shows the root: the chains are written without it";
+            let message = "neither TLM nor the profile shows the root: renewd writes the chains without it";
             remarks.push(Remark::new(Code::RootUnknown, message));
         }
         for remark in &remarks {

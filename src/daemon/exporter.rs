@@ -56,7 +56,7 @@ impl<T: Tlm> Daemon<T> {
                 .and_then(|()| {
                     let written = replace::replace(disk, &path, text.as_bytes(), perms);
                     written.map_err(|error| {
-                        let message = format!("the metrics cannot be written to {}: {error}", path.display());
+                        let message = format!("cannot write the metrics to {}: {error}", path.display());
                         (
                             Text::new(&message),
                             "let the service's user write into its folder, or set `textfile` of [metrics]",
@@ -109,10 +109,10 @@ async fn listen(address: SocketAddr, messages: &mpsc::UnboundedSender<Message>) 
             Err(error) => Problem {
                 code: PROBLEM.to_owned(),
                 severity: Severity::Error,
-                message: Text::new(&format!("the metrics cannot be shown at {address}: {error}")),
+                message: Text::new(&format!("cannot listen on {address} for metrics: {error}")),
                 since: None,
                 remedy: Text::new(
-                    "end what listens there, or set `listen` of [metrics] and reload; renewd tries again every 30 s",
+                    "stop what listens there, or set `listen` of [metrics] and reload; renewd keeps trying",
                 ),
             },
         };

@@ -115,7 +115,7 @@ impl Healer {
                 Ok(None) => break,
                 Err(failure) => {
                     let remedy = failure.remedy();
-                    let line = format!("not healed: {failure}; the daemon tries again; what to do: {remedy}");
+                    let line = format!("not healed: {failure}; the daemon will retry; fix: {remedy}");
                     return Some(told(&entry, false, line));
                 }
             }
@@ -123,11 +123,11 @@ impl Healer {
         }
         match &managed.observed {
             Observed::Damaged(what) => {
-                let line = format!("cannot be healed from the disk: {what}; the daemon asks TLM for a new one");
+                let line = format!("cannot be healed from disk: {what}; the daemon will request a new one from TLM");
                 Some(told(&entry, false, line))
             }
             Observed::Unreadable(what) => {
-                let line = format!("cannot be read: {what}; what to do: let the service's user read it");
+                let line = format!("cannot be read: {what}; fix: let the service's user read it");
                 Some(told(&entry, false, line))
             }
             Observed::Absent | Observed::Installed(_) if done.is_empty() => None,
@@ -207,10 +207,10 @@ fn what_was_done(event: &Event, drift: Option<&Text>) -> Option<String> {
         )),
         Event::Adopted { generation, not_after, chain_end, .. } => {
             let until = valid_until(*not_after, chain_end.as_deref());
-            Some(format!("what somebody else renewed is now generation {generation}, valid until {until}"))
+            Some(format!("adopted what somebody else renewed as generation {generation}, valid until {until}"))
         }
         Event::ChainRefreshed { generation, ends_at, .. } => {
-            Some(format!("the newer chain that was found is live as generation {generation}, valid until {ends_at}"))
+            Some(format!("the newer chain found on disk is live as generation {generation}, valid until {ends_at}"))
         }
         Event::Repaired => drift.map(|what| format!("put back: {what}")),
         _ => None,
@@ -227,10 +227,7 @@ const MOST_STEPS: usize = 3;
 struct Nobody;
 
 fn nobody<R>() -> Result<R, Failure> {
-    Err(Failure::new(
-        FailureClass::ApiUnreachable,
-        "the rest has to be fetched from TLM, and `renewd heal` asks nobody",
-    ))
+    Err(Failure::new(FailureClass::ApiUnreachable, "the rest is at TLM, and `renewd heal` makes no network requests"))
 }
 
 impl Tlm for Nobody {

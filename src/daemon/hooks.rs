@@ -68,7 +68,7 @@ async fn refused(hook: &Hook) -> Option<String> {
 async fn unstarted(hook: &Hook, error: &std::io::Error) -> String {
     let flaw = flaw(hook).await;
     let is_foreign = error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error());
-    let foreign = "it is no program of this machine, and no script that begins with `#!`";
+    let foreign = "it is not a program for this machine, nor a script that begins with `#!`";
     flaw.unwrap_or_else(|| if is_foreign { foreign.to_owned() } else { error.to_string() })
 }
 
@@ -171,7 +171,7 @@ fn names(subjects: &[HookSubject]) -> (String, usize) {
 /// A run that cannot be told what it runs for.
 #[must_use]
 pub fn untold(hook: &Hook, why: &Failure) -> Ended {
-    Ended::Failed(failed(hook, &format!("was not started, since it cannot be told for which certificates: {why}")))
+    Ended::Failed(failed(hook, &format!("was not started, since renewd cannot pass it the certificates' names: {why}")))
 }
 
 fn failed(hook: &Hook, what: &str) -> Failure {

@@ -50,7 +50,7 @@ impl Kept {
         if is_lacking && let Ok(bytes) = disk.read(&path, LIMIT) {
             match lines::set_aside(&*disk, &path, &bytes, now) {
                 Ok(()) => {
-                    tracing::warn!("{} is written anew; a copy is kept as {0}.damaged-{}", path.display(), now.millis())
+                    tracing::warn!("rewriting {}; a copy is kept as {0}.damaged-{}", path.display(), now.millis())
                 }
                 Err(error) => tracing::error!("{}", disk_failure("keep a copy of", &path, &error)),
             }
@@ -116,7 +116,7 @@ fn take(disk: &dyn Disk, layout: &Layout) -> Recalled {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Recalled::default(),
         Err(error) => {
             let failure = disk_failure("read", &path, &error);
-            tracing::warn!("the last good content of refused files is not known: {failure}");
+            tracing::warn!("cannot read the last good content of refused files: {failure}");
             return Recalled { is_lacking: true, ..Recalled::default() };
         }
     };

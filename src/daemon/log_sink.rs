@@ -18,9 +18,9 @@ pub fn open() {
             drop(QUEUE.set(queue));
             flush_at_panic();
         }
-        Err(error) => {
-            write(format!("the log has no thread of its own ({error}): it is written at once\n").into_bytes())
-        }
+        Err(error) => write(
+            format!("the log has no thread of its own ({error}): log lines are written synchronously\n").into_bytes(),
+        ),
     }
 }
 

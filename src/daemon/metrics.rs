@@ -141,7 +141,7 @@ impl Metrics {
         format: Format,
     ) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("renewd");
-        registry.register("submissions", "What came of requests to TLM for a certificate", self.submissions.clone());
+        registry.register("submissions", "Certificate requests to TLM, by result", self.submissions.clone());
         registry.register("hook_runs", "Runs of hooks, by how they ended", self.hook_runs.clone());
         registry.register("api_requests", "Requests to the API, by status or error", self.requests.clone());
         registry.register("api_request_duration_seconds", "How long requests to the API took", self.durations.clone());
@@ -183,13 +183,13 @@ fn measure_all(registry: &mut Registry, fleet: &[&Managed]) {
     }
     registry.register("certificates", "Certificates in each state", states);
     let unserved = fleet.iter().filter(|managed| managed.seen() == Some(Served::No)).count();
-    let help = "Certificates in whose place a TLS client is shown another one";
+    let help = "Certificates that are installed while the service still presents another one";
     registry.register("certificates_not_served", help, gauge(unserved));
     let ends = fleet.iter().filter_map(|managed| Some(managed.observed.installed()?.ends_at()));
     if let Some(first) = ends.min() {
         let end: Gauge = Gauge::default();
         end.set(first.seconds());
-        let help = "The first end of an installed certificate, by leaf and served chain";
+        let help = "Next expiry of an installed certificate, by leaf and served chain";
         registry.register("certificates_earliest_not_after_timestamp_seconds", help, end);
     }
 }
@@ -227,9 +227,9 @@ fn measure_each(registry: &mut Registry, fleet: &[&Managed]) {
             state.get_or_create(&Labels([name(), ("state", one.to_string())])).set((one == own).into());
         }
     }
-    let help = "End of the validity of the installed certificate";
+    let help = "Expiry of the installed certificate";
     registry.register("certificate_not_after_timestamp_seconds", help, not_after);
-    let help = "First end of the CA certificates that are served with the installed certificate";
+    let help = "Earliest expiry of the CA certificates served with the installed certificate";
     registry.register("certificate_chain_not_after_timestamp_seconds", help, chain_not_after);
     registry.register("certificate_info", "Always 1; issuer, profile and key are labels", info);
     let help = "Start of the validity of the installed certificate";
@@ -237,7 +237,11 @@ fn measure_each(registry: &mut Registry, fleet: &[&Managed]) {
     registry.register("certificate_renew_at_timestamp_seconds", "When the certificate is renewed", renew_at);
     registry.register("certificate_failures", "Failures in a row", failures);
     registry.register("certificate_state", "1 for the state of the certificate, 0 for the others", state);
-    registry.register("certificate_served", "Whether a TLS client is shown the installed certificate", served);
+    registry.register(
+        "certificate_served",
+        "Whether the service presents the installed certificate to TLS clients",
+        served,
+    );
 }
 
 fn profile_label(profile: &ProfileRef) -> String {
@@ -264,7 +268,7 @@ fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {
     for (state, count) in [("loaded", loaded), ("refused", refused)] {
         files.get_or_create(&Labels([("state", state.to_owned())])).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
-    registry.register("inventory_files", "Drop-in files, by what became of them", files);
+    registry.register("inventory_files", "Drop-in files, loaded or refused", files);
     let is_outdated = |problem: &Problem| problem.code == Code::ConfigOutdated.as_str();
     let loaded = facts.config_error.is_none() && !facts.problems.iter().any(is_outdated);
     registry.register("config_loaded", "Whether renewd.toml as it is on the disk is in force", one(loaded.into()));
@@ -277,14 +281,14 @@ fn measure_whole(registry: &mut Registry, facts: &Facts<'_>) {
         // Of several certificates of one name the revoked one counts.
         ca.set(ca.get().max((*is_revoked).into()));
     }
-    registry.register("ca_revoked", "Whether a CA certificate that is served is revoked, as its issuer says", cas);
+    registry.register("ca_revoked", "Whether a served CA certificate is revoked, as its issuer reports", cas);
     let ends = Family::<Labels<1>, Gauge>::default();
     for (credential, end) in facts.credentials.iter().filter_map(|one| Some((one.name.clone(), one.not_after?))) {
         ends.get_or_create(&Labels([("credential", credential)])).set(end.seconds());
     }
-    let help = "End of an API key or of the client certificate, where it is known";
+    let help = "Expiry of an API key or of the client certificate, where it is known";
     registry.register("credential_not_after_timestamp_seconds", help, ends);
-    let help = "When the loop last looked whether anything is due";
+    let help = "When the loop last completed a pass";
     registry.register("last_pass_timestamp_seconds", help, one(facts.now.seconds()));
     let info = Family::<Labels<1>, Gauge>::default();
     info.get_or_create(&Labels([("version", env!("CARGO_PKG_VERSION").to_owned())])).set(1);

@@ -90,7 +90,7 @@ impl Pending {
         while let Some((_, word)) = self.words.first() {
             match send(word) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => tracing::debug!("systemd could not be told: {error}"),
+                Err(error) => tracing::debug!("could not notify systemd: {error}"),
                 Ok(()) => {}
             }
             self.words.remove(0);

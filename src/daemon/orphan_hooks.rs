@@ -16,8 +16,8 @@ pub fn end(certs: &Path) {
     let numbers = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     for pid in numbers.filter_map(Pid::from_raw).filter(|pid| is_hook(*pid, certs)) {
         match kill_process_group(pid, Signal::KILL) {
-            Ok(()) => tracing::warn!(%pid, "ended a hook that was left behind when renewd was killed; it runs again"),
-            Err(error) => tracing::debug!(%pid, "a hook that was left behind had ended: {error}"),
+            Ok(()) => tracing::warn!(%pid, "killed a hook left behind when renewd was killed; it runs again"),
+            Err(error) => tracing::debug!(%pid, "a hook left behind had already exited: {error}"),
         }
     }
 }

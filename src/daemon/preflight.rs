@@ -154,7 +154,7 @@ fn folders(disk: &dyn Disk, layout: &Layout, identity: &ServiceIdentity, entry: 
     let targets = entry.files.targets().count();
     let more = if targets == 0 { String::new() } else { format!(", and those of its {targets} targets") };
     match targets::check_room(disk, layout, identity, entry) {
-        Ok(()) => Finding::ok("target", &entry.name, format!("a file of a set's size was written to its folder{more}")),
+        Ok(()) => Finding::ok("target", &entry.name, format!("test write succeeded in its folder{more}")),
         Err(failure) => refused(entry, identity, &failure),
     }
 }
@@ -210,7 +210,7 @@ fn look_at_program(hook: &Hook, argv: &[String]) -> Finding {
     let flaw = hook.user.as_ref().map_or_else(|| program::flaw(program), |user| hook_user::flaw(user, program));
     match flaw {
         Some(flaw) => Finding::failed("hook", &hook.name, flaw.what, &flaw.remedy),
-        None => Finding::ok("hook", &hook.name, format!("{} is there and may be run", program.display())),
+        None => Finding::ok("hook", &hook.name, format!("{} exists and can be run", program.display())),
     }
 }
 
@@ -253,8 +253,8 @@ fn ends_itself(hook: &Hook, own: &str) -> Option<Finding> {
         Finding::failed(
             "hook",
             &hook.name,
-            format!("{verb} of {unit} ends renewd itself before the hook is done, so that it runs again at each start"),
-            "write verb = \"reload\": a reload reads the configuration and the files of the credentials anew",
+            format!("{verb} of {unit} stops renewd itself before the hook is done, so the hook would run again at each start"),
+            "write verb = \"reload\", which makes renewd read its configuration and credential files again",
         )
     })
 }
@@ -274,14 +274,14 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
         Finding::warning(
             "hook",
             &hook.name,
-            format!("whether the unit {unit} exists is not known: {why}"),
+            format!("cannot find out whether the unit {unit} exists: {why}"),
             "nothing on a host where systemd runs; elsewhere let the hook have a `command`",
         )
     };
     let answer = match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(output)) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
         Ok(Ok(output)) => return unknown(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Ok(Err(error)) => return unknown(format!("{SYSTEMCTL} cannot be run: {error}")),
+        Ok(Err(error)) => return unknown(format!("cannot run {SYSTEMCTL}: {error}")),
         Err(_) => return unknown(format!("systemctl did not answer within {} s", PATIENCE.as_secs())),
     };
     match answer.as_str() {
@@ -290,7 +290,7 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
             "hook",
             &hook.name,
             format!("systemd says {state} of the unit {unit}"),
-            "install or unmask the unit, or mend `unit` in the hook",
+            "install or unmask the unit, or fix `unit` in the hook",
         ),
     }
 }
@@ -336,8 +336,8 @@ async fn reach(entry: Arc<Entry>, probe: Probe) -> Finding {
     Finding::failed(
         "probe",
         format!("{} at {}", entry.name, probe.address),
-        format!("cannot be connected to: {why}"),
-        &format!("start the service, open the way to it, or mend `probe` in {}", entry.source),
+        format!("cannot connect: {why}"),
+        &format!("start the service, open the way to it, or fix `probe` in {}", entry.source),
     )
 }
 

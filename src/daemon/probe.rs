@@ -49,14 +49,14 @@ async fn handshake(probe: &Probe, server_name: Option<&str>, key: Option<KeyType
     }
     let host = probe.address.rsplit_once(':').map_or(probe.address.as_str(), |(host, _)| host);
     let name = server_name.unwrap_or_else(|| host.trim_matches(['[', ']'])).trim_start_matches("*.").to_owned();
-    let name = ServerName::try_from(name).map_err(|_| "its server_name is no DNS name or address".to_owned())?;
+    let name = ServerName::try_from(name).map_err(|_| "its server_name is not a DNS name or address".to_owned())?;
     let eye = Arc::new(CapturingVerifier::new(key));
     let connected = TlsConnector::from(Arc::new(config(&eye)?)).connect(name, stream).await;
     // What the server showed counts, also where it then wanted a client certificate.
     match (eye.seen(), connected) {
         (Some(leaf), _) => Ok(leaf),
         (None, Err(error)) => Err(format!("no TLS handshake: {error}")),
-        (None, Ok(_)) => Err("the handshake showed no certificate".to_owned()),
+        (None, Ok(_)) => Err("the server presented no certificate".to_owned()),
     }
 }
 

@@ -39,12 +39,12 @@ pub fn flaw(program: &Path) -> Option<Flaw> {
     let metadata = match std::fs::metadata(program) {
         Ok(metadata) => metadata,
         Err(error) => {
-            let remedy = "install the program, or mend the path in `command`".to_owned();
-            return flaw(format!("{shown} cannot be looked at: {error}"), remedy);
+            let remedy = "install the program, or fix the path in `command`".to_owned();
+            return flaw(format!("cannot stat {shown}: {error}"), remedy);
         }
     };
     if !metadata.is_file() {
-        return flaw(format!("{shown} is no file"), "mend the path in `command`".to_owned());
+        return flaw(format!("{shown} is not a file"), "fix the path in `command`".to_owned());
     }
     if metadata.permissions().mode() & 0o111 == 0 {
         return flaw(format!("{shown} has no execute bit"), format!("run: chmod a+rx {shown}"));
@@ -52,7 +52,7 @@ pub fn flaw(program: &Path) -> Option<Flaw> {
     if access(program, Access::EXEC_OK).is_err() {
         return flaw(
             format!("{shown} may not be run by user {}", rustix::process::geteuid().as_raw()),
-            format!("run: chmod a+rx {shown}, and see that its folders can be entered"),
+            format!("run: chmod a+rx {shown}, and make sure that its folders can be entered"),
         );
     }
     // What may be run and not be read is no script.

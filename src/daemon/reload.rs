@@ -185,7 +185,7 @@ impl<T: Tlm> Daemon<T> {
     pub(super) fn keep_in_force(&mut self, labels: &BTreeSet<Label>) {
         let noted = self.kept.as_mut().map(|kept| kept.note(&self.engine.inventory().in_force, labels));
         if let Some(Err(failure)) = noted {
-            tracing::error!("what is in force is not kept for the next start: {failure}");
+            tracing::error!("cannot keep what is in force for the next start: {failure}");
         }
     }
 }
@@ -204,7 +204,7 @@ fn log_changes(before: &[FileState<'_>], now: &[FileState<'_>]) {
             tracing::error!(file = %state.label, "refused, {stays}: {}", problem.summary());
         }
         if state.problems.is_empty() && earlier.is_some_and(|earlier| !earlier.problems.is_empty()) {
-            tracing::info!(file = %state.label, "mended: loaded with {} certificates", state.certificates);
+            tracing::info!(file = %state.label, "fixed: loaded with {} certificates", state.certificates);
         }
     }
 }

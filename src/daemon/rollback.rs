@@ -37,7 +37,7 @@ pub fn by_operator(
     now: Timestamp,
 ) -> Result<event::Entry, Failure> {
     let from = live_generation(disk, layout, &entry.name)?.ok_or_else(|| {
-        Failure::new(FailureClass::NoWayBack, format!("{} has no generation yet to go back from", entry.name))
+        Failure::new(FailureClass::NoWayBack, format!("{} has no generation yet to switch back from", entry.name))
     })?;
     let wanted = Wanted { from, revoked: record.revoked.clone(), force };
     let to = rollback::roll_back(disk, layout, identity, entry, &wanted, now)?;
@@ -52,10 +52,12 @@ impl<T: Tlm> Daemon<T> {
         let (entry, record) = match self.engine.begin_rollback(name) {
             Ok(begun) => begun,
             Err(NoRollback::Busy) => {
-                return drop(answer.send(Reply::refused(&format!("{name} is being worked on; try again in a moment"))));
+                return drop(
+                    answer.send(Reply::refused(&format!("renewd is working on {name}; try again in a moment"))),
+                );
             }
             Err(NoRollback::Unknown) => {
-                return drop(answer.send(Reply::refused(&format!("no such certificate in the inventory: {name}"))));
+                return drop(answer.send(Reply::refused(&format!("no certificate named \"{name}\""))));
             }
         };
         let (context, name) = (Arc::clone(&self.context), name.clone());
@@ -89,6 +91,6 @@ pub fn told(event: &Event, name: &CertName) -> String {
     let Event::RolledBack { from, to, hooks, .. } = event else { return String::new() };
     let hooks = if hooks.is_empty() { "it has no hooks" } else { "its hooks run now" };
     format!(
-        "{name}: generation {to} is live again instead of {from}, and {hooks}; it is held there until `renewd renew {name}`"
+        "{name}: generation {to} is live again instead of {from}, and {hooks}; renewd holds it until `renewd renew {name}`"
     )
 }

@@ -134,9 +134,7 @@ impl<T: Tlm> Daemon<T> {
         let hints = Arc::clone(&self.hints);
         let alarm = Alarm::new()
             .inspect_err(|error| {
-                tracing::warn!(
-                    "the kernel gives no timer ({error}): the loop sleeps by its own, which wakes it more often"
-                )
+                tracing::warn!("the kernel gives no timer ({error}): the loop uses its own, which wakes it more often")
             })
             .ok();
         self.begin();
@@ -179,7 +177,7 @@ impl<T: Tlm> Daemon<T> {
     /// The first look at every certificate, and the first plan.
     fn begin(&mut self) {
         let inventory = self.engine.inventory();
-        tracing::info!(certificates = inventory.entries.len(), "looking at the certificates");
+        tracing::info!(certificates = inventory.entries.len(), "checking the certificates");
         for state in inventory.refusals() {
             for problem in state.problems {
                 tracing::error!(file = %state.label, "refused: {}", problem.summary());
@@ -196,7 +194,7 @@ impl<T: Tlm> Daemon<T> {
         if let Some((names, reissue)) = self.asked.take()
             && let Err(unknown) = self.renew(&names, reissue)
         {
-            unknown.iter().for_each(|name| tracing::error!(%name, "no such certificate in the inventory"));
+            unknown.iter().for_each(|name| tracing::error!(%name, "no certificate of that name"));
         }
     }
 
@@ -264,7 +262,7 @@ impl<T: Tlm> Daemon<T> {
                 self.metrics.hook_ended(&key.name, ended);
                 if matches!(ended, Ended::Stopped) {
                     for (name, hook, _) in covers {
-                        tracing::info!(%name, %hook, "the hook was ended because renewd stops; it runs again after the next start");
+                        tracing::info!(%name, %hook, "renewd stopped the hook because it is stopping itself; the hook runs again after the next start");
                     }
                 }
             }

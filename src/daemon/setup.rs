@@ -340,7 +340,7 @@ fn roots(settings: &ApiSettings) -> Result<Roots, Failure> {
         Failure::new(FailureClass::ApiTls, format!("ca_file {} cannot be used: {why}", file.display()))
     })?;
     for odd in found.passed_over {
-        tracing::warn!("ca_file {}: {}; it is passed over", file.display(), Text::new(&odd));
+        tracing::warn!("ca_file {}: {}; renewd skips it", file.display(), Text::new(&odd));
     }
     Ok(if settings.ca_system { Roots::WithSystem(pem) } else { Roots::Only(pem) })
 }

@@ -95,7 +95,7 @@ async fn ldap(stream: &mut TcpStream) -> Result<(), String> {
     stream.read_exact(&mut head).await.map_err(lost)?;
     let [tag, length] = head;
     if tag != 0x30 || length & 0x80 != 0 {
-        return Err("the answer to LDAP's STARTTLS is none of LDAP".to_owned());
+        return Err("the response to LDAP's STARTTLS is not LDAP".to_owned());
     }
     let mut body = vec![0; usize::from(length)];
     stream.read_exact(&mut body).await.map_err(lost)?;
@@ -103,7 +103,7 @@ async fn ldap(stream: &mut TcpStream) -> Result<(), String> {
     match body.as_slice() {
         [0x02, 0x01, 0x01, 0x78, _, 0x0a, 0x01, 0x00, ..] => Ok(()),
         [0x02, 0x01, 0x01, 0x78, _, 0x0a, 0x01, code, ..] => Err(format!("LDAP refuses STARTTLS with result {code}")),
-        _ => Err("the answer to LDAP's STARTTLS is none of LDAP".to_owned()),
+        _ => Err("the response to LDAP's STARTTLS is not LDAP".to_owned()),
     }
 }
 

@@ -24,13 +24,15 @@ pub(super) fn news(news: &News) {
             tracing::warn!("the clock was set, or the machine slept: {before} is followed by {after}");
         }
         News::ClockWrong(true) => {
-            tracing::error!("the host's clock is wrong: nothing is submitted until it is set right");
+            tracing::error!("this host's clock is wrong: renewd submits nothing until it is corrected");
         }
-        News::ClockWrong(false) => tracing::info!("the host's clock does not count as wrong any more"),
+        News::ClockWrong(false) => tracing::info!("this host's clock is right again"),
         News::ApiAnswers => tracing::info!("the API answers again"),
         News::TrialFailed(failure) => tracing::debug!("a trial failed: {failure}"),
         News::FunctionForbidden(failure) => {
-            tracing::warn!("the API key may not use this function; it is not used again before a reload: {failure}");
+            tracing::warn!(
+                "the API key may not use this function; renewd does not use it again before a reload: {failure}"
+            );
         }
         News::NextKey(name) => tracing::warn!("trying the next API key: {name}"),
         News::ProfileUnread(profile, failure) => tracing::warn!(%profile, "the profile could not be read: {failure}"),
@@ -43,12 +45,12 @@ pub(super) fn news(news: &News) {
             }
         }
         News::CredentialUnread(name, failure) if failure.class == FailureClass::ApiForbidden => {
-            tracing::warn!(code = failure.class.code(), "the end of {name} is not known: {failure}");
+            tracing::warn!(code = failure.class.code(), "cannot find out when {name} expires: {failure}");
         }
         News::CredentialUnread(name, failure) if failure.class == FailureClass::ApiUnauthorised => {
-            tracing::warn!(code = failure.class.code(), "TLM does not take {name}: {failure}");
+            tracing::warn!(code = failure.class.code(), "TLM does not accept {name}: {failure}");
         }
-        News::CredentialUnread(name, failure) => tracing::debug!("the end of {name} was not read: {failure}"),
+        News::CredentialUnread(name, failure) => tracing::debug!("could not read when {name} expires: {failure}"),
         News::Removed(name) => tracing::warn!(%name, "no longer in the inventory; its files stay"),
         News::InventoryChanged { added, changed, removed } => {
             tracing::info!(added, changed, removed, "the inventory changed");
@@ -63,7 +65,7 @@ pub(super) fn news(news: &News) {
             tracing::debug!("the CA certificate {subject} names no CRL and no responder");
         }
         News::CaAsked(subject, Outcome::Unknown(why)) => {
-            tracing::debug!("the status of the CA certificate {subject} is not known: {why}");
+            tracing::debug!("cannot find out the status of the CA certificate {subject}: {why}");
         }
     }
 }
@@ -106,7 +108,7 @@ fn set(event: &Event) {
         Event::Adopted { generation, serial_number, not_after, issuer, chain_end, .. } => {
             let issuer = issuer.as_ref().map_or("", Text::as_str);
             let until = valid_until(*not_after, chain_end.as_deref());
-            tracing::warn!(%generation, %serial_number, issuer, "taken over as found, no request on record; valid until {until}");
+            tracing::warn!(%generation, %serial_number, issuer, "adopted as found, without a request on record; valid until {until}");
         }
         Event::ChainRefreshed { generation, ends_at, .. } => {
             tracing::info!(%generation, "installed the same certificate with a newer chain; valid until {ends_at}");
@@ -133,26 +135,27 @@ pub(super) fn event(entry: &event::Entry) {
         Event::Pending { request_id, .. } => tracing::info!(%request_id, "TLM will issue later"),
         Event::GateRefused { why, ends_no_later, .. } => {
             let class = if *ends_no_later { FailureClass::EndsNoLater } else { FailureClass::GateRefused };
-            why.iter().for_each(|why| tracing::error!(code = class.code(), "what TLM issued is not installed: {why}"));
+            why.iter()
+                .for_each(|why| tracing::error!(code = class.code(), "the certificate from TLM is refused: {why}"));
         }
         Event::Rejected { why, .. } => {
             tracing::error!(code = FailureClass::RequestRejected.code(), "rejected by an administrator: {why}")
         }
-        Event::Repaired => tracing::info!("files put back as they should be"),
+        Event::Repaired => tracing::info!("files put back"),
         Event::StatusChecked { revoked: true, .. } => {
-            tracing::error!("TLM says that the certificate is revoked")
+            tracing::error!("TLM reports the certificate as revoked")
         }
         Event::StatusChecked { standing: Some(standing), .. } if standing.state != TlmState::Issued => {
-            tracing::warn!("TLM says that the certificate is {standing}");
+            tracing::warn!("TLM reports the certificate as {standing}");
         }
-        Event::HooksAgain { .. } => tracing::warn!("not served although the hooks ran: they run once more"),
+        Event::HooksAgain { .. } => tracing::warn!("not served although the hooks ran: running them again"),
         Event::RolledBack { from, to, .. } => {
             tracing::warn!("generation {to} is live again instead of generation {from}");
         }
         Event::RollbackRefused { failure, .. } => {
-            tracing::error!(code = failure.class.code(), "no way back: {failure}");
+            tracing::error!(code = failure.class.code(), "cannot switch back: {failure}");
         }
-        Event::Forward { generation, .. } => tracing::info!(%generation, "live again, its hooks are tried once more"),
+        Event::Forward { generation, .. } => tracing::info!(%generation, "live again; running its hooks again"),
         Event::HookDone { hook, output: None, .. } => tracing::info!(%hook, "the hook ran"),
         Event::HookDone { hook, output: Some(output), .. } => {
             tracing::info!(%hook, "the hook ran; it printed: {output}")
@@ -162,7 +165,7 @@ pub(super) fn event(entry: &event::Entry) {
         }
         Event::AnswerLost { failure, .. } => {
             let (code, remedy) = (failure.class.code(), failure.remedy());
-            tracing::warn!(code, remedy, "whether TLM issued a certificate is not known: {}", failure.message);
+            tracing::warn!(code, remedy, "renewd does not know whether TLM issued a certificate: {}", failure.message);
         }
         Event::HookBegun { .. }
         | Event::Submitting { .. }

@@ -79,8 +79,7 @@ impl Watch {
     fn complain(&mut self, error: &notify::Error) {
         if !std::mem::replace(&mut self.has_complained, true) {
             tracing::warn!(
-                "{} cannot be watched ({error}); it is looked at every half minute instead, and at `systemctl reload` at \
-                 once; where a limit is named, raise the sysctl fs.inotify.max_user_watches or max_user_instances",
+                "cannot watch {} ({error}); renewd checks it every half minute instead, and at once on `systemctl reload`; if a limit is named, raise the sysctl fs.inotify.max_user_watches or max_user_instances",
                 self.directory.display()
             );
         }

@@ -280,13 +280,13 @@ fn remedy(managed: &Managed, code: Code) -> &'static str {
     #[expect(clippy::wildcard_enum_match_arm, reason = "what has no sentence of its own has its reason's")]
     match code {
         Code::CertificateStaged => "accept it by the entry's `usages`, or change the profile",
-        Code::NotServed => "reload or restart the service that the probe names, or mend its hook",
-        Code::ProbeOverdue => "let the probe's address be reached from this host, or mend `probe`",
-        Code::CertificateHeld => "`renewd renew NAME` ends the hold",
+        Code::NotServed => "reload or restart the service that the probe names, or fix its hook",
+        Code::ProbeOverdue => "make the probe's address reachable from this host, or fix `probe`",
+        Code::CertificateHeld => "`renewd renew NAME` releases it",
         Code::CertificateSuspended => "resume the certificate in TLM, or revoke it: renewd replaces a revoked one",
         Code::NotYetValid => "compare the host's clock with the certificate's start, or `renewd renew NAME`",
         Code::PathRefused => "put the CA certificates that belong to it in place, or `renewd renew NAME`",
-        Code::CertificateStateOdd => "look the certificate up in TLM by its serial number",
+        Code::CertificateStateOdd => "look up the certificate in TLM by its serial number",
         Code::FirstIssuanceOverdue => "approve or reject the request in TLM",
         _ => "see `renewd status NAME` for what it waits for",
     }

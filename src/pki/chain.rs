@@ -75,7 +75,7 @@ impl<'a> Aim<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Obstacle {
     /// The issuer's certificate is not there.
-    #[error("the certificate of {issuer}, which issued {child}, did not come and the profile does not show it")]
+    #[error("the certificate of {issuer}, which issued {child}, is missing, and the profile does not show it")]
     Missing {
         /// The issuer's name.
         issuer: Text,
@@ -110,7 +110,7 @@ pub enum Obstacle {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Flaw {
     /// The key identifiers differ.
-    #[error("its key is another one than the issuer's")]
+    #[error("its key differs from the issuer's")]
     OtherKey,
     /// The serial number is not the one that the child names.
     #[error("its serial number is not the one that the authorityKeyIdentifier names")]
@@ -122,7 +122,7 @@ pub enum Flaw {
     #[error("the signature does not verify")]
     Signature,
     /// It is no CA certificate.
-    #[error("it is no CA certificate")]
+    #[error("it is not a CA certificate")]
     NotCa,
     /// Its key usage lacks keyCertSign.
     #[error("its key usage does not allow it to sign certificates")]

@@ -149,7 +149,7 @@ fn unread(error: &Error, member: &Member<'_>) -> PathError {
         (Error::UnsupportedCriticalExtension, Some(rare)) => {
             format!("an extension marked critical ({rare}) is unknown to some TLS clients in {holder}")
         }
-        (Error::UnsupportedCertVersion, _) => format!("{holder} is no X.509 certificate of version 3"),
+        (Error::UnsupportedCertVersion, _) => format!("{holder} is not an X.509 certificate of version 3"),
         _ => format!("some TLS clients cannot read {holder}: its encoding is unusual"),
     })
 }
@@ -160,7 +160,7 @@ fn refused(error: &Error, route: &Route<'_>) -> PathError {
     let unjudged = |why: &str| PathError::Unjudged(format!("some TLS clients may refuse the path: {why}"));
     match error {
         Error::NameConstraintViolation => match of_rare_kinds(route) {
-            Some(ca) => unjudged(&format!("the name constraints of {ca} are not about DNS names and addresses alone")),
+            Some(ca) => unjudged(&format!("the name constraints of {ca} are not only about DNS names and addresses")),
             None => {
                 PathError::Refused("the name constraints of the path do not allow a name of the certificate".to_owned())
             }
@@ -183,7 +183,7 @@ fn refused(error: &Error, route: &Route<'_>) -> PathError {
         }
         Error::UnsupportedSignatureAlgorithmContext(_)
         | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
-        | Error::MaximumNameConstraintComparisonsExceeded => unjudged("it takes more than they have"),
+        | Error::MaximumNameConstraintComparisonsExceeded => unjudged("it exceeds their limits"),
         Error::CertExpired { .. } | Error::CertNotValidYet { .. } | Error::InvalidCertValidity => {
             PathError::Refused("a certificate of the path is not valid at this time".to_owned())
         }

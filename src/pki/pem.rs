@@ -30,10 +30,10 @@ pub enum PemError {
     #[error("a PEM block is cut off: its END line is missing")]
     CutOff,
     /// The body is not base64.
-    #[error("what stands there is not valid base64")]
+    #[error("its content is not valid base64")]
     Base64,
     /// Lines where none may be.
-    #[error("the lines of a PEM block are broken otherwise than its readers take them")]
+    #[error("the lines of a PEM block are broken in a way that readers do not accept")]
     Blank,
 }
 

@@ -75,7 +75,7 @@ pub(super) fn leaf_flaw(leaf: &X509Certificate<'_>, purpose: Purpose) -> Option<
         Purpose::Other => (None, false),
     };
     let lacks = lacks.or(excludes.then_some("its Netscape certificate type names another purpose"));
-    lacks.map(|why| format!("{} is no certificate for {}: {why}", name::holder(leaf), purpose.as_str()))
+    lacks.map(|why| format!("{} is not a certificate for {}: {why}", name::holder(leaf), purpose.as_str()))
 }
 
 /// Whether the extended key usage of a CA allows it to issue for the purpose.

@@ -55,7 +55,7 @@ pub fn refusal(leaf: &Certificate, above: &[Certificate], purpose: Purpose) -> O
     let obstacles = chain::build(leaf, above, &aim).err()?;
     let told = |obstacle: &Obstacle| {
         if let Obstacle::Missing { issuer, child } = obstacle {
-            return format!("no certificate of {issuer}, which issued {child}, stands beside it");
+            return format!("the certificate of {issuer}, which issued {child}, is not in the file");
         }
         obstacle.to_string()
     };

@@ -66,7 +66,7 @@ fn odd_name(which: &str, name: &X509Name<'_>) -> Option<String> {
             tag => !OTHERS.contains(&tag),
         }
     });
-    is_odd.then(|| format!("its {which} has a value that is no text of its type"))
+    is_odd.then(|| format!("its {which} has a value that is not text of its type"))
 }
 
 /// RFC 5280 allows `YYMMDDHHMMSSZ` and `YYYYMMDDHHMMSSZ`.

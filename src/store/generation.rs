@@ -258,7 +258,7 @@ fn set_behind(disk: &dyn Disk, folder: &Path) -> Option<Vec<u8>> {
 fn elsewhere(disk: &dyn Disk, home: &Path, path: &Path) -> Failure {
     let (live, next) = (home.join("live"), next_generation(disk, home).unwrap_or(Generation(1)));
     let message = format!(
-        "{live} points at {there}, which is no generation here; to keep the set that is there run: \
+        "{live} points at {there}, which is not a generation here; to keep the set that is there run: \
          cp -rpL {there} {home}/{next} && ln -sfn {next} {live}",
         live = live.display(),
         there = path.display(),

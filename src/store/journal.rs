@@ -216,7 +216,7 @@ impl Journal {
 pub fn remark<T>(content: &Content<T>) -> Option<Text> {
     (content.damaged > 0).then(|| {
         Text::new(&format!(
-            "damaged lines of the journal: {}; a copy is kept beside it as journal.damaged-…, and requests that only those lines knew of may be asked for again",
+            "damaged lines of the journal: {}; a copy is kept beside it as journal.damaged-…, and requests that only those lines knew of may be sent again",
             content.damaged
         ))
     })

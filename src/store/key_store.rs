@@ -107,7 +107,7 @@ fn read_password(disk: &dyn Disk, identity: &ServiceIdentity, path: &Path) -> Re
         |why: &str| Failure::new(FailureClass::PasswordRefused, format!("the password file {} {why}", path.display()));
     let stat = disk.stat(path).map_err(|error| unreadable(path, &error))?;
     if stat.kind != Kind::File {
-        return Err(refused("is no regular file; name the file itself"));
+        return Err(refused("is not a regular file; name the file itself"));
     }
     if let Some(why) = open_to_others(identity, path, &stat) {
         return Err(refused(&why));
@@ -118,7 +118,7 @@ fn read_password(disk: &dyn Disk, identity: &ServiceIdentity, path: &Path) -> Re
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::NotFound {
-        let message = format!("the password file {} is not there; write the password into it", path.display());
+        let message = format!("the password file {} does not exist; write the password into it", path.display());
         return Failure::new(FailureClass::PasswordRefused, message);
     }
     disk_failure("read the password in", path, error)
@@ -135,12 +135,12 @@ fn open_to_others(identity: &ServiceIdentity, path: &Path, stat: &Stat) -> Optio
         _ => return None,
     };
     let path = path.display();
-    let mend = match stat {
+    let fix = match stat {
         stat if stat.uid == identity.uid => format!("chmod 0600 {path}"),
         stat if stat.gid == identity.gid => format!("chmod 0640 {path}"),
         _ => format!("chgrp {} {path} && chmod 0640 {path}", identity.gid),
     };
-    Some(format!("may be opened by {who} (mode {:04o}); run: {mend}", stat.mode))
+    Some(format!("may be opened by {who} (mode {:04o}); run: {fix}", stat.mode))
 }
 
 /// The one line of the file, in characters that every reader takes for the same password.

@@ -411,7 +411,7 @@ fn differs(
         Err(_) => return None,
     };
     if stat.kind != Kind::File {
-        return Some(in_file(path, "it is no regular file"));
+        return Some(in_file(path, "it is not a regular file"));
     }
     if let Some(how) = ids.difference(holds_key, stat) {
         return Some(in_file(path, &how));

@@ -62,7 +62,7 @@ pub fn read_key(
 fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Failure> {
     disk.read(path, observe::FILE_LIMIT).map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
-            let message = format!("{} is gone: what TLM issues for it cannot be used", path.display());
+            let message = format!("{} is gone: nothing can use what TLM issues for it", path.display());
             return Failure::new(FailureClass::KeyLost, message);
         }
         disk_failure("read", path, &error)

@@ -25,7 +25,7 @@ impl Disk for RealDisk {
         let file = OpenOptions::new().read(true).custom_flags(NO_FOLLOW | NO_BLOCK).open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
         }
         let mut bytes = vec![0; usize::try_from(metadata.len().min(limit)).unwrap_or(0) + 1];
         let mut file = file.take(limit + 1);

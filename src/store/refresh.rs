@@ -170,7 +170,7 @@ fn anew(entry: &Entry, live: &Live, terms: &RepairInputs<'_>, source: Source<'_>
     let is_above = |root: &Certificate| anew.chain.last().is_some_and(|last| root.is_named_as_issuer_of(last));
     anew.root = anew.root.or_else(|| live.root.clone().filter(is_above));
     if !anew.chain.iter().all(is_at_hand) {
-        return Err(nothing("the better chain is the profile's, and not in the files"));
+        return Err(nothing("the better chain comes from the profile, not from the files"));
     }
     let is_known = |doubt: &&Remark| live.noted.list.iter().any(|remark| remark.code == doubt.code);
     match anew.doubts.iter().find(|doubt| !is_known(doubt)) {
@@ -199,7 +199,7 @@ fn key_of(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> Result<Zeroizi
     let path = folder.join(KEY);
     let bytes = disk.read(&path, FILE_LIMIT).map_err(|error| disk_failure("read", &path, &error))?;
     let key = PrivateKey::from_pem(&Zeroizing::new(bytes)).map_err(|error| nothing(&error.to_string()))?;
-    if key.spki() == manifest.spki { Ok(key.to_pem()) } else { Err(nothing("the key is another one's")) }
+    if key.spki() == manifest.spki { Ok(key.to_pem()) } else { Err(nothing("the key belongs to another certificate")) }
 }
 
 fn nothing(why: &str) -> Failure {

@@ -154,7 +154,7 @@ fn put_back_in(
     let failed = |error: io::Error| disk_failure("put back the files in", folder, &error);
     let key_file = folder.join(KEY);
     let key = disk.read(&key_file, FILE_LIMIT).map_err(|error| disk_failure("read", &key_file, &error))?;
-    let key = Zeroizing::new(String::from_utf8(key).map_err(|_| failed(io::Error::other("the key is no text")))?);
+    let key = Zeroizing::new(String::from_utf8(key).map_err(|_| failed(io::Error::other("the key is not text")))?);
     let root = manifest.as_ref().and_then(Manifest::root);
     let mut certificates = belonging(disk, folder, manifest.as_ref(), &key)?;
     certificates.retain(|certificate| Some(certificate) != root.as_ref());

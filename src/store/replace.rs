@@ -221,7 +221,7 @@ fn make_dir(disk: &dyn Disk, path: &Path, mode: u32) -> io::Result<()> {
 fn is_dir(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     match disk.stat(path) {
         Ok(stat) if stat.kind == Kind::Dir => Ok(true),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder")),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

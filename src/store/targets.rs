@@ -211,7 +211,7 @@ fn refuse(target: &Path, why: &str) -> Result<(), Failure> {
 fn check_place(disk: &dyn Disk, identity: &ServiceIdentity, target: &Path) -> Result<(), Failure> {
     let refuse = |why: String| refuse(target, &why);
     if let Some(own) = identity.own.iter().find(|own| target.starts_with(own)) {
-        return refuse(format!("it lies in renewd's own folder {}; choose a path outside of it", own.display()));
+        return refuse(format!("it is in renewd's own folder {}; choose a path outside it", own.display()));
     }
     for folder in target.ancestors().skip(1) {
         let stat = disk.stat(folder).map_err(|error| disk_failure("look at", folder, &error))?;
@@ -223,10 +223,12 @@ fn check_place(disk: &dyn Disk, identity: &ServiceIdentity, target: &Path) -> Re
         Ok(Stat { kind: Kind::Symlink, .. }) => {
             return refuse("it is a symlink; remove it, or name what it points at".to_owned());
         }
-        Ok(Stat { kind: Kind::Dir | Kind::Other, .. }) => return refuse("it is no regular file; remove it".to_owned()),
+        Ok(Stat { kind: Kind::Dir | Kind::Other, .. }) => {
+            return refuse("it is not a regular file; remove it".to_owned());
+        }
         Ok(_) if disk.is_mount_point(target).unwrap_or(false) => {
             return refuse(
-                "something is mounted on it, so that it cannot be replaced; mount the folder instead".to_owned(),
+                "something is mounted on it, so renewd cannot replace it; mount the folder instead".to_owned(),
             );
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(disk_failure("look at", target, &error)),

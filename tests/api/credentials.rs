@@ -129,10 +129,10 @@ fn systemds_own_modes_are_taken() {
 #[test]
 fn only_a_regular_file_is_read() {
     let folder = folder();
-    assert!(folder.refusal(folder.dir.path()).contains("is no regular file"));
+    assert!(folder.refusal(folder.dir.path()).contains("is not a regular file"));
     let pipe = folder.dir.path().join("pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert!(folder.refusal(&pipe).contains("is no regular file"), "and a pipe does not block");
+    assert!(folder.refusal(&pipe).contains("is not a regular file"), "and a pipe does not block");
 }
 
 #[test]

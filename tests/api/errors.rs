@@ -280,10 +280,10 @@ async fn what_came_in_place_of_an_answer_is_said() {
         ("Service started", "text in place of JSON: Service started"),
         ("<Fault><faultstring>m</faultstring></Fault>", "XML in place of JSON: m"),
         ("{\"certificate\": \"", "truncated JSON: "),
-        ("{\"certificate\": x}", "a body that is no JSON: "),
+        ("{\"certificate\": x}", "a body that is not JSON: "),
     ] {
         let found = failure(Ask::Issue, ResponseTemplate::new(201).set_body_raw(body, "application/json")).await;
-        assert!(found.message.as_str().contains(&format!("the answer (201) is not the API's: {words}")), "{found}");
+        assert!(found.message.as_str().contains(&format!("the response (201) is not the API's: {words}")), "{found}");
     }
 }
 

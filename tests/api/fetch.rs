@@ -55,7 +55,7 @@ async fn what_is_no_list_is_said() {
     check(&answered("200 OK\r\nContent-Length: 9", "123456789").await, "it is larger than 0 KiB");
     check(&answered("200 OK\r\nContent-Length: 9", "1234").await, "");
     let redirect = "302 Found\r\nLocation: http://elsewhere.example/x\r\nContent-Length: 0";
-    check(&answered(redirect, "").await, "it redirects to elsewhere.example, which is not followed");
+    check(&answered(redirect, "").await, "it redirects to elsewhere.example, which renewd does not follow");
 }
 
 #[tokio::test]

@@ -231,7 +231,7 @@ async fn a_refusal_names_the_key_that_was_refused() {
     let (answer, switched) = tokio::join!(in_flight, switch);
     assert!(switched);
     let failure = answer.unwrap_err();
-    assert!(failure.message.as_str().contains("the credential api-key was not accepted"), "{failure}");
+    assert!(failure.message.as_str().contains("the API did not accept the credential api-key"), "{failure}");
 }
 
 #[tokio::test]
@@ -244,7 +244,10 @@ async fn the_next_key_takes_over_when_told_so() {
     for (name, key) in [("api-key", KEY), ("second", "another-key"), ("api-key", KEY)] {
         assert_eq!(tlm.active_credential(), name);
         let failure = tlm.profile(&profile()).await.unwrap_err();
-        assert!(failure.message.as_str().contains(&format!("the credential {name} was not accepted")), "{failure}");
+        assert!(
+            failure.message.as_str().contains(&format!("the API did not accept the credential {name}")),
+            "{failure}"
+        );
         let requests = server.received_requests().await.unwrap();
         assert_eq!(header(requests.last().unwrap(), "x-api-key"), Some(key));
         assert!(tlm.use_next_key());
@@ -271,7 +274,7 @@ fn a_url_that_cannot_be_trusted_is_refused() {
     check("http://one.digicert.com", "neither https nor http to a loopback address");
     check("http://127.0.0.1.example.com", "neither https nor http to a loopback address");
     check("ftp://127.0.0.1", "neither https nor http to a loopback address");
-    check("https://user:secret@one.digicert.com", "it holds a user or a password");
+    check("https://user:secret@one.digicert.com", "it contains a user or a password");
     check("https://one.digicert.com/?a=b", "it has a query or a fragment");
     check("one.digicert.com", "cannot be used");
     let mut none = settings("https://one.digicert.com");

@@ -368,7 +368,7 @@ async fn an_identity_an_exchanged_key_and_a_rate_limit() {
     let tlm = Client::new(two).unwrap();
     world.simulator.revoke_key(&world.simulator.api_key());
     let refused = tlm.profile(&world.profile).await.unwrap_err();
-    assert!(refused.message.as_str().contains("the credential api-key was not accepted: 401 invalid_api_key"));
+    assert!(refused.message.as_str().contains("the API did not accept the credential api-key: 401 invalid_api_key"));
     assert!(tlm.use_next_key() && tlm.profile(&world.profile).await.is_ok());
     world.simulator.change_variants(|variants| variants.set("rate-limit=1/60").unwrap());
     assert!(tlm.profile(&world.profile).await.is_ok());

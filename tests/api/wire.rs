@@ -48,7 +48,7 @@ async fn a_redirect_is_not_followed() {
         let redirect = ResponseTemplate::new(status).insert_header("Location", target.as_str());
         Mock::given(any()).respond_with(redirect).mount(&server).await;
         let failure = issue(settings(&server.uri())).await;
-        let words = format!("a redirect ({status}) to localhost, which is not followed");
+        let words = format!("a redirect ({status}) to localhost, which renewd does not follow");
         check(&failure, FailureClass::ApiBadAnswer, Accepted::No, &words);
     }
     assert!(elsewhere.received_requests().await.unwrap().is_empty(), "the key went to another host");
@@ -62,7 +62,12 @@ async fn an_answer_that_breaks_off() {
     let failure = client(&raw_server(short()).await.0).profile(&profile()).await.unwrap_err();
     check(&failure, FailureClass::ApiNoAnswer, Accepted::No, "GET /mpki/api/v2/profile/");
     let failure = issue(settings(&raw_server(Vec::new()).await.0)).await;
-    check(&failure, FailureClass::ApiNoAnswer, Accepted::Unknown, "the request was sent and no whole answer came back");
+    check(
+        &failure,
+        FailureClass::ApiNoAnswer,
+        Accepted::Unknown,
+        "the request was sent, but no complete response came back",
+    );
     let refusal = answer("HTTP/1.1 401 Unauthorized\r\nContent-Length: 100", b"{\"errors\":");
     let failure = issue(settings(&raw_server(refusal).await.0)).await;
     check(&failure, FailureClass::ApiUnauthorised, Accepted::No, "401");
@@ -75,7 +80,7 @@ async fn an_answer_that_is_too_large_or_no_http() {
     let failure = issue(settings(&raw_server(answer(&head, &huge)).await.0)).await;
     check(&failure, FailureClass::ApiBadAnswer, Accepted::Unknown, "a body larger than 4 MiB");
     let failure = issue(settings(&raw_server(b"SSH-2.0-server\r\n".to_vec()).await.0)).await;
-    check(&failure, FailureClass::ApiNoAnswer, Accepted::Unknown, "no whole answer");
+    check(&failure, FailureClass::ApiNoAnswer, Accepted::Unknown, "no complete response");
 }
 
 #[tokio::test]
@@ -156,8 +161,8 @@ async fn nobody_listens() {
 async fn tls_is_always_verified() {
     let certificate = |name, years| Certificate { name, years };
     let cases = [
-        (certificate("127.0.0.1", (2000, 2001)), "is expired; a wrong clock of this host is a possible cause"),
-        (certificate("127.0.0.1", (2199, 2200)), "is not yet valid; a wrong clock of this host is a possible cause"),
+        (certificate("127.0.0.1", (2000, 2001)), "is expired; this host's clock may be wrong"),
+        (certificate("127.0.0.1", (2199, 2200)), "is not yet valid; this host's clock may be wrong"),
         (certificate("one.digicert.com", (2000, 2200)), "not valid for name"),
     ];
     for (certificate, words) in cases {

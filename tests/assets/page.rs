@@ -1,7 +1,13 @@
-//! renewd.toml(5), from the schemas: every key of both kinds of files with its meaning, type, default and example.
+//! The keys of renewd.toml(5), from the schemas: every key of both kinds of files with its meaning, type, default and
+//! example.
+
+#[path = "markdown.rs"]
+pub(crate) mod markdown;
 
 use renewd::config::{inventory_schema, known_keys, main_schema};
 use serde_json::Value;
+
+use markdown::escaped;
 
 /// What the page says of a table, and where the schemas have it.
 struct Section {
@@ -77,10 +83,9 @@ const SECTIONS: [(bool, Section); 9] = [
     ),
 ];
 
-/// The page in roff.
-pub(crate) fn renewd_toml() -> String {
-    let mut page = format!(".TH renewd.toml 5 \"\" \"renewd {}\"\n", env!("CARGO_PKG_VERSION"));
-    page.push_str(HEAD);
+/// A section for each table, in roff.
+pub(crate) fn keys_of_renewd_toml() -> String {
+    let mut page = String::new();
     let (main, inventory) = (main_schema(), inventory_schema());
     for (is_main, section) in SECTIONS {
         let schema = if is_main { &main } else { &inventory };
@@ -94,7 +99,6 @@ pub(crate) fn renewd_toml() -> String {
             ));
         }
     }
-    page.push_str(TAIL);
     page
 }
 
@@ -175,45 +179,3 @@ fn paragraph(text: &str) -> String {
 fn line(text: &str) -> String {
     format!("{}{}\n", if text.starts_with(['.', '\'']) { "\\&" } else { "" }, escaped(text))
 }
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-")
-}
-
-const HEAD: &str = "\
-.SH NAME
-renewd.toml \\- configuration of renewd and its inventory
-.SH SYNOPSIS
-.I /etc/renewd/renewd.toml
-.br
-.I /etc/renewd/certs.d/*.toml
-.SH DESCRIPTION
-.B renewd
-reads its main configuration and a directory of drop\\-in files, which are its inventory: any number of certificates
-each. All are TOML. Unknown keys are errors, and every mistake of every file is told by
-.BR \"renewd check\" ,
-with line and column. Durations are texts with units (\\(dq30d\\(dq, \\(dq12h\\(dq, \\(dq5min\\(dq, \\(dq90s\\(dq). Paths
-are absolute. A drop\\-in file has a name that ends in .toml and begins with no dot; it is taken or refused whole, and one
-that is refused holds back no other. The files belong to root or the service, and nobody else may write to them.
-";
-
-const TAIL: &str = "\
-.SH EXAMPLE
-.nf
-[[certificate]]
-name = \\(dqwww\\(dq
-profile = \\(dqd6743d9a\\-fb67\\-4a64\\-a33e\\-8a3229d28cc4\\(dq
-common_name = \\(dqwww.example.com\\(dq
-dns_names = [\\(dqwww.example.com\\(dq, \\(dqexample.com\\(dq]
-hooks = [\\(dqnginx\\(dq]
-probe = \\(dq127.0.0.1:443\\(dq
-.fi
-.SH FILES
-.TP
-.I /usr/share/doc/renewd/examples/certs.d
-Drop\\-in files that show every key.
-.SH SEE ALSO
-.BR renewd (1),
-.BR renewd\\-check (1),
-.BR renewd\\-schema (1)
-";

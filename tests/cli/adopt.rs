@@ -201,11 +201,11 @@ fn files_that_a_playbook_of_vcert_installed() {
         shelf.write(&installed("keyFile"), 0o600, &key),
     ];
     let said = shelf.says(&files.each_ref().map(PathBuf::as_path), &[]);
-    let readme = file("README.md");
+    let page = file("src/cli/pages/renewd-migrating.7.md");
     let keys = playbook.lines().filter_map(|line| line.trim().trim_start_matches("- ").split_once(": "));
     let request = keys.skip_while(|(key, _)| *key != "renewBefore");
     for (key, _) in request.filter(|(key, _)| !["commonName", "organization", "country", "format"].contains(key)) {
-        assert!(readme.contains(&format!("`{key}")), "{key} is not in the README");
+        assert!(page.contains(&format!("`{key}")), "{key} is not in renewd-migrating(7)");
     }
     for line in ["certificate = \"DIR/shop.crt\"", "chain = \"DIR/shop.chain.crt\"", "private_key = \"DIR/shop.key\""] {
         assert!(said.contains(line), "{line}\n{said}");
@@ -347,7 +347,7 @@ fn what_cannot_be_seen_or_asked_for_is_told() {
     assert!(!said.contains(['\u{a0}', '\u{202e}']), "{said}");
     let expected = [
         "organization_name = \"Ex\\U000000A0\\U0000202EGA\"",
-        "# subject attribute 1.2.3.4 \"other\" is left out: TLM takes none of that kind",
+        "# subject attribute 1.2.3.4 \"other\" is left out: TLM accepts none of that kind",
         "accepted by the reader: www.example.com\n",
     ];
     expected.iter().for_each(|expected| assert!(said.contains(expected), "{expected}: {said}"));

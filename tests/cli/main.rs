@@ -1,4 +1,4 @@
-//! The program, its help and the README agree.
+//! The program, its help, the manual and the README agree.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,10 +11,13 @@
 
 mod adopt;
 mod desk;
+mod keys;
+#[path = "../assets/manual.rs"]
+mod manual;
 mod monitoring;
+mod pages;
 #[path = "../monitoring/promtool.rs"]
 mod promtool;
-mod readme;
 mod remedies;
 
 use std::collections::BTreeSet;
@@ -48,39 +51,47 @@ fn options(text: &str) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("--") && word.len() > 2 && *word != "--help").map(str::to_owned).collect()
 }
 
-/// The same from the README's table of commands.
-fn commands_of_readme() -> BTreeSet<(String, BTreeSet<String>)> {
-    let readme = file("README.md");
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `renewd "));
+/// The same from the table of commands of renewd(8).
+fn commands_of_manual() -> BTreeSet<(String, BTreeSet<String>)> {
+    let page = file("src/cli/pages/renewd.8.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `renewd "));
     let call = |row: &str| row.split('`').next().unwrap().to_owned();
     rows.map(|row| (call(row).split_whitespace().next().unwrap().to_owned(), options(&call(row)))).collect()
 }
 
 #[test]
-fn the_readme_and_the_help_show_the_same_commands_and_options() {
+fn the_manual_and_the_help_show_the_same_commands_and_options() {
     let help = commands_of_help();
     assert!(help.len() >= 6, "{help:?}");
-    assert_eq!(commands_of_readme(), help);
+    assert_eq!(commands_of_manual(), help);
+}
+
+/// The codes of a page's table.
+fn exit_codes(command: &str) -> BTreeSet<i32> {
+    let page = file(&format!("src/cli/pages/renewd-{command}.1.md"));
+    let (_, section) = page.split_once("\n## Exit status\n").unwrap();
+    let rows = section.split("\n## ").next().unwrap().lines().filter_map(|line| line.strip_prefix("| "));
+    rows.filter_map(|row| row.split(' ').next().unwrap().parse().ok()).collect()
 }
 
 #[test]
-fn the_readme_lists_the_exit_code_of_a_missing_configuration() {
-    let readme = file("README.md");
-    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `renewd ")).collect();
-    assert!(rows.len() >= 7);
-    // What reads no configuration misses none.
-    let reads =
-        |row: &&&str| !["adopt", "explain", "schema"].iter().any(|name| row.starts_with(&format!("| `renewd {name}")));
-    for row in rows.iter().filter(reads) {
-        let command = row.split(['`', ' ']).nth(3).unwrap();
-        let codes = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
-        let listed: Vec<i32> =
-            codes.split(';').filter_map(|code| code.trim().split(' ').next()?.parse().ok()).collect();
-        let mut call = vec!["--config", "/nonexistent/renewd.toml", command];
-        call.extend(["renew", "rollback", "history"].contains(&command).then_some("www"));
+fn each_commands_page_lists_the_exit_code_of_a_missing_configuration() {
+    let all: BTreeSet<i32> = file("src/cli/pages/renewd.8.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok())
+        .collect();
+    for (command, _) in commands_of_help() {
+        let listed = exit_codes(&command);
+        assert!(listed.contains(&0) && listed.is_subset(&all), "{command}: {listed:?} of {all:?}");
+        // What reads no configuration misses none.
+        if ["adopt", "explain", "schema"].contains(&command.as_str()) {
+            continue;
+        }
+        let mut call = vec!["--config", "/nonexistent/renewd.toml", &command];
+        call.extend(["renew", "rollback", "history"].contains(&command.as_str()).then_some("www"));
         let output = renewd(&call);
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(listed.contains(&output.status.code().unwrap()), "{row}\n{:?} {said}", output.status);
+        assert!(listed.contains(&output.status.code().unwrap()), "{command}: {listed:?}\n{:?} {said}", output.status);
         assert!(said.starts_with("/nonexistent/renewd.toml: the file cannot be read: "), "{command}: {said}");
     }
 }
@@ -88,6 +99,7 @@ fn the_readme_lists_the_exit_code_of_a_missing_configuration() {
 #[test]
 fn the_first_screen_of_the_readme_holds_the_two_commands() {
     let readme = file("README.md");
+    assert!(readme.lines().count() <= 150, "{} lines", readme.lines().count());
     let first: Vec<&str> = readme.lines().take(25).collect();
     for command in ["cargo run --example demo", "cargo test"] {
         assert!(first.iter().any(|line| line.starts_with(command)), "{command}");

@@ -9,10 +9,10 @@ use crate::promtool::promtool;
 
 const RULES: &str = "config/prometheus/renewd.rules.yml";
 
-/// The metrics that the README's table lists; `tests/daemon/metrics.rs` holds that to what the daemon shows.
+/// The metrics that renewd-metrics(7) lists; `tests/daemon/metrics.rs` holds that to what the daemon shows.
 fn known() -> BTreeSet<String> {
-    let readme = file("README.md");
-    let listed = readme.split('`').filter(|text| text.starts_with("renewd_"));
+    let page = file("src/cli/pages/renewd-metrics.7.md");
+    let listed = page.split('`').filter(|text| text.starts_with("renewd_"));
     listed.map(|text| text.split('{').next().unwrap().to_owned()).collect()
 }
 

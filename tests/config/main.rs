@@ -13,7 +13,6 @@
 mod damage;
 mod disk;
 mod messages;
-mod page;
 mod reload;
 mod schema;
 mod shipped;

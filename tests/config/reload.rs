@@ -191,8 +191,8 @@ fn the_watch_alone_does_not_empty_the_inventory() {
     history.reload(&[("a", "x y"), ("b", "z")], "a: x y, b: z");
     let inventory = history.watch(&[], "a: x y+, b: z+");
     let problem = inventory.files()[0].problems[0].to_string();
-    assert!(problem.starts_with("a: 2 certificates of this file would go, 3 in all"), "{problem}");
-    assert!(problem.ends_with("confirm it: systemctl reload renewd"), "{problem}");
+    assert!(problem.starts_with("a: this would stop managing 3 certificates at once, 2 of this file"), "{problem}");
+    assert!(problem.ends_with("confirm with: systemctl reload renewd"), "{problem}");
     history.watch(&[("a", ""), ("b", "")], "a: x y+, b: z+");
     history.watch(&[("b", "z")], "b: z");
     history.watch(&[("b", "n")], "b: n");

@@ -393,7 +393,7 @@ impl Files {
     fn file(&mut self, node: u64) -> io::Result<&mut File> {
         match self.nodes.get_mut(&node) {
             Some(Node::File(file)) => Ok(file),
-            _ => Err(io::Error::new(ErrorKind::InvalidData, "it is no regular file")),
+            _ => Err(io::Error::new(ErrorKind::InvalidData, "it is not a regular file")),
         }
     }
 

@@ -201,10 +201,10 @@ fn a_target_is_refused_for_each_reason() {
         |machine, target| machine.symlink(Path::new("/etc/shadow"), target).unwrap(),
         "it is a symlink; remove it, or name what it points at",
     );
-    check(|machine, target| machine.make_dir(target, 0o755).unwrap(), "it is no regular file; remove it");
+    check(|machine, target| machine.make_dir(target, 0o755).unwrap(), "it is not a regular file; remove it");
     check(
         |_, target| *target = "/var/lib/renewd/a.key".into(),
-        "it lies in renewd's own folder /var/lib/renewd; choose a path outside of it",
+        "it is in renewd's own folder /var/lib/renewd; choose a path outside it",
     );
     check(own("/etc", (0o757, 0, 0)), "everybody may write to /etc above it; chmod o-w /etc");
     check(own("/etc", (0o1777, 0, 0)), "everybody may write to /etc above it; choose a path elsewhere");
@@ -251,7 +251,7 @@ fn a_target_is_judged_again_before_each_copy() {
     let key = Path::new("/etc/keys/www.key");
     machine.remove_file(key).unwrap();
     machine.symlink(Path::new("/etc/tls/www.pem"), key).unwrap();
-    assert_eq!(drift(&machine, &with_copies()), ["/etc/keys/www.key: it is no regular file"]);
+    assert_eq!(drift(&machine, &with_copies()), ["/etc/keys/www.key: it is not a regular file"]);
     assert_eq!(repair(&machine, &with_copies()).err().map(|failure| failure.class), Some(FailureClass::TargetRefused));
     assert_eq!(machine.read_link(key).unwrap(), Path::new("/etc/tls/www.pem"));
 }

@@ -87,7 +87,10 @@ fn what_came_in_place_of_an_answer_is_said_and_looked_up() {
         assert!(reason.contains("TLM may have issued a certificate: next search, or submission, at"), "{reason}");
         assert!(!reason.contains("lost"), "{reason}");
         let told = host.says(&["history", "www"]).out;
-        assert!(told.contains("whether TLM issued a certificate is not known") && told.contains(words), "{told}");
+        assert!(
+            told.contains("renewd does not know whether TLM issued a certificate") && told.contains(words),
+            "{told}"
+        );
     }
 }
 
@@ -210,7 +213,7 @@ fn standing(status: CertificateStatus, reason: Option<&str>) -> (Host, String) {
 #[test]
 fn a_certificate_on_hold_is_a_problem_and_is_not_replaced() {
     let (host, serial) = standing(CertificateStatus::Suspended, Some("certificate_hold"));
-    let words = format!("TLM says that {serial} is suspended (certificate_hold)");
+    let words = format!("TLM reports {serial} as suspended (certificate_hold)");
     host.until("it is on record", || host.says(&["history", "www"]).out.contains(&words).then_some(()));
     let (status, problem) = (host.status(), "certificate-suspended");
     assert_eq!(

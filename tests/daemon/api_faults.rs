@@ -15,7 +15,7 @@ fn an_api_that_is_down_at_the_start_is_said_and_recovered_from() {
     host.start();
     let www = host.wait_state("www", "failing");
     assert_eq!(www["last_error"]["code"], "api-unreachable");
-    assert!(www["reason"].as_str().unwrap().contains("tried again at"), "{www}");
+    assert!(www["reason"].as_str().unwrap().contains("next attempt at"), "{www}");
     host.simulator.restart();
     host.signal(Signal::HUP);
     host.wait_state("www", "valid");
@@ -191,7 +191,7 @@ fn one_answer_with_a_wrong_date_ends_no_pass() {
     host.fault_once(FaultKind::DateShifted(3600));
     let said = host.says(&["once"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.err.contains("the host's clock is wrong"), "{}", said.err);
+    assert!(said.err.contains("this host's clock is wrong"), "{}", said.err);
     host.live_serial("www");
 }
 

@@ -290,7 +290,7 @@ fn renew_by_issuer_works_without_a_daemon_and_never_means_all() {
 fn what_cannot_be_learnt_is_a_line_at_debug_and_no_problem() {
     check_nothing(&[
         ("missing", None, "it answers 404"),
-        ("redirect", Some(|_| Answer::Redirect), "it redirects to 127.0.0.1, which is not followed"),
+        ("redirect", Some(|_| Answer::Redirect), "it redirects to 127.0.0.1, which renewd does not follow"),
         ("garbage", Some(|_| Answer::Body(b"<html>".to_vec())), "it does not parse as a certificate revocation list"),
         ("huge", Some(|_| Answer::Body(vec![0; (4 << 20) + 1])), "it is larger than 4096 KiB"),
     ]);

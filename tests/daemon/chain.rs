@@ -158,7 +158,7 @@ fn heal_keeps_a_newer_certificate_of_the_ca_and_says_so() {
     let host = with_newer_ca_in_place();
     let said = host.says(&["heal"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.out.starts_with("www: the newer chain that was found is live as generation 2"), "{}", said.out);
+    assert!(said.out.starts_with("www: the newer chain found on disk is live as generation 2"), "{}", said.out);
     assert_eq!(said.out.lines().count(), 1, "{}", said.out);
     assert_eq!(host.says(&["heal"]).out, "every installed set is whole\n");
 }

@@ -91,7 +91,7 @@ fn status_is_the_same_with_the_daemon_up_and_down() {
     let mut down = down["certificates"][0].take();
     down["next_action_at"] = up["next_action_at"].clone();
     assert_eq!(down, up);
-    assert!(host.says(&["status"]).err.contains("does not run"));
+    assert!(host.says(&["status"]).err.contains("is not running"));
     assert_eq!(host.says(&["status", "nobody"]).code, 3);
 }
 
@@ -139,7 +139,7 @@ fn the_status_of_a_failing_certificate_answers_four_questions() {
     host.says(&["once"]);
     let said = host.says(&["status", "www"]);
     assert_eq!(said.code, 1);
-    for part in ["entry-mismatch", "certs.d/www.toml", "no rsa-4096", "what to do", "change the entry", "read again at"]
+    for part in ["entry-mismatch", "certs.d/www.toml", "not accept rsa-4096", "fix", "change the entry", "next read at"]
     {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }

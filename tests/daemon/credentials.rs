@@ -141,7 +141,7 @@ fn nothing_is_submitted_with_a_dead_key_until_another_is_in_place() {
     });
     assert_eq!(status["healthy"], false);
     assert_eq!(
-        lines_with(&host, &["ERROR", "credential-expired", "nothing is submitted with it"]),
+        lines_with(&host, &["ERROR", "credential-expired", "renewd submits nothing with it"]),
         1,
         "{}",
         host.log()
@@ -202,7 +202,9 @@ fn who_may_not_ask_about_itself_is_told_once_and_held_back_by_nothing() {
     host.simulator.fault(Fault::new(FaultKind::Status(403, RetryAfter::Absent)).at(crate::simulator::Endpoint::User));
     host.start();
     host.wait_state("www", "valid");
-    host.until("it is said", || (lines_with(&host, &["WARN", "api-forbidden", "the end of"]) == 1).then_some(()));
+    host.until("it is said", || {
+        (lines_with(&host, &["WARN", "api-forbidden", "cannot find out when"]) == 1).then_some(())
+    });
     let said = host.says(&["renew", "www"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(host.says(&["status"]).code, 0);
@@ -232,7 +234,7 @@ fn the_end_of_a_client_certificate_is_told_ahead_without_asking() {
     assert_eq!(status["healthy"], true);
     let said = host.says(&["check", "--online"]);
     assert_eq!(said.code, 0, "{}", said.out);
-    assert!(said.out.contains("warning key") && said.out.contains("ends at"), "{}", said.out);
+    assert!(said.out.contains("warning key") && said.out.contains("expires at"), "{}", said.out);
 }
 
 #[test]
@@ -240,7 +242,7 @@ fn an_expired_client_certificate_is_said_and_nothing_is_made_for_it() {
     let host = with_identity(-1);
     let said = host.says(&["once"]);
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.err.contains("ended at") && said.err.contains("nothing is submitted with it"), "{}", said.err);
+    assert!(said.err.contains("expired at") && said.err.contains("renewd submits nothing with it"), "{}", said.err);
     assert!(!host.path("state/pending/www").exists(), "no key is made");
     let Said { code, out, .. } = host.says(&["check", "--online"]);
     assert_eq!(code, 1, "{out}");
@@ -256,6 +258,6 @@ fn the_end_is_read_in_each_shape_of_the_answer() {
         host.simulator.change_variants(|variants| variants.me = shape);
         let said = host.says(&["check", "--online"]);
         assert_eq!(said.code, 0, "{shape:?} {}", said.out);
-        assert!(said.out.contains(&format!("ends at {day}T")), "{shape:?} {}", said.out);
+        assert!(said.out.contains(&format!("expires at {day}T")), "{shape:?} {}", said.out);
     }
 }

@@ -32,6 +32,9 @@ fn profiles_are_listed_and_an_entry_of_one_works_at_once() {
     check("profiles-unknown.txt", &host, 1, &["profiles", "--entry", "Nobody's"]);
     let json: Value = serde_json::from_str(&host.says(&["profiles", "--entry", "Strict", "--json"]).out).unwrap();
     assert_eq!(json["entry"].as_str().unwrap(), host.says(&["profiles", "--entry", &strict]).out.trim_end());
+    host.configure("[hook.tell]\ncommand = [\"/bin/true\"]\n", "");
+    check("profiles-entry-given.txt", &host, 0, &GIVEN);
+    check("profiles-entry-hook.txt", &host, 1, &["profiles", "--entry", "Web servers", "--hooks", "ngnix"]);
     // Placeholders and all: it parses, fits its profile, and TLM issues it.
     let entry = host.says(&["profiles", "--entry", &strict]).out;
     host.write("certs.d/www.toml", &entry);
@@ -42,6 +45,65 @@ fn profiles_are_listed_and_an_entry_of_one_works_at_once() {
     assert_eq!(host.simulator.issued().len(), 1);
     host.simulator.revoke_key(&host.simulator.api_key());
     check("profiles-refused.txt", &host, 1, &["profiles"]);
+}
+
+/// With names, hook and probe, an entry has nothing to replace.
+const GIVEN: [&str; 9] = [
+    "profiles",
+    "--entry",
+    "Web servers",
+    "--dns",
+    "*.example.com,example.com",
+    "--hooks",
+    "tell",
+    "--probe",
+    "127.0.0.1:443",
+];
+
+#[test]
+fn an_entry_with_names_is_finished() {
+    let host = Host::new(named("Web servers"));
+    let call = ["profiles", "--entry", "Web servers", "--name", "web", "--dns", "www.example.com,example.com"];
+    let entry = host.says(&call).out;
+    assert!(!entry.contains("Replace") && entry.contains("name = \"web\""), "{entry}");
+    host.write("certs.d/web.toml", &entry);
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(host.simulator.issued().len(), 1);
+    let one =
+        host.simulator.add_profile(ProfileSpec { san: vec![AttributeSpec::mandatory("dns_names")], ..named("One") });
+    let said = host.says(&["profiles", "--entry", &one, "--dns", "a.example.com,b.example.com"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
+    assert!(said.err.contains("profile \"One\" accepts only one DNS name"), "{}", said.err);
+    let said = host.says(&["profiles", "--entry", &one, "--dns", "a..example.com"]);
+    assert!(said.code == 1 && said.out.is_empty() && said.err.contains("a..example.com"), "{}", said.err);
+}
+
+/// As the script of fish asks: the words so far, and the one that is being typed.
+fn proposed(host: &Host, line: &[&str]) -> Vec<String> {
+    let config = host.path("renewd.toml").display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_renewd"));
+    command.args(["--", "renewd", "--config", &config]).args(line).env("RENEWD_COMPLETE", "fish");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn completion_knows_names_codes_and_profiles() {
+    let mut host = Host::with_www();
+    host.entry("web", "");
+    host.entry("mail", "");
+    assert_eq!(proposed(&host, &["status", "w"]), ["web", "www"], "from the files");
+    assert_eq!(proposed(&host, &["renew", "mail", "we"]), ["web"]);
+    assert_eq!(proposed(&host, &["profiles", "--entry", ""]), [""; 0], "nothing was read yet");
+    host.start();
+    host.wait_state("www", "valid");
+    assert_eq!(proposed(&host, &["rollback", "w"]), ["web", "www"], "from the daemon");
+    assert_eq!(proposed(&host, &["profiles", "--entry", ""]), [host.profile.clone()]);
+    assert_eq!(proposed(&host, &["explain", "hook-"]), ["hook-failed", "hook-overdue", "hook-failing", "hook-owed"]);
+    assert_eq!(proposed(&host, &["explain", "deploy"]), ["deploying"]);
 }
 
 #[test]
@@ -175,7 +237,7 @@ fn a_daemon_that_ends_while_it_is_watched_is_said() {
     let output = renew.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("does not answer any more") && said.contains("goes on at its next start"), "{said}");
+    assert!(said.contains("stopped answering") && said.contains("continues at its next start"), "{said}");
 }
 
 /// What status says, `explain` knows: each code of a host in trouble.

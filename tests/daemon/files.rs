@@ -222,7 +222,7 @@ fn a_live_link_to_another_folder_with_a_set_is_told_and_nothing_is_asked_for() {
     symlink("by-hand", &live).unwrap();
     assert_eq!((host.says(&["once"]).code, host.submissions()), (1, 1));
     let reason = host.certificate("www")["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("by-hand, which is no generation here"), "{reason}");
+    assert!(reason.contains("by-hand, which is not a generation here"), "{reason}");
     let command = reason.split("run: ").nth(1).unwrap().split(';').next().unwrap();
     assert!(Command::new("/bin/sh").args(["-c", command]).status().unwrap().success(), "{command}");
     let said = host.says(&["once"]);

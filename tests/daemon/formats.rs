@@ -112,7 +112,7 @@ fn a_password_that_others_can_read_is_found_before_anything_is_asked_for() {
     host.write("password", "two\nlines\n");
     refused("one line");
     fs::remove_file(host.path("password")).unwrap();
-    refused("is not there");
+    refused("does not exist");
     assert_eq!(host.submissions(), 0);
     host.write("password", "first word\n");
     assert_eq!(host.says(&["renew", "www"]).code, 0);

@@ -199,7 +199,7 @@ fn check_refuses_a_hook_that_ends_renewd() {
         host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\nunit = {unit:?}\nverb = {verb:?}\n"));
         let said = host.says(&["check"]);
         assert_eq!(said.code, i32::from(refused), "{unit} {verb}: {}", said.err);
-        let told = ["ends renewd itself", "write verb = \"reload\""].iter().all(|part| said.err.contains(part));
+        let told = ["stops renewd itself", "write verb = \"reload\""].iter().all(|part| said.err.contains(part));
         assert_eq!(told, refused, "{unit} {verb}: {}", said.err);
     }
 }
@@ -259,7 +259,7 @@ fn killed_while_the_hook_runs_it_runs_again_and_never_twice_at_once() {
     let runs = host.read(&host.path("ran"));
     assert!(!runs.contains("overlap") && runs.lines().count() == 2, "{runs}");
     assert_eq!(host.submissions(), 1);
-    assert!(host.log().contains("ended a hook that was left behind"), "{}", host.log());
+    assert!(host.log().contains("killed a hook left behind"), "{}", host.log());
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn a_reader_that_comes_late_gets_every_line_in_order() {
     assert_eq!(host.end(Signal::TERM), Some(0));
     let text = late.join().unwrap();
     let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} is not in the log: {text}"));
-    let places = ["looking at the certificates", "ready: ", "installed; valid until", "stopped"].map(place);
+    let places = ["checking the certificates", "ready: ", "installed; valid until", "stopped"].map(place);
     assert!(places.is_sorted(), "{text}");
 }
 

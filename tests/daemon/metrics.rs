@@ -41,20 +41,20 @@ fn check_info(answer: &str) {
     assert!(info.contains(issuer) && info.contains("key=\"ecdsa-p256\"") && info.ends_with(" 1"), "{info}");
 }
 
-/// The README has each metric that is shown, and no other.
-fn check_readme(wanted: &[&str]) {
-    let readme = include_str!("../../README.md");
+/// renewd-metrics(7) has each metric that is shown, and no other.
+fn check_manual(wanted: &[&str]) {
+    let page = include_str!("../../src/cli/pages/renewd-metrics.7.md");
     for name in wanted {
         let name = name.split('{').next().unwrap();
         let told = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-        assert!(readme.contains(&format!("`{told}")), "{told} is not in the README");
+        assert!(page.contains(&format!("`{told}")), "{told} is not in renewd-metrics(7)");
     }
     // Not known here: no CA names a list, nothing is probed, and the credential does not tell its end.
     let unseen = ["renewd_ca_revoked", "renewd_certificate_served", "renewd_credential_not_after_timestamp_seconds"];
-    for told in readme.split('`').filter(|told| told.starts_with("renewd_")) {
+    for told in page.split('`').filter(|told| told.starts_with("renewd_")) {
         let name = told.split('{').next().unwrap();
         let is_shown = unseen.contains(&name) || wanted.iter().any(|wanted| wanted.starts_with(name));
-        assert!(is_shown, "{name} of the README is shown nowhere");
+        assert!(is_shown, "{name} of renewd-metrics(7) is shown nowhere");
     }
 }
 
@@ -102,7 +102,7 @@ fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
     ];
     assert_eq!(names(&answer), wanted.map(str::to_owned).into());
     check_info(&answer);
-    check_readme(&wanted);
+    check_manual(&wanted);
     for line in [
         "renewd_certificate_state{name=\"www\",state=\"valid\"} 1",
         "renewd_certificate_state{name=\"www\",state=\"failing\"} 0",

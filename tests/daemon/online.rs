@@ -69,7 +69,7 @@ impl Full {
         assert_eq!(said.code, 1);
         let lines: Vec<&str> = said.out.lines().collect();
         let at = lines.iter().position(|line| line.starts_with("FAILED")).unwrap();
-        assert!(lines[at].contains(message) && lines[at + 1].contains("what to do:"), "{}", said.out);
+        assert!(lines[at].contains(message) && lines[at + 1].contains("fix:"), "{}", said.out);
     }
 }
 
@@ -120,7 +120,7 @@ fn what_tlm_would_refuse_is_found_before_it_is_asked_for() {
     full.fails("entry", "requires subject attribute organization_identifier", "change the entry");
     change(|profile| drop(profile.subject.pop()));
     full.write("renew_before = \"31d\"\n");
-    full.fails("renewal", "`renew_before` is 31 d, and TLM renews in the last 30 d alone", "\"30d\"");
+    full.fails("renewal", "`renew_before` is 31 d, but TLM renews only in the last 30 d, since", "\"30d\"");
     full.write("request_method = \"new\"\n");
     full.fails("renewal", "no second certificate while one is valid", "remove `request_method`");
     full.write("profile = \"Nobody's\"\n");
@@ -128,10 +128,10 @@ fn what_tlm_would_refuse_is_found_before_it_is_asked_for() {
     full.write("");
     let key = host.simulator.api_key();
     host.simulator.revoke_key(&key);
-    full.fails("key", "was not accepted", "put a valid API key");
+    full.fails("key", "did not accept", "put a valid API key");
     host.simulator.restore_key(&key);
     host.simulator.fault(Fault::new(FaultKind::DateShifted(3600)));
-    full.fails("clock", "the host's clock is", "set the clock right");
+    full.fails("clock", "this host's clock is", "correct the clock");
     host.simulator.clear_faults();
     assert_eq!(check(host).0, 0, "all is mended");
 }
@@ -153,9 +153,9 @@ fn what_the_host_lacks_is_found_before_it_is_needed() {
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o644)).unwrap();
     full.fails("hook", "has no execute bit", "run: chmod a+rx");
     fs::remove_file(&hook).unwrap();
-    full.fails("hook", "cannot be looked at", "mend the path in `command`");
+    full.fails("hook", "cannot stat", "fix the path in `command`");
     fs::create_dir(&hook).unwrap();
-    full.fails("hook", "is no file", "mend the path in `command`");
+    full.fails("hook", "is not a file", "fix the path in `command`");
     fs::remove_dir(&hook).unwrap();
     fs::write(&hook, "#!/bin/sh\n").unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
@@ -167,7 +167,7 @@ fn what_the_host_lacks_is_found_before_it_is_needed() {
     let Full { host, targets, listener, entry } = full;
     drop(listener);
     let full = Full { host, targets, listener: TcpListener::bind("127.0.0.1:0").unwrap(), entry };
-    full.fails("probe", "cannot be connected to", "start the service");
+    full.fails("probe", "cannot connect", "start the service");
     assert!(full.host.says(&["check", "--online"]).out.contains(&address.to_string()));
 }
 

@@ -23,7 +23,7 @@ fn each_misfit_is_told_and_nothing_is_sent() {
     refuses(|profile| profile.status = "Suspended".into(), "", &["\"Suspended\"", "not Active"]);
     refuses(|profile| profile.enrollment_method = "scep".into(), "", &["\"scep\"", "rest_api"]);
     refuses(|profile| profile.authentication_method = "manual_approval".into(), "", &["third_party_app"]);
-    refuses(|_| {}, "validity = \"30d\"\n", &["no validity", "remove `validity`"]);
+    refuses(|_| {}, "validity = \"30d\"\n", &["does not allow a request to set its validity", "remove `validity`"]);
     refuses(
         |profile| profile.subject.push(AttributeSpec::mandatory("dn_qualifier")),
         "",
@@ -130,6 +130,6 @@ fn names_and_keys_that_the_profile_does_not_take_are_told() {
     refuses(
         |profile| profile.key_sizes = vec!["MLDSA-65".into(), "384".into()],
         "key = \"ecdsa-p256\"\n",
-        &["no ecdsa-p256 (it takes ecdsa-p384, MLDSA-65)"],
+        &["not accept ecdsa-p256 (it accepts ecdsa-p384, MLDSA-65)"],
     );
 }

@@ -79,7 +79,7 @@ fn nobody_waits_an_hour_for_a_window() {
     let begun = std::time::Instant::now();
     host.says(&["renew", "www"]);
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
-    assert!(host.certificate("www")["reason"].as_str().unwrap().starts_with("TLM lets it be renewed from "));
+    assert!(host.certificate("www")["reason"].as_str().unwrap().starts_with("TLM allows renewal from "));
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn drift_that_cannot_be_mended_is_said_and_mended_when_it_can_be() {
         let www = host.until(what, || Some(host.certificate("www")).filter(|www| www["state"] == "failing"));
         let reason = www["reason"].as_str().unwrap();
         assert!(reason.contains("disk-permission") && reason.contains(target.to_str().unwrap()), "{reason}");
-        assert!(reason.contains("tried again at"), "{reason}");
+        assert!(reason.contains("next attempt at"), "{reason}");
         assert_eq!(host.says(&["status"]).code, 1);
         fs::set_permissions(site.fixed(), Permissions::from_mode(0o755)).unwrap();
         site.clock.set(i64::try_from(round + 1).unwrap() * 150);

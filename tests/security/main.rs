@@ -1,5 +1,5 @@
-//! Who can do what: a test for each claim of the README that no other test shows, with the real binary and the real file
-//! system.
+//! Who can do what: a test for each claim of renewd-security(7) that no other test shows, with the real binary and the
+//! real file system.
 
 #![expect(
     clippy::unwrap_used,

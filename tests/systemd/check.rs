@@ -32,7 +32,7 @@ fn check_asks_the_daemon_what_its_sandbox_allows_and_systemd_for_units() {
     assert_eq!(said.code, 1, "{}{}", said.out, said.err);
     let refused = said.out.lines().find(|line| line.starts_with("FAILED  target")).unwrap_or_default().to_owned();
     assert!(refused.contains("/etc/ssl/www") && refused.contains("(disk-read-only)"), "{}", said.out);
-    assert!(said.out.contains("what to do: name /etc/ssl/www by ReadWritePaths= in the unit"), "{}", said.out);
+    assert!(said.out.contains("fix: name /etc/ssl/www by ReadWritePaths= in the unit"), "{}", said.out);
     // What it says to do helps.
     host.drop_in("ReadWritePaths=/etc/ssl/www");
     host.sh("systemctl restart renewd");

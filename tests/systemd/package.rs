@@ -130,7 +130,7 @@ fn a_package_is_installed_used_upgraded_removed_and_purged() {
 fn installed(host: &Host) {
     let said = host.run(&["renewd", "check"]);
     assert_eq!(said.code, 78, "a key comes first: {said:?}");
-    assert!(said.err.contains("/etc/renewd/api-key: is not there"), "{said:?}");
+    assert!(said.err.contains("/etc/renewd/api-key: does not exist"), "{said:?}");
     assert_eq!(host.sh("systemctl is-enabled renewd || true"), "disabled\n");
     let modes = host.sh("cd /etc/renewd && stat -c '%n %U:%G %a' . renewd.toml certs.d hooks /var/lib/renewd");
     assert_eq!(
@@ -144,7 +144,12 @@ fn installed(host: &Host) {
     let commands =
         renewd::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect::<Vec<_>>();
     let pages = commands.iter().map(|name| format!("/usr/share/man/man1/renewd-{name}.1.gz"));
-    let more = ["man/man1/renewd.1.gz", "man/man5/renewd.toml.5.gz", "renewd/schema/main.json"];
+    let more = [
+        "man/man8/renewd.8.gz",
+        "man/man5/renewd.toml.5.gz",
+        "man/man7/renewd-operations.7.gz",
+        "renewd/schema/main.json",
+    ];
     for file in pages.chain(more.map(|file| format!("/usr/share/{file}"))) {
         assert!(files.contains(&file), "{file} is not in\n{files}");
     }

@@ -1,4 +1,4 @@
-//! What the README claims is shown: the tests that its tables name are there, and each row names one.
+//! What the manual claims is shown: the tests that its tables name are there, and each row names one.
 
 use std::fs;
 
@@ -38,25 +38,25 @@ fn missing(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The rows of a table below a heading of the README.
-fn rows(heading: &str) -> Vec<String> {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, section) = readme.split_once(&format!("## {heading}\n")).unwrap();
-    let section = section.split("\n## ").next().unwrap();
-    section.lines().filter(|line| line.starts_with("| ")).skip(2).map(str::to_owned).collect()
+/// The rows of the tables of a page.
+fn rows(page: &str) -> Vec<&str> {
+    page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---")).skip(1).collect()
 }
 
 #[test]
-fn every_row_of_the_readme_names_tests_that_exist() {
-    for (heading, least) in [("What happens when …", 25), ("Who can do what", 19)] {
-        let rows = rows(heading);
-        assert!(rows.len() >= least, "{heading}: {}", rows.len());
-        let silent: Vec<&String> = rows.iter().filter(|row| named(row).is_empty()).collect();
+fn every_row_of_the_manuals_promises_names_tests_that_exist() {
+    for (name, least) in [("promises", 55), ("security", 19)] {
+        let page = fs::read_to_string(root().join(format!("src/cli/pages/renewd-{name}.7.md"))).unwrap();
+        let rows = rows(&page);
+        assert!(rows.len() >= least, "{name}: {}", rows.len());
+        let silent: Vec<&&str> = rows.iter().filter(|row| named(row).is_empty()).collect();
         assert!(silent.is_empty(), "no test shows {silent:#?}");
     }
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let missing = missing(&readme);
-    assert!(missing.is_empty(), "named in the README and not there: {missing:#?}");
+    for page in fs::read_dir(root().join("src/cli/pages")).unwrap() {
+        let path = page.unwrap().path();
+        let missing = missing(&fs::read_to_string(&path).unwrap());
+        assert!(missing.is_empty(), "named in {} and not there: {missing:#?}", path.display());
+    }
 }
 
 #[test]

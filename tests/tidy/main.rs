@@ -4,6 +4,7 @@
 
 mod claims;
 mod supply;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -86,7 +86,7 @@ impl Adopted {
             self.links.push((found.path.clone(), target.clone(), in_live(role)));
         } else if let Some(first) = self.files.get(role) {
             let (path, first) = (found.path.display(), first.display());
-            self.remarks.push(format!("{path} holds the same as {first}, and is not kept: let it lead there"));
+            self.remarks.push(format!("{path} holds the same as {first}, and is left out: make it a symlink to that"));
         } else {
             self.files.insert(role, found.path.clone());
         }
@@ -96,7 +96,7 @@ impl Adopted {
     pub(super) fn shares(&mut self, found: &Found) {
         let path = found.path.display();
         self.remarks
-            .push(format!("{path} is the chain of several certificates, and is not kept: no two may share a file"));
+            .push(format!("{path} is the chain of several certificates, and is left out: no two may share a file"));
     }
 
     /// The entry, under a name that is not in `names` yet.
@@ -111,7 +111,7 @@ impl Adopted {
         let name = self.free_name(names);
         let mut asked = Asked::of(&self.facts, main);
         let untaken = leaf::untaken(&self.leaf).into_iter();
-        asked.left_out.extend(untaken.map(|what| format!("{what} is left out: TLM takes none of that kind")));
+        asked.left_out.extend(untaken.map(|what| format!("{what} is left out: TLM accepts none of that kind")));
         let mut lines = self.comments(&name, main, &asked.left_out);
         lines.extend(["[[certificate]]".to_owned(), format!("name = {}", quoted(&name))]);
         lines.push(format!("profile = {}", quoted(profile)));
@@ -177,8 +177,7 @@ impl Adopted {
                 key.display()
             )),
             None => Some(
-                "key and certificate have no paths of their own here, so that a new one is asked for at once"
-                    .to_owned(),
+                "key and certificate have no paths of their own here: renewd requests a new one at once".to_owned(),
             ),
         }
     }

@@ -119,7 +119,7 @@ fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<Certificate>, String> {
     let read = |der: &Vec<u8>| {
         Certificate::from_der(der).map_err(|error| {
             format!(
-                "renewd reads too little of a certificate in it to make an entry of it: {error}; to see it, run: openssl \
+                "renewd cannot read enough of a certificate in it to make an entry: {error}; to see it, run: openssl \
                  x509 -in {} -noout -text",
                 path.display()
             )

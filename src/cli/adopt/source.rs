@@ -50,7 +50,7 @@ fn lineage(path: &Path) -> Result<Source, String> {
     let files = ["privkey.pem", "cert.pem", "chain.pem", "fullchain.pem"].map(|name| path.join(name));
     if !files.iter().all(|file| file.exists()) {
         return Err(format!(
-            "{} is a folder, and no lineage of certbot (live/NAME with privkey.pem, cert.pem, chain.pem, fullchain.pem)",
+            "{} is a folder, but not a lineage of certbot (live/NAME with privkey.pem, cert.pem, chain.pem, fullchain.pem)",
             path.display()
         ));
     }
@@ -70,7 +70,7 @@ fn lineage(path: &Path) -> Result<Source, String> {
     let mut remarks = Vec::new();
     if let Some(conf) = conf.as_deref().filter(|conf| conf.exists()) {
         let conf = conf.display();
-        remarks.push("certbot goes on to renew it until it is told otherwise:".to_owned());
+        remarks.push("certbot keeps renewing it until you stop it:".to_owned());
         remarks.push(format!("  mv {conf} {conf}.off"));
     }
     if let Some(before) = settings.get("pre_hook") {
@@ -116,7 +116,7 @@ fn request(path: &Path, values: &BTreeMap<&str, String>) -> Result<Source, Strin
         (kind, _) => {
             let (what, kind) = (if what == "key" { "key" } else { "certificate" }, Text::new(kind.unwrap_or("none")));
             let path = path.display();
-            Err(format!("{path}: certmonger keeps the {what} in {kind}; renewd writes files alone: export it to one"))
+            Err(format!("{path}: certmonger keeps the {what} in {kind}; renewd writes only files: export it to one"))
         }
     };
     let places = [location("key")?, location("cert")?];
@@ -132,17 +132,16 @@ fn request(path: &Path, values: &BTreeMap<&str, String>) -> Result<Source, Strin
     for key in ["root_cert_files", "other_root_cert_files", "other_cert_files"] {
         if let Some(files) = of(key) {
             let files = Text::new(files);
-            remarks
-                .push(format!("certmonger wrote CAs to {files}, which is not kept; `chain` of `files` is the nearest"));
+            remarks.push(format!(
+                "certmonger wrote CAs to {files}, which renewd does not; `chain` of `files` comes closest"
+            ));
         }
     }
     if let Some(before) = of("pre_certsave_command") {
         remarks.push(format!("certmonger ran before each change, which renewd does not: {}", Text::new(before)));
     }
     if let Some(id) = of("id") {
-        remarks.push(
-            "certmonger goes on to renew it until it is told otherwise, before this entry is in force:".to_owned(),
-        );
+        remarks.push("certmonger keeps renewing it until you stop it; do so before this entry is in force:".to_owned());
         remarks.push(format!("  getcert stop-tracking -i {}", Text::new(id)));
     }
     // An id that nobody chose is the instant of the request.
@@ -186,10 +185,7 @@ impl Source {
     fn chain_remark(&self, leaf: &Certificate, not_after: Timestamp) -> Option<String> {
         let above: Vec<Certificate> = self.found.iter().flat_map(|found| &found.certificates).cloned().collect();
         let end = chain::served_end(leaf, &above).filter(|end| end.at < not_after)?;
-        Some(format!(
-            "the CA certificate {} in its chain expires first, {}: that is when it is renewed",
-            end.subject, end.at
-        ))
+        Some(format!("the CA certificate {} in its chain expires first, {}: renewal goes by that", end.subject, end.at))
     }
 
     /// Whether a key of which nobody can tell whose it is can be the one certificate's alone: no other key is there.
@@ -259,7 +255,7 @@ fn homeless(found: &Found) -> String {
     match (found.key.is_some(), found.certificates.is_empty()) {
         (true, true) => "the certificate of this private key is in none of the files",
         (_, false) if found.certificates.iter().all(Certificate::is_ca) => {
-            "it holds certificates of CAs alone, and none of the files holds one that they issued"
+            "it holds only certificates of CAs, and none of the files holds one that they issued"
         }
         (_, _) => "it holds an older certificate than another file has for the same key",
     }

@@ -48,9 +48,9 @@ impl Excerpt {
     pub(in crate::config) fn remark(&self) -> Option<String> {
         let c = self.invisible?;
         let what = match c {
-            '\u{a0}' | '\u{202f}' | '\u{2007}' => "a no-break space; type a plain blank in its place",
+            '\u{a0}' | '\u{202f}' | '\u{2007}' => "a no-break space; type a plain space instead",
             '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}' => "a character of no width; remove it",
-            c if c.is_whitespace() => "no plain blank; type one in its place",
+            c if c.is_whitespace() => "not a plain space; type one instead",
             _ => "an invisible character; remove it",
         };
         Some(format!("{} is {what}", escaped(c)))
@@ -253,10 +253,10 @@ mod tests {
         let remark = |line: &str| Excerpt::new(line, 1, 1).remark();
         assert_eq!(remark("name = \"x\"\t# ok"), None);
         assert_eq!(remark("東京 = \"é\""), None);
-        let plain = "type a plain blank in its place";
+        let plain = "type a plain space instead";
         assert_eq!(remark("a\u{a0}b"), Some(format!("\\u{{a0}} is a no-break space; {plain}")));
         assert_eq!(remark("a\u{202f}b"), Some(format!("\\u{{202f}} is a no-break space; {plain}")));
-        assert_eq!(remark("a\u{3000}b"), Some("\\u{3000} is no plain blank; type one in its place".to_owned()));
+        assert_eq!(remark("a\u{3000}b"), Some("\\u{3000} is not a plain space; type one instead".to_owned()));
         assert_eq!(remark("a\u{200b}b"), Some("\\u{200b} is a character of no width; remove it".to_owned()));
         assert_eq!(remark("a\u{202e}b"), Some("\\u{202e} is an invisible character; remove it".to_owned()));
         assert_eq!(remark("a\u{a0}"), Some(format!("\\u{{a0}} is a no-break space; {plain}")), "at the end as well");

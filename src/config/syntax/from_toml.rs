@@ -76,7 +76,7 @@ pub(in crate::config) fn unfit(value: &Spanned<DeValue<'_>>, expected: impl Into
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a fraction",
-        DeValue::Boolean(_) => "a truth value",
+        DeValue::Boolean(_) => "a boolean",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
@@ -202,7 +202,7 @@ impl<T: FromToml> FromToml for Named<T> {
 
 /// A name that breaks the rule `rule`.
 pub(in crate::config) fn not_a_name(text: &str, rule: &str) -> Fault {
-    Fault::new(format!("{} is no valid name", quoted(text))).hint(rule)
+    Fault::new(format!("{} is not a valid name", quoted(text))).hint(rule)
 }
 
 /// A value that is handed through to TLM.

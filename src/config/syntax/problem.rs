@@ -234,7 +234,7 @@ mod tests {
             "a\u{a0}= 1",
             1..3,
             "f.toml:1:2: wrong\n  |\n1 | a\\u{a0}= 1\n  |  ^^^^^^ expected right; do this; \\u{a0} is a no-break space; \
-             type a plain blank in its place",
+             type a plain space instead",
         );
         check("", 0..0, "f.toml:1:1: wrong\n  |\n1 |\n  | ^ expected right; do this");
         check("é", 1..99, "f.toml:1:1: wrong\n  |\n1 | é\n  | ^ expected right; do this");

@@ -60,7 +60,7 @@ pub(in crate::config) fn read_table<T: Table>(table: &DeTable<'_>, diagnostics: 
             let fault = Fault::new(format!("unknown key `{}`", key.get_ref()));
             let fault = fault.expected(format!("one of the keys of {}", T::WHAT));
             if let Some((below, _)) = T::BELOW.iter().find(|(_, keys)| keys.contains(&key.get_ref().as_ref())) {
-                diagnostics.refuse(key.span(), fault.hint(format!("`{}` belongs into {below}", key.get_ref())));
+                diagnostics.refuse(key.span(), fault.hint(format!("`{}` belongs in {below}", key.get_ref())));
                 continue;
             }
             let meant = nearest(key.get_ref(), T::KEYS.iter().copied());

@@ -58,7 +58,7 @@ impl FromText for Validity {
         let units = [(ValidityUnit::Days, DAY), (ValidityUnit::Hours, HOUR), (ValidityUnit::Minutes, MINUTE)];
         let unit = units.into_iter().find(|(_, length)| seconds > 0 && seconds % length == 0);
         let Some((unit, length)) = unit else {
-            return Err(Fault::new(format!("{} is no whole number of minutes", quoted(text))));
+            return Err(Fault::new(format!("{} is not a whole number of minutes", quoted(text))));
         };
         let too_long = |_| Fault::new(format!("{} is too long for a validity", quoted(text)));
         Ok(Self { unit, duration: u32::try_from(seconds / length).map_err(too_long)? })
@@ -79,7 +79,7 @@ pub(in crate::config) fn within(span: Duration, least: Duration, most: Duration)
 }
 
 fn seconds(text: &str) -> Result<u64, Fault> {
-    let fault = || Fault::new(format!("{} is no duration", quoted(text)));
+    let fault = || Fault::new(format!("{} is not a duration", quoted(text)));
     let mut rest = text.trim_start();
     let mut total = 0_u64;
     if rest.is_empty() {

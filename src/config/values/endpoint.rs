@@ -12,7 +12,7 @@ pub(in crate::config) struct ApiUrl(pub(in crate::config) String);
 
 impl FromText for ApiUrl {
     fn expected() -> String {
-        "an https URL of a host alone, such as \"https://one.digicert.com\"".to_owned()
+        "an https URL of just a host, such as \"https://one.digicert.com\"".to_owned()
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
@@ -58,14 +58,14 @@ const URL: &str = r"^\s*[Hh][Tt][Tt][Pp][Ss]?:[^@?#]+$";
 fn bare_url(text: &str) -> Result<Url, Fault> {
     let url = Url::parse(text).map_err(|error| Fault::new(format!("the URL cannot be read: {error}")))?;
     if !url.username().is_empty() || url.password().is_some() {
-        let fault = Fault::new("the URL carries a user or a password");
-        return Err(fault.hint("a proxy's are read from `proxy_credentials_file`, the API's key from `api_key_file`"));
+        let fault = Fault::new("the URL contains a user or a password");
+        return Err(fault.hint("a proxy's belong in `proxy_credentials_file`, the API's key in `api_key_file`"));
     }
     if url.host_str().is_none_or(str::is_empty) {
         return Err(Fault::new("the URL names no host"));
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return Err(Fault::new("the URL has a path, a query or a fragment").hint("renewd adds the paths by itself"));
+        return Err(Fault::new("the URL has a path, a query or a fragment").hint("renewd adds the paths itself"));
     }
     Ok(url)
 }

@@ -19,9 +19,9 @@ impl FromText for DnsName {
 
     fn from_text(text: &str) -> Result<Self, Fault> {
         let name = text.to_ascii_lowercase();
-        let fault = || Fault::new(format!("{} is no DNS name", quoted(text)));
+        let fault = || Fault::new(format!("{} is not a DNS name", quoted(text)));
         if text.parse::<IpAddr>().is_ok() {
-            return Err(fault().hint("an IP address belongs into `ip_addresses`"));
+            return Err(fault().hint("an IP address belongs in `ip_addresses`"));
         }
         if !name.is_ascii() {
             return Err(match Host::parse(name.trim_end_matches('.')) {
@@ -36,7 +36,7 @@ impl FromText for DnsName {
         }
         let labels = name.strip_prefix("*.").unwrap_or(&name);
         if name == "*" {
-            return Err(fault().hint("a wildcard stands before a domain, as in \"*.example.com\""));
+            return Err(fault().hint("a wildcard precedes a domain, as in \"*.example.com\""));
         }
         if labels.contains('*') {
             return Err(fault().hint("a wildcard is the whole leftmost label, and other labels follow"));
@@ -73,7 +73,7 @@ impl FromText for ServerName {
     fn from_text(text: &str) -> Result<Self, Fault> {
         let DnsName(name) = DnsName::from_text(text)?;
         if name.starts_with('*') {
-            return Err(Fault::new("a server is not asked for a wildcard"));
+            return Err(Fault::new("a client cannot ask a server for a wildcard"));
         }
         Ok(Self(name))
     }
@@ -89,7 +89,7 @@ impl FromText for IpAddr {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        text.parse().map_err(|_| Fault::new(format!("{} is no IP address", quoted(text))))
+        text.parse().map_err(|_| Fault::new(format!("{} is not an IP address", quoted(text))))
     }
 
     fn pattern() -> Option<String> {
@@ -107,7 +107,7 @@ impl FromText for Email {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        let fault = || Fault::new(format!("{} is no e-mail address", quoted(text)));
+        let fault = || Fault::new(format!("{} is not an e-mail address", quoted(text)));
         let (local, domain) = text.split_once('@').ok_or_else(fault)?;
         let is_local = (1..=64).contains(&local.len()) && local.bytes().all(|c| c.is_ascii_graphic());
         let is_domain = DnsName::from_text(domain).is_ok_and(|name| !name.0.starts_with('*'));
@@ -132,7 +132,7 @@ impl FromText for Uri {
         let is_plain = text.bytes().all(|c| c.is_ascii_graphic());
         match Url::parse(text) {
             Ok(_) if is_plain => Ok(Self(text.to_owned())),
-            Ok(_) | Err(_) => Err(Fault::new(format!("{} is no URI", quoted(text)))),
+            Ok(_) | Err(_) => Err(Fault::new(format!("{} is not a URI", quoted(text)))),
         }
     }
 
@@ -151,7 +151,7 @@ impl FromText for HostPort {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        let fault = || Fault::new(format!("{} is no address to connect to", quoted(text)));
+        let fault = || Fault::new(format!("{} is not an address to connect to", quoted(text)));
         let (host, port) = text.rsplit_once(':').ok_or_else(|| fault().hint("the port is missing"))?;
         let port: u16 = port.parse().map_err(|_| fault().hint("the port is a number from 1 to 65535"))?;
         if port == 0 {
@@ -166,7 +166,7 @@ impl FromText for HostPort {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         let is_bare = host.parse::<Ipv6Addr>().is_ok();
-        Err(if is_bare { fault().hint("an IPv6 address stands in brackets") } else { fault() })
+        Err(if is_bare { fault().hint("an IPv6 address needs brackets") } else { fault() })
     }
 
     fn pattern() -> Option<String> {
@@ -180,7 +180,7 @@ impl FromText for SocketAddr {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        text.parse().map_err(|_| Fault::new(format!("{} is no address to listen at", quoted(text))))
+        text.parse().map_err(|_| Fault::new(format!("{} is not an address to listen on", quoted(text))))
     }
 
     fn pattern() -> Option<String> {

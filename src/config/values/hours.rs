@@ -16,7 +16,7 @@ impl FromText for DeployWindow {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        Self::parse(text).ok_or_else(|| Fault::new(format!("{} is no deploy window that ever opens", quoted(text))))
+        Self::parse(text).ok_or_else(|| Fault::new(format!("{} is not a deploy window that ever opens", quoted(text))))
     }
 }
 
@@ -30,6 +30,6 @@ impl FromText for ZoneName {
             return Ok(Self(text.to_owned()));
         }
         let fault = Fault::new(format!("this host knows no time zone {}", quoted(text)));
-        Err(fault.hint("where the name is right, install the package tzdata"))
+        Err(fault.hint("if the name is right, install the package tzdata"))
     }
 }

@@ -62,7 +62,7 @@ impl FromText for Usage {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        let fault = || Fault::new(format!("{} is no extended key usage", quoted(text)));
+        let fault = || Fault::new(format!("{} is not an extended key usage", quoted(text)));
         Self::parse(text).ok_or_else(|| fault().nearest(text, Self::known_names()))
     }
 

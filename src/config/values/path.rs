@@ -92,7 +92,7 @@ impl FromText for KeyMode {
     fn from_text(text: &str) -> Result<Self, Fault> {
         let mode = mode(text)?;
         if mode & 0o007 != 0 {
-            return Err(Fault::new(format!("{} opens the private key to everybody", quoted(text))));
+            return Err(Fault::new(format!("{} lets everybody read the private key", quoted(text))));
         }
         Ok(Self(mode))
     }
@@ -103,7 +103,7 @@ impl FromText for KeyMode {
 }
 
 fn mode(text: &str) -> Result<u32, Fault> {
-    let fault = || Fault::new(format!("{} is no mode of a file", quoted(text)));
+    let fault = || Fault::new(format!("{} is not a file mode", quoted(text)));
     let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|c| matches!(c, b'0'..=b'7'));
     let mode = if is_octal { u32::from_str_radix(text, 8).map_err(|_| fault())? } else { return Err(fault()) };
     if mode > 0o777 {

@@ -153,7 +153,7 @@ fn check_length(attribute: SubjectAttribute, value: &str) -> Result<(), Fault> {
 fn check_country(attribute: SubjectAttribute, value: &str) -> Result<(), Fault> {
     let is_code = value.len() == 2 && value.bytes().all(|c| c.is_ascii_alphabetic());
     if attribute == SubjectAttribute::Country && !is_code {
-        let fault = Fault::new(format!("{} is no country code", quoted(value)));
+        let fault = Fault::new(format!("{} is not a country code", quoted(value)));
         return Err(fault.expected("the two letters of ISO 3166, such as \"CH\""));
     }
     Ok(())

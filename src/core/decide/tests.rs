@@ -127,7 +127,7 @@ fn what_is_due_at_once_is() {
     check(&change(&|case| case.reading.profile.as_mut().unwrap().id.0 = "q".into()), "submit", "profile");
     let revoked = Checked { serial_number: SerialNumber("0A".to_owned()), revoked: true, standing: None, at: START };
     check(&change(&|case| case.record.checked = Some(Box::new(revoked.clone()))), "submit", "revoked");
-    check(&change(&|case| case.record.renewal_asked = Some(START)), "submit", "asked");
+    check(&change(&|case| case.record.renewal_asked = Some(START)), "submit", "requested");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_profile_is_read_before_a_submission_if_the_last_reading_is_over_an_hour_old
     case.reading.read_at = Some(case.now - HOUR + SECOND);
     check(&case, "submit", "nothing is installed");
     case.reading.read_at = Some(case.now - HOUR);
-    check(&case, "read-profile", "has to be read first");
+    check(&case, "read-profile", "reading profile");
     let until = case.now + MINUTE;
     let failed = FailedRead { failure: failure(FailureClass::ApiUnreachable), count: 1, until };
     case.reading.failure = Some(failed);
@@ -172,7 +172,7 @@ fn a_misfit_is_told_and_nothing_is_sent() {
     let mut case = Case::bare();
     case.reading.profile.as_mut().unwrap().status = "Suspended".to_owned();
     check(&case, "wait", "not Active");
-    check(&case, "wait", "nothing is sent until the entry or the profile changes");
+    check(&case, "wait", "renewd sends nothing until the entry or the profile changes");
 }
 
 #[test]
@@ -196,8 +196,8 @@ fn the_method_follows_duplicates_and_the_entry() {
 fn a_pending_request_is_polled_on_its_own_ladder() {
     let since = START + 60 * DAY;
     let case = |offset| Case { now: since + offset, ..Case::after(60 * DAY) }.events(&pending(since));
-    check(&case(29 * SECOND), "wait", "request r-1 is pending");
-    check(&case(30 * SECOND), "pick-up", "request r-1 is pending");
+    check(&case(29 * SECOND), "wait", "request r-1 has been pending");
+    check(&case(30 * SECOND), "pick-up", "request r-1 has been pending");
     check(&case(80 * DAY), "pick-up", "pending");
     let mut busy = case(30 * SECOND);
     busy.global.clock_wrong = Some(Some(3600));
@@ -208,7 +208,7 @@ fn a_pending_request_is_polled_on_its_own_ladder() {
 fn an_entry_that_changes_abandons_its_request() {
     let mut case = Case { now: START + 61 * DAY, ..Case::after(Duration::ZERO) }.events(&pending(START + 60 * DAY));
     rename(&mut case.entry, |naming| naming.names.dns_names.push("new.example.com".to_owned()));
-    check(&case, "abandon", "given up");
+    check(&case, "abandon", "giving up");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn an_abandoned_key_is_kept_for_ninety_days() {
     check(&abandoned(90 * DAY - SECOND), "wait", "not due");
     let mut over = abandoned(90 * DAY);
     over.record.abandoned.insert(Attempt(2), START);
-    check(&over, "forget-key", "removed");
+    check(&over, "forget-key", "removing");
     assert_eq!(over.decide().action, Action::ForgetKeys(vec![Attempt(1), Attempt(2)]), "all at once");
 }
 
@@ -386,13 +386,13 @@ fn a_hint_wins_and_an_outage_that_ended_ends_the_wait() {
     let hint = RetryHint::After(2 * HOUR);
     let mut case = Case { now: at + HOUR, reading: read(profile(), at + HOUR), ..Case::after(Duration::ZERO) }
         .events(&[(at, fail(FailureClass::ApiUnavailable, Some(hint)))]);
-    check(&case, "wait", "tried again at");
+    check(&case, "wait", "next attempt at");
     case.global.api_recovered_at = Some(at + MINUTE);
     check(&case, "submit", "due: ");
     let early = START + 75 * DAY;
     let case = Case::after(70 * DAY)
         .events(&[(START + 70 * DAY, fail(FailureClass::RenewalTooEarly, Some(RetryHint::At(early))))]);
-    check(&case, "wait", "TLM lets it be renewed from");
+    check(&case, "wait", "TLM allows renewal from");
     assert_eq!(case.decide().wake_at, early);
 }
 
@@ -455,7 +455,7 @@ fn the_budget_holds_back_what_is_beyond_it_but_not_the_operators_word() {
         case
     };
     check(&spent(5), "submit", "due: ");
-    check(&spent(6), "wait", "all 6 submissions of a day are spent");
+    check(&spent(6), "wait", "all 6 submissions of 24 hours are used");
     assert_eq!(spent(6).decide().wake_at, now - HOUR - 5 * MINUTE + DAY);
     let mut asked = spent(6);
     asked.record.renewal_asked = Some(now);
@@ -485,7 +485,7 @@ fn short_lives_get_three_times_the_submissions_that_they_need() {
 fn what_forbids_submissions_says_so_and_installs_go_on() {
     let mut case = Case::bare();
     case.global.clock_wrong = Some(Some(3600));
-    check(&case, "wait", "the host's clock is 1 h behind");
+    check(&case, "wait", "this host's clock is 1 h behind");
     case.global.clock_wrong = None;
     case.global.journal_too_new = true;
     check(&case, "wait", "newer renewd");
@@ -555,8 +555,8 @@ fn a_hook_is_owed_a_few_seconds_after_the_install_and_repeated_on_its_ladder() {
         case.entry.hooks = vec![hook.clone()];
         case
     };
-    check(&case(2 * SECOND, &[(START, done.clone())]), "wait", "hook nginx is owed");
-    check(&case(3 * SECOND, &[(START, done.clone())]), "run-hook", "hook nginx is owed");
+    check(&case(2 * SECOND, &[(START, done.clone())]), "wait", "hook nginx scheduled");
+    check(&case(3 * SECOND, &[(START, done.clone())]), "run-hook", "hook nginx scheduled");
     let events = [(START, done), (START + 3 * SECOND, failed)];
     check(&case(40 * SECOND, &events), "wait", "it said no");
     check(&case(90 * SECOND, &events), "run-hook", "it said no");
@@ -697,7 +697,7 @@ fn a_profile_that_does_not_fit_is_read_again_within_a_tenth_of_what_is_left() {
         case
     };
     check(&case(5 * MINUTE), "wait", "Suspended");
-    check(&case(7 * MINUTE), "read-profile", "the profile has to be read first");
+    check(&case(7 * MINUTE), "read-profile", "reading profile");
 }
 
 /// It is by the emergency stage that the last reading serves.
@@ -752,12 +752,12 @@ fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
     let later = at + HOUR;
     check(&case(later, &[]), "wait", "stopped until");
     let renew = (later, Event::RenewalAsked { reissue: false });
-    check(&case(later + SECOND, std::slice::from_ref(&renew)), "check-status", "being checked");
+    check(&case(later + SECOND, std::slice::from_ref(&renew)), "check-status", "checking its state");
     let told = |revoked| {
         (later + SECOND, Event::StatusChecked { serial_number: serial_number.clone(), revoked, standing: None })
     };
     let revoked = case(later + 2 * SECOND, &[renew.clone(), told(true)]);
-    check(&revoked, "submit", "TLM says that the certificate is revoked");
+    check(&revoked, "submit", "TLM reports the certificate as revoked");
     assert_eq!(method(&revoked), Method::New);
     let unchanged = case(later + 2 * SECOND, &[renew, told(false)]);
     assert!(matches!(method(&unchanged), Method::Renew { .. }));
@@ -874,7 +874,7 @@ fn what_is_refused_is_asked_for_anew_once_the_entry_says_something_else() {
     by_profile.now = START + 70 * DAY;
     let changed = crate::core::known::profile::Profile { renewal_window_days: Some(31), ..profile() };
     by_profile.reading = read(changed, by_profile.now);
-    check(&by_profile, "wait", "tried again at");
+    check(&by_profile, "wait", "next attempt at");
     // What an older version noted says nothing of it.
     let mut old = refused(changes[0]);
     old.record.stopped.as_mut().unwrap().demands = None;
@@ -937,7 +937,7 @@ fn a_chain_is_refreshed_from_the_profile_without_a_new_certificate() {
     check(&adopted, "refresh-chain", "");
     let mut asked = case(DAY, &[new]);
     asked.record.renewal_asked = Some(START);
-    check(&asked, "submit", "asked");
+    check(&asked, "submit", "requested");
 }
 
 /// A world whose profile was never read.
@@ -1046,7 +1046,7 @@ fn a_renewal_that_tlm_allows_only_after_the_chain_has_ended_is_no_quiet_wait() {
         assert!(wake_at <= case.now + 2 * MINUTE, "{wake_at}");
     }
     let opens = end - DAY;
-    check(&refused(Some(RetryHint::At(opens))), "wait", &format!("TLM lets it be renewed from {opens}"));
+    check(&refused(Some(RetryHint::At(opens))), "wait", &format!("TLM allows renewal from {opens}"));
 }
 
 /// What TLM does not give of a certificate that it issued is waited for so often, over so long, and near the end less.
@@ -1079,7 +1079,7 @@ fn the_operators_word_goes_by_the_last_reading_where_no_newer_one_is_to_be_had()
         Case { now: if is_asked { now } else { START + 65 * DAY }, reading, ..Case::after(Duration::ZERO) }
             .events(&events)
     };
-    check(&case(FailureClass::ApiUnavailable, true), "submit", "the operator asked");
+    check(&case(FailureClass::ApiUnavailable, true), "submit", "an operator requested");
     check(&case(FailureClass::ProfileNotFound, true), "wait", "could not be read");
     let mut due = case(FailureClass::ApiUnavailable, false);
     due.reading.failure.as_mut().unwrap().until = due.now + HOUR;

@@ -52,11 +52,11 @@ impl CredentialEnd {
         match self.nearness(now) {
             Nearness::Far => None,
             Nearness::Ended => Some(format!(
-                "the credential {name} ended at {end}, {} ago: nothing is submitted with it",
+                "the credential {name} expired at {end}, {} ago: renewd submits nothing with it",
                 Span(now.since(end))
             )),
             Nearness::Month | Nearness::Week | Nearness::Day => Some(format!(
-                "the credential {name} ends at {end}, in {}: after that nothing is renewed with it",
+                "the credential {name} expires at {end}, in {}: renewals will stop then",
                 Span(end.since(now))
             )),
         }

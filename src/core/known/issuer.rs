@@ -165,7 +165,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.ca {
             None => write!(f, "{}", self.at),
-            Some(ca) => write!(f, "{} (the end of the CA certificate {ca} in its chain)", self.at),
+            Some(ca) => write!(f, "{} (the expiry of the CA certificate {ca} in its chain)", self.at),
         }
     }
 }

@@ -175,7 +175,7 @@ fn differs_from_content(entry: &Entry, leaf: &Leaf) -> Option<String> {
         return Some(format!("the certificate lacks {}", missing.join(", ")));
     }
     if let Some(key) = entry.key.filter(|key| Some(*key) != leaf.key) {
-        return Some(format!("the key is no {key}"));
+        return Some(format!("the key is not {key}"));
     }
     if entry.subject_from == SubjectFrom::Ca {
         return None;

@@ -90,7 +90,7 @@ fn judge(fingerprint: Digest, sights: &[AddressProbe]) -> (Served, Option<Text>)
     };
     let unseen = |sight: &AddressProbe| {
         let why = sight.leaf.as_ref().err()?;
-        Some(format!("{} shows no certificate: {why}", sight.address))
+        Some(format!("{} presents no certificate: {why}", sight.address))
     };
     let foreign: Vec<String> = sights.iter().filter_map(foreign).collect();
     let unseen: Vec<String> = sights.iter().filter_map(unseen).collect();
@@ -124,9 +124,9 @@ mod tests {
             assert_eq!((found, text.map_or(String::new(), |text| text.to_string()).as_str()), (served, what));
         };
         check(&[sight(Ok(1)), sight(Ok(1))], Served::Yes, "");
-        let both = "h:443 still serves serial number 0A; h:443 shows no certificate: refused";
+        let both = "h:443 still serves serial number 0A; h:443 presents no certificate: refused";
         check(&[sight(Err("refused")), sight(Ok(2))], Served::No, both);
-        check(&[sight(Ok(1)), sight(Err("refused"))], Served::Unknown, "h:443 shows no certificate: refused");
+        check(&[sight(Ok(1)), sight(Err("refused"))], Served::Unknown, "h:443 presents no certificate: refused");
     }
 
     #[test]

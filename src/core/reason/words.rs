@@ -14,86 +14,89 @@ impl fmt::Display for Reason {
             Self::NotDue { renew_at, window } => {
                 write!(f, "not due until {renew_at} (renewal window {})", Span(*window))
             }
-            Self::HookOwed { hook, failure: None, at } => write!(f, "installed; hook {hook} is owed, runs at {at}"),
+            Self::HookOwed { hook, failure: None, at } => write!(f, "installed; hook {hook} scheduled for {at}"),
             Self::HookOwed { hook, failure: Some(failure), at } => {
-                write!(f, "installed, but hook {hook} failed: {failure}; runs again at {at}")
+                write!(f, "installed, but hook {hook} failed: {failure}; next attempt at {at}")
             }
-            Self::Probing => f.write_str("installed; whether it is served is looked at now"),
+            Self::Probing => f.write_str("installed; probing whether it is served"),
             Self::NotServed { what, since, next, hooks_again } => {
-                let then = if *hooks_again { "the hooks run again, and it is looked at" } else { "looked at" };
-                write!(f, "installed, but not seen to be served since {since}: {what}; {then} again at {next}")
+                let then = if *hooks_again { "hooks and probe run again" } else { "next probe" };
+                write!(f, "installed, but not served since {since}: {what}; {then} at {next}")
             }
             Self::ClosedWindow { opens: None, emergency_at } => {
-                f.write_str("issued; the deploy window stays shut until its time zone can be read")?;
-                emergency_at.map_or(Ok(()), |at| write!(f, ", or until {at}, shortly before the installed one ends"))
+                f.write_str("issued; the deploy window stays closed until its time zone can be read")?;
+                emergency_at.map_or(Ok(()), |at| write!(f, ", or until {at}, shortly before the installed one expires"))
             }
             Self::ClosedWindow { opens: Some(opens), emergency_at } => {
-                write!(f, "issued; installed when the deploy window opens at {opens}")?;
+                write!(f, "issued; renewd installs it when the deploy window opens at {opens}")?;
                 let sooner = emergency_at.filter(|at| at < opens);
-                sooner.map_or(Ok(()), |at| write!(f, ", or at {at}, shortly before the installed one ends"))
+                sooner.map_or(Ok(()), |at| write!(f, ", or at {at}, shortly before the installed one expires"))
             }
-            Self::RollingBack => f.write_str("a hook failed: the generation before is made live again"),
+            Self::RollingBack => f.write_str("a hook failed: switching back to the previous generation"),
             Self::RolledBack { from, to, next } => {
                 write!(
                     f,
-                    "a hook failed on generation {from}: generation {to} is live, and {from} is tried again at {next}"
+                    "a hook failed on generation {from}: generation {to} is live; next attempt with {from} at {next}"
                 )
             }
             Self::HeldBack { generation, until } => {
-                write!(f, "generation {generation} is held by the operator's word until `renewd renew` is given")?;
-                until.map_or(Ok(()), |until| write!(f, ", it is revoked, or it nears its end at {until}"))
+                write!(f, "held at generation {generation} (rolled back by an operator); `renewd renew` releases it")?;
+                until.map_or(Ok(()), |until| write!(f, ", as does revocation or approaching expiry ({until})"))
             }
-            Self::Drifted(what) => write!(f, "put back now: {what}"),
+            Self::Drifted(what) => write!(f, "putting files back: {what}"),
             Self::Due(cause) => write!(f, "due: {cause}"),
-            Self::Queued(cause) => write!(f, "due: {cause}; starts as soon as one of the running requests ends"),
-            Self::ApiDown { why, until } => write!(f, "due; the API cannot be used: {why}; tried again at {until}"),
+            Self::Queued(cause) => write!(f, "due: {cause}; waiting for one of the running requests to end"),
+            Self::ApiDown { why, until } => write!(f, "due; the API cannot be used: {why}; next attempt at {until}"),
             Self::RateLimited { until } => {
-                write!(f, "due; TLM limits the rate of this API key (429); requests go on at {until}")
+                write!(f, "due; TLM limits the rate of this API key (429); requests resume at {until}")
             }
-            Self::ReadingProfile { profile, .. } => write!(f, "the profile has to be read first: {profile}"),
+            Self::ReadingProfile { profile, .. } => write!(f, "reading profile {profile} first"),
             Self::ProfileUnknown { profile, until } => {
                 write!(f, "cannot tell: profile never read: {profile}; the next pass reads it")?;
                 until.map_or(Ok(()), |until| write!(f, ", next attempt at {until}"))
             }
             Self::ProfileUnread { profile, failure, until } => {
-                write!(f, "profile {profile} could not be read: {failure}; tried again at {until}")
+                write!(f, "profile {profile} could not be read: {failure}; next attempt at {until}")
             }
             Self::Unfit { failure, until } => {
-                write!(f, "{failure}; nothing is sent until the entry or the profile changes (read again at {until})")
+                write!(
+                    f,
+                    "{failure}; renewd sends nothing until the entry or the profile changes (next read at {until})"
+                )
             }
             Self::BackOff { failure, failures, until } => match failures {
-                0 | 1 => write!(f, "failed: {failure}; tried again at {until}"),
-                _ => write!(f, "failed {failures} times in a row, last: {failure}; tried again at {until}"),
+                0 | 1 => write!(f, "failed: {failure}; next attempt at {until}"),
+                _ => write!(f, "failed {failures} times in a row, last: {failure}; next attempt at {until}"),
             },
             Self::TooEarly { until, opens: Some(opens) } => {
-                write!(f, "TLM lets it be renewed from {opens}")?;
+                write!(f, "TLM allows renewal from {opens}")?;
                 if until < opens { write!(f, "; next attempt at {until}") } else { Ok(()) }
             }
             Self::TooEarly { until, opens: None } => {
                 write!(f, "TLM refuses the renewal as too early; next attempt at {until}")
             }
             Self::BudgetSpent { limit, until } => {
-                write!(f, "all {limit} submissions of a day are spent; the next at {until}, or by `renewd renew`")
+                write!(f, "all {limit} submissions of 24 hours are used; next attempt at {until}, or on `renewd renew`")
             }
             Self::ClockWrong { offset: Some(offset) } => write!(
                 f,
-                "the host's clock is {} {}: nothing is submitted until it is set right",
+                "this host's clock is {} {}: renewd submits nothing until it is corrected",
                 Span(Duration::from_secs(offset.unsigned_abs())),
                 if *offset > 0 { "behind" } else { "ahead" }
             ),
             Self::ClockWrong { offset: None } => {
-                f.write_str("the host's clock is evidently wrong: nothing is submitted until it is set right")
+                f.write_str("this host's clock is wrong: renewd submits nothing until it is corrected")
             }
-            Self::JournalTooNew => f.write_str(
-                "the journal was written by a newer renewd: nothing is submitted until that version runs again",
-            ),
+            Self::JournalTooNew => {
+                f.write_str("a newer renewd wrote the journal: this one submits nothing until that version runs again")
+            }
             Self::Pending { request_id, since, next, failure, dv_details } => {
-                write!(f, "request {request_id} is pending at TLM since {since}")?;
+                write!(f, "request {request_id} has been pending at TLM since {since}")?;
                 dv_details.as_ref().map_or(Ok(()), |details| write!(f, "; {details}"))?;
                 if let Some(failure) = failure {
                     write!(f, "; the last pickup failed: {failure}")?;
                 }
-                write!(f, "; asked again at {next}")
+                write!(f, "; next poll at {next}")
             }
             Self::AnswerLost { since, next, failure } => {
                 match failure {
@@ -102,37 +105,35 @@ impl fmt::Display for Reason {
                 }
                 write!(f, "; TLM may have issued a certificate: next search, or submission, at {next}")
             }
-            Self::Installing => f.write_str("issued; checked and installed now"),
+            Self::Installing => f.write_str("issued; checking and installing it"),
             Self::RefreshingChain(ca) => {
                 write!(f, "installing the chain with the newer certificate of {ca} that the profile shows")
             }
             Self::Unrecorded(generation) => {
                 write!(
                     f,
-                    "generation {generation} is live, and the journal has another; it goes on record, and its hooks run"
+                    "generation {generation} is live, but the journal has another; recording it and running its hooks"
                 )
             }
-            Self::NotYetValid(until) => write!(f, "issued; installed when its validity starts at {until}"),
+            Self::NotYetValid(until) => write!(f, "issued; renewd installs it when its validity starts at {until}"),
             Self::InstalledEarly(from) => {
                 write!(f, "installed, but valid only from {from}: TLS clients refuse it until then")
             }
             Self::Held { why, lack, until } => {
-                write!(f, "issued, but {why}; installed as soon as {}", acceptance(*lack))?;
-                until.map_or(Ok(()), |until| {
-                    write!(f, ", and in any case at {until}, shortly before the installed one expires")
-                })
+                write!(f, "issued, but {why}; renewd installs it as soon as {}", acceptance(*lack))?;
+                until.map_or(Ok(()), |until| write!(f, ", or at {until}, shortly before the installed one expires"))
             }
-            Self::Abandoning => f.write_str("the entry changed: the request under way is given up"),
-            Self::Forgetting => f.write_str("the key of a request that was given up is removed"),
+            Self::Abandoning => f.write_str("the entry changed: giving up the pending request"),
+            Self::Forgetting => f.write_str("removing the key of an abandoned request"),
             Self::Stopped { failure, until } => {
-                write!(f, "{failure}; stopped until the entry or the profile changes or `renewd renew` is given")?;
-                until.map_or(Ok(()), |until| write!(f, ", asked for again at {until}"))
+                write!(f, "{failure}; stopped until the entry or the profile changes or you run `renewd renew`")?;
+                until.map_or(Ok(()), |until| write!(f, "; next attempt at {until}"))
             }
-            Self::DiskTrouble { failure, until } => write!(f, "{failure}; tried again at {until}"),
+            Self::DiskTrouble { failure, until } => write!(f, "{failure}; next attempt at {until}"),
             Self::Unreadable(what) => {
-                write!(f, "what is installed cannot be read: {what}; nothing is replaced until it can")
+                write!(f, "cannot read the installed files: {what}; renewd replaces nothing until it can")
             }
-            Self::CheckingStatus => f.write_str("its state at TLM is being checked"),
+            Self::CheckingStatus => f.write_str("checking its state at TLM"),
         }
     }
 }

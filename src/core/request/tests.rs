@@ -30,7 +30,9 @@ fn an_entry_that_does_not_fit_says_what_to_change() {
     let country = |entry: &mut Entry, values: &[&str]| {
         entry.subject.insert(SubjectAttribute::Country, values.iter().map(|&value| value.to_owned()).collect());
     };
-    refuses(EntryMismatch, &["no rsa-2048", "ecdsa-p256, ecdsa-p384"], |entry, _| entry.key = Some(KeyType::Rsa2048));
+    refuses(EntryMismatch, &["not accept rsa-2048", "ecdsa-p256, ecdsa-p384"], |entry, _| {
+        entry.key = Some(KeyType::Rsa2048)
+    });
     refuses(EntryMismatch, &["remove `validity`"], |entry, _| {
         entry.validity = Some(Validity { unit: crate::core::wanted::entry::ValidityUnit::Days, duration: 30 });
     });
@@ -102,7 +104,7 @@ fn a_key_type_that_renewd_cannot_make_is_named() {
         profile.keys.clear();
         profile.unknown_keys = vec!["MLDSA-65".into(), "Ed25519".into()];
     });
-    refuses(EntryMismatch, &["no ecdsa-p256 (it takes rsa-2048, MLDSA-65)"], |entry, profile| {
+    refuses(EntryMismatch, &["not accept ecdsa-p256 (it accepts rsa-2048, MLDSA-65)"], |entry, profile| {
         entry.key = Some(KeyType::EcdsaP256);
         profile.keys = vec![KeyType::Rsa2048];
         profile.unknown_keys = vec!["MLDSA-65".into()];
@@ -145,7 +147,7 @@ fn names_outside_of_the_allowed_list_are_named_with_the_list() {
 
 #[test]
 fn all_misfits_are_told_at_once() {
-    refuses(EntryMismatch, &["no rsa-4096", "remove `dns_names`"], |entry, profile| {
+    refuses(EntryMismatch, &["not accept rsa-4096", "remove `dns_names`"], |entry, profile| {
         entry.key = Some(KeyType::Rsa4096);
         profile.san.clear();
     });

@@ -150,10 +150,10 @@ fn a_window_that_leaves_little_time_is_told() {
     check(Some(SECOND * 60), one_day(false), Some(of_profile));
     check(Some(DAY), approval(30), Some(of_entry));
     let none = || Profile { renewal_window_days: Some(0), ..profile() };
-    check(None, none(), Some("is 0 days, which counts as not set; renewal starts 30 d before the end"));
+    check(None, none(), Some("is 0 days, which counts as not set; renewal starts 30 d before the expiry"));
     check(Some(20 * DAY), none(), None);
     let odd = |days| Profile { renewal_window_days: days, odd_window: Some("-1".into()), ..profile() };
-    check(None, odd(None), Some("is \"-1\", which counts as not set; renewal starts 30 d before the end"));
+    check(None, odd(None), Some("is \"-1\", which counts as not set; renewal starts 30 d before the expiry"));
     check(None, odd(Some(0)), Some("is \"-1\", which"));
     check(None, odd(Some(30)), None);
     check(None, approval(30), None);

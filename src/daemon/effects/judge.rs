@@ -29,7 +29,7 @@ impl<T: Tlm> ActionRunner<T> {
         match self.verdict(answer, key, must_outlive) {
             gate::Verdict::Accepted(set) => self.accept(set, answer),
             gate::Verdict::Held { why, set, .. } if emergency => {
-                tracing::warn!("installed all the same, nothing better is there: {why}");
+                tracing::warn!("installed anyway, since there is nothing better: {why}");
                 self.accept(set, answer)
             }
             gate::Verdict::Held { why, lack, .. } => Verdict::Held(why, lack),

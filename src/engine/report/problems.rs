@@ -30,7 +30,7 @@ pub(super) fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
         problems.push(problem(
             Code::ConfigRefused.as_str(),
             message,
-            "correct the file, see `renewd check`, then run: systemctl reload renewd",
+            "run `renewd check`, fix the file, then: systemctl reload renewd",
         ));
     }
     for state in facts.inventory.refusals() {
@@ -38,9 +38,8 @@ pub(super) fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
         let message = format!("refused: {first}");
         // No reload: it would confirm the removal of files that went missing.
         let own = state.problems.first().filter(|problem| problem.place.is_none()).and_then(|first| first.hint.clone());
-        let own = own.map(|hint| format!("{hint}; renewd reads it again by itself"));
-        let remedy =
-            own.unwrap_or_else(|| "correct the file, see `renewd check`; renewd reads it again by itself".to_owned());
+        let own = own.map(|hint| format!("{hint}; renewd reads it again"));
+        let remedy = own.unwrap_or_else(|| "run `renewd check`, and fix the file; renewd reads it again".to_owned());
         problems.push(problem(Code::InventoryFileRefused.as_str(), message, &remedy));
     }
     problems.extend(inventory_problems(facts.main, facts.inventory, facts.overlooked));
@@ -49,15 +48,15 @@ pub(super) fn common_problems(facts: &Facts<'_>) -> Vec<Problem> {
         problems.push(problem(
             Code::ClockWrong.as_str(),
             message,
-            "set the clock right (NTP), and see that it stays so",
+            "correct the clock, and make sure that NTP keeps it",
         ));
     }
     let windows = facts.inventory.entries.iter().filter_map(|entry| entry.deploy_window.as_deref());
     for why in calendar::unreadable(windows) {
         problems.push(problem(
             Code::TimeZoneUnreadable.as_str(),
-            format!("{why}; deploy windows in it stay shut until the emergency stage"),
-            "install the package tzdata, mend TZ or /etc/localtime, or name a zone by `deploy_time_zone`",
+            format!("{why}; deploy windows in it stay closed until the emergency stage"),
+            "install the package tzdata, fix TZ or /etc/localtime, or name a zone with `deploy_time_zone`",
         ));
     }
     if facts.breaker.state() == ApiState::Unauthorised {
@@ -89,8 +88,8 @@ pub fn inventory_problems(main: &Main, inventory: &Inventory, overlooked: &[Text
         let more = overlooked.len().saturating_sub(MOST_SHOWN);
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         let what = match overlooked {
-            [_] => "looks like a drop-in file and is not read",
-            _ => "look like drop-in files and are not read",
+            [_] => "looks like a drop-in file but is not read",
+            _ => "look like drop-in files but are not read",
         };
         problems.push(warning(
             Code::InventoryFileUnread,
@@ -134,7 +133,7 @@ pub(super) fn certificate_problem(managed: &Managed, reading: &CachedProfile, no
         }
         Code::CertificateSuspended | Code::CertificateStateOdd => {
             let standing = odd.map(ToString::to_string).unwrap_or_default();
-            (format!("TLM says that it is {standing}"), odd.and_then(|standing| standing.since))
+            (format!("TLM reports it as {standing}"), odd.and_then(|standing| standing.since))
         }
         Code::PathRefused => {
             let told = observed.installed().into_iter().flat_map(|installed| &installed.remarks.list);

@@ -102,12 +102,12 @@ fn what_cannot_be_read_is_noted_and_takes_nothing_with_it() {
     let both = pair();
     let [first, second] = both.each_ref().map(Certificate::to_pem);
     let one = &both[..1];
-    check(&format!("subject=CN = x\n{first}"), one, &["text that is no certificate: \"subject=CN = x\""]);
-    check(&format!("{first}and something else\n"), one, &["text that is no certificate: \"and something else\""]);
+    check(&format!("subject=CN = x\n{first}"), one, &["text that is not a certificate: \"subject=CN = x\""]);
+    check(&format!("{first}and something else\n"), one, &["text that is not a certificate: \"and something else\""]);
     check(
         &format!("<pre>{first}</pre>"),
         one,
-        &["text that is no certificate: \"<pre>\"", "text that is no certificate: \"</pre>\""],
+        &["text that is not a certificate: \"<pre>\"", "text that is not a certificate: \"</pre>\""],
     );
     let broken = second.replace("MII", "M!I");
     check(&format!("{broken}{first}"), one, &["a PEM block \"CERTIFICATE\" is damaged"]);
@@ -123,7 +123,7 @@ fn what_cannot_be_read_is_noted_and_takes_nothing_with_it() {
     let longer = STANDARD.encode([both[0].der(), &[1, 2]].concat());
     check(&longer, one, &["more bytes after a certificate"]);
     check("<!DOCTYPE html><html>", &[], &["an HTML page or XML where a certificate was expected"]);
-    check("not base64!", &[], &["text that is no certificate: \"not base64!\""]);
+    check("not base64!", &[], &["text that is not a certificate: \"not base64!\""]);
     check(&"AAAA".repeat(9), &[], &["base64 that holds no certificate that can be read"]);
     check(&"A".repeat(2 << 20), &[], &["a text far too large for a certificate and its chain"]);
     check(&certificates_only(&[]), &[], &["PKCS#7 without certificates"]);
@@ -163,5 +163,5 @@ fn a_quote_is_cut_only_after_secrets_are_masked() {
     let text = format!("{}the-secret-0123456789", "x ".repeat(25));
     let mut answer = Answer::default();
     answer.read(&format!("{text}!"), &|raw| Text::masked(raw, ["the-secret-0123456789"]));
-    assert_eq!(notes(&answer), [format!("text that is no certificate: \"{}***!\"", "x ".repeat(25))]);
+    assert_eq!(notes(&answer), [format!("text that is not a certificate: \"{}***!\"", "x ".repeat(25))]);
 }

@@ -50,7 +50,7 @@ impl TextReader<'_> {
             return self.note("base64 that holds no certificate that can be read");
         }
         let quote = self.quote(text);
-        self.note(&format!("text that is no certificate: \"{quote}\""));
+        self.note(&format!("text that is not a certificate: \"{quote}\""));
     }
 
     /// Certificates one on each line, or with commas between them. `false`: there is none.

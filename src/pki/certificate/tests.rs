@@ -60,7 +60,7 @@ fn what_is_no_certificate_is_refused() {
     let cut = "the certificate is damaged: a PEM block is cut off: its END line is missing";
     refused(pem.get(..pem.len() - 10).unwrap(), cut);
     refused(pem.get(..pem.len() / 2).unwrap(), cut);
-    let base64 = "the certificate is damaged: what stands there is not valid base64";
+    let base64 = "the certificate is damaged: its content is not valid base64";
     refused("not base64!", base64);
     refused("-----END CERTIFICATE-----", "there is other text around the certificate: \"-----END CERTIFICATE-----\"");
     refused("AAAA", "what came does not parse as an X.509 certificate");

@@ -66,7 +66,7 @@ fn an_anchor_may_end_the_chain() {
         &leaf,
         &[&issuing.certificate],
         &[&other.certificate],
-        "the certificate of \"Root\", which issued \"Issuing\", did not come and the profile does not show it",
+        "the certificate of \"Root\", which issued \"Issuing\", is missing, and the profile does not show it",
     );
 }
 
@@ -84,7 +84,7 @@ fn cross_signs_and_loops_end() {
         &leaf,
         &pile,
         &[],
-        "the certificate of \"New\", which issued \"Old\", did not come and the profile does not show it",
+        "the certificate of \"New\", which issued \"Old\", is missing, and the profile does not show it",
     );
 }
 
@@ -106,7 +106,7 @@ fn the_ca_of_one_name_is_told_from_the_other() {
     let (right, wrong) = (root.below("Issuing"), root.below("Issuing"));
     let leaf = leaf_of(&right);
     check(&leaf, &[&wrong.certificate, &right.certificate, &root.certificate], &[], "Issuing < Root");
-    check(&leaf, &[&wrong.certificate, &root.certificate], &[], &flawed("its key is another one than the issuer's"));
+    check(&leaf, &[&wrong.certificate, &root.certificate], &[], &flawed("its key differs from the issuer's"));
     let without_id = |ca: &Ca| {
         let mut params = leaf_params(&["leaf.example"]);
         params.use_authority_key_identifier_extension = false;
@@ -130,8 +130,8 @@ fn only_a_valid_ca_may_issue() {
         check(&leaf_of(&issuing), &[&issuing.certificate, &root.certificate], &[], expected);
     }
     check_ca(|_| {}, "Issuing < Root");
-    check_ca(|ca| ca.is_ca = IsCa::NoCa, &flawed("it is no CA certificate"));
-    check_ca(|ca| ca.is_ca = IsCa::ExplicitNoCa, &flawed("it is no CA certificate"));
+    check_ca(|ca| ca.is_ca = IsCa::NoCa, &flawed("it is not a CA certificate"));
+    check_ca(|ca| ca.is_ca = IsCa::ExplicitNoCa, &flawed("it is not a CA certificate"));
     check_ca(|ca| ca.key_usages = vec![], "Issuing < Root");
     check_ca(
         |ca| ca.key_usages = vec![KeyUsagePurpose::DigitalSignature],
@@ -244,7 +244,7 @@ fn a_name_in_another_string_type_is_the_same_name() {
         &named("Root CB"),
         &[&root.certificate],
         &[],
-        "the certificate of \"Root CB\", which issued \"leaf.example\", did not come and the profile does not show it",
+        "the certificate of \"Root CB\", which issued \"leaf.example\", is missing, and the profile does not show it",
     );
 }
 

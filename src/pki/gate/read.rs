@@ -68,7 +68,7 @@ impl Read {
 
     /// What is wrong with a leaf that a CA of its own name issued.
     pub(super) fn self_named(&self) -> Option<Text> {
-        let why = "its subject is the name of its issuer: TLS clients take it for self-signed";
+        let why = "its subject is the name of its issuer: TLS clients treat it as self-signed";
         self.names_itself.then(|| Text::new(why))
     }
 
@@ -147,7 +147,7 @@ impl Read {
             return Some(format!("it is not valid before {not_before}, in {}", Span(not_before.since(now))));
         }
         let installed = demand.must_outlive.filter(|installed| not_after <= *installed)?;
-        Some(format!("it ends at {not_after}, no later than the installed one, which ends at {installed}"))
+        Some(format!("it expires at {not_after}, no later than the installed one, which expires at {installed}"))
     }
 
     fn remarks(&self, demand: &Demand<'_>) -> Vec<Remark> {

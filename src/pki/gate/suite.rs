@@ -186,7 +186,7 @@ fn extension(params: &mut CertificateParams, oid: &[u64], content: &[u8], is_cri
 
 const NULL: [u8; 2] = [5, 0];
 const RARE: &str = "accepted, path-unjudged: some TLS clients may refuse the path: the name constraints of \"Issuing\" are \
-                    not about DNS names and addresses alone";
+                    not only about DNS names and addresses";
 const NOT_WWW: &str = "refused: the name constraints of \"Issuing\" do not allow www.example.com";
 const NOT_ADDRESS: &str = "refused: the name constraints of \"Issuing\" do not allow 192.0.2.1";
 
@@ -297,7 +297,7 @@ const NAME_CONSTRAINTS: &[Case] = &[
     case(
         "another name of another type than is excluded",
         "accepted, path-unjudged: some TLS clients may refuse the path: the name constraints of \"Issuing\" are not \
-         about DNS names and addresses alone",
+         only about DNS names and addresses",
     )
     .issuing(|ca| {
         let other_name = [0x30, 0x0f, 0xa1, 0x0d, 0x30, 0x0b, 0xa0, 0x09, 0x06, 0x03, 42, 3, 5, 0xa0, 0x02, 5, 0];
@@ -378,13 +378,13 @@ const USAGES: &[Case] = &[
         }),
     case(
         "the leaf's key may do nothing in TLS",
-        "refused: \"www.example.com\" is no certificate for server authentication: its key usage allows neither digital \
+        "refused: \"www.example.com\" is not a certificate for server authentication: its key usage allows neither digital \
          signatures nor key encipherment nor key agreement",
     )
     .leaf(|leaf| leaf.key_usages = vec![KeyUsagePurpose::ContentCommitment]),
     case(
         "a client's key that only enciphers",
-        "refused: \"www.example.com\" is no certificate for client authentication: its key usage allows neither digital \
+        "refused: \"www.example.com\" is not a certificate for client authentication: its key usage allows neither digital \
          signatures nor key agreement",
     )
     .wanted("client_auth")
@@ -394,7 +394,7 @@ const USAGES: &[Case] = &[
     }),
     case(
         "Netscape's type of a client",
-        "refused: \"www.example.com\" is no certificate for server authentication: its Netscape certificate type names \
+        "refused: \"www.example.com\" is not a certificate for server authentication: its Netscape certificate type names \
          another purpose",
     )
     .leaf(|leaf| extension(leaf, &[2, 16, 840, 1, 113_730, 1, 1], &[3, 2, 7, 0x80], false)),
@@ -463,7 +463,7 @@ const CAS: &[Case] = &[
     case(
         "no basic constraints",
         "refused: the certificate of \"Issuing\", which issued \"www.example.com\", cannot be \
-         used: it is no CA certificate",
+         used: it is not a CA certificate",
     )
     .issuing(|ca| ca.is_ca = IsCa::NoCa),
     case(
@@ -533,7 +533,7 @@ const CAS: &[Case] = &[
     case(
         "an identifier of another key",
         "refused: the certificate of \"Issuing\", which issued \"www.example.com\", \
-         cannot be used: its key is another one than the issuer's",
+         cannot be used: its key differs from the issuer's",
     )
     .leaf(|leaf| {
         leaf.use_authority_key_identifier_extension = false;
@@ -609,7 +609,7 @@ fn a_pile_in_any_order_with_duplicates_and_strangers_is_one_path() {
     for pile in [[lower, upper, upper], [upper, lower, stranger], [stranger, upper, lower], [lower, &leaf, upper]] {
         check("a pile", &root, &pile, &leaf, "accepted");
     }
-    let missing = "refused: the certificate of \"Upper\", which issued \"Lower\", did not come and the profile does not show \
+    let missing = "refused: the certificate of \"Upper\", which issued \"Lower\", is missing, and the profile does not show \
                    it";
     check("a gap", &root, &[lower, stranger], &leaf, missing);
     let limited = root.below_with("Upper", KeyPair::generate().unwrap(), |ca| {
@@ -663,7 +663,7 @@ fn a_root_of_version_1_is_a_root_and_any_other_of_version_1_is_no_ca() {
                 is a CA";
     check("the root", &old, &[&issuing.certificate], &leaf, told);
     let lower = first_version(&issuing.certificate, &old.key);
-    let refused = "refused: the certificate of \"Issuing\", which issued \"www.example.com\", cannot be used: it is no CA \
+    let refused = "refused: the certificate of \"Issuing\", which issued \"www.example.com\", cannot be used: it is not a CA \
                    certificate";
     check("the CA", &old, &[&lower], &leaf, refused);
 }

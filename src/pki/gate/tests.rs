@@ -325,7 +325,7 @@ fn a_renewal_for_expiry_must_end_later() {
     let end = NOW + Duration::from_secs(89 * 86_400);
     check(
         |case| case.must_outlive = Some(end),
-        "refused: it ends at 2027-02-21T00:00:00Z, no later than the installed one, which ends at \
+        "refused: it expires at 2027-02-21T00:00:00Z, no later than the installed one, which expires at \
          2027-02-21T00:00:00Z",
     );
     check(|case| case.must_outlive = Some(end - Duration::from_secs(1)), "accepted");
@@ -374,7 +374,7 @@ fn a_leaf_of_its_issuers_own_name_is_refused() {
     case.leaf.distinguished_name.push(DnType::CommonName, "Issuing");
     (case.subject, case.exact_names, case.common_name) = (Subject::new(), false, None);
     let told = shown(&case.verdict());
-    assert!(told.contains("its subject is the name of its issuer: TLS clients take it for self-signed"), "{told}");
+    assert!(told.contains("its subject is the name of its issuer: TLS clients treat it as self-signed"), "{told}");
 }
 
 #[test]
@@ -439,12 +439,11 @@ fn a_signature_that_cannot_be_judged_holds() {
 fn the_chain_must_be_whole() {
     check(
         |case| drop(case.came.remove(0)),
-        "refused: the certificate of \"Root\", which issued \"Issuing\", did not come and the profile does not show it",
+        "refused: the certificate of \"Root\", which issued \"Issuing\", is missing, and the profile does not show it",
     );
     check(
         |case| drop(case.came.remove(1)),
-        "refused: the certificate of \"Issuing\", which issued \"www.example.com\", did not come and the profile does \
-         not show it",
+        "refused: the certificate of \"Issuing\", which issued \"www.example.com\", is missing, and the profile does not show it",
     );
     check(|case| case.issuers = case.came.drain(..).collect(), "accepted");
     check(|case| (case.came.clear(), case.issuers = vec![case.issuing.certificate.clone()]).1, "accepted");
@@ -472,7 +471,7 @@ fn every_defect_is_told_at_once() {
         },
         "refused: names are missing: b.example.com; it has www.example.com (the common name), www.example.com, \
          192.0.2.1 | it expired at 2026-11-23T23:59:59Z, 1 s ago | the certificate of \"Issuing\", which issued \
-         \"www.example.com\", did not come and the profile does not show it",
+         \"www.example.com\", is missing, and the profile does not show it",
     );
 }
 

@@ -31,15 +31,14 @@ pub struct Contents {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// Another kind of file, or a damaged one.
-    #[error("it is no PKCS#12 file, or a damaged one")]
+    #[error("it is not a PKCS#12 file, or a damaged one")]
     NotPkcs12,
     /// What the password opens is not what was closed.
     #[error("the password does not open it")]
     Password,
     /// A cipher that nobody should use any more, or one that came later.
     #[error(
-        "it is encrypted in a way that renewd does not read ({0}); write it anew: \
-         openssl pkcs12 -legacy -in OLD -nodes | openssl pkcs12 -export -out NEW"
+        "it is encrypted in a way that renewd does not read ({0}); rewrite it: openssl pkcs12 -legacy -in OLD -nodes | openssl pkcs12 -export -out NEW"
     )]
     Cipher(String),
     /// A certificate in it is none.

@@ -75,11 +75,11 @@ fn an_extension_stands_once_and_parses() {
 
 #[test]
 fn a_name_has_texts_of_their_types() {
-    let expected = Some("its subject has a value that is no text of its type");
+    let expected = Some("its subject has a value that is not text of its type");
     for (tag, value) in [(12, &b"Z\xfcrich"[..]), (30, b"\0A\0"), (28, b"\0\0A"), (2, b"\x01"), (26, b"Example")] {
         check(&with(5, &name(tag, value)), expected);
     }
-    check(&with(3, &name(12, b"\xff")), Some("its issuer has a value that is no text of its type"));
+    check(&with(3, &name(12, b"\xff")), Some("its issuer has a value that is not text of its type"));
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn refusal(disk: &dyn Disk, place: FileSet<'_>, entry: &Entry, leaf: Digest) -> 
     is_alone.then(|| {
         let issuer = served::served(&own, &[]).issuer.subject;
         let message = format!(
-            "{file} holds the leaf alone: TLS clients that do not have the certificate of {issuer}, which issued it, \
+            "{file} holds only the leaf: TLS clients that do not have the certificate of {issuer}, which issued it, \
              refuse it"
         );
         Remark::new(Code::FilesIncomplete, &message)
@@ -154,7 +154,7 @@ fn incomplete(disk: &dyn Disk, entry: &Entry, leaf: Digest) -> Vec<Remark> {
         let is_other = !found.is_empty() && !found.iter().any(|der| sha256(der) == leaf);
         let may_be_other = matches!(key, "bundle" | "fullchain" | "certificate" | "pkcs7" | "der");
         (may_be_other && is_other)
-            .then(|| format!("{path_shown} holds another certificate than the one that renewd goes by"))
+            .then(|| format!("{path_shown} holds another certificate than the one that renewd uses"))
     };
     let targets = entry.files.targets().map(|(key, path)| (key, path.as_path()));
     targets.filter_map(told).map(|message| Remark::new(Code::FilesIncomplete, &message)).collect()

@@ -129,7 +129,7 @@ fn files_of_others_that_clients_refuse_are_told() {
     check(&[&leaf, &good], None);
     check(&[&leaf, &good, &root], None);
     check(&[&leaf], None);
-    check(&[&leaf, &stranger], Some("no certificate of"));
+    check(&[&leaf, &stranger], Some("is not in the file"));
     check(&[&leaf, &namesake], Some("cannot be used"));
     check(&[&leaf, &namesake, &good], None);
 }
@@ -182,8 +182,8 @@ fn one_usable_pair_among_the_files_is_enough_and_the_others_are_told() {
     let empty = ("chain", "nothing".to_owned());
     check(&[certificate.clone(), empty], &[(refused, "holds no certificate")], 89);
     check(&[certificate.clone(), ("chain", "missing".to_owned())], &[(incomplete, "does not exist")], 89);
-    check(std::slice::from_ref(&certificate), &[(incomplete, "holds the leaf alone")], 89);
-    check(&[("fullchain", leaf.to_pem())], &[(incomplete, "holds the leaf alone")], 89);
+    check(std::slice::from_ref(&certificate), &[(incomplete, "holds only the leaf")], 89);
+    check(&[("fullchain", leaf.to_pem())], &[(incomplete, "holds only the leaf")], 89);
     let older = ("bundle", bundle(&key, &pem(&[&soon, &good])));
     check(&[("fullchain", whole.clone()), older], &[(incomplete, "holds another certificate")], 30);
     check(&[("der", leaf.to_pem())], &[], 89);

@@ -89,7 +89,7 @@ fn seen(at: Timestamp, leaf: Result<u8, &str>) -> (Timestamp, Event) {
 
 #[test]
 fn valid_means_served() {
-    check(AT, &[install(AT - SECOND)], "wait", State::Deploying, "hook nginx is owed");
+    check(AT, &[install(AT - SECOND)], "wait", State::Deploying, "hook nginx scheduled");
     check(AT, &[install(AT - MINUTE), done(AT - SECOND)], "probe", State::Deploying, "whether it is served");
     let ours = [install(AT - MINUTE), done(AT - 2 * SECOND), seen(AT - SECOND, Ok(0))];
     check(AT, &ours, "wait", State::Valid, "not due until");
@@ -110,7 +110,7 @@ fn what_is_not_served_gets_its_hooks_again_three_times_and_then_an_alarm_alone()
     events.push(seen(now, Ok(9)));
     for _ in 0..3 {
         now = told(now, false, Deploy::Open, &events).wake_at;
-        check(now, &events, "repeat-hooks", State::Deploying, "the hooks run again");
+        check(now, &events, "repeat-hooks", State::Deploying, "hooks and probe run again");
         events.extend([(now, Event::HooksAgain { generation: Generation(2) }), done(now + SECOND)]);
         now = now + 2 * SECOND;
         check(now, &events, "probe", State::Deploying, "");
@@ -129,7 +129,7 @@ fn an_address_that_shows_nothing_is_looked_at_again_and_costs_no_hook() {
     for _ in 0..6 {
         events.push(seen(now, Err("refused")));
         now = told(now, false, Deploy::Open, &events).wake_at;
-        check(now, &events, "probe", State::Deploying, "h:443 shows no certificate: refused");
+        check(now, &events, "probe", State::Deploying, "h:443 presents no certificate: refused");
     }
 }
 
@@ -145,18 +145,18 @@ fn outside_its_window_no_hook_runs_again() {
 fn a_hook_that_fails_brings_the_old_generation_back_and_the_new_one_is_tried_again() {
     let mut events = vec![install(AT), failed(AT + SECOND, 2)];
     let now = AT + 2 * SECOND;
-    check_with(now, false, Deploy::Open, &events, "probe", State::Failing, "runs again at");
+    check_with(now, false, Deploy::Open, &events, "probe", State::Failing, "next attempt at");
     check_with(now, true, Deploy::Open, &events, "roll-back", State::Failing, "the generation before");
     let hooks = vec!["nginx".parse().unwrap()];
     let (from, to) = (Generation(2), Generation(1));
     events.push((now, Event::RolledBack { from, to, by: RollbackBy::Hook, hooks: hooks.clone() }));
     // The hook of the old generation may fail as well: there is nothing further to go back to.
-    check_with(now + SECOND, true, Deploy::Open, &events, "wait", State::Failing, "2 is tried again at");
+    check_with(now + SECOND, true, Deploy::Open, &events, "wait", State::Failing, "next attempt with 2 at");
     events.push(failed(now + SECOND, 1));
-    check_with(now + 2 * SECOND, true, Deploy::Open, &events, "probe", State::Failing, "2 is tried again at");
+    check_with(now + 2 * SECOND, true, Deploy::Open, &events, "probe", State::Failing, "next attempt with 2 at");
     events.push(seen(now + 2 * SECOND, Ok(0)));
     let next = now + backoff::wait(&"www".parse().unwrap(), 1, Some(90 * DAY));
-    check_with(next, true, Deploy::Closed(next + DAY), &events, "wait", State::Failing, "2 is tried again at");
+    check_with(next, true, Deploy::Closed(next + DAY), &events, "wait", State::Failing, "next attempt with 2 at");
     check_with(next, true, Deploy::Open, &events, "forward", State::Failing, "2 is tried again");
     // Long before that the window of renewal may open: nothing is asked for all the same.
     events.push((next, Event::Forward { generation: from, hooks: hooks.clone(), stays: false }));
@@ -172,7 +172,7 @@ fn a_hook_that_fails_brings_the_old_generation_back_and_the_new_one_is_tried_aga
 fn where_there_is_no_way_back_the_hook_is_tried_on() {
     let refused = Event::RollbackRefused { from: Generation(2), failure: failure(FailureClass::NoWayBack) };
     let events = [install(AT), failed(AT + SECOND, 2), (AT + 2 * SECOND, refused)];
-    check_with(AT + 3 * SECOND, true, Deploy::Open, &events, "probe", State::Failing, "runs again at");
+    check_with(AT + 3 * SECOND, true, Deploy::Open, &events, "probe", State::Failing, "next attempt at");
 }
 
 #[test]
@@ -180,14 +180,14 @@ fn what_is_served_while_a_hook_fails_is_looked_at_and_runs_no_hook() {
     let mut events = vec![install(AT), failed(AT + SECOND, 2)];
     let mut now = AT + SECOND;
     for _ in 0..3 {
-        check(now, &events, "probe", State::Failing, "runs again at");
+        check(now, &events, "probe", State::Failing, "next attempt at");
         events.push(seen(now, Ok(9)));
-        check(now, &events, "wait", State::Failing, "runs again at");
+        check(now, &events, "wait", State::Failing, "next attempt at");
         now = told(now, false, Deploy::Open, &events).wake_at;
     }
     // The ladder of the hook goes on meanwhile, and once it ran, its server has as long as any other.
     let ladder = AT + SECOND + backoff::wait(&"www".parse().unwrap(), 1, None);
-    check(ladder, &events, "run-hook", State::Failing, "runs again at");
+    check(ladder, &events, "run-hook", State::Failing, "next attempt at");
     events.push(done(ladder));
     check(ladder + SECOND, &events, "probe", State::Deploying, "");
     events.push(seen(ladder + SECOND, Ok(9)));
@@ -202,13 +202,13 @@ fn near_the_end_of_the_old_one_a_failing_hook_still_has_its_pauses() {
     let back = Event::RolledBack { from, to, by: RollbackBy::Hook, hooks };
     let events = [install(start), failed(start + SECOND, 2), (start + SECOND, back), seen(start + SECOND, Ok(0))];
     let closed = Deploy::Closed(end + DAY);
-    check_with(start + 2 * SECOND, true, closed, &events, "wait", State::Failing, "2 is tried again at");
-    check_with(start + 2 * MINUTE, true, closed, &events, "forward", State::Failing, "2 is tried again at");
+    check_with(start + 2 * SECOND, true, closed, &events, "wait", State::Failing, "next attempt with 2 at");
+    check_with(start + 2 * MINUTE, true, closed, &events, "forward", State::Failing, "next attempt with 2 at");
     // Its end ends the pause.
     let last = end - 10 * SECOND;
     let late: Vec<_> = events.iter().map(|(_, event)| (last, event.clone())).collect();
-    check_with(last + SECOND, true, closed, &late, "wait", State::Failing, "2 is tried again at");
-    check_with(end, true, closed, &late, "forward", State::Failing, "2 is tried again at");
+    check_with(last + SECOND, true, closed, &late, "wait", State::Failing, "next attempt with 2 at");
+    check_with(end, true, closed, &late, "forward", State::Failing, "next attempt with 2 at");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_hold_lasts_until_the_operator_the_emergency_or_a_revocation() {
         let all = [&events[..], &[seen(at - SECOND, Ok(0))], more].concat();
         check(at, &all, action, state, part);
     };
-    check(START + 70 * DAY, &[], "wait", State::Held, "generation 2 is held");
+    check(START + 70 * DAY, &[], "wait", State::Held, "held at generation 2");
     check(START + 81 * DAY - SECOND, &[], "wait", State::Held, "it nears its end at");
     check(START + 81 * DAY, &[], "submit", State::Due, "expires at");
     let asked = (START + 40 * DAY, Event::RenewalAsked { reissue: false });
@@ -234,7 +234,7 @@ fn what_was_issued_waits_for_its_window_but_never_into_the_emergency() {
     let issued = Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0C".to_owned()) };
     let at = START + 62 * DAY;
     let events = [(at, submitting(1)), (at, issued), seen(at, Ok(0))];
-    check_with(at + SECOND, false, Deploy::Open, &events, "install", State::Due, "installed now");
+    check_with(at + SECOND, false, Deploy::Open, &events, "install", State::Due, "installing it");
     let closed = Deploy::Closed(at + DAY);
     check_with(at + SECOND, false, closed, &events, "wait", State::Staged, "when the deploy window opens at");
     let shut = "stays shut until its time zone can be read";

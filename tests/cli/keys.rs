@@ -1,13 +1,9 @@
-//! renewd.toml(5) shows every key with what the schema says of it, and roff reads it without a word.
-
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+//! renewd.toml(5) shows every key with what the schema says of it.
 
 use renewd::config::{inventory_schema, known_keys, main_schema};
 use serde_json::Value;
 
-#[path = "../assets/page.rs"]
-mod assets;
+use crate::manual::keys_of_renewd_toml;
 
 /// Every description, default and example below a value of a schema, as the page writes it.
 fn said(schema: &Value, found: &mut Vec<String>) {
@@ -22,7 +18,7 @@ fn said(schema: &Value, found: &mut Vec<String>) {
 
 #[test]
 fn every_key_is_in_the_manual() {
-    let page = assets::renewd_toml();
+    let page = keys_of_renewd_toml();
     let plain = page.replace("\\-", "-").replace("\\&", "");
     for (table, keys) in known_keys() {
         for key in keys {
@@ -37,32 +33,5 @@ fn every_key_is_in_the_manual() {
     assert!(wanted.len() > 150, "{}", wanted.len());
     for text in wanted {
         assert!(plain.contains(&text.replace('\\', "\\e")), "{text}");
-    }
-}
-
-/// Where there is a groff or mandoc; without one there is nothing to ask.
-#[test]
-fn the_manual_is_good_roff() {
-    let page = assets::renewd_toml();
-    assert!(page.is_ascii());
-    for tool in [["groff", "-man", "-Tutf8", "-ww"], ["mandoc", "-T", "lint", "-Werror"]] {
-        let child = Command::new(tool[0])
-            .args(&tool[1..])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let Ok(mut child) = child else {
-            println!("skipped: there is no {}", tool[0]);
-            continue;
-        };
-        child.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(
-            output.status.success() && output.stderr.is_empty(),
-            "{}: {}",
-            tool[0],
-            String::from_utf8_lossy(&output.stderr)
-        );
     }
 }
