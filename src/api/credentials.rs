@@ -228,7 +228,7 @@ impl CredentialFiles {
             return held.clone().map(|held| vec![held.key]);
         }
         if self.is_sealed {
-            let why = "is encrypted for the service's unit alone; start that, or name a file by `api_key_file`";
+            let why = "is encrypted only for the service's unit; start that, or name a file by `api_key_file`";
             return Err(refused(&self.default_key, why));
         }
         let Some(copy) = self.copy() else { return Ok(vec![self.api_key(&self.default_key, API_KEY.to_owned())?]) };
@@ -241,7 +241,7 @@ impl CredentialFiles {
         // The operator edits the source, and not the copy. Where it is not there the copy is the empty one that stands for
         // that, or has another source.
         let source = match (is_missing, content.trim_ascii().is_empty()) {
-            (true, true) => return Err(refused(&self.default_key, "is not there; it must hold the API key")),
+            (true, true) => return Err(refused(&self.default_key, "does not exist; it must hold the API key")),
             (true, false) => &copy,
             (false, _) => &self.default_key,
         };
@@ -403,7 +403,7 @@ fn refused(file: &Path, why: impl fmt::Display) -> CredentialRefused {
 
 fn unreadable(file: &Path, error: &io::Error) -> CredentialRefused {
     if error.kind() == NotFound {
-        return refused(file, "is not there");
+        return refused(file, "does not exist");
     }
     refused(file, format_args!("cannot be read: {error}"))
 }
@@ -415,13 +415,13 @@ fn open(file: &Path) -> Result<(File, Metadata), CredentialRefused> {
     let opened = OpenOptions::new().read(true).custom_flags(no_wait).open(file);
     let open = opened.map_err(|error| unreadable(file, &error))?;
     let metadata = open.metadata().map_err(|error| unreadable(file, &error))?;
-    if metadata.is_file() { Ok((open, metadata)) } else { Err(refused(file, "is no regular file")) }
+    if metadata.is_file() { Ok((open, metadata)) } else { Err(refused(file, "is not a regular file")) }
 }
 
 fn read_whole(file: &Path, open: &mut File, limit: usize) -> Result<Zeroizing<Vec<u8>>, CredentialRefused> {
     read_bounded(open, limit)
         .map_err(|error| unreadable(file, &error))?
-        .ok_or_else(|| refused(file, format_args!("is larger than {limit} bytes: that is no credential")))
+        .ok_or_else(|| refused(file, format_args!("is larger than {limit} bytes: that is not a credential")))
 }
 
 /// Whether the folders above a file let everybody, or the members of a group, get to it.

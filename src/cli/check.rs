@@ -156,7 +156,7 @@ fn unread_key(main: &Main, files: &CredentialFiles) -> Option<Finding> {
         (is_closed && is_handed)
             .then_some(("this user may not read it; systemd hands it to the service", "run this as root"))?
     };
-    Some(Finding::warning("key", &key, format!("{key} was not looked at: {why}"), remedy))
+    Some(Finding::warning("key", &key, format!("{key} was not checked: {why}"), remedy))
 }
 
 /// What keeps the client from being made, under the name of what it is about.

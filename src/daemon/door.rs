@@ -56,7 +56,7 @@ impl fmt::Display for NotAdmitted {
             Self::Unknown(failure) => write!(f, "{failure}"),
             Self::Refused(list, owner) => write!(
                 f,
-                "the socket takes no access list ({list}), and the service may not give it to that group ({owner}), \
+                "the socket does not accept an access list ({list}), and the service may not give it to that group ({owner}), \
                  which it may as a member: SupplementaryGroups= in the unit (systemctl edit renewd)"
             ),
         }

@@ -76,7 +76,7 @@ fn take_main<T: Tlm>(daemon: &mut Daemon<T>, file: Main) {
         match set_log(&main.log) {
             Ok(()) => daemon.engine.tell_all(tracing::enabled!(tracing::Level::DEBUG)),
             Err(why) => {
-                tracing::error!("the log goes on as before: {why}");
+                tracing::error!("the log continues as before: {why}");
                 main.log = old.log.clone();
             }
         }
@@ -101,7 +101,7 @@ fn take_api<T: Tlm>(daemon: &mut Daemon<T>, settings: &ApiSettings) -> bool {
     };
     let outdated = daemon.context.credentials.outdated_copy(&settings.api_key_files);
     let outdated = outdated.map(|why| {
-        problem(OUTDATED, why, &format!("run `systemctl restart {unit}`: no request, key or owed hook is lost by that"))
+        problem(OUTDATED, why, &format!("run `systemctl restart {unit}`: it loses no request, key or pending hook"))
     });
     let (is_taken, unreadable) = match (daemon.context.connect)(settings) {
         Ok(api) => {
