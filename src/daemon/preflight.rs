@@ -151,9 +151,12 @@ fn owner(entry: &Entry) -> Option<Finding> {
 /// Each folder that an install writes to.
 fn folders(disk: &dyn Disk, layout: &Layout, identity: &ServiceIdentity, entry: &Entry) -> Finding {
     let targets = entry.files.targets().count();
-    let more = if targets == 0 { String::new() } else { format!(", and those of its {targets} targets") };
+    let more = if targets == 0 { String::new() } else { format!(", and for its {targets} targets") };
     match targets::check_room(disk, layout, identity, entry) {
-        Ok(()) => Finding::ok("target", &entry.name, format!("test write succeeded in its folder{more}")),
+        Ok(()) => {
+            let folder = layout.certificate(&entry.name);
+            Finding::ok("target", &entry.name, format!("test write succeeded in {}{more}", folder.display()))
+        }
         Err(failure) => refused(entry, identity, &failure),
     }
 }
@@ -271,11 +274,11 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
         Err(_) => return unknown(format!("systemctl did not answer within {} s", PATIENCE.as_secs())),
     };
     match answer.as_str() {
-        "loaded" => Finding::ok("hook", &hook.name, format!("{unit} is known to systemd (verb {verb})")),
+        "loaded" => Finding::ok("hook", &hook.name, format!("systemd knows unit {unit} (verb {verb})")),
         state => Finding::failed(
             "hook",
             &hook.name,
-            format!("systemd says {state} of the unit {unit}"),
+            format!("systemd does not know unit {unit} ({})", state.replace('-', " ")),
             "install or unmask the unit, or fix `unit` in the hook",
         ),
     }
