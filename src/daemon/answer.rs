@@ -100,7 +100,8 @@ fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> S
         }
     };
     let estimate = if least.is_zero() { String::new() } else { format!(", which takes at least {}", Span(least)) };
-    Reply::done(&format!("replacing {count} now{estimate}; see `renewd status`"))
+    let s = if count == 1 { "" } else { "s" };
+    Reply::done(&format!("replacing {count} certificate{s} now{estimate}; see `renewd status`"))
 }
 
 /// About so many bytes a certificate takes in the status.

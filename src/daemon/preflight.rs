@@ -152,9 +152,12 @@ fn owner(entry: &Entry) -> Option<Finding> {
 /// Each folder that an install writes to.
 fn folders(disk: &dyn Disk, layout: &Layout, identity: &ServiceIdentity, entry: &Entry) -> Finding {
     let targets = entry.files.targets().count();
-    let more = if targets == 0 { String::new() } else { format!(", and those of its {targets} targets") };
+    let more = if targets == 0 { String::new() } else { format!(", and for its {targets} targets") };
     match targets::check_room(disk, layout, identity, entry) {
-        Ok(()) => Finding::ok("target", &entry.name, format!("test write succeeded in its folder{more}")),
+        Ok(()) => {
+            let folder = layout.certificate(&entry.name);
+            Finding::ok("target", &entry.name, format!("test write succeeded in {}{more}", folder.display()))
+        }
         Err(failure) => refused(entry, identity, &failure),
     }
 }
@@ -289,7 +292,7 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
         state => Finding::failed(
             "hook",
             &hook.name,
-            format!("systemd says {state} of the unit {unit}"),
+            format!("systemd does not know unit {unit} ({})", state.replace('-', " ")),
             "install or unmask the unit, or fix `unit` in the hook",
         ),
     }

@@ -75,7 +75,7 @@ fn the_same_renewal_asked_for_without_end_is_one() {
         stream.write_all(format!("{request}\n").as_bytes()).unwrap();
         let mut answer = String::new();
         BufReader::new(stream).read_line(&mut answer).unwrap();
-        assert!(answer.contains("1 to be replaced now"), "{answer}");
+        assert!(answer.contains("replacing 1 certificate now"), "{answer}");
     };
     ask(&["www"]);
     let before = resident(&host);

@@ -199,7 +199,7 @@ fn a_terminal_shows_a_bar_with_an_estimate_and_colours_unless_told_not_to() {
     let host = fleet();
     host.simulator.fault(Fault::new(FaultKind::LateReply(Duration::from_millis(600))).at(Endpoint::Issue));
     let shown = on_terminal(&host, "renew a b", &[]);
-    for part in ["[", "0/2", "1/2", " elapsed", "about ", " left", "a: \u{1b}[32mreplaced\u{1b}[0m", "2 replaced"] {
+    for part in ["[", "0/2", "1/2", " elapsed", "ETA ", "a: \u{1b}[32mreplaced\u{1b}[0m", "2 replaced"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let plain = on_terminal(&host, "renew a", &[("NO_COLOR", "1")]);
@@ -223,7 +223,7 @@ fn ctrl_c_leaves_the_work_to_the_daemon() {
     assert_eq!(renew.wait().unwrap().code(), Some(130));
     let mut said = String::new();
     renew.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(said.contains("1 of 1 left to the daemon, which goes on"), "{said}");
+    assert!(said.contains("1 of 1 left to the daemon, which continues"), "{said}");
     host.until("the daemon did it", || (host.certificate("a")["generation"] == 2).then_some(()));
 }
 

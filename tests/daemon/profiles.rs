@@ -35,7 +35,7 @@ fn each_misfit_is_told_and_nothing_is_sent() {
         "subject = { country = \"CH\" }\n",
         &["does not list subject attribute country", "remove `subject.country`"],
     );
-    refuses(|_| {}, "key = \"rsa-2048\"\n", &["no rsa-2048", "ecdsa-p256"]);
+    refuses(|_| {}, "key = \"rsa-2048\"\n", &["not accept rsa-2048", "ecdsa-p256"]);
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn a_window_whose_time_zone_cannot_be_read_stays_shut_and_says_so() {
     let serial = host.live_serial("www");
     host.says(&["renew", "www"]);
     let www = host.wait_state("www", "staged");
-    assert!(www["reason"].as_str().unwrap().contains("stays shut until its time zone can be read"), "{www:#}");
+    assert!(www["reason"].as_str().unwrap().contains("stays closed until its time zone can be read"), "{www:#}");
     let problems = host.status()["problems"].as_array().unwrap().clone();
     let told = problems.iter().find(|problem| problem["code"] == "time-zone-unreadable").unwrap();
     assert!(told["message"].as_str().unwrap().contains("Nowhere/Atall"), "{told:#}");

@@ -41,5 +41,9 @@ fn check_asks_the_daemon_what_its_sandbox_allows_and_systemd_for_units() {
     host.configure("[hook.web]\nunit = \"wbe.service\"\nverb = \"restart\"\n");
     host.sh("systemctl restart renewd");
     let said = check();
-    assert!(said.out.contains("FAILED  hook     web: systemd says not-found of the unit wbe.service"), "{}", said.out);
+    assert!(
+        said.out.contains("FAILED  hook     web: systemd does not know unit wbe.service (not found)"),
+        "{}",
+        said.out
+    );
 }

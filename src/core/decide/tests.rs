@@ -154,7 +154,7 @@ fn a_profile_is_read_before_a_submission_if_the_last_reading_is_over_an_hour_old
     case.reading.read_at = Some(case.now - HOUR + SECOND);
     check(&case, "submit", "nothing is installed");
     case.reading.read_at = Some(case.now - HOUR);
-    check(&case, "read-profile", "reading profile");
+    check(&case, "read-profile", "reading its profile");
     let until = case.now + MINUTE;
     let failed = FailedRead { failure: failure(FailureClass::ApiUnreachable), count: 1, until };
     case.reading.failure = Some(failed);
@@ -697,7 +697,7 @@ fn a_profile_that_does_not_fit_is_read_again_within_a_tenth_of_what_is_left() {
         case
     };
     check(&case(5 * MINUTE), "wait", "Suspended");
-    check(&case(7 * MINUTE), "read-profile", "reading profile");
+    check(&case(7 * MINUTE), "read-profile", "reading its profile");
 }
 
 /// It is by the emergency stage that the last reading serves.

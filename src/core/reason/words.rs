@@ -50,7 +50,7 @@ impl fmt::Display for Reason {
             Self::RateLimited { until } => {
                 write!(f, "due; TLM limits the rate of this API key (429); requests resume at {until}")
             }
-            Self::ReadingProfile { profile, .. } => write!(f, "reading profile {profile} first"),
+            Self::ReadingProfile { profile, .. } => write!(f, "reading its profile first: {profile}"),
             Self::ProfileUnknown { profile, until } => {
                 write!(f, "cannot tell: profile never read: {profile}; the next pass reads it")?;
                 until.map_or(Ok(()), |until| write!(f, ", next attempt at {until}"))
