@@ -338,11 +338,11 @@ fn a_pickup_that_goes_on_failing_is_given_up_in_the_emergency_stage() {
     };
     let installed = || Case::after(Duration::ZERO).observed;
     for event in [&failed, &unknown] {
-        check(&case(70, event, 20, installed()), "pick-up", "is pending at TLM");
-        check(&case(85, event, 2, installed()), "pick-up", "is pending at TLM");
-        check(&case(85, event, 3, installed()), "look-up", "is pending at TLM");
-        check(&case(85, event, 5, Observed::Absent), "pick-up", "is pending at TLM");
-        check(&case(85, event, 6, Observed::Absent), "look-up", "is pending at TLM");
+        check(&case(70, event, 20, installed()), "pick-up", "has been pending at TLM");
+        check(&case(85, event, 2, installed()), "pick-up", "has been pending at TLM");
+        check(&case(85, event, 3, installed()), "look-up", "has been pending at TLM");
+        check(&case(85, event, 5, Observed::Absent), "pick-up", "has been pending at TLM");
+        check(&case(85, event, 6, Observed::Absent), "look-up", "has been pending at TLM");
     }
 }
 
@@ -461,7 +461,7 @@ fn the_budget_holds_back_what_is_beyond_it_but_not_the_operators_word() {
     asked.record.renewal_asked = Some(now);
     check(&asked, "submit", "due: ");
     asked.record.submissions.push(now);
-    check(&asked, "wait", "are spent");
+    check(&asked, "wait", "are used");
 }
 
 #[test]
