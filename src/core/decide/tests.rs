@@ -438,7 +438,7 @@ fn the_budget_holds_back_what_is_beyond_it_but_not_the_operators_word() {
     asked.record.renewal_asked = Some(now);
     check(&asked, "submit", "due: ");
     asked.record.submissions.push(now);
-    check(&asked, "wait", "are spent");
+    check(&asked, "wait", "are used");
 }
 
 #[test]

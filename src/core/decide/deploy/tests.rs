@@ -117,7 +117,7 @@ fn what_is_not_served_gets_its_hooks_again_three_times_and_then_an_alarm_alone()
         events.push(seen(now, Ok(9)));
     }
     now = told(now, false, Deploy::Open, &events).wake_at;
-    check(now, &events, "probe", State::Deploying, "not seen to be served");
+    check(now, &events, "probe", State::Deploying, "but not served since");
     events.push(seen(now, Ok(0)));
     check(now + SECOND, &events, "wait", State::Valid, "not due until");
 }
@@ -146,7 +146,7 @@ fn a_hook_that_fails_brings_the_old_generation_back_and_the_new_one_is_tried_aga
     let mut events = vec![install(AT), failed(AT + SECOND, 2)];
     let now = AT + 2 * SECOND;
     check_with(now, false, Deploy::Open, &events, "probe", State::Failing, "next attempt at");
-    check_with(now, true, Deploy::Open, &events, "roll-back", State::Failing, "the generation before");
+    check_with(now, true, Deploy::Open, &events, "roll-back", State::Failing, "the previous generation");
     let hooks = vec!["nginx".parse().unwrap()];
     let (from, to) = (Generation(2), Generation(1));
     events.push((now, Event::RolledBack { from, to, by: RollbackBy::Hook, hooks: hooks.clone() }));
@@ -221,7 +221,7 @@ fn a_hold_lasts_until_the_operator_the_emergency_or_a_revocation() {
         check(at, &all, action, state, part);
     };
     check(START + 70 * DAY, &[], "wait", State::Held, "held at generation 2");
-    check(START + 81 * DAY - SECOND, &[], "wait", State::Held, "it nears its end at");
+    check(START + 81 * DAY - SECOND, &[], "wait", State::Held, "approaching expiry");
     check(START + 81 * DAY, &[], "submit", State::Due, "expires at");
     let asked = (START + 40 * DAY, Event::RenewalAsked { reissue: false });
     check(START + 40 * DAY + SECOND, &[asked], "submit", State::Due, "the operator asked");
@@ -237,7 +237,7 @@ fn what_was_issued_waits_for_its_window_but_never_into_the_emergency() {
     check_with(at + SECOND, false, Deploy::Open, &events, "install", State::Due, "installing it");
     let closed = Deploy::Closed(at + DAY);
     check_with(at + SECOND, false, closed, &events, "wait", State::Staged, "when the deploy window opens at");
-    let shut = "stays shut until its time zone can be read";
+    let shut = "stays closed until its time zone can be read";
     check_with(at + SECOND, false, Deploy::Unplaced, &events, "wait", State::Staged, shut);
     let late = START + 81 * DAY;
     let closed = Deploy::Closed(late + DAY);
