@@ -276,7 +276,7 @@ fn a_url_that_cannot_be_trusted_is_refused() {
     check("ftp://127.0.0.1", "neither https nor http to a loopback address");
     check("https://user:secret@one.digicert.com", "it contains a user or a password");
     check("https://one.digicert.com/?a=b", "it has a query or a fragment");
-    check("one.digicert.com", "cannot be used");
+    check("one.digicert.com", "cannot use the URL");
     let mut none = settings("https://one.digicert.com");
     none.credentials.clear();
     let failure = renewd::api::Client::new(none).unwrap_err();

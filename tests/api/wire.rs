@@ -91,7 +91,7 @@ async fn a_head_that_is_too_large() {
         &failure,
         FailureClass::ApiNoAnswer,
         Accepted::Unknown,
-        "no whole answer came back: message head is too large",
+        "no complete response came back: message head is too large",
     );
     let many = format!("HTTP/1.1 200 OK{}", "\r\nX-Filler: x".repeat(1000));
     let failure = issue(settings(&raw_server(answer(&many, b"{}")).await.0)).await;
@@ -99,7 +99,7 @@ async fn a_head_that_is_too_large() {
         &failure,
         FailureClass::ApiNoAnswer,
         Accepted::Unknown,
-        "no whole answer came back: message head is too large",
+        "no complete response came back: message head is too large",
     );
 }
 

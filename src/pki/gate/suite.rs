@@ -468,14 +468,14 @@ const CAS: &[Case] = &[
     .issuing(|ca| ca.is_ca = IsCa::NoCa),
     case(
         "not a CA",
-        "refused: the certificate of \"Issuing\", which issued \"www.example.com\", cannot be used: it is no \
-         CA certificate",
+        "refused: the certificate of \"Issuing\", which issued \"www.example.com\", cannot be used: it is not \
+         a CA certificate",
     )
     .issuing(|ca| ca.is_ca = IsCa::ExplicitNoCa),
     case(
         "the root is not a CA",
-        "refused: the certificate of \"Root\", which issued \"Issuing\", cannot be used: it is no \
-         CA certificate",
+        "refused: the certificate of \"Root\", which issued \"Issuing\", cannot be used: it is not \
+         a CA certificate",
     )
     .root(|ca| ca.is_ca = IsCa::ExplicitNoCa),
     case("a CA without key usage", "accepted").issuing(|ca| ca.key_usages.clear()),

@@ -117,7 +117,7 @@ fn what_is_not_served_gets_its_hooks_again_three_times_and_then_an_alarm_alone()
         events.push(seen(now, Ok(9)));
     }
     now = told(now, false, Deploy::Open, &events).wake_at;
-    check(now, &events, "probe", State::Deploying, "not served since");
+    check(now, &events, "probe", State::Deploying, "but not served since");
     events.push(seen(now, Ok(0)));
     check(now + SECOND, &events, "wait", State::Valid, "not due until");
 }
