@@ -100,7 +100,7 @@ fn roots_key_is_for_root_alone() {
 fn a_key_is_looked_for_in_order() {
     let mut folder = folder();
     let message = folder.files.api_keys(&[]).unwrap_err().to_string();
-    assert!(message.contains("/default: is not there"), "{message}");
+    assert!(message.contains("/default: does not exist"), "{message}");
     folder.write("default", b"from-default", 0o600);
     assert_eq!(folder.files.api_keys(&[]).unwrap()[0].name(), "api-key");
     // A systemd credential comes before the default file, so that a bad one is found.
@@ -191,7 +191,7 @@ fn a_bad_copy_is_told_by_its_source() {
         folder.files.api_keys(&[]).unwrap_err().to_string()
     };
     let (source, two) = (folder.dir.path().join("default"), "abc\nabd\n");
-    assert_eq!(refusal(&folder, "\n"), format!("{}: is not there; it must hold the API key", source.display()));
+    assert_eq!(refusal(&folder, "\n"), format!("{}: does not exist; it must hold the API key", source.display()));
     let other = refusal(&folder, two);
     assert!(other.starts_with(&format!("{}: has several lines", copy.display())), "its source is another: {other}");
     folder.write("default", two.as_bytes(), 0o600);

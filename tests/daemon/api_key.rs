@@ -45,7 +45,7 @@ fn what_the_start_refuses_check_refuses_by_the_file_that_the_operator_edits() {
     let host = host();
     let file = host.path("api-key").display().to_string();
     for (content, mode, why) in [
-        (None, 0o600, "is not there"),
+        (None, 0o600, "does not exist"),
         (Some(""), 0o600, "is empty"),
         (Some("one\ntwo\n"), 0o600, "has several lines"),
         (Some("one"), 0o644, "may be opened by everybody (mode 0644); run: chmod 0600"),

@@ -49,7 +49,7 @@ fn with_a_bad_key_the_start_fails_and_check_says_the_same() {
     let host = Host::new();
     host.entry("www", "");
     for (script, why) in [
-        ("rm /etc/renewd/api-key", "is not there"),
+        ("rm /etc/renewd/api-key", "does not exist"),
         ("install -m 0600 /dev/null /etc/renewd/api-key", "is empty; it must hold the API key"),
         ("printf 'a\\nb\\n' > /etc/renewd/api-key", "has several lines"),
         (
