@@ -157,10 +157,10 @@ fn a_hook_that_fails_brings_the_old_generation_back_and_the_new_one_is_tried_aga
     events.push(seen(now + 2 * SECOND, Ok(0)));
     let next = now + backoff::wait(&"www".parse().unwrap(), 1, Some(90 * DAY));
     check_with(next, true, Deploy::Closed(next + DAY), &events, "wait", State::Failing, "next attempt with 2 at");
-    check_with(next, true, Deploy::Open, &events, "forward", State::Failing, "2 is tried again");
+    check_with(next, true, Deploy::Open, &events, "forward", State::Failing, "next attempt with 2");
     // Long before that the window of renewal may open: nothing is asked for all the same.
     events.push((next, Event::Forward { generation: from, hooks: hooks.clone(), stays: false }));
-    check_with(next + SECOND, true, Deploy::Open, &events, "wait", State::Deploying, "is owed");
+    check_with(next + SECOND, true, Deploy::Open, &events, "wait", State::Deploying, "scheduled for");
     let mut again = events.clone();
     again.push(failed(next + 5 * SECOND, 2));
     check_with(next + 6 * SECOND, true, Deploy::Open, &again, "roll-back", State::Failing, "");
@@ -224,7 +224,7 @@ fn a_hold_lasts_until_the_operator_the_emergency_or_a_revocation() {
     check(START + 81 * DAY - SECOND, &[], "wait", State::Held, "approaching expiry");
     check(START + 81 * DAY, &[], "submit", State::Due, "expires at");
     let asked = (START + 40 * DAY, Event::RenewalAsked { reissue: false });
-    check(START + 40 * DAY + SECOND, &[asked], "submit", State::Due, "the operator asked");
+    check(START + 40 * DAY + SECOND, &[asked], "submit", State::Due, "an operator requested");
     let revoked = Event::StatusChecked { serial_number: SerialNumber("0A".to_owned()), revoked: true, standing: None };
     check(START + 40 * DAY, &[(START + 40 * DAY, revoked)], "submit", State::Due, "revoked");
 }
