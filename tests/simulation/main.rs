@@ -1,5 +1,5 @@
 //! Deterministic simulation: the engine that ships, in a simulated world, for a year, with faults drawn from a seed.
-//! `RENEWD_SIM_SEEDS=N` runs N seeds, a tenth of them of two hosts, of each other range three, or with `RENEWD_SIM_FIRST=n` those from n on;
+//! `RENEWD_SIM_SEEDS=N` runs N seeds, a tenth of them of two hosts, or with `RENEWD_SIM_FIRST=n` those from n on;
 //! `RENEWD_SIM_SEED=n` runs that one and shows what happens.
 
 #![expect(
