@@ -1,5 +1,5 @@
 //! Deterministic simulation: the engine that ships, in a simulated world, for a year, with faults drawn from a seed.
-//! `RENEWD_SIM_SEEDS=N` runs N seeds, a tenth of them of two hosts, or with `RENEWD_SIM_FIRST=n` those from n on;
+//! `RENEWD_SIM_SEEDS=N` runs N seeds, a twentieth of them of two hosts, or with `RENEWD_SIM_FIRST=n` those from n on;
 //! `RENEWD_SIM_SEED=n` runs that one and shows what happens.
 
 #![expect(
@@ -98,8 +98,8 @@ fn every_promise_holds_for_a_year_of_faults() {
     let known = regressions();
     check(&known);
     // A year of two hosts takes four times as long.
-    let tenths = [(0, 3), (faults::WITH_PARTS, 3), (faults::WITH_ODDITIES, 3), (faults::WITH_HOSTS, 1)];
-    let ranges = tenths.map(|(first, tenths)| first..first + count * tenths / 10);
+    let parts = [(0, 6), (faults::WITH_PARTS, 6), (faults::WITH_ODDITIES, 7), (faults::WITH_HOSTS, 1)];
+    let ranges = parts.map(|(first, twentieths)| first..first + count * twentieths / 20);
     check(&ranges.into_iter().flatten().filter(|seed| !known.contains(seed)).collect::<Vec<_>>());
 }
 
