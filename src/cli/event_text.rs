@@ -83,7 +83,10 @@ fn told(event: &Event) -> EventView {
         Event::AnswerLost { attempt, failure } => {
             failed("renewd does not know whether TLM issued a certificate: ", failure).attempt(*attempt)
         }
-        Event::LookedUp { attempt } => say("TLM has issued nothing for its key").attempt(*attempt),
+        Event::LookedUp { attempt, failure: None } => say("TLM has issued nothing for its key").attempt(*attempt),
+        Event::LookedUp { attempt, failure: Some(failure) } => {
+            failed("TLM did not say whether it has issued anything for its key: ", failure).attempt(*attempt)
+        }
         Event::Pending { attempt, request_id, dv_details } => {
             let waits = dv_details.as_ref().map_or_else(String::new, |details| format!(", {details}"));
             let message = format!("TLM will issue later: request {request_id}{waits}");

@@ -73,10 +73,12 @@ pub enum Event {
         /// What was seen instead.
         failure: Failure,
     },
-    /// A look-up at TLM found no certificate for the key. Not written: it is done again after a restart.
+    /// A look-up at TLM brought no certificate for the key. Not written: it is done again after a restart.
     LookedUp {
         /// The request.
         attempt: Attempt,
+        /// Why TLM did not tell; `None`: it answered that it has none.
+        failure: Option<Failure>,
     },
     /// TLM will issue later.
     Pending {

@@ -59,7 +59,7 @@ const fn attempt_of(action: &Action) -> Option<Attempt> {
     match action {
         Action::Submit(submission) => Some(submission.attempt),
         Action::LookUp(attempt)
-        | Action::PickUp(attempt, _)
+        | Action::PickUp { attempt, .. }
         | Action::Install { attempt, .. }
         | Action::Abandon(attempt) => Some(*attempt),
         Action::Wait

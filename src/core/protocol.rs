@@ -68,7 +68,7 @@ enum Phase<P: Payload> {
     Answer(Keyed<P>),
     Searched { refusal: Option<Failure>, spki: Digest, key: Option<P::Key> },
     Surveyed { refusal: Failure },
-    PickedUp(Digest),
+    PickedUp { spki: Digest, decides: bool },
     Kept(Issued<P>),
     Issued(Issued<P>),
     AnswerRead { serial_number: SerialNumber, spki: Digest, emergency: bool },
@@ -109,7 +109,10 @@ impl<P: Payload> Protocol<P> {
             Action::LookUp(attempt) => {
                 (*attempt, Phase::Searched { refusal: None, spki, key: None }, Effect::LookUp(spki))
             }
-            Action::PickUp(attempt, id) => (*attempt, Phase::PickedUp(spki), Effect::PickUp { id: id.clone(), spki }),
+            Action::PickUp { attempt, request_id, decides } => {
+                let phase = Phase::PickedUp { spki, decides: *decides };
+                (*attempt, phase, Effect::PickUp { id: request_id.clone(), spki })
+            }
             Action::Install { attempt, serial_number, emergency, .. } => {
                 let (attempt, serial_number) = (*attempt, serial_number.clone());
                 let phase = Phase::AnswerRead { serial_number: serial_number.clone(), spki, emergency: *emergency };
@@ -150,7 +153,7 @@ impl<P: Payload> Protocol<P> {
             Action::Wait
             | Action::ReadProfile(_)
             | Action::LookUp(_)
-            | Action::PickUp(..)
+            | Action::PickUp { .. }
             | Action::Install { .. }
             | Action::Repair { .. }
             | Action::RefreshChain
@@ -194,7 +197,7 @@ impl<P: Payload> Protocol<P> {
             Phase::Answer(keyed) => self.answered(outcome, keyed),
             Phase::Searched { refusal, spki, key } => self.searched(outcome, refusal, spki, key),
             Phase::Surveyed { refusal } => self.surveyed(&outcome, refusal),
-            Phase::PickedUp(spki) => self.picked_up(outcome, spki),
+            Phase::PickedUp { spki, decides } => self.picked_up(outcome, spki, decides),
             Phase::Kept(issued) => {
                 let event = Event::Issued { attempt: self.attempt, serial_number: issued.serial_number.clone() };
                 self.go(Phase::Issued(issued), Effect::Record(event))
@@ -349,7 +352,8 @@ impl<P: Payload> Protocol<P> {
             }
             (_, Some(refusal)) if self.is_known(&refusal) => self.refuse(refusal),
             (_, Some(refusal)) => self.go(Phase::Surveyed { refusal }, Effect::SearchHeld),
-            (Outcome::NotFound | Outcome::Failed(_), None) => self.finish(Event::LookedUp { attempt }),
+            (Outcome::NotFound, None) => self.finish(Event::LookedUp { attempt, failure: None }),
+            (Outcome::Failed(failure), None) => self.finish(Event::LookedUp { attempt, failure: Some(failure) }),
             _ => self.unexpected("a look-up"),
         }
     }
@@ -378,7 +382,7 @@ impl<P: Payload> Protocol<P> {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
-    fn picked_up(&mut self, outcome: Outcome<P>, spki: Digest) -> Next<P> {
+    fn picked_up(&mut self, outcome: Outcome<P>, spki: Digest, decides: bool) -> Next<P> {
         let attempt = self.attempt;
         match outcome {
             Outcome::Issued(serial, answer) => self.keep(serial, answer, spki, None),
@@ -387,6 +391,7 @@ impl<P: Payload> Protocol<P> {
                 let why = if why.as_str().is_empty() { Text::new(NO_REASON) } else { why };
                 self.conclude(Event::Rejected { attempt, why })
             }
+            Outcome::Failed(failure) if decides => self.finish(Event::AnswerLost { attempt, failure }),
             Outcome::Failed(failure)
                 if matches!(failure.class, FailureClass::NotFound | FailureClass::RequestRefused) =>
             {
@@ -465,7 +470,7 @@ impl<P: Payload> Phase<P> {
                 | Self::Searched { .. }
                 | Self::Surveyed { .. }
                 | Self::LookedUp(_)
-                | Self::PickedUp(_)
+                | Self::PickedUp { .. }
                 | Self::Kept(_)
                 | Self::Issued(_)
                 | Self::AnswerRead { .. }

@@ -206,10 +206,7 @@ impl Record {
                 self.fail(failure, at);
             }
             Event::AnswerLost { failure, .. } => {
-                self.enter(at, Stage::Submitted { looks: 0, looked_at: None });
-                if let Some(request) = &mut self.request {
-                    request.is_unsure = true;
-                }
+                self.lose_sight(at);
                 self.trouble.add(failure.clone(), at);
             }
             Event::Installed { generation, hooks, .. } => self.installed(*generation, hooks, at),
@@ -328,11 +325,21 @@ impl Record {
     /// Folds what happens to a request after it left.
     fn advance(&mut self, at: Timestamp, event: &Event) {
         match event {
-            Event::LookedUp { .. } => self.looked_up(at),
+            Event::LookedUp { failure, .. } => self.looked_up(failure.as_ref(), at),
             Event::Pending { request_id, dv_details, .. } => {
                 self.trouble = FailureStreak::default();
                 let (request_id, dv_details) = (request_id.clone(), dv_details.clone());
-                self.enter(at, Stage::Pending { request_id, polls: 0, polled_at: None, unknown: None, dv_details });
+                self.enter(
+                    at,
+                    Stage::Pending {
+                        request_id,
+                        polls: 0,
+                        polled_at: None,
+                        unknown: None,
+                        not_found_at: None,
+                        dv_details,
+                    },
+                );
             }
             Event::Polled { dv_details, .. } => self.polled(dv_details.as_deref(), at),
             Event::PickupUnknown { failure, .. } => self.pickup_unknown(failure, at),
@@ -525,20 +532,23 @@ impl Record {
         self.stopped = Some(Box::new(Stop { failure, at, asked, demands, profile_version }));
     }
 
-    /// A pending request that is looked up could not be picked up so often that it counts as lost.
-    fn looked_up(&mut self, at: Timestamp) {
-        if matches!(self.request.as_deref(), Some(Request { stage: Stage::Pending { .. }, .. })) {
-            self.lose_sight(at);
-        }
-        if let Some(Request { stage: Stage::Submitted { looks, looked_at }, .. }) = self.request.as_deref_mut() {
-            *looks = looks.saturating_add(1);
-            *looked_at = Some(at);
+    /// A pending request stays pending: one that waits for an approval has no certificate yet, so that the next pickup
+    /// decides.
+    fn looked_up(&mut self, failure: Option<&Failure>, at: Timestamp) {
+        let Some(request) = self.request.as_deref_mut() else { return };
+        match (&mut request.stage, failure) {
+            (Stage::Submitted { looks, looked_at }, _) => (*looks, *looked_at) = (looks.saturating_add(1), Some(at)),
+            (Stage::Pending { not_found_at, .. }, None) => *not_found_at = Some(at),
+            (Stage::Pending { .. }, Some(failure)) => self.trouble.add(failure.clone(), at),
+            (Stage::Prepared | Stage::Issued { .. } | Stage::Held { .. }, _) => {}
         }
     }
 
     /// What TLM does not tell of by the request's id is looked for by its key; what the pickups met delays no other way.
     fn lose_sight(&mut self, at: Timestamp) {
-        self.trouble.count = 0;
+        if matches!(self.request.as_deref(), Some(Request { stage: Stage::Pending { .. }, .. })) {
+            self.trouble.count = 0;
+        }
         self.enter(at, Stage::Submitted { looks: 0, looked_at: None });
         if let Some(request) = &mut self.request {
             request.is_unsure = true;
@@ -547,15 +557,17 @@ impl Record {
 
     fn polled(&mut self, dv_details: Option<&DomainValidation>, at: Timestamp) {
         self.trouble = FailureStreak::default();
-        if let Some(Request { stage: Stage::Pending { polls, polled_at, unknown, dv_details: known, .. }, .. }) =
-            self.request.as_deref_mut()
+        if let Some(Request {
+            stage: Stage::Pending { polls, polled_at, unknown, not_found_at, dv_details: known, .. },
+            ..
+        }) = self.request.as_deref_mut()
         {
             if let Some(dv_details) = dv_details {
                 *known = Some(Box::new(dv_details.clone()));
             }
             *polls = polls.saturating_add(1);
             *polled_at = Some(at);
-            *unknown = None;
+            (*unknown, *not_found_at) = (None, None);
         }
     }
 

@@ -137,7 +137,7 @@ impl Engine {
             // What it needs is here, as a rule: an outage holds no install back.
             Action::Install { .. } => self.fleet.line_up(name),
             // A due certificate waits for a place; while the API as a whole is not asked, for that.
-            Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::CheckStatus(_) => {
+            Action::Submit(_) | Action::LookUp(_) | Action::PickUp { .. } | Action::CheckStatus(_) => {
                 if !self.hold_back(name, now.wall) {
                     self.fleet.line_up(name);
                 }

@@ -165,7 +165,7 @@ pub fn plan<'a>(
 const fn is_for_due(action: &Action) -> bool {
     matches!(
         action,
-        Action::ReadProfile(_) | Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::Install { .. }
+        Action::ReadProfile(_) | Action::Submit(_) | Action::LookUp(_) | Action::PickUp { .. } | Action::Install { .. }
     )
 }
 

@@ -14,7 +14,7 @@ use renewd::core::{health, invariant};
 use renewd::engine::managed::Managed;
 
 use crate::disk::Live;
-use crate::tlm::{Certificate, Endpoint, Fate, Listing};
+use crate::tlm::{Certificate, Endpoint, Fate, Listing, Weather};
 use crate::world::World;
 
 mod audit;
@@ -381,6 +381,15 @@ impl World {
         key_is_there.then(|| format!("asks though {serial} was delivered and is not installed"))
     }
 
+    /// Whether TLM works, but for the pickups of this certificate.
+    fn pickups_fail(&self, name: &CertName) -> bool {
+        let profile = self.inventory.get(name).and_then(|entry| match &entry.profile {
+            ProfileRef::Id(id) => Some(id),
+            ProfileRef::Name(_) => None,
+        });
+        self.tlm.weather == Weather::Fine && profile.is_some_and(|id| self.tlm.part_fails(Endpoint::PickUp, id, name))
+    }
+
     fn history_lost(&self) -> bool {
         self.ledger.history_lost_at.is_some_and(|at| at + DAY > self.now)
     }
@@ -393,7 +402,7 @@ impl World {
         if let Event::HooksAgain { generation } = &entry.event {
             self.check_repeat(&entry.name, *generation);
         }
-        let now = self.now;
+        let (now, pickups_fail) = (self.now, self.pickups_fail(&entry.name));
         let account = self.ledger.account(&entry.name);
         if let Some(edit) = &mut account.edit {
             edit.follow(entry, now);
@@ -402,6 +411,8 @@ impl World {
             Event::Pending { attempt, request_id, .. } => {
                 account.open.insert(request_id.clone(), *attempt);
             }
+            // Whose pickups fail for good, nobody can tell from a request that TLM lost.
+            Event::AnswerLost { attempt, .. } if pickups_fail => account.open.retain(|_, of| of != attempt),
             Event::Issued { attempt, serial_number } => {
                 account.open.retain(|_, of| of != attempt);
                 account.delivered.insert(*attempt, serial_number.clone());

@@ -173,6 +173,7 @@ fn trouble(world: &mut World, words: &[&str]) -> String {
         let endpoint = match endpoint {
             "create" => Endpoint::Create,
             "formats" => Endpoint::Formats,
+            "pickup" => Endpoint::PickUp,
             "search" => Endpoint::Search,
             other => panic!("no such part: {other}"),
         };

@@ -19,7 +19,14 @@ pub enum Action {
     /// Look for a certificate with the key of a request whose answer was lost.
     LookUp(Attempt),
     /// Ask for a pending request.
-    PickUp(Attempt, RequestId),
+    PickUp {
+        /// The request.
+        attempt: Attempt,
+        /// TLM's id of it.
+        request_id: RequestId,
+        /// Whether the request counts as lost if this fails too: TLM answers others.
+        decides: bool,
+    },
     /// Check what TLM issued, and install it.
     Install {
         /// The request.
@@ -74,7 +81,7 @@ impl Action {
             Self::ReadProfile(_) => "read-profile",
             Self::Submit(_) => "submit",
             Self::LookUp(_) => "look-up",
-            Self::PickUp(..) => "pick-up",
+            Self::PickUp { .. } => "pick-up",
             Self::Install { .. } => "install",
             Self::Repair { .. } => "repair",
             Self::RefreshChain => "refresh-chain",
@@ -104,7 +111,9 @@ impl Action {
     #[must_use]
     pub const fn needs_api(&self) -> bool {
         match self {
-            Self::Submit(_) | Self::LookUp(_) | Self::PickUp(..) | Self::CheckStatus(_) | Self::Install { .. } => true,
+            Self::Submit(_) | Self::LookUp(_) | Self::PickUp { .. } | Self::CheckStatus(_) | Self::Install { .. } => {
+                true
+            }
             Self::Wait
             | Self::ReadProfile(_)
             | Self::Repair { .. }
@@ -135,7 +144,7 @@ impl Action {
             | Self::ReadProfile(_)
             | Self::Submit(_)
             | Self::LookUp(_)
-            | Self::PickUp(..)
+            | Self::PickUp { .. }
             | Self::RefreshChain
             | Self::RunHook(_)
             | Self::RepeatHooks(_)
@@ -150,7 +159,7 @@ impl Action {
         match self {
             Self::Submit(_)
             | Self::LookUp(_)
-            | Self::PickUp(..)
+            | Self::PickUp { .. }
             | Self::Install { .. }
             | Self::Repair { .. }
             | Self::RefreshChain

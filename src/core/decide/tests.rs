@@ -334,15 +334,37 @@ fn a_pickup_that_goes_on_failing_is_given_up_in_the_emergency_stage() {
         let mut events = pending(now - 12 * HOUR);
         // All in the same minute: an hour has not passed since TLM did not know it first.
         events.extend(std::iter::repeat_n((now - 11 * HOUR, event.clone()), count));
-        Case { now, observed, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(&events)
+        Case { now, observed, reading: read(profile(), now - 12 * HOUR), ..Case::after(Duration::ZERO) }.events(&events)
+    };
+    let asks = |case: &Case, look_up: bool| {
+        check(case, if look_up { "look-up" } else { "pick-up" }, "has been pending at TLM");
+        matches!(case.decide().action, Action::PickUp { decides: true, .. })
     };
     let installed = || Case::after(Duration::ZERO).observed;
     for event in [&failed, &unknown] {
-        check(&case(70, event, 20, installed()), "pick-up", "has been pending at TLM");
-        check(&case(85, event, 2, installed()), "pick-up", "has been pending at TLM");
-        check(&case(85, event, 3, installed()), "look-up", "has been pending at TLM");
-        check(&case(85, event, 5, Observed::Absent), "pick-up", "has been pending at TLM");
-        check(&case(85, event, 6, Observed::Absent), "look-up", "has been pending at TLM");
+        assert!(!asks(&case(70, event, 21, installed()), false));
+        assert!(!asks(&case(85, event, 2, installed()), false));
+        assert!(!asks(&case(85, event, 3, installed()), true));
+        assert!(!asks(&case(85, event, 5, Observed::Absent), false));
+        assert!(!asks(&case(85, event, 7, Observed::Absent), true));
+        let mut forbidden = case(85, event, 3, installed());
+        forbidden.global.can_search = false;
+        for unheard in [forbidden, case(85, event, 4, installed())] {
+            check(&unheard, "read-profile", "has been pending at TLM");
+            let failure = Some(FailedRead {
+                failure: failure(FailureClass::ApiBadAnswer),
+                count: 1,
+                until: unheard.now + SECOND,
+            });
+            let reading = CachedProfile { failure, ..unheard.reading.clone() };
+            assert!(!asks(&Case { reading, ..unheard }, false), "nothing answers");
+        }
+        let now = START + 85 * DAY;
+        let mut answered = case(85, event, 3, installed());
+        answered.record.apply(now - HOUR, &Event::LookedUp { attempt: Attempt(1), failure: None });
+        assert!(asks(&answered, false), "the search answered");
+        let read_since = Case { reading: read(profile(), now - HOUR), ..case(85, event, 3, installed()) };
+        assert!(asks(&read_since, false), "the profile was read since");
     }
 }
 

@@ -7,7 +7,6 @@ use super::{
     World,
 };
 use crate::core::backoff;
-use crate::core::known::validation::DomainValidation;
 use crate::core::name::{ProfileId, ProfileRef, RequestId, SerialNumber};
 use crate::core::reason::{Cause, Reason};
 use crate::core::record::{Request, Stage, UNKNOWN_SPAN};
@@ -24,9 +23,15 @@ impl<'a> World<'a> {
         match &request.stage {
             Stage::Prepared => self.submit_again(request, schedule),
             Stage::Submitted { looks, looked_at } => self.look_up(request, *looks, *looked_at, schedule),
-            Stage::Pending { request_id, polls, polled_at, unknown, dv_details } => {
-                let unknown_since = unknown.map(|(first, _)| first);
-                self.pick_up(request, request_id, (*polls, *polled_at), unknown_since, dv_details.as_deref())
+            Stage::Pending { request_id, polls, polled_at, unknown, not_found_at, dv_details } => {
+                let next = self.next_pickup(request, (*polls, *polled_at), unknown.map(|(first, _)| first));
+                let failure = self.record.trouble.last.as_deref().map(|(failure, _)| failure.clone());
+                let (id, dv_details) = (request_id.clone(), dv_details.clone());
+                let reason = Reason::Pending { request_id: id, since: request.since, next, failure, dv_details };
+                if next > self.now {
+                    return self.wait(reason, next);
+                }
+                self.act(self.pick_up(request, request_id, not_found_at.is_some()), reason)
             }
             Stage::Issued { serial_number, waits_until } => match waits_until.filter(|until| *until > self.now) {
                 Some(until) => self.wait(Reason::NotYetValid(until), until),
@@ -133,36 +138,48 @@ impl<'a> World<'a> {
         self.act(Action::LookUp(request.attempt), reason)
     }
 
-    pub(super) fn pick_up(
+    /// When a pending request is asked about next.
+    fn next_pickup(
         &self,
         request: &Request,
-        id: &RequestId,
         (polls, polled_at): (u32, Option<Timestamp>),
         unknown_since: Option<Timestamp>,
-        dv_details: Option<&DomainValidation>,
-    ) -> Choice {
+    ) -> Timestamp {
         let interval = backoff::poll(self.global.first_poll, polls);
         let polled_at = polled_at.unwrap_or(request.since);
         let due = self.bounded(polled_at, self.after(polled_at, interval));
         // All trouble is of this request, which began without any; its instants are of clocks that may have been set back.
-        let failed = self.record.trouble.last.as_deref();
-        let retry = failed.and_then(|_| self.retry_at(&self.record.trouble)).unwrap_or(due);
+        let failed = self.record.trouble.last.is_some();
+        let retry = failed.then(|| self.retry_at(&self.record.trouble)).flatten().unwrap_or(due);
         // Once TLM has claimed for long enough not to know it, one more pickup decides.
         let decides = unknown_since.map(|first| self.after(first, UNKNOWN_SPAN)).filter(|at| *at > polled_at);
-        let next = decides.map_or(due.max(retry), |at| due.max(retry).min(at));
-        let failure = failed.map(|(failure, _)| failure.clone());
-        let (request_id, dv_details) = (id.clone(), dv_details.cloned().map(Box::new));
-        let reason = Reason::Pending { request_id, since: request.since, next, failure, dv_details };
-        if next > self.now {
-            return self.wait(reason, next);
-        }
-        // In the emergency stage nobody waits for pickups alone: the search may know what they do not tell.
+        decides.map_or(due.max(retry), |at| due.max(retry).min(at))
+    }
+
+    /// The next question about a pending request. In the emergency stage nobody waits for pickups alone: the search may
+    /// know what they do not tell. It knows nothing of a request that waits for an approval, and in an outage nothing
+    /// answers: only a pickup that fails after TLM answered a search, or gave the profile, makes the request count as lost.
+    fn pick_up(&self, request: &Request, request_id: &RequestId, is_not_found: bool) -> Action {
         let schedule = self.schedule();
         let in_emergency = schedule.as_ref().is_none_or(|schedule| schedule.emergency_at <= self.now);
-        if in_emergency && self.is_last_try(request, schedule.is_some()) {
-            return self.act(Action::LookUp(request.attempt), reason);
+        // Each request of the same day is given more pickups than the one before: it may wait for the same administrator.
+        let sent = u32::try_from(self.record.submissions_in_a_day(self.now)).unwrap_or(u32::MAX);
+        let was_patient = self.record.trouble.count >= FEW_TRIES.saturating_mul(sent);
+        let keeps_failing = in_emergency && was_patient && self.is_last_try(request, schedule.is_some());
+        let failed_at = self.record.trouble.last.as_deref().map(|(_, at)| *at);
+        let is_answered = is_not_found || self.reading.read_at.is_some_and(|read| Some(read) > failed_at);
+        if keeps_failing && !is_answered {
+            let may_read = self.reading.failure.as_ref().is_none_or(|failed| failed.until <= self.now);
+            // Pickups take turns with whichever of the others may be asked.
+            if self.global.can_search && !self.record.trouble.count.is_multiple_of(2) {
+                return Action::LookUp(request.attempt);
+            }
+            if may_read {
+                return Action::ReadProfile(self.entry.profile.clone());
+            }
         }
-        self.act(Action::PickUp(request.attempt, id.clone()), reason)
+        let decides = keeps_failing && is_answered;
+        Action::PickUp { attempt: request.attempt, request_id: request_id.clone(), decides }
     }
 
     /// Installing goes on whatever the clock and the budget say; only what failed before waits for its ladder.

@@ -256,12 +256,28 @@ fn each_answer_is_recorded_as_what_it_is() {
     check(&failed(FailureClass::AlreadyRenewed, Accepted::No), &searched);
 }
 
+fn pick_up(decides: bool) -> Action {
+    Action::PickUp { attempt: Attempt(1), request_id: RequestId("r".to_owned()), decides }
+}
+
+/// A search has nothing of a request that waits for an approval: that it was looked up is no sign that it is lost.
+#[test]
+fn a_request_counts_as_lost_by_a_pickup_alone_that_fails_while_tlm_answers() {
+    let failing = |action: &Action, class| run(action, |_| Outcome::Failed(failure(class)));
+    for class in [FailureClass::ApiUnavailable, FailureClass::NotFound, FailureClass::RequestRefused] {
+        assert_eq!(failing(&pick_up(true), class), ["PickUp", "record AnswerLost"], "{class:?}");
+    }
+    assert_eq!(failing(&pick_up(false), FailureClass::ApiUnavailable), ["PickUp", "record Failed"]);
+    assert_eq!(failing(&Action::LookUp(Attempt(1)), FailureClass::ApiUnavailable), ["LookUp", "record LookedUp"]);
+    let waits = run(&pick_up(true), |_| Outcome::Pending(None, None));
+    assert_eq!(waits, ["PickUp", "record Polled"]);
+}
+
 #[test]
 fn the_gate_decides_what_becomes_of_an_answer() {
     #[track_caller]
     fn check(verdict: &Verdict, expected: &[&str]) {
-        let pick_up = Action::PickUp(Attempt(1), RequestId("r".to_owned()));
-        let order = run(&pick_up, |effect| {
+        let order = run(&pick_up(false), |effect| {
             if matches!(effect, Effect::Judge { .. }) { Outcome::Judged(verdict.clone()) } else { well(effect) }
         });
         let after: Vec<&str> =

@@ -64,6 +64,8 @@ pub enum Stage {
         polled_at: Option<Timestamp>,
         /// When TLM first claimed not to know it, and how often since.
         unknown: Option<(Timestamp, u32)>,
+        /// When a search answered, since pickups fail, that there is no certificate for its key.
+        not_found_at: Option<Timestamp>,
         /// What somebody has to publish first.
         dv_details: Option<Box<DomainValidation>>,
     },

@@ -101,12 +101,27 @@ fn a_pickup_that_is_unknown_three_times_over_an_hour_is_lost() {
 }
 
 #[test]
-fn a_pending_request_that_is_looked_up_counts_as_lost_and_may_be_ours() {
-    let looked_up = Event::LookedUp { attempt: Attempt(1) };
-    let record = record(&[(START, submitting(1)), (START, pending(1)), (START + HOUR, looked_up)]);
+fn a_pending_request_that_is_looked_up_stays_pending_until_a_pickup_shows_it_lost() {
+    let looked_up = |failure| Event::LookedUp { attempt: Attempt(1), failure };
+    let failure = || failure(FailureClass::ApiUnavailable);
+    let begun = [(START, submitting(1)), (START, pending(1))];
+    let mut record = record(&begun);
+    let not_found_at = |record: &Record| match record.request.as_ref().unwrap().stage {
+        Stage::Pending { not_found_at, .. } => not_found_at,
+        ref other => panic!("{other:?}"),
+    };
+    record.apply(START + SECOND, &looked_up(Some(failure())));
+    assert_eq!((not_found_at(&record), record.trouble.count), (None, 1));
+    record.apply(START + HOUR, &looked_up(None));
+    assert_eq!((not_found_at(&record), record.trouble.count), (Some(START + HOUR), 1));
+    let waiting = Event::Polled { attempt: Attempt(1), dv_details: None };
+    let mut again = record.clone();
+    again.apply(START + 2 * HOUR, &waiting);
+    assert_eq!((not_found_at(&again), again.trouble.count), (None, 0));
+    record.apply(START + 2 * HOUR, &Event::AnswerLost { attempt: Attempt(1), failure: failure() });
     let request = record.request.as_ref().unwrap();
-    assert_eq!(request.stage, Stage::Submitted { looks: 1, looked_at: Some(START + HOUR) });
-    assert!(request.may_be_accepted() && request.since == START + HOUR);
+    assert_eq!(request.stage, Stage::Submitted { looks: 0, looked_at: None });
+    assert!(request.may_be_accepted() && request.since == START + 2 * HOUR && record.trouble.count == 1);
 }
 
 #[test]

@@ -10,7 +10,8 @@ pub(crate) fn shown(event: &Event) -> String {
             format!("not accepted: {failure}")
         }
         Event::AnswerLost { failure, .. } => format!("answer lost: {failure}"),
-        Event::LookedUp { .. } => "looked up: nothing".to_owned(),
+        Event::LookedUp { failure: None, .. } => "looked up: nothing".to_owned(),
+        Event::LookedUp { .. } => "looked up: no answer".to_owned(),
         Event::Pending { request_id, .. } => format!("pending as {request_id}"),
         Event::Polled { .. } => "polled".to_owned(),
         Event::PickupUnknown { failure, .. } => format!("pickup: {failure}"),
