@@ -2,8 +2,14 @@
 
 use super::failure::{Failure, FailureClass};
 
+macro_rules! polkit_rule {
+    () => {
+        "/etc/polkit-1/rules.d/60-renewd.rules"
+    };
+}
+
 /// Where it is written what the service may ask of systemd.
-pub const POLKIT_RULE: &str = "/etc/polkit-1/rules.d/60-renewd.rules";
+pub const POLKIT_RULE: &str = polkit_rule!();
 
 /// Whether systemd says that polkit refused.
 #[must_use]
@@ -18,7 +24,7 @@ impl Failure {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         if self.class == FailureClass::HookFailed && is_refusal(self.message.as_str()) {
-            return "name the unit and its verb in /etc/polkit-1/rules.d/60-renewd.rules; the hook runs again by itself";
+            return concat!("name the unit and its verb in ", polkit_rule!(), "; the hook runs again by itself");
         }
         self.class.remedy()
     }
