@@ -83,10 +83,7 @@ fn told(event: &Event) -> EventView {
         Event::AnswerLost { attempt, failure } => {
             failed("renewd does not know whether TLM issued a certificate: ", failure).attempt(*attempt)
         }
-        Event::LookedUp { attempt, failure: None } => say("TLM has issued nothing for its key").attempt(*attempt),
-        Event::LookedUp { attempt, failure: Some(failure) } => {
-            failed("TLM did not say whether it has issued anything for its key: ", failure).attempt(*attempt)
-        }
+        Event::LookedUp { attempt, failure } => looked_up(failure.as_ref()).attempt(*attempt),
         Event::Pending { attempt, request_id, dv_details } => {
             let waits = dv_details.as_ref().map_or_else(String::new, |details| format!(", {details}"));
             let message = format!("TLM will issue later: request {request_id}{waits}");
@@ -145,6 +142,13 @@ fn told(event: &Event) -> EventView {
         Event::LeftInventory => say("its entry left the inventory; its files stay"),
         Event::Unknown => say("a newer renewd wrote what happened"),
     }
+}
+
+fn looked_up(failure: Option<&Failure>) -> EventView {
+    failure.map_or_else(
+        || say("TLM has issued nothing for its key"),
+        |failure| failed("TLM did not say whether it has issued anything for its key: ", failure),
+    )
 }
 
 const fn what_was_asked(reissue: bool) -> &'static str {

@@ -146,26 +146,10 @@ impl<P: Payload> Protocol<P> {
             }
             Action::Wait | Action::ReadProfile(_) | Action::RunHook(_) => return None,
         };
-        let (method, expiring, known) = match action {
-            Action::Submit(submission) => {
-                (submission.method.clone(), Some(submission.expiring), submission.known.clone())
-            }
-            Action::Wait
-            | Action::ReadProfile(_)
-            | Action::LookUp(_)
-            | Action::PickUp { .. }
-            | Action::Install { .. }
-            | Action::Repair { .. }
-            | Action::RefreshChain
-            | Action::RunHook(_)
-            | Action::RepeatHooks(_)
-            | Action::Probe
-            | Action::RollBack(_)
-            | Action::Forward { .. }
-            | Action::CheckStatus(_)
-            | Action::Abandon(_)
-            | Action::Recognise(_)
-            | Action::ForgetKeys(_) => (Method::New, None, None),
+        let (method, expiring, known) = if let Action::Submit(submission) = action {
+            (submission.method.clone(), Some(submission.expiring), submission.known.clone())
+        } else {
+            (Method::New, None, None)
         };
         let (profile, profile_version) = profile;
         let (is_last_try, in_window) = (action.is_last_try(), action.is_in_window());

@@ -3,6 +3,8 @@
 use super::super::example::{DAY, HOUR, SECOND, START, failure, record, submitting};
 use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
 use super::*;
+use crate::core::known::validation::DomainValidation;
+use crate::core::text::Text;
 
 fn pending(attempt: u64) -> Event {
     Event::Pending { attempt: Attempt(attempt), request_id: RequestId("r".to_owned()), dv_details: None }
@@ -106,9 +108,9 @@ fn a_pending_request_that_is_looked_up_stays_pending_until_a_pickup_shows_it_los
     let failure = || failure(FailureClass::ApiUnavailable);
     let begun = [(START, submitting(1)), (START, pending(1))];
     let mut record = record(&begun);
-    let not_found_at = |record: &Record| match record.request.as_ref().unwrap().stage {
-        Stage::Pending { not_found_at, .. } => not_found_at,
-        ref other => panic!("{other:?}"),
+    let not_found_at = |record: &Record| {
+        let Stage::Pending { not_found_at, .. } = record.request.as_ref().unwrap().stage else { panic!() };
+        not_found_at
     };
     record.apply(START + SECOND, &looked_up(Some(failure())));
     assert_eq!((not_found_at(&record), record.trouble.count), (None, 1));
