@@ -87,9 +87,7 @@ impl From<LockError> for StartError {
 ///
 /// Every problem, as text with its places.
 pub fn main_configuration(path: &Path) -> Result<Main, StartError> {
-    let main = config::load_main(path).map_err(|problems| StartError::Config(shown(&problems)))?;
-    let problems = permission_problems(&main, service_user(&main));
-    if problems.is_empty() { Ok(main) } else { Err(StartError::Config(shown(&problems))) }
+    config::load_trusted_main(path, service_user).map_err(|problems| StartError::Config(shown(&problems)))
 }
 
 /// The user whom the files have to be safe from others for: the owner of the state directory, whom commands become that
