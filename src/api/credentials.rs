@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use reqwest::header::HeaderValue;
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, StatVfsMountFlags};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::core::text::Text;
@@ -375,25 +375,40 @@ impl CredentialFiles {
             return Ok(());
         }
         let who = if mode & 0o007 != 0 { "everybody" } else { "a group that is not the service's own" };
-        Err(refused(file, format_args!("may be opened by {who} (mode {mode:04o}); run: {}", self.mend(file, metadata))))
+        let mend = self.mend(file, metadata);
+        Err(refused(file, format_args!("may be opened by {who} (mode {mode:04o}); {mend}")))
     }
 
     /// Whether group permission is harmless: the service's own group, or a credential as systemd makes them, whose
-    /// group bits are the mask of an access list that names the service alone.
+    /// group bits are the mask of an access list that names the service alone. A supplementary group is not, nor the
+    /// fsGroup of a Secret: nothing here tells who else is in it, the user database knows only those whom it lists, and a
+    /// read-only file system in memory is what a host's own secrets lie on as well, seen from a unit's sandbox.
     fn trusts_group(&self, file: &Path, metadata: &Metadata) -> bool {
         let own = self.user != 0 && metadata.gid() == self.group;
         let of_systemd = self.systemd.as_ref().is_some_and(|folder| file.starts_with(folder));
         own || (of_systemd && metadata.uid() == 0 && metadata.permissions().mode() & 0o030 == 0)
     }
 
-    /// The command that closes the file to others and leaves it to the service.
+    /// How to close the file to others and leave it to the service: by a command, and where the file is mounted read-only,
+    /// as a container has it, by what makes the mount.
     fn mend(&self, file: &Path, metadata: &Metadata) -> String {
-        let file = file.display();
-        if metadata.uid() == self.user {
-            return format!("chmod 0600 {file}");
+        let (shown, gid) = (file.display(), metadata.gid());
+        let chmod = format!("chmod 0640 {shown}");
+        let command = match metadata {
+            found if found.uid() == self.user => format!("run: chmod 0600 {shown}"),
+            found if found.gid() == self.group => format!("run: {chmod}"),
+            _ => format!("run: chgrp {} {shown} && {chmod}", self.group),
+        };
+        if !is_read_only(file) {
+            return command;
         }
-        let chmod = format!("chmod 0640 {file}");
-        if metadata.gid() == self.group { chmod } else { format!("chgrp {} {file} && {chmod}", self.group) }
+        // What an fsGroup is set for may be read by that group, whatever the mode asked for.
+        let group = match (metadata.mode() & 0o070 != 0, self.user) {
+            (false, _) => String::new(),
+            (true, 0) => " and no fsGroup".to_owned(),
+            (true, _) => format!(" and, with an fsGroup, runAsGroup: {gid}"),
+        };
+        format!("{command}; it is mounted read-only here: of a Kubernetes Secret set defaultMode: 0400{group}")
     }
 }
 
@@ -406,6 +421,11 @@ fn unreadable(file: &Path, error: &io::Error) -> CredentialRefused {
         return refused(file, "does not exist");
     }
     refused(file, format_args!("cannot be read: {error}"))
+}
+
+/// Whether the file is mounted so that nobody changes it here.
+fn is_read_only(file: &Path) -> bool {
+    rustix::fs::statvfs(file).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// Opens a regular file.

@@ -1,12 +1,11 @@
 //! `renewd check`: every problem of every file, in one run; with `--online` also what TLM, the daemon and the host say.
 
-use std::fs::File;
-use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use rustix::fs::{Access, access};
+use rustix::fs::Access;
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::api::credentials::CredentialFiles;
@@ -45,11 +44,17 @@ pub(super) fn run(file: &Path, wish: Options) -> ExitCode {
     let Examined { main, mut problems, files: credential_files } = examine(file);
     let found = main.as_ref().map(|main| {
         let service = setup::service_user(main);
-        add(&mut problems, config::permission_problems(main, service));
-        inventory(main, service)
+        let open_to_others = config::permission_problems(main, service);
+        let (inventory, warnings) = inventory(main, service);
+        // The file says where the key is sent.
+        let unasked = (wish.online && !open_to_others.is_empty()).then(|| unasked(main));
+        add(&mut problems, open_to_others);
+        (inventory, warnings.into_iter().chain(unasked.clone()).collect::<Vec<_>>(), unasked.is_none())
     });
-    let (inventory, warnings) = found.unzip();
-    let mut warnings = warnings.unwrap_or_default();
+    let (inventory, mut warnings, is_trusted) = match found {
+        Some((inventory, warnings, is_trusted)) => (Some(inventory), warnings, is_trusted),
+        None => (None, Vec::new(), false),
+    };
     let certificates = inventory.as_ref().map_or(0, |inventory| inventory.entries.len());
     let files = inventory.as_ref().map_or(0, |inventory| inventory.files().len());
     let refusals = inventory.iter().flat_map(Inventory::refusals);
@@ -60,7 +65,7 @@ pub(super) fn run(file: &Path, wish: Options) -> ExitCode {
         of_files = credentials(main, &credential_files);
         let unread = of_files.extract_if(.., |finding| finding.state == Verdict::Warning);
         warnings.extend(unread);
-        if wish.online {
+        if wish.online && is_trusted {
             let account = Account::open(main, &credential_files);
             match account::runtime() {
                 Ok(runtime) => of_host = runtime.block_on(check_online::findings(main, inventory, account)),
@@ -151,7 +156,8 @@ fn unread_key(main: &Main, files: &CredentialFiles) -> Option<Finding> {
     let (why, remedy) = if files.is_sealed {
         ("it is encrypted for the service's unit", "run `renewd check --online` with the service started")
     } else {
-        let is_closed = File::open(&files.default_key).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+        let is_closed =
+            rustix::fs::access(&files.default_key, Access::READ_OK).is_err_and(|error| error == Errno::ACCESS);
         let is_handed = files.held.is_none() && preflight::is_installed(&preflight::own_unit(&main.file));
         (is_closed && is_handed)
             .then_some(("this user may not read it; systemd hands it to the service", "run this as root"))?
@@ -164,6 +170,12 @@ pub(super) fn of_client(main: &Main, failure: &Failure) -> Finding {
     let known = [(FailureClass::Proxy, "proxy"), (FailureClass::ApiTls, "tls")];
     let about = known.iter().find(|(class, _)| *class == failure.class).map_or("key", |(_, about)| about);
     Finding::failure(about, main.file.display(), failure)
+}
+
+/// That nothing was asked of TLM.
+fn unasked(main: &Main) -> Finding {
+    let message = "TLM was not asked: others may write to the configuration, which says where the API key is sent";
+    Finding::warning("api", main.file.display(), message, "fix the permissions first")
 }
 
 fn is_service(main: &Main) -> bool {
@@ -186,7 +198,7 @@ pub(super) fn places(main: &Main, inventory: &Inventory) -> Vec<Finding> {
             let place = format!("{}: certificate `{}`: `{key}`", entry.source, entry.name);
             if let Err(failure) = targets::check_target(&RealDisk, &identity, target) {
                 found.push(Finding::failure("target", place, &failure));
-            } else if is_service && access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+            } else if is_service && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
                 let (uid, folder) = (identity.uid, folder.display());
                 let message = format!("the service's user {uid} may not write to {folder}");
                 let remedy = format!(

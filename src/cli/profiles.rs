@@ -96,7 +96,8 @@ fn told(failure: Failure) -> String {
 
 fn asked(config: &Path) -> Result<(Main, Account, Runtime), String> {
     user::may_read(config)?;
-    let main = crate::config::load_main(config).map_err(|problems| setup::shown(&problems))?;
+    // The file says where the key is sent.
+    let main = setup::main_configuration(config).map_err(|error| error.to_string())?;
     let account = Account::open(&main, &setup::credential_files(&main)).map_err(|failure| failure.to_string())?;
     Ok((main, account, account::runtime()?))
 }

@@ -4,13 +4,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use nix::libc::{SIGRTMAX, SIGRTMIN};
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGIO, SIGPROF, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXFSZ};
 use signal_hook::flag;
 
 /// Outlives what somebody sends who takes renewd for another program, and a file that grows beyond its limit: that is an
 /// error of the writing then, as a full disk is.
 pub(super) fn outlive() {
-    for signal in [SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGXFSZ, STACK_FAULT, POWER] {
+    let named = [SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGXFSZ, STACK_FAULT, POWER];
+    for signal in named.into_iter().chain(SIGRTMIN()..=SIGRTMAX()) {
         // Where the system refuses that, the signal does what it does by default.
         drop(flag::register(signal, Arc::default()));
     }

@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid};
+use rustix::fs::Access;
+use rustix::io::Errno;
 
 /// Whether this user can read the configuration, as root and the service user can.
 ///
@@ -12,12 +14,10 @@ use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid
 ///
 /// When it is there and may not be read, with what to do.
 pub(super) fn may_read(config: &Path) -> Result<(), String> {
-    match std::fs::File::open(config) {
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(format!("this user cannot read {}: run this as root or as the service's user", config.display()))
-        }
-        Ok(_) | Err(_) => Ok(()),
+    if rustix::fs::access(config, Access::READ_OK).is_err_and(|error| error == Errno::ACCESS) {
+        return Err(format!("this user cannot read {}: run this as root or as the service's user", config.display()));
     }
+    Ok(())
 }
 
 /// Becomes the owner of `state_dir`, where this process is root's and the folder is not.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 
 use super::document::{FileContent, examine_main_text, parse_inventory_file};
-use super::permissions::{ServiceUser, file_problem, let_read, shell_word, world_problem};
+use super::permissions::{Opened, ServiceUser, directory_problems, file_problem, let_read, shell_word, world_problem};
 use super::settings::Main;
 use crate::config::document::{InForce, Label};
 use crate::config::syntax::problem::{Fault, Problem};
@@ -53,19 +53,39 @@ pub fn load_main(path: &Path) -> Result<Main, Vec<Problem>> {
     }
 }
 
+/// Reads `renewd.toml` where nobody but root and the service may write to it or to the inventory directory. The file that
+/// was read is the one that is judged, whatever is at its path by then.
+///
+/// # Errors
+///
+/// Every problem of the file and of who may write.
+pub fn load_trusted_main(path: &Path, service: impl FnOnce(&Main) -> ServiceUser) -> Result<Main, Vec<Problem>> {
+    let (main, problems, opened) = read_main(path);
+    let Some(main) = main.filter(|_| problems.is_empty()) else { return Err(problems) };
+    let service = service(&main);
+    let of_file = opened.and_then(|opened| file_problem(path, &opened, service));
+    let problems: Vec<_> = of_file.into_iter().chain(directory_problems(&main, service)).collect();
+    if problems.is_empty() { Ok(main) } else { Err(problems) }
+}
+
 /// Reads `renewd.toml` to tell every problem of it. The settings, as far as they can be told, are for finding the
 /// problems of other files alone; `None`: not even those.
 #[must_use]
 pub fn examine_main(path: &Path) -> (Option<Main>, Vec<Problem>) {
+    let (main, problems, _) = read_main(path);
+    (main, problems)
+}
+
+fn read_main(path: &Path) -> (Option<Main>, Vec<Problem>, Option<Opened>) {
     let label = path.display().to_string();
-    let read = |(file, metadata): (File, fs::Metadata)| Ok((world_problem(path, &metadata), text(file, &label)?));
+    let read = |opened: Opened| Ok((world_problem(path, &opened), text(&opened.file, &label)?, opened));
     let opened = open(path).map_err(|error| unreadable(path, &label, &error, ServiceUser::of_process()));
     match opened.and_then(read) {
-        Ok((open_to_all, text)) => {
+        Ok((open_to_all, text, opened)) => {
             let (main, problems) = examine_main_text(path, &text);
-            (main, open_to_all.into_iter().chain(problems).collect())
+            (main, open_to_all.into_iter().chain(problems).collect(), Some(opened))
         }
-        Err(problem) => (None, vec![problem]),
+        Err(problem) => (None, vec![problem], None),
     }
 }
 
@@ -126,7 +146,7 @@ pub(super) fn inventory_file(path: &Path, main: &Main, service: ServiceUser) -> 
     };
     let content = opened
         .map_err(|error| unreadable(path, &label, &error, service))
-        .and_then(|(file, metadata)| trusted_text(file, &metadata, path, &label, service))
+        .and_then(|opened| trusted_text(&opened, path, &label, service))
         .map_err(|problem| vec![problem])
         .and_then(|text| parse_inventory_file(main, &label, &text).map(Arc::new));
     Some(InventoryFile::new(label, content))
@@ -138,19 +158,13 @@ pub(super) fn label_of(main: &Main, path: &Path) -> Label {
     format!("{}/{}", name(main.inventory.file_name()), name(path.file_name())).into()
 }
 
-fn trusted_text(
-    file: File,
-    metadata: &fs::Metadata,
-    path: &Path,
-    label: &str,
-    service: ServiceUser,
-) -> Result<String, Problem> {
+fn trusted_text(opened: &Opened, path: &Path, label: &str, service: ServiceUser) -> Result<String, Problem> {
     if !path.file_name().unwrap_or_default().to_string_lossy().chars().all(is_plain) {
         return Err(Problem::of_file(label, "the name of the file is not plain text").with_hint("rename it"));
     }
-    match file_problem(path, metadata, service) {
+    match file_problem(path, opened, service) {
         Some(problem) => Err(problem),
-        None => text(file, label),
+        None => text(&opened.file, label),
     }
 }
 
@@ -160,14 +174,14 @@ fn is_plain(c: char) -> bool {
 }
 
 /// Opens a regular file, or what a symlink to one names, and nothing else.
-fn open(path: &Path) -> io::Result<(File, fs::Metadata)> {
+fn open(path: &Path) -> io::Result<Opened> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata)) } else { Err(io::Error::other("it is not a regular file")) }
+    if metadata.is_file() { Ok(Opened { file, metadata }) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-fn text(file: File, label: &str) -> Result<String, Problem> {
+fn text(file: &File, label: &str) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     let unreadable = |error: io::Error| Problem::of_file(label, &format!("the file cannot be read: {error}"));
     file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;

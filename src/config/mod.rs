@@ -27,7 +27,7 @@ pub use document::{FileContent, InForce, Label, known_keys, parse_inventory_file
 pub use drop_ins::{Changes, DropInCache, UNSETTLED, examine_inventory, load_inventory};
 pub use entries::Entries;
 pub use inventory::{Difference, FileState, HookKey, Inventory, hold, resolve, resolve_watched};
-pub use load::{InventoryFile, examine_main, is_drop_in, load_main};
+pub use load::{InventoryFile, examine_main, is_drop_in, load_main, load_trusted_main};
 pub use overlooked::overlooked_files;
 pub use permissions::{ServiceUser, permission_problems};
 pub use schema::{inventory_schema, main_schema};

@@ -1,11 +1,12 @@
 //! Who else may write to the configuration (promise 15). Whoever writes a drop-in file holds every key: what others may
 //! write to is refused, with the command that mends it. Changes nothing by itself.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::StatVfsMountFlags;
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 
 use super::settings::Main;
 use crate::config::syntax::problem::Problem;
@@ -28,31 +29,56 @@ impl ServiceUser {
     }
 }
 
+/// A file that is open, so that what is judged is what is read.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) metadata: Metadata,
+}
+
+impl Opened {
+    /// The file at a path, to be judged and not read.
+    fn unread(path: &Path) -> Option<Self> {
+        let file = File::from(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?);
+        file.metadata().ok().map(|metadata| Self { file, metadata })
+    }
+
+    /// A path that leads to this file, whatever is at the one that it was opened by.
+    fn by_number(&self) -> PathBuf {
+        Path::new("/proc/self/fd").join(self.file.as_raw_fd().to_string())
+    }
+}
+
 /// What is wrong with who may write to `renewd.toml` and the inventory directory. What does not exist is no problem here.
 #[must_use]
 pub fn permission_problems(main: &Main, service: ServiceUser) -> Vec<Problem> {
-    let found = |path: &Path| fs::metadata(path).ok();
-    let file = found(&main.file).and_then(|found| file_problem(&main.file, &found, service));
-    let directory = found(&main.inventory).and_then(|found| directory_problem(&main.inventory, &found, service));
-    file.into_iter().chain(directory).collect()
+    let file = Opened::unread(&main.file).and_then(|found| file_problem(&main.file, &found, service));
+    file.into_iter().chain(directory_problems(main, service)).collect()
+}
+
+/// What is wrong with who may write to the inventory directory.
+pub(super) fn directory_problems(main: &Main, service: ServiceUser) -> Option<Problem> {
+    let found = fs::metadata(&main.inventory).ok()?;
+    directory_problem(&main.inventory, &found, service)
 }
 
 /// A file that others than root and the service may write to.
-pub(super) fn file_problem(path: &Path, metadata: &Metadata, service: ServiceUser) -> Option<Problem> {
-    foreign_owner(path, "file", metadata, service).or_else(|| open_to_others(path, "file", "", metadata, service))
+pub(super) fn file_problem(path: &Path, opened: &Opened, service: ServiceUser) -> Option<Problem> {
+    let open_to_others = || open_to_others(path, &opened.by_number(), ("file", ""), &opened.metadata, service);
+    foreign_owner(path, "file", &opened.metadata, service).or_else(open_to_others)
 }
 
 /// A file that everybody may write to, before it is known who the service is.
-pub(super) fn world_problem(path: &Path, metadata: &Metadata) -> Option<Problem> {
-    let owner = ServiceUser { uid: metadata.uid(), gid: metadata.gid() };
-    open_to_others(path, "file", "", metadata, owner)
+pub(super) fn world_problem(path: &Path, opened: &Opened) -> Option<Problem> {
+    let owner = ServiceUser { uid: opened.metadata.uid(), gid: opened.metadata.gid() };
+    open_to_others(path, &opened.by_number(), ("file", ""), &opened.metadata, owner)
 }
 
 /// A directory that others than root and the service may write to.
 pub(super) fn directory_problem(path: &Path, metadata: &Metadata, service: ServiceUser) -> Option<Problem> {
     let power = ", and so obtain every certificate";
     let owner = foreign_owner(path, "directory", metadata, service);
-    owner.or_else(|| open_to_others(path, "directory", power, metadata, service))
+    owner.or_else(|| open_to_others(path, path, ("directory", power), metadata, service))
 }
 
 fn foreign_owner(path: &Path, kind: &str, metadata: &Metadata, service: ServiceUser) -> Option<Problem> {
@@ -62,12 +88,19 @@ fn foreign_owner(path: &Path, kind: &str, metadata: &Metadata, service: ServiceU
         .then(|| refused(path, &message, &format!("if you trust what is in it, run: chown {ROOT}")))
 }
 
-fn open_to_others(path: &Path, kind: &str, power: &str, metadata: &Metadata, service: ServiceUser) -> Option<Problem> {
-    if is_read_only(path) {
+/// What is called `path` in words is found at `place`.
+fn open_to_others(
+    path: &Path,
+    place: &Path,
+    (kind, power): (&str, &str),
+    metadata: &Metadata,
+    service: ServiceUser,
+) -> Option<Problem> {
+    if is_read_only(place) {
         return None;
     }
     let others = metadata.mode() & WORLD_WRITABLE != 0;
-    let group = if metadata.mode() & GROUP_WRITABLE == 0 { None } else { other_writer(path, metadata, service) };
+    let group = if metadata.mode() & GROUP_WRITABLE == 0 { None } else { other_writer(place, metadata, service) };
     let everybody = "everybody".to_owned();
     let (who, command) = match (others, group) {
         (false, None) => return None,

@@ -2,14 +2,14 @@
 //! and its group may command, the control group's members may read.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::config::Main;
@@ -19,7 +19,7 @@ use crate::core::text::Text;
 use crate::engine::Input;
 use crate::engine::status::{Problem, Severity};
 
-use super::door::{Door, MODE};
+use super::door::{Door, SocketFile};
 use super::message::Message;
 use super::seats::{Heard, Seats};
 use crate::daemon::preflight::Finding;
@@ -127,13 +127,17 @@ impl Reply {
 #[derive(Debug)]
 pub struct Socket {
     listener: UnixListener,
+    file: Arc<SocketFile>,
     path: PathBuf,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // A left-over is taken away by the next start.
-        drop(std::fs::remove_file(&self.path));
+        // After a reload another one may listen there, by another spelling of the path.
+        if self.file.is_at(&self.path) {
+            // A left-over is taken away by the next start.
+            drop(std::fs::remove_file(&self.path));
+        }
     }
 }
 
@@ -156,9 +160,12 @@ pub fn open(path: &Path) -> io::Result<Socket> {
         Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a socket")),
         Err(_) => {}
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE))?;
-    Ok(Socket { listener, path: path.to_owned() })
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    // Nobody connects before it is shut, whatever the umask is.
+    let file = SocketFile::open(path)?;
+    file.shut()?;
+    Ok(Socket { listener: socket.listen(BACKLOG)?, file: Arc::new(file), path: path.to_owned() })
 }
 
 /// Answers for ever; the members of the group that is named last may read.
@@ -167,14 +174,15 @@ pub async fn serve(
     mut control_group: watch::Receiver<Option<String>>,
     engine: mpsc::UnboundedSender<Message>,
 ) {
-    let door = Arc::new(Door::new(&socket.path));
+    let door = Arc::new(Door::new(Arc::clone(&socket.file)));
     control_group.mark_changed();
     let lookups = Arc::new(Semaphore::new(MOST_LOOKUPS));
     let mut seats = Seats::new(MOST_CONNECTIONS, MOST_OF_ONE_USER);
     loop {
         let accepted = tokio::select! {
             Ok(()) = control_group.changed() => {
-                admit(Arc::clone(&door), control_group.borrow_and_update().clone(), engine.clone());
+                control_group.mark_unchanged();
+                admit(Arc::clone(&door), control_group.clone(), engine.clone());
                 continue;
             }
             accepted = socket.listener.accept() => accepted,
@@ -210,9 +218,12 @@ pub async fn serve(
 }
 
 /// Lets the members of the control group in, beside the loop: whoever knows its number may be on another host.
-fn admit(door: Arc<Door>, group: Option<String>, engine: mpsc::UnboundedSender<Message>) {
+fn admit(door: Arc<Door>, wanted: watch::Receiver<Option<String>>, engine: mpsc::UnboundedSender<Message>) {
     drop(tokio::task::spawn_blocking(move || {
-        if let (Err(why), Some(group)) = (door.admit(group.as_deref()), group) {
+        let group = wanted.borrow().clone();
+        // A reload may name another one before this one is known.
+        let admitted = door.admit(group.as_deref(), || *wanted.borrow() == group);
+        if let (Err(why), Some(group)) = (admitted, group) {
             let problem = Problem {
                 code: Code::ControlSocketFailed.to_string(),
                 severity: Severity::Error,
@@ -291,6 +302,8 @@ const NOT_ALLOWED: &str = "this user may not ask that: root, the service's user 
 const TOO_MANY: &str = "too many connections of this user to the control socket; try again in a moment";
 const NO_USERS: &str =
     "the system's user database does not answer, so renewd cannot tell whether this user may ask; ask as root";
+/// Of those whom the loop has not yet taken; the system may bound it further.
+const BACKLOG: u32 = 1024;
 const LONGEST_LINE: u64 = 1 << 20;
 /// Beside those of root and the service's user.
 const MOST_CONNECTIONS: usize = 64;

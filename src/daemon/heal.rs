@@ -62,6 +62,7 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
     if disk.stat(layout.root()).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Ok(Vec::new());
     }
+    setup::check_place(&*disk, main)?;
     let _lock = Lock::take(&layout)?;
     let inventory = setup::inventory(main, &last_good::read(&*disk, &layout))?;
     let (journal, content) =

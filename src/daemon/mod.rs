@@ -10,6 +10,7 @@ pub mod context;
 pub mod control;
 mod door;
 pub mod effects;
+mod exchange;
 pub mod exporter;
 pub mod exposure;
 pub mod heal;

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{Access, access};
+use rustix::fs::Access;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -17,13 +17,14 @@ use crate::core::remedy::{POLKIT_RULE, is_refusal};
 use crate::core::text::Text;
 use crate::core::wanted::entry::{Entry, Probe};
 use crate::core::wanted::hook::{Hook, HookRun};
-use crate::store::access::Ids;
+use crate::store::access::{self, Ids};
 use crate::store::disk::Disk;
 use crate::store::layout::Layout;
+use crate::store::real_disk::RealDisk;
 use crate::store::targets::ServiceIdentity;
 use crate::store::{lock, targets};
 
-use super::{children, hook_user, program};
+use super::{children, exchange, hook_user, program};
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,7 +167,7 @@ fn folders(disk: &dyn Disk, layout: &Layout, identity: &ServiceIdentity, entry: 
 fn refused(entry: &Entry, identity: &ServiceIdentity, failure: &Failure) -> Finding {
     let finding = Finding::failure("target", &entry.name, failure);
     let uid = identity.uid;
-    let closed = |folder: &&Path| access(*folder, Access::WRITE_OK | Access::EXEC_OK).is_err();
+    let closed = |folder: &&Path| rustix::fs::access(*folder, Access::WRITE_OK | Access::EXEC_OK).is_err();
     let folder = entry.files.targets().filter_map(|(_, target)| target.parent()).find(closed);
     match (failure.class, folder) {
         (FailureClass::DiskPermission, Some(folder)) => {
@@ -211,10 +212,23 @@ async fn look_at_hook(hook: &Hook, own: &str) -> Option<Finding> {
 fn look_at_program(hook: &Hook, argv: &[String]) -> Finding {
     let program = Path::new(argv.first().map_or("", String::as_str));
     let flaw = hook.user.as_ref().map_or_else(|| program::flaw(program), |user| hook_user::flaw(user, program));
-    match flaw {
-        Some(flaw) => Finding::failed("hook", &hook.name, flaw.what, &flaw.remedy),
-        None => Finding::ok("hook", &hook.name, format!("{} exists and can be run", program.display())),
+    match (flaw, exchangeable(hook, program)) {
+        (Some(flaw), _) => Finding::failed("hook", &hook.name, flaw.what, &flaw.remedy),
+        (None, Some(why)) => {
+            let who = hook.user.as_deref().unwrap_or("the service");
+            let message = format!("others may replace {}, which runs as {who}: {why}", program.display());
+            Finding::warning("hook", &hook.name, message, "keep it where only root and that user may write")
+        }
+        (None, None) => Finding::ok("hook", &hook.name, format!("{} exists and can be run", program.display())),
     }
+}
+
+/// Who beside root and its user may put another program in its place.
+fn exchangeable(hook: &Hook, program: &Path) -> Option<String> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let uid = hook.user.as_deref().map_or(Some(uid), |user| access::user(user, "user").ok())?;
+    let identity = ServiceIdentity { uid, gid, own: Vec::new() };
+    exchange::by_others(&RealDisk, &identity, program).ok().flatten()
 }
 
 /// What is wrong with hooks as far as files show it, where renewd itself runs in this unit. Whether a program may be run

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, Mode, OFlags};
 
 use crate::core::text::Text;
 
@@ -49,7 +49,7 @@ pub fn flaw(program: &Path) -> Option<Flaw> {
     if metadata.permissions().mode() & 0o111 == 0 {
         return flaw(format!("{shown} has no execute bit"), format!("run: chmod a+rx {shown}"));
     }
-    if access(program, Access::EXEC_OK).is_err() {
+    if rustix::fs::access(program, Access::EXEC_OK).is_err() {
         return flaw(
             format!("{shown} may not be run by user {}", rustix::process::geteuid().as_raw()),
             format!("run: chmod a+rx {shown}, and make sure that its folders can be entered"),
@@ -57,7 +57,9 @@ pub fn flaw(program: &Path) -> Option<Flaw> {
     }
     // What may be run and not be read is no script.
     let mut head = Vec::new();
-    File::open(program).ok()?.take(LONGEST_HEAD).read_to_end(&mut head).ok()?;
+    // Nor does a pipe in its place hold anybody up.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    File::from(rustix::fs::open(program, flags, Mode::empty()).ok()?).take(LONGEST_HEAD).read_to_end(&mut head).ok()?;
     let (what, remedy) = of_first_line(&head)?;
     flaw(format!("{shown} {what}"), remedy.replace('@', &shown.to_string()))
 }
@@ -88,7 +90,7 @@ fn of_first_line(head: &[u8]) -> Option<(String, String)> {
     if let Err(error) = std::fs::metadata(interpreter) {
         return Some((format!("names the interpreter {}: {error}", told(interpreter)), correct));
     }
-    if access(interpreter, Access::EXEC_OK).is_err() {
+    if rustix::fs::access(interpreter, Access::EXEC_OK).is_err() {
         return Some((format!("names the interpreter {}, which may not be run", told(interpreter)), correct));
     }
     let named = words.next().map(|word| Path::new(OsStr::from_bytes(word)))?;

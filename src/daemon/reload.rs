@@ -7,9 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::api::Tlm;
 use crate::config::removal_guard::Trigger;
-use crate::config::{
-    self, ApiSettings, Difference, FileState, Inventory, Label, Main, Problem, ServiceUser, permission_problems,
-};
+use crate::config::{self, ApiSettings, Difference, FileState, Inventory, Label, Main, Problem, ServiceUser};
 use crate::core::code::Code;
 use crate::core::text::Text;
 use crate::engine::Input;
@@ -51,11 +49,7 @@ pub(super) fn look<T: Tlm>(daemon: &mut Daemon<T>) {
 
 /// `renewd.toml`, where it is good.
 fn read_main<T: Tlm>(daemon: &Daemon<T>) -> Result<Main, Text> {
-    config::load_main(&daemon.context.config)
-        .and_then(|main| {
-            let problems = permission_problems(&main, ServiceUser::of_process());
-            if problems.is_empty() { Ok(main) } else { Err(problems) }
-        })
+    config::load_trusted_main(&daemon.context.config, |_| ServiceUser::of_process())
         .map_err(|problems| Text::new(&problems.first().map(Problem::summary).unwrap_or_default()))
 }
 

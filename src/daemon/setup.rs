@@ -33,7 +33,7 @@ use super::context::{Connect, Context};
 use super::message::Message;
 use super::run::Daemon;
 use crate::daemon::last_good::Kept;
-use crate::daemon::{key_source, preflight};
+use crate::daemon::{exchange, key_source, preflight};
 
 /// Why the daemon does not start.
 #[derive(Debug)]
@@ -87,9 +87,7 @@ impl From<LockError> for StartError {
 ///
 /// Every problem, as text with its places.
 pub fn main_configuration(path: &Path) -> Result<Main, StartError> {
-    let main = config::load_main(path).map_err(|problems| StartError::Config(shown(&problems)))?;
-    let problems = permission_problems(&main, service_user(&main));
-    if problems.is_empty() { Ok(main) } else { Err(StartError::Config(shown(&problems))) }
+    config::load_trusted_main(path, service_user).map_err(|problems| StartError::Config(shown(&problems)))
 }
 
 /// The user whom the files have to be safe from others for: the owner of the state directory, whom commands become that
@@ -140,6 +138,25 @@ fn no_state_dir(disk: &dyn Disk, root: &Path, error: &std::io::Error) -> Failure
     Failure::new(FailureClass::Disk, message)
 }
 
+/// Lets root work in no state directory that others may exchange.
+///
+/// # Errors
+///
+/// When they may, with what to do.
+pub(super) fn check_place(disk: &dyn Disk, main: &Main) -> Result<(), StartError> {
+    let identity = identity(main);
+    if identity.uid != 0 {
+        return Ok(());
+    }
+    match exchange::by_others(disk, &identity, &main.state_dir).map_err(StartError::State)? {
+        None => Ok(()),
+        Some(why) => Err(StartError::Config(format!(
+            "root does not use the state directory {}: {why}",
+            main.state_dir.display()
+        ))),
+    }
+}
+
 /// Makes the daemon: everything but the first look at the certificates.
 ///
 /// # Errors
@@ -153,6 +170,7 @@ pub fn prepare(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let layout = Layout::new(&main.state_dir);
+    check_place(&*disk, &main)?;
     replace::ensure_dir(&*disk, layout.root(), 0o755)
         .map_err(|error| StartError::State(no_state_dir(&*disk, layout.root(), &error)))?;
     let lock = Lock::take(&layout)?;

@@ -12,7 +12,7 @@ use crate::core::text::Text;
 
 use super::disk_failure;
 use super::layout::Layout;
-use super::real_disk::NO_FOLLOW;
+use super::real_disk::{NO_BLOCK, NO_FOLLOW};
 
 /// Holds the lock until it is dropped, or the process ends.
 #[derive(Debug)]
@@ -76,7 +76,8 @@ impl Lock {
     /// Who holds the lock, if somebody does. Takes nothing and writes nothing.
     #[must_use]
     pub fn holder(layout: &Layout) -> Option<Text> {
-        let mut file = File::open(layout.lock()).ok()?;
+        // Whoever owns the folder may have put a pipe or a link there, and root asks as well.
+        let mut file = OpenOptions::new().read(true).custom_flags(NO_FOLLOW | NO_BLOCK).open(layout.lock()).ok()?;
         let mut found = whole(libc::F_RDLCK);
         fcntl(&file, FcntlArg::F_OFD_GETLK(&mut found)).ok()?;
         if i32::from(found.l_type) == libc::F_UNLCK {
@@ -101,7 +102,7 @@ fn patiently(file: &File) -> nix::Result<()> {
 /// What the holder says of itself: nothing for the moment between its lock and its writing.
 fn written(file: &mut File) -> std::io::Result<Text> {
     let mut holder = String::new();
-    file.read_to_string(&mut holder)?;
+    file.take(LONGEST).read_to_string(&mut holder)?;
     Ok(Text::new(if holder.is_empty() { "it is just starting" } else { &holder }))
 }
 
@@ -126,6 +127,8 @@ pub fn unit() -> Option<String> {
     Some(unit.to_owned())
 }
 
+/// More than a holder writes.
+const LONGEST: u64 = 1024;
 const TRIES: u32 = 20;
 const BETWEEN: std::time::Duration = std::time::Duration::from_millis(10);
 

@@ -244,4 +244,4 @@ const LABEL: &str = "security.selinux";
 #[expect(clippy::cast_possible_wrap, reason = "the flags are small")]
 pub(super) const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
 #[expect(clippy::cast_possible_wrap, reason = "the flags are small")]
-const NO_BLOCK: i32 = OFlags::NONBLOCK.bits() as i32;
+pub(super) const NO_BLOCK: i32 = OFlags::NONBLOCK.bits() as i32;

@@ -239,7 +239,11 @@ fn check_place(disk: &dyn Disk, identity: &ServiceIdentity, target: &Path) -> Re
 
 /// Why a folder above a target cannot be trusted. A sticky one, such as /tmp, is no exception: whoever may write there
 /// may take a name that is free for a moment.
-fn untrusted(
+///
+/// # Errors
+///
+/// When its access list cannot be read.
+pub fn untrusted(
     disk: &dyn Disk,
     identity: &ServiceIdentity,
     folder: &Path,

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -129,6 +130,26 @@ fn what_needs_a_restart_is_told_with_both_values() {
     host.write("renewd.toml", &good);
     host.signal(Signal::HUP);
     host.until("all is in force", || (host.status()["config"]["state"] == "loaded").then_some(()));
+}
+
+/// The old socket's file and the new one's are one name: who closes the old one leaves the new one.
+#[test]
+fn a_socket_under_another_spelling_of_its_path_stays() {
+    let mut host = Host::with_www();
+    host.start();
+    host.wait_state("www", "valid");
+    std::os::unix::fs::symlink(host.path(""), host.path("here")).unwrap();
+    let (old, new) = (host.path("control.sock"), host.path("here/control.sock"));
+    let inode = || std::fs::symlink_metadata(&old).ok().map(|found| found.ino());
+    let before = inode();
+    let text = host.read(&host.path("renewd.toml"));
+    host.write("renewd.toml", &text.replace(old.to_str().unwrap(), new.to_str().unwrap()));
+    host.signal(Signal::HUP);
+    host.until("there is another socket", || inode().filter(|_| inode() != before));
+    host.until("it answers", || host.says(&["status"]).err.is_empty().then_some(()));
+    host.signal(Signal::HUP);
+    host.until("it hears", || (host.log().matches("reloading").count() > 1).then_some(()));
+    assert!(inode().is_some() && host.says(&["status"]).err.is_empty(), "{}", host.log());
 }
 
 /// What is written is not in force before a reload, and the status does not say that it is.

@@ -1,7 +1,7 @@
 //! Tricks with links in the folders that renewd writes to, on the real file system.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -176,4 +176,78 @@ fn a_refused_owner_is_told_as_such() {
     assert_eq!(host.submissions(), 0);
     let said = host.says(&["check", "--online"]);
     assert!(said.code == 1 && parts.iter().all(|part| said.out.contains(part)), "{}", said.out);
+}
+
+/// What root overwrites and removes below its state directory must be there: nobody else may exchange it, a folder above
+/// it, or a link on the way.
+#[test]
+fn root_works_in_no_state_directory_that_others_may_exchange() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root is asked to");
+        return;
+    }
+    let host = Host::with_www();
+    let text = host.read(&host.path("renewd.toml"));
+    for folder in ["above", "above/state", "theirs"] {
+        fs::create_dir(host.path(folder)).unwrap();
+    }
+    symlink(host.path("above"), host.path("theirs/link")).unwrap();
+    symlink("above", host.path("link")).unwrap();
+    chown(host.path("theirs"), Some(65534), Some(65534)).unwrap();
+    let set = |folder: &str, mode: u32, gid: u32| {
+        chown(host.path(folder), Some(0), Some(gid)).unwrap();
+        fs::set_permissions(host.path(folder), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let shown = |folder: &str| host.path(folder).display().to_string();
+    let cases: [(&str, &dyn Fn(), String); 5] = [
+        ("above/state", &|| set("above", 0o777, 0), format!("everybody may write to {} above it", shown("above"))),
+        ("above/state", &|| set("above", 0o775, 65534), format!("group 65534 may write to {}", shown("above"))),
+        ("above/state", &|| set("above/state", 0o777, 0), format!("everybody may write to {};", shown("above/state"))),
+        ("theirs/link/state", &|| {}, format!("{} above it belongs to user 65534", shown("theirs"))),
+        ("theirs/new", &|| {}, format!("{} above it belongs to user 65534", shown("theirs"))),
+    ];
+    for (state, open, why) in cases {
+        open();
+        host.write("renewd.toml", &text.replace("/state\"", &format!("/{state}\"")));
+        for command in ["once", "heal", "run"] {
+            let said = host.says(&[command]);
+            // Before the first start of all there is nothing to heal.
+            let is_idle = command == "heal" && state == "theirs/new";
+            assert!(is_idle || said.code == 78 && said.err.contains(&why), "{command}: {why}: {said:?}");
+        }
+        assert_eq!(fs::read_dir(host.path("above/state")).unwrap().count(), 0, "{why}");
+        set("above", 0o755, 0);
+        set("above/state", 0o755, 0);
+    }
+    assert!(!host.path("theirs/new").exists() && host.submissions() == 0);
+    // By root's own link, and in a sticky folder, as the temporary one is.
+    host.write("renewd.toml", &text.replace("/state\"", "/link/state\""));
+    set("above", 0o1777, 0);
+    let said = host.says(&["once"]);
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
+/// Who owns the state directory puts a pipe where the lock is, or a link to what never ends: who asks goes on.
+#[test]
+fn a_lock_that_is_no_file_holds_nobody_up() {
+    let host = Host::with_www();
+    fs::create_dir(host.path("state")).unwrap();
+    let lock = host.path("state/lock");
+    let ask = || {
+        let mut status = host.begin(&["status"]);
+        let begun = std::time::Instant::now();
+        while status.try_wait().unwrap().is_none() {
+            if begun.elapsed() > crate::host::BOUND {
+                status.kill().unwrap();
+                return false;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        true
+    };
+    rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert!(ask(), "it waits for the pipe");
+    fs::remove_file(&lock).unwrap();
+    symlink("/dev/zero", &lock).unwrap();
+    assert!(ask(), "it reads the link");
 }

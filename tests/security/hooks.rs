@@ -209,3 +209,34 @@ fn a_service_that_may_not_become_the_hooks_user_says_so() {
     run("chown", &["-R", "64242:64242", host.path("").to_str().unwrap()]);
     told("user 64242 may not run it as root", "User=root (systemctl edit renewd-hook@NAME)");
 }
+
+/// Who may put another program in the place of a hook's runs it as the service: `check --online` says so.
+#[test]
+fn a_hook_that_others_may_replace_is_told() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can give a folder to somebody else");
+        return;
+    }
+    let host = Host::with_www();
+    let (folder, program) = (host.path("theirs"), host.path("theirs/hook"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    host.entry("www", &format!("hooks = [\"tell\"]\n[hook.tell]\ncommand = [{program:?}]\n"));
+    let told = || host.says(&["check", "--online"]).out;
+    let good = told();
+    assert!(good.contains("exists and can be run") && !good.contains("may replace"), "{good}");
+    for (path, mode, owner, why) in [
+        (&folder, 0o755, 65534, "belongs to user 65534"),
+        (&folder, 0o777, 0, "everybody may write to"),
+        (&program, 0o775, 0, "group 65534 may write to"),
+        (&program, 0o755, 65534, "belongs to user 65534"),
+    ] {
+        chown(path, Some(owner), Some(65534)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let bad = told();
+        assert!(bad.contains("others may replace") && bad.contains(why), "{why}: {bad}");
+        chown(path, Some(0), Some(0)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}

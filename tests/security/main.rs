@@ -11,6 +11,7 @@
 )]
 
 mod account;
+mod configuration;
 mod disk;
 mod environment;
 mod first_byte;

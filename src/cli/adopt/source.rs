@@ -2,7 +2,6 @@
 //! them is what of which certificate.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::entry::Adopted;
@@ -59,7 +58,8 @@ fn lineage(path: &Path) -> Result<Source, String> {
     let name = absolute.file_name().map(|name| name.to_string_lossy().into_owned());
     let conf = absolute.parent().and_then(Path::parent).zip(name.as_ref());
     let conf = conf.map(|(root, name)| root.join("renewal").join(format!("{name}.conf")));
-    let text = conf.as_deref().and_then(|conf| fs::read_to_string(conf).ok()).unwrap_or_default();
+    let bytes = conf.as_deref().and_then(|conf| file::bytes(conf).ok()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
     let settings: BTreeMap<&str, &str> = text.lines().filter_map(setting).collect();
     let plugin = match settings.get("installer") {
         Some(&"nginx") => Some("systemctl reload nginx.service"),
