@@ -15,9 +15,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::config::Main;
 use crate::core::code::Code;
 use crate::core::name::CertName;
-use crate::core::text::Text;
 use crate::engine::Input;
-use crate::engine::status::{Problem, Severity};
+use crate::engine::status::Problem;
 
 use super::door::{Door, MODE};
 use super::message::Message;
@@ -213,13 +212,8 @@ pub async fn serve(
 fn admit(door: Arc<Door>, group: Option<String>, engine: mpsc::UnboundedSender<Message>) {
     drop(tokio::task::spawn_blocking(move || {
         if let (Err(why), Some(group)) = (door.admit(group.as_deref()), group) {
-            let problem = Problem {
-                code: Code::ControlSocketFailed.to_string(),
-                severity: Severity::Error,
-                message: Text::new(&format!("the members of `control_group` {group} cannot ask for the status: {why}")),
-                since: None,
-                remedy: Text::new(NOT_ADMITTED),
-            };
+            let message = format!("the members of `control_group` {group} cannot ask for the status: {why}");
+            let problem = Problem::error(Code::ControlSocketFailed.as_str(), &message, NOT_ADMITTED);
             // A daemon that stops has nobody to tell.
             drop(
                 engine.send(Message::Engine(Input::ProblemChanged(Code::ControlSocketFailed.as_str(), Some(problem)))),
