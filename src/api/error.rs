@@ -110,7 +110,11 @@ impl RequestError {
     /// The failure of `call`.
     pub fn into_failure(self, call: &Call, place: RequestContext<'_>) -> Failure {
         let verdict = self.verdict(call);
-        let raw = format!("{} on {}: {}", call.name(), place.host, self.describe(call, &place));
+        let what = self.describe(call, &place);
+        // What would have been asked is no part of the cause, which is the same for every request.
+        let was_asked = !matches!(self, Self::Unreachable(_) | Self::Tls { .. } | Self::Proxy(_));
+        let asked = if was_asked { format!("{} on ", call.name()) } else { String::new() };
+        let raw = format!("{asked}{}: {what}", place.host);
         Failure {
             class: verdict.class,
             message: Text::masked(&raw, place.secrets),

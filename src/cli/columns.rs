@@ -40,7 +40,7 @@ fn row<'a>(text: &mut String, cells: impl ExactSizeIterator<Item = &'a str>, wid
 }
 
 /// Writes a cell, its further lines below the first; a word that is longer than a line stays whole.
-fn fold(text: &mut String, cell: &str, room: Option<usize>, indent: usize) {
+pub(super) fn fold(text: &mut String, cell: &str, room: Option<usize>, indent: usize) {
     let Some(room) = room.filter(|room| cell.width() > *room) else { return text.push_str(cell) };
     let mut used = 0;
     for word in cell.split(' ') {

@@ -1,5 +1,6 @@
 //! The commands: one file each. They read arguments, ask the daemon or do the work themselves, and print.
 
+mod absent;
 mod account;
 mod adopt;
 mod calendar;

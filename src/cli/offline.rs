@@ -21,13 +21,13 @@ use crate::engine::breaker::Breaker;
 use crate::engine::hooks::Hooks;
 use crate::engine::managed::Managed;
 use crate::engine::profiles::ProfileCache;
-use crate::engine::report::{self, Facts};
-use crate::engine::status::{Plan, Problem, Severity, Status};
+use crate::engine::report::{self, Facts, ProfileTrouble};
+use crate::engine::status::{Plan, Problem, Row, Status};
 use crate::engine::{self, Mode, ca_status};
 use crate::parallel;
 use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
-use crate::store::lock::Lock;
+use crate::store::lock::{Held, Lock};
 use crate::store::real_disk::RealDisk;
 use crate::store::{chains, observe, profile_cache};
 
@@ -45,6 +45,7 @@ pub(super) struct Look {
     fleet: Vec<Managed>,
     profiles: ProfileCache,
     clock: ClockCheck,
+    journal_too_new: bool,
     cas: CaWatch,
     /// The instant that was decided for.
     pub(super) now: Timestamp,
@@ -103,7 +104,8 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
     inventory.entries.iter().for_each(|entry| profiles.know(&entry.profile));
     profiles.trust(now);
     let clock = ClockCheck::new(setup::earliest(&content), today);
-    let global = engine::global_state(&main, Mode::Forever, content.too_new).judged_by(&clock);
+    let journal_too_new = content.too_new;
+    let global = engine::global_state(&main, Mode::Forever, journal_too_new).judged_by(&clock);
     let mut records = content.entries.records;
     let observed = parallel::map(&inventory.entries, |entry| observe::observe(&RealDisk, &layout, entry));
     let decided = |(entry, observed): (&Arc<Entry>, Observed)| {
@@ -114,7 +116,20 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
     };
     let fleet = inventory.entries.iter().zip(observed).map(decided).collect();
     let cas = CaWatch::new(main.ca_status_check, chains::kept(&RealDisk, &layout), now);
-    Ok(Look { main, credentials, layout, inventory, overlooked, gone, fleet, profiles, clock, cas, now })
+    Ok(Look {
+        main,
+        credentials,
+        layout,
+        inventory,
+        overlooked,
+        gone,
+        fleet,
+        profiles,
+        clock,
+        journal_too_new,
+        cas,
+        now,
+    })
 }
 
 /// What may not be read is no matter of the service's, whom the failure speaks of, but of who reads here.
@@ -127,25 +142,39 @@ pub(super) fn unread(layout: &Layout, failure: &Failure) -> String {
 }
 
 impl Look {
-    /// The status.
-    pub(super) fn status(&self) -> Status {
+    /// The status, with everything about each certificate.
+    pub(super) fn in_full(&self) -> Status {
+        let (breaker, hooks) = (Breaker::default(), Hooks::default());
+        let facts = self.facts(&breaker, &hooks);
+        report::status(&facts, self.with_readings(), report::certificates(&facts, self.with_readings()))
+    }
+
+    /// The status, with a row of the table for each certificate.
+    pub(super) fn in_rows(&self) -> Status<Row> {
+        let (breaker, hooks) = (Breaker::default(), Hooks::default());
+        let facts = self.facts(&breaker, &hooks);
+        report::status(&facts, self.with_readings(), report::rows(&facts, self.with_readings()))
+    }
+
+    fn facts<'l>(&'l self, breaker: &'l Breaker, hooks: &'l Hooks) -> Facts<'l> {
         let mut problems = self.revoked_cas();
         problems.extend(self.credentials());
-        let facts = Facts {
+        Facts {
             main: &self.main,
             config_error: None,
             clock: &self.clock,
-            breaker: &Breaker::default(),
+            breaker,
             paused_until: None,
             credentials: &[],
             inventory: &self.inventory,
             overlooked: &self.overlooked,
-            hooks: &Hooks::default(),
+            hooks,
             cas: Vec::new(),
+            profiles: ProfileTrouble::all(&self.profiles, self.fleet.iter()),
+            journal_too_new: self.journal_too_new,
             problems,
             now: self.now,
-        };
-        report::status(&facts, self.with_readings(), report::certificates(&facts, self.with_readings()))
+        }
     }
 
     /// What of the credentials would keep the daemon from starting, as far as this user can tell.
@@ -153,13 +182,11 @@ impl Look {
         let (files, api) = (&self.credentials, &self.main.api);
         let unreadable = || match files.held.as_ref()? {
             Ok(_) => None,
-            Err(refused) => Some(Problem {
-                code: Code::CredentialsUnreadable.to_string(),
-                severity: Severity::Error,
-                message: refused.message().clone(),
-                since: None,
-                remedy: Text::new("write the API key into that file, and start renewd"),
-            }),
+            Err(refused) => Some(Problem::error(
+                Code::CredentialsUnreadable.as_str(),
+                refused.message().as_str(),
+                "write the API key into that file, and start renewd",
+            )),
         };
         exposure::problem(files, api).or_else(unreadable)
     }
@@ -185,8 +212,8 @@ impl Look {
         self.fleet.iter().map(|managed| (managed, self.profiles.reading(&managed.entry.profile)))
     }
 
-    /// Who holds the state directory, if somebody does.
-    pub(super) fn holder(&self) -> Option<Text> {
-        Lock::holder(&self.layout)
+    /// Who holds the state directory, or left it behind.
+    pub(super) fn held(&self) -> Held {
+        Lock::held(&self.layout)
     }
 }

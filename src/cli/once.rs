@@ -44,9 +44,11 @@ fn left_over(status: &Status) {
     for problem in &status.problems {
         output::complain(&format!("{}; fix: {}", problem.message, problem.remedy));
     }
-    let told = |name: &str| status.problems.iter().any(|problem| problem.message.as_str().starts_with(name));
+    let told = |name: &str| {
+        status.problems.iter().any(|problem| problem.certificates.iter().any(|concerned| concerned.as_str() == name))
+    };
     for certificate in &status.certificates {
-        if certificate.state != State::Valid.as_str() && !told(&format!("{}:", certificate.name)) {
+        if certificate.state != State::Valid.as_str() && !told(&certificate.name) {
             output::complain(&format!("{}: {}: {}", certificate.name, certificate.state, certificate.reason));
         }
     }

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::core::time::{Span, Timestamp};
 use crate::daemon::log_sink;
 use crate::daemon::preflight::Verdict;
 use crate::engine::status::RemarkStatus;
 
-use super::columns::columns;
+use super::columns::{columns, fold};
 use super::exit;
 
 /// Prints to standard output, after what was logged before. Whoever closed it wants no more; else a failure ends the
@@ -75,15 +77,28 @@ pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, String> {
 /// A table without lines: on a terminal the last column is folded to its width, where the others leave it room.
 pub(super) fn table<R: IntoIterator<Item = Vec<String>>>(head: &[&str], rows: R) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
-    let terminal = rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col));
-    columns(head, &rows, terminal.ok())
+    columns(head, &rows, screen())
 }
 
-/// How many columns there are: the terminal's, else those of the variable COLUMNS, else eighty.
-pub(super) fn width() -> usize {
+/// A line that is folded to the width of the terminal, its further lines indented by at least as much as it is itself.
+pub(super) fn folded(line: &str, indent: usize) -> String {
+    let Some(width) = screen().filter(|width| line.width() > *width) else { return line.to_owned() };
+    let (words, mut text) = (line.trim_start_matches(' '), String::with_capacity(line.len() + indent));
+    text.extend(std::iter::repeat_n(' ', line.len() - words.len()));
+    fold(&mut text, words, Some(width.saturating_sub(indent)), indent);
+    text
+}
+
+/// How many columns there are: the terminal's, else those of the variable COLUMNS, if any.
+fn screen() -> Option<usize> {
     let terminal = rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col));
     let told = || std::env::var("COLUMNS").ok()?.parse().ok();
-    terminal.ok().filter(|columns| *columns > 0).or_else(told).unwrap_or(80).clamp(60, 500)
+    terminal.ok().or_else(told).filter(|columns| *columns > 0)
+}
+
+/// The same, or eighty.
+pub(super) fn width() -> usize {
+    screen().unwrap_or(80).clamp(60, 500)
 }
 
 /// Whether what is printed may have colours: on a terminal that knows them, and not where NO_COLOR is set.
@@ -125,6 +140,19 @@ pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
         return "never".to_owned();
     }
     if at > now { format!("in {}", Span(at.since(now))) } else { format!("{} ago", Span(now.since(at))) }
+}
+
+/// The same for a table: of days, the days alone.
+pub(super) fn coarse(at: Timestamp, now: Timestamp) -> String {
+    let days = at.distance(now).as_secs() / 86_400;
+    let is_long = at < Timestamp::NEVER && days > 1;
+    if !is_long {
+        distance(at, now)
+    } else if at > now {
+        format!("in {days} d")
+    } else {
+        format!("{days} d ago")
+    }
 }
 
 /// When something is done, as a status writes it: what is past waits for nothing.

@@ -11,7 +11,7 @@ use crate::daemon::setup::StartError;
 use crate::daemon::{last_good, rollback, setup};
 use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
-use crate::store::lock::Lock;
+use crate::store::lock::{Lock, Purpose};
 use crate::store::real_disk::RealDisk;
 
 use super::{control, exit, once, output, start};
@@ -47,7 +47,7 @@ fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<()
         exit::UNWELL
     };
     let layout = Layout::new(&main.state_dir);
-    let _lock = Lock::take(&layout).map_err(|error| start::told(&error.into()))?;
+    let _lock = Lock::take(&layout, Purpose::Command).map_err(|error| start::told(&error.into()))?;
     let inventory =
         setup::inventory(main, &last_good::read(&RealDisk, &layout)).map_err(|error| start::told(&error))?;
     let Some(entry) = inventory.entries.iter().find(|entry| entry.name == *name) else {

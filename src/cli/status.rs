@@ -1,35 +1,41 @@
-//! `renewd status`: from the daemon where it runs, from the files where not.
+//! `renewd status`: from the daemon where it runs, from the files where not; never as if all were well where a daemon
+//! should run and does not.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use crate::config::{self, Main};
 use crate::core::known::issuer::Issuer;
 use crate::core::name::CertName;
+use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request, View};
 use crate::daemon::setup;
 use crate::engine::status::{CertificateStatus, EndStatus, Problem, Row, Severity, Status};
 
-use super::{control, exit, offline, output, user};
+use super::absent::{self, Absent, Silence};
+use super::offline::{self, Look};
+use super::{control, exit, output, user};
 
 /// Prints the status of all, or all about one.
 pub(super) fn run(file: &Path, name: Option<&CertName>, json: bool) -> ExitCode {
     let printed = match name {
-        None if !json => found(file, &View::Table, |full| full.into_iter().map(row).collect())
-            .map(|(status, remark)| (table(&status), status.healthy, remark)),
+        None if !json => {
+            let of_full = |full: Vec<CertificateStatus>| full.into_iter().map(row).collect();
+            found(file, &View::Table, of_full, Look::in_rows).map(|found| (table(&found.status), found.outcome()))
+        }
         _ => in_full(file, name, json),
     };
     match printed {
-        Ok((text, is_healthy, remark)) => {
+        Ok((text, (remark, code))) => {
             if let Some(remark) = remark.filter(|_| !json) {
                 output::complain(&remark);
             }
             output::print(&text);
-            if is_healthy { exit::OK.into() } else { exit::UNWELL.into() }
+            code.into()
         }
         Err(why) => {
             output::complain(&why);
@@ -39,9 +45,10 @@ pub(super) fn run(file: &Path, name: Option<&CertName>, json: bool) -> ExitCode 
 }
 
 /// Everything about one certificate, or as JSON about all.
-fn in_full(file: &Path, name: Option<&CertName>, json: bool) -> Result<(String, bool, Option<String>), String> {
+fn in_full(file: &Path, name: Option<&CertName>, json: bool) -> Result<(String, Outcome), String> {
     let view = name.map_or(View::All, |name| View::One(name.clone()));
-    let (mut status, remark) = found(file, &view, |full| full)?;
+    let mut found = found(file, &view, |full| full, Look::in_full)?;
+    let status = &mut found.status;
     if let Some(name) = name {
         status.certificates.retain(|certificate| certificate.name == name.as_str());
         if status.certificates.is_empty() {
@@ -49,40 +56,66 @@ fn in_full(file: &Path, name: Option<&CertName>, json: bool) -> Result<(String, 
         }
     }
     let text = if json {
-        output::json(&status)?
+        output::json(status)?
     } else {
         let now = output::instant(&status.at).unwrap_or_default();
-        status.certificates.iter().map(|certificate| details(certificate, &status, now)).collect()
+        status.certificates.iter().map(|certificate| details(certificate, status, now)).collect()
     };
-    Ok((text, status.healthy, remark))
+    Ok((text, found.outcome()))
 }
 
-/// The status, and what to say of where it comes from. The files tell everything, as does a daemon that knows no views.
+/// What is said before the status, and the exit code.
+type Outcome = (Option<String>, u8);
+
+/// A status, and where it comes from where that is not the daemon.
+struct Found<C> {
+    status: Status<C>,
+    absent: Option<Absent>,
+}
+
+impl<C> Found<C> {
+    fn outcome(self) -> Outcome {
+        let is_missed = self.absent.as_ref().is_some_and(|absent| absent.problem.is_some());
+        let code = match (is_missed, self.status.healthy) {
+            // What the files say is not how things stand: nobody renews anything, or nobody knows.
+            (true, _) => exit::UNREADABLE,
+            (false, true) => exit::OK,
+            (false, false) => exit::UNWELL,
+        };
+        (self.absent.map(|absent| absent.remark), code)
+    }
+}
+
+/// The status. The files tell everything, as does a daemon that knows no views.
 fn found<C: DeserializeOwned>(
     file: &Path,
     view: &View,
     of_full: impl FnOnce(Vec<CertificateStatus>) -> Vec<C>,
-) -> Result<(Status<C>, Option<String>), String> {
+    of_files: impl FnOnce(&Look) -> Status<C>,
+) -> Result<Found<C>, String> {
     let main = config::load_main(file);
     // A daemon goes on with what the file said before it was broken.
-    let path = main.as_ref().map_or_else(|_| control::path(&Main::new(file)), control::path);
-    let error = match control::ask(&path, &Request::Status { view: view.clone() }) {
-        Ok(line) => return Ok((parsed(&line, of_full)?, None)),
-        Err(error) => error,
+    let socket = main.as_ref().map_or_else(|_| control::path(&Main::new(file)), control::path);
+    let silence = match control::ask(&socket, &Request::Status { view: view.clone() }) {
+        Ok(line) => {
+            let status = parsed(&line, of_full)?;
+            let Some(other) = absent::other_configuration(&status.config.file, file) else {
+                return Ok(Found { status, absent: None });
+            };
+            Silence::IsOther(other)
+        }
+        Err(error) => Silence::of(&error),
     };
     user::may_read(file)?;
     let main = main.map_err(|problems| setup::shown(&problems))?;
     let look = offline::look(main, None)?;
-    let remark = match (look.holder(), error.kind()) {
-        (Some(holder), ErrorKind::PermissionDenied) => {
-            format!("renewd is running ({holder}), but this user may not ask it; showing state from disk:")
-        }
-        (Some(holder), _) => {
-            format!("renewd is running ({holder}), but does not answer ({error}); showing state from disk:")
-        }
-        (None, _) => "renewd is not running; showing state from disk:".to_owned(),
-    };
-    Ok((look.status().with(of_full), Some(remark)))
+    let absent = Absent::of(file, &socket, &look.held(), silence);
+    let mut status = of_files(&look);
+    if let Some(problem) = &absent.problem {
+        status.problems.insert(0, problem.clone());
+        status.healthy = false;
+    }
+    Ok(Found { status, absent: Some(absent) })
 }
 
 fn parsed<C: DeserializeOwned>(
@@ -114,42 +147,51 @@ fn row(full: CertificateStatus) -> Row {
 fn table(status: &Status<Row>) -> String {
     let now = output::instant(&status.at).unwrap_or_default();
     let rows = status.certificates.iter().map(|one| {
-        let distance = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| output::distance(at, now));
+        let distance = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| output::coarse(at, now));
         let next = one.next_action_at;
-        let next = if next.is_some_and(|at| at <= now) { "now".to_owned() } else { distance(next) };
+        let next = if next.is_some_and(|at| at < now + SECOND) { "now".to_owned() } else { distance(next) };
         vec![one.name.clone(), one.state.clone(), distance(one.not_after), next, one.reason.to_string()]
     });
     let mut text = output::table(&["CERTIFICATE", "STATE", "EXPIRES", "NEXT STEP", "REASON"], rows);
     text.push('\n');
-    let mut line = |line: String| {
+    let line = |text: &mut String, line: &str| {
         text.push('\n');
-        text.push_str(&line);
+        text.push_str(&output::folded(line, CONTINUED));
     };
-    line(format!("API {}: {}", status.api.url, api(status, now)));
+    line(&mut text, &format!("API {}: {}", status.api.url, api(status, now)));
     for credential in status.credentials.iter().filter(|credential| credential.not_after.is_some()) {
         let end = credential.not_after.as_deref().unwrap_or_default();
-        line(format!("Credential {}: expires at {end}, {}", credential.name, output::told(Some(end), now)));
+        let left = output::told(Some(end), now);
+        line(&mut text, &format!("Credential {}: expires at {end}, {left}", credential.name));
     }
     if status.problems.is_empty() {
-        line("No problems.".to_owned());
+        line(&mut text, "No problems.");
     }
     for problem in &status.problems {
-        let word = match problem.severity {
-            Severity::Error => output::coloured("PROBLEM", "1;31"),
-            Severity::Warning => output::coloured("WARNING", "33"),
+        let (word, colour) = match problem.severity {
+            Severity::Error => ("PROBLEM", "1;31"),
+            Severity::Warning => ("WARNING", "33"),
         };
-        line(format!("{word} {}: {}", problem.code, problem.message));
-        line(format!("  fix: {}", problem.remedy));
+        // What colours a word takes no room.
+        let told = output::folded(&format!("{word} {}: {}", problem.code, problem.message), CONTINUED);
+        text.push('\n');
+        text.push_str(&told.replacen(word, &output::coloured(word, colour), 1));
+        line(&mut text, &format!("  fix: {}", problem.remedy));
     }
     let remarks = status.certificates.iter().flat_map(|one| one.remarks.iter().map(move |remark| (&one.name, remark)));
     let remarks: Vec<String> = output::remarks(remarks).collect();
     let has_codes = !status.problems.is_empty() || !remarks.is_empty();
-    remarks.into_iter().for_each(&mut line);
+    remarks.iter().for_each(|remark| line(&mut text, remark));
     if has_codes {
-        line("For details on any code: renewd explain CODE".to_owned());
+        line(&mut text, "For details on any code: renewd explain CODE");
     }
     text
 }
+
+/// A status names its instant to the second, and a row its own to the millisecond.
+const SECOND: Duration = Duration::from_secs(1);
+/// By so much the further lines of one that is folded are indented.
+const CONTINUED: usize = 4;
 
 fn api(status: &Status<Row>, now: Timestamp) -> String {
     let api = &status.api;
@@ -157,7 +199,9 @@ fn api(status: &Status<Row>, now: Timestamp) -> String {
     if let Some(at) = &api.last_success {
         text.push_str(&format!(", last answered {}", output::told(Some(at), now)));
     }
-    if let Some(error) = &api.error {
+    let is_told =
+        |error: &Text| status.problems.iter().any(|problem| problem.message.as_str().contains(error.as_str()));
+    if let Some(error) = api.error.as_ref().filter(|error| !is_told(error)) {
         text.push_str(&format!(", {error}"));
     }
     if let Some(at) = &api.retry_at {
@@ -181,7 +225,8 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
         line("details", format!("renewd explain {}", certificate.reason_code));
     }
     line("next step", instant(&certificate.next_action_at));
-    line("profile", certificate.profile.to_string());
+    let called = certificate.profile_name.as_ref().map_or_else(String::new, |name| format!("\"{name}\" "));
+    line("profile", format!("{called}{}", certificate.profile));
     line("serial number", known(&certificate.serial_number));
     line("fingerprint", known(&certificate.fingerprint));
     line("not before", instant(&certificate.not_before));
@@ -206,12 +251,13 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     }
     if let Some(error) = &certificate.last_error {
         let row = if certificate.failures > 1 { format!(", {} in a row", certificate.failures) } else { String::new() };
-        line("last error", format!("{} ({}{row}): {}", error.code, error.at, error.message));
+        let is_told = certificate.reason.as_str().contains(error.message.as_str());
+        let message = if is_told { String::new() } else { format!(": {}", error.message) };
+        line("last error", format!("{} ({}{row}){message}", error.code, error.at));
     }
-    let own = format!("{}: ", certificate.name);
     match &certificate.remedy {
         Some(remedy) => line("fix", remedy.to_string()),
-        None => own_problems(certificate, status, &own).for_each(|(name, value)| line(name, value)),
+        None => own_problems(certificate, status).for_each(|(name, value)| line(name, value)),
     }
     if let Some(generation) = certificate.generation {
         line("generation", generation.to_string());
@@ -227,7 +273,7 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     }
     line("served", certificate.served.clone());
     let errors = status.problems.iter().filter(|problem| problem.severity == Severity::Error);
-    match errors.filter(|problem| !problem.message.as_str().starts_with(&own)).count() {
+    match errors.filter(|problem| !concerns(problem, certificate)).count() {
         0 => {}
         1 => line("elsewhere", "1 problem; see `renewd status`".to_owned()),
         others => line("elsewhere", format!("{others} problems; see `renewd status`")),
@@ -235,18 +281,22 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     lines.join("\n")
 }
 
-/// The certificate's own problems, whose messages begin with `own`; what its reason says already is not said twice.
+/// The problems that concern the certificate; what its reason says already is not said twice.
 fn own_problems<'s>(
     certificate: &'s CertificateStatus,
     status: &'s Status,
-    own: &'s str,
 ) -> impl Iterator<Item = (&'static str, String)> + use<'s> {
-    let told = move |Problem { code, message, remedy, .. }: &'s Problem| {
-        let what = message.as_str().strip_prefix(own)?;
-        let problem = (what != certificate.reason.as_str()).then(|| ("problem", format!("{what} ({code})")));
-        Some(problem.into_iter().chain([("fix", remedy.to_string())]))
+    let told = move |problem: &'s Problem| {
+        let Problem { code, message, remedy, .. } = problem;
+        let what = message.as_str().strip_prefix(&format!("{}: ", certificate.name)).unwrap_or(message.as_str());
+        let shown = (what != certificate.reason.as_str()).then(|| ("problem", format!("{what} ({code})")));
+        shown.into_iter().chain([("fix", remedy.to_string())])
     };
-    status.problems.iter().filter_map(told).flatten()
+    status.problems.iter().filter(|problem| concerns(problem, certificate)).flat_map(told)
+}
+
+fn concerns(problem: &Problem, certificate: &CertificateStatus) -> bool {
+    problem.certificates.iter().any(|name| name.as_str() == certificate.name)
 }
 
 #[cfg(test)]

@@ -63,6 +63,10 @@ codes! {
     InventoryEmpty = "inventory-empty";
     /// The host's clock is wrong.
     ClockWrong = "clock-wrong";
+    /// The daemon should run and does not.
+    DaemonDown = "daemon-down";
+    /// The daemon runs, and does not answer.
+    DaemonSilent = "daemon-silent";
     /// A deploy window cannot be placed on the calendar.
     TimeZoneUnreadable = "time-zone-unreadable";
     /// The control socket cannot be opened.

@@ -112,7 +112,7 @@ pub(super) fn live(lifetime: Duration) -> Observed {
 
 /// The profile, read at this instant.
 pub(super) fn read(profile: Profile, at: Timestamp) -> CachedProfile {
-    CachedProfile { profile: Some(profile), read_at: Some(at), failure: None }
+    CachedProfile { profile: Some(profile), read_at: Some(at), ..CachedProfile::default() }
 }
 
 pub(super) fn global_state() -> GlobalState {

@@ -444,4 +444,5 @@ impl Reason {
     }
 }
 
+mod brief;
 mod words;

@@ -1,4 +1,5 @@
-//! What the operator does about each class of failure, in a sentence. renewd itself goes on by its own rules.
+//! Each class of failure in a few words, and what the operator does about it, in a sentence. renewd itself goes on by its
+//! own rules.
 
 use super::failure::{Failure, FailureClass};
 
@@ -31,6 +32,46 @@ impl Failure {
 }
 
 impl FailureClass {
+    /// What happened, in a few words: for a table, where the message has no room.
+    #[must_use]
+    pub const fn brief(self) -> &'static str {
+        match self {
+            Self::ApiUnreachable => "TLM cannot be reached",
+            Self::ApiTls => "no TLS connection to TLM",
+            Self::ApiNoAnswer => "TLM does not answer",
+            Self::ApiUnavailable => "TLM reports a server error",
+            Self::ApiBadAnswer => "the response is not TLM's",
+            Self::ApiRateLimited => "TLM limits the request rate",
+            Self::ApiUnauthorised => "TLM refuses the credential",
+            Self::ApiForbidden => "TLM denies access (403)",
+            Self::Proxy => "the proxy fails",
+            Self::RequestRefused => "TLM refuses the request",
+            Self::RenewalTooEarly => "TLM refuses it as too early",
+            Self::AlreadyRenewed => "TLM renewed it already",
+            Self::CertificateRevoked => "it is revoked",
+            Self::DuplicateRefused => "TLM refuses a duplicate",
+            Self::NotFound => "TLM does not know it",
+            Self::SeatNotFound => "TLM has no such seat",
+            Self::RequestRejected => "an administrator rejected it",
+            Self::ProfileNotFound => "TLM has no such profile",
+            Self::ProfileUnusable => "its profile cannot be used",
+            Self::EntryMismatch => "entry and profile do not fit",
+            Self::GateRefused => "renewd refuses what TLM issued",
+            Self::EndsNoLater => "the new one expires no later",
+            Self::DiskFull => "the disk is full",
+            Self::DiskReadOnly => "the file system is read-only",
+            Self::DiskPermission => "no permission for a file",
+            Self::Disk => "a file operation fails",
+            Self::TargetRefused => "a target path is refused",
+            Self::PasswordRefused => "the password file is refused",
+            Self::HookFailed => "a hook failed",
+            Self::NoWayBack => "no generation to switch back to",
+            Self::ClockSet => "the clock was set",
+            Self::KeyLost => "the key of the request is lost",
+            Self::Internal => "a defect of renewd",
+        }
+    }
+
     /// What to do; where nothing is needed, what ends the trouble.
     #[must_use]
     pub const fn remedy(self) -> &'static str {
@@ -97,6 +138,9 @@ mod tests {
         for class in FailureClass::ALL {
             let remedy = class.remedy();
             assert!((5..=120).contains(&remedy.len()) && !remedy.ends_with('.'), "{class}: {remedy}");
+            // Behind "failed 12 times: " it fits a screen of 100 columns beside a name of twenty characters.
+            let brief = class.brief();
+            assert!((5..=31).contains(&brief.len()) && !brief.ends_with('.'), "{class}: {brief}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::config::{self, Change, Main, Problem as Fault};
 use crate::core::code::Code;
 use crate::core::text::Text;
 use crate::engine::Input;
-use crate::engine::status::{Problem, Severity};
+use crate::engine::status::Problem;
 
 use super::preflight;
 use super::run::Daemon;
@@ -71,13 +71,11 @@ impl<T: Tlm> Daemon<T> {
 
     fn not_in_force(&self, what: &str, verb: &str) -> Problem {
         let file = self.context.config.display();
-        Problem {
-            code: CODE.to_owned(),
-            severity: Severity::Warning,
-            message: Text::new(&format!("{file} is not in force as it stands: {what}")),
-            since: None,
-            remedy: Text::new(&format!("run: systemctl {verb} {}", preflight::own_unit(&self.context.config))),
-        }
+        Problem::warning(
+            CODE,
+            &format!("{file} is not in force as it stands: {what}"),
+            &format!("run: systemctl {verb} {}", preflight::own_unit(&self.context.config)),
+        )
     }
 }
 

@@ -15,9 +15,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::config::Main;
 use crate::core::code::Code;
 use crate::core::name::CertName;
-use crate::core::text::Text;
 use crate::engine::Input;
-use crate::engine::status::{Problem, Severity};
+use crate::engine::status::Problem;
 
 use super::door::{Door, SocketFile};
 use super::message::Message;
@@ -224,13 +223,8 @@ fn admit(door: Arc<Door>, wanted: watch::Receiver<Option<String>>, engine: mpsc:
         // A reload may name another one before this one is known.
         let admitted = door.admit(group.as_deref(), || *wanted.borrow() == group);
         if let (Err(why), Some(group)) = (admitted, group) {
-            let problem = Problem {
-                code: Code::ControlSocketFailed.to_string(),
-                severity: Severity::Error,
-                message: Text::new(&format!("the members of `control_group` {group} cannot ask for the status: {why}")),
-                since: None,
-                remedy: Text::new(NOT_ADMITTED),
-            };
+            let message = format!("the members of `control_group` {group} cannot ask for the status: {why}");
+            let problem = Problem::error(Code::ControlSocketFailed.as_str(), &message, NOT_ADMITTED);
             // A daemon that stops has nobody to tell.
             drop(
                 engine.send(Message::Engine(Input::ProblemChanged(Code::ControlSocketFailed.as_str(), Some(problem)))),

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::api::Tlm;
 use crate::core::code::Code;
 use crate::core::text::Text;
-use crate::engine::status::{Problem, Severity};
+use crate::engine::status::Problem;
 use crate::engine::{Input, Mode};
 use crate::store::disk::Perms;
 use crate::store::{replace, targets};
@@ -63,13 +63,8 @@ impl<T: Tlm> Daemon<T> {
                         )
                     })
                 });
-            let problem = written.err().map(|(message, remedy)| Problem {
-                code: TEXTFILE_PROBLEM.to_owned(),
-                severity: Severity::Error,
-                message,
-                since: None,
-                remedy: Text::new(remedy),
-            });
+            let problem =
+                written.err().map(|(message, remedy)| Problem::error(TEXTFILE_PROBLEM, message.as_str(), remedy));
             context.tell_engine(Input::ProblemChanged(TEXTFILE_PROBLEM, problem));
         });
     }
@@ -106,15 +101,11 @@ async fn listen(address: SocketAddr, messages: &mpsc::UnboundedSender<Message>) 
                 tell(messages, None);
                 return listener;
             }
-            Err(error) => Problem {
-                code: PROBLEM.to_owned(),
-                severity: Severity::Error,
-                message: Text::new(&format!("cannot listen on {address} for metrics: {error}")),
-                since: None,
-                remedy: Text::new(
-                    "stop what listens there, or set `listen` of [metrics] and reload; renewd keeps trying",
-                ),
-            },
+            Err(error) => Problem::error(
+                PROBLEM,
+                &format!("cannot listen on {address} for metrics: {error}"),
+                "stop what listens there, or set `listen` of [metrics] and reload; renewd keeps trying",
+            ),
         };
         tell(messages, Some(problem));
         tokio::time::sleep(BIND_AGAIN).await;

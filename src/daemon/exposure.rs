@@ -5,9 +5,8 @@ use crate::api::Tlm;
 use crate::api::credentials::CredentialFiles;
 use crate::config::ApiSettings;
 use crate::core::code::Code;
-use crate::core::text::Text;
 use crate::engine::Input;
-use crate::engine::status::{Problem, Severity};
+use crate::engine::status::Problem;
 
 use super::run::Daemon;
 
@@ -17,13 +16,8 @@ pub fn problem(files: &CredentialFiles, settings: &ApiSettings) -> Option<Proble
     let refused = files.exposed(&settings.credential_files(), settings.uses_default_key())?;
     // The message ends with the command.
     let (what, command) = refused.message().as_str().split_once("; run: ")?;
-    Some(Problem {
-        code: CODE.to_owned(),
-        severity: Severity::Error,
-        message: Text::new(what),
-        since: None,
-        remedy: Text::new(&format!("run: {command}; replace the credential in TLM if somebody may have read it")),
-    })
+    let remedy = format!("run: {command}; replace the credential in TLM if somebody may have read it");
+    Some(Problem::error(CODE, what, &remedy))
 }
 
 impl<T: Tlm> Daemon<T> {

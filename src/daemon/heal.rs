@@ -27,7 +27,7 @@ use crate::engine::{self, Input, Mode};
 use crate::store::disk::Disk;
 use crate::store::journal::{self, Folded, Journal};
 use crate::store::layout::Layout;
-use crate::store::lock::Lock;
+use crate::store::lock::{Lock, Purpose};
 use crate::store::real_disk::RealDisk;
 use crate::store::shared_journal::SharedJournal;
 use crate::store::{observe, pending, profile_cache};
@@ -63,7 +63,7 @@ pub async fn heal(main: &Main) -> Result<Vec<Healed>, StartError> {
         return Ok(Vec::new());
     }
     setup::check_place(&*disk, main)?;
-    let _lock = Lock::take(&layout)?;
+    let _lock = Lock::take(&layout, Purpose::Command)?;
     let inventory = setup::inventory(main, &last_good::read(&*disk, &layout))?;
     let (journal, content) =
         Journal::open::<Folded>(Arc::clone(&disk), &layout, clock.now()).map_err(StartError::State)?;

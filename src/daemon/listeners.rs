@@ -9,9 +9,8 @@ use tokio::task::JoinHandle;
 
 use crate::api::Tlm;
 use crate::core::code::Code;
-use crate::core::text::Text;
 use crate::engine::Input;
-use crate::engine::status::{Problem, Severity};
+use crate::engine::status::Problem;
 
 use super::control;
 use super::exporter;
@@ -76,13 +75,11 @@ impl<T: Tlm> Daemon<T> {
 }
 
 fn no_socket(path: &Path, error: &io::Error) -> Problem {
-    Problem {
-        code: CONTROL.to_owned(),
-        severity: Severity::Error,
-        message: Text::new(&format!("the control socket {} cannot be opened: {error}", path.display())),
-        since: None,
-        remedy: Text::new("create its folder for the service's user, or set `control_socket`, and reload"),
-    }
+    Problem::error(
+        CONTROL,
+        &format!("the control socket {} cannot be opened: {error}", path.display()),
+        "create its folder for the service's user, or set `control_socket`, and reload",
+    )
 }
 
 const CONTROL: &str = Code::ControlSocketFailed.as_str();

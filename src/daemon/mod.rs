@@ -34,6 +34,7 @@ pub mod reload;
 pub mod rollback;
 pub mod run;
 pub mod seats;
+pub mod service;
 pub mod setup;
 mod starttls;
 mod tell;

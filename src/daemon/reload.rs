@@ -12,7 +12,7 @@ use crate::core::code::Code;
 use crate::core::text::Text;
 use crate::engine::Input;
 use crate::engine::io::InventoryRead;
-use crate::engine::status::{self, Severity};
+use crate::engine::status;
 
 use super::config_file::{self, Stamp};
 use super::run::Daemon;
@@ -87,11 +87,8 @@ fn take_main<T: Tlm>(daemon: &mut Daemon<T>, file: Main) {
 fn take_api<T: Tlm>(daemon: &mut Daemon<T>, settings: &ApiSettings) -> bool {
     let unit = preflight::own_unit(&daemon.context.config);
     let problem = |code: &str, message: Text, remedy: &str| status::Problem {
-        code: code.to_owned(),
-        severity: Severity::Error,
-        message,
         since: Some(daemon.context.clock.now().to_string()),
-        remedy: Text::new(remedy),
+        ..status::Problem::error(code, message.as_str(), remedy)
     };
     let outdated = daemon.context.credentials.outdated_copy(&settings.api_key_files);
     let outdated = outdated.map(|why| {

@@ -68,7 +68,7 @@ pub struct Daemon<T: Tlm> {
     /// When the credentials' modes and `renewd.toml` are looked at again, by the steady clock.
     pub(super) look_due: Duration,
     pub(super) stop_hooks: watch::Sender<bool>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl<T: Tlm> Daemon<T> {
@@ -94,7 +94,7 @@ impl<T: Tlm> Daemon<T> {
             textfile_due: Duration::ZERO,
             look_due: Duration::ZERO,
             stop_hooks: watch::Sender::new(false),
-            _lock: lock,
+            lock,
         }
     }
 
@@ -289,6 +289,7 @@ impl<T: Tlm> Daemon<T> {
             let left = until.saturating_sub(self.context.clock.steady());
             drop(tokio::time::timeout(left, keeping).await);
         }
+        self.lock.will_end();
         tracing::info!("stopped");
     }
 }

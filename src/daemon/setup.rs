@@ -22,7 +22,7 @@ use crate::engine::{Engine, Mode, Start};
 use crate::store::disk::Disk;
 use crate::store::journal::{self, Content, Folded, Journal};
 use crate::store::layout::Layout;
-use crate::store::lock::{Lock, LockError};
+use crate::store::lock::{Lock, LockError, Purpose};
 use crate::store::real_disk::RealDisk;
 use crate::store::shared_journal::SharedJournal;
 use crate::store::targets::ServiceIdentity;
@@ -173,7 +173,7 @@ pub fn prepare(
     check_place(&*disk, &main)?;
     replace::ensure_dir(&*disk, layout.root(), 0o755)
         .map_err(|error| StartError::State(no_state_dir(&*disk, layout.root(), &error)))?;
-    let lock = Lock::take(&layout)?;
+    let lock = Lock::take(&layout, if mode == Mode::Forever { Purpose::Daemon } else { Purpose::Command })?;
     let now = clock.now();
     let (journal, content) = Journal::open::<Folded>(Arc::clone(&disk), &layout, now).map_err(StartError::State)?;
     let (sender, receiver) = mpsc::unbounded_channel();

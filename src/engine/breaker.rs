@@ -27,6 +27,8 @@ pub struct Breaker {
     last_success: Option<Timestamp>,
     recovered_at: Option<Timestamp>,
     last_failure: Option<Failure>,
+    /// When the first request failed since the last success.
+    failing_since: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -115,7 +117,7 @@ impl Breaker {
             self.forbidden.remove(profile);
             self.allowed.insert(profile.clone());
         }
-        self.last_failure = None;
+        (self.last_failure, self.failing_since) = (None, None);
         self.last_success = Some(now);
     }
 
@@ -146,11 +148,16 @@ impl Breaker {
             }
             Scope::Disk => return,
         };
-        self.last_failure = Some(failure.clone());
+        self.note(failure, now);
         if opens {
             let outage = Outage { failure: failure.clone(), trial_at: now + TRIAL_INTERVAL, is_barred: false };
             self.outage.get_or_insert(outage);
         }
+    }
+
+    fn note(&mut self, failure: &Failure, now: Timestamp) {
+        self.last_failure = Some(failure.clone());
+        self.failing_since.get_or_insert(now);
     }
 
     /// Forgets profiles that the inventory no longer names: their refusals say nothing of those that stay.
@@ -163,14 +170,14 @@ impl Breaker {
 
     /// Notes that nothing may go out, by what is known before anything was sent; a trial is due now.
     pub fn refused(&mut self, failure: &Failure, now: Timestamp) {
-        self.last_failure = Some(failure.clone());
+        self.note(failure, now);
         self.outage = Some(Outage { failure: failure.clone(), trial_at: now, is_barred: true });
     }
 
     /// Notes a failed trial: the next one waits as long again, unless only this profile was refused, and another one
     /// can be tried.
     pub fn trial_failed(&mut self, profile: Option<&ProfileRef>, failure: &Failure, now: Timestamp) {
-        self.last_failure = Some(failure.clone());
+        self.note(failure, now);
         let refused = profile.filter(|_| failure.class == FailureClass::ApiForbidden);
         let is_news = refused.is_some_and(|profile| {
             self.allowed.remove(profile);
@@ -274,6 +281,12 @@ impl Breaker {
     #[must_use]
     pub const fn recovered_at(&self) -> Option<Timestamp> {
         self.recovered_at
+    }
+
+    /// Since when no request succeeds.
+    #[must_use]
+    pub const fn failing_since(&self) -> Option<Timestamp> {
+        self.failing_since
     }
 
     /// The last failure since the last success.

@@ -9,7 +9,7 @@ use crate::core::known::observed::{Installed, Observed};
 use crate::core::name::{CertName, Digest};
 use crate::core::text::Text;
 
-use super::status::{Problem, Severity};
+use super::status::Problem;
 
 /// What is known of the CA certificates that are served.
 #[derive(Clone, Debug, Default)]
@@ -58,16 +58,11 @@ pub fn problem<'c, 'i>(ca: &'c Ca, installed: &impl Fn(&CertName) -> Option<&'i 
     let issuers: BTreeSet<&Text> = holders.iter().map(|(_, set)| &set.chain.issuer.subject).collect();
     let renew: Vec<String> = issuers.into_iter().map(|subject| quoted(subject.as_str())).collect();
     let (message, since) = (ca.remark(&names)?, ca.revocation()?.at);
-    Some(Problem {
-        code: Code::CaRevoked.to_string(),
-        severity: Severity::Error,
-        message: Text::new(&message),
-        since: Some(since.to_string()),
-        remedy: Text::new(&format!(
-            "let the profile issue from another CA, then run: renewd renew --issuer {}",
-            renew.join(" --issuer ")
-        )),
-    })
+    let remedy =
+        format!("let the profile issue from another CA, then run: renewd renew --issuer {}", renew.join(" --issuer "));
+    let certificates = names.into_iter().cloned().collect();
+    let since = Some(since.to_string());
+    Some(Problem { since, certificates, ..Problem::error(Code::CaRevoked.as_str(), &message, &remedy) })
 }
 
 /// A word that a shell takes as it is.

@@ -8,11 +8,10 @@ use std::time::Duration;
 use crate::core::code::Code;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::credential::{CredentialEnd, Nearness, REMEDY};
-use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
 use super::io::{CredentialReports, Now};
-use super::status::{Problem, Severity};
+use super::status::Problem;
 
 /// What is known of the credentials.
 #[derive(Clone, Debug, Default)]
@@ -173,13 +172,8 @@ impl Credentials {
 pub fn problems(ends: &[CredentialEnd], now: Timestamp) -> Vec<Problem> {
     let problem = |end: &CredentialEnd| {
         let nearness = end.nearness(now);
-        Some(Problem {
-            code: code(nearness).to_string(),
-            severity: if nearness.is_unhealthy() { Severity::Error } else { Severity::Warning },
-            message: Text::new(&end.remark(now)?),
-            since: None,
-            remedy: Text::new(REMEDY),
-        })
+        let problem = if nearness.is_unhealthy() { Problem::error } else { Problem::warning };
+        Some(problem(code(nearness).as_str(), &end.remark(now)?, REMEDY))
     };
     ends.iter().filter_map(problem).collect()
 }

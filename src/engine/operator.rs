@@ -17,7 +17,7 @@ use crate::core::wanted::entry::Entry;
 
 use super::io::{Asker, Command, Now};
 use super::managed::Managed;
-use super::report::{self, Facts};
+use super::report::{self, Facts, ProfileTrouble};
 use super::status::Status;
 use super::{Engine, Mode};
 
@@ -171,6 +171,8 @@ impl Engine {
             inventory: &self.inventory,
             overlooked: &self.overlooked,
             hooks: &self.hooks,
+            profiles: ProfileTrouble::all(&self.profiles, self.fleet.iter()),
+            journal_too_new: self.global.journal_too_new,
             cas: self.cas.watch.judged(|ca| revoked.iter().any(|(revoked, _)| *revoked == ca)),
             problems: self.problems.values().cloned().chain(revoked.into_iter().map(|(_, problem)| problem)).collect(),
             now,

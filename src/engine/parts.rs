@@ -167,6 +167,21 @@ impl Engine {
             self.want(Command::KeepProfiles(self.profiles.kept()));
         }
         users.iter().for_each(|name| self.decide(name, now));
+        self.read_again_in_time(profile, users.first(), now.wall);
+    }
+
+    /// A profile that could not be read is read again as its ladder says, also where none of its certificates is due:
+    /// what was mended in TLM is no problem for longer.
+    fn read_again_in_time(&mut self, profile: &ProfileRef, user: Option<&CertName>, now: Timestamp) {
+        let failed = self.profiles.reading(profile).failure.as_ref();
+        // The end of a pause wakes whom it concerns by itself.
+        let failed = failed.filter(|failed| failed.failure.class != FailureClass::ApiRateLimited);
+        let Some(until) = failed.map(|failed| failed.until) else { return };
+        let Some(managed) = user.and_then(|name| self.fleet.one(name)) else { return };
+        if managed.wake_at.is_some_and(|at| at > until) && until > now {
+            let name = managed.entry.name.clone();
+            self.fleet.wake(&name, until);
+        }
     }
 
     /// Looks at the ends of the credentials: asks TLM where that is due, tells what is new, and stops what would leave under

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::core::backoff;
-use crate::core::failure::Failure;
+use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::cached_profile::{CachedProfile, FailedRead};
 use crate::core::known::profile::Profile;
 use crate::core::name::{CertName, ProfileRef};
+use crate::core::request;
 use crate::core::time::Timestamp;
 
 /// What is known of every profile that an entry names.
@@ -148,7 +149,7 @@ impl ProfileCache {
         match result {
             Ok(profile) => {
                 let is_new = reading.failure.is_some() || reading.profile.as_ref() != Some(&profile);
-                *reading = CachedProfile { profile: Some(profile), read_at: Some(now), failure: None };
+                *reading = CachedProfile { profile: Some(profile), read_at: Some(now), ..CachedProfile::default() };
                 is_new
             }
             Err(failure) => {
@@ -158,6 +159,7 @@ impl ProfileCache {
                     None => now + ladder(reference, count, left),
                 };
                 reading.failure = Some(FailedRead { failure, count, until });
+                reading.failing_since.get_or_insert(now);
                 true
             }
         }
@@ -190,6 +192,19 @@ impl ProfileCache {
         }
     }
 
+    /// The profiles that cannot be read, or cannot be used, each with the reading.
+    pub fn in_trouble(&self) -> impl Iterator<Item = (&ProfileRef, &CachedProfile, Failure)> {
+        self.readings.iter().filter_map(|(reference, reading)| {
+            let unread = || reading.failure.as_ref().map(|failed| failed.failure.clone());
+            let unusable = || {
+                let profile = reading.profile.as_ref()?;
+                let why = format!("profile {:?} cannot be used: {}", profile.name, request::unusable(profile)?);
+                Some(Failure::new(FailureClass::ProfileUnusable, why))
+            };
+            Some((reference, reading, unread().or_else(unusable)?))
+        })
+    }
+
     /// The readings as they are kept on the disk.
     #[must_use]
     pub fn kept(&self) -> Vec<(ProfileRef, CachedProfile)> {
@@ -210,7 +225,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::failure::{FailureClass, RetryHint};
+    use crate::core::failure::RetryHint;
     use crate::core::name::ProfileId;
 
     /// Of what is in order on the disk the first reading waits; what failed, or is not known, does not.

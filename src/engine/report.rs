@@ -13,7 +13,7 @@ use crate::core::known::credential::CredentialEnd;
 use crate::core::known::issuer::End;
 use crate::core::known::observed::Installed;
 use crate::core::known::served::Served;
-use crate::core::name::{CertName, HookName};
+use crate::core::name::{CertName, HookName, ProfileRef};
 use crate::core::reason::{Reason, State};
 use crate::core::record::{FailureStreak, Record, Stage};
 use crate::core::remark::Remark;
@@ -30,8 +30,7 @@ use super::status::{
 
 mod problems;
 
-pub use problems::inventory_problems;
-use problems::{certificate_problem, common_problems};
+pub use problems::{ProfileTrouble, inventory_problems};
 
 /// Hooks that run now, each for a certificate.
 type Running<'a> = BTreeSet<(&'a CertName, &'a HookName)>;
@@ -59,6 +58,10 @@ pub struct Facts<'a> {
     pub hooks: &'a Hooks,
     /// The CA certificates that are served whose status is known, and whether they are revoked.
     pub cas: Vec<(Text, bool)>,
+    /// The profiles that cannot be read or used.
+    pub profiles: Vec<ProfileTrouble>,
+    /// Whether the journal is of a newer version.
+    pub journal_too_new: bool,
     /// Problems of other kinds.
     pub problems: Vec<Problem>,
     /// Now.
@@ -71,10 +74,7 @@ pub fn status<'a, C>(
     needing_attention: impl Iterator<Item = (&'a Managed, &'a CachedProfile)>,
     certificates: Vec<C>,
 ) -> Status<C> {
-    let mut problems = facts.problems.clone();
-    problems.extend(common_problems(facts));
-    problems
-        .extend(needing_attention.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now)));
+    let problems = problems::all(facts, needing_attention);
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: facts.now.to_string(),
@@ -123,8 +123,10 @@ pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a
             name: managed.entry.name.to_string(),
             state: reason.state().as_str().to_owned(),
             not_after: managed.observed.installed().map(Installed::ends_at),
-            next_action_at: Some(next_action_at(managed, facts.now)),
-            reason: Text::new(&reason.to_string()),
+            // What is stopped for good waits for an operator.
+            next_action_at: Some(next_action_at(managed, facts.now))
+                .filter(|_| !matches!(reason, Reason::Stopped { until: None, .. })),
+            reason: Text::new(&reason.brief()),
             remarks: remarks(managed, reading),
         }
     };
@@ -217,9 +219,13 @@ fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>
     CertificateStatus {
         name: entry.name.to_string(),
         state: decision.reason.state().as_str().to_owned(),
-        reason: Text::new(&decision.reason.to_string()),
+        reason: Text::new(&plain_reason(managed, reading)),
         reason_code: decision.reason.code().to_owned(),
-        profile: Text::new(profile_name(managed)),
+        profile: Text::new(match &entry.profile {
+            ProfileRef::Id(id) => &id.0,
+            ProfileRef::Name(name) => name,
+        }),
+        profile_name: profile_name(managed, reading).map(Text::new),
         serial_number: installed.map(|installed| installed.serial_number.to_string()),
         fingerprint: installed.map(|installed| installed.fingerprint.to_string()),
         not_before: installed.map(|installed| installed.not_before.to_string()),
@@ -292,11 +298,24 @@ fn remedy(managed: &Managed, code: Code) -> &'static str {
     }
 }
 
-fn profile_name(managed: &Managed) -> &str {
-    match &managed.entry.profile {
-        crate::core::name::ProfileRef::Id(id) => &id.0,
-        crate::core::name::ProfileRef::Name(name) => name,
+/// The reason, with the profile's name in place of its id where both are known.
+fn plain_reason(managed: &Managed, reading: &CachedProfile) -> String {
+    let reason = managed.decision().reason.to_string();
+    match profile_name(managed, reading) {
+        Some(name) => {
+            let (id, name) = (managed.entry.profile.to_string(), format!("{name:?}"));
+            reason
+                .replace(&format!("profile {id}"), &format!("profile {name}"))
+                .replace(&format!(": {id}"), &format!(": {name}"))
+        }
+        None => reason,
     }
+}
+
+/// The name of a profile that the entry has the id of, where it was ever read.
+fn profile_name<'r>(managed: &Managed, reading: &'r CachedProfile) -> Option<&'r str> {
+    let profile = reading.profile.as_ref()?;
+    matches!(managed.entry.profile, ProfileRef::Id(_)).then_some(profile.name.as_str())
 }
 
 /// When something is done: for what is not due that is the renewal, not the next look at the files.
@@ -377,16 +396,9 @@ pub fn status_line<'a>(
     states: impl Iterator<Item = (State, usize)>,
     needing_attention: impl Iterator<Item = (&'a Managed, &'a CachedProfile)>,
 ) -> Text {
-    let common: Vec<Problem> = facts.problems.iter().cloned().chain(common_problems(facts)).collect();
-    let (warnings, errors): (Vec<_>, Vec<_>) =
-        common.into_iter().partition(|problem| problem.severity == Severity::Warning);
-    let mut of_certificates =
-        needing_attention.filter_map(|(managed, reading)| certificate_problem(managed, reading, facts.now));
-    let trouble = errors.into_iter().next().or_else(|| of_certificates.next());
     let counts: Vec<String> = states.map(|(state, count)| format!("{count} {state}")).collect();
     let counts = if counts.is_empty() { "no certificates".to_owned() } else { counts.join(", ") };
-    let trouble = trouble
-        .or_else(|| warnings.into_iter().next())
-        .map_or(String::new(), |problem| format!("; {}", problem.message));
+    let trouble = problems::first(facts, needing_attention);
+    let trouble = trouble.map_or(String::new(), |problem| format!("; {}", problem.message));
     Text::new(&format!("{counts}{trouble}"))
 }

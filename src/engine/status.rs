@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::known::issuer::Issuer;
 use crate::core::known::validation::DomainValidation;
+use crate::core::name::CertName;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
@@ -51,12 +52,36 @@ pub struct Problem {
     /// Whether it makes the whole unhealthy.
     #[serde(default)]
     pub severity: Severity,
-    /// What it is.
+    /// What it is; where it concerns certificates, that begins with their names.
     pub message: Text,
     /// Since when, where that is known.
     pub since: Option<String>,
     /// What to do.
     pub remedy: Text,
+    /// The certificates that it concerns, where it is not the whole that it concerns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertName>,
+}
+
+impl Problem {
+    /// What makes the whole unhealthy, and what to do about it.
+    #[must_use]
+    pub fn error(code: &str, message: &str, remedy: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            severity: Severity::Error,
+            message: Text::new(message),
+            since: None,
+            remedy: Text::new(remedy),
+            certificates: Vec::new(),
+        }
+    }
+
+    /// What somebody has to do in time.
+    #[must_use]
+    pub fn warning(code: &str, message: &str, remedy: &str) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message, remedy) }
+    }
 }
 
 /// How bad a problem is.
@@ -142,6 +167,9 @@ pub struct CertificateStatus {
     pub reason_code: String,
     /// The profile as the entry names it.
     pub profile: Text,
+    /// The profile's name, where the entry has its id and it was ever read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_name: Option<Text>,
     /// Of the installed certificate.
     pub serial_number: Option<String>,
     /// Of the installed certificate.
@@ -233,7 +261,7 @@ pub struct Row {
     pub not_after: Option<Timestamp>,
     /// When something is done or looked at next.
     pub next_action_at: Option<Timestamp>,
-    /// Why, and what ends the wait.
+    /// Why, in a few words.
     pub reason: Text,
     /// What is worth knowing of the installed set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

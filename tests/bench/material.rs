@@ -126,7 +126,7 @@ pub(crate) fn profile() -> Profile {
 }
 
 pub(crate) fn reading() -> CachedProfile {
-    CachedProfile { profile: Some(profile()), read_at: Some(NOW), failure: None }
+    CachedProfile { profile: Some(profile()), read_at: Some(NOW), ..CachedProfile::default() }
 }
 
 /// An entry for the default layout, with a bundle.

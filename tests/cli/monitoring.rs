@@ -8,6 +8,7 @@ use crate::file;
 use crate::promtool::promtool;
 
 const RULES: &str = "config/prometheus/renewd.rules.yml";
+const TESTS: [&str; 2] = ["tests/monitoring/renewd.test.yml", "tests/monitoring/days.test.yml"];
 
 /// The metrics that renewd-metrics(7) lists; `tests/daemon/metrics.rs` holds that to what the daemon shows.
 fn known() -> BTreeSet<String> {
@@ -76,14 +77,14 @@ fn the_alerts_ask_for_metrics_that_exist() {
 fn the_alerts_fire_when_they_should() {
     if let Some(said) = promtool(&["check", "rules", RULES], "") {
         assert_eq!(said, Ok(()));
-        assert_eq!(promtool(&["test", "rules", "tests/monitoring/renewd.test.yml"], ""), Some(Ok(())));
+        TESTS.iter().for_each(|tests| assert_eq!(promtool(&["test", "rules", tests], ""), Some(Ok(())), "{tests}"));
     }
 }
 
 /// Each alert is tried, once where it fires and once where it does not.
 #[test]
 fn every_alert_has_a_test() {
-    let (rules, tests) = (file(RULES), file("tests/monitoring/renewd.test.yml"));
+    let (rules, tests) = (file(RULES), TESTS.map(file).concat());
     let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     assert!(alerts.len() >= 12, "{alerts:?}");
     for alert in alerts {

@@ -48,4 +48,5 @@ mod serve;
 mod signals;
 #[path = "../simulator/mod.rs"]
 mod simulator;
+mod status;
 mod watch;

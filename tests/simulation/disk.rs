@@ -77,7 +77,7 @@ impl Disk {
     /// The readings as they are read at a start.
     pub(crate) fn kept_readings(&self) -> BTreeMap<ProfileRef, CachedProfile> {
         let kept = |(reference, profile): (&ProfileRef, &Profile)| {
-            (reference.clone(), CachedProfile { profile: Some(profile.clone()), read_at: None, failure: None })
+            (reference.clone(), CachedProfile { profile: Some(profile.clone()), ..CachedProfile::default() })
         };
         self.readings.iter().map(kept).collect()
     }

@@ -91,6 +91,32 @@ fn check_reads_the_file_that_the_unit_names() {
     host.sh("systemctl restart renewd");
 }
 
+/// Green is only what renews: an enabled service that is stopped or failed is missed, one that nobody enabled is not.
+#[test]
+fn status_misses_the_service_that_should_run_and_does_not() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    host.sh("systemctl enable renewd");
+    let says = |code: i32, parts: &[&str]| {
+        let said = host.run(&["renewd", "status"]);
+        assert_eq!(said.code, code, "{said:?}");
+        let shown = format!("{}{}", said.err, said.out);
+        parts.iter().for_each(|part| assert!(shown.contains(part), "{part}: {shown}"));
+    };
+    says(0, &["No problems."]);
+    let missed = "renewd is NOT running, and should be: nothing is renewed";
+    host.sh("systemctl stop renewd");
+    says(3, &[missed, "PROBLEM daemon-down: renewd.service is enabled, but stopped", "run: systemctl start renewd"]);
+    host.sh("systemctl disable renewd");
+    says(0, &["renewd is not running; showing state from disk:"]);
+    host.sh("systemctl enable renewd; install -m 0600 /dev/null /etc/renewd/api-key; systemctl start renewd || true");
+    says(3, &[missed, "renewd.service is enabled, but failed (exit status 78)", "fix: run `renewd check`"]);
+    host.sh("install -m 0600 /srv/sim/api-key /etc/renewd/api-key; systemctl start renewd");
+    host.until("it runs again", |host| (host.run(&["renewd", "status"]).code == 0).then_some(()));
+}
+
 /// A hook that hangs is ended within the time, and owed afterwards.
 #[test]
 fn it_stops_within_five_seconds_and_a_running_hook_stays_owed() {

@@ -17,6 +17,9 @@ pub struct CachedProfile {
     /// Why the last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailedRead>,
+    /// Since when no reading succeeds: also across restarts and reloads, which forget the failure itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
 }
 
 /// A reading that failed.

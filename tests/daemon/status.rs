@@ -1,0 +1,241 @@
+//! What `status` says where nothing is renewed: never that all is well. And that it says each thing once.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::host::{Host, Said};
+use crate::simulator::{Endpoint, Fault, FaultKind, ProfileSpec, RetryAfter};
+
+/// The problem of this code.
+fn problem(host: &Host, code: &str) -> Option<Value> {
+    host.status()["problems"].as_array()?.iter().find(|problem| problem["code"] == code).cloned()
+}
+
+fn named(name: &str) -> ProfileSpec {
+    ProfileSpec { name: name.to_owned(), ..ProfileSpec::default() }
+}
+
+/// A host whose certificates are installed and not due, with the daemon running.
+fn in_order(profile: ProfileSpec, names: &[&str]) -> Host {
+    let mut host = Host::new(profile);
+    names.iter().for_each(|name| host.entry(name, ""));
+    host.start();
+    for name in names {
+        host.wait_state(name, "valid");
+    }
+    host
+}
+
+/// The daemon is missed: exit code 3, the first line says so, and the files are shown all the same.
+#[track_caller]
+fn is_missed(host: &Host, code: &str, first: &str, parts: &[&str]) {
+    let Said { code: exit, out, err } = host.says(&["status"]);
+    assert_eq!(exit, 3, "{out}{err}");
+    assert!(err.starts_with(first) && err.lines().count() == 1 && err.contains("; showing state from disk:"), "{err}");
+    assert!(out.contains("www") && out.contains(&format!("PROBLEM {code}: ")), "{out}");
+    parts.iter().for_each(|part| assert!(out.contains(part), "{part}: {out}"));
+}
+
+#[test]
+fn a_daemon_that_ended_without_being_stopped_is_missed_until_somebody_sees_to_it() {
+    let mut host = in_order(ProfileSpec::default(), &["www"]);
+    let pid = host.pid();
+    host.end(Signal::KILL);
+    let ended = format!("ended without being stopped (pid {pid}");
+    is_missed(
+        &host,
+        "daemon-down",
+        "renewd is NOT running, and should be: nothing is renewed",
+        &[&ended, "fix: start it"],
+    );
+    assert_eq!((host.says(&["status", "www"]).code, host.status()["healthy"].as_bool()), (3, Some(false)));
+    host.start();
+    assert_eq!(host.says(&["status"]).code, 0, "it runs again");
+    host.end(Signal::TERM);
+    let stopped = host.says(&["status"]);
+    assert_eq!((stopped.code, stopped.err.as_str()), (0, "renewd is not running; showing state from disk:\n"));
+    host.start();
+    host.end(Signal::KILL);
+    assert_eq!(host.says(&["status"]).code, 3);
+    assert_eq!(host.says(&["heal"]).code, 0);
+    assert_eq!(host.says(&["status"]).code, 0, "no daemon is meant to run");
+}
+
+#[test]
+fn a_daemon_that_is_stuck_is_told_from_one_that_runs() {
+    let host = in_order(ProfileSpec::default(), &["www"]);
+    host.signal(Signal::STOP);
+    is_missed(&host, "daemon-silent", "renewd is running (pid ", &["no answer in time", "fix: restart it"]);
+    host.signal(Signal::CONT);
+    host.until("it answers again", || (host.says(&["status"]).code == 0).then_some(()));
+}
+
+#[test]
+fn a_daemon_whose_socket_is_gone_cannot_be_asked() {
+    let host = in_order(ProfileSpec::default(), &["www"]);
+    std::fs::remove_file(host.path("control.sock")).unwrap();
+    is_missed(&host, "daemon-silent", "renewd is running (pid ", &["does not listen at", "control.sock"]);
+}
+
+/// The state of another configuration's daemon says nothing of this one.
+#[test]
+fn the_daemon_of_another_configuration_is_none_of_this_one() {
+    let mut host = in_order(ProfileSpec::default(), &["www"]);
+    let other = host.path("other.toml");
+    let text = host.read(&host.path("renewd.toml")).replace("/state\"", "/state-of-other\"");
+    host.write("other.toml", &text);
+    let output = host.command().args(["status", "--config"]).arg(&other).output().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(3), "{out}{err}");
+    assert!(err.starts_with("another daemon answers; showing state from disk:"), "{err}");
+    let told = format!("runs with {}, and none with {}", host.path("renewd.toml").display(), other.display());
+    assert!(out.contains(&told) && out.contains("www          due "), "{out}");
+    assert_eq!(host.says(&["status"]).code, 0);
+    host.end(Signal::TERM);
+}
+
+/// What will not be renewed when its time comes is told before that, by name, while there is time to act.
+#[test]
+fn a_profile_that_cannot_be_used_is_told_before_a_certificate_is_due() {
+    let host = in_order(named("Web servers"), &["mail", "www"]);
+    host.simulator.change_profile(&host.profile, |profile| profile.status = "Suspended".to_owned());
+    host.signal(Signal::HUP);
+    let told = host.until("the profile is told", || problem(&host, "profile-unusable"));
+    assert_eq!((&told["severity"], &told["certificates"]), (&"warning".into(), &serde_json::json!(["mail", "www"])));
+    let message = told["message"].as_str().unwrap();
+    for part in ["mail, www: profile \"Web servers\" cannot be used", "\"Suspended\", not Active", "first needed at "] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(told["remedy"].as_str().unwrap().starts_with("change the profile in TLM"), "{told}");
+    let said = host.says(&["status"]);
+    assert!(said.code == 0 && said.out.contains("WARNING profile-unusable: mail, www: "), "{}", said.out);
+    let www = host.says(&["status", "www"]).out;
+    assert!(www.contains("problem        ") && www.contains("(profile-unusable)"), "{www}");
+    host.simulator.change_profile(&host.profile, |profile| profile.status = "Active".to_owned());
+    host.signal(Signal::HUP);
+    host.until("all is well", || host.status()["problems"].as_array()?.is_empty().then_some(()));
+}
+
+#[test]
+fn a_profile_that_was_renamed_is_told_before_a_certificate_is_due_also_without_the_daemon() {
+    let mut host = Host::new(named("Web servers"));
+    host.entry("www", "profile = \"Web servers\"\n");
+    host.start();
+    host.wait_state("www", "valid");
+    host.simulator.change_profile(&host.profile, |profile| profile.name = "Web servers 2027".to_owned());
+    host.signal(Signal::HUP);
+    let told = host.until("the profile is told", || problem(&host, "profile-not-found"));
+    assert_eq!(host.certificate("www")["state"], "valid");
+    for (key, part) in
+        [("message", "www: profile \"Web servers\" cannot be read: "), ("remedy", "write the profile's id")]
+    {
+        assert!(told[key].as_str().unwrap().contains(part), "{told}");
+    }
+    assert_eq!(host.end(Signal::TERM), Some(0));
+    let down = problem(&host, "profile-not-found").unwrap();
+    assert_eq!((&down["message"], &down["since"]), (&told["message"], &told["since"]));
+}
+
+/// Nothing is due, and nothing would be renewed: a warning, which an answer takes back. Without the daemon as well.
+#[test]
+fn an_api_that_does_not_answer_is_told_before_a_certificate_is_due() {
+    for names in [&["www"][..], &["mail", "www"]] {
+        let mut host = in_order(ProfileSpec::default(), names);
+        host.simulator.stop();
+        host.signal(Signal::HUP);
+        let told = host.until("it is told", || problem(&host, "api-unreachable"));
+        assert_eq!(told["severity"], "warning", "{told}");
+        assert!(told["message"].as_str().unwrap().ends_with("; no renewal is due yet"), "{told}");
+        let said = host.says(&["status"]);
+        assert!(said.code == 0 && said.out.matches("Connection refused").count() == 1, "{}", said.out);
+        assert_eq!(host.end(Signal::TERM), Some(0));
+        let down = problem(&host, "api-unreachable").unwrap();
+        assert_eq!(down["message"], told["message"]);
+        host.simulator.restart();
+        host.start();
+        host.signal(Signal::HUP);
+        host.until("all is well", || host.status()["problems"].as_array()?.is_empty().then_some(()));
+    }
+}
+
+/// Those that wait for the API count as its problem, also after the circuit breaker holds them back.
+#[test]
+fn five_certificates_that_wait_for_the_api_are_one_problem() {
+    let mut host = Host::new(named("Web servers"));
+    let names = ["api", "intern", "mail", "shop", "www"];
+    names.iter().for_each(|name| host.entry(name, ""));
+    host.simulator.stop();
+    host.start();
+    let told = host.until("all wait", || {
+        problem(&host, "api-unreachable")
+            .filter(|problem| problem["certificates"].as_array().is_some_and(|all| all.len() == 5))
+    });
+    assert_eq!(
+        (&told["severity"], told["certificates"] == serde_json::json!(names)),
+        (&"error".into(), true),
+        "{told}"
+    );
+    let said = host.says(&["status"]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert_eq!(said.out.matches("Connection refused").count(), 1, "{}", said.out);
+    assert_eq!(said.out.matches("PROBLEM ").count(), 1, "{}", said.out);
+    assert!(!said.out.contains(&host.profile), "no id is needed: {}", said.out);
+    assert!(said.out.lines().all(|line| line.starts_with("PROBLEM") || line.len() <= 100), "{}", said.out);
+    let www = host.says(&["status", "www"]).out;
+    assert!(www.contains("Connection refused") && www.contains("check `api.url`"), "{www}");
+}
+
+/// One cause, one problem: also where the API answers.
+#[test]
+fn certificates_that_fail_alike_are_one_problem() {
+    let mut host = Host::new(named("Web servers"));
+    ["mail", "www"].iter().for_each(|name| host.entry(name, ""));
+    host.simulator.fault(Fault::new(FaultKind::Status(403, RetryAfter::Absent)).at(Endpoint::Issue));
+    host.start();
+    let told = host.until("both fail", || {
+        let problems = host.status()["problems"].as_array().cloned()?;
+        problems.into_iter().find(|problem| problem["certificates"] == serde_json::json!(["mail", "www"]))
+    });
+    let message = told["message"].as_str().unwrap();
+    assert!(message.starts_with("mail, www: ") && message.matches("403").count() == 1, "{message}");
+    assert!(told["remedy"].as_str().unwrap().contains("use profile \"Web servers\" in TLM"), "{told}");
+}
+
+/// A journal that this version may not write to keeps everything from being renewed, also what is not due yet.
+#[test]
+fn a_journal_of_a_newer_version_is_a_problem_while_nothing_is_due() {
+    let mut host = in_order(ProfileSpec::default(), &["www"]);
+    host.end(Signal::TERM);
+    let journal = host.read(&host.path("state/journal"));
+    let (first, rest) = journal.split_once('\n').unwrap();
+    host.write("state/journal", &format!("{}\n{rest}", first.replace('1', "9")));
+    let is_told = || {
+        let told = problem(&host, "journal-too-new").unwrap_or_default();
+        assert!(told["message"].as_str().is_some_and(|message| message.starts_with("a newer renewd wrote")), "{told}");
+        assert_eq!(host.says(&["status"]).code, 1);
+    };
+    is_told();
+}
+
+/// Nothing that fits a screen of 100 columns is folded, and what does not is folded between words.
+#[test]
+fn what_fits_a_hundred_columns_is_not_folded() {
+    let mut host = Host::new(named("Web servers"));
+    host.entry("www", "hooks = [\"nginx\"]\n[hook.nginx]\ncommand = [\"/bin/sh\", \"-c\", \"echo configuration file /etc/nginx/nginx.conf: test failed >&2; exit 1\"]\n");
+    host.entry("mail", "");
+    host.start();
+    host.wait_state("www", "failing");
+    host.wait_state("mail", "valid");
+    let output = host.command().arg("status").env("COLUMNS", "100").output().unwrap();
+    let screen = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = screen.lines().collect();
+    assert!(lines.iter().all(|line| line.len() <= 100), "{screen}");
+    assert!(lines[1].starts_with("mail ") && lines[2].starts_with("www ") && lines[3].is_empty(), "{screen}");
+    let at = lines.iter().position(|line| line.starts_with("PROBLEM certificate-failing: www: ")).unwrap();
+    assert!(
+        lines[at + 1].starts_with("    ") && lines[at].len() + lines[at + 1].trim().find(' ').unwrap() >= 100,
+        "{screen}"
+    );
+    let whole = host.says(&["status"]).out;
+    assert_eq!(whole.lines().filter(|line| line.starts_with("    ")).count(), 0, "{whole}");
+}
