@@ -145,7 +145,7 @@ fn no_state_dir(disk: &dyn Disk, root: &Path, error: &std::io::Error) -> Failure
 /// When they may, with what to do.
 pub(super) fn check_place(disk: &dyn Disk, main: &Main) -> Result<(), StartError> {
     let identity = identity(main);
-    if identity.uid != 0 {
+    if identity.uid != 0 || !is_hosts_root() {
         return Ok(());
     }
     match exchange::by_others(disk, &identity, &main.state_dir).map_err(StartError::State)? {
@@ -155,6 +155,13 @@ pub(super) fn check_place(disk: &dyn Disk, main: &Main) -> Result<(), StartError
             main.state_dir.display()
         ))),
     }
+}
+
+/// Whether root here is root of the host. One of a user namespace has only its own files to lose, and sees what is the
+/// host's as nobody's.
+fn is_hosts_root() -> bool {
+    let whole = ["0", "0", "4294967295"];
+    std::fs::read_to_string("/proc/self/uid_map").map_or(true, |map| map.split_whitespace().eq(whole))
 }
 
 /// Makes the daemon: everything but the first look at the certificates.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use renewd::store::disk::{Disk as _, Perms};
 use renewd::store::real_disk::RealDisk;
@@ -225,6 +225,32 @@ fn root_works_in_no_state_directory_that_others_may_exchange() {
     set("above", 0o1777, 0);
     let said = host.says(&["once"]);
     assert_eq!(said.code, 0, "{said:?}");
+}
+
+/// Root of a user namespace, as a container without privileges has it, owns nothing of the host's, not even `/`.
+#[test]
+fn root_of_a_user_namespace_works_as_any_user_does() {
+    let host = Host::with_www();
+    let as_root_inside = |command: &str| {
+        let mut inside = Command::new("setpriv");
+        inside.args(["--reuid=64242", "--regid=64242", "--clear-groups", "unshare", "--user", "--map-root-user"]);
+        inside.args([env!("CARGO_BIN_EXE_renewd"), "--config", host.path("renewd.toml").to_str().unwrap(), command]);
+        inside.output()
+    };
+    fs::create_dir(host.path("state")).unwrap();
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root becomes another user");
+        return;
+    }
+    run("chown", &["-R", "64242:64242", host.path("").to_str().unwrap()]);
+    let output = as_root_inside("once").unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    if said.contains("unshare") {
+        println!("skipped: there are no user namespaces here: {said}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    host.live_serial("www");
 }
 
 /// Who owns the state directory puts a pipe where the lock is, or a link to what never ends: who asks goes on.

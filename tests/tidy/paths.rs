@@ -65,8 +65,8 @@ const ARGUED: [(&str, usize, &str); 29] = [
     ("src/daemon/program.rs", 6, "told: why a program does not run; bounded, no pipe"),
     (
         "src/daemon/setup.rs",
-        4,
-        "the owner of the state directory says who is safe from whom: whoever exchanges it gains that user's own; the rest is root's, or told",
+        5,
+        "the owner of the state directory says who is safe from whom: whoever exchanges it gains that user's own; the rest is root's, the kernel's, or told",
     ),
     ("src/daemon/watch.rs", 2, "a hint to look"),
     ("src/store/lock.rs", 3, "the service's; not followed, bounded, no pipe"),
