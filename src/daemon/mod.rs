@@ -35,6 +35,7 @@ pub mod run;
 pub mod seats;
 pub mod setup;
 mod starttls;
+pub mod steps;
 mod tell;
 mod timer;
 mod watch;

@@ -123,7 +123,11 @@ impl<'a> World<'a> {
             None => self.after(request.since, FIRST_LOOK),
             Some(at) => self.after(at, backoff::wait(&self.entry.name, looks, self.left())),
         };
-        let next = if self.global.can_search { due.min(give_up) } else { give_up };
+        let next = if self.global.can_search {
+            self.asked_after(looked_at.unwrap_or(request.since), due).min(give_up)
+        } else {
+            give_up
+        };
         let came = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
         let failure = came.map(|(failure, _)| failure.clone());
         let reason = Reason::AnswerLost { since: request.since, next, failure };
@@ -150,6 +154,7 @@ impl<'a> World<'a> {
         // Once TLM has claimed for long enough not to know it, one more pickup decides.
         let decides = unknown_since.map(|first| self.after(first, UNKNOWN_SPAN)).filter(|at| *at > polled_at);
         let next = decides.map_or(due.max(retry), |at| due.max(retry).min(at));
+        let next = self.asked_after(polled_at, next);
         let failure = failed.map(|(failure, _)| failure.clone());
         let (request_id, dv_details) = (id.clone(), dv_details.cloned().map(Box::new));
         let reason = Reason::Pending { request_id, since: request.since, next, failure, dv_details };
@@ -163,6 +168,12 @@ impl<'a> World<'a> {
             return self.act(Action::LookUp(request.attempt), reason);
         }
         self.act(Action::PickUp(request.attempt, id.clone()), reason)
+    }
+
+    /// The next look at a request, where an operator had it asked after since the last one: soon, and not at his every word.
+    fn asked_after(&self, last: Timestamp, next: Timestamp) -> Timestamp {
+        let is_asked = self.record.asked_after.is_some_and(|asked| last <= asked && asked <= self.now);
+        if is_asked { next.min(self.after(last, FIRST_LOOK)) } else { next }
     }
 
     /// Installing goes on whatever the clock and the budget say; only what failed before waits for its ladder.
