@@ -20,7 +20,7 @@ use crate::core::text::Text;
 use crate::core::time::{Span, Timestamp};
 use crate::core::wanted::entry::{Entry, Validity};
 use crate::daemon::clock::{Clock, SystemClock};
-use crate::daemon::control::{Inspected, Request};
+use crate::daemon::control::{ASKS_AGAIN, Inspected, Reply, Request};
 use crate::daemon::preflight::{Finding, Subject};
 use crate::daemon::profiles::Listing;
 use crate::daemon::{preflight, setup};
@@ -34,15 +34,28 @@ use super::{check, control};
 
 /// Everything, in the order in which a renewal needs it.
 pub(super) async fn findings(main: &Main, inventory: &Inventory, account: Result<Account, Failure>) -> Vec<Finding> {
-    let mut findings = match account {
+    let (mut findings, is_taken) = match account {
         Ok(account) => of_account(main, inventory, &account).await,
-        Err(failure) => vec![check::of_client(main, &failure)],
+        Err(failure) => (vec![check::of_client(main, &failure)], false),
     };
     findings.extend(of_host(main, inventory).await);
+    if is_taken {
+        findings.extend(tell_daemon(main).await);
+    }
     findings
 }
 
-async fn of_account(main: &Main, inventory: &Inventory, account: &Account) -> Vec<Finding> {
+/// An outage or a refused key that is over is news to a daemon, which would find it out by its next trial. It is told last: what
+/// it begins then is not in the way of what is looked at here. Whoever may not command it tells it nothing.
+async fn tell_daemon(main: &Main) -> Option<Finding> {
+    let path = control::path(main);
+    let asked = tokio::task::spawn_blocking(move || control::ask(&path, &Request::ApiChecked)).await;
+    let answer = Reply::done_in(&asked.ok()?.ok()?).ok()?;
+    (answer == ASKS_AGAIN).then(|| Finding::ok("daemon", &main.api.url, answer))
+}
+
+/// What TLM says of everything, and whether it takes a credential.
+async fn of_account(main: &Main, inventory: &Inventory, account: &Account) -> (Vec<Finding>, bool) {
     let url = &main.api.url;
     let now = SystemClock::default().now();
     let mut findings = match account.client.version().await {
@@ -51,7 +64,7 @@ async fn of_account(main: &Main, inventory: &Inventory, account: &Account) -> Ve
         Err(failure) => {
             let credentials = account.client.credentials();
             let ends = credentials.iter().filter_map(|credential| end(credential, now));
-            return std::iter::once(Finding::failure("api", url, &failure)).chain(ends).collect();
+            return (std::iter::once(Finding::failure("api", url, &failure)).chain(ends).collect(), false);
         }
     };
     findings.push(clock(account.date(), now));
@@ -66,7 +79,7 @@ async fn of_account(main: &Main, inventory: &Inventory, account: &Account) -> Ve
         findings.extend(found);
         findings.extend(duplicates::findings(main, strict, account, now).await);
     }
-    findings
+    (findings, is_taken)
 }
 
 fn clock(date: Option<Timestamp>, now: Timestamp) -> Finding {

@@ -3,12 +3,11 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::Main;
+use crate::daemon::control::Request;
 pub(super) use crate::daemon::control::path;
-use crate::daemon::control::{Reply, Request};
 use crate::daemon::setup::{self, StartError};
 
 use super::{exit, output, start, user};
@@ -39,19 +38,6 @@ pub(super) fn ask_within(path: &Path, request: &Request, patience: Duration) -> 
     if answer.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
 }
 
-/// Lets the daemon do it where it runs; where none does, `alone` does it. The daemon knows who may command it; only
-/// without one does this process write.
-pub(super) fn command(config: &Path, request: &Request, alone: impl FnOnce() -> ExitCode) -> ExitCode {
-    let main = match configuration(config) {
-        Ok(main) => main,
-        Err(code) => return code.into(),
-    };
-    match ask(&path(&main), request) {
-        Ok(answer) => told(&answer),
-        Err(_) => alone(),
-    }
-}
-
 /// The configuration, for who may read it; else the exit code, after telling why.
 pub(super) fn configuration(config: &Path) -> Result<Main, u8> {
     user::may_read(config).map_err(|why| {
@@ -59,20 +45,6 @@ pub(super) fn configuration(config: &Path) -> Result<Main, u8> {
         exit::NOT_PERMITTED
     })?;
     crate::config::load_main(config).map_err(|problems| start::told(&StartError::Config(setup::shown(&problems))))
-}
-
-/// Tells what the daemon answered.
-fn told(answer: &str) -> ExitCode {
-    match Reply::done_in(answer) {
-        Ok(done) => {
-            output::print(&done);
-            exit::OK.into()
-        }
-        Err(why) => {
-            output::complain(&why);
-            exit::UNWELL.into()
-        }
-    }
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::core::event::{Entry, Event, Method, RollbackBy};
 use crate::core::failure::Failure;
 use crate::core::known::issuer::ChainEnd;
+use crate::core::known::served::AddressProbe;
 use crate::core::name::{Attempt, Digest, Generation, HookName, SerialNumber};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -116,6 +117,33 @@ fn told(event: &Event) -> EventView {
         Event::HookFailed { hook, generation, failure } => {
             failed(&format!("for generation {generation}: "), failure).hook(hook).generation(*generation)
         }
+        Event::HooksAgain { .. }
+        | Event::RolledBack { .. }
+        | Event::RollbackRefused { .. }
+        | Event::Forward { .. }
+        | Event::DeployAsked { .. } => deployed(event),
+        Event::Failed { failure } => failed("", failure),
+        Event::StatusChecked { serial_number, revoked, standing } => {
+            let known = || if *revoked { "revoked" } else { "not revoked" }.to_owned();
+            let state = standing.as_ref().map_or_else(known, ToString::to_string);
+            say(format!("TLM reports {serial_number} as {state}")).serial_number(serial_number)
+        }
+        Event::StatusUnread => say("could not ask TLM whether it is revoked"),
+        Event::Probed { fingerprint, sights } => say(what_is_served(*fingerprint, sights)),
+        Event::RenewalAsked { reissue } => say(what_was_asked(*reissue)),
+        Event::LeftInventory => say("its entry left the inventory; its files stay"),
+        Event::Unknown => say("a newer renewd wrote what happened"),
+    }
+}
+
+const fn what_was_asked(reissue: bool) -> &'static str {
+    if reissue { "an operator requested a new certificate in its place" } else { "an operator requested a replacement" }
+}
+
+/// What happened to a set that had been installed before.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are of other kinds")]
+fn deployed(event: &Event) -> EventView {
+    match event {
         Event::HooksAgain { generation } => {
             say(format!("generation {generation} is not served: its hooks run again")).generation(*generation)
         }
@@ -130,17 +158,12 @@ fn told(event: &Event) -> EventView {
             let why = if *stays { ", and stays: the previous one is about to expire" } else { "" };
             say(format!("generation {generation} is live again{why}{}", owed(hooks))).generation(*generation)
         }
-        Event::Failed { failure } => failed("", failure),
-        Event::StatusChecked { serial_number, revoked, standing } => {
-            let known = || if *revoked { "revoked" } else { "not revoked" }.to_owned();
-            let state = standing.as_ref().map_or_else(known, ToString::to_string);
-            say(format!("TLM reports {serial_number} as {state}")).serial_number(serial_number)
+        Event::DeployAsked { generation, hooks } => {
+            let message =
+                format!("an operator requested that generation {generation} be deployed again{}", owed(hooks));
+            say(message).generation(*generation)
         }
-        Event::StatusUnread => say("could not ask TLM whether it is revoked"),
-        Event::Probed { .. } => say("probed"),
-        Event::RenewalAsked { reissue } => say(what_was_asked(*reissue)),
-        Event::LeftInventory => say("its entry left the inventory; its files stay"),
-        Event::Unknown => say("a newer renewd wrote what happened"),
+        _ => EventView::default(),
     }
 }
 
@@ -151,8 +174,13 @@ fn looked_up(failure: Option<&Failure>) -> EventView {
     )
 }
 
-const fn what_was_asked(reissue: bool) -> &'static str {
-    if reissue { "an operator requested a new certificate in its place" } else { "an operator requested a replacement" }
+fn what_is_served(installed: Digest, sights: &[AddressProbe]) -> String {
+    let sight = |AddressProbe { address, leaf }: &AddressProbe| match leaf {
+        Ok(leaf) if leaf.fingerprint == installed => format!("{address} serves it"),
+        Ok(leaf) => format!("{address} serves {}", leaf.what),
+        Err(why) => format!("{address}: {why}"),
+    };
+    joined(&sights.iter().map(sight).collect::<Vec<_>>(), "; ")
 }
 
 /// What became live, and what stays so.

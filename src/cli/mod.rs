@@ -10,6 +10,7 @@ mod columns;
 pub mod complete;
 mod confine;
 mod control;
+mod deploy;
 mod duplicates;
 mod event_text;
 mod explain;
@@ -18,6 +19,7 @@ mod history;
 mod log;
 mod offline;
 mod once;
+mod order;
 mod output;
 pub mod pages;
 mod plan;
@@ -42,6 +44,8 @@ use clap_complete::engine::ArgValueCompleter;
 
 use crate::core::name::CertName;
 use crate::daemon::hook_user;
+
+use order::Following;
 
 /// What `--version` says: which cryptography is in the program, too, where it is not the usual one.
 const VERSION: &str = if cfg!(feature = "fips") {
@@ -133,6 +137,21 @@ enum Command {
         /// Request new certificates, never TLM's renewal of the old ones: after a mass revocation, or a lost key.
         #[arg(long)]
         reissue: bool,
+        /// Return as soon as the daemon has the order.
+        #[arg(long)]
+        no_wait: bool,
+        /// Print the result for each as JSON instead of progress.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the hooks and probes of installed certificates now, without requesting any; shows each step.
+    Deploy {
+        /// The certificates.
+        #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(complete::names))]
+        names: Vec<CertName>,
+        /// Return as soon as the daemon has the order.
+        #[arg(long)]
+        no_wait: bool,
         /// Print the result for each as JSON instead of progress.
         #[arg(long)]
         json: bool,
@@ -175,6 +194,9 @@ enum Command {
         /// Even to an expired or revoked certificate.
         #[arg(long)]
         force: bool,
+        /// Return as soon as the previous generation is live.
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Print inventory entries for existing certificates; changes nothing.
     Adopt {
@@ -254,15 +276,16 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Plan { at, .. } => plan::run(&config, plan::Form::Text, at),
         Command::Status { name, json } => status::run(&config, name.as_ref(), json),
         Command::History { name, json } => history::run(&config, &name, json),
-        Command::Renew { names, all: _, issuer: issuers, reissue, json } => {
-            renew::run(&config, renew::Options { names, issuers, reissue, json })
+        Command::Renew { names, all: _, issuer: issuers, reissue, no_wait, json } => {
+            renew::run(&config, renew::Options { names, issuers, reissue, following: Following { json, no_wait } })
         }
+        Command::Deploy { names, no_wait, json } => deploy::run(&config, names, Following { json, no_wait }),
         Command::Profiles { json, entry: None, .. } => profiles::list(&config, json),
         Command::Profiles { json, entry: Some(profile), name, dns, hooks, probe } => {
             profiles::entry(&config, json, &profile, &profiles::Given { name, dns, hooks, probe })
         }
         Command::Explain { code, json } => explain::run(code.as_deref(), json),
-        Command::Rollback { name, force } => rollback::run(&config, &name, force),
+        Command::Rollback { name, force, no_wait } => rollback::run(&config, &name, force, no_wait),
         Command::Adopt { files, profile, password_file } => {
             adopt::run(&config, &files, &profile, password_file.as_deref())
         }

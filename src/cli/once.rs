@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::core::name::CertName;
 use crate::core::reason::State;
+use crate::daemon::run::Word;
 use crate::engine::Mode;
 use crate::engine::status::Status;
 
@@ -14,7 +14,7 @@ use super::{exit, output};
 
 /// Does everything that is due, and tells what is left.
 pub(super) fn run(config: &Path, wait: Duration) -> ExitCode {
-    match start::configuration(config).and_then(|start| pass(start, wait, &[], false)) {
+    match start::configuration(config).and_then(|start| pass(start, wait, None)) {
         Ok(status) => {
             // Warnings are told where all is done, too.
             left_over(&status);
@@ -24,11 +24,13 @@ pub(super) fn run(config: &Path, wait: Duration) -> ExitCode {
     }
 }
 
-/// One pass; these certificates are replaced whether they are due or not.
-pub(super) fn pass(configured: Configured, wait: Duration, replace: &[CertName], reissue: bool) -> Result<Status, u8> {
+/// One pass, which begins with what an operator wants.
+pub(super) fn pass(configured: Configured, wait: Duration, word: Option<Word>) -> Result<Status, u8> {
     let Started { runtime, mut daemon, messages, orders } = start::daemon(configured, Mode::Once { wait })?;
     let status = runtime.block_on(async {
-        daemon.renew_first(replace, reissue);
+        if let Some(word) = word {
+            daemon.begin_with(word);
+        }
         daemon.run(messages, orders).await
     });
     start::end(runtime);

@@ -1,5 +1,5 @@
-//! Watching the daemon replace certificates: a bar with an estimate on a terminal, a line for each that is settled
-//! everywhere. The work is the daemon's; whoever watches may go at any time.
+//! Watching the daemon do what it was told: a bar with an estimate on a terminal; everywhere a line for each step of a few
+//! certificates, and for each that is settled. The work is the daemon's; whoever watches may go at any time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,13 +13,18 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::cli::event_text::EventView;
 use crate::core::code::Code;
-use crate::core::failure::FailureClass;
+use crate::core::event::{Entry, Event};
+use crate::core::failure::{Failure, FailureClass};
+use crate::core::known::served::Served;
+use crate::core::name::CertName;
 use crate::core::reason::State;
 use crate::core::text::Text;
-use crate::core::time::Span;
+use crate::core::time::{Span, Timestamp};
 use crate::daemon::control::{Request, View};
-use crate::engine::status::{CertificateStatus, Status};
+use crate::daemon::steps::Steps;
+use crate::engine::status::{CertificateStatus, HookStatus, Status};
 
 use super::{control, output};
 
@@ -31,6 +36,8 @@ pub(super) struct Settled {
     state: String,
     reason_code: String,
     reason: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<Text>,
 }
 
 /// How it ended, for the one who watches.
@@ -39,6 +46,8 @@ pub(super) struct Settled {
 pub(super) enum Outcome {
     /// A new certificate is installed, its hooks ran, and it is served where that is looked at.
     Replaced,
+    /// The hooks of what is installed ran, and it is served where that is looked at.
+    Deployed,
     /// It waits for somebody or for a time; the daemon continues by itself.
     Waiting,
     /// Something failed.
@@ -59,6 +68,121 @@ pub(super) enum Watched {
 /// The generation of each certificate before anything is asked for.
 pub(super) type Before = BTreeMap<String, Option<u64>>;
 
+/// What is waited for.
+#[derive(Debug)]
+pub(super) enum Goal {
+    /// Another generation than before.
+    Replaced(Before),
+    /// Hooks and probe of the installed one.
+    Deployed(Seen),
+}
+
+impl Goal {
+    fn judge(&self, certificate: &CertificateStatus, at: &str) -> Option<Settled> {
+        match self {
+            Self::Replaced(before) => {
+                let outcome = judge(certificate, before.get(&certificate.name).copied().flatten(), at)?;
+                Some(settle(certificate, outcome))
+            }
+            Self::Deployed(seen) => seen.judge(certificate, at),
+        }
+    }
+}
+
+/// What was known before hooks and probe were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    at: Option<Timestamp>,
+    /// The certificates that are probed.
+    probed: BTreeSet<String>,
+}
+
+impl Seen {
+    pub(super) fn of(status: &Status) -> Self {
+        let probed = status.certificates.iter().filter(|one| one.probe.is_some()).map(|one| one.name.clone());
+        Self { at: output::instant(&status.at).ok(), probed: probed.collect() }
+    }
+
+    /// By hooks and probe themselves: what else the certificate waits for may be what its state says.
+    pub(super) fn judge(&self, certificate: &CertificateStatus, at: &str) -> Option<Settled> {
+        let CertificateStatus { name, hooks, probe, served, .. } = certificate;
+        let is = |wanted: &'static str| move |hook: &&HookStatus| hook.state == wanted;
+        if let Some(hook) = hooks.iter().find(is("failing")) {
+            let failure = hook.error.clone().unwrap_or_default();
+            let failure = Failure::new(FailureClass::HookFailed, format!("hook {}: {failure}", hook.name));
+            return Some(because(certificate, failure.class.code(), failure.message.as_str(), Some(failure.remedy())));
+        }
+        if hooks.iter().any(|hook| is("owed")(&hook) || is("running")(&hook)) {
+            return None;
+        }
+        let is_probed = probe.is_some() || self.probed.contains(name);
+        let is_next = [Code::Probing, Code::HookOwed].iter().any(|code| certificate.reason_code == code.as_str());
+        if !is_probed && !is_next {
+            return Some(settle(certificate, Outcome::Deployed));
+        }
+        let instant = |text: Option<&str>| text.and_then(|text| output::instant(text).ok());
+        let since = hooks.iter().filter_map(|hook| instant(hook.at.as_deref())).chain(self.at).max();
+        let looked = probe.as_ref().and_then(|probe| instant(Some(&probe.at)))?;
+        if since.is_some_and(|since| looked < since) {
+            return None;
+        }
+        if served == Served::Yes.as_str() {
+            return Some(settle(certificate, Outcome::Deployed));
+        }
+        // A server takes a moment, and is looked at again soon.
+        let is_late = instant(Some(at)).is_some_and(|at| since.is_none_or(|since| at > since + SOON));
+        let found = probe.as_ref().and_then(|probe| probe.found.clone()).unwrap_or_default();
+        is_late.then(|| because(certificate, Code::NotServed.as_str(), &format!("not served: {found}"), None))
+    }
+}
+
+/// A failure that is not what the certificate as a whole waits for.
+fn because(certificate: &CertificateStatus, code: &str, why: &str, remedy: Option<&str>) -> Settled {
+    Settled {
+        reason_code: code.to_owned(),
+        reason: Text::new(why),
+        remedy: remedy.map(Text::new),
+        ..settle(certificate, Outcome::Failed)
+    }
+}
+
+/// The steps of a few certificates, as they come.
+pub(super) struct Narration {
+    names: Vec<CertName>,
+    /// The number of the last one that was told; `None`: none is.
+    last: Option<u64>,
+}
+
+impl Narration {
+    /// From now on: what comes before an order is none of its steps.
+    pub(super) fn begin(path: &Path, asked: &BTreeSet<String>, silent: bool) -> Self {
+        let names: Vec<CertName> = asked.iter().filter_map(|name| name.parse().ok()).collect();
+        let mut narration = Self { names, last: None };
+        if !silent && asked.len() <= SHOWN {
+            narration.last = narration.after(path, None).map(|steps| steps.last);
+        }
+        narration
+    }
+
+    fn after(&self, path: &Path, after: Option<u64>) -> Option<Steps> {
+        let line = control::ask(path, &Request::Steps { names: self.names.clone(), after }).ok()?;
+        serde_json::from_str(&line).ok()
+    }
+
+    /// The new ones, each as a line.
+    fn next(&mut self, path: &Path) -> Vec<String> {
+        let Some(steps) = self.last.and_then(|last| self.after(path, Some(last))) else { return Vec::new() };
+        self.last = Some(steps.last);
+        // What was ordered is known, and what is tidied up is nobody's step.
+        let is_step = |entry: &&Entry| {
+            let is_known = matches!(entry.event, Event::RenewalAsked { .. } | Event::DeployAsked { .. });
+            !is_known && !matches!(entry.event, Event::RolledBack { .. } | Event::KeyForgotten { .. })
+        };
+        let line = |entry: &Entry| format!("{}: {}", entry.name, EventView::new(entry).message);
+        steps.steps.iter().filter(is_step).map(line).collect()
+    }
+}
+
 /// Everything that the daemon has.
 ///
 /// # Errors
@@ -70,7 +194,13 @@ pub(super) fn status(path: &Path) -> io::Result<Status> {
 }
 
 /// Watches until all of `asked` are settled, telling each as it is.
-pub(super) fn watch(path: &Path, asked: &BTreeSet<String>, before: &Before, silent: bool) -> Watched {
+pub(super) fn watch(
+    path: &Path,
+    asked: &BTreeSet<String>,
+    goal: &Goal,
+    mut narration: Narration,
+    silent: bool,
+) -> Watched {
     let stopped = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // Without it Ctrl-C ends the process as ever, and the daemon goes on all the same.
@@ -84,7 +214,11 @@ pub(super) fn watch(path: &Path, asked: &BTreeSet<String>, before: &Before, sile
         match status(path) {
             Ok(status) => {
                 unanswered = 0;
-                let news = news(&status, asked, before, &settled);
+                let steps = narration.next(path);
+                if !steps.is_empty() {
+                    bar.suspend(|| steps.iter().for_each(|step| output::print(step)));
+                }
+                let news = news(&status, asked, goal, &settled);
                 for one in &news {
                     bar.suspend(|| tell(one, silent));
                     bar.inc(1);
@@ -147,18 +281,20 @@ fn tell(one: &Settled, silent: bool) {
 
 /// What became of one, in a line.
 pub(super) fn line(one: &Settled) -> String {
-    let Settled { name, outcome, state, reason_code, reason } = one;
+    let Settled { name, outcome, state, reason_code, reason, remedy } = one;
     match outcome {
         Outcome::Replaced => format!("{name}: {}: {reason}", output::coloured("replaced", "32")),
+        Outcome::Deployed => format!("{name}: {}: {reason}", output::coloured("deployed", "32")),
         Outcome::Waiting => format!("{name}: {}: {reason}; the daemon continues", output::coloured(state, "33")),
         Outcome::Failed => {
-            format!("{name}: {}: {reason}; `renewd explain {reason_code}`", output::coloured(state, "1;31"))
+            let fix = remedy.as_ref().map_or_else(String::new, |remedy| format!("; fix: {remedy}"));
+            format!("{name}: {}: {reason}{fix}; `renewd explain {reason_code}`", output::coloured(state, "1;31"))
         }
     }
 }
 
 /// Those that are settled now and were not before.
-fn news(status: &Status, asked: &BTreeSet<String>, before: &Before, settled: &[Settled]) -> Vec<Settled> {
+fn news(status: &Status, asked: &BTreeSet<String>, goal: &Goal, settled: &[Settled]) -> Vec<Settled> {
     let mut news = Vec::new();
     for name in asked.iter().filter(|name| !settled.iter().any(|one| one.name == **name)) {
         match status.certificates.iter().find(|certificate| certificate.name == *name) {
@@ -168,11 +304,9 @@ fn news(status: &Status, asked: &BTreeSet<String>, before: &Before, settled: &[S
                 state: "gone".to_owned(),
                 reason_code: Code::InventoryFileRefused.to_string(),
                 reason: Text::new("it is no longer in the inventory"),
+                remedy: None,
             }),
-            Some(certificate) => {
-                let outcome = judge(certificate, before.get(name).copied().flatten(), &status.at);
-                news.extend(outcome.map(|outcome| settle(certificate, outcome)));
-            }
+            Some(certificate) => news.extend(goal.judge(certificate, &status.at)),
         }
     }
     news
@@ -186,6 +320,7 @@ pub(super) fn settle(certificate: &CertificateStatus, outcome: Outcome) -> Settl
         state: certificate.state.clone(),
         reason_code: certificate.reason_code.clone(),
         reason: certificate.reason.clone(),
+        remedy: certificate.remedy.clone(),
     }
 }
 
@@ -199,7 +334,8 @@ pub(super) fn judge(certificate: &CertificateStatus, before: Option<u64>, at: &s
         State::Valid if is_new => Some(Outcome::Replaced),
         // Not replaced, for weeks perhaps: that is not what was asked for.
         State::Valid if certificate.reason_code == FailureClass::RenewalTooEarly.code() => Some(Outcome::Failed),
-        State::Pending => Some(Outcome::Waiting),
+        // Right after the word it is asked after: what was known before that is not told.
+        State::Pending => is_far(certificate, at).then_some(Outcome::Waiting),
         State::Staged if is(Code::CertificateStaged) => Some(Outcome::Failed),
         State::Staged => Some(Outcome::Waiting),
         State::Failing | State::Rejected | State::Held => Some(Outcome::Failed),

@@ -11,7 +11,8 @@ use crate::core::known::issuer::Issuer;
 use crate::core::name::CertName;
 use crate::core::reason::State;
 use crate::core::text::Text;
-use crate::daemon::control::{Reply, Request};
+use crate::daemon::control::Request;
+use crate::daemon::run::Word;
 use crate::daemon::{last_good, setup};
 use crate::engine::status::CertificateStatus;
 use crate::parallel;
@@ -19,7 +20,8 @@ use crate::store::layout::Layout;
 use crate::store::observe;
 use crate::store::real_disk::RealDisk;
 
-use super::progress::{self, Before, Outcome, Settled, Watched};
+use super::order::{self, Following, Order};
+use super::progress::{self, Before, Goal, Outcome};
 use super::{control, exit, once, output, start};
 
 /// What is to be replaced, and how.
@@ -31,7 +33,7 @@ pub(super) struct Options {
     pub(super) issuers: Vec<String>,
     /// By new certificates.
     pub(super) reissue: bool,
-    pub(super) json: bool,
+    pub(super) following: Following,
 }
 
 /// A CA as the command line names it.
@@ -57,46 +59,20 @@ pub(super) fn run(config: &Path, mut wish: Options) -> ExitCode {
             // An install that failed half-way may have switched already: to finish it is what is asked for.
             let whole = |one: &CertificateStatus| one.generation.filter(|_| one.state != State::Failing.as_str());
             let before = before.certificates.iter().map(|one| (one.name.clone(), whole(one))).collect();
-            through_daemon(&path, &wish, &before)
+            through_daemon(&path, &wish, before)
         }
         // Who may not ask is told so by what the files allow.
         Err(_) => by_itself(config, &mut wish),
     }
 }
 
-fn through_daemon(path: &Path, wish: &Options, before: &Before) -> ExitCode {
-    let request = Request::Renew { names: wish.names.clone(), reissue: wish.reissue };
-    let answer = control::ask(path, &request).map_err(|error| format!("the daemon does not answer: {error}"));
-    if let Err(why) = answer.and_then(|answer| Reply::done_in(&answer)) {
-        output::complain(&why);
-        return exit::UNWELL.into();
-    }
+fn through_daemon(path: &Path, wish: &Options, before: Before) -> ExitCode {
     let asked: BTreeSet<String> = match wish.names.as_slice() {
         [] => before.keys().cloned().collect(),
         names => names.iter().map(ToString::to_string).collect(),
     };
-    let (settled, code) = match progress::watch(path, &asked, before, wish.json) {
-        Watched::All(settled) => {
-            let failed = settled.iter().any(|one| one.outcome == Outcome::Failed);
-            (settled, if failed { exit::UNWELL } else { exit::OK })
-        }
-        Watched::Interrupted(settled) => {
-            let left = asked.len() - settled.len();
-            output::complain(&format!(
-                "{left} of {} left to the daemon, which continues; see `renewd status`",
-                asked.len()
-            ));
-            (settled, exit::INTERRUPTED)
-        }
-        Watched::Lost(settled, why) => {
-            output::complain(&format!(
-                "the daemon stopped answering ({why}); its journal has the pending work, which continues at its next start; see `renewd status`"
-            ));
-            (settled, exit::UNWELL)
-        }
-    };
-    sum_up(&settled, wish.json);
-    code.into()
+    let request = Request::Renew { names: wish.names.clone(), reissue: wish.reissue };
+    order::give(Order { path, request, asked, goal: Goal::Replaced(before), following: wish.following })
 }
 
 fn by_itself(config: &Path, wish: &mut Options) -> ExitCode {
@@ -116,7 +92,8 @@ fn by_itself(config: &Path, wish: &mut Options) -> ExitCode {
             return Err(exit::UNWELL);
         }
         let asked = if wish.names.is_empty() { known } else { wish.names.clone() };
-        Ok((once::pass(configured, Duration::ZERO, &asked, wish.reissue)?, asked))
+        let word = Word::Renew { names: asked.clone(), reissue: wish.reissue };
+        Ok((once::pass(configured, Duration::ZERO, Some(word))?, asked))
     });
     let (status, asked) = match passed {
         Ok(passed) => passed,
@@ -126,18 +103,19 @@ fn by_itself(config: &Path, wish: &mut Options) -> ExitCode {
     let mut settled = Vec::new();
     for certificate in status.certificates.iter().filter(|certificate| of_asked(&certificate.name)) {
         // Nobody goes on with what waits before the next pass.
-        let is_valid = certificate.state == State::Valid.as_str();
+        let is = |state: State| certificate.state == state.as_str();
         let outcome = match progress::judge(certificate, None, &status.at) {
-            _ if is_valid => Outcome::Replaced,
+            _ if is(State::Valid) => Outcome::Replaced,
+            None if is(State::Pending) => Outcome::Waiting,
             Some(outcome) => outcome,
             None => Outcome::Failed,
         };
         settled.push(progress::settle(certificate, outcome));
-        if !wish.json {
+        if !wish.following.json {
             output::print(&format!("{}: {}: {}", certificate.name, certificate.state, certificate.reason));
         }
     }
-    sum_up(&settled, wish.json);
+    order::sum_up(&settled, wish.following.json);
     if settled.iter().all(|one| one.outcome == Outcome::Replaced) { exit::OK.into() } else { exit::UNWELL.into() }
 }
 
@@ -180,16 +158,4 @@ fn unknown_issuer(wanted: &str, issued: &Issued) -> String {
         return format!("no certificate was issued by {wanted}: no issuer is known");
     }
     format!("no certificate was issued by {wanted}; the issuers are:{}", issuers.concat())
-}
-
-fn sum_up(settled: &[Settled], json: bool) {
-    if json {
-        output::print_json(&serde_json::json!({"certificates": settled}));
-        return;
-    }
-    let count = |outcome: Outcome| settled.iter().filter(|one| one.outcome == outcome).count();
-    if settled.len() > 1 {
-        let [replaced, waiting, failed] = [Outcome::Replaced, Outcome::Waiting, Outcome::Failed].map(count);
-        output::print(&format!("{replaced} replaced, {waiting} waiting, {failed} failed"));
-    }
 }

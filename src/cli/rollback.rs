@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::core::name::CertName;
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::control::Request;
+use crate::daemon::run::Word;
 use crate::daemon::setup::StartError;
 use crate::daemon::{last_good, rollback, setup};
 use crate::store::journal::{Folded, Journal};
@@ -14,28 +15,41 @@ use crate::store::layout::Layout;
 use crate::store::lock::{Lock, Purpose};
 use crate::store::real_disk::RealDisk;
 
-use super::{control, exit, once, output, start};
+use super::order::{self, Following, Order};
+use super::progress::{self, Goal, Outcome, Seen};
+use super::{control, deploy, exit, once, output, start};
 
 /// Goes back, and runs the hooks.
-pub(super) fn run(config: &Path, name: &CertName, force: bool) -> ExitCode {
-    let request = Request::Rollback { name: name.clone(), force };
-    control::command(config, &request, || by_itself(config, name, force))
+pub(super) fn run(config: &Path, name: &CertName, force: bool, no_wait: bool) -> ExitCode {
+    let main = match control::configuration(config) {
+        Ok(main) => main,
+        Err(code) => return code.into(),
+    };
+    let path = control::path(&main);
+    match progress::status(&path) {
+        Ok(before) => order::give(Order {
+            path: &path,
+            request: Request::Rollback { name: name.clone(), force },
+            asked: [name.to_string()].into(),
+            goal: Goal::Deployed(Seen::of(&before)),
+            following: Following { json: false, no_wait },
+        }),
+        // Who may not ask is told so by what the files allow.
+        Err(_) => by_itself(config, name, force),
+    }
 }
 
 fn by_itself(config: &Path, name: &CertName, force: bool) -> ExitCode {
     let passed = start::configuration(config).and_then(|configured| {
         switch(&configured.main, name, force)?;
-        once::pass(configured, Duration::ZERO, &[], false)
+        once::pass(configured, Duration::ZERO, Some(Word::Deploy(Vec::new())))
     });
     match passed {
         Ok(status) => {
-            let of_name = status.certificates.iter().find(|certificate| certificate.name == name.as_str());
-            let is_held =
-                of_name.is_some_and(|certificate| certificate.state == crate::core::reason::State::Held.as_str());
-            if let Some(certificate) = of_name {
-                output::print(&format!("{name}: {}: {}", certificate.state, certificate.reason));
-            }
-            if is_held { exit::OK.into() } else { exit::UNWELL.into() }
+            let settled = deploy::settled(&status, std::slice::from_ref(name));
+            settled.iter().for_each(|one| output::print(&progress::line(one)));
+            let is_done = settled.iter().any(|one| one.outcome == Outcome::Deployed);
+            if is_done { exit::OK.into() } else { exit::UNWELL.into() }
         }
         Err(code) => code.into(),
     }

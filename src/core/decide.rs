@@ -62,6 +62,10 @@ pub struct GlobalState {
     pub api_is_blocked: bool,
     /// When the API answered again after an outage: what failed before for its sake is tried again.
     pub api_recovered_at: Option<Timestamp>,
+    /// When the API answered an operator who had looked into it: what it refused before for a profile is tried again as well.
+    pub api_checked_at: Option<Timestamp>,
+    /// Whether TLM is asked nothing at all: what is installed is looked after, and everything else left alone.
+    pub asks_nobody: bool,
 }
 
 impl GlobalState {
@@ -102,7 +106,18 @@ impl<'a> World<'a> {
             (None, Some(request)) => self.meanwhile(self.go_on(request, schedule), schedule),
             (None, None) => self.renewed_elsewhere().unwrap_or_else(|| self.renew_or_keep(schedule)),
         };
+        let main =
+            if main.0.needs_api() || matches!(main.0, Action::ReadProfile(_)) { self.look_first(main) } else { main };
         self.not_yet_served(if main.0 == Action::Wait { self.upkeep(main) } else { main })
+    }
+
+    /// The look that an operator asked for goes before what is asked of TLM, which may not answer.
+    fn look_first(&self, main: Choice) -> Choice {
+        if !self.global.asks_nobody && self.record.deploy_asked.is_none() {
+            return main;
+        }
+        let kept = self.upkeep(self.wait(main.1.clone(), self.now + RECHECK));
+        if self.global.asks_nobody || kept.0 == Action::Probe { kept } else { main }
     }
 
     /// What somebody else put in place of the installed set, and ends later, is judged before anything is asked for:

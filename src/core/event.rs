@@ -307,6 +307,13 @@ pub enum Event {
         #[serde(default)]
         reissue: bool,
     },
+    /// The operator asked for the hooks and the probe of what is installed.
+    DeployAsked {
+        /// The generation.
+        generation: Generation,
+        /// The hooks that are owed for it.
+        hooks: Vec<HookName>,
+    },
     /// The entry left the inventory; its files stay.
     #[serde(rename = "let-go")]
     LeftInventory,

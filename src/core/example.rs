@@ -127,6 +127,8 @@ pub(super) fn global_state() -> GlobalState {
         clock_is_compared: true,
         api_is_blocked: false,
         api_recovered_at: None,
+        api_checked_at: None,
+        asks_nobody: false,
     }
 }
 

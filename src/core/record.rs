@@ -57,6 +57,10 @@ pub struct Open {
     pub renewal_asked: Option<Timestamp>,
     /// Whether that replacement has to be a new certificate.
     pub reissue: bool,
+    /// When an operator last had the request in flight asked after; kept in memory alone.
+    pub asked_after: Option<Timestamp>,
+    /// When the operator asked for what is installed to be looked at, which has not been done yet.
+    pub deploy_asked: Option<Timestamp>,
     /// How often hooks were owed once more because the certificate was not served.
     pub hook_repeats: u32,
     /// The last return to an older generation.
@@ -79,6 +83,8 @@ impl ConstDefault for Open {
         status_unread_at: None,
         renewal_asked: None,
         reissue: false,
+        asked_after: None,
+        deploy_asked: None,
         hook_repeats: 0,
         rolled_back: None,
         rollback_refused: None,
@@ -224,6 +230,7 @@ impl Record {
             | Event::HooksAgain { .. }
             | Event::RolledBack { .. }
             | Event::RollbackRefused { .. }
+            | Event::DeployAsked { .. }
             | Event::Forward { .. } => self.deployed(at, event),
             Event::RenewalAsked { reissue } => {
                 self.renewal_asked = Some(at);
@@ -255,6 +262,7 @@ impl Record {
     fn deployed(&mut self, at: Timestamp, event: &Event) {
         match event {
             Event::Probed { fingerprint, sights } => {
+                self.deploy_asked = None;
                 self.probe = Some(Box::new(ProbeRecord::after(self.probe.as_deref(), *fingerprint, sights, at)));
             }
             Event::ChainRefreshed { generation, hooks, .. } => {
@@ -286,6 +294,7 @@ impl Record {
                 self.owe(*to, hooks, at);
             }
             Event::RollbackRefused { from, .. } => self.rollback_refused = Some(*from),
+            Event::DeployAsked { generation, hooks } => self.deploy_asked(*generation, hooks, at),
             Event::Forward { generation, hooks, stays } => {
                 if let Some(rolled_back) = &mut self.rolled_back {
                     (rolled_back.forward, rolled_back.stays) = (true, *stays);

@@ -12,7 +12,7 @@ use crate::core::time::Span;
 use crate::engine::report;
 use crate::engine::status::Status;
 
-use super::control::{Inspected, Reply, Request, View};
+use super::control::{ASKS_AGAIN, Inspected, Reply, Request, View};
 use super::run::Daemon;
 use crate::daemon::preflight::{self, Finding, Subject};
 
@@ -25,6 +25,17 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot
             status(daemon, view).unwrap_or_else(|error| Reply::refused(&error.to_string()))
         }
         Request::Renew { names, reissue } => renew(daemon, names, *reissue),
+        Request::Deploy { names } => match daemon.deploy(names) {
+            Ok(count) => Reply::done(&format!("deploying {} again", counted(count))),
+            Err(why) => Reply::refused(&why.join("\n")),
+        },
+        Request::Steps { names, after } => serde_json::to_string(&daemon.recent.after(names, *after))
+            .unwrap_or_else(|error| Reply::refused(&error.to_string())),
+        Request::ApiChecked => {
+            let is_tried = daemon.engine.api_is_checked(daemon.context.now());
+            daemon.perform_all();
+            Reply::done(if is_tried { ASKS_AGAIN } else { "nothing waits for TLM" })
+        }
         Request::Rollback { name, force } => return daemon.roll_back(name, *force, answer),
     };
     drop(answer.send(told));
@@ -100,8 +111,11 @@ fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> S
         }
     };
     let estimate = if least.is_zero() { String::new() } else { format!(", which takes at least {}", Span(least)) };
-    let s = if count == 1 { "" } else { "s" };
-    Reply::done(&format!("replacing {count} certificate{s} now{estimate}; see `renewd status`"))
+    Reply::done(&format!("replacing {} now{estimate}; see `renewd status`", counted(count)))
+}
+
+fn counted(count: usize) -> String {
+    format!("{count} certificate{}", if count == 1 { "" } else { "s" })
 }
 
 /// About so many bytes a certificate takes in the status.

@@ -43,6 +43,20 @@ pub enum Request {
         #[serde(default)]
         reissue: bool,
     },
+    /// Run hooks and probe for what these have installed.
+    Deploy {
+        /// Which.
+        names: Vec<CertName>,
+    },
+    /// What happened of late.
+    Steps {
+        /// To these.
+        names: Vec<CertName>,
+        /// After this one; `None`: nothing yet, but its number.
+        after: Option<u64>,
+    },
+    /// The API was found in order: what waits for it to be is tried now.
+    ApiChecked,
     /// Make the generation before live again.
     Rollback {
         /// Which certificate.
@@ -56,7 +70,7 @@ impl Request {
     /// Whether it only reads.
     #[must_use]
     pub const fn is_read_only(&self) -> bool {
-        matches!(self, Self::Status { .. })
+        matches!(self, Self::Status { .. } | Self::Steps { .. })
     }
 }
 
@@ -290,6 +304,8 @@ async fn ask(request: Request, engine: &mpsc::UnboundedSender<Message>) -> Strin
     receiver.await.unwrap_or_else(|_| Reply::refused("renewd is stopping"))
 }
 
+/// What is answered where the API is tried once more.
+pub const ASKS_AGAIN: &str = "asks TLM again now, as the key is accepted here";
 const NOT_ADMITTED: &str =
     "name a group of this host in `control_group`, or put the socket on a file system with access lists, and restart";
 const NOT_ALLOWED: &str = "this user may not ask that: root, the service's user and the members of its group may, and to read also those of `control_group`";

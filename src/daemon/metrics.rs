@@ -104,6 +104,7 @@ impl Metrics {
             | Event::RollbackRefused { .. }
             | Event::Forward { .. }
             | Event::RenewalAsked { .. }
+            | Event::DeployAsked { .. }
             | Event::LeftInventory
             | Event::Unknown => return,
         };

@@ -37,6 +37,7 @@ pub mod seats;
 pub mod service;
 pub mod setup;
 mod starttls;
+pub mod steps;
 mod tell;
 mod timer;
 mod watch;

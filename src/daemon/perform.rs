@@ -90,7 +90,7 @@ impl<T: Tlm> Daemon<T> {
     }
 
     /// Records events by one write: kept for later where the disk does not take them.
-    fn journal(&self, entries: &[event::Entry]) {
+    fn journal(&mut self, entries: &[event::Entry]) {
         let journal = &self.context.journal;
         if let Err(failure) = journal.append(entries) {
             entries.iter().for_each(|entry| journal.keep_for_later(entry));
@@ -99,6 +99,7 @@ impl<T: Tlm> Daemon<T> {
         for entry in entries {
             tell::event(entry);
             self.metrics.happened(&entry.event);
+            self.recent.note(entry);
         }
     }
 

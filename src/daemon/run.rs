@@ -12,7 +12,7 @@ use crate::config::{DropInCache, LogSettings};
 use crate::core::name::CertName;
 use crate::engine::hooks::Ended;
 use crate::engine::status::Status;
-use crate::engine::{Engine, Input, Mode, SHORTEST_NAP};
+use crate::engine::{Engine, Input, Mode, NoDeploy, SHORTEST_NAP};
 use crate::store::lock::Lock;
 
 use super::ca_status::ServedCas;
@@ -21,6 +21,7 @@ use super::context::Context;
 use super::listeners::Listeners;
 use super::message::Message;
 use super::metrics::{Format, Metrics};
+use super::steps::Recent;
 use super::watch::Watch;
 use super::{notify, reload, tell};
 use crate::daemon::last_good::Kept;
@@ -33,6 +34,20 @@ pub enum Order {
     Reload,
     /// Finish what must be finished, and end.
     Stop,
+}
+
+/// What an operator wants of a single pass.
+#[derive(Clone, Debug)]
+pub enum Word {
+    /// Certificates replaced, whether they are due or not.
+    Renew {
+        /// Which.
+        names: Vec<CertName>,
+        /// By new ones.
+        reissue: bool,
+    },
+    /// Hooks and probe of these, and nothing asked of TLM.
+    Deploy(Vec<CertName>),
 }
 
 /// Changes what is logged, and how.
@@ -48,9 +63,11 @@ pub struct Daemon<T: Tlm> {
     pub(super) kept: Option<Kept>,
     /// The certificates that were in force before the start, and are in no file any more.
     pub(super) gone: Vec<CertName>,
-    /// What the operator wants replaced as soon as it was looked at.
-    asked: Option<(Vec<CertName>, bool)>,
+    /// What the operator wants done as soon as everything was looked at.
+    asked: Option<Word>,
     pub(super) metrics: Metrics,
+    /// For whoever watches.
+    pub(super) recent: Recent,
     pub(super) cas: ServedCas,
     /// The watch over the inventory directory; none in a single pass.
     pub(super) watch: Option<Watch>,
@@ -83,6 +100,7 @@ impl<T: Tlm> Daemon<T> {
             gone: Vec::new(),
             asked: None,
             metrics: Metrics::default(),
+            recent: Recent::default(),
             cas: ServedCas::default(),
             watch: None,
             hints: Arc::new(Notify::new()),
@@ -109,9 +127,12 @@ impl<T: Tlm> Daemon<T> {
         self.set_log = Some(set_log);
     }
 
-    /// Has certificates replaced as soon as they were looked at.
-    pub fn renew_first(&mut self, names: &[CertName], reissue: bool) {
-        self.asked = (!names.is_empty()).then(|| (names.to_vec(), reissue));
+    /// Has this done as soon as the certificates were looked at.
+    pub fn begin_with(&mut self, word: Word) {
+        if matches!(word, Word::Deploy(_)) {
+            self.engine.ask_nobody();
+        }
+        self.asked = Some(word);
     }
 
     /// Has certificates replaced now.
@@ -119,6 +140,20 @@ impl<T: Tlm> Daemon<T> {
         let renewed = self.engine.renew(names, reissue, self.context.now());
         self.perform_all();
         renewed
+    }
+
+    /// Has hooks and probe run now for what certificates have installed; how many, or for each that has to wait why.
+    pub(super) fn deploy(&mut self, names: &[CertName]) -> Result<usize, Vec<String>> {
+        let deployed = self.engine.deploy(names, self.context.now());
+        self.perform_all();
+        let told = |(name, why): (CertName, NoDeploy)| match why {
+            NoDeploy::Unknown => format!("no certificate named \"{name}\""),
+            NoDeploy::Busy => format!("renewd is working on {name}; try again in a moment"),
+            NoDeploy::Nothing => {
+                format!("{name}: no certificate is installed yet; `renewd status {name}` says what it waits for")
+            }
+        };
+        deployed.map_err(|refused| refused.into_iter().map(told).collect())
     }
 
     /// Runs until it is told to stop, or the pass is over. What is left undone is in the journal.
@@ -191,10 +226,16 @@ impl<T: Tlm> Daemon<T> {
         // The watch begins after the first reading: the first look compares.
         let is_watched = self.watch.as_mut().map(Watch::arm);
         self.handle(Input::Began { arrivals, gone, is_watched });
-        if let Some((names, reissue)) = self.asked.take()
-            && let Err(unknown) = self.renew(&names, reissue)
-        {
-            unknown.iter().for_each(|name| tracing::error!(%name, "no certificate of that name"));
+        match self.asked.take() {
+            Some(Word::Renew { names, reissue }) => {
+                let renewed = self.renew(&names, reissue);
+                renewed.err().into_iter().flatten().for_each(|name| tracing::error!("no certificate named \"{name}\""));
+            }
+            Some(Word::Deploy(names)) => {
+                let deployed = self.deploy(&names);
+                deployed.err().into_iter().flatten().for_each(|why| tracing::error!("{why}"));
+            }
+            None => {}
         }
     }
 
@@ -252,11 +293,12 @@ impl<T: Tlm> Daemon<T> {
 
     /// Logs and counts what the engine is told.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are neither logged nor counted")]
-    fn count(&self, input: &Input) {
+    fn count(&mut self, input: &Input) {
         match input {
             Input::Happened(entry) => {
                 tell::event(entry);
                 self.metrics.happened(&entry.event);
+                self.recent.note(entry);
             }
             Input::HookEnded { key, covers, ended } => {
                 self.metrics.hook_ended(&key.name, ended);

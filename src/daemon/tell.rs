@@ -185,6 +185,7 @@ pub(super) fn event(entry: &event::Entry) {
         | Event::ChainKept { .. }
         | Event::Probed { .. }
         | Event::RenewalAsked { .. }
+        | Event::DeployAsked { .. }
         | Event::LeftInventory
         | Event::Unknown => tracing::debug!("{:?}", entry.event),
     }

@@ -71,6 +71,8 @@ pub struct Pace {
     /// When the bucket is full again.
     full_at: Timestamp,
     paused_until: Timestamp,
+    /// Whether TLM named the end of that pause.
+    is_by_tlm: bool,
     /// When the next urgent request may leave during a pause.
     urgent_at: Timestamp,
 }
@@ -81,7 +83,7 @@ impl Pace {
     pub fn new(per_minute: u32) -> Self {
         let interval = interval_of(per_minute);
         let never = Timestamp::from_millis(i64::MIN);
-        Self { interval, full_at: never, paused_until: never, urgent_at: never }
+        Self { interval, full_at: never, paused_until: never, is_by_tlm: false, urgent_at: never }
     }
 
     /// Has another rate from now on.
@@ -133,9 +135,18 @@ impl Pace {
         is_pause.then(|| failure.retry.map_or(now + PAUSE, hinted))
     }
 
-    /// Lets no request out before `until`.
-    pub fn pause(&mut self, until: Timestamp) {
-        self.paused_until = self.paused_until.max(until);
+    /// Lets no request out before `until`, which TLM named, or not.
+    pub fn pause(&mut self, until: Timestamp, is_by_tlm: bool) {
+        if until >= self.paused_until {
+            (self.paused_until, self.is_by_tlm) = (until, is_by_tlm);
+        }
+    }
+
+    /// An operator wants requests sent now, which ends a pause that TLM did not ask for.
+    pub fn ask_now(&mut self) {
+        if !self.is_by_tlm {
+            self.resume();
+        }
     }
 
     /// Ends a pause: there may be another key.
@@ -211,7 +222,7 @@ mod tests {
     fn a_pause_from_before_the_clock_was_set_back_is_over() {
         let mut pace = Pace::new(60);
         let ahead = Timestamp::from_seconds(1_000_000_000);
-        pace.pause(ahead + Duration::from_secs(60));
+        pace.pause(ahead + Duration::from_secs(60), true);
         assert_eq!(pace.take(false, Timestamp::from_seconds(0)), Ok(()));
     }
 
@@ -219,7 +230,7 @@ mod tests {
     fn a_pause_lasts_no_longer_where_the_clock_is_set_back() {
         let mut pace = Pace::new(60);
         let (ahead, hours) = (Timestamp::from_seconds(1_000_000), Duration::from_secs(5 * 3600));
-        pace.pause(ahead + Duration::from_secs(60));
+        pace.pause(ahead + Duration::from_secs(60), true);
         let now = ahead - hours;
         pace.set_back(hours);
         assert_eq!(pace.take(false, now), Err(now + Duration::from_secs(60)));
@@ -246,12 +257,12 @@ mod tests {
     fn a_pause_lets_one_urgent_request_out_a_minute_and_ends_when_told() {
         let mut pace = Pace::new(60);
         let (now, minute) = (Timestamp::from_seconds(1_000_000), Duration::from_secs(60));
-        pace.pause(now + minute * 90);
+        pace.pause(now + minute * 90, true);
         assert_eq!([true, true, false].map(|is_urgent| pace.take(is_urgent, now).is_ok()), [true, false, false]);
         assert_eq!(pace.take(true, now), Err(now + minute));
         assert_eq!(pace.take(true, now + minute), Ok(()));
         let back = now - minute * 60;
-        pace.pause(back + minute * 90);
+        pace.pause(back + minute * 90, true);
         let second = Duration::from_secs(1);
         assert_eq!(pace.take(true, back), Err(back + second), "an instant from before the clock was set back is over");
         assert_eq!(pace.take(true, back + second), Ok(()));
@@ -260,10 +271,25 @@ mod tests {
     }
 
     #[test]
+    fn an_operator_ends_a_pause_that_tlm_did_not_ask_for() {
+        let (now, minute) = (Timestamp::from_seconds(1_000_000), Duration::from_secs(60));
+        let check = |pauses: &[(Duration, bool)], left: Option<Duration>| {
+            let mut pace = Pace::new(60);
+            pauses.iter().for_each(|(span, is_by_tlm)| pace.pause(now + *span, *is_by_tlm));
+            pace.ask_now();
+            assert_eq!(pace.paused_until(now), left.map(|left| now + left), "{pauses:?}");
+        };
+        check(&[(minute, false)], None);
+        check(&[(minute, true)], Some(minute));
+        check(&[(minute, false), (minute * 2, true)], Some(minute * 2));
+        check(&[(minute * 2, true), (minute, false)], Some(minute * 2));
+    }
+
+    #[test]
     fn a_pause_holds_everything_back() {
         let mut pace = Pace::new(60);
         let now = Timestamp::from_seconds(0);
-        pace.pause(now + Duration::from_secs(10));
+        pace.pause(now + Duration::from_secs(10), true);
         assert_eq!(pace.take(false, now), Err(now + Duration::from_secs(10)));
         assert_eq!(pace.take(false, now + Duration::from_secs(10)), Ok(()));
     }

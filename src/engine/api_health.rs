@@ -6,10 +6,11 @@ use crate::config::ApiSettings;
 use crate::core::clock::ClockCheck;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::ProfileRef;
+use crate::core::reason::Reason;
 use crate::core::time::Timestamp;
 
 use super::fleet::Fleet;
-use super::managed::{Blocked, Managed};
+use super::managed::{Blocked, Managed, TRIAL_PATIENCE};
 
 /// What is known of the API as a whole, and who may ask it.
 #[derive(Clone, Debug)]
@@ -19,13 +20,18 @@ pub struct ApiHealth {
     pace: Pace,
     /// The trial request that is under way.
     trial: Option<Trial>,
+    /// Whether an operator wants a trial, though the API as a whole counts as usable.
+    is_asked: bool,
 }
 
 /// A trial request under way.
 #[derive(Clone, Copy, Debug)]
 struct Trial {
-    /// Whether another one follows, whatever comes of it: it left under credentials that were replaced since.
+    /// Whether another one follows, whatever comes of it: it left under credentials that were replaced since, or before an
+    /// operator fixed something.
     is_outdated: bool,
+    /// Whether it was made at an operator's word.
+    is_asked: bool,
 }
 
 /// What a trial request said.
@@ -48,6 +54,7 @@ impl ApiHealth {
             places: RequestSlots::new(settings.max_concurrent_requests),
             pace: Pace::new(settings.requests_per_minute),
             trial: None,
+            is_asked: false,
         }
     }
 
@@ -78,7 +85,12 @@ impl ApiHealth {
     /// Why a certificate asks nobody now, whatever it waits for itself.
     #[must_use]
     pub fn blocks(&self, managed: &Managed, now: Timestamp) -> Option<Blocked> {
-        managed.blocked(&self.breaker, self.paused_until(now), now)
+        let mut blocked = managed.blocked(&self.breaker, self.paused_until(now), now)?;
+        // What the trial under way brings is waited for, and not the next one.
+        if self.is_trying() && matches!(blocked.reason, Reason::ApiDown { .. }) {
+            blocked.until = blocked.until.min(now + TRIAL_PATIENCE);
+        }
+        Some(blocked)
     }
 
     /// Takes the right to one request.
@@ -128,7 +140,7 @@ impl ApiHealth {
     /// After a 429 nothing leaves under this key for a while, but what is urgent now and then.
     fn pause_after(&mut self, failure: &Failure, fleet: &Fleet, now: Timestamp) {
         if let Some(until) = Pace::asked_by(failure, fleet.least_left(now), now) {
-            self.pace.pause(until);
+            self.pace.pause(until, failure.retry.is_some());
         }
     }
 
@@ -140,6 +152,27 @@ impl ApiHealth {
     /// Has a trial follow at once, where the API is not usable.
     pub fn probe_now(&mut self, now: Timestamp) {
         self.breaker.probe_now(now);
+    }
+
+    /// An operator wants to know now: one trial, where the API is not usable; what is under way left before that. A pause
+    /// ends that TLM did not ask for.
+    pub fn ask_now(&mut self, profiles: impl IntoIterator<Item = ProfileRef>, now: Timestamp) {
+        self.breaker.ask_now(profiles, now);
+        self.pace.ask_now();
+        if let Some(trial) = &mut self.trial {
+            trial.is_outdated = true;
+        }
+    }
+
+    /// The same where the API counts as usable: what failed lately may be in order.
+    pub fn try_now(&mut self) {
+        self.is_asked = true;
+    }
+
+    /// Whether the trial under way was made at an operator's word.
+    #[must_use]
+    pub fn is_asked_trial(&self) -> bool {
+        self.trial.is_some_and(|trial| trial.is_asked)
     }
 
     /// Requests leave with other credentials from now on: whatever was refused may be taken.
@@ -177,11 +210,16 @@ impl ApiHealth {
         profiles: impl Iterator<Item = &'p ProfileRef> + Clone,
         now: Timestamp,
     ) -> Option<Option<ProfileRef>> {
-        if self.is_trying() || self.places.is_full() || !self.breaker.take_probe(clock, now) {
+        if self.is_trying() || self.places.is_full() {
+            return None;
+        }
+        let is_due = self.breaker.take_probe(clock, now);
+        let is_asked = std::mem::take(&mut self.is_asked);
+        if !is_due && !is_asked {
             return None;
         }
         self.places.take(true);
-        self.trial = Some(Trial { is_outdated: false });
+        self.trial = Some(Trial { is_outdated: false, is_asked });
         Some(self.breaker.to_try(profiles))
     }
 
@@ -193,7 +231,8 @@ impl ApiHealth {
         fleet: &Fleet,
         now: Timestamp,
     ) -> Tried {
-        let is_outdated = self.trial.take().is_some_and(|trial| trial.is_outdated);
+        let trial = self.trial.take();
+        let is_outdated = trial.is_some_and(|trial| trial.is_outdated);
         self.places.give_back();
         match failure {
             None => Tried::Answered,
@@ -205,6 +244,7 @@ impl ApiHealth {
                 self.pause_after(failure, fleet, now);
                 if is_outdated {
                     self.breaker.probe_now(now);
+                    self.is_asked |= trial.is_some_and(|trial| trial.is_asked);
                 }
                 Tried::StillDown
             }

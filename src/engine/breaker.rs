@@ -24,6 +24,8 @@ pub struct Breaker {
     allowed: BTreeSet<ProfileRef>,
     /// The profile of the last trial.
     tried: Option<ProfileRef>,
+    /// The profiles that an operator wants tried before any other.
+    asked: BTreeSet<ProfileRef>,
     last_success: Option<Timestamp>,
     recovered_at: Option<Timestamp>,
     last_failure: Option<Failure>,
@@ -106,6 +108,7 @@ impl Breaker {
     pub fn succeeded(&mut self, function: Function, profile: Option<&ProfileRef>, now: Timestamp) {
         if self.outage.take().is_some() {
             self.recovered_at = Some(now);
+            self.asked.clear();
             let failing = std::mem::take(&mut self.failing).into_iter();
             let alone =
                 failing.flat_map(|(function, users)| users.into_values().map(move |profile| (function, profile)));
@@ -165,6 +168,7 @@ impl Breaker {
         self.forbidden.retain(&is_named);
         self.allowed.retain(&is_named);
         self.alone.retain(|(_, profile)| is_named(profile));
+        self.asked.retain(&is_named);
         self.failing.values_mut().for_each(|users| users.retain(|_, profile| is_named(profile)));
     }
 
@@ -175,14 +179,17 @@ impl Breaker {
     }
 
     /// Notes a failed trial: the next one waits as long again, unless only this profile was refused, and another one
-    /// can be tried.
+    /// can be tried, or is what an operator asked for.
     pub fn trial_failed(&mut self, profile: Option<&ProfileRef>, failure: &Failure, now: Timestamp) {
         self.note(failure, now);
         let refused = profile.filter(|_| failure.class == FailureClass::ApiForbidden);
         let is_news = refused.is_some_and(|profile| {
             self.allowed.remove(profile);
-            self.forbidden.insert(profile.clone())
+            self.forbidden.insert(profile.clone()) || !self.asked.is_empty()
         });
+        if refused.is_none() {
+            self.asked.clear();
+        }
         let trial_at = if is_news { now } else { now + TRIAL_INTERVAL };
         self.outage = Some(Outage { failure: failure.clone(), trial_at, is_barred: false });
     }
@@ -206,6 +213,15 @@ impl Breaker {
         }
     }
 
+    /// Makes the next trial due now at an operator's word, for one of these profiles: what was refused for them may have been
+    /// allowed, and of the others nobody said so.
+    pub fn ask_now(&mut self, profiles: impl IntoIterator<Item = ProfileRef>, now: Timestamp) {
+        if self.outage.is_some() {
+            self.asked.extend(profiles);
+            self.probe_now(now);
+        }
+    }
+
     /// Why a request may not go out, and until when, if that is so. One that is urgent is its own trial.
     #[must_use]
     pub fn blocks(&self, is_urgent: bool) -> Option<(Text, Timestamp)> {
@@ -221,14 +237,15 @@ impl Breaker {
         self.outage.as_ref().map(|outage| (Text::new(&outage.failure.to_string()), outage.trial_at))
     }
 
-    /// The profile to try: each in its turn, but for those that were refused where there is another, so that nobody's own
-    /// trouble holds back everybody else.
+    /// The profile to try: one that an operator asked for, else each in its turn, but for those that were refused where there
+    /// is another, so that nobody's own trouble holds back everybody else.
     pub fn to_try<'a>(&mut self, profiles: impl Iterator<Item = &'a ProfileRef>) -> Option<ProfileRef> {
         let all: BTreeSet<&ProfileRef> = profiles.collect();
         let allowed: BTreeSet<&ProfileRef> = all.iter().copied().filter(|one| !self.forbidden.contains(*one)).collect();
         let from = if allowed.is_empty() { all } else { allowed };
         let after = |one: &&&ProfileRef| self.tried.as_ref().is_none_or(|tried| **one > tried);
         let next = from.iter().find(after).or(from.first()).map(|one| (**one).clone());
+        let next = self.asked.pop_first().or(next);
         self.tried.clone_from(&next);
         next
     }
@@ -427,6 +444,32 @@ mod tests {
         let third = breaker.to_try(profiles.iter());
         breaker.trial_failed(third.as_ref(), &refusal, NOW);
         assert!(!breaker.take_trial(NOW), "every profile was tried");
+    }
+
+    /// Whoever was allowed one of several profiles that were all refused is not answered by the refusal of another.
+    #[test]
+    fn an_operator_has_what_he_names_tried_and_each_of_it_once() {
+        let mut breaker = Breaker::default();
+        let profiles = ["a", "b", "c"].map(ProfileRef::new);
+        ["a", "b", "c"].iter().for_each(|profile| fails(&mut breaker, profile, FailureClass::ApiForbidden));
+        let refusal = Failure::new(FailureClass::ApiForbidden, "no");
+        let named = ["b", "c"].map(ProfileRef::new);
+        breaker.ask_now(named.clone(), NOW);
+        for profile in &named {
+            assert!(breaker.take_trial(NOW));
+            let tried = breaker.to_try(profiles.iter());
+            assert_eq!(tried.as_ref(), Some(profile));
+            breaker.trial_failed(tried.as_ref(), &refusal, NOW);
+        }
+        assert!(!breaker.take_trial(NOW), "each was tried once");
+        breaker.ask_now(named.clone(), NOW);
+        let outage = Failure::new(FailureClass::ApiUnavailable, "no");
+        let tried = breaker.to_try(profiles.iter());
+        breaker.trial_failed(tried.as_ref(), &outage, NOW);
+        assert!(!breaker.take_trial(NOW), "an outage is the same for all");
+        breaker.ask_now(named.clone(), NOW);
+        breaker.keep_only(|profile| *profile == profiles[2]);
+        assert_eq!(breaker.to_try(profiles[..1].iter().chain(&profiles[2..])), Some(profiles[2].clone()));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Certificates: how they come and go, what is decided for one, and who is next.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::core::decide::Action;
 use crate::core::event::{self, Event};
 use crate::core::known::observed::Observed;
-use crate::core::name::{Attempt, CertName};
+use crate::core::name::{Attempt, CertName, ProfileRef};
 use crate::core::reason::{Reason, State};
 use crate::core::record::Record;
 use crate::core::schedule;
@@ -122,7 +123,11 @@ impl Engine {
         };
         let Some((action, wake_at, is_first)) = self.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now.wall + SHORTEST_NAP).min(schedule::look_again(name, now.wall));
-        if self.profiles.is_stale(&entry.profile, now.wall) && !self.api.is_down() && self.may_ask_now(name, now.wall) {
+        if self.profiles.is_stale(&entry.profile, now.wall)
+            && !self.global.asks_nobody
+            && !self.api.is_down()
+            && self.may_ask_now(name, now.wall)
+        {
             self.profiles.request(&entry.profile);
         }
         self.fleet.wake(name, wake_at);
@@ -167,14 +172,15 @@ impl Engine {
 
     /// Whether no pause keeps it from asking.
     fn may_ask_now(&self, name: &CertName, now: Timestamp) -> bool {
-        self.api.paused_until(now).is_none() || self.fleet.one(name).is_some_and(|managed| managed.passes_pause(now))
+        self.api.paused_until(now).is_none() || self.fleet.one(name).is_some_and(|managed| managed.is_urgent(now))
     }
 
     /// Gives places to profiles that have to be read, and to those who wait first in line. In a pause nobody needs one: what
     /// may leave is paced, and an install, which needs nothing of the API as a rule, waits for nobody who sits through it.
     pub(super) fn admit(&mut self, now: Now) {
         if self.api.is_down() {
-            self.profiles.cancel_queued();
+            let cancelled = self.profiles.cancel_queued();
+            self.wait_for_trial(&cancelled, now);
         }
         let is_paused = self.api.paused_until(now.wall).is_some();
         while let Some(profile) = self.profiles.next(is_paused, || self.api.take_place(false)) {
@@ -197,6 +203,16 @@ impl Engine {
                 _ => self.api.give_place_back(),
             }
         }
+    }
+
+    /// Those whose profile is not read after all say what they wait for instead.
+    fn wait_for_trial(&mut self, unread: &BTreeSet<ProfileRef>, now: Now) {
+        if unread.is_empty() {
+            return;
+        }
+        let waits = |managed: &&Managed| unread.contains(&managed.entry.profile) && !managed.is_urgent(now.wall);
+        let names: Vec<CertName> = self.fleet.iter().filter(waits).map(|managed| managed.entry.name.clone()).collect();
+        names.iter().for_each(|name| self.decide(name, now));
     }
 
     fn mark_queued(&mut self, name: &CertName) {
@@ -222,11 +238,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn finished(&mut self, name: &CertName, had_place: bool) {
+    pub(super) fn finished(&mut self, name: &CertName, had_place: bool, now: Timestamp) {
         if had_place {
             self.api.give_place_back();
         }
         self.fleet.end(name);
+        self.ask_once_more(name, now);
         self.look_at(std::slice::from_ref(name));
         self.looks.await_last(name);
     }

@@ -136,19 +136,13 @@ impl Managed {
         self.decision().emergency && self.observed.installed().is_some_and(|installed| installed.ends_at() > now)
     }
 
-    /// Whether its requests leave during a pause, so many a minute.
-    #[must_use]
-    pub fn passes_pause(&self, now: Timestamp) -> bool {
-        self.is_urgent(now) || self.record.renewal_asked.is_some()
-    }
-
     /// Why it asks nobody now, whatever it waits for itself: the API as a whole is down, or TLM limits the rate.
     #[must_use]
     pub fn blocked(&self, breaker: &Breaker, paused_until: Option<Timestamp>, now: Timestamp) -> Option<Blocked> {
         if let Some((why, until)) = breaker.blocks(self.is_urgent(now)) {
             return Some(Blocked { reason: Reason::ApiDown { why, until }, until });
         }
-        let until = paused_until.filter(|_| !self.passes_pause(now))?;
+        let until = paused_until.filter(|_| !self.is_urgent(now))?;
         Some(Blocked { reason: Reason::RateLimited { until }, until })
     }
 
@@ -167,7 +161,7 @@ impl Managed {
         let ends_at = self.observed.installed().map(Installed::ends_at);
         let is_emergency =
             || self.emergency_at(reading).is_some_and(|at| at <= now) && ends_at.is_some_and(|at| at > now);
-        self.passes_pause(now) || is_emergency()
+        self.is_urgent(now) || is_emergency()
     }
 
     fn emergency_at(&self, reading: &CachedProfile) -> Option<Timestamp> {

@@ -30,9 +30,9 @@ pub mod rescan;
 pub mod status;
 
 pub use io::{Asker, Command, Input, News, Now};
-pub use operator::NoRollback;
+pub use operator::{NoDeploy, NoRollback};
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::config::{Inventory, Main};
@@ -119,6 +119,8 @@ pub struct Engine {
     last_tick: Now,
     /// What else somebody has to look at, by its code.
     problems: BTreeMap<String, Problem>,
+    /// Those whose replacement an operator asked for while something was under way for them, which left before that.
+    asked_while_busy: BTreeSet<CertName>,
     status_line: StatusLine,
     commands: VecDeque<Command>,
     tells_all: bool,
@@ -194,6 +196,7 @@ impl Engine {
             clock: ClockCheck::new(earliest, now.wall),
             last_tick: now,
             problems: BTreeMap::new(),
+            asked_while_busy: BTreeSet::new(),
             status_line: StatusLine { is_old: true, told_at: None },
             commands: VecDeque::new(),
             tells_all: false,
@@ -221,7 +224,7 @@ impl Engine {
             Input::Answered { name, profile, function, failure } => {
                 self.answered(std::slice::from_ref(&name), &profile, function, failure.as_ref(), now.wall);
             }
-            Input::Finished { name, had_place } => self.finished(&name, had_place),
+            Input::Finished { name, had_place } => self.finished(&name, had_place, now.wall),
             Input::ProfileRead(profile, result) => self.profile_read(&profile, *result, now),
             Input::Tried(profile, failure) => self.tried(profile.as_ref(), failure.as_ref(), now),
             Input::Dated(date) => self.dated(date, now),
@@ -369,6 +372,8 @@ pub fn global_state(main: &Main, mode: Mode, journal_too_new: bool) -> GlobalSta
         clock_is_compared: false,
         api_is_blocked: false,
         api_recovered_at: None,
+        api_checked_at: None,
+        asks_nobody: false,
     }
 }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 use super::admission::Pace;
 use crate::core::decide::Action;
 use crate::core::event::{self, Event};
+use crate::core::failure::Scope;
 use crate::core::known::cached_profile::CachedProfile;
-use crate::core::name::{CertName, ProfileRef};
-use crate::core::reason::Reason;
+use crate::core::known::served::{ProbeRecord, Served};
+use crate::core::name::{CertName, Generation, HookName, ProfileRef};
+use crate::core::reason::{Cause, Reason, State};
 use crate::core::record::Record;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -20,6 +22,17 @@ use super::managed::Managed;
 use super::report::{self, Facts, ProfileTrouble};
 use super::status::Status;
 use super::{Engine, Mode};
+
+/// Why hooks and probe cannot run now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoDeploy {
+    /// The inventory names no such certificate.
+    Unknown,
+    /// Another set is being put in place.
+    Busy,
+    /// No set is installed.
+    Nothing,
+}
 
 /// Why there is no way back now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +62,116 @@ impl Engine {
         let asked =
             |name: &CertName| event::Entry { at: now.wall, name: name.clone(), event: Event::RenewalAsked { reissue } };
         self.note(names.iter().filter(is_news).map(asked).collect());
-        // The operator may have put right in TLM what was refused: it is asked, and not remembered.
         let profiles: BTreeSet<ProfileRef> =
             names.iter().filter_map(|name| Some(self.fleet.one(name)?.entry.profile.clone())).collect();
         profiles.iter().for_each(|profile| self.profiles.expire_one(profile));
-        self.api.probe_now(now.wall);
-        names.iter().for_each(|name| self.decide(name, now));
+        self.ask_now(profiles, now);
+        for name in &names {
+            self.fleet.change(name, |managed| managed.record.asked_after = Some(now.wall));
+            self.decide(name, now);
+            self.await_the_rest(name);
+        }
         Ok((names.len(), Pace::new(self.main.api.requests_per_minute).least_time(names.len())))
+    }
+
+    /// What is being done for a certificate, or looked at, began before the word: its answer is not the last one.
+    fn await_the_rest(&mut self, name: &CertName) {
+        let is_busy = self.fleet.one(name).is_some_and(Managed::is_busy);
+        if is_busy {
+            self.asked_while_busy.insert(name.clone());
+        }
+        let is_settled = |managed: &Managed| {
+            matches!(managed.decision().reason.state(), State::Failing | State::Rejected | State::Valid)
+        };
+        if (is_busy || self.looks.is_awaited(name)) && self.fleet.one(name).is_some_and(is_settled) {
+            self.fleet.amend(name, |decision| decision.reason = Reason::Due(Cause::Asked));
+        }
+    }
+
+    /// The operator may have put right whatever was refused: it is asked, and not remembered. For everybody together that is
+    /// one trial; a pause that TLM asked for stays.
+    fn ask_now(&mut self, profiles: BTreeSet<ProfileRef>, now: Now) {
+        self.global.can_search = true;
+        self.global.can_check = true;
+        self.credentials.ask_now();
+        self.api.ask_now(profiles, now.wall);
+    }
+
+    /// An operator found the API in order: where anything failed for its sake, it is tried at once, and what waits for it
+    /// follows when it answers. Whether anything did.
+    pub fn api_is_checked(&mut self, now: Now) -> bool {
+        let is_by_api = |managed: &Managed| {
+            let last = managed.record.trouble.last.as_deref();
+            last.is_some_and(|(failure, _)| {
+                matches!(failure.class.scope(), Scope::Profile | Scope::Key | Scope::Outage)
+            })
+        };
+        let has_failed = self.api.breaker().last_failure().is_some()
+            || self.profiles.failed().next().is_some()
+            || self.fleet.needing_attention().any(is_by_api);
+        if has_failed {
+            let named: BTreeSet<ProfileRef> = self.fleet.profiles().cloned().collect();
+            let failed = self.profiles.failed().filter(|profile| named.contains(*profile)).cloned().collect();
+            self.ask_now(failed, now);
+            // It would wait until the end of a pause, and hold back every other one.
+            if self.api.paused_until(now.wall).is_none() {
+                self.api.try_now();
+            }
+        }
+        has_failed
+    }
+
+    /// The API answered an operator's trial: what it refused before is asked for again.
+    pub(super) fn api_passed(&mut self, now: Timestamp) {
+        self.global.api_checked_at = Some(now);
+        let named: BTreeSet<ProfileRef> = self.fleet.profiles().cloned().collect();
+        let failed: Vec<ProfileRef> = self.profiles.failed().cloned().collect();
+        for profile in failed.iter().filter(|profile| named.contains(*profile)) {
+            self.profiles.expire_one(profile);
+            self.profiles.request(profile);
+        }
+        let names: Vec<CertName> = self.fleet.needing_attention().map(|managed| managed.entry.name.clone()).collect();
+        names.iter().for_each(|name| self.fleet.wake(name, now));
+    }
+
+    /// What left before an operator asked, and failed, is asked for once more.
+    pub(super) fn ask_once_more(&mut self, name: &CertName, now: Timestamp) {
+        if !self.asked_while_busy.remove(name) {
+            return;
+        }
+        let Some(record) = self.fleet.one(name).map(|managed| &managed.record) else { return };
+        let reissue = record.reissue;
+        if record.renewal_asked.is_some() && !record.is_asked_for(reissue) {
+            self.note(vec![event::Entry { at: now, name: name.clone(), event: Event::RenewalAsked { reissue } }]);
+        }
+    }
+
+    /// Has hooks and probe run now for what these certificates have installed: nothing is requested for that. How many they are.
+    ///
+    /// # Errors
+    ///
+    /// Those for which it cannot be done, each with the cause; then it is done for none.
+    pub fn deploy(&mut self, names: &[CertName], now: Now) -> Result<usize, Vec<(CertName, NoDeploy)>> {
+        let names: BTreeSet<&CertName> = names.iter().collect();
+        let (mut wanted, mut refused) = (Vec::new(), Vec::new());
+        for name in names {
+            match self.fleet.one(name).map_or(Err(NoDeploy::Unknown), deployable) {
+                Ok(event) => wanted.push(event::Entry { at: now.wall, name: name.clone(), event }),
+                Err(why) => refused.push((name.clone(), why)),
+            }
+        }
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        let names: Vec<CertName> = wanted.iter().map(|entry| entry.name.clone()).collect();
+        self.note(wanted);
+        names.iter().for_each(|name| self.decide(name, now));
+        Ok(names.len())
+    }
+
+    /// Asks TLM nothing from now on: for a pass that is about what is installed alone.
+    pub fn ask_nobody(&mut self) {
+        self.global.asks_nobody = true;
     }
 
     /// Begins a rollback at the operator's word, which ends with [`super::Input::Finished`]: nothing else is done for the
@@ -100,6 +216,10 @@ impl Engine {
 
     /// The end of a pass: nothing runs, nothing is due, and nothing is worth waiting for.
     pub fn is_over(&mut self, give_up: Timestamp, now: Now) -> bool {
+        if self.global.asks_nobody {
+            let is_idle = !self.fleet.is_busy() && self.looks.is_empty() && !self.hooks.is_running();
+            return is_idle && !self.fleet.iter().any(is_worth_finishing);
+        }
         // A pause that outlasts the pass is not sat through.
         let is_paused = self.api.paused_until(now.wall).is_some_and(|until| until > give_up);
         let asks =
@@ -194,6 +314,36 @@ impl Engine {
     }
 }
 
+/// What `renewd deploy` records for a certificate.
+fn deployable(managed: &Managed) -> Result<Event, NoDeploy> {
+    let Some(installed) = managed.observed.installed() else { return Err(NoDeploy::Nothing) };
+    let generation = installed.generation;
+    if generation == Generation(0) {
+        return Err(NoDeploy::Nothing);
+    }
+    let is_changing = managed.is_busy() && managed.decision().action.is_local();
+    if is_changing || managed.record.generation != Some(generation) {
+        return Err(NoDeploy::Busy);
+    }
+    Ok(Event::DeployAsked { generation, hooks: managed.entry.hooks.clone() })
+}
+
+/// Whether something that needs nobody else is about to be done for a certificate.
+fn is_worth_finishing(managed: &Managed) -> bool {
+    let decision = managed.decision();
+    let is_fresh = |(hook, _): &(HookName, Timestamp)| {
+        managed.record.hooks.get(hook).is_some_and(|record| record.trouble.last.is_none())
+    };
+    // A server takes a moment to put a new certificate to use: it is looked at three times.
+    let looks = |seen: &ProbeRecord| seen.served != Served::Yes && seen.failures <= SOON_LOOKS;
+    decision.hook.as_ref().is_some_and(is_fresh)
+        || decision.action.is_local()
+        || decision.action == Action::Probe
+        || !managed.entry.probes.is_empty()
+            && managed.observed.installed().is_some()
+            && (managed.record.deploy_asked.is_some() || managed.last_look().is_none_or(looks))
+}
+
 /// How long one pass waits.
 #[derive(Clone, Copy)]
 struct Patience {
@@ -223,6 +373,7 @@ fn is_worth_waiting(managed: &Managed, patience: Patience, now: Timestamp) -> bo
     at_once || managed.decision().action != Action::Wait || managed.decision().wake_at <= now
 }
 
+const SOON_LOOKS: u32 = 2;
 const STATUS_LINE_INTERVAL: Duration = Duration::from_secs(2);
 /// So long after its begin a pass follows a refusal that names an instant, whatever it waits for else.
 const FOLLOWED: Duration = Duration::from_secs(60);

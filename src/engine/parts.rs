@@ -123,15 +123,24 @@ impl Engine {
 
     /// One trial request while the API as a whole is not usable, or the clock counts as wrong.
     pub(super) fn try_api(&mut self, now: Timestamp) {
+        if self.global.asks_nobody {
+            return;
+        }
         if let Some(profile) = self.api.begin_trial(&mut self.clock, self.fleet.profiles(), now) {
             self.want(Command::Try(profile));
         }
     }
 
     pub(super) fn tried(&mut self, profile: Option<&ProfileRef>, failure: Option<&Failure>, now: Now) {
+        let is_asked = self.api.is_asked_trial();
         let tried = self.api.trial_ended(profile, failure, &self.fleet, now.wall);
         match (tried, failure) {
-            (Tried::Answered, _) => self.api_answers(Function::Profile, profile, now.wall),
+            (Tried::Answered, _) => {
+                self.api_answers(Function::Profile, profile, now.wall);
+                if is_asked {
+                    self.api_passed(now.wall);
+                }
+            }
             (Tried::Undecided, failure) => failure.into_iter().for_each(|f| self.tell(News::TrialFailed(f.clone()))),
             (Tried::StillDown, failure) => {
                 if failure.is_some_and(|failure| failure.class == FailureClass::ApiUnauthorised) {

@@ -20,6 +20,8 @@ pub struct ProfileCache {
     waiting: VecDeque<ProfileRef>,
     /// Those that are read without one.
     unplaced: BTreeSet<ProfileRef>,
+    /// Those whose reading left before an operator may have changed the profile.
+    outdated: BTreeSet<ProfileRef>,
     /// Those of the disk whose first reading can wait, and until when.
     late: BTreeSet<ProfileRef>,
     late_until: Timestamp,
@@ -104,11 +106,11 @@ impl ProfileCache {
         }
     }
 
-    /// Cancels the queued readings while the circuit breaker is open; certificates request them again later.
-    pub fn cancel_queued(&mut self) {
-        for reference in self.waiting.drain(..) {
-            self.being_read.remove(&reference);
-        }
+    /// Cancels the queued readings while the circuit breaker is open: which. Certificates request them again later.
+    pub fn cancel_queued(&mut self) -> BTreeSet<ProfileRef> {
+        let cancelled: BTreeSet<ProfileRef> = self.waiting.drain(..).collect();
+        self.being_read.retain(|reference| !cancelled.contains(reference));
+        cancelled
     }
 
     /// The next profile that waits to be read, if there is a place for that, or `is_paused`: then it needs none.
@@ -134,8 +136,8 @@ impl ProfileCache {
         !self.being_read.is_empty()
     }
 
-    /// Stores a reading, good or failed. `true`: there is something new to keep. `left`: what is left of the certificate
-    /// of this profile that ends first.
+    /// Stores a reading, good or failed, unless it is out of date. `true`: there is something new to keep. `left`: what is
+    /// left of the certificate of this profile that ends first.
     pub fn store(
         &mut self,
         reference: &ProfileRef,
@@ -145,6 +147,9 @@ impl ProfileCache {
     ) -> bool {
         self.being_read.remove(reference);
         self.late.remove(reference);
+        if self.outdated.remove(reference) {
+            return false;
+        }
         let reading = self.readings.entry(reference.clone()).or_default();
         match result {
             Ok(profile) => {
@@ -172,11 +177,20 @@ impl ProfileCache {
         }
     }
 
-    /// Has a profile read before it is gone by again: somebody may have changed it just now.
+    /// Has a profile read before it is gone by again: somebody may have changed it just now. What is being read left before
+    /// that, and says nothing.
     pub fn expire_one(&mut self, reference: &ProfileRef) {
         if let Some(reading) = self.readings.get_mut(reference) {
             (reading.failure, reading.read_at) = (None, None);
         }
+        if self.being_read.contains(reference) && !self.waiting.contains(reference) {
+            self.outdated.insert(reference.clone());
+        }
+    }
+
+    /// Those whose last reading failed.
+    pub fn failed(&self) -> impl Iterator<Item = &ProfileRef> {
+        self.readings.iter().filter(|(_, reading)| reading.failure.is_some()).map(|(reference, _)| reference)
     }
 
     /// Forgets what failed, as the next start does.
@@ -320,6 +334,23 @@ mod tests {
             profiles.store(reference, gone, None, Timestamp::default());
         }
         assert!(!profiles.is_reading());
+    }
+
+    #[test]
+    fn a_reading_that_left_before_an_operator_asked_says_nothing() {
+        let (one, now) = (ProfileRef::new("one"), Timestamp::default());
+        let refused = || Err(Failure::new(FailureClass::ApiForbidden, "no"));
+        let mut profiles = ProfileCache::default();
+        profiles.request(&one);
+        profiles.expire_one(&one);
+        assert_eq!(profiles.next(false, || true), Some(one.clone()), "it had not left");
+        profiles.expire_one(&one);
+        profiles.store(&one, refused(), None, now);
+        assert!(profiles.reading(&one).failure.is_none() && profiles.is_stale(&one, now));
+        profiles.request(&one);
+        assert_eq!(profiles.next(false, || true), Some(one.clone()));
+        profiles.store(&one, refused(), None, now);
+        assert_eq!(profiles.failed().collect::<Vec<_>>(), [&one]);
     }
 
     #[test]

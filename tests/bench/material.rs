@@ -240,5 +240,7 @@ pub(crate) fn global_state(status_check_interval: Option<Duration>) -> GlobalSta
         clock_is_compared: false,
         api_is_blocked: false,
         api_recovered_at: None,
+        api_checked_at: None,
+        asks_nobody: false,
     }
 }

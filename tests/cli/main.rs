@@ -88,7 +88,7 @@ fn each_commands_page_lists_the_exit_code_of_a_missing_configuration() {
             continue;
         }
         let mut call = vec!["--config", "/nonexistent/renewd.toml", &command];
-        call.extend(["renew", "rollback", "history"].contains(&command.as_str()).then_some("www"));
+        call.extend(["renew", "deploy", "rollback", "history"].contains(&command.as_str()).then_some("www"));
         let output = renewd(&call);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(listed.contains(&output.status.code().unwrap()), "{command}: {listed:?}\n{:?} {said}", output.status);

@@ -57,29 +57,6 @@ fn an_outage_costs_a_few_requests_however_many_are_due() {
     assert!((2..=12).contains(&sent), "{sent} submissions for 31 certificates: those under way when it showed");
 }
 
-/// Whoever put something right in TLM sees it put right: what was refused before is asked for, and not remembered.
-#[test]
-fn renew_asks_now_whatever_was_answered_before() {
-    for status in [403, 503] {
-        let mut host = Host::with_www();
-        host.entry("mail", "");
-        host.simulator.fault(Fault::new(FaultKind::Status(status, RetryAfter::Absent)).at(Endpoint::Profile));
-        host.start();
-        host.until("it is refused", || {
-            let is_told = |name: &str| {
-                let reason = host.certificate(name)["reason"].to_string();
-                reason.contains(&format!("{status} ")).then_some(())
-            };
-            is_told("www").and(is_told("mail"))
-        });
-        host.simulator.clear_faults();
-        let said = host.says(&["renew", "www"]);
-        assert_eq!(said.code, 0, "{status}: {said:?}");
-        assert_eq!(host.certificate("www")["state"], "valid", "{status}");
-        host.end(Signal::TERM);
-    }
-}
-
 /// What the API answers to the submission, the code under which it is told, and what the message names.
 #[test]
 fn each_failure_is_told_by_its_class_and_nothing_is_installed() {

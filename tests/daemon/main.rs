@@ -12,11 +12,13 @@
 mod answers;
 mod api_faults;
 mod api_key;
+mod asked;
 mod ca_status;
 mod chain;
 mod commands;
 mod connections;
 mod credentials;
+mod deploy;
 mod desk;
 mod duplicates;
 mod edits;

@@ -196,7 +196,7 @@ fn the_daemon_is_asked_where_one_listens() {
     }]});
     let asked = std::thread::spawn(move || {
         let mut lines = Vec::new();
-        for _ in 0..2 {
+        for _ in 0..4 {
             let (stream, _) = socket.accept().unwrap();
             let mut line = String::new();
             BufReader::new(&stream).read_line(&mut line).unwrap();
@@ -206,7 +206,12 @@ fn the_daemon_is_asked_where_one_listens() {
         lines
     });
     full.fails("target", "told by the daemon", "do this");
-    assert_eq!(asked.join().unwrap()[0].trim(), "{\"command\":\"inspect\"}");
+    let asked: Vec<Value> = asked.join().unwrap().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        asked[..2],
+        ["inspect", "api-checked"].map(|command| json!({"command": command})),
+        "and once more as text"
+    );
 }
 
 /// What root may do says nothing of what the service may.

@@ -124,6 +124,8 @@ fn global_state() -> GlobalState {
         clock_is_compared: false,
         api_is_blocked: false,
         api_recovered_at: None,
+        api_checked_at: None,
+        asks_nobody: false,
     }
 }
 

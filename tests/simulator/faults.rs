@@ -176,6 +176,10 @@ impl Faults {
         self.0.push(fault);
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn clear(&mut self) {
         self.0.clear();
     }

@@ -193,7 +193,7 @@ impl World<'_> {
         let seen = self.record.probe.as_deref().filter(|seen| seen.fingerprint == installed.fingerprint);
         let Some(seen) = seen else { return Some(self.act(Action::Probe, Reason::Probing)) };
         // An instant that lies ahead is from before the clock was set back, and over.
-        let done = self.record.hooks.values().filter_map(|hook| hook.done_at);
+        let done = self.record.hooks.values().filter_map(|hook| hook.done_at).chain(self.record.deploy_asked);
         let hooks_done_at = done.filter(|at| *at <= self.now + super::SMALL_STEP).max();
         let since_then = hooks_done_at.filter(|at| *at > seen.at);
         let next = match since_then {

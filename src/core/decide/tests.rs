@@ -199,6 +199,20 @@ fn a_pending_request_is_polled_on_its_own_ladder() {
     check(&case(29 * SECOND), "wait", "request r-1 has been pending");
     check(&case(30 * SECOND), "pick-up", "request r-1 has been pending");
     check(&case(80 * DAY), "pick-up", "pending");
+    // An operator's word is followed a moment after the last look, and once.
+    let asked = |offset, at: Timestamp| {
+        let mut case = case(offset);
+        case.record.asked_after = Some(at);
+        case
+    };
+    check(&asked(10 * SECOND, since + 10 * SECOND), "pick-up", "request r-1 has been pending");
+    check(&asked(2 * SECOND, since + SECOND), "wait", "request r-1 has been pending");
+    assert_eq!(asked(2 * SECOND, since + SECOND).decide().wake_at, since + 5 * SECOND);
+    check(&asked(10 * SECOND, since - SECOND), "wait", "request r-1 has been pending");
+    let mut failed = asked(20 * SECOND, since + SECOND);
+    failed.record.apply(since + 5 * SECOND, &fail(FailureClass::ApiUnavailable, None));
+    check(&failed, "wait", "request r-1 has been pending");
+    check(&asked(10 * SECOND, since + DAY), "wait", "request r-1 has been pending");
     let mut busy = case(30 * SECOND);
     busy.global.clock_wrong = Some(Some(3600));
     check(&busy, "pick-up", "pending");
@@ -411,6 +425,17 @@ fn a_hint_wins_and_an_outage_that_ended_ends_the_wait() {
     check(&case, "wait", "next attempt at");
     case.global.api_recovered_at = Some(at + MINUTE);
     check(&case, "submit", "due: ");
+    // What was refused for a profile ends with no outage, and with an operator's good look at the API.
+    let mut case = Case { now: at + HOUR, reading: read(profile(), at + HOUR), ..Case::after(Duration::ZERO) }
+        .events(&[(at, fail(FailureClass::ApiForbidden, Some(hint)))]);
+    case.global.api_recovered_at = Some(at + MINUTE);
+    check(&case, "wait", "next attempt at");
+    case.global.api_checked_at = Some(at - MINUTE);
+    check(&case, "wait", "next attempt at");
+    case.global.api_checked_at = Some(at + MINUTE);
+    check(&case, "submit", "due: ");
+    case.global.api_checked_at = Some(case.now + DAY);
+    check(&case, "wait", "next attempt at");
     let early = START + 75 * DAY;
     let case = Case::after(70 * DAY)
         .events(&[(START + 70 * DAY, fail(FailureClass::RenewalTooEarly, Some(RetryHint::At(early))))]);

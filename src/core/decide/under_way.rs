@@ -128,7 +128,11 @@ impl<'a> World<'a> {
             None => self.after(request.since, FIRST_LOOK),
             Some(at) => self.after(at, backoff::wait(&self.entry.name, looks, self.left())),
         };
-        let next = if self.global.can_search { due.min(give_up) } else { give_up };
+        let next = if self.global.can_search {
+            self.asked_after(looked_at.unwrap_or(request.since), due).min(give_up)
+        } else {
+            give_up
+        };
         let came = self.record.trouble.last.as_deref().filter(|(_, at)| *at >= request.since);
         let failure = came.map(|(failure, _)| failure.clone());
         let reason = Reason::AnswerLost { since: request.since, next, failure };
@@ -153,7 +157,9 @@ impl<'a> World<'a> {
         let retry = failed.then(|| self.retry_at(&self.record.trouble)).flatten().unwrap_or(due);
         // Once TLM has claimed for long enough not to know it, one more pickup decides.
         let decides = unknown_since.map(|first| self.after(first, UNKNOWN_SPAN)).filter(|at| *at > polled_at);
-        decides.map_or(due.max(retry), |at| due.max(retry).min(at))
+        let next = decides.map_or(due.max(retry), |at| due.max(retry).min(at));
+        let failed_at = self.record.trouble.last.as_deref().map(|(_, at)| *at);
+        self.asked_after(failed_at.map_or(polled_at, |at| at.max(polled_at)), next)
     }
 
     /// The next question about a pending request. In the emergency stage nobody waits for pickups alone: the search may
@@ -180,6 +186,12 @@ impl<'a> World<'a> {
         }
         let decides = keeps_failing && is_answered;
         Action::PickUp { attempt: request.attempt, request_id: request_id.clone(), decides }
+    }
+
+    /// The next look at a request, where an operator had it asked after since the last one: soon, and not at his every word.
+    fn asked_after(&self, last: Timestamp, next: Timestamp) -> Timestamp {
+        let is_asked = self.record.asked_after.is_some_and(|asked| last <= asked && asked <= self.now);
+        if is_asked { next.min(self.after(last, FIRST_LOOK)) } else { next }
     }
 
     /// Installing goes on whatever the clock and the budget say; only what failed before waits for its ladder.

@@ -52,8 +52,11 @@ impl World<'_> {
     pub(super) fn retry_at(&self, trouble: &FailureStreak) -> Option<Timestamp> {
         let (failure, at) = trouble.last.as_deref()?;
         let by_outage = matches!(failure.class.scope(), Scope::Outage | Scope::Key);
-        let recovered = self.global.api_recovered_at.filter(|recovered| *recovered <= self.now + SMALL_STEP);
-        if by_outage && recovered.is_some_and(|recovered| recovered > *at) {
+        let by_profile = failure.class.scope() == Scope::Profile;
+        let is_over = |over: Option<Timestamp>| over.is_some_and(|over| over <= self.now + SMALL_STEP && over > *at);
+        if by_outage && is_over(self.global.api_recovered_at)
+            || (by_outage || by_profile) && is_over(self.global.api_checked_at)
+        {
             return None;
         }
         if self.is_remedied(failure.class) {

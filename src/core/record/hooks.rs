@@ -54,6 +54,18 @@ impl Record {
         self.hooks = hooks.iter().map(owed).collect();
     }
 
+    /// Hooks and probe run once more for what was in order before. A hook that fails now takes nothing back.
+    pub(super) fn deploy_asked(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
+        if self.hooks.values().all(|hook| hook.done_at.is_some()) {
+            self.rollback_refused = Some(generation);
+        }
+        self.owe(generation, hooks, at);
+        self.deploy_asked = Some(at);
+        if let Some(probe) = &mut self.probe {
+            probe.failures = 0;
+        }
+    }
+
     pub(super) fn hooks_again(&mut self, generation: Generation, at: Timestamp) {
         self.hook_repeats = self.hook_repeats.saturating_add(1);
         for hook in self.hooks.values_mut().filter(|hook| hook.generation == generation) {

@@ -36,6 +36,7 @@ pub(crate) fn shown(event: &Event) -> String {
         Event::StatusChecked { revoked, .. } => format!("revoked at TLM: {revoked}"),
         Event::StatusUnread => "its state at TLM could not be read".to_owned(),
         Event::Probed { .. } => "what is served is looked at".to_owned(),
+        Event::DeployAsked { .. } => "an operator wants hooks and probe".to_owned(),
         Event::HooksAgain { .. } => "the hooks are owed once more".to_owned(),
         Event::RolledBack { to, .. } => format!("generation {to} is live again"),
         Event::RollbackRefused { .. } => "there is no way back".to_owned(),

@@ -100,6 +100,27 @@ fn valid_means_served() {
 }
 
 #[test]
+fn an_operator_has_hooks_and_probe_run_once_more_and_loses_no_set_by_it() {
+    let asked = |hooks: &[&str]| Event::DeployAsked {
+        generation: Generation(2),
+        hooks: hooks.iter().map(|hook| hook.parse().unwrap()).collect(),
+    };
+    let served = [install(AT - HOUR), done(AT - HOUR), seen(AT - MINUTE, Ok(0))];
+    let with = |more: &[(Timestamp, Event)]| [&served[..], more].concat();
+    let word = (AT - 4 * SECOND, asked(&["nginx"]));
+    check(AT, &with(std::slice::from_ref(&word)), "run-hook", State::Deploying, "hook nginx");
+    let ran = with(&[word.clone(), done(AT - SECOND)]);
+    check(AT, &ran, "probe", State::Deploying, "whether it is served");
+    check(AT, &with(&[word.clone(), done(AT - 2 * SECOND), seen(AT, Ok(0))]), "wait", State::Valid, "not due until");
+    // Where there is no hook, it is looked at all the same.
+    check(AT, &with(&[(AT - 4 * SECOND, asked(&[]))]), "probe", State::Deploying, "whether it is served");
+    let broken = with(&[word, failed(AT - SECOND, 2)]);
+    check_with(AT + SECOND, true, Deploy::Open, &broken, "probe", State::Failing, "hook nginx");
+    let new = [install(AT - 4 * SECOND), failed(AT - SECOND, 2)];
+    check_with(AT + SECOND, true, Deploy::Open, &new, "roll-back", State::Failing, "");
+}
+
+#[test]
 fn what_is_not_served_gets_its_hooks_again_three_times_and_then_an_alarm_alone() {
     let mut events = vec![install(AT), done(AT + SECOND), seen(AT + 2 * SECOND, Ok(9))];
     let mut now = AT + 2 * SECOND;
