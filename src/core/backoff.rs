@@ -1,5 +1,6 @@
 //! How long to wait after failures: a ladder, spread by name and count so that hosts do not march in step.
 
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use super::name::CertName;
@@ -46,11 +47,30 @@ pub fn share(text: &str, span: Duration) -> Duration {
     Duration::from_millis(mix(text, 0) % millis)
 }
 
-/// FNV-1a over the name and the count: stable across versions of the compiler and the standard library.
-pub(super) fn mix(name: &str, count: u32) -> u64 {
-    name.bytes()
-        .chain(count.to_le_bytes())
-        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+/// FNV-1a over the text and the count: stable across versions of the compiler and the standard library.
+pub(super) fn mix(text: impl fmt::Display, count: u32) -> u64 {
+    let mut mixed = Mixed(0xcbf2_9ce4_8422_2325);
+    // Nothing that is written there fails.
+    write!(mixed, "{text}").unwrap_or_default();
+    mixed.add(&count.to_le_bytes());
+    mixed.0
+}
+
+/// What was mixed so far, so that a long text is mixed as it is written and kept nowhere.
+struct Mixed(u64);
+
+impl Mixed {
+    fn add(&mut self, bytes: &[u8]) {
+        let add = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        self.0 = bytes.iter().fold(self.0, add);
+    }
+}
+
+impl fmt::Write for Mixed {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.add(text.as_bytes());
+        Ok(())
+    }
 }
 
 /// So often in a row something is tried again at once.

@@ -49,7 +49,12 @@ impl Job {
     pub fn new(managed: &Managed, profile: Option<&Profile>, action: &Action, had_place: bool, now: Now) -> Self {
         let request = managed.record.request.as_deref().cloned();
         let of_request = request.as_ref().map(|request| (request.profile.clone(), request.profile_version));
-        let of_profile = profile.map(|profile| (profile.id.clone(), profile.version()));
+        // The others write down no version, which takes a while to make.
+        let names_profile = matches!(
+            action,
+            Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::Install { .. } | Action::RefreshChain
+        );
+        let of_profile = profile.filter(|_| names_profile).map(|profile| (profile.id.clone(), profile.version()));
         let installed = managed.observed.installed();
         let looked_for = managed.record.probe.as_deref().map(|seen| seen.fingerprint);
         Self {

@@ -72,7 +72,7 @@ impl World {
     pub(crate) fn renew_elsewhere(&mut self, name: &CertName) {
         let Some(live) = self.disk.live.get(name) else { return };
         let ours = Arc::clone(&live.certificate);
-        let lifetime = ours.not_after.since(ours.not_before);
+        let lifetime = ours.lifetime();
         let is_late = self.random.percent(30);
         let not_before = self.now - Duration::from_secs(300);
         let mut asked = ours.asked.clone();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use renewd::core::code::Code;
 use renewd::core::decide::World as DecideWorld;
 use renewd::core::event::{self, Event, Method};
 use renewd::core::failure::{Accepted, Failure, FailureClass};
@@ -142,16 +143,16 @@ impl World {
             now: wall,
         };
         let breach = invariant::breaches(&world, &managed.decision()).into_iter().next();
-        let is_notable =
-            daemon.engine.fleet().needing_attention().any(|needing_attention| needing_attention.entry.name == *name);
         let profile = world.reading.profile.as_ref();
         let in_vain = self.wait_in_vain(managed);
         let Managed { entry, observed, record, .. } = managed;
-        let problem = health::problem(entry, observed, record, profile, &managed.decision(), wall);
+        let is_overlooked = |_: &Code| !daemon.engine.fleet().needing_attention().any(|one| one.entry.name == *name);
+        let problem =
+            health::problem(entry, observed, record, profile, &managed.decision(), wall).filter(is_overlooked);
         if let Some(breach) = breach {
             self.breaks(breach.promise, format!("{name}: {}", breach.what));
         }
-        if let Some(code) = problem.filter(|_| !is_notable) {
+        if let Some(code) = problem {
             self.breaks(9, format!("{name}: {code}, and the headline does not see it"));
         }
         if let Some(what) = in_vain {
@@ -171,8 +172,9 @@ impl World {
 
     /// How much more often than others a certificate may be worked on: one of minutes has a minute for each step.
     fn pace(&self, name: &CertName) -> u32 {
-        let is_short = self.schedule(name).is_some_and(|(_, lifetime)| lifetime < TWO_HOURS);
-        if is_short { 4 } else { 1 }
+        let live = self.disk.live.get(name).filter(|live| !live.damaged && !self.disk.unreadable);
+        let is_short = live.is_some_and(|live| live.certificate.lifetime() < TWO_HOURS);
+        if is_short && self.inventory.contains_key(name) { 4 } else { 1 }
     }
 
     /// Promise 9: the API is not flooded for one certificate.
@@ -440,7 +442,7 @@ impl World {
         if self.is_told {
             self.tell_event(entry);
         }
-        debug_assert!(now >= self.ledger.clock_set_at.unwrap_or(now));
+        assert!(now >= self.ledger.clock_set_at.unwrap_or(now));
     }
 
     fn tell_event(&mut self, entry: &event::Entry) {
@@ -476,7 +478,7 @@ impl World {
         let Some(live) = self.disk.live.get(name).filter(|live| !live.damaged && live.attempt != attempt) else {
             return;
         };
-        let tenth = live.certificate.not_after.since(live.certificate.not_before) / 10;
+        let tenth = live.certificate.lifetime() / 10;
         let is_urgent = live.certificate.not_after - tenth <= wall;
         if !is_urgent && !self.tlm.revoked.contains(&live.certificate.serial) {
             self.breaks(6, format!("{name}: switched in outside its window"));

@@ -41,6 +41,10 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.not_after.since(self.not_before)
+    }
+
     pub(crate) fn usages(&self) -> Vec<Usage> {
         if self.defect == Some(Defect::Usage) { Vec::new() } else { server_auth() }
     }

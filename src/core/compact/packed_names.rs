@@ -49,23 +49,28 @@ impl From<&Naming> for PackedNaming {
         let Naming { own_seat, common_name, names } = naming;
         own_seat.iter().for_each(|seat| put(OWN_SEAT, seat.as_bytes()));
         common_name.iter().for_each(|name| put(COMMON_NAME, name.as_bytes()));
-        names.dns_names.iter().for_each(|name| put(DNS_NAME, name.as_bytes()));
-        for address in names.ip_addresses.iter() {
-            match address {
-                IpAddr::V4(address) => put(IP_ADDRESS, &address.octets()),
-                IpAddr::V6(address) => put(IP_ADDRESS, &address.octets()),
-            }
-        }
-        names.emails.iter().for_each(|email| put(EMAIL, email.as_bytes()));
-        names.uris.iter().for_each(|uri| put(URI, uri.as_bytes()));
-        let others = &names.others;
-        others.user_principal_names.iter().for_each(|name| put(USER_PRINCIPAL_NAME, name.as_bytes()));
-        others.registered_ids.iter().for_each(|id| put(REGISTERED_ID, id.as_bytes()));
-        others.directory_names.iter().for_each(|name| put(DIRECTORY_NAME, name.as_bytes()));
-        others.guids.iter().for_each(|guid| put(GUID, guid.as_bytes()));
-        others.other_names.iter().for_each(|name| put(OTHER_NAME, joined(name).as_bytes()));
+        each_of(names, put);
         Self(packed.into())
     }
+}
+
+/// The items of the alternative names, in the order in which they are packed.
+fn each_of(names: &Sans, mut put: impl FnMut(u8, &[u8])) {
+    names.dns_names.iter().for_each(|name| put(DNS_NAME, name.as_bytes()));
+    for address in names.ip_addresses.iter() {
+        match address {
+            IpAddr::V4(address) => put(IP_ADDRESS, &address.octets()),
+            IpAddr::V6(address) => put(IP_ADDRESS, &address.octets()),
+        }
+    }
+    names.emails.iter().for_each(|email| put(EMAIL, email.as_bytes()));
+    names.uris.iter().for_each(|uri| put(URI, uri.as_bytes()));
+    let others = &names.others;
+    others.user_principal_names.iter().for_each(|name| put(USER_PRINCIPAL_NAME, name.as_bytes()));
+    others.registered_ids.iter().for_each(|id| put(REGISTERED_ID, id.as_bytes()));
+    others.directory_names.iter().for_each(|name| put(DIRECTORY_NAME, name.as_bytes()));
+    others.guids.iter().for_each(|guid| put(GUID, guid.as_bytes()));
+    others.other_names.iter().for_each(|name| put(OTHER_NAME, joined(name).as_bytes()));
 }
 
 impl From<Naming> for PackedNaming {
@@ -107,6 +112,15 @@ impl PackedNaming {
     /// The DNS names.
     pub fn dns_names(&self) -> impl Iterator<Item = &str> {
         self.of_kind(DNS_NAME)
+    }
+
+    /// Whether the alternative names are these, in this order. It is asked at each look: nothing is unpacked for it.
+    #[must_use]
+    pub fn names_are(&self, names: &Sans) -> bool {
+        let mut items = self.items().filter(|(kind, _)| *kind >= DNS_NAME);
+        let mut is_same = true;
+        each_of(names, |kind, bytes| is_same &= items.next() == Some((kind, bytes)));
+        is_same && items.next().is_none()
     }
 
     /// How many alternative names there are of each kind, by TLM's keys.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::issuer::ChainEnd;
+use crate::core::backoff::mix;
 use crate::core::name::ProfileId;
 use crate::core::text::Text;
 use crate::core::wanted::entry::Validity;
@@ -83,7 +84,7 @@ impl Profile {
     /// read as well counts only where it says something.
     #[must_use]
     pub fn version(&self) -> u64 {
-        crate::core::backoff::mix(&format!("{:?}", Said(self)), 0)
+        mix(format_args!("{:?}", Said(self)), 0)
     }
 
     /// A CA certificate that the profile shows and that can take the place of `end` in a chain: of the same CA, and it
@@ -188,7 +189,6 @@ pub enum Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::backoff::mix;
     use crate::core::example;
 
     /// Every stop notes the version of its profile: with another number for the same words an upgrade would lift them all.

@@ -12,6 +12,7 @@ use super::files::FixedFiles;
 use super::key::KeyType;
 pub use super::sans::{OtherName, OtherSans, OtherValue, Sans};
 use super::subject::{Subject, same_value};
+use crate::core::backoff::mix;
 use crate::core::compact::boxed_default::{BoxedDefault, ConstDefault};
 use crate::core::compact::packed_names::{Naming, PackedNaming};
 use crate::core::compact::settings::EntrySettings;
@@ -60,14 +61,21 @@ impl Entry {
     #[must_use]
     pub fn asked(&self) -> Asked {
         let Naming { common_name, names, .. } = Naming::from(&self.naming);
-        let extras = self.extras().into();
-        Asked { common_name, names: names.sorted(), subject: self.subject.clone(), key: self.key, extras }
+        let extras = Extras {
+            custom_values: self.custom_values.iter().map(|(key, value)| (key.clone(), value.to_string())).collect(),
+            cert_owner_ids: self.cert_owner_ids.to_vec(),
+            seat_email: self.seat_email.clone(),
+        };
+        let names = names.sorted();
+        Asked { common_name, names, subject: self.subject.clone(), key: self.key, extras: extras.into() }
     }
 
     /// Whether it asks for what `asked` says, whatever the order of the names.
     #[must_use]
     pub fn asks(&self, asked: &Asked) -> bool {
-        self.asks_certificate(asked) && self.extras() == *asked.extras
+        self.asks_certificate(asked)
+            && *self.cert_owner_ids == asked.extras.cert_owner_ids
+            && self.seat_email == asked.extras.seat_email
     }
 
     /// Whether a certificate for `asked` is one for this entry: what TLM keeps beside it does not count.
@@ -76,14 +84,17 @@ impl Entry {
         if self.key != asked.key || !same_subject(&self.subject, &asked.subject) {
             return false;
         }
-        let Naming { common_name, names, .. } = Naming::from(&self.naming);
-        let is_same_name = match (&common_name, &asked.common_name) {
+        let is_same_name = match (self.naming.common_name(), asked.common_name.as_deref()) {
             (Some(one), Some(other)) => same_value(one, other),
             (one, other) => one == other,
         };
+        let same_item = |((one, value), (other, text)): ((&String, &Value), (&String, &String))| {
+            one == other && value.to_string() == *text
+        };
         is_same_name
-            && (names == asked.names || names.sorted() == asked.names)
-            && self.extras().custom_values == asked.extras.custom_values
+            && (self.naming.names_are(&asked.names) || self.names().sorted() == asked.names)
+            && self.custom_values.len() == asked.extras.custom_values.len()
+            && self.custom_values.iter().zip(&asked.extras.custom_values).all(same_item)
     }
 
     /// A number that changes when the entry says something else of how to ask, and of what to take of what comes: beside
@@ -93,16 +104,8 @@ impl Entry {
         let how = (self.request_method, self.validity, self.reuse_key, Naming::from(&self.naming).own_seat);
         let more = (&*self.tags, &*self.custom_attributes, &*self.ca_attributes);
         let of_answer = (&self.usages, self.exact_names, &self.issuer, self.subject_from);
-        let [a, b, c, d, ..] = crate::core::backoff::mix(&format!("{how:?}{more:?}{of_answer:?}"), 0).to_be_bytes();
+        let [a, b, c, d, ..] = mix(format_args!("{how:?}{more:?}{of_answer:?}"), 0).to_be_bytes();
         u32::from_be_bytes([a, b, c, d])
-    }
-
-    fn extras(&self) -> Extras {
-        Extras {
-            custom_values: self.custom_values.iter().map(|(key, value)| (key.clone(), value.to_string())).collect(),
-            cert_owner_ids: self.cert_owner_ids.to_vec(),
-            seat_email: self.seat_email.clone(),
-        }
     }
 }
 

@@ -32,7 +32,7 @@ impl World {
 
     fn window_opens(&self, name: &CertName) -> Option<Timestamp> {
         let (entry, certificate) = (self.inventory.get(name)?, &self.disk.live.get(name)?.certificate);
-        let lifetime = certificate.not_after.since(certificate.not_before);
+        let lifetime = certificate.lifetime();
         Some(certificate.not_after - schedule::window(entry, self.profile_in_force(entry), lifetime))
     }
 

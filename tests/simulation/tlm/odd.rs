@@ -1,11 +1,11 @@
 //! What TLM says otherwise than anybody expects: words, numbers, lists and instants; and what others do at the same TLM.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use renewd::api::body_answer;
 use renewd::api::json::Json;
+use renewd::api::{Pickup, body_answer};
 use renewd::core::event::Method;
 use renewd::core::failure::{Failure, FailureClass, RetryHint};
 use renewd::core::known::standing::{Standing, TlmState};
@@ -52,22 +52,32 @@ pub(crate) const STATES: [&str; 8] =
 
 impl Saying {
     /// What the daemon reads out of the answer: its own reader says.
-    pub(crate) fn read(self, serial: Option<&SerialNumber>) -> Result<renewd::api::Pickup, Failure> {
-        let number = serial.filter(|_| self.names_number).map(|serial| serial.0.as_str());
-        let body = serde_json::json!({ "status": self.word, "serial_number": number });
-        body_answer::pickup(Json::of(&body), &[]).map_err(|what| Failure::new(FailureClass::ApiBadAnswer, what))
+    pub(crate) fn read(self, serial: Option<&SerialNumber>) -> Result<Pickup, Failure> {
+        match serial.filter(|_| self.names_number) {
+            None => READINGS[self.word].clone(),
+            number => read(self.word, number),
+        }
     }
 
     /// Whether by this word the request goes on, so that it is waited for.
     pub(crate) fn goes_on(self) -> bool {
-        matches!(self.read(None), Ok(renewd::api::Pickup::Pending(_)))
+        matches!(READINGS[self.word], Ok(Pickup::Pending(_)))
     }
 
     /// Whether it says nothing at all, which counts as no answer.
     pub(crate) fn is_mute(self) -> bool {
-        self.read(None).is_err()
+        READINGS[self.word].is_err()
     }
 }
+
+fn read(word: &str, number: Option<&SerialNumber>) -> Result<Pickup, Failure> {
+    let body = serde_json::json!({ "status": word, "serial_number": number.map(|number| &number.0) });
+    body_answer::pickup(Json::of(&body), &[]).map_err(|what| Failure::new(FailureClass::ApiBadAnswer, what))
+}
+
+/// What is read out of each word alone: a request that goes on for ever is asked for, and judged, many thousand times.
+static READINGS: LazyLock<BTreeMap<&str, Result<Pickup, Failure>>> =
+    LazyLock::new(|| WORDS.into_iter().map(|word| (word, read(word, None))).collect());
 
 /// What the next answer that brings a certificate names as its serial number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
