@@ -52,7 +52,11 @@ impl Job {
         // The others write down no version, which takes a while to make.
         let names_profile = matches!(
             action,
-            Action::Submit(_) | Action::LookUp(_) | Action::PickUp(..) | Action::Install { .. } | Action::RefreshChain
+            Action::Submit(_)
+                | Action::LookUp(_)
+                | Action::PickUp { .. }
+                | Action::Install { .. }
+                | Action::RefreshChain
         );
         let of_profile = profile.filter(|_| names_profile).map(|profile| (profile.id.clone(), profile.version()));
         let installed = managed.observed.installed();

@@ -9,12 +9,13 @@ use crate::{root, sources};
 /// How many such calls a file has, and why they are safe. *Root's*: nobody but root may exchange a part of the path. *The
 /// service's*: nobody but root and the service's user. *Told*: the worst is a wrong word to whoever asked. *The kernel's*:
 /// there is no file.
-const ARGUED: [(&str, usize, &str); 29] = [
+const ARGUED: [(&str, usize, &str); 31] = [
     (
         "src/api/credentials.rs",
         10,
         "the file is judged by the descriptor that is read; paths only tell whether a copy is old, and whether a folder shuts others out",
     ),
+    ("src/cli/absent.rs", 2, "told: whether two paths name one file"),
     ("src/cli/adopt/file.rs", 3, "told: prints what a file holds that is public; bounded, no pipe"),
     ("src/cli/adopt/source.rs", 4, "told; what it finds is read as above"),
     ("src/cli/check.rs", 3, "told"),
@@ -58,6 +59,7 @@ const ARGUED: [(&str, usize, &str); 29] = [
         "the operator's program, from a configuration that nobody else may write; `check --online` tells of one that others may exchange",
     ),
     ("src/daemon/key_source.rs", 2, "root's"),
+    ("src/daemon/service.rs", 2, "told: whether two paths name one file"),
     ("src/daemon/log_sink.rs", 2, "root's"),
     ("src/daemon/notify.rs", 1, "the supervisor's, by its own variable"),
     ("src/daemon/orphan_hooks.rs", 4, "the kernel's; a number would have to be used anew between two calls"),
