@@ -47,6 +47,8 @@ pub(crate) struct Account {
     hour: i64,
     decisions: u32,
     calls: u32,
+    /// Whether a failure within the hour named an instant to come back at.
+    is_hinted: bool,
     /// Whether the last look-up failed, and when it was.
     looked: Option<(Timestamp, bool)>,
     /// Hooks that the live generation owes, since when.
@@ -161,7 +163,7 @@ impl World {
         let pace = self.pace(name);
         let account = self.ledger.account(name);
         if account.hour != hour {
-            (account.hour, account.decisions, account.calls) = (hour, 0, 0);
+            (account.hour, account.decisions, account.calls, account.is_hinted) = (hour, 0, 0, false);
         }
         account.decisions += 1;
         let most = MOST_DECISIONS * pace;
@@ -184,8 +186,9 @@ impl World {
         let (is_hinted, pace) = (trouble.is_some_and(|(failure, _)| failure.retry.is_some()), self.pace(name));
         let account = self.ledger.account(name);
         account.calls += 1;
-        // Each try after a short `Retry-After` may be looked up before.
-        let most = MOST_CALLS * pace * if is_hinted { 2 } else { 1 };
+        account.is_hinted |= is_hinted;
+        // Each try after a short `Retry-After` may be looked up before, whatever the last one of the hour brought.
+        let most = MOST_CALLS * pace * if account.is_hinted { 2 } else { 1 };
         if account.calls > most {
             self.breaks(9, format!("{name}: {most} requests within an hour"));
         }
