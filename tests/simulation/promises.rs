@@ -361,9 +361,8 @@ impl World {
     fn clock_is_right(&self) -> Option<String> {
         let ahead = self.skew - self.tlm.odd.clock;
         let wrong = ahead.unsigned_abs() > (SLACK + MINUTE).as_millis() as u64;
-        // Before TLM told the time by a clock that was set, nobody could know; and what a look-up tells comes too late for
-        // the request that follows it.
-        let is_told = self.tlm.odd.clock == 0 || self.tlm.odd.told_at.is_some_and(|at| at + MINUTE < self.now);
+        // Before TLM told the time by a clock that was set, nobody could know; nor what is told once the intent is there.
+        let is_told = self.tlm.odd.clock == 0 || self.tlm.odd.told_at.is_some_and(|at| at + SECOND < self.now);
         (wrong && is_told && self.tlm.dates).then(|| format!("submits by a clock that is {} s ahead", ahead / 1000))
     }
 
@@ -523,6 +522,7 @@ impl World {
     }
 }
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Ten minutes either way are tolerated of a clock.
