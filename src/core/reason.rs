@@ -288,7 +288,7 @@ pub enum Reason {
         /// When the emergency stage installs it all the same.
         until: Option<Timestamp>,
     },
-    /// The entry changed while the request was under way.
+    /// What the request under way asks for is no longer wanted.
     Abandoning,
     /// The key of an abandoned request is removed.
     Forgetting,

@@ -75,13 +75,13 @@ impl<T: Tlm> Context<T> {
         Now { wall: self.clock.now(), steady: self.clock.steady() }
     }
 
-    /// Waits for the right to one request. Once the loop has ended there is none.
-    pub async fn take_turn(&self, asker: Asker) {
+    /// Waits for the right to one request; whether the clock may be right. Once the loop has ended there is none.
+    pub async fn take_turn(&self, asker: Asker) -> bool {
         loop {
             let (answer, turn) = oneshot::channel();
             self.tell(Message::TurnWanted { asker: asker.clone(), answer });
             match turn.await {
-                Ok(Ok(())) => return,
+                Ok(Ok(may_be_right)) => return may_be_right,
                 // Short naps by the wall clock: timers stand still while the machine is suspended.
                 Ok(Err(until)) => {
                     let nap = until.since(self.clock.now()).min(LONGEST_NAP).max(Duration::from_millis(1));

@@ -221,8 +221,8 @@ impl<T: Tlm> ActionRunner<T> {
     async fn record(&self, event: Event) -> Result<Outcome, Failure> {
         if event.is_intent() {
             // A submission counts from its intent on: what waits for its turn, waits before.
-            self.context.take_turn(Asker::Certificate(self.job.entry.name.clone())).await;
-            self.job.check_clock(&self.context.now())?;
+            let may_be_right = self.context.take_turn(Asker::Certificate(self.job.entry.name.clone())).await;
+            self.job.check_clock(may_be_right, &self.context.now())?;
         }
         let entry = event::Entry { at: self.context.clock.now(), name: self.job.entry.name.clone(), event };
         if entry.event.is_durable() {

@@ -175,7 +175,7 @@ impl Healer {
             }
             // Who has nobody to ask waits for no turn.
             Message::TurnWanted { answer, .. } => {
-                answer.send(Ok(())).unwrap_or_default();
+                answer.send(Ok(true)).unwrap_or_default();
                 Ok(())
             }
             Message::Engine(_)

@@ -16,12 +16,12 @@ use crate::store::chains::Chains;
 pub enum Message {
     /// Something that the engine has to know.
     Engine(Input),
-    /// A worker asks for the right to one request; the answer is when to ask again, if there is none now.
+    /// A worker asks for the right to one request; the answer is whether the clock may be right, or when to ask again.
     TurnWanted {
         /// For whom.
         asker: Asker,
         /// To the worker.
-        answer: oneshot::Sender<Result<(), Timestamp>>,
+        answer: oneshot::Sender<Result<bool, Timestamp>>,
     },
     /// Any request, for clock and metrics.
     RequestSeen(RequestSeen),

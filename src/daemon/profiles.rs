@@ -30,7 +30,9 @@ pub async fn read<T: Tlm>(context: Arc<Context<T>>, reference: ProfileRef) {
 ///
 /// When the list cannot be read, or holds none or several of the name.
 async fn find<T: Tlm>(context: &Context<T>, name: &str, reference: &ProfileRef) -> Result<Profile, Failure> {
-    let turn = || context.take_turn(Asker::Profile(reference.clone()));
+    let turn = || async {
+        context.take_turn(Asker::Profile(reference.clone())).await;
+    };
     let listing = Listing::read(context.api().as_ref(), turn).await?;
     listing.broken.iter().for_each(|what| tracing::warn!("a profile in TLM's list cannot be read: {what}"));
     listing.named(name)

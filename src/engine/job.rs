@@ -83,18 +83,20 @@ impl Job {
     }
 
     /// The decision to submit was made by the clock as it was then: a request that waited for its turn does not leave by
-    /// another one (promise 12).
+    /// another one, nor by one that was seen to be wrong meanwhile (promise 12).
     ///
     /// # Errors
     ///
-    /// When the clock was set since, or the machine slept.
-    pub fn check_clock(&self, now: &Now) -> Result<(), Failure> {
-        let expected = self.began.expected(now);
-        if now.wall.distance(expected) <= STEP {
+    /// When the clock was set since, the machine slept, or the clock is wrong.
+    pub fn check_clock(&self, may_be_right: bool, now: &Now) -> Result<(), Failure> {
+        let (expected, now) = (self.began.expected(now), now.wall);
+        let message = if now.distance(expected) > STEP {
+            format!("nothing was sent: the clock was set, or the machine slept; {expected} became {now}")
+        } else if may_be_right {
             return Ok(());
-        }
-        let now = now.wall;
-        let message = format!("nothing was sent: the clock was set, or the machine slept; {expected} became {now}");
+        } else {
+            format!("nothing was sent: by the API's clock it is not {now}")
+        };
         Err(Failure::new(FailureClass::ClockSet, message))
     }
 
@@ -135,7 +137,8 @@ mod tests {
         for (wall, steady, is_fine) in
             [(7200, 7200, true), (7250, 7200, true), (7270, 7200, false), (7200, 10, false), (-7200, 10, false)]
         {
-            assert_eq!(job.check_clock(&at(wall, steady)).is_ok(), is_fine, "{wall} {steady}");
+            assert_eq!(job.check_clock(true, &at(wall, steady)).is_ok(), is_fine, "{wall} {steady}");
+            assert!(job.check_clock(false, &at(wall, steady)).is_err(), "nor by one that is wrong");
         }
     }
 }

@@ -192,14 +192,15 @@ impl Engine {
     }
 
     /// Takes the right to one request. Whether it leaves during a pause is judged each time: the operator may have asked
-    /// for it, or an emergency stage may have begun, since it began to wait.
+    /// for it, or an emergency stage may have begun, since it began to wait. Comes with whether the clock may be right:
+    /// what was just looked up may have shown that it is not.
     ///
     /// # Errors
     ///
     /// The instant to ask again, at the latest, if there is none now.
-    pub fn take_turn(&mut self, asker: &Asker, now: Now) -> Result<(), Timestamp> {
+    pub fn take_turn(&mut self, asker: &Asker, now: Now) -> Result<bool, Timestamp> {
         let is_urgent = self.api.paused_until(now.wall).is_some() && self.may_leave_in_pause(asker, now.wall);
-        self.api.take_turn(is_urgent, now.wall)
+        self.api.take_turn(is_urgent, now.wall).map(|()| self.global.clock_wrong.is_none())
     }
 
     fn may_leave_in_pause(&self, asker: &Asker, now: Timestamp) -> bool {

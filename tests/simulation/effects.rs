@@ -72,10 +72,11 @@ impl World {
         if is_intent || (asks && !sends) {
             let now = self.now();
             let asker = Asker::Certificate(running.name().clone());
-            if let Err(until) = self.d().engine.take_turn(&asker, now) {
-                return self.later(until.since(now.wall).min(TURN_AGAIN), Task::Turn(running));
-            }
-            running.stays = running.job.check_clock(&now).err().filter(|_| is_intent);
+            let may_be_right = match self.d().engine.take_turn(&asker, now) {
+                Ok(may_be_right) => may_be_right,
+                Err(until) => return self.later(until.since(now.wall).min(TURN_AGAIN), Task::Turn(running)),
+            };
+            running.stays = running.job.check_clock(may_be_right, &now).err().filter(|_| is_intent);
         }
         let takes = if asks {
             self.check_call(running.name());

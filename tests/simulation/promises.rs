@@ -47,6 +47,8 @@ pub(crate) struct Account {
     hour: i64,
     decisions: u32,
     calls: u32,
+    /// Whether a failure within the hour named an instant to come back at.
+    is_hinted: bool,
     /// Whether the last look-up failed, and when it was.
     looked: Option<(Timestamp, bool)>,
     /// Hooks that the live generation owes, since when.
@@ -161,7 +163,7 @@ impl World {
         let pace = self.pace(name);
         let account = self.ledger.account(name);
         if account.hour != hour {
-            (account.hour, account.decisions, account.calls) = (hour, 0, 0);
+            (account.hour, account.decisions, account.calls, account.is_hinted) = (hour, 0, 0, false);
         }
         account.decisions += 1;
         let most = MOST_DECISIONS * pace;
@@ -184,8 +186,9 @@ impl World {
         let (is_hinted, pace) = (trouble.is_some_and(|(failure, _)| failure.retry.is_some()), self.pace(name));
         let account = self.ledger.account(name);
         account.calls += 1;
-        // Each try after a short `Retry-After` may be looked up before.
-        let most = MOST_CALLS * pace * if is_hinted { 2 } else { 1 };
+        account.is_hinted |= is_hinted;
+        // Each try after a short `Retry-After` may be looked up before, whatever the last one of the hour brought.
+        let most = MOST_CALLS * pace * if account.is_hinted { 2 } else { 1 };
         if account.calls > most {
             self.breaks(9, format!("{name}: {most} requests within an hour"));
         }
@@ -358,9 +361,8 @@ impl World {
     fn clock_is_right(&self) -> Option<String> {
         let ahead = self.skew - self.tlm.odd.clock;
         let wrong = ahead.unsigned_abs() > (SLACK + MINUTE).as_millis() as u64;
-        // Before TLM told the time by a clock that was set, nobody could know; and what a look-up tells comes too late for
-        // the request that follows it.
-        let is_told = self.tlm.odd.clock == 0 || self.tlm.odd.told_at.is_some_and(|at| at + MINUTE < self.now);
+        // Before TLM told the time by a clock that was set, nobody could know; nor what is told once the intent is there.
+        let is_told = self.tlm.odd.clock == 0 || self.tlm.odd.told_at.is_some_and(|at| at + SECOND < self.now);
         (wrong && is_told && self.tlm.dates).then(|| format!("submits by a clock that is {} s ahead", ahead / 1000))
     }
 
@@ -531,6 +533,7 @@ impl World {
     }
 }
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Ten minutes either way are tolerated of a clock.

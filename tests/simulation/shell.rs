@@ -233,7 +233,7 @@ impl World {
             Call::Try(_) | Call::ReadCredentials(_) => Asker::Nobody,
         };
         match self.d().engine.take_turn(&asker, now) {
-            Ok(()) => {
+            Ok(_) => {
                 let latency = self.tlm.latency();
                 self.later(latency, Task::Answer(call));
             }

@@ -397,6 +397,23 @@ fn a_refused_request_waits_where_nothing_is_due_any_more() {
     assert!(submission.prepared && submission.attempt == Attempt(1), "the same key and CSR");
 }
 
+/// Somebody else renewed it while its answer was lost.
+#[test]
+fn a_lost_answer_is_given_up_where_nothing_is_due_any_more() {
+    let since = START + 10 * DAY;
+    let lost = Event::AnswerLost { attempt: Attempt(1), failure: failure(FailureClass::ApiNoAnswer) };
+    let case = |offset| {
+        let now = since + offset;
+        Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }
+            .events(&[(since, submitting(1)), (since, lost.clone())])
+    };
+    check(&case(5 * SECOND), "look-up", "TLM may have issued a certificate");
+    check(&case(10 * MINUTE), "abandon", "");
+    let mut asked = case(10 * MINUTE);
+    asked.record.renewal_asked = Some(since + MINUTE);
+    check(&asked, "submit", "an operator requested it");
+}
+
 #[test]
 fn failures_wait_on_the_ladder_and_never_longer_than_a_tenth_of_what_is_left() {
     let at = START + 70 * DAY;

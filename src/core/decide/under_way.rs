@@ -8,7 +8,7 @@ use super::{
 };
 use crate::core::backoff;
 use crate::core::name::{ProfileId, ProfileRef, RequestId, SerialNumber};
-use crate::core::reason::{Cause, Reason};
+use crate::core::reason::Reason;
 use crate::core::record::{Request, Stage, UNKNOWN_SPAN};
 use crate::core::request::compose;
 use crate::core::schedule::Schedule;
@@ -84,7 +84,8 @@ impl<'a> World<'a> {
             Some(cause) => cause,
             // What brought it about is over, such as a clock that ran ahead: key and CSR wait for the next time.
             None if request.stage == Stage::Prepared => return self.keep(schedule),
-            None => Cause::Asked,
+            // Somebody else renewed it meanwhile, say: what TLM may have issued was looked for long enough.
+            None => return self.act(Action::Abandon(request.attempt), Reason::Abandoning),
         };
         if let Some(choice) = self.obstacle() {
             return choice;

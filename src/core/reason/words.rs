@@ -123,7 +123,7 @@ impl fmt::Display for Reason {
                 write!(f, "issued, but {why}; renewd installs it as soon as {}", acceptance(*lack))?;
                 until.map_or(Ok(()), |until| write!(f, ", or at {until}, shortly before the installed one expires"))
             }
-            Self::Abandoning => f.write_str("the entry changed: giving up the pending request"),
+            Self::Abandoning => f.write_str("what the pending request asks for is no longer wanted: giving it up"),
             Self::Forgetting => f.write_str("removing the key of an abandoned request"),
             Self::Stopped { failure, until } => {
                 write!(f, "{failure}; stopped until the entry or the profile changes or you run `renewd renew`")?;
