@@ -101,7 +101,7 @@ fn told(event: &Event) -> EventView {
             say(format!("the certificate from TLM is refused: {}", joined(why, "; "))).attempt(*attempt)
         }
         Event::Rejected { attempt, why } => say(format!("an administrator rejected it: {why}")).attempt(*attempt),
-        Event::Abandoned { attempt } => say("given up because the entry changed meanwhile").attempt(*attempt),
+        Event::Abandoned { attempt } => say("given up because it is no longer wanted").attempt(*attempt),
         Event::KeyForgotten { attempt } => say("request key removed (no longer needed)").attempt(*attempt),
         Event::Installed { .. } | Event::Adopted { .. } | Event::ChainRefreshed { .. } | Event::ChainKept { .. } => {
             set(event)

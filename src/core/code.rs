@@ -121,7 +121,7 @@ codes! {
     Installing = "installing";
     /// Valid only later.
     NotYetValid = "not-yet-valid";
-    /// The entry changed under way.
+    /// What a request under way asks for is no longer wanted.
     RequestAbandoned = "request-abandoned";
     /// The key of an abandoned request is removed.
     KeyForgotten = "key-forgotten";

@@ -151,7 +151,7 @@ pub enum Event {
         /// What came with it.
         why: Text,
     },
-    /// The entry changed while the request was under way: what it brings is never installed.
+    /// A request under way is no longer wanted: what it brings is never installed.
     Abandoned {
         /// The request.
         attempt: Attempt,

@@ -222,7 +222,7 @@ fn a_pending_request_is_polled_on_its_own_ladder() {
 fn an_entry_that_changes_abandons_its_request() {
     let mut case = Case { now: START + 61 * DAY, ..Case::after(Duration::ZERO) }.events(&pending(START + 60 * DAY));
     rename(&mut case.entry, |naming| naming.names.dns_names.push("new.example.com".to_owned()));
-    check(&case, "abandon", "giving up");
+    check(&case, "abandon", "no longer wanted: giving it up");
 }
 
 #[test]
@@ -310,11 +310,11 @@ fn a_lost_answer_is_looked_up_and_after_ten_minutes_submitted_again_with_the_sam
 
 #[test]
 fn a_lost_answer_is_not_looked_up_for_more_than_a_tenth_of_what_is_left() {
-    let since = START + 15 * MINUTE;
+    let since = START + 40 * MINUTE;
     let lost = Event::AnswerLost { attempt: Attempt(1), failure: failure(FailureClass::ApiNoAnswer) };
     let case = |offset| {
         let now = since + offset;
-        Case { now, observed: live(35 * MINUTE), reading: read(profile(), now), ..Case::after(Duration::ZERO) }
+        Case { now, observed: live(60 * MINUTE), reading: read(profile(), now), ..Case::after(Duration::ZERO) }
             .events(&[(since, submitting(1)), (since, lost.clone())])
     };
     check(&case(MINUTE), "look-up", "TLM may have issued a certificate");
@@ -408,7 +408,7 @@ fn a_lost_answer_is_given_up_where_nothing_is_due_any_more() {
             .events(&[(since, submitting(1)), (since, lost.clone())])
     };
     check(&case(5 * SECOND), "look-up", "TLM may have issued a certificate");
-    check(&case(10 * MINUTE), "abandon", "");
+    check(&case(10 * MINUTE), "abandon", "no longer wanted");
     let mut asked = case(10 * MINUTE);
     asked.record.renewal_asked = Some(since + MINUTE);
     check(&asked, "submit", "an operator requested it");
@@ -1033,7 +1033,7 @@ fn another_profile_is_told_by_its_id_alone_and_what_cannot_be_told_is_said() {
     failed.reading.failure = Some(FailedRead { failure: failure(FailureClass::ApiUnreachable), count: 1, until });
     check(&failed, "wait", &format!("next attempt at {until}"));
     let mut pending = unread(other, None).events(&pending(START + DAY));
-    check(&pending, "abandon", "the entry changed");
+    check(&pending, "abandon", "no longer wanted");
     pending.entry.profile = ProfileRef::Name("Web".to_owned());
     check(&pending, "wait", "pending");
 }
@@ -1078,7 +1078,7 @@ fn an_entry_that_changed_does_not_wait_for_what_the_old_one_met() {
     check(&case, "wait", "failed: ");
     case.entry.profile = ProfileRef::Id(ProfileId("q".into()));
     case.reading = read(Profile { id: ProfileId("q".into()), ..profile() }, at);
-    check(&case, "abandon", "the entry changed");
+    check(&case, "abandon", "no longer wanted");
     case.record.apply(at, &Event::Abandoned { attempt: Attempt(1) });
     check(&case, "submit", "another profile");
 }
