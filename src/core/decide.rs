@@ -370,7 +370,7 @@ impl<'a> World<'a> {
     /// operator's word.
     fn last_reading_serves(&self, failure: Option<&FailedRead>) -> bool {
         let failed = failure.filter(|failed| failed.until > self.now);
-        let is_urgent = || self.left().is_none_or(|left| left < self.lifetime() / 10);
+        let is_urgent = || self.schedule().is_none_or(|schedule| schedule.emergency_at <= self.now);
         let is_outage = || failed.is_some_and(|failed| failed.failure.class.scope() == Scope::Outage);
         let is_asked = || self.record.renewal_asked.is_some() && is_outage();
         ((self.global.api_is_blocked || failed.is_some()) && is_urgent()) || is_asked()
@@ -466,10 +466,6 @@ impl<'a> World<'a> {
     /// What was left of the validity at an instant; `None` where nothing valid is installed.
     fn left_at(&self, at: Timestamp) -> Option<Duration> {
         self.observed.installed().map(|installed| installed.ends_at().since(at)).filter(|left| !left.is_zero())
-    }
-
-    fn lifetime(&self) -> Duration {
-        self.observed.installed().map_or(Duration::ZERO, Installed::lifetime)
     }
 
     fn wait(&self, reason: Reason, until: Timestamp) -> Choice {
