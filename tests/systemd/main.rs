@@ -14,6 +14,7 @@
 
 mod check;
 mod faults;
+mod first;
 mod hooks;
 mod host;
 mod instance;

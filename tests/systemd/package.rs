@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use toml::{Table, Value};
 
@@ -80,7 +81,17 @@ fn cargo(arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The package that `.ci/release` made, and its successor.
+/// The package that `.ci/release` made, and its successor; `None` where they are not asked for.
+pub(crate) fn made() -> Option<PathBuf> {
+    if std::env::var_os("RENEWD_REQUIRE_PACKAGE").is_none() {
+        println!("skipped: RENEWD_REQUIRE_PACKAGE is not set; it needs what `.ci/release` makes");
+        return None;
+    }
+    assert!(!machine::skipped());
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    Some(BUILT.get_or_init(build).clone())
+}
+
 fn build() -> PathBuf {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let folder = tmp.join("packages");
@@ -113,12 +124,8 @@ fn nothing_is_broken(host: &Host) {
 
 #[test]
 fn a_package_is_installed_used_upgraded_removed_and_purged() {
-    if std::env::var_os("RENEWD_REQUIRE_PACKAGE").is_none() {
-        println!("skipped: RENEWD_REQUIRE_PACKAGE is not set; it needs what `.ci/release` makes");
-        return;
-    }
-    assert!(!machine::skipped());
-    let host = Host::without_renewd(vec![(build(), "/srv/packages".to_owned())]);
+    let Some(packages) = made() else { return };
+    let host = Host::without_renewd(vec![(packages, "/srv/packages".to_owned())]);
     host.sh("dpkg --install /srv/packages/1.deb");
     installed(&host);
     used(&host);
