@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::host::Host;
-use crate::{machine, package};
+use crate::package;
 
 /// What it may take, without compiling.
 const MOST_COMMANDS: usize = 12;
