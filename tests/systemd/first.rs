@@ -47,7 +47,7 @@ fn the_first_screen_of_the_readme_leads_to_a_served_certificate() {
         assert_eq!(said.code, 0, "{transcript}{}", host.journal());
     };
     for line in commands(&readme) {
-        if line.starts_with("renewd profiles") {
+        if line == "renewd profiles" {
             host.sh(
                 "sed -i 's|^url = .*|url = \"https://localhost:8443\"\\nca_file = \"/etc/renewd/root.pem\"|' /etc/renewd/renewd.toml
                  install -m 0644 /srv/sim/root.pem /etc/renewd/",
