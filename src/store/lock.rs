@@ -200,20 +200,29 @@ mod tests {
         let layout = Layout::new(folder.path());
         let own = format!("pid {}", std::process::id());
         let names_own = |who: &Text| who.as_str().starts_with(&own) && !who.as_str().contains("until");
+        // A process that another test is just starting has the lock until it becomes another program.
+        let comes_to = |expected: &dyn Fn(&Held) -> bool| {
+            (0..1000).any(|_| {
+                expected(&Lock::held(&layout)) || {
+                    std::thread::sleep(BETWEEN);
+                    false
+                }
+            })
+        };
         for purpose in [Purpose::Command, Purpose::Daemon] {
             let lock = Lock::take(&layout, purpose).unwrap();
             assert!(matches!(Lock::held(&layout), Held::By(who, held_for) if names_own(&who) && held_for == purpose));
             assert!(matches!(Lock::take(&layout, purpose), Err(LockError::Held(who)) if names_own(&who)));
             drop(lock);
         }
-        assert!(matches!(Lock::held(&layout), Held::LeftBehind(who) if names_own(&who)));
+        assert!(comes_to(&|held| matches!(held, Held::LeftBehind(who) if names_own(who))));
         let lock = Lock::take(&layout, Purpose::Daemon).unwrap();
         lock.will_end();
         assert!(matches!(Lock::held(&layout), Held::By(..)));
         drop(lock);
-        assert_eq!(Lock::held(&layout), Held::Not, "it was stopped");
+        assert!(comes_to(&|held| *held == Held::Not), "it was stopped");
         drop(Lock::take(&layout, Purpose::Daemon).unwrap());
         drop(Lock::take(&layout, Purpose::Command).unwrap());
-        assert_eq!(Lock::held(&layout), Held::Not, "somebody else had it since");
+        assert!(comes_to(&|held| *held == Held::Not), "somebody else had it since");
     }
 }
