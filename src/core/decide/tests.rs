@@ -363,8 +363,11 @@ fn a_pickup_that_goes_on_failing_is_given_up_in_the_emergency_stage() {
         assert!(!asks(&case(85, event, 7, Observed::Absent), true));
         let mut forbidden = case(85, event, 3, installed());
         forbidden.global.can_search = false;
-        for unheard in [forbidden, case(85, event, 4, installed())] {
+        for mut unheard in [forbidden, case(85, event, 4, installed())] {
             check(&unheard, "read-profile", "has been pending at TLM");
+            unheard.global.api_is_blocked = true;
+            assert!(!asks(&unheard, false), "in an outage no profile is read");
+            unheard.global.api_is_blocked = false;
             let failure = Some(FailedRead {
                 failure: failure(FailureClass::ApiBadAnswer),
                 count: 1,

@@ -176,7 +176,9 @@ impl<'a> World<'a> {
         let failed_at = self.record.trouble.last.as_deref().map(|(_, at)| *at);
         let is_answered = is_not_found || self.reading.read_at.is_some_and(|read| Some(read) > failed_at);
         if keeps_failing && !is_answered {
-            let may_read = self.reading.failure.as_ref().is_none_or(|failed| failed.until <= self.now);
+            // An outage or a pause takes the reading back, and a pickup on its own ladder may be the first to see its end.
+            let is_unread = self.reading.failure.as_ref().is_none_or(|failed| failed.until <= self.now);
+            let may_read = is_unread && !self.global.api_is_blocked;
             // Pickups take turns with whichever of the others may be asked.
             if self.global.can_search && !self.record.trouble.count.is_multiple_of(2) {
                 return Action::LookUp(request.attempt);
