@@ -249,7 +249,7 @@ fn examine(file: &Path) -> Examined {
     let (main, problems) = config::examine_main(file);
     let Some(first) = main else { return Examined { main, problems, files: None } };
     let files = Some(setup::credential_files(&first));
-    // Any user may check; one who is not root does so with the rights that he has.
+    // Any user may check; one who is not root does so with their own rights.
     let (main, problems) =
         if user::become_owner(&first.state_dir).is_ok() { config::examine_main(file) } else { (Some(first), problems) };
     Examined { main, problems, files }

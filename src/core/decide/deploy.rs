@@ -75,8 +75,8 @@ impl World<'_> {
 
     /// Where another generation is live than the journal has: the process died between the switch and the journal, the
     /// journal is gone, or somebody set the link by hand. It goes on record, and owes its hooks. What is older than the
-    /// one installed last was put back on purpose, and is held; not where the operator asked for a replacement, which a
-    /// rollback on record would take back.
+    /// one installed last was put back on purpose, and is held, whatever was asked for before; not where the operator asks
+    /// for a replacement at this very instant, which a rollback on record would take back.
     pub(super) fn unrecorded(&self) -> Option<Choice> {
         let installed = self.observed.installed()?;
         let live = installed.generation;
@@ -92,7 +92,7 @@ impl World<'_> {
                 Action::Forward { generation: live, stays: false }
             }
             (Some(from), _) if live < from && self.goes_back_by_hook() => Action::RollBack(from),
-            (Some(from), _) if live < from && self.record.renewal_asked.is_none() => {
+            (Some(from), _) if live < from && self.record.renewal_asked.is_none_or(|asked| asked < self.now) => {
                 Action::Recognise(Box::new(Event::RolledBack { from, to: live, by: RollbackBy::Operator, hooks }))
             }
             (Some(_), _) if installed.is_refreshed => {

@@ -191,7 +191,7 @@ impl<'a> World<'a> {
         Action::PickUp { attempt: request.attempt, request_id: request_id.clone(), decides }
     }
 
-    /// The next look at a request, where an operator had it asked after since the last one: soon, and not at his every word.
+    /// The next look at a request, where an operator had it asked after since the last one: soon, and not at each word.
     fn asked_after(&self, last: Timestamp, next: Timestamp) -> Timestamp {
         let is_asked = self.record.asked_after.is_some_and(|asked| last <= asked && asked <= self.now);
         if is_asked { next.min(self.after(last, FIRST_LOOK)) } else { next }
