@@ -55,7 +55,8 @@ fn the_dashboard_asks_for_metrics_that_exist() {
     let mut asked = BTreeSet::new();
     for expression in dashboard() {
         let names = named(&expression);
-        assert!(!names.is_empty(), "{expression}");
+        // The first row counts what the shipped rules say, by Prometheus' own series.
+        assert!(!names.is_empty() || expression.contains(r#"ALERTS{alertname=~"Renewd"#), "{expression}");
         let strange: Vec<_> = names.difference(&known).collect();
         assert!(strange.is_empty(), "{strange:?} in {expression}");
         asked.extend(names);
