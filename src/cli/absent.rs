@@ -70,7 +70,7 @@ impl Absent {
             ),
             (Held::By(who, Purpose::Daemon), Silence::Closed(why)) => silent(
                 format!("renewd is running ({who}), but cannot be asked"),
-                format!("the daemon ({who}) does not listen at {socket}, unless it is just starting: {why}"),
+                format!("the daemon ({who}) does not listen at {socket}: {why}"),
                 &format!("read its log: journalctl -u {unit}; then restart it: systemctl restart {unit}"),
             ),
             (Held::By(who, Purpose::Daemon), Silence::Mute(why)) => silent(

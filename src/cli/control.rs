@@ -1,6 +1,6 @@
 //! Asking the daemon over its control socket.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +9,8 @@ use crate::config::Main;
 use crate::daemon::control::Request;
 pub(super) use crate::daemon::control::path;
 use crate::daemon::setup::{self, StartError};
+use crate::store::layout::Layout;
+use crate::store::lock::{Held, Lock, Purpose};
 
 use super::{exit, output, start, user};
 
@@ -44,7 +46,31 @@ pub(super) fn configuration(config: &Path) -> Result<Main, u8> {
         output::complain(&why);
         exit::NOT_PERMITTED
     })?;
-    crate::config::load_main(config).map_err(|problems| start::told(&StartError::Config(setup::shown(&problems))))
+    let main = crate::config::load_main(config)
+        .map_err(|problems| start::told(&StartError::Config(setup::shown(&problems))))?;
+    await_start(&main);
+    Ok(main)
+}
+
+/// Waits while a daemon is just starting: it has the lock, and does not listen yet. What is asked of it right after its start
+/// would else be refused for its sake.
+pub(super) fn await_start(main: &Main) {
+    let (socket, layout) = (path(main), Layout::new(&main.state_dir));
+    let is_starting = || {
+        let tried = UnixStream::connect(&socket);
+        let is_closed =
+            tried.is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused));
+        is_closed && matches!(Lock::held(&layout), Held::By(_, Purpose::Daemon))
+    };
+    for _ in 0..TRIES {
+        if !is_starting() {
+            return;
+        }
+        std::thread::sleep(BETWEEN);
+    }
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Five seconds: a start that reads 10,000 certificates takes some two, and one that takes longer may be stuck.
+const TRIES: u32 = 100;
+const BETWEEN: Duration = Duration::from_millis(50);

@@ -12,18 +12,17 @@ use crate::engine::status::Status;
 
 use super::order::{self, Following, Order};
 use super::progress::{self, Goal, Outcome, Seen, Settled};
-use super::{control, exit, once, output, start};
+use super::{exit, once, output, start};
 
 /// Runs them now.
 pub(super) fn run(config: &Path, mut names: Vec<CertName>, following: Following) -> ExitCode {
     names.sort();
     names.dedup();
-    let main = match control::configuration(config) {
-        Ok(main) => main,
+    let (path, status) = match order::daemon(config) {
+        Ok(found) => found,
         Err(code) => return code.into(),
     };
-    let path = control::path(&main);
-    match progress::status(&path) {
+    match status {
         Ok(before) => order::give(Order {
             path: &path,
             request: Request::Deploy { names: names.to_vec() },

@@ -1,10 +1,12 @@
 //! An order to the daemon: given, watched until it is done, and told as it ended. One way for `renew`, `rollback`, `deploy`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::daemon::control::{Reply, Request};
+use crate::engine::status::Status;
 
 use super::progress::{self, Goal, Narration, Outcome, Settled, Watched};
 use super::{control, exit, output};
@@ -25,6 +27,13 @@ pub(super) struct Following {
     pub(super) json: bool,
     /// Not at all.
     pub(super) no_wait: bool,
+}
+
+/// The control socket that the configuration names, and the status behind it, or why the daemon does not give it.
+pub(super) fn daemon(config: &Path) -> Result<(PathBuf, io::Result<Status>), u8> {
+    let path = control::path(&control::configuration(config)?);
+    let status = progress::status(&path);
+    Ok((path, status))
 }
 
 /// Gives the order. Only where everything is done the exit code is 0, or where TLM lets everybody wait.

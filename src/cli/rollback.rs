@@ -17,16 +17,15 @@ use crate::store::real_disk::RealDisk;
 
 use super::order::{self, Following, Order};
 use super::progress::{self, Goal, Outcome, Seen};
-use super::{control, deploy, exit, once, output, start};
+use super::{deploy, exit, once, output, start};
 
 /// Goes back, and runs the hooks.
 pub(super) fn run(config: &Path, name: &CertName, force: bool, no_wait: bool) -> ExitCode {
-    let main = match control::configuration(config) {
-        Ok(main) => main,
+    let (path, status) = match order::daemon(config) {
+        Ok(found) => found,
         Err(code) => return code.into(),
     };
-    let path = control::path(&main);
-    match progress::status(&path) {
+    match status {
         Ok(before) => order::give(Order {
             path: &path,
             request: Request::Rollback { name: name.clone(), force },

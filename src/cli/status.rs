@@ -96,6 +96,7 @@ fn found<C: DeserializeOwned>(
     let main = config::load_main(file);
     // A daemon goes on with what the file said before it was broken.
     let socket = main.as_ref().map_or_else(|_| control::path(&Main::new(file)), control::path);
+    main.iter().for_each(control::await_start);
     let silence = match control::ask(&socket, &Request::Status { view: view.clone() }) {
         Ok(line) => {
             let status = parsed(&line, of_full)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{AlertDescription, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -55,9 +55,17 @@ async fn handshake(probe: &Probe, server_name: Option<&str>, key: Option<KeyType
     // What the server showed counts, also where it then wanted a client certificate.
     match (eye.seen(), connected) {
         (Some(leaf), _) => Ok(leaf),
+        // It has no certificate of this kind of key: what clients are shown in its place is what counts.
+        (None, Err(error)) if key.is_some() && has_none(&error) => Box::pin(handshake(probe, server_name, None)).await,
         (None, Err(error)) => Err(format!("no TLS handshake: {error}")),
         (None, Ok(_)) => Err("the server presented no certificate".to_owned()),
     }
+}
+
+/// Whether the server found nothing to sign with among the schemes that were offered.
+fn has_none(error: &std::io::Error) -> bool {
+    let said = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    said == Some(&rustls::Error::AlertReceived(AlertDescription::HandshakeFailure))
 }
 
 fn config(eye: &Arc<CapturingVerifier>) -> Result<ClientConfig, String> {

@@ -77,6 +77,25 @@ fn a_daemon_whose_socket_is_gone_cannot_be_asked() {
     is_missed(&host, "daemon-silent", "renewd is running (pid ", &["does not listen at", "control.sock"]);
 }
 
+/// Between its lock and its socket a daemon is neither silent nor in the way of an order: whoever asks waits.
+#[test]
+fn who_asks_while_the_daemon_is_starting_waits_for_it() {
+    let mut host = in_order(ProfileSpec::default(), &["www"]);
+    let (socket, aside) = (host.path("control.sock"), host.path("aside.sock"));
+    std::fs::rename(&socket, &aside).unwrap();
+    for arguments in [&["status"][..], &["renew", "www"]] {
+        let mut asks = host.begin(arguments);
+        host.until("it waits", || {
+            assert_eq!(asks.try_wait().unwrap(), None, "{arguments:?} did not wait");
+            std::fs::read_to_string(format!("/proc/{}/wchan", asks.id())).ok()?.contains("nanosleep").then_some(())
+        });
+        std::fs::rename(&aside, &socket).unwrap();
+        assert_eq!(asks.wait().unwrap().code(), Some(0), "{arguments:?}");
+        std::fs::rename(&socket, &aside).unwrap();
+    }
+    host.end(Signal::TERM);
+}
+
 /// The state of another configuration's daemon says nothing of this one.
 #[test]
 fn the_daemon_of_another_configuration_is_none_of_this_one() {
