@@ -101,25 +101,18 @@
 //!   that allows a second user. What it buys: a fault in HTTP, TLS or X.509 reads no private key of a service. It does not
 //!   keep the API key from the speaker, with which certificates for any allowed name can be asked for.
 //!
-//! # Landlock, and why it is not used
+//! # A second net, and what it is not
 //!
-//! Under its unit renewd writes only where systemd lets it (`ProtectSystem=strict`, `ReadWritePaths=`). Elsewhere Landlock could
-//! take that place: the state directory, the folders of the targets, of the control socket and of the text file. Three
-//! things stand against it.
+//! Under its unit renewd writes only where systemd lets it (`ProtectSystem=strict`, `ReadWritePaths=`). Under it and elsewhere
+//! Landlock holds each piece of work to its own folders ([`daemon::sandbox`] says how): a mistake with a path, or one that is
+//! exchanged at the wrong moment, is refused by the kernel. It is no boundary against code that runs in renewd, since one
+//! thread stays unrestricted: hooks write anywhere, and are that thread's children. The commands that write without the
+//! loop (`adopt`, the switch of `rollback` where no daemon runs) do without it, and so does the thread of the log, which began before.
 //!
-//! * **It is inherited, and hooks write anywhere.** So hooks would have to be started by a process that began before: the
-//!   program itself, by `/proc/self/exe` over a socket pair, given argv and environment, giving back pipes and exit
-//!   codes. The orphans of hooks fall to that process, so it must reap them, find them by their mark and end them at a time-out
-//!   ([`daemon::children`], [`daemon::hooks`]), end with the daemon, and be started again: some 350 lines under promise 6, and
-//!   one more process for each host. A thread in its place is no boundary, as whoever runs code in one thread runs it in all.
-//! * **It cannot be widened.** Drop-in files take effect within seconds; one that names a target in a new folder would fail
-//!   until a restart, with an error that no mode and no owner explains.
-//! * **It needs `no_new_privs`**, which [`cli`] sets for root alone: a hook of another user reloads its service by sudo. The
-//!   kernel restricts all threads at once only from Landlock's version 8 on; before, it must come ahead of the
-//!   runtime.
-//!
-//! What it would buy is a second net under the judging of paths (`tests/tidy/paths.rs` lists each call), outside of the
-//! unit alone. The speaker above, which writes nothing and starts nothing, is where Landlock costs nothing.
+//! What keeps it small: a thread starts hooks, not a second process, so that their end, their time-outs and their orphans
+//! stay what they are; and nothing is ever widened, as the work on targets has a thread of its own each time.
+//! `no_new_privs`, which Landlock needs, is a thread's as well: hooks of a user that is not root keep their sudo. Where the kernel has
+//! none, or a filter of system calls refuses it, one line at debug level says so and everything goes on as without.
 //!
 //! # To add …
 //!

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::daemon::heal::{self, Healed};
+use crate::daemon::sandbox;
 use crate::daemon::setup::StartError;
 
 use super::{exit, output, runtime, start};
@@ -14,6 +15,7 @@ pub(super) fn run(config: &Path) -> ExitCode {
         Ok(configured) => configured.main,
         Err(code) => return code.into(),
     };
+    sandbox::enter(&main.state_dir);
     let runtime = match runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

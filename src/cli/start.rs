@@ -14,6 +14,7 @@ use crate::config::Main;
 use crate::daemon::children;
 use crate::daemon::message::Message;
 use crate::daemon::run::{Daemon, Order, SetLog};
+use crate::daemon::sandbox;
 use crate::daemon::setup::{self, StartError};
 use crate::engine::Mode;
 
@@ -70,9 +71,12 @@ pub(super) fn daemon(configured: Configured, mode: Mode) -> Result<Started, u8> 
         tracing::error!("cannot start: {error}");
         exit::INTERNAL
     };
-    let runtime = runtime::new().map_err(failed)?;
     let Configured { main, credentials, set_log } = configured;
+    let state_dir = main.state_dir.clone();
     let (mut daemon, messages) = setup::prepare(main, credentials, mode).map_err(|error| told(&error))?;
+    // The state directory is there by now, and the runtime's threads inherit it.
+    sandbox::enter(&state_dir);
+    let runtime = runtime::new().map_err(failed)?;
     daemon.log_by(set_log);
     let (sender, orders) = mpsc::unbounded_channel();
     let guard = runtime.enter();

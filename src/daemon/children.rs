@@ -12,6 +12,8 @@ use rustix::process::{
 };
 use tokio::process::{Child, Command};
 
+use super::sandbox;
+
 /// Has the kernel leave the orphans of its children to this process.
 pub fn adopt() {
     if let Err(error) = set_child_subreaper(Some(getpid())) {
@@ -24,8 +26,8 @@ pub fn adopt() {
 /// # Errors
 ///
 /// Those of the system.
-pub fn spawn(command: &mut Command) -> io::Result<(Child, Own)> {
-    start(|| command.spawn(), Child::id)
+pub fn spawn(mut command: Command) -> io::Result<(Child, Own)> {
+    start(move || command.spawn(), Child::id)
 }
 
 /// The same for any way to start one.
@@ -33,10 +35,13 @@ pub fn spawn(command: &mut Command) -> io::Result<(Child, Own)> {
 /// # Errors
 ///
 /// Those of the system.
-pub fn start<C>(start: impl FnOnce() -> io::Result<C>, id: impl FnOnce(&C) -> Option<u32>) -> io::Result<(C, Own)> {
+pub fn start<C: Send + 'static>(
+    start: impl FnOnce() -> io::Result<C> + Send + 'static,
+    id: impl FnOnce(&C) -> Option<u32>,
+) -> io::Result<(C, Own)> {
     // Nobody is reaped before it is known whose this one is.
     let mut own = own();
-    let child = start()?;
+    let child = sandbox::start_process(start)?;
     let pid = id(&child).and_then(|id| Pid::from_raw(id.cast_signed()));
     (*own).extend(pid);
     Ok((child, Own(pid)))
@@ -77,7 +82,7 @@ pub async fn end(child: &mut Child, mark: &str) {
     for _ in 0..MOST_ROUNDS {
         let mark = mark.to_owned();
         // Another process's memory is read, which that one may hold up.
-        let found = tokio::task::spawn_blocking(move || end_left(&mark)).await.unwrap_or(0);
+        let found = tokio::task::spawn_blocking(|| sandbox::apart(move || end_left(&mark))).await.unwrap_or(0);
         quiet = if found == 0 { quiet + 1 } else { 0 };
         if quiet > 1 {
             return;

@@ -11,14 +11,16 @@ use crate::api::Tlm;
 use crate::api::credentials::CredentialFiles;
 use crate::config::ApiSettings;
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::wanted::entry::Entry;
 use crate::engine::{Asker, Input, Now};
 use crate::store::disk::Disk;
 use crate::store::layout::Layout;
 use crate::store::shared_journal::SharedJournal;
-use crate::store::targets::ServiceIdentity;
+use crate::store::targets::{self, ServiceIdentity};
 
 use super::clock::Clock;
 use super::message::Message;
+use super::sandbox;
 
 /// Makes a client by these settings, and from the credentials as they are now.
 pub type Connect<T> = Box<dyn Fn(&ApiSettings) -> Result<T, Failure> + Send + Sync>;
@@ -92,7 +94,22 @@ impl<T: Tlm> Context<T> {
         }
     }
 
-    /// Runs what blocks (files, keys) beside the loop.
+    /// Runs what writes the files of an entry beside the loop, wherever its targets are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::blocking`].
+    pub async fn install<R: Send + 'static>(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        work: impl FnOnce(&Self, &Entry) -> Result<R, Failure> + Send + 'static,
+    ) -> Result<R, Failure> {
+        let (context, entry) = (Arc::clone(self), Arc::clone(entry));
+        let folders = targets::folders(&entry);
+        self.blocking(move |_| sandbox::within(folders, move || work(&context, &entry))).await
+    }
+
+    /// Runs what blocks (files, keys) beside the loop, and writes nowhere but in the state directory.
     ///
     /// # Errors
     ///

@@ -17,9 +17,11 @@ use crate::core::code::Code;
 use crate::core::name::CertName;
 use crate::engine::Input;
 use crate::engine::status::Problem;
+use crate::store::replace;
 
 use super::door::{Door, SocketFile};
 use super::message::Message;
+use super::sandbox;
 use super::seats::{Heard, Seats};
 use crate::daemon::preflight::Finding;
 
@@ -146,11 +148,14 @@ pub struct Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // After a reload another one may listen there, by another spelling of the path.
-        if self.file.is_at(&self.path) {
-            // A left-over is taken away by the next start.
-            drop(std::fs::remove_file(&self.path));
-        }
+        let (file, path) = (Arc::clone(&self.file), std::mem::take(&mut self.path));
+        sandbox::within(folder_of(&path), move || {
+            // After a reload another one may listen there, by another spelling of the path.
+            if file.is_at(&path) {
+                // A left-over is taken away by the next start.
+                drop(std::fs::remove_file(&path));
+            }
+        });
     }
 }
 
@@ -168,6 +173,15 @@ pub fn path(main: &Main) -> PathBuf {
 ///
 /// When the folder is missing or not writable, or it is not a socket.
 pub fn open(path: &Path) -> io::Result<Socket> {
+    let own = path.to_owned();
+    sandbox::within(folder_of(path), move || open_within(&own))
+}
+
+fn folder_of(path: &Path) -> Vec<PathBuf> {
+    vec![replace::folder(path).to_owned()]
+}
+
+fn open_within(path: &Path) -> io::Result<Socket> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(path)?,
         Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a socket")),

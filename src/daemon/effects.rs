@@ -103,7 +103,9 @@ impl<T: Tlm> ActionRunner<T> {
         let entry = Arc::clone(&self.job.entry);
         match effect {
             Effect::CheckRoom => {
-                self.context.blocking(move |c| targets::check_room(&*c.disk, &c.layout, &c.identity, &entry)).await?;
+                self.context
+                    .install(&entry, |c, entry| targets::check_room(&*c.disk, &c.layout, &c.identity, entry))
+                    .await?;
                 Ok(Outcome::Done)
             }
             Effect::MakeKey { attempt, key } => self.make_key(attempt, key).await,
@@ -135,14 +137,16 @@ impl<T: Tlm> ActionRunner<T> {
             Effect::RollBack(from) => {
                 let (now, revoked) = (self.context.clock.now(), self.job.revoked.clone());
                 let wanted = Wanted { from, revoked, force: false };
-                let switched = self
-                    .context
-                    .blocking(move |c| rollback::roll_back(&*c.disk, &c.layout, &c.identity, &entry, &wanted, now));
+                let switched = self.context.install(&entry, move |c, entry| {
+                    rollback::roll_back(&*c.disk, &c.layout, &c.identity, entry, &wanted, now)
+                });
                 Ok(Outcome::Switched(switched.await?))
             }
             Effect::Switch(generation) => {
                 self.context
-                    .blocking(move |c| rollback::make_live(&*c.disk, &c.layout, &c.identity, &entry, generation))
+                    .install(&entry, move |c, entry| {
+                        rollback::make_live(&*c.disk, &c.layout, &c.identity, entry, generation)
+                    })
                     .await?;
                 Ok(Outcome::Switched(generation))
             }
@@ -350,9 +354,9 @@ impl<T: Tlm> ActionRunner<T> {
         let (entry, issuers, now) = (Arc::clone(&self.job.entry), self.issuers(), self.context.clock.now());
         let repaired = self
             .context
-            .blocking(move |c| {
+            .install(&entry, move |c, entry| {
                 let terms = RepairInputs { issuers: &issuers, keep: c.keep_generations(), refreshes, now };
-                repair::repair(&*c.disk, &c.layout, &c.identity, &entry, &terms)
+                repair::repair(&*c.disk, &c.layout, &c.identity, entry, &terms)
             })
             .await?;
         Ok(match repaired {
@@ -368,9 +372,9 @@ impl<T: Tlm> ActionRunner<T> {
         let profile = profile.ok_or_else(|| Failure::new(FailureClass::Internal, "a chain without a profile"))?;
         let refreshed = self
             .context
-            .blocking(move |c| {
+            .install(&entry, move |c, entry| {
                 let terms = RepairInputs { issuers: &issuers, keep: c.keep_generations(), refreshes: true, now };
-                refresh::refresh(&*c.disk, &c.layout, &c.identity, &entry, &terms, Source::Profile(&profile))
+                refresh::refresh(&*c.disk, &c.layout, &c.identity, entry, &terms, Source::Profile(&profile))
             })
             .await;
         let (generation, ends_at) =
@@ -409,7 +413,7 @@ impl<T: Tlm> ActionRunner<T> {
         let installed = Arc::clone(&chain);
         let generation = self
             .context
-            .blocking(move |c| {
+            .install(&entry, move |c, entry| {
                 let read;
                 let key = if let Some(key) = &key {
                     &key.pem
@@ -429,7 +433,7 @@ impl<T: Tlm> ActionRunner<T> {
                     refreshes: None,
                     remarks: &remarks,
                 };
-                generation::install(&*c.disk, &c.layout, &c.identity, &entry, &set, c.keep_generations())
+                generation::install(&*c.disk, &c.layout, &c.identity, entry, &set, c.keep_generations())
             })
             .await?;
         Ok(Outcome::Installed { generation, leaf: facts, chain })

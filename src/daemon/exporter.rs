@@ -27,6 +27,7 @@ use crate::store::{replace, targets};
 use super::message::Message;
 use super::metrics::Format;
 use super::run::Daemon;
+use super::sandbox;
 use super::seats::{Heard, Seats};
 
 impl<T: Tlm> Daemon<T> {
@@ -45,7 +46,8 @@ impl<T: Tlm> Daemon<T> {
         }
         self.textfile_due = steady + TEXTFILE_INTERVAL;
         let (text, context) = (self.measured(Format::Prometheus), Arc::clone(&self.context));
-        tokio::task::spawn_blocking(move || {
+        let folders = vec![replace::folder(&path).to_owned()];
+        let write = move || {
             let perms = Perms { uid: None, gid: None, mode: 0o644 };
             let disk = &*context.disk;
             // As a certificate's file: whoever may write to a folder above it could lead the writing astray.
@@ -66,7 +68,8 @@ impl<T: Tlm> Daemon<T> {
             let problem =
                 written.err().map(|(message, remedy)| Problem::error(TEXTFILE_PROBLEM, message.as_str(), remedy));
             context.tell_engine(Input::ProblemChanged(TEXTFILE_PROBLEM, problem));
-        });
+        };
+        tokio::task::spawn_blocking(|| sandbox::within(folders, write));
     }
 }
 

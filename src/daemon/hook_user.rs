@@ -76,7 +76,7 @@ pub fn flaw(user: &str, program: &Path) -> Option<Flaw> {
     judge.args([ARGUMENT, user, JUDGE]).arg(program).env_clear().stdin(Stdio::null());
     judge.stdout(Stdio::piped()).stderr(Stdio::piped());
     let untold = |why: String| Some(Flaw { what: why, remedy: "see that renewd may become that user".to_owned() });
-    let judged = children::start(|| judge.spawn(), |child| Some(child.id())).and_then(|(child, own)| {
+    let judged = children::start(move || judge.spawn(), |child| Some(child.id())).and_then(|(child, own)| {
         let output = child.wait_with_output();
         drop(own);
         output

@@ -30,7 +30,9 @@ pub async fn run(
         return failed(&format!("was not started: {why}"));
     }
     let run = format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
-    let (mut child, own) = match children::spawn(command(hook, environment).env(RUN, &run)) {
+    let mut command = command(hook, environment);
+    command.env(RUN, &run);
+    let (mut child, own) = match children::spawn(command) {
         Ok(started) => started,
         Err(error) => return failed(&format!("could not be started: {}", unstarted(hook, &error).await)),
     };

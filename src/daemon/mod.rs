@@ -33,6 +33,7 @@ pub mod program;
 pub mod reload;
 pub mod rollback;
 pub mod run;
+pub mod sandbox;
 pub mod seats;
 pub mod service;
 pub mod setup;

@@ -22,7 +22,7 @@ use crate::store::{access, chains, disk_failure, hook_names, observe, pending, p
 
 use super::context::Context;
 use super::run::Daemon;
-use super::{hooks, notify, profiles, reload, tell};
+use super::{hooks, notify, profiles, reload, sandbox, tell};
 use crate::daemon::effects::ActionRunner;
 use crate::daemon::orphan_hooks;
 
@@ -129,7 +129,8 @@ impl<T: Tlm> Daemon<T> {
     fn start_hook(&mut self, start: HookStart) {
         let HookStart { key, hook, covers, subjects } = start;
         if !std::mem::replace(&mut self.has_run_hooks, true) {
-            orphan_hooks::end(&self.context.layout.certs());
+            let certs = self.context.layout.certs();
+            sandbox::apart(move || orphan_hooks::end(&certs));
             hook_names::sweep(&*self.context.disk, &self.context.layout);
         }
         let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());

@@ -1,8 +1,9 @@
 //! Looking over what a renewal will need of this host: owners, folders, hooks, probes. Whoever runs it sees what its own
 //! user and sandbox let it see, so the daemon is asked where it runs. What is tried is taken back; nothing is decided here.
 
+use std::io;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::store::real_disk::RealDisk;
 use crate::store::targets::ServiceIdentity;
 use crate::store::{lock, targets};
 
-use super::{children, exchange, hook_user, program};
+use super::{children, exchange, hook_user, program, sandbox};
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,6 +112,7 @@ pub async fn inspect(subject: Subject) -> Vec<Finding> {
     let mut findings = Vec::new();
     for entry in &inventory.entries {
         let (disk, layout, identity, entry) = (Arc::clone(&disk), layout.clone(), identity.clone(), entry.clone());
+        let folders_of_entry = targets::folders(&entry);
         // Users and folders may both be on another host, which hangs.
         let look = move || {
             let owner = owner(&entry);
@@ -118,7 +120,8 @@ pub async fn inspect(subject: Subject) -> Vec<Finding> {
             let folders = (with_files && is_known).then(|| folders(&*disk, &layout, &identity, &entry));
             owner.into_iter().chain(folders).collect::<Vec<_>>()
         };
-        findings.extend(tokio::task::spawn_blocking(look).await.unwrap_or_default());
+        findings
+            .extend(tokio::task::spawn_blocking(|| sandbox::within(folders_of_entry, look)).await.unwrap_or_default());
     }
     for hook in used_hooks(&inventory) {
         findings.extend(look_at_hook(hook, &unit).await);
@@ -280,13 +283,6 @@ fn ends_itself(hook: &Hook, own: &str) -> Option<Finding> {
 async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
     let mut command = Command::new(SYSTEMCTL);
     command.args(["show", "--property=LoadState", "--value", unit]).kill_on_drop(true);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let asked = async {
-        let (child, own) = children::spawn(&mut command)?;
-        let output = child.wait_with_output().await;
-        drop(own);
-        output
-    };
     let unknown = |why: String| {
         Finding::warning(
             "hook",
@@ -295,7 +291,7 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
             "nothing on a host where systemd runs; elsewhere let the hook have a `command`",
         )
     };
-    let answer = match tokio::time::timeout(PATIENCE, asked).await {
+    let answer = match tokio::time::timeout(PATIENCE, output(command)).await {
         Ok(Ok(output)) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
         Ok(Ok(output)) => return unknown(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
         Ok(Err(error)) => return unknown(format!("cannot run {SYSTEMCTL}: {error}")),
@@ -312,17 +308,22 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
     }
 }
 
+/// What a program prints, which is told nothing.
+async fn output(mut command: Command) -> io::Result<Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (child, own) = children::spawn(command)?;
+    let output = child.wait_with_output().await;
+    drop(own);
+    output
+}
+
 /// Whether this user may run the verb, asked of systemd without running it. A job mode that does not go with the verb is
 /// refused as such only after polkit was asked.
 async fn may_run(hook: &Hook, unit: &str, verb: &str) -> Finding {
     let odd_mode = if verb == "stop" { "--job-mode=isolate" } else { "--job-mode=triggering" };
-    let asked = Command::new(SYSTEMCTL)
-        .args(["--no-ask-password", odd_mode, verb, unit])
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let said = match tokio::time::timeout(PATIENCE, asked).await {
+    let mut command = Command::new(SYSTEMCTL);
+    command.args(["--no-ask-password", odd_mode, verb, unit]).env("LC_ALL", "C").kill_on_drop(true);
+    let said = match tokio::time::timeout(PATIENCE, output(command)).await {
         Ok(Ok(output)) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("systemctl did not answer within {} s", PATIENCE.as_secs()),

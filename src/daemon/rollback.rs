@@ -63,8 +63,8 @@ impl<T: Tlm> Daemon<T> {
         let (context, name) = (Arc::clone(&self.context), name.clone());
         tokio::spawn(async move {
             let now = context.clock.now();
-            let done = context.blocking(move |c| {
-                let done = by_operator(&*c.disk, &c.layout, &c.identity, &entry, &record, force, now)?;
+            let done = context.install(&entry, move |c, entry| {
+                let done = by_operator(&*c.disk, &c.layout, &c.identity, entry, &record, force, now)?;
                 if let Err(failure) = c.journal.append(std::slice::from_ref(&done)) {
                     c.journal.keep_for_later(&done);
                     tracing::error!("{failure}");

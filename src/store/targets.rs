@@ -33,6 +33,13 @@ pub fn targets(files: &FixedFiles) -> impl Iterator<Item = (&PathBuf, &'static s
     files.targets().filter_map(|(key, path)| source(key).map(|source| (path, source)))
 }
 
+/// The folders that the targets of an entry are in.
+#[must_use]
+pub fn folders(entry: &Entry) -> Vec<PathBuf> {
+    let folders: BTreeSet<_> = targets(&entry.files).map(|(target, _)| replace::folder(target)).collect();
+    folders.into_iter().map(Path::to_owned).collect()
+}
+
 fn source(key: &str) -> Option<&'static str> {
     match key {
         "private_key" => Some(KEY),
@@ -66,9 +73,8 @@ pub fn copy(
     staged.iter().for_each(|(_, file)| file.discard(disk));
     let switched = switched?;
     // Those that are as wanted too: an earlier try may have been cut off before it synced.
-    let folders: BTreeSet<_> = targets(&entry.files).map(|(target, _)| replace::folder(target)).collect();
-    for folder in folders {
-        disk.sync_dir(folder).map_err(|error| disk_failure("sync", folder, &error))?;
+    for folder in folders(entry) {
+        disk.sync_dir(&folder).map_err(|error| disk_failure("sync", &folder, &error))?;
     }
     switched.into_iter().for_each(|file| file.keep(disk));
     // A try that was cut off may have left the file that it replaced, which may be a key.

@@ -19,6 +19,7 @@ mod hooks;
 #[path = "../daemon/host.rs"]
 #[expect(dead_code, reason = "the tests of the daemon use more of it")]
 mod host;
+mod net;
 mod secrets;
 #[path = "../simulator/mod.rs"]
 mod simulator;
