@@ -110,7 +110,8 @@ fn deploying_until_the_new_leaf_is_seen_and_loud_while_another_is() {
 /// The probe asks for the new key's kind first, as a server may hold two certificates. One that has only another kind is seen.
 #[test]
 fn a_service_that_still_presents_a_certificate_of_another_kind_of_key_is_not_served() {
-    let mut host = Host::with_www();
+    let mut host =
+        Host::new(ProfileSpec { key_sizes: ["2048", "256"].map(str::to_owned).to_vec(), ..ProfileSpec::default() });
     let server = Server::start(host.live("www"), None);
     probed(&host, &server, "key = \"rsa-2048\"");
     host.start();

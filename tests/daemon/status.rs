@@ -85,10 +85,9 @@ fn who_asks_while_the_daemon_is_starting_waits_for_it() {
     std::fs::rename(&socket, &aside).unwrap();
     for arguments in [&["status"][..], &["renew", "www"]] {
         let mut asks = host.begin(arguments);
-        host.until("it waits", || {
-            assert_eq!(asks.try_wait().unwrap(), None, "{arguments:?} did not wait");
-            std::fs::read_to_string(format!("/proc/{}/wchan", asks.id())).ok()?.contains("nanosleep").then_some(())
-        });
+        let sleeps = format!("/proc/{}/wchan", asks.id());
+        host.until("it waits", || std::fs::read_to_string(&sleeps).ok()?.contains("nanosleep").then_some(()));
+        assert_eq!(asks.try_wait().unwrap(), None, "{arguments:?}");
         std::fs::rename(&aside, &socket).unwrap();
         assert_eq!(asks.wait().unwrap().code(), Some(0), "{arguments:?}");
         std::fs::rename(&socket, &aside).unwrap();
