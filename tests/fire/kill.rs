@@ -1,7 +1,6 @@
 //! kill -9 while twenty certificates renew: at random instants, and on entering chosen system calls. A reader looks on
 //! without pause; in the end each certificate that was issued has been installed, once, and all are valid.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -219,38 +218,56 @@ fn is_long(found: &Value, now: Timestamp) -> bool {
     time(&found["not_after"]) > Some(now + LONG / 2)
 }
 
+/// Starts a life in which a thread stays at each rename for a moment, after it.
+fn start_slowly(site: &Site, output: &str) -> Process {
+    let trace = "trace=rename,renameat,renameat2";
+    let inject = "inject=rename,renameat,renameat2:delay_exit=50000";
+    let wrapper = ["strace", "-D", "-f", "-qq", "-s", "4096", "-o", output, "-e", trace, "-e", inject, BINARY];
+    Process::spawn(process::command(&site.host, &wrapper))
+}
+
+/// By the name that comes, and not by a count, which strace keeps for each thread.
 #[test]
 fn killed_at_each_rename_of_an_issue_it_goes_on_and_leaves_nothing() {
     if !tools::has_strace() {
         return;
     }
-    let mut renames = 0;
-    loop {
+    let new = || {
         let site = Site { host: Host::with_www(), fixed: safe_folder() };
         site.host.entry("www", &format!("formats = [\"bundle\"]\n{}", site.targets("www")));
-        let inject = format!("inject=rename,renameat,renameat2:signal=SIGKILL:when={}", renames + 1);
-        let trace = "trace=rename,renameat,renameat2";
-        let wrapper = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", trace, "-e", &inject, BINARY];
-        let process = RefCell::new(Process::spawn(process::command(&site.host, &wrapper)));
-        let survived = site.host.until("it is killed, or done", || {
-            let is_valid = site.host.certificate("www")["state"] == "valid";
-            let is_gone = process.borrow_mut().ends_within(Duration::ZERO).is_some();
-            (is_gone || is_valid).then_some(!is_gone)
-        });
-        drop(process);
+        site
+    };
+    let site = new();
+    let seen = site.host.path("renames");
+    let process = start_slowly(&site, seen.to_str().unwrap());
+    site.host.wait_state("www", "valid");
+    assert_eq!(process.end(Signal::TERM), Some(0));
+    let roots = |site: &Site| [site.host.path(""), site.fixed.path().to_owned()];
+    let text = site.host.read(&seen);
+    let targets: BTreeSet<(usize, PathBuf)> = text
+        .lines()
+        .filter_map(|line| Some(PathBuf::from(line.split('"').nth(3)?)))
+        .filter(|path| !path.file_name().unwrap().to_str().unwrap().starts_with(".renewd-"))
+        .map(|path| {
+            let place = roots(&site).iter().position(|root| path.starts_with(root)).unwrap();
+            (place, path.strip_prefix(&roots(&site)[place]).unwrap().to_owned())
+        })
+        .collect();
+    assert!(targets.len() >= 10 && targets.iter().any(|(_, path)| path.ends_with("www/live")), "{targets:?}");
+    for (place, path) in &targets {
+        let site = new();
+        let renamed = roots(&site)[*place].join(path);
+        let process = start_slowly(&site, "/dev/null");
+        site.host.until("it is renamed", || renamed.symlink_metadata().is_ok().then_some(()));
+        assert_eq!(process.end(Signal::KILL), None, "{path:?}");
         let process = Process::start(&site.host, &[]);
         site.host.wait_state("www", "valid");
         assert_eq!(process.end(Signal::TERM), Some(0));
-        assert_eq!((site.host.submissions(), site.host.simulator.issued().len()), (1, 1), "rename {renames}");
+        assert_eq!((site.host.submissions(), site.host.simulator.issued().len()), (1, 1), "{path:?}");
         site.host.live_serial("www");
         site.check_tidy(3);
-        if survived {
-            break;
-        }
-        renames += 1;
     }
-    println!("killed at each of {renames} renames");
-    assert!(renames >= 8, "{renames}");
+    println!("killed at each of {} renames", targets.len());
 }
 
 /// System calls by which the daemon changes the disk or speaks to the API, and up to which of them a life goes.

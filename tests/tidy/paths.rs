@@ -20,7 +20,7 @@ const ARGUED: [(&str, usize, &str); 31] = [
     ("src/cli/adopt/source.rs", 4, "told; what it finds is read as above"),
     ("src/cli/check.rs", 3, "told"),
     ("src/cli/check_online.rs", 1, "told"),
-    ("src/cli/control.rs", 1, "told: whoever exchanges the socket answers for the daemon; nothing secret is sent"),
+    ("src/cli/control.rs", 2, "told: whoever exchanges the socket answers for the daemon; nothing secret is sent"),
     ("src/cli/log.rs", 1, "the kernel's"),
     (
         "src/cli/user.rs",
