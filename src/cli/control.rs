@@ -53,21 +53,21 @@ pub(super) fn configuration(config: &Path) -> Result<Main, u8> {
 }
 
 /// Waits while a daemon is just starting: it has the lock, and does not listen yet. What is asked of it right after its start
-/// would else be refused for its sake.
-pub(super) fn await_start(main: &Main) {
+/// would else be refused for its sake. Says who had the lock when it was last seen that nobody listens.
+pub(super) fn await_start(main: &Main) -> Held {
     let (socket, layout) = (path(main), Layout::new(&main.state_dir));
-    let is_starting = || {
+    let mut held = Lock::held(&layout);
+    for _ in 0..TRIES {
         let tried = UnixStream::connect(&socket);
         let is_closed =
             tried.is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused));
-        is_closed && matches!(Lock::held(&layout), Held::By(_, Purpose::Daemon))
-    };
-    for _ in 0..TRIES {
-        if !is_starting() {
-            return;
+        if !is_closed || !matches!(held, Held::By(_, Purpose::Daemon)) {
+            break;
         }
         std::thread::sleep(BETWEEN);
+        held = Lock::held(&layout);
     }
+    held
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -27,7 +27,6 @@ use crate::engine::{self, Mode, ca_status};
 use crate::parallel;
 use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
-use crate::store::lock::{Held, Lock};
 use crate::store::real_disk::RealDisk;
 use crate::store::{chains, observe, profile_cache};
 
@@ -37,7 +36,6 @@ use super::user;
 pub(super) struct Look {
     main: Main,
     credentials: CredentialFiles,
-    layout: Layout,
     inventory: Inventory,
     overlooked: Vec<Text>,
     /// The certificates that were in force at the last look, and are in no file any more.
@@ -116,20 +114,7 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
     };
     let fleet = inventory.entries.iter().zip(observed).map(decided).collect();
     let cas = CaWatch::new(main.ca_status_check, chains::kept(&RealDisk, &layout), now);
-    Ok(Look {
-        main,
-        credentials,
-        layout,
-        inventory,
-        overlooked,
-        gone,
-        fleet,
-        profiles,
-        clock,
-        journal_too_new,
-        cas,
-        now,
-    })
+    Ok(Look { main, credentials, inventory, overlooked, gone, fleet, profiles, clock, journal_too_new, cas, now })
 }
 
 /// What may not be read is no matter of the service's, whom the failure speaks of, but of who reads here.
@@ -210,10 +195,5 @@ impl Look {
 
     fn with_readings(&self) -> impl Iterator<Item = (&Managed, &CachedProfile)> {
         self.fleet.iter().map(|managed| (managed, self.profiles.reading(&managed.entry.profile)))
-    }
-
-    /// Who holds the state directory, or left it behind.
-    pub(super) fn held(&self) -> Held {
-        Lock::held(&self.layout)
     }
 }

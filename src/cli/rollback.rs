@@ -71,7 +71,7 @@ fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<()
         .map_err(|failure| start::told(&StartError::State(failure)))?;
     let record = content.entries.records.remove(name).unwrap_or_default();
     let done = rollback::by_operator(&RealDisk, &layout, &setup::identity(main), entry, &record, force, now)
-        .map_err(|failure| unwell(&format!("{name}: {}; {}", failure.message, failure.remedy())))?;
+        .map_err(|failure| unwell(&format!("{name}: {}; {}", failure.message, failure.remedy_of(name))))?;
     journal.append(std::slice::from_ref(&done)).map_err(|failure| unwell(&failure))?;
     output::print(&rollback::told(&done.event, name));
     Ok(())

@@ -15,6 +15,7 @@ use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request, View};
 use crate::daemon::setup;
 use crate::engine::status::{CertificateStatus, EndStatus, Problem, Row, Severity, Status};
+use crate::store::lock::Held;
 
 use super::absent::{self, Absent, Silence};
 use super::offline::{self, Look};
@@ -96,7 +97,7 @@ fn found<C: DeserializeOwned>(
     let main = config::load_main(file);
     // A daemon goes on with what the file said before it was broken.
     let socket = main.as_ref().map_or_else(|_| control::path(&Main::new(file)), control::path);
-    main.iter().for_each(control::await_start);
+    let held = main.as_ref().map_or(Held::Not, control::await_start);
     let silence = match control::ask(&socket, &Request::Status { view: view.clone() }) {
         Ok(line) => {
             let status = parsed(&line, of_full)?;
@@ -110,7 +111,7 @@ fn found<C: DeserializeOwned>(
     user::may_read(file)?;
     let main = main.map_err(|problems| setup::shown(&problems))?;
     let look = offline::look(main, None)?;
-    let absent = Absent::of(file, &socket, &look.held(), silence);
+    let absent = Absent::of(file, &socket, &held, silence);
     let mut status = of_files(&look);
     if let Some(problem) = &absent.problem {
         status.problems.insert(0, problem.clone());

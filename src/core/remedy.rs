@@ -2,6 +2,7 @@
 //! own rules.
 
 use super::failure::{Failure, FailureClass};
+use super::name::CertName;
 
 macro_rules! polkit_rule {
     () => {
@@ -20,7 +21,19 @@ pub fn is_refusal(said: &str) -> bool {
         .any(|words| said.contains(words))
 }
 
+/// A remedy whose commands name this certificate.
+#[must_use]
+pub fn with_name(remedy: &str, name: &CertName) -> String {
+    remedy.replace("NAME", name.as_str())
+}
+
 impl Failure {
+    /// What to do about it, where it is this certificate's: its commands can be run as they are.
+    #[must_use]
+    pub fn remedy_of(&self, name: &CertName) -> String {
+        with_name(self.remedy(), name)
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
@@ -115,12 +128,12 @@ impl FailureClass {
             Self::DiskFull => "make room",
             Self::DiskReadOnly => "mount the file system for writing, or let the service write there",
             Self::DiskPermission => "give the service's user the permission",
-            Self::Disk => "check the file system",
+            Self::Disk => "fix the path as the message says, or check the file system; renewd tries again",
             Self::TargetRefused => "name another target, or fix its folders as the message says",
             Self::PasswordRefused => "fix the password file as the message says",
-            Self::HookFailed => "fix what the hook printed; renewd runs it again",
+            Self::HookFailed => "fix the hook as the message says; renewd runs it again",
             Self::NoWayBack => {
-                "fix the hook: the new certificate stays live; `renewd rollback NAME --force` switches back to an expired one"
+                "fix the hook, or run `renewd renew NAME`; to an expired one: `renewd rollback NAME --force`"
             }
             Self::ClockSet => "nothing; renewd decides again by the current clock",
             Self::KeyLost => "nothing; renewd sends a new request within the budget",

@@ -77,7 +77,7 @@ impl<T: Tlm> Daemon<T> {
                     context.tell_engine(Input::Happened(done));
                     reply
                 }
-                Err(failure) => Reply::refused(&format!("{name}: {}; {}", failure.message, failure.remedy())),
+                Err(failure) => Reply::refused(&format!("{name}: {}; {}", failure.message, failure.remedy_of(&name))),
             };
             context.tell_engine(Input::Finished { name, had_place: false });
             drop(answer.send(reply));

@@ -8,6 +8,7 @@ use crate::core::known::issuer::ChainEnd;
 use crate::core::known::standing::TlmState;
 use crate::core::name::CertName;
 use crate::core::reason::{Reason, State};
+use crate::core::remedy::with_name;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::engine::{News, credentials};
@@ -75,7 +76,7 @@ fn decided(name: &CertName, reason: &Reason, is_first: bool) {
     let _span = span(name).entered();
     let class = reason.failure().map(|failure| failure.class);
     let code = reason.code();
-    let remedy = class.map_or("see `renewd status`", FailureClass::remedy);
+    let remedy = class.map_or_else(|| "see `renewd status`".to_owned(), |class| with_name(class.remedy(), name));
     match reason.state() {
         State::Valid if is_first => tracing::debug!(state = %reason.state(), code, "{reason}"),
         State::Failing | State::Rejected | State::Held => {

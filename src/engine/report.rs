@@ -243,7 +243,7 @@ fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>
             message: failure.message.clone(),
             at: failed_at.to_string(),
         }),
-        remedy: decision.reason.failure().map(|failure| Text::new(failure.remedy())),
+        remedy: decision.reason.failure().map(|failure| Text::new(&failure.remedy_of(&entry.name))),
         generation: installed.map(|installed| installed.generation.0),
         files: entry.files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect(),
         hooks: hooks(managed, running),

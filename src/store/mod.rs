@@ -60,6 +60,11 @@ pub fn disk_failure(what: &str, path: &Path, error: &io::Error) -> Failure {
         io::ErrorKind::FileTooLarge => {
             (FailureClass::DiskFull, "raise the limit on the size of files (LimitFSIZE= in the unit)")
         }
+        io::ErrorKind::NotFound => (FailureClass::Disk, "create the folder, or name another path"),
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            (FailureClass::Disk, "move away what is there, or name another path")
+        }
+        io::ErrorKind::InvalidFilename => (FailureClass::Disk, "name a shorter path"),
         _ => (FailureClass::Disk, "see the system's log for the device"),
     };
     Failure::new(class, format!("cannot {what} {}: {error}; {remedy}", path.display()))

@@ -95,6 +95,23 @@ fn a_target_that_may_not_be_written_is_found_before_anything_is_asked_for() {
     host.live_serial("www");
 }
 
+/// What is missing is made, not looked for in the kernel's log.
+#[test]
+fn a_folder_that_is_missing_is_told_with_what_to_do_and_gets_its_files_once_it_is_there() {
+    let fixed = safe_folder();
+    let (folder, target) = (fixed.path().join("tls"), fixed.path().join("tls/www.key"));
+    let mut host = Host::with_www();
+    host.entry("www", &format!("[certificate.files]\nprivate_key = {target:?}\n"));
+    host.start();
+    let www = host.wait_state("www", "failing");
+    let said = www["last_error"]["message"].as_str().unwrap();
+    assert!(said.contains("create the folder, or name another path") && !said.contains("device"), "{said}");
+    assert_eq!(host.submissions(), 0);
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    assert!(target.exists());
+}
+
 /// Beside a key that can be replaced: nothing is asked for, the pair stays one, and each command names what refuses.
 #[test]
 fn an_immutable_certificate_is_found_before_anything_is_asked_for() {

@@ -13,6 +13,7 @@ use crate::core::health;
 use crate::core::known::cached_profile::CachedProfile;
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::reason::Reason;
+use crate::core::remedy::with_name;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::engine::breaker::ApiState;
@@ -294,7 +295,10 @@ impl<'f> ProfileProblem<'f> {
         };
         let message = format!("{}: {what}{when}", listed(certificates.iter().map(CertName::as_str)));
         let remedy = failure.remedy().replace("this profile", &format!("profile {called}"));
-        let remedy = if certificates.len() == 1 { format!("{remedy} (its entry: {source})") } else { remedy };
+        let remedy = match certificates.as_slice() {
+            [name] => format!("{} (its entry: {source})", with_name(&remedy, name)),
+            _ => remedy,
+        };
         Problem {
             since: since.map(|at| at.to_string()),
             certificates: certificates.clone(),
@@ -395,8 +399,8 @@ fn problem_of(group: &[Found<'_>], now: Timestamp) -> Option<Problem> {
     let certificates: Vec<CertName> = group.iter().map(|found| found.managed.entry.name.clone()).collect();
     let (mut why, odd_since) = first.why();
     let mut remedy = first.remedy();
-    if group.len() == 1 {
-        remedy = format!("{remedy} (its entry: {})", first.managed.entry.source);
+    if let [name] = certificates.as_slice() {
+        remedy = format!("{} (its entry: {})", with_name(&remedy, name), first.managed.entry.source);
     } else if let Some(failure) = first.failure() {
         let next = group.iter().map(|found| next_action_at(found.managed, now)).min();
         why = told_of_many(&first.managed.decision().reason, &failure, next);
