@@ -190,6 +190,14 @@ mod tests {
         Net { starter: start().unwrap(), state_dir: state_dir.to_owned() }
     }
 
+    /// The state directory, a target's folder, and another one.
+    fn folders() -> (tempfile::TempDir, [PathBuf; 3]) {
+        let folder = tempfile::tempdir().unwrap();
+        let made = ["state", "target", "other"].map(|name| folder.path().join(name));
+        made.iter().for_each(|made| fs::create_dir(made).unwrap());
+        (folder, made)
+    }
+
     fn no_new_privs() -> bool {
         rustix::thread::no_new_privs().unwrap()
     }
@@ -199,10 +207,7 @@ mod tests {
         if !is_there() {
             return;
         }
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        let (state, target, other) = (path("state"), path("target"), path("other"));
-        [&state, &target, &other].into_iter().for_each(|made| fs::create_dir(made).unwrap());
+        let (_folder, [state, target, other]) = folders();
         fs::write(other.join("theirs"), "theirs").unwrap();
         let net = net(&state);
         let write = |folders: Vec<PathBuf>, to: PathBuf| {
@@ -242,13 +247,10 @@ mod tests {
         if !is_there() {
             return;
         }
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        let (state, target, other) = (path("state"), path("target"), path("other"));
-        [&state, &target, &other].into_iter().for_each(|made| fs::create_dir(made).unwrap());
+        let (folder, [state, target, other]) = folders();
         let net = net(&state);
         let exchange = {
-            let (target, other, aside) = (target.clone(), other.clone(), path("aside"));
+            let (target, other, aside) = (target.clone(), other.clone(), folder.path().join("aside"));
             move || {
                 fs::rename(&target, aside).unwrap();
                 symlink(other, target).unwrap();

@@ -1,10 +1,14 @@
 //! What `status` says where nothing is renewed: never that all is well. And that it says each thing once.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::host::{Host, Said};
-use crate::simulator::{Endpoint, Fault, FaultKind, ProfileSpec, RetryAfter};
+use crate::simulator::{Endpoint, Fault, FaultKind, Issuance, ProfileSpec, RetryAfter};
+
+const PENDING: Issuance = Issuance::Pending { approve_after: Some(Duration::ZERO) };
 
 /// The problem of this code.
 fn problem(host: &Host, code: &str) -> Option<Value> {
@@ -217,6 +221,23 @@ fn certificates_that_fail_alike_are_one_problem() {
     let message = told["message"].as_str().unwrap();
     assert!(message.starts_with("mail, www: ") && message.matches("403").count() == 1, "{message}");
     assert!(told["remedy"].as_str().unwrap().contains("use profile \"Web servers\" in TLM"), "{told}");
+}
+
+/// A remedy of one certificate names it, and leaves what the profile is called as it is.
+#[test]
+fn a_remedy_names_the_certificate_and_never_renames_its_profile() {
+    let mut host = Host::new(ProfileSpec { rejects: true, issuance: PENDING, ..named("NAME servers") });
+    host.entry("www", "");
+    host.start();
+    let told = host.until("it is rejected", || problem(&host, "certificate-rejected"));
+    assert!(told["remedy"].as_str().unwrap().contains("`renewd renew www`"), "{told}");
+    host.end(Signal::TERM);
+    let mut host = Host::new(named("NAME servers"));
+    host.entry("www", "");
+    host.simulator.fault(Fault::new(FaultKind::Status(403, RetryAfter::Absent)).at(Endpoint::Issue));
+    host.start();
+    let told = host.until("it fails", || problem(&host, "certificate-failing"));
+    assert!(told["remedy"].as_str().unwrap().contains("use profile \"NAME servers\" in TLM"), "{told}");
 }
 
 /// A journal that this version may not write to keeps everything from being renewed, also what is not due yet.

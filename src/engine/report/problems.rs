@@ -294,10 +294,11 @@ impl<'f> ProfileProblem<'f> {
             None => String::new(),
         };
         let message = format!("{}: {what}{when}", listed(certificates.iter().map(CertName::as_str)));
-        let remedy = failure.remedy().replace("this profile", &format!("profile {called}"));
+        // What the profile is called comes last: it may hold any word.
+        let profile = format!("profile {called}");
         let remedy = match certificates.as_slice() {
-            [name] => format!("{} (its entry: {source})", with_name(&remedy, name)),
-            _ => remedy,
+            [name] => format!("{} (its entry: {source})", failure.remedy_of(name).replace("this profile", &profile)),
+            _ => failure.remedy().replace("this profile", &profile),
         };
         Problem {
             since: since.map(|at| at.to_string()),
@@ -364,10 +365,15 @@ impl<'a> Found<'a> {
         self.managed.decision().reason.failure().filter(|_| is_its).map(ToString::to_string)
     }
 
-    fn remedy(&self) -> String {
+    /// What to do about it; where it is this certificate's alone, with its name.
+    fn remedy(&self, is_alone: bool) -> String {
         let remedy = remedy(self.managed, self.code);
-        let called = profile_name(self.managed, self.reading);
-        called.map_or_else(|| remedy.to_owned(), |name| remedy.replace("this profile", &format!("profile {name:?}")))
+        let remedy = if is_alone { with_name(remedy, &self.managed.entry.name) } else { remedy.to_owned() };
+        // What the profile is called comes last: it may hold any word.
+        match profile_name(self.managed, self.reading) {
+            Some(called) => remedy.replace("this profile", &format!("profile {called:?}")),
+            None => remedy,
+        }
     }
 }
 
@@ -398,9 +404,10 @@ fn problem_of(group: &[Found<'_>], now: Timestamp) -> Option<Problem> {
     let first = group.first()?;
     let certificates: Vec<CertName> = group.iter().map(|found| found.managed.entry.name.clone()).collect();
     let (mut why, odd_since) = first.why();
-    let mut remedy = first.remedy();
-    if let [name] = certificates.as_slice() {
-        remedy = format!("{} (its entry: {})", with_name(&remedy, name), first.managed.entry.source);
+    let is_alone = group.len() == 1;
+    let mut remedy = first.remedy(is_alone);
+    if is_alone {
+        remedy = format!("{remedy} (its entry: {})", first.managed.entry.source);
     } else if let Some(failure) = first.failure() {
         let next = group.iter().map(|found| next_action_at(found.managed, now)).min();
         why = told_of_many(&first.managed.decision().reason, &failure, next);
