@@ -1,14 +1,10 @@
 //! What `status` says where nothing is renewed: never that all is well. And that it says each thing once.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::host::{Host, Said};
-use crate::simulator::{Endpoint, Fault, FaultKind, Issuance, ProfileSpec, RetryAfter};
-
-const PENDING: Issuance = Issuance::Pending { approve_after: Some(Duration::ZERO) };
+use crate::simulator::{Endpoint, Fault, FaultKind, ProfileSpec, RetryAfter};
 
 /// The problem of this code.
 fn problem(host: &Host, code: &str) -> Option<Value> {
@@ -223,15 +219,9 @@ fn certificates_that_fail_alike_are_one_problem() {
     assert!(told["remedy"].as_str().unwrap().contains("use profile \"Web servers\" in TLM"), "{told}");
 }
 
-/// A remedy of one certificate names it, and leaves what the profile is called as it is.
+/// A remedy of one certificate names it, and leaves what its profile is called as it is.
 #[test]
-fn a_remedy_names_the_certificate_and_never_renames_its_profile() {
-    let mut host = Host::new(ProfileSpec { rejects: true, issuance: PENDING, ..named("NAME servers") });
-    host.entry("www", "");
-    host.start();
-    let told = host.until("it is rejected", || problem(&host, "certificate-rejected"));
-    assert!(told["remedy"].as_str().unwrap().contains("`renewd renew www`"), "{told}");
-    host.end(Signal::TERM);
+fn a_remedy_never_renames_a_profile() {
     let mut host = Host::new(named("NAME servers"));
     host.entry("www", "");
     host.simulator.fault(Fault::new(FaultKind::Status(403, RetryAfter::Absent)).at(Endpoint::Issue));
