@@ -46,7 +46,7 @@ fn an_outage_costs_a_few_requests_however_many_are_due() {
     host.start();
     host.until("everybody knows", || {
         let status = host.status();
-        let told = |found: &&serde_json::Value| found["reason"].as_str().is_some_and(|why| why.contains("503"));
+        let told = |found: &&serde_json::Value| found["reason"].as_str().is_some_and(|why| why.contains(" 503"));
         let count = status["certificates"].as_array()?.iter().filter(told).count();
         (count == 31).then_some(())
     });

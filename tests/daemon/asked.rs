@@ -145,7 +145,7 @@ fn the_word_for_a_whole_fleet_is_one_trial() {
     assert_eq!(said.code, 1, "{said:?}");
     let asked: Vec<String> = host.simulator.requests().into_iter().map(|call| call.path).collect();
     assert_eq!(asked.len(), 1, "{asked:?}");
-    assert!(said.out.contains("the API cannot be used") && said.out.contains("503"), "{}", said.out);
+    assert!(said.out.contains("the API cannot be used") && said.out.contains(" 503"), "{}", said.out);
     host.end(Signal::TERM);
 }
 

@@ -215,7 +215,7 @@ fn certificates_that_fail_alike_are_one_problem() {
         problems.into_iter().find(|problem| problem["certificates"] == serde_json::json!(["mail", "www"]))
     });
     let message = told["message"].as_str().unwrap();
-    assert!(message.starts_with("mail, www: ") && message.matches("403").count() == 1, "{message}");
+    assert!(message.starts_with("mail, www: ") && message.matches(": 403 no_access").count() == 1, "{message}");
     assert!(told["remedy"].as_str().unwrap().contains("use profile \"Web servers\" in TLM"), "{told}");
 }
 
