@@ -1,6 +1,7 @@
-//! Looking at what a TLS client is shown: connects, upgrades where the protocol asks for it, and keeps the leaf. A probe
-//! trusts nothing and sends nothing but the greeting; whether its sight is the right one is the core's to say.
+//! Looking at what a TLS client is shown: connects, upgrades where the protocol asks for it, and keeps the certificates. A
+//! probe trusts nothing and sends nothing but the greeting; whether its sight is the right one is the core's to say.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::core::known::served::{AddressProbe, ServedLeaf};
 use crate::core::text::Text;
-use crate::core::wanted::entry::{Entry, Probe};
+use crate::core::wanted::entry::{Entry, Probe, StartTls};
 use crate::core::wanted::key::KeyType;
 use crate::pki::certificate::Certificate;
 use crate::pki::leaf;
@@ -38,49 +39,117 @@ pub async fn look(entry: &Entry, key: Option<KeyType>) -> Vec<AddressProbe> {
 }
 
 async fn one(probe: &Probe, server_name: Option<&str>, key: Option<KeyType>) -> Result<ServedLeaf, String> {
-    let looked = tokio::time::timeout(PATIENCE, handshake(probe, server_name, key)).await;
-    looked.unwrap_or_else(|_| Err(format!("no TLS handshake within {} s", PATIENCE.as_secs())))
-}
-
-async fn handshake(probe: &Probe, server_name: Option<&str>, key: Option<KeyType>) -> Result<ServedLeaf, String> {
-    let mut stream = TcpStream::connect(&probe.address).await.map_err(|error| format!("no connection: {error}"))?;
-    if let Some(protocol) = probe.starttls {
-        starttls::upgrade(&mut stream, protocol).await?;
-    }
     let host = probe.address.rsplit_once(':').map_or(probe.address.as_str(), |(host, _)| host);
     let name = server_name.unwrap_or_else(|| host.trim_matches(['[', ']'])).trim_start_matches("*.").to_owned();
     let name = ServerName::try_from(name).map_err(|_| "its server_name is not a DNS name or address".to_owned())?;
+    let shown = match presented(&probe.address, &name, probe.starttls, key).await {
+        // It has no certificate of this kind of key: what clients are shown in its place is what counts.
+        Err(error) if key.is_some() && error.is_for_want_of_key() => {
+            presented(&probe.address, &name, probe.starttls, None).await
+        }
+        shown => shown,
+    };
+    shown.map_err(|error| error.to_string()).map(|shown| served(&shown.leaf))
+}
+
+/// What a server shows in a handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// The certificate that comes first.
+    pub leaf: CertificateDer<'static>,
+    /// What follows it.
+    pub chain: Vec<CertificateDer<'static>>,
+}
+
+/// What the server at `address` shows to a client that asks for `name` (an address: that names none), with a certificate for
+/// this type of key where one is given.
+///
+/// # Errors
+///
+/// When it cannot be reached within [`PATIENCE`], does not upgrade, or shows no certificate.
+pub async fn presented(
+    address: &str,
+    name: &ServerName<'static>,
+    starttls: Option<StartTls>,
+    key: Option<KeyType>,
+) -> Result<Presented, ProbeError> {
+    let looked = tokio::time::timeout(PATIENCE, handshake(address, name, starttls, key)).await;
+    looked.unwrap_or(Err(ProbeError::TimedOut))
+}
+
+async fn handshake(
+    address: &str,
+    name: &ServerName<'static>,
+    starttls: Option<StartTls>,
+    key: Option<KeyType>,
+) -> Result<Presented, ProbeError> {
+    let mut stream = TcpStream::connect(address).await.map_err(ProbeError::Connection)?;
+    if let Some(protocol) = starttls {
+        starttls::upgrade(&mut stream, protocol).await.map_err(ProbeError::Upgrade)?;
+    }
     let eye = Arc::new(CapturingVerifier::new(key));
-    let connected = TlsConnector::from(Arc::new(config(&eye)?)).connect(name, stream).await;
+    let connected = TlsConnector::from(Arc::new(config(&eye)?)).connect(name.clone(), stream).await;
     // What the server showed counts, also where it then wanted a client certificate.
     match (eye.seen(), connected) {
-        (Some(leaf), _) => Ok(leaf),
-        // It has no certificate of this kind of key: what clients are shown in its place is what counts.
-        (None, Err(error)) if key.is_some() && has_none(&error) => Box::pin(handshake(probe, server_name, None)).await,
-        (None, Err(error)) => Err(format!("no TLS handshake: {error}")),
-        (None, Ok(_)) => Err("the server presented no certificate".to_owned()),
+        (Some(shown), _) => Ok(shown),
+        (None, Err(error)) => Err(ProbeError::Handshake(error)),
+        (None, Ok(_)) => Err(ProbeError::Nothing),
     }
 }
 
-/// Whether the server found nothing to sign with among the schemes that were offered.
-fn has_none(error: &std::io::Error) -> bool {
-    let said = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    said == Some(&rustls::Error::AlertReceived(AlertDescription::HandshakeFailure))
+/// Why a probe saw no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Nobody listens there, or the way is closed.
+    #[error("no connection: {0}")]
+    Connection(io::Error),
+    /// The protocol before TLS went otherwise.
+    #[error("{0}")]
+    Upgrade(String),
+    /// TLS went otherwise, or it was no TLS.
+    #[error("no TLS handshake: {0}")]
+    Handshake(io::Error),
+    /// The handshake was complete without one.
+    #[error("the server presented no certificate")]
+    Nothing,
+    /// Nothing came in time.
+    #[error("no TLS handshake within {} s", PATIENCE.as_secs())]
+    TimedOut,
+    /// The provider of cryptography offers no TLS.
+    #[error(transparent)]
+    Provider(#[from] rustls::Error),
 }
 
-fn config(eye: &Arc<CapturingVerifier>) -> Result<ClientConfig, String> {
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&eye.provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
+impl ProbeError {
+    /// Whether the server found nothing to sign with among the schemes that were offered.
+    fn is_for_want_of_key(&self) -> bool {
+        self.tls() == Some(&rustls::Error::AlertReceived(AlertDescription::HandshakeFailure))
+    }
+
+    /// What TLS says, where the other side spoke TLS and refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&rustls::Error> {
+        self.tls().filter(|error| matches!(error, rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_)))
+    }
+
+    fn tls(&self) -> Option<&rustls::Error> {
+        let Self::Handshake(error) = self else { return None };
+        error.get_ref().and_then(|inner| inner.downcast_ref())
+    }
+}
+
+fn config(eye: &Arc<CapturingVerifier>) -> Result<ClientConfig, rustls::Error> {
+    let builder =
+        ClientConfig::builder_with_provider(Arc::clone(&eye.provider)).with_safe_default_protocol_versions()?;
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::clone(eye) as _).with_no_client_auth())
 }
 
-/// Keeps the leaf that is shown, whoever signed it; only that the server holds its key is checked.
+/// Keeps what is shown, whoever signed it; only that the server holds its key is checked.
 #[derive(Debug)]
 struct CapturingVerifier {
     provider: Arc<CryptoProvider>,
     schemes: Vec<SignatureScheme>,
-    leaf: Mutex<Option<ServedLeaf>>,
+    shown: Mutex<Option<Presented>>,
 }
 
 impl CapturingVerifier {
@@ -98,11 +167,11 @@ impl CapturingVerifier {
                 rustls::SupportedCipherSuite::Tls13(_) => true,
             });
         }
-        Self { provider: Arc::new(provider), schemes, leaf: Mutex::new(None) }
+        Self { provider: Arc::new(provider), schemes, shown: Mutex::new(None) }
     }
 
-    fn seen(&self) -> Option<ServedLeaf> {
-        self.leaf.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn seen(&self) -> Option<Presented> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A leaf whose key the server does not hold is not served.
@@ -111,7 +180,7 @@ impl CapturingVerifier {
         valid: Result<HandshakeSignatureValid, rustls::Error>,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         if valid.is_err() {
-            self.leaf.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.shown.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
         valid
     }
@@ -130,12 +199,14 @@ impl ServerCertVerifier for CapturingVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
+        chain: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        *self.leaf.lock().unwrap_or_else(PoisonError::into_inner) = Some(served(leaf));
+        let chain = chain.iter().map(|der| der.clone().into_owned()).collect();
+        let shown = Presented { leaf: leaf.clone().into_owned(), chain };
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
         Ok(ServerCertVerified::assertion())
     }
 
@@ -174,4 +245,4 @@ fn served(der: &CertificateDer<'_>) -> ServedLeaf {
 }
 
 /// For one address: connection, upgrade and handshake together.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);

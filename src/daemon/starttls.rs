@@ -26,6 +26,7 @@ pub(super) async fn upgrade(stream: &mut TcpStream, protocol: StartTls) -> Resul
         }
         StartTls::Postgres => postgres(stream).await,
         StartTls::Ldap => ldap(stream).await,
+        StartTls::Mysql => mysql(stream).await,
     }
 }
 
@@ -107,6 +108,37 @@ async fn ldap(stream: &mut TcpStream) -> Result<(), String> {
     }
 }
 
+/// The handshake of MySQL and MariaDB: the server's first packet says what it is capable of; a client answers with the first
+/// half of its own, which says that TLS follows.
+async fn mysql(stream: &mut TcpStream) -> Result<(), String> {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await.map_err(lost)?;
+    let [low, middle, high, _] = head;
+    let length = usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16;
+    if length > LONGEST_LINE {
+        return Err("the first packet is not of MySQL".to_owned());
+    }
+    let mut greeting = vec![0; length];
+    stream.read_exact(&mut greeting).await.map_err(lost)?;
+    // Protocol version 10, a version that ends with NUL, four bytes of an id, nine of a challenge; then what it is capable of.
+    let after_version = match greeting.as_slice() {
+        [10, rest @ ..] => rest.iter().position(|byte| *byte == 0).and_then(|at| rest.get(at + 1..)),
+        [0xff, _, _, why @ ..] => return Err(refused("the connection", &String::from_utf8_lossy(why))),
+        _ => None,
+    };
+    match after_version.and_then(|rest| Some(u16::from_le_bytes([*rest.get(13)?, *rest.get(14)?]))) {
+        Some(capabilities) if capabilities & MYSQL_SSL != 0 => {}
+        Some(_) => return Err("the MySQL server has no TLS (have_ssl)".to_owned()),
+        None => return Err("the first packet is not of MySQL".to_owned()),
+    }
+    // 32 bytes, as the second packet: capabilities, no bound on packets, UTF-8, and 23 that are reserved.
+    let mut request = vec![32, 0, 0, 1];
+    request.extend(u32::from(MYSQL_SSL | MYSQL_41 | MYSQL_SECURE).to_le_bytes());
+    request.extend([0, 0, 0, 1, 45]);
+    request.extend([0; 23]);
+    say(stream, &request).await
+}
+
 async fn say(stream: &mut TcpStream, bytes: &[u8]) -> Result<(), String> {
     stream.write_all(bytes).await.map_err(lost)
 }
@@ -133,4 +165,8 @@ fn lost(error: std::io::Error) -> String {
 }
 
 const LONGEST_LINE: usize = 4096;
+/// CLIENT_PROTOCOL_41, CLIENT_SSL and CLIENT_SECURE_CONNECTION.
+const MYSQL_41: u16 = 0x0200;
+const MYSQL_SSL: u16 = 0x0800;
+const MYSQL_SECURE: u16 = 0x8000;
 const MOST_LINES: usize = 100;

@@ -224,7 +224,7 @@ fn speak(stream: &mut TcpStream, dialogue: &[(&str, &str)]) {
 
 #[test]
 fn starttls_in_every_protocol() {
-    let greetings: [(&str, Greeting); 5] = [
+    let greetings: [(&str, Greeting); 6] = [
         ("smtp", |stream| {
             speak(
                 stream,
@@ -250,6 +250,16 @@ fn starttls_in_every_protocol() {
             stream.read_exact(&mut heard).unwrap();
             assert_eq!(&heard[9..], b"1.3.6.1.4.1.1466.20037");
             stream.write_all(&[0x30, 0x0c, 2, 1, 1, 0x78, 7, 0x0a, 1, 0, 4, 0, 4, 0]).unwrap();
+        }),
+        ("mysql", |stream| {
+            let mut greeting = b"\x0a10.11.6-MariaDB\0\x07\0\0\0abcdefgh\0".to_vec();
+            greeting.extend([0xfe, 0xff, 45, 2, 0, 0xff, 0x81, 21]);
+            stream.write_all(&[u8::try_from(greeting.len()).unwrap(), 0, 0, 0]).unwrap();
+            stream.write_all(&greeting).unwrap();
+            let mut heard = [0; 36];
+            stream.read_exact(&mut heard).unwrap();
+            assert_eq!(heard[..4], [32, 0, 0, 1]);
+            assert_eq!(u32::from_le_bytes(heard[4..8].try_into().unwrap()) & 0x0a00, 0x0a00, "CLIENT_SSL, PROTOCOL_41");
         }),
     ];
     for (protocol, greeting) in greetings {

@@ -37,6 +37,7 @@ words! {
         "pop3" => Self::Pop3,
         "postgres" => Self::Postgres,
         "ldap" => Self::Ldap,
+        "mysql" => Self::Mysql,
     }
     Pkcs12Encryption { "aes256" => Self::Aes256, "legacy-3des" => Self::Legacy3des, }
     Format { "bundle" => Self::Bundle, "pkcs12" => Self::Pkcs12, "pkcs7" => Self::Pkcs7, "der" => Self::Der, }

@@ -263,6 +263,23 @@ pub enum StartTls {
     Postgres,
     /// RFC 4511.
     Ldap,
+    /// SSLRequest of MySQL's and MariaDB's protocol.
+    Mysql,
+}
+
+impl StartTls {
+    /// Its word in a probe.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
+            Self::Postgres => "postgres",
+            Self::Ldap => "ldap",
+            Self::Mysql => "mysql",
+        }
+    }
 }
 
 /// A value that is handed through to TLM unread.
