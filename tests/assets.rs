@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use clap_complete::env::Shells;
+use renewd::cli::completions::{self, Shell};
 use renewd::config;
 
 fn main() -> io::Result<()> {
@@ -28,11 +28,8 @@ fn main() -> io::Result<()> {
     for (name, schema) in [("main", config::main_schema()), ("inventory", config::inventory_schema())] {
         writeln!(File::create(folder.join(format!("schema/{name}.json")))?, "{schema:#}")?;
     }
-    for (shell, name) in [("bash", "renewd.bash"), ("zsh", "_renewd"), ("fish", "renewd.fish")] {
-        let mut file = File::create(folder.join(name))?;
-        let script = Shells::builtins();
-        let script = script.completer(shell).ok_or(io::ErrorKind::Unsupported)?;
-        script.write_registration(renewd::cli::complete::VARIABLE, "renewd", "renewd", "renewd", &mut file)?;
+    for (shell, name) in [(Shell::Bash, "renewd.bash"), (Shell::Zsh, "_renewd"), (Shell::Fish, "renewd.fish")] {
+        File::create(folder.join(name))?.write_all(&completions::script(shell)?)?;
     }
     Ok(())
 }

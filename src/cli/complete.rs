@@ -20,7 +20,7 @@ use crate::store::real_disk::RealDisk;
 use super::{control, explain};
 
 /// The variable by which a shell's script asks. Of its own: nothing else that is exported turns a command into a question.
-pub const VARIABLE: &str = "RENEWD_COMPLETE";
+pub(super) const VARIABLE: &str = "RENEWD_COMPLETE";
 
 /// Answers a shell that asks; whether one did.
 ///

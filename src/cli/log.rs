@@ -1,7 +1,7 @@
 //! The log: entries with fields in systemd's journal, text on a terminal, JSON on demand.
 
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use tracing::field::Field;
@@ -18,6 +18,8 @@ use crate::config::{LogFormat, LogSettings};
 use crate::core::text::Text;
 use crate::daemon::log_sink;
 use crate::daemon::run::SetLog;
+
+use super::output;
 
 /// Opens the log, and gives what changes its settings later.
 ///
@@ -65,7 +67,9 @@ fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
         LogFormat::Auto if is_journal() => {
             lines.with_ansi(false).fmt_fields(clean).event_format(Priorities::default()).boxed()
         }
-        LogFormat::Auto | LogFormat::Text => lines.with_ansi(has_colours()).fmt_fields(clean).boxed(),
+        LogFormat::Auto | LogFormat::Text => {
+            lines.with_ansi(output::may_have_colours(&io::stderr())).fmt_fields(clean).boxed()
+        }
     }
 }
 
@@ -73,10 +77,6 @@ fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
 fn clean(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     let text = Text::new(&format!("{value:?}"));
     if field.name() == "message" { write!(writer, "{text}") } else { write!(writer, "{field}={text}") }
-}
-
-fn has_colours() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Whether standard error goes to the journal, as systemd tells by device and inode.

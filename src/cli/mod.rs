@@ -7,7 +7,8 @@ mod calendar;
 mod check;
 mod check_online;
 mod columns;
-pub mod complete;
+mod complete;
+pub mod completions;
 mod confine;
 mod control;
 mod deploy;
@@ -15,6 +16,7 @@ mod duplicates;
 mod event_text;
 mod explain;
 mod heal;
+mod help;
 mod history;
 mod log;
 mod offline;
@@ -39,7 +41,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
 use crate::core::name::CertName;
@@ -211,6 +213,11 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    /// Print the completion script of a shell.
+    Completions {
+        /// The shell.
+        shell: completions::Shell,
+    },
     /// Print the JSON Schema of a kind of file, for editors.
     Schema {
         /// The kind of file.
@@ -239,7 +246,8 @@ pub fn main() -> ExitCode {
     if let Some(code) = as_hook() {
         return output::ended(code);
     }
-    output::ended(match Arguments::try_parse() {
+    let parsed = help::with_exit_codes(command()).try_get_matches();
+    output::ended(match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => run(arguments),
         Err(error) => {
             output::usage(&error);
@@ -289,6 +297,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Adopt { files, profile, password_file } => {
             adopt::run(&config, &files, &profile, password_file.as_deref())
         }
+        Command::Completions { shell } => completions::run(shell),
         Command::Schema { kind } => schema::run(kind),
     }
 }

@@ -101,11 +101,18 @@ pub(super) fn width() -> usize {
     screen().unwrap_or(80).clamp(60, 500)
 }
 
-/// Whether what is printed may have colours: on a terminal that knows them, and not where NO_COLOR is set.
+/// Whether what is printed may have colours.
 pub(super) fn has_colours() -> bool {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
+    may_have_colours(&io::stdout())
+}
+
+/// Whether what goes there may have colours: on a terminal that knows them, or anywhere where CLICOLOR_FORCE is set; nowhere
+/// where NO_COLOR is.
+pub(super) fn may_have_colours(to: &impl IsTerminal) -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let is_dumb = || std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    let is_forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    set("NO_COLOR").is_none() && (is_forced || to.is_terminal() && !is_dumb())
 }
 
 /// How a check ended, in colour on a terminal.
