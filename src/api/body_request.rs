@@ -74,6 +74,12 @@ impl RenewBody {
     }
 }
 
+/// The body of `PUT /mpki/api/v1/certificate/{serial_number}/revoke`.
+#[derive(Serialize)]
+pub(super) struct RevokeBody {
+    pub(super) revocation_reason: &'static str,
+}
+
 /// The body of `POST /mpki/api/v1/certificate-pickup/{request_id}`.
 #[derive(Serialize)]
 pub(super) struct PickupBody<'a> {

@@ -7,8 +7,8 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
 use crate::core::time::Timestamp;
 
-use super::body_request::{IssueBody, PickupBody, RenewBody};
-use super::port::{Endpoint, IssueRequest, Page, RenewRequest, SearchQuery};
+use super::body_request::{IssueBody, PickupBody, RenewBody, RevokeBody};
+use super::port::{Endpoint, IssueRequest, Page, RenewRequest, RevocationReason, SearchQuery};
 
 /// One request.
 pub struct Call {
@@ -99,6 +99,19 @@ impl Call {
             .asking("status", Some("issued".to_owned()))
             .asking("valid_from", query.valid_from.map(days_from))
             .paged(page)
+    }
+
+    /// `PUT /mpki/api/v1/certificate/{serial_number}/revoke`.
+    ///
+    /// # Errors
+    ///
+    /// When its body is no JSON.
+    pub fn revoke(serial: &SerialNumber, thumbprint: Option<&str>, reason: RevocationReason) -> Result<Self, Failure> {
+        let call = Self::to(Endpoint::Revoke, CERTIFICATE, FailureClass::NotFound)
+            .below(&serial.0.to_ascii_uppercase())
+            .below("revoke")
+            .asking("thumbprint_sha256", thumbprint.map(str::to_owned));
+        Ok(Self { method: Method::PUT, ..call.post(&RevokeBody { revocation_reason: reason.as_str() })? })
     }
 
     /// `GET /account/api/v1/user/me`.

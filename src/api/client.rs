@@ -17,7 +17,7 @@ use super::error_body::ApiErrors;
 use super::json::Json;
 use super::port::{
     Answer, Details, Formats, IssueRequest, Me, Observer, Page, Pickup, ProfilePage, RenewRequest, RequestSeen,
-    SearchPage, SearchQuery, Tlm,
+    RevocationReason, SearchPage, SearchQuery, Tlm,
 };
 use super::reply::Reply;
 use super::settings::{ClientSettings, ProxySettings};
@@ -80,6 +80,24 @@ impl Client {
     fn key(&self) -> Option<&Credential> {
         let at = self.active.load(Ordering::Relaxed).checked_rem(self.keys.len())?;
         self.keys.get(at).filter(|_| self.identity.is_none())
+    }
+
+    /// Withdraws a certificate for ever; the thumbprint tells two with one serial number apart. Not in the port: the daemon
+    /// never does it by itself.
+    ///
+    /// # Errors
+    ///
+    /// When TLM refuses, or does not answer; [`FailureClass::CertificateRevoked`]: it is revoked already.
+    ///
+    /// [`FailureClass::CertificateRevoked`]: crate::core::failure::FailureClass::CertificateRevoked
+    pub async fn revoke(
+        &self,
+        serial: &SerialNumber,
+        thumbprint: Option<&str>,
+        reason: RevocationReason,
+    ) -> Result<(), Failure> {
+        // 204 by the reference; a body is as good.
+        self.ask(&Call::revoke(serial, thumbprint, reason)?, |_| Ok(())).await
     }
 
     async fn ask<T>(&self, call: &Call, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Failure> {

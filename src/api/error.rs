@@ -237,6 +237,9 @@ fn by_words(errors: &ApiErrors, call: &Call) -> Option<(FailureClass, Option<Ret
             return Some((FailureClass::CertificateRevoked, None));
         }
     }
+    if call.endpoint == Endpoint::Revoke && says(&["already", "revoked"]) {
+        return Some((FailureClass::CertificateRevoked, None));
+    }
     if call.creates() && is_duplicate(errors) {
         return Some((FailureClass::DuplicateRefused, None));
     }

@@ -85,6 +85,48 @@ pub trait Tlm: Send + Sync + 'static {
     fn version(&self) -> impl Future<Output = Result<String, Failure>> + Send;
 }
 
+/// Why a certificate is withdrawn: the reasons of RFC 5280 section 5.3.1 that TLM takes and that end it for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationReason {
+    /// None is given; private CAs alone take it.
+    Unspecified,
+    /// Somebody else may have the private key.
+    KeyCompromise,
+    /// The subject's names are no longer right.
+    AffiliationChanged,
+    /// Another certificate took its place.
+    Superseded,
+    /// The service is no more.
+    CessationOfOperation,
+    /// Its holder may no longer have it; private CAs alone take it.
+    PrivilegeWithdrawn,
+}
+
+impl RevocationReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::PrivilegeWithdrawn,
+    ];
+
+    /// TLM's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "key_compromise",
+            Self::AffiliationChanged => "affiliation_changed",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation_of_operation",
+            Self::PrivilegeWithdrawn => "privilege_withdrawn",
+        }
+    }
+}
+
 /// A page of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -269,6 +311,8 @@ pub enum Endpoint {
     Search,
     /// user/me.
     User,
+    /// Revoke; asked by the command alone.
+    Revoke,
     /// version.
     Version,
 }
@@ -286,6 +330,7 @@ impl Endpoint {
             Self::Renew => "renew",
             Self::Search => "search",
             Self::User => "user",
+            Self::Revoke => "revoke",
             Self::Version => "version",
         }
     }

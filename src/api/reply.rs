@@ -73,6 +73,8 @@ impl Reply {
             return Err(RequestError::Refused { status, errors: ApiErrors::read(&self.body), retry: self.retry });
         }
         match self.end {
+            // It has no body by definition.
+            End::Whole if status == 204 => Ok(Value::Null),
             End::Whole => json(&self.body).map_err(|what| RequestError::WrongShape { status, what }),
             End::Broken(reason) => Err(RequestError::NoAnswer(format!("the answer ({status}) broke off: {reason}"))),
             End::Oversized => Err(RequestError::WrongShape { status, what: "a body larger than 4 MiB".to_owned() }),

@@ -1,6 +1,7 @@
 //! The account at TLM, for commands that ask it by themselves: with the credentials that the service has, in single
 //! requests, and changing nothing.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Runtime;
@@ -15,7 +16,7 @@ use crate::core::time::Timestamp;
 use crate::daemon::profiles::Listing;
 use crate::daemon::setup;
 
-use super::runtime;
+use super::{runtime, user};
 
 /// A client, and the dates of the answers that it got.
 pub(super) struct Account {
@@ -73,6 +74,24 @@ fn hinted(failure: Failure, main: &Main) -> Failure {
         return failure;
     }
     Failure { message: format!("{}; run this as root, who may read it", failure.message).as_str().into(), ..failure }
+}
+
+/// The account of a configuration, for whoever may read its credentials.
+///
+/// # Errors
+///
+/// Why it cannot be asked, for the operator.
+pub(super) fn asked(config: &Path) -> Result<(Main, Account, Runtime), String> {
+    user::may_read(config)?;
+    // The file says where the key is sent.
+    let main = setup::main_configuration(config).map_err(|error| error.to_string())?;
+    let account = Account::open(&main, &setup::credential_files(&main)).map_err(|failure| failure.to_string())?;
+    Ok((main, account, runtime()?))
+}
+
+/// What TLM said, with what to do about it.
+pub(super) fn told(failure: Failure) -> String {
+    format!("{failure}; fix: {}; `renewd explain {}`", failure.remedy(), failure.class)
 }
 
 /// Where a command asks.

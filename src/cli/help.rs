@@ -14,6 +14,7 @@ const PAGES: &[(&str, &str)] = &[
     ("profiles", include_str!("pages/renewd-profiles.1.md")),
     ("explain", include_str!("pages/renewd-explain.1.md")),
     ("rollback", include_str!("pages/renewd-rollback.1.md")),
+    ("revoke", include_str!("pages/renewd-revoke.1.md")),
     ("adopt", include_str!("pages/renewd-adopt.1.md")),
     ("completions", include_str!("pages/renewd-completions.1.md")),
     ("schema", include_str!("pages/renewd-schema.1.md")),

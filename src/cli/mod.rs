@@ -28,6 +28,7 @@ mod plan;
 mod profiles;
 mod progress;
 mod renew;
+mod revoke;
 mod rollback;
 mod run;
 mod runtime;
@@ -200,6 +201,21 @@ enum Command {
         #[arg(long)]
         no_wait: bool,
     },
+    /// Revoke a certificate at TLM, for ever; asks first on a terminal.
+    Revoke {
+        /// The certificate whose installed one is revoked; needs --force, and is replaced at once.
+        #[arg(required_unless_present = "serial", conflicts_with = "serial", add = ArgValueCompleter::new(complete::names))]
+        name: Option<CertName>,
+        /// The serial number of any certificate of the account, as `renewd status NAME` writes it.
+        #[arg(long, value_name = "SERIAL", value_parser = revoke::serial)]
+        serial: Option<crate::core::name::SerialNumber>,
+        /// Why; public CAs accept only key_compromise, affiliation_changed, superseded and cessation_of_operation.
+        #[arg(long, value_name = "REASON", value_parser = revoke::reasons())]
+        reason: crate::api::RevocationReason,
+        /// Even what is installed; renewd then requests a new one at once.
+        #[arg(long)]
+        force: bool,
+    },
     /// Print inventory entries for existing certificates; changes nothing.
     Adopt {
         /// Files with certificates and keys in any order (PEM, DER, PKCS#12), a folder `live/NAME` of certbot, or a file
@@ -294,6 +310,9 @@ fn run(arguments: Arguments) -> ExitCode {
         }
         Command::Explain { code, json } => explain::run(code.as_deref(), json),
         Command::Rollback { name, force, no_wait } => rollback::run(&config, &name, force, no_wait),
+        Command::Revoke { name, serial, reason, force } => {
+            revoke::run(&config, &revoke::Options { name, serial, reason, force })
+        }
         Command::Adopt { files, profile, password_file } => {
             adopt::run(&config, &files, &profile, password_file.as_deref())
         }

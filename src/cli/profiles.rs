@@ -4,10 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use tokio::runtime::Runtime;
 
-use crate::config::{Main, parse_inventory_file};
-use crate::core::failure::Failure;
+use crate::config::parse_inventory_file;
 use crate::core::known::profile::{Origin, Profile, ProfileAttribute};
 use crate::core::name::{CertName, ProfileRef};
 use crate::core::request::unusable;
@@ -16,8 +14,7 @@ use crate::core::time::Span;
 use crate::core::wanted::subject::SubjectAttribute;
 use crate::daemon::setup;
 
-use super::account::{self, Account};
-use super::{exit, output, user};
+use super::{account, exit, output};
 
 /// What `profiles --json` says of one.
 #[derive(Debug, Serialize)]
@@ -51,8 +48,8 @@ pub(super) struct Given {
 
 /// Lists them.
 pub(super) fn list(config: &Path, json: bool) -> ExitCode {
-    ended(asked(config).and_then(|(_, account, runtime)| {
-        let listing = runtime.block_on(account.profiles()).map_err(told)?;
+    ended(account::asked(config).and_then(|(_, account, runtime)| {
+        let listing = runtime.block_on(account.profiles()).map_err(account::told)?;
         print(&listing.profiles, json);
         for what in &listing.broken {
             output::complain(&format!("skipped a profile in TLM's list that cannot be read: {what}"));
@@ -63,8 +60,8 @@ pub(super) fn list(config: &Path, json: bool) -> ExitCode {
 
 /// Prints an entry for one, named by its id or its exact name.
 pub(super) fn entry(config: &Path, json: bool, named: &str, given: &Given) -> ExitCode {
-    ended(asked(config).and_then(|(main, account, runtime)| {
-        let profile = runtime.block_on(account.profile(&ProfileRef::new(named))).map_err(told)?;
+    ended(account::asked(config).and_then(|(main, account, runtime)| {
+        let profile = runtime.block_on(account.profile(&ProfileRef::new(named))).map_err(account::told)?;
         if let Some(why) = unusable(&profile) {
             return Err(format!("profile {:?} cannot be used: {why}", Text::new(&profile.name).as_str()));
         }
@@ -88,18 +85,6 @@ fn ended(result: Result<(), String>) -> ExitCode {
             exit::UNWELL.into()
         }
     }
-}
-
-fn told(failure: Failure) -> String {
-    format!("{failure}; fix: {}; `renewd explain {}`", failure.remedy(), failure.class)
-}
-
-fn asked(config: &Path) -> Result<(Main, Account, Runtime), String> {
-    user::may_read(config)?;
-    // The file says where the key is sent.
-    let main = setup::main_configuration(config).map_err(|error| error.to_string())?;
-    let account = Account::open(&main, &setup::credential_files(&main)).map_err(|failure| failure.to_string())?;
-    Ok((main, account, account::runtime()?))
 }
 
 fn print(profiles: &[Profile], json: bool) {

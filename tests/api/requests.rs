@@ -1,6 +1,7 @@
 //! The exact request of each endpoint: method, path, query, headers, body.
 
-use renewd::api::{Page, SearchQuery, Tlm};
+use renewd::api::{Page, RevocationReason, SearchQuery, Tlm};
+use renewd::core::failure::FailureClass;
 use renewd::core::name::{ProfileId, RequestId, SerialNumber};
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::{OtherName, OtherSans, OtherValue, Sans, Validity, ValidityUnit, Value};
@@ -48,6 +49,37 @@ fn check(request: &Request, method: &str, target: &str, body: Option<serde_json:
 
 fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.headers.get(name).map(|value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_certificate_is_revoked_by_its_serial_number_with_a_reason() {
+    let revoke = async |tlm: &renewd::api::Client, thumbprint| {
+        drop(tlm.revoke(&SerialNumber("0f6f".to_owned()), thumbprint, RevocationReason::KeyCompromise).await);
+    };
+    let body = || Some(json!({"revocation_reason": "key_compromise"}));
+    let request = sent(async |tlm| revoke(tlm, None).await).await;
+    check(&request, "PUT", "/mpki/api/v1/certificate/0F6F/revoke", body());
+    let request = sent(async |tlm| revoke(tlm, Some("AB12")).await).await;
+    check(&request, "PUT", "/mpki/api/v1/certificate/0F6F/revoke?thumbprint_sha256=AB12", body());
+}
+
+/// 204 without a body is done; a word that it was done before is a class of its own, whatever its status.
+#[tokio::test]
+async fn what_is_revoked_is_revoked() {
+    let word = json!({"errors": [{"code": "x", "message": "Certificate already has been revoked"}]});
+    for (answer, expected) in [
+        (ResponseTemplate::new(204), Ok(())),
+        (ResponseTemplate::new(400).set_body_json(&word), Err(FailureClass::CertificateRevoked)),
+        (ResponseTemplate::new(409).set_body_json(&word), Err(FailureClass::CertificateRevoked)),
+        (ResponseTemplate::new(404), Err(FailureClass::NotFound)),
+        (ResponseTemplate::new(403), Err(FailureClass::ApiForbidden)),
+    ] {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        let tlm = client(&server.uri());
+        let answered = tlm.revoke(&SerialNumber("0F6F".to_owned()), None, RevocationReason::Superseded).await;
+        assert_eq!(answered.map_err(|failure| failure.class), expected);
+    }
 }
 
 #[tokio::test]

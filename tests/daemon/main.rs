@@ -45,6 +45,7 @@ mod promtool;
 mod reload;
 mod remedies;
 mod renew;
+mod revoke;
 mod rsa;
 mod serve;
 mod signals;
