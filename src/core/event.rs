@@ -314,6 +314,8 @@ pub enum Event {
         /// The hooks that are owed for it.
         hooks: Vec<HookName>,
     },
+    /// The entry asks for something else, or otherwise, than when TLM refused or failed it: what that would wait for is over.
+    EntryChanged,
     /// The entry left the inventory; its files stay.
     #[serde(rename = "let-go")]
     LeftInventory,

@@ -253,6 +253,7 @@ impl Record {
             | Event::GateRefused { .. }
             | Event::Rejected { .. }
             | Event::Abandoned { .. } => self.advance(at, event),
+            Event::EntryChanged => (self.stopped, self.trouble) = (None, FailureStreak::default()),
             Event::LeftInventory | Event::Unknown => {}
         }
     }
@@ -315,6 +316,12 @@ impl Record {
             && self.stopped.is_none()
             && self.trouble == FailureStreak::NONE
             && self.disk == FailureStreak::NONE
+    }
+
+    /// Whether anything waits that another entry need not wait for.
+    #[must_use]
+    pub fn waits_for_its_entry(&self) -> bool {
+        self.stopped.is_some() || self.trouble != FailureStreak::NONE
     }
 
     /// Forgets submissions that are too old to count at `now`. One from far ahead may be told by a clock that is behind.

@@ -105,6 +105,7 @@ impl Metrics {
             | Event::Forward { .. }
             | Event::RenewalAsked { .. }
             | Event::DeployAsked { .. }
+            | Event::EntryChanged
             | Event::LeftInventory
             | Event::Unknown => return,
         };

@@ -187,6 +187,7 @@ pub(super) fn event(entry: &event::Entry) {
         | Event::Probed { .. }
         | Event::RenewalAsked { .. }
         | Event::DeployAsked { .. }
+        | Event::EntryChanged
         | Event::LeftInventory
         | Event::Unknown => tracing::debug!("{:?}", entry.event),
     }

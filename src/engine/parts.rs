@@ -428,15 +428,22 @@ impl Engine {
     }
 
     /// Changes an entry, to be decided for anew; whether it says anything else. What is the same is left alone.
+    ///
+    /// What it earned ends with it, and stays ended when it is changed back: it is a new start each time.
     fn change(&mut self, entry: Arc<Entry>, now: Timestamp) -> bool {
         let name = entry.name.clone();
         let replace = |managed: &mut Managed| {
             let is_change = *managed.entry != *entry;
+            let starts_anew =
+                is_change && managed.record.waits_for_its_entry() && entry.is_another_request(&managed.entry);
             // Where it is the same, one copy is enough.
             managed.entry = entry;
-            is_change
+            (is_change, starts_anew)
         };
-        let is_change = self.fleet.change(&name, replace).unwrap_or_default();
+        let (is_change, starts_anew) = self.fleet.change(&name, replace).unwrap_or_default();
+        if starts_anew {
+            self.note(vec![event::Entry { at: now, name: name.clone(), event: Event::EntryChanged }]);
+        }
         if is_change {
             self.looks.outdate(&name);
             self.fleet.wake(&name, now);

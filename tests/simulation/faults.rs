@@ -404,14 +404,17 @@ impl World {
             Fault::Edit(name) => {
                 let added = format!("n{}.example.com", self.random.below(100));
                 let Some(entry) = self.inventory.get_mut(&name) else { return };
-                let mut naming = Naming::from(&entry.naming);
+                let (before, mut naming) = (entry.asked(), Naming::from(&entry.naming));
                 if naming.names.dns_names.len() > 2 {
                     naming.names.dns_names.pop();
                 } else {
                     naming.names.dns_names.push(added);
                 }
                 entry.naming = naming.into();
-                self.edited(&name);
+                // A name that stands there twice is asked for once.
+                if !entry.asks(&before) {
+                    self.edited(&name);
+                }
             }
             Fault::Remove(name) => {
                 let Some(entry) = self.inventory.remove(&name) else { return };

@@ -97,6 +97,13 @@ impl Entry {
             && self.custom_values.iter().zip(&asked.extras.custom_values).all(same_item)
     }
 
+    /// Whether it asks for something else than `before`, of another profile, or otherwise: what met the one says nothing of
+    /// the other.
+    #[must_use]
+    pub fn is_another_request(&self, before: &Self) -> bool {
+        self.profile != before.profile || self.demands() != before.demands() || !self.asks(&before.asked())
+    }
+
     /// A number that changes when the entry says something else of how to ask, and of what to take of what comes: beside
     /// what it asks for, that can lift a refusal.
     #[must_use]

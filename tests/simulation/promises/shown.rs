@@ -42,6 +42,7 @@ pub(crate) fn shown(event: &Event) -> String {
         Event::RollbackRefused { .. } => "there is no way back".to_owned(),
         Event::Forward { generation, .. } => format!("generation {generation} is tried again"),
         Event::RenewalAsked { .. } => "the operator asks for a replacement".to_owned(),
+        Event::EntryChanged => "starts anew with another entry".to_owned(),
         Event::LeftInventory => "let go".to_owned(),
         Event::Unknown => "unknown".to_owned(),
     }
