@@ -266,7 +266,7 @@ impl<'a> World<'a> {
     }
 
     /// What ended the last request: until the entry or the profile changes; after the gate, for a day; and what TLM
-    /// refused for the sake of the installed certificate, until that one ends, or of one that is not here, for a day.
+    /// refused for the sake of a certificate, until that one is out of the way.
     fn stopped(&self, schedule: Option<&Schedule>) -> Option<Choice> {
         let stop = self.record.stopped.as_deref()?;
         let by_installed = matches!(stop.failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused);
@@ -284,18 +284,31 @@ impl<'a> World<'a> {
             Some(self.after_no_later_end(stop.at, schedule))
         } else if class == FailureClass::RequestRejected {
             None
-        } else if let Some(installed) = self.observed.installed() {
-            let is_over = stop.at > installed.ends_at();
-            Some((if is_over { installed.not_after } else { installed.ends_at() }) + Duration::from_secs(1))
         } else {
-            // What stands in the way ends some day, and nothing here says when.
-            Some(self.after(stop.at, AFTER_GATE))
+            Some(self.out_of_the_way(stop.at))
         };
         if until.is_some_and(|until| until <= self.now) {
             return None;
         }
         let reason = Reason::Stopped { failure: stop.failure.clone(), until };
         Some(self.wait(reason, until.unwrap_or(self.now + LONGEST_WAIT)))
+    }
+
+    /// When what TLM refused a replacement for at `at` is out of the way: when it ends. Where it is not here, or TLM does not
+    /// tell its state, that may be any day, and nothing here says when.
+    fn out_of_the_way(&self, at: Timestamp) -> Timestamp {
+        let Some(installed) = self.observed.installed() else { return self.after(at, AFTER_GATE) };
+        let end = if at > installed.ends_at() { installed.not_after } else { installed.ends_at() };
+        let end = end + Duration::from_secs(1);
+        if self.is_state_untold(at) { end.min(self.bounded(at, self.after(at, AFTER_GATE))) } else { end }
+    }
+
+    /// Whether TLM does not tell the state of what is installed, since it refused to replace it at `at`: it may be revoked,
+    /// so that nothing stands in the way any more.
+    fn is_state_untold(&self, at: Timestamp) -> bool {
+        let told_at = self.record.checked.as_deref().map(|checked| checked.at);
+        !self.global.can_check
+            || self.record.status_unread_at.is_some_and(|unread| unread > at && told_at < Some(unread))
     }
 
     /// When a certificate is asked for again after a CA of its path kept what came from ending later: each new one is cut
@@ -399,11 +412,18 @@ impl<'a> World<'a> {
                 installed.not_after > self.now && !self.is_revoked(installed) && installed.differs.is_none()
             })
             .filter(|installed| !self.is_of_other_profile(installed));
+        // What TLM would not renew, and whose state it does not tell, may be revoked.
+        let is_hopeless = |installed: &&Installed| {
+            let refused = self.record.already_renewed.as_deref();
+            refused.is_some_and(|(serial, at)| serial.same(&installed.serial_number) && self.is_state_untold(*at))
+        };
         let renew = match self.entry.request_method {
             _ if self.record.reissue => None,
             RequestMethod::New => None,
             RequestMethod::Renew => renewable,
-            RequestMethod::Auto => renewable.filter(|_| !profile.allows_duplicates),
+            RequestMethod::Auto => {
+                renewable.filter(|_| !profile.allows_duplicates).filter(|installed| !is_hopeless(installed))
+            }
         };
         renew.map_or(Method::New, |installed| Method::Renew {
             serial_number: installed.serial_number.clone(),

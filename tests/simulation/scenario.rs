@@ -172,6 +172,7 @@ fn trouble(world: &mut World, words: &[&str]) -> String {
     let part = |profile: &str, endpoint: &str| {
         let endpoint = match endpoint {
             "create" => Endpoint::Create,
+            "details" => Endpoint::Details,
             "formats" => Endpoint::Formats,
             "pickup" => Endpoint::PickUp,
             "search" => Endpoint::Search,

@@ -835,6 +835,18 @@ fn what_was_renewed_already_is_asked_about_before_it_is_renewed_once_more() {
     daily.global.api_is_blocked = true;
     check(&daily, "wait", "stopped until");
     check(&case(later + 2 * DAY, &[told(true)]), "submit", "revoked");
+    // Of what TLM tells nothing, it may be: a new request is tried each day, and as the emergency stage begins.
+    let unread = (later, Event::StatusUnread);
+    check(&case(at + DAY - SECOND, std::slice::from_ref(&unread)), "wait", "stopped until");
+    let untold = case(at + DAY, std::slice::from_ref(&unread));
+    check(&untold, "submit", "due");
+    assert_eq!(method(&untold), Method::New);
+    check(&case(at + DAY, &[(later, Event::StatusUnread), told(false)]), "wait", "stopped until");
+    let mut forbidden = case(at + DAY, &[]);
+    forbidden.global.can_check = false;
+    assert_eq!(method(&forbidden), Method::New);
+    forbidden.entry.request_method = RequestMethod::Renew;
+    assert!(matches!(method(&forbidden), Method::Renew { .. }));
 }
 
 /// The ordinary certificate, of generation 3, whose chain ends 50 days after the start.
