@@ -68,13 +68,21 @@ impl World {
         };
         let installed = managed.observed.installed().filter(|_| is_bounded)?;
         let profile = self.daemon.as_ref()?.engine.profiles().reading(&managed.entry.profile).profile.as_ref();
-        let (wall, emergency_at) = (self.wall(), Schedule::of(&managed.entry, profile, installed).emergency_at);
+        let (now, emergency_at) = (self.began(managed), Schedule::of(&managed.entry, profile, installed).emergency_at);
         // That the emergency stage begins makes no lost answer come sooner.
-        if wall < emergency_at && !matches!(decision.reason, Reason::AnswerLost { .. }) {
-            return Some(emergency_at.max(wall + MINUTE) + SECOND);
+        if now < emergency_at && !matches!(decision.reason, Reason::AnswerLost { .. }) {
+            return Some(emergency_at.max(now + MINUTE) + SECOND);
         }
-        let left = installed.ends_at().since(wall);
-        (!left.is_zero()).then(|| wall + (left / 10).max(MINUTE) + SECOND)
+        let left = installed.ends_at().since(now);
+        (!left.is_zero()).then(|| now + (left / 10).max(MINUTE) + SECOND)
+    }
+
+    /// When a wait that goes on now began at the latest: what failed up to a minute ahead, by a clock that was set back
+    /// since, counts as if it had failed then, since nobody can tell so small a step from none.
+    fn began(&self, managed: &Managed) -> Timestamp {
+        let (wall, record) = (self.wall(), &managed.record);
+        let failed = [&record.trouble, &record.disk].into_iter().filter_map(|streak| Some(streak.last.as_deref()?.1));
+        failed.filter(|at| *at <= wall + MINUTE).chain([wall]).max().unwrap_or(wall)
     }
 
     /// What a reason names is so, but for the time that it takes to notice that it is over.
