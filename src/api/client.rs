@@ -117,7 +117,11 @@ impl Client {
         let started = Instant::now();
         let reply = self.transport.send(call, url, key).await;
         self.tell(call, reply.as_ref().ok(), started);
-        reply.and_then(|reply| read_reply(reply, read)).map_err(|trouble| self.failure(trouble, call, credential))
+        let date = reply.as_ref().ok().and_then(|reply| reply.date);
+        reply.and_then(|reply| read_reply(reply, read)).map_err(|trouble| {
+            let failure = self.failure(trouble, call, credential);
+            Failure { retry: failure.retry.map(|hint| hint.counted_from(date)), ..failure }
+        })
     }
 
     fn tell(&self, call: &Call, reply: Option<&Reply>, started: Instant) {

@@ -43,9 +43,9 @@ impl std::error::Error for Failure {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryHint {
-    /// After this time (`Retry-After` in seconds).
+    /// After this time (`Retry-After` in seconds, or what lies between the answer's `Date` and the one that it names).
     After(Duration),
-    /// At this instant (`Retry-After` as a date, or a date in the message).
+    /// At this instant (`Retry-After` as a date, or a date in the message, of an answer without a `Date`).
     At(Timestamp),
 }
 
@@ -56,6 +56,16 @@ impl RetryHint {
         match self {
             Self::After(span) => now + span,
             Self::At(instant) => instant,
+        }
+    }
+
+    /// The same, counted from the `Date` of the answer that bore it: two clocks that differ, of which either may be wrong,
+    /// make the wait neither longer nor shorter.
+    #[must_use]
+    pub fn counted_from(self, date: Option<Timestamp>) -> Self {
+        match (self, date) {
+            (Self::At(instant), Some(date)) => Self::After(instant.since(date)),
+            (Self::After(_), _) | (Self::At(_), None) => self,
         }
     }
 }

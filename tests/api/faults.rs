@@ -68,10 +68,26 @@ async fn retry_after_in_both_forms() {
     let seconds = limited("status=503+7").await;
     assert_eq!(seconds.retry, Some(RetryHint::After(Duration::from_secs(7))));
     let date = limited("status=429@3600").await;
-    let Some(RetryHint::At(at)) = date.retry else { panic!("{date}") };
-    let wait = at.to_string();
-    let soonest = Timestamp::from_seconds(jiff::Timestamp::now().as_second() + 3500);
-    assert!(at > soonest, "{wait}");
+    let Some(RetryHint::After(wait)) = date.retry else { panic!("{date}") };
+    assert!((3595..=3601).contains(&wait.as_secs()), "{wait:?}");
+}
+
+/// A date counts from the answer's own, so that no clock that is wrong makes a wait longer or shorter.
+#[tokio::test]
+async fn a_date_is_waited_for_by_the_clock_of_who_named_it() {
+    let limited = async |fault: &str| {
+        let world = world_with("status=429@3600");
+        world.simulator.fault(fault.parse().unwrap());
+        world.tlm.issue(&world.request()).await.unwrap_err()
+    };
+    // The instant stays what it was, and the clock that it is counted by is an hour behind, or ahead.
+    let Some(RetryHint::After(wait)) = limited("date-shifted=-3600").await.retry else { panic!("no wait") };
+    assert!((7195..=7201).contains(&wait.as_secs()), "{wait:?}");
+    let Some(RetryHint::After(wait)) = limited("date-shifted=3000").await.retry else { panic!("no wait") };
+    assert!((595..=601).contains(&wait.as_secs()), "{wait:?}");
+    // Without one, there is only ours.
+    let Some(RetryHint::At(at)) = limited("date-absent").await.retry else { panic!("no instant") };
+    assert!(at > Timestamp::from_seconds(jiff::Timestamp::now().as_second() + 3500), "{at}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use renewd::engine::job::Job;
 use renewd::engine::{Asker, Input};
 
 use crate::disk::Pending;
-use crate::shell::TURN_AGAIN;
+use crate::shell::{TURN_AGAIN, counted_from};
 use crate::tlm::{Answer, Certificate, Defect, Endpoint, Order, Pickup, digest, server_auth};
 use crate::world::{Task, World};
 
@@ -254,7 +254,7 @@ impl World {
 
     /// Tells the loop how a call went.
     fn call<R>(&mut self, running: &Running, function: Function, result: Result<R, Failure>) -> Result<R, Failure> {
-        self.see_date();
+        let result = counted_from(self.see_date(), result);
         let (name, profile) = (running.name().clone(), running.job.entry.profile.clone());
         self.handle(Input::Answered { name, profile, function, failure: result.as_ref().err().cloned() });
         result

@@ -105,6 +105,10 @@ fn obey(world: &mut World, command: &str) -> String {
         ["dates" | "search" | "profile" | "part", ..] => return trouble(world, &words),
         ["remove", name] => return remove(world, name),
         ["add", name, profile] => return add(world, name, profile),
+        ["api", "429", "dated", after, wait] => {
+            let at = world.tlm.clock(world.now) + span(after);
+            Fault::Weather(Weather::Limited(RetryHint::At(at)), span(wait))
+        }
         ["api", ..] => api(&words[1..]),
         ["clock", "right"] => Fault::ClockSet,
         ["clock", step] => return clock(world, step),

@@ -246,13 +246,13 @@ impl World {
         match call {
             Call::ReadProfile(profile) => {
                 let result = self.profile_of(&profile);
-                self.see_date();
-                self.handle(Input::ProfileRead(profile, Box::new(result)));
+                let date = self.see_date();
+                self.handle(Input::ProfileRead(profile, Box::new(counted_from(date, result))));
             }
             Call::Try(profile) => {
                 let result = profile.as_ref().map_or_else(|| self.tlm.list(), |id| self.profile_of(id).map(drop));
-                self.see_date();
-                self.handle(Input::Tried(profile, result.err()));
+                let date = self.see_date();
+                self.handle(Input::Tried(profile, counted_from(date, result).err()));
             }
             Call::ReadCredentials(names) => {
                 let number = |name: &String| KEYS.iter().position(|key| key == name).expect("one of ours");
@@ -264,10 +264,10 @@ impl World {
         }
     }
 
-    /// What the engine learns of the clock by an answer.
-    pub(crate) fn see_date(&mut self) {
+    /// What the engine learns of the clock by an answer, whose date that is.
+    pub(crate) fn see_date(&mut self) -> Option<Timestamp> {
         if !self.tlm.answers() {
-            return;
+            return None;
         }
         if self.tlm.dates {
             self.tlm.odd.told_at.get_or_insert(self.now);
@@ -278,6 +278,7 @@ impl World {
             Timestamp::from_millis(self.tlm.clock(self.now).millis() + odd)
         });
         self.handle(Input::Dated(date));
+        date
     }
 
     pub(crate) fn hook_ends(&mut self, key: HookKey, covers: Vec<PendingHook>) {
@@ -320,6 +321,11 @@ impl World {
         *inventory = read;
         self.handle(Input::InventoryRead(InventoryRead { difference, ..InventoryRead::default() }));
     }
+}
+
+/// What the client makes of an answer: the instants that it names are counted from its date.
+pub(crate) fn counted_from<R>(date: Option<Timestamp>, result: Result<R, Failure>) -> Result<R, Failure> {
+    result.map_err(|failure| Failure { retry: failure.retry.map(|hint| hint.counted_from(date)), ..failure })
 }
 
 /// Two API keys.

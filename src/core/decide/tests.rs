@@ -457,10 +457,14 @@ fn a_hint_wins_and_an_outage_that_ended_ends_the_wait() {
     case.global.api_checked_at = Some(case.now + DAY);
     check(&case, "wait", "next attempt at");
     let early = START + 75 * DAY;
-    let case = Case::after(70 * DAY)
-        .events(&[(START + 70 * DAY, fail(FailureClass::RenewalTooEarly, Some(RetryHint::At(early))))]);
-    check(&case, "wait", "TLM allows renewal from");
-    assert_eq!(case.decide().wake_at, early);
+    for hint in [RetryHint::At(early), RetryHint::After(5 * DAY)] {
+        let case = Case::after(70 * DAY).events(&[(START + 70 * DAY, fail(FailureClass::RenewalTooEarly, Some(hint)))]);
+        check(&case, "wait", "TLM allows renewal from");
+        assert_eq!(case.decide().wake_at, early);
+    }
+    // Counted from when it was told by a clock that ran ahead, and was set right.
+    let ahead = (START + 71 * DAY, fail(FailureClass::RenewalTooEarly, Some(RetryHint::After(5 * DAY))));
+    check(&Case::after(70 * DAY).events(&[ahead]), "submit", "due: ");
 }
 
 #[test]
@@ -713,12 +717,15 @@ fn a_recovery_from_before_the_clock_was_set_back_ends_no_wait() {
 fn an_instant_that_is_over_by_our_clock_alone_is_waited_for_on_the_ladder() {
     let at = START + 70 * DAY;
     let case = |offset| {
-        let hint = Some(RetryHint::At(at - MINUTE));
-        Case { now: at + offset, reading: read(profile(), at), ..Case::after(Duration::ZERO) }
-            .events(&[(at, fail(FailureClass::RenewalTooEarly, hint))])
+        [RetryHint::At(at - MINUTE), RetryHint::After(Duration::ZERO)].map(|hint| {
+            Case { now: at + offset, reading: read(profile(), at), ..Case::after(Duration::ZERO) }
+                .events(&[(at, fail(FailureClass::RenewalTooEarly, Some(hint)))])
+        })
     };
-    check(&case(SECOND), "wait", "TLM refuses the renewal as too early; next attempt at");
-    check(&case(2 * MINUTE), "submit", "due: ");
+    for over in case(SECOND) {
+        check(&over, "wait", "TLM refuses the renewal as too early; next attempt at");
+    }
+    case(2 * MINUTE).iter().for_each(|over| check(over, "submit", "due: "));
 }
 
 #[test]

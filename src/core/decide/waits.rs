@@ -65,15 +65,11 @@ impl World<'_> {
         let left = self.left_at(*at);
         let ladder = |count| self.after(*at, backoff::wait(&self.entry.name, count, left));
         let until = match (failure.retry, failure.class) {
-            (hint @ (None | Some(RetryHint::At(_))), FailureClass::RenewalTooEarly) => {
-                match (self.window_opens(failure, *at), hint, left) {
-                    (WindowOpens::At(instant), ..) => instant,
-                    (WindowOpens::Unknown, None, Some(left)) => {
-                        self.after(*at, AFTER_GATE.min(left / 10).max(SMALL_STEP))
-                    }
-                    (WindowOpens::Unknown | WindowOpens::TooLate, ..) => ladder(trouble.count),
-                }
-            }
+            (hint, FailureClass::RenewalTooEarly) => match (self.window_opens(failure, *at), hint, left) {
+                (WindowOpens::At(instant), ..) => instant,
+                (WindowOpens::Unknown, None, Some(left)) => self.after(*at, AFTER_GATE.min(left / 10).max(SMALL_STEP)),
+                (WindowOpens::Unknown | WindowOpens::TooLate, ..) => ladder(trouble.count),
+            },
             (Some(hint), _) => self.after(*at, backoff::hinted(hint.instant(*at), *at, left).since(*at)),
             // Nothing failed but the time that was decided by: at once, unless the clock goes on jumping.
             (None, FailureClass::ClockSet) => self.after(*at, backoff::prompt(trouble.count)),
@@ -105,9 +101,13 @@ impl World<'_> {
     /// When TLM lets the installed certificate be renewed, after it refused that as too early. An instant that is over by
     /// our clock, and not by TLM's, says nothing.
     fn window_opens(&self, failure: &Failure, at: Timestamp) -> WindowOpens {
-        let instant = match failure.retry {
-            Some(RetryHint::At(instant)) => Some(instant).filter(|instant| *instant > at),
-            Some(RetryHint::After(_)) => None,
+        let told = match failure.retry {
+            Some(RetryHint::At(instant)) => Some(instant),
+            Some(RetryHint::After(span)) => Some(self.after(at, span)),
+            None => None,
+        };
+        let instant = match told {
+            Some(instant) => Some(instant).filter(|instant| *instant > at),
             None => self.window_of_profile(),
         };
         let is_too_late = |instant| self.observed.installed().is_none_or(|installed| instant >= installed.ends_at());
