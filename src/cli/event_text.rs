@@ -131,7 +131,7 @@ fn told(event: &Event) -> EventView {
         Event::StatusUnread => say("could not ask TLM whether it is revoked"),
         Event::Probed { fingerprint, sights } => say(what_is_served(*fingerprint, sights)),
         Event::RenewalAsked { reissue } => say(what_was_asked(*reissue)),
-        Event::EntryChanged => say("its entry changed: it is tried again"),
+        Event::EntryChanged => say("its entry changed: what the old one waited for is over"),
         Event::LeftInventory => say("its entry left the inventory; its files stay"),
         Event::Unknown => say("a newer renewd wrote what happened"),
     }
