@@ -11,6 +11,7 @@ use crate::core::name::{CertName, ProfileRef};
 use crate::core::request::unusable;
 use crate::core::text::Text;
 use crate::core::time::Span;
+use crate::core::wanted::entry::Validity;
 use crate::core::wanted::subject::SubjectAttribute;
 use crate::daemon::setup;
 
@@ -26,6 +27,15 @@ struct Listed {
     authentication_method: Text,
     renewal_window_days: Option<u32>,
     allows_duplicates: bool,
+    /// The lifetime that it gives, and whether an entry may ask for another.
+    validity: Option<Validity>,
+    allows_validity: bool,
+    /// Whether administrators have to approve each request.
+    needs_approval: bool,
+    /// The names that it allows, as TLM writes them; empty: it does not say.
+    allowed_names: Vec<Text>,
+    /// The CAs that it shows, from the issuing one upward.
+    issuers: Vec<IssuerRow>,
     keys: Vec<&'static str>,
     /// The key types that the profile names and renewd cannot make.
     unknown_keys: Vec<Text>,
@@ -35,6 +45,13 @@ struct Listed {
     usable: bool,
     /// Why not.
     unusable_because: Option<Text>,
+}
+
+/// A CA of a profile.
+#[derive(Debug, Serialize)]
+struct IssuerRow {
+    subject: Text,
+    not_after: String,
 }
 
 /// What an entry is made of beside the profile. What is not given stays a placeholder, or a hint in a comment.
@@ -125,6 +142,15 @@ fn listed(profile: &Profile) -> Listed {
         authentication_method: Text::new(&profile.authentication_method),
         renewal_window_days: profile.renewal_window_days,
         allows_duplicates: profile.allows_duplicates,
+        validity: profile.validity,
+        allows_validity: profile.allows_validity,
+        needs_approval: profile.needs_approval,
+        allowed_names: profile.allowed_names.clone(),
+        issuers: profile
+            .cas
+            .iter()
+            .map(|ca| IssuerRow { subject: ca.subject.clone(), not_after: ca.at.to_string() })
+            .collect(),
         keys: profile.keys.iter().map(|key| key.as_str()).collect(),
         unknown_keys: profile.unknown_keys.clone(),
         mandatory: profile
