@@ -2,10 +2,10 @@
 //! and changes nothing; what it prints was read by the inventory's own reader before.
 
 mod asked;
-mod entry;
-mod file;
+pub(in crate::cli) mod entry;
+pub(in crate::cli) mod file;
 mod hook;
-mod source;
+pub(in crate::cli) mod source;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

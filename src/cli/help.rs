@@ -16,6 +16,7 @@ const PAGES: &[(&str, &str)] = &[
     ("rollback", include_str!("pages/renewd-rollback.1.md")),
     ("revoke", include_str!("pages/renewd-revoke.1.md")),
     ("adopt", include_str!("pages/renewd-adopt.1.md")),
+    ("discover", include_str!("pages/renewd-discover.1.md")),
     ("completions", include_str!("pages/renewd-completions.1.md")),
     ("schema", include_str!("pages/renewd-schema.1.md")),
 ];

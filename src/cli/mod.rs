@@ -12,6 +12,7 @@ pub mod completions;
 mod confine;
 mod control;
 mod deploy;
+mod discover;
 mod duplicates;
 mod event_text;
 mod explain;
@@ -201,7 +202,7 @@ enum Command {
         #[arg(long)]
         no_wait: bool,
     },
-    /// Revoke a certificate at TLM, for ever; asks first on a terminal.
+    /// Revoke a certificate at TLM, permanently; asks first on a terminal.
     Revoke {
         /// The certificate whose installed one is revoked; needs --force, and is replaced at once.
         #[arg(required_unless_present = "serial", conflicts_with = "serial", add = ArgValueCompleter::new(complete::names))]
@@ -228,6 +229,21 @@ enum Command {
         /// The file whose first line is the password of PKCS#12 files.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+    },
+    /// Show every certificate that this host has or serves, who renews it, and what is wrong; changes nothing.
+    Discover {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// Print inventory entries for what renewd could take over instead, with hooks and probes.
+        #[arg(long, requires = "profile", conflicts_with = "json")]
+        entries: bool,
+        /// The profile that will issue them, by id or exact name.
+        #[arg(long, value_name = "ID", requires = "entries", add = ArgValueCompleter::new(complete::profiles))]
+        profile: Option<String>,
+        /// Only read files; connect to no port of this host.
+        #[arg(long)]
+        files_only: bool,
     },
     /// Print the completion script of a shell.
     Completions {
@@ -315,6 +331,9 @@ fn run(arguments: Arguments) -> ExitCode {
         }
         Command::Adopt { files, profile, password_file } => {
             adopt::run(&config, &files, &profile, password_file.as_deref())
+        }
+        Command::Discover { json, entries: _, profile, files_only } => {
+            discover::run(&config, &discover::Options { json, entries: profile, files_only })
         }
         Command::Completions { shell } => completions::run(shell),
         Command::Schema { kind } => schema::run(kind),

@@ -124,7 +124,7 @@ async fn is_wanted(
     }
     let standing = Text::new(&format!("{:?}", details.standing));
     let reason = reason.as_str();
-    output::print(&format!("revoke {serial} ({standing}) for ever, because of {reason}? Type yes to go on:"));
+    output::print(&format!("permanently revoke {serial} ({standing}), reason {reason}? Type yes to continue:"));
     let mut answer = String::new();
     stdin.read_line(&mut answer).map_err(|error| format!("cannot read the answer: {error}"))?;
     Ok(answer.trim().eq_ignore_ascii_case("yes"))

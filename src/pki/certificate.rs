@@ -66,6 +66,12 @@ impl Certificate {
         self.parsed().map_or_else(|error| Text::new(&error.to_string()), |parsed| name::holder(&parsed))
     }
 
+    /// Who issued it, for messages: the common name, or what stands in its place.
+    #[must_use]
+    pub fn issuer_label(&self) -> Text {
+        self.parsed().map_or_else(|error| Text::new(&error.to_string()), |parsed| name::label(parsed.issuer()))
+    }
+
     /// Whether it is a CA's.
     #[must_use]
     pub fn is_ca(&self) -> bool {

@@ -84,11 +84,12 @@ fn each_commands_page_lists_the_exit_code_of_a_missing_configuration() {
         let listed = exit_codes(&command);
         assert!(listed.contains(&0) && listed.is_subset(&all), "{command}: {listed:?} of {all:?}");
         // What reads no configuration misses none.
-        if ["adopt", "explain", "schema"].contains(&command.as_str()) {
+        if ["adopt", "completions", "discover", "explain", "schema"].contains(&command.as_str()) {
             continue;
         }
         let mut call = vec!["--config", "/nonexistent/renewd.toml", &command];
-        call.extend(["renew", "deploy", "rollback", "history"].contains(&command.as_str()).then_some("www"));
+        call.extend(["renew", "deploy", "rollback", "revoke", "history"].contains(&command.as_str()).then_some("www"));
+        call.extend(["--reason", "superseded"].iter().filter(|_| command == "revoke"));
         let output = renewd(&call);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(listed.contains(&output.status.code().unwrap()), "{command}: {listed:?}\n{:?} {said}", output.status);

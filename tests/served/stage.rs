@@ -154,6 +154,7 @@ impl Stage {
     /// The whole play. `reload` is a command of the shell, in which `PID` stands for the server's process.
     pub(crate) fn play(mut self, reload: &str, server: impl FnOnce(&Self) -> Server) {
         let (_server, reload) = self.begin(reload, server);
+        self.is_discovered();
         self.hook(Hook::Works, &reload);
         self.renew();
         self.is_served();
@@ -186,6 +187,56 @@ impl Stage {
         (server, reload)
     }
 
+    /// What `discover` says of this server: the certificate that it presents, and what is wrong with that.
+    fn discovered(&self) -> (Value, Vec<Value>) {
+        let said = self.host.says(&["discover", "--json"]);
+        let report: Value = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
+        let address = self.address.to_string();
+        let is_here = |row: &&Value| row["served_by"].as_array().unwrap().iter().any(|by| by["address"] == *address);
+        let row = report["certificates"].as_array().unwrap().iter().find(is_here);
+        let row = row.unwrap_or_else(|| panic!("nobody at {address} in {report}")).clone();
+        let problems = report["problems"].as_array().unwrap().iter();
+        let own = problems.filter(|problem| problem["message"].as_str().unwrap().contains(&address)).cloned().collect();
+        assert!(said.code == if report["healthy"] == true { 0 } else { 1 }, "{said:?}");
+        (row, own)
+    }
+
+    /// A server's certificate is found with its files, its configuration, whoever presents it, and whoever renews it.
+    fn is_discovered(&self) {
+        let (row, problems) = self.discovered();
+        assert_eq!(problems, Vec::<Value>::new(), "{row}");
+        assert_eq!(row["serial_number"], self.host.live_serial("www"), "{row}");
+        assert_eq!(row["managed_by"], serde_json::json!({"program": "renewd", "name": "www"}), "{row}");
+        let by =
+            row["served_by"].as_array().unwrap().iter().find(|by| by["address"] == self.address.to_string()).unwrap();
+        assert_eq!(by["starttls"], serde_json::json!(self.starttls), "{row}");
+        assert!(by["chain"].as_u64().unwrap() > 0, "{row}");
+        let configured = row["configured_in"].as_array().unwrap();
+        let is_named = |mention: &&Value| {
+            let file = mention["file"].as_str().unwrap();
+            file.starts_with(&self.folder().display().to_string()) && mention["line"].as_u64().unwrap() > 0
+        };
+        let mention = configured.iter().find(is_named).unwrap_or_else(|| panic!("no configuration names it: {row}"));
+        assert_eq!(mention["ports"], serde_json::json!([self.address.port()]), "{row}");
+        let keys = row["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|file| file["holds"].as_array().unwrap().iter().any(|what| what == "private_key"));
+        assert!(keys.count() >= 1, "{row}");
+    }
+
+    /// A server that was not reloaded is found by anybody who looks.
+    fn is_discovered_as_outdated(&self, old: &str) {
+        let (row, problems) = self.discovered();
+        assert_eq!(row["serial_number"], old, "{row}");
+        let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+        assert_eq!(problem["code"], "not-loaded", "{problem}");
+        let message = problem["message"].as_str().unwrap();
+        assert!(message.contains(&format!("still presents serial number {old}")), "{message}");
+        assert!(message.contains(&self.host.live("www").display().to_string()), "{message}");
+    }
+
     /// The hook fails: loud as a failing renewal, and what is served instead is known.
     fn breaks_loudly(&self) {
         self.hook(Hook::Fails, "");
@@ -197,6 +248,7 @@ impl Stage {
         assert_eq!(www["last_error"]["code"], "hook-failed", "{www}");
         assert!(www["reason"].as_str().unwrap().contains("the server is missing"), "{www}");
         self.tells(&www, "certificate-failing", &old);
+        self.is_discovered_as_outdated(&old);
         self.measures(&[
             "renewd_certificate_served{name=\"www\"} 0",
             "renewd_certificate_state{name=\"www\",state=\"failing\"} 1",

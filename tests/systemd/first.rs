@@ -35,16 +35,19 @@ fn site(readme: &str) -> String {
     format!("server {{\n    listen 443 ssl;\n    server_name www.example.com;\n{lines}\n}}\n")
 }
 
+/// Has renewd ask the simulated TLM.
+const SIMULATED_TLM: &str = r#"
+sed -i 's|^url = .*|url = "https://localhost:8443"\nca_file = "/etc/renewd/root.pem"|' /etc/renewd/renewd.toml
+install -m 0644 /srv/sim/root.pem /etc/renewd/
+"#;
+
 /// Types the first screen up to what nginx serves.
 fn walk(host: &Host, mut enter: impl FnMut(&str)) {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     host.sh("systemctl start nginx");
     for line in commands(&readme) {
         if line == "renewd profiles" {
-            host.sh(
-                "sed -i 's|^url = .*|url = \"https://localhost:8443\"\\nca_file = \"/etc/renewd/root.pem\"|' /etc/renewd/renewd.toml
-                 install -m 0644 /srv/sim/root.pem /etc/renewd/",
-            );
+            host.sh(SIMULATED_TLM);
         }
         enter(&line);
     }
@@ -110,4 +113,69 @@ fn every_command_of_every_page_of_explain_runs_on_what_the_package_installed() {
         let told = i32::from(line.starts_with("renewd status"));
         assert!((0..=told).contains(&said.code), "{line}\n{}{}(exit {})", said.out, said.err, said.code);
     }
+}
+
+/// What certbot leaves on a host: a lineage whose configuration has it renewed, and a site that reads it.
+const CERTBOT: &str = r#"
+set -e
+cd /etc && mkdir -p letsencrypt/renewal letsencrypt/archive/www.example.com letsencrypt/live/www.example.com
+cd letsencrypt/archive/www.example.com
+openssl req -x509 -newkey rsa:2048 -nodes -keyout /root/ca.key -out chain1.pem -days 900 -subj '/CN=Some other CA' 2>/dev/null
+openssl req -newkey rsa:2048 -nodes -keyout privkey1.pem -out /root/csr -subj /CN=www.example.com 2>/dev/null
+printf 'subjectAltName=DNS:www.example.com,DNS:example.com\n' > /root/extensions
+openssl x509 -req -in /root/csr -CA chain1.pem -CAkey /root/ca.key -out cert1.pem -days 90 -extfile /root/extensions 2>/dev/null
+cat cert1.pem chain1.pem > fullchain1.pem
+chmod 600 privkey1.pem
+for file in cert chain fullchain privkey; do ln -s ../../archive/www.example.com/${file}1.pem ../../live/www.example.com/$file.pem; done
+printf 'version = 2.1.0\n[renewalparams]\nauthenticator = nginx\ninstaller = nginx\n' > ../../renewal/www.example.com.conf
+"#;
+
+/// From somebody else's certificate to one that renewd keeps: each command as `discover` and the entry that it prints say.
+#[test]
+fn a_host_of_nginx_and_certbot_is_taken_over_by_what_discover_prints() {
+    let Some(packages) = package::made() else { return };
+    let host = Host::without_renewd(vec![(packages, "/srv/packages".to_owned())]);
+    host.sh(CERTBOT);
+    let site = "server {\n    listen 443 ssl;\n    server_name www.example.com;\n    \
+                ssl_certificate /etc/letsencrypt/live/www.example.com/fullchain.pem;\n    \
+                ssl_certificate_key /etc/letsencrypt/live/www.example.com/privkey.pem;\n}\n";
+    host.write("/etc/nginx/conf.d/www.conf", 0o644, site);
+    host.sh("systemctl start nginx && dpkg --install /srv/packages/1.deb");
+    let (begun, mut transcript) = (Instant::now(), String::new());
+    let mut enter = |line: &str| {
+        let said = host.run(&["sh", "-c", line]);
+        writeln!(transcript, "[{:>4.1} s] $ {line}\n{}{}", begun.elapsed().as_secs_f32(), said.out, said.err).unwrap();
+        assert_eq!(said.code, 0, "{transcript}{}", host.journal());
+        said.out
+    };
+    let found = enter("renewd discover");
+    let row = found.lines().find(|line| line.starts_with("www.example.com +1 ")).unwrap_or_else(|| panic!("{found}"));
+    assert!(
+        ["certbot", "nginx:443", "rsa-2048", "/etc/letsencrypt/live/www.example.com/fullchain.pem"]
+            .iter()
+            .all(|word| row.contains(word)),
+        "{row}"
+    );
+    let key_stays_closed = host.run(&["setpriv", "--reuid=nobody", "--clear-groups", "renewd", "discover"]);
+    let said = format!("{}{}", key_stays_closed.out, key_stays_closed.err);
+    assert!(said.contains("NOT READ /etc/letsencrypt/live/www.example.com/privkey.pem: Permission denied"), "{said}");
+    assert!(said.contains("run this as root"), "{said}");
+    enter("install -m 0600 /dev/stdin /etc/renewd/api-key < /srv/sim/api-key");
+    host.sh(SIMULATED_TLM);
+    enter("renewd discover --entries --profile Example > /etc/renewd/certs.d/discovered.toml");
+    enter("cat /etc/renewd/certs.d/discovered.toml");
+    enter("renewd check --online");
+    enter("systemctl enable --now renewd renewd-heal");
+    let entry = host.sh("cat /etc/renewd/certs.d/discovered.toml");
+    assert!(entry.contains("hooks = [\"nginx\"]") && entry.contains("probe = \"127.0.0.1:443\""), "{entry}");
+    host.wait_state("www.example.com", "deploying");
+    let commands: Vec<&str> = entry.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+    assert!(commands.len() >= 3, "{entry}");
+    commands.iter().for_each(|line| drop(enter(line)));
+    host.wait_state("www.example.com", "valid");
+    let took = begun.elapsed();
+    let found = enter("renewd discover");
+    let row = found.lines().find(|line| line.starts_with("www.example.com +1 ")).unwrap_or_else(|| panic!("{found}"));
+    assert!(row.contains("renewd") && row.contains("nginx:443"), "{row}");
+    println!("{transcript}served after {:.1} s", took.as_secs_f32());
 }

@@ -9,7 +9,7 @@ use crate::{root, sources};
 /// How many such calls a file has, and why they are safe. *Root's*: nobody but root may exchange a part of the path. *The
 /// service's*: nobody but root and the service's user. *Told*: the worst is a wrong word to whoever asked. *The kernel's*:
 /// there is no file.
-const ARGUED: [(&str, usize, &str); 31] = [
+const ARGUED: [(&str, usize, &str); 38] = [
     (
         "src/api/credentials.rs",
         10,
@@ -21,6 +21,21 @@ const ARGUED: [(&str, usize, &str); 31] = [
     ("src/cli/check.rs", 3, "told"),
     ("src/cli/check_online.rs", 1, "told"),
     ("src/cli/control.rs", 2, "told: whoever exchanges the socket answers for the daemon; nothing secret is sent"),
+    ("src/cli/discover/entries.rs", 1, "told: whether a unit is installed"),
+    ("src/cli/discover/faults.rs", 1, "told: whether others may pass a folder"),
+    (
+        "src/cli/discover/files.rs",
+        6,
+        "told: what it finds is printed, by the rights of who asks; folders that are links are not entered; bounded, no pipe",
+    ),
+    ("src/cli/discover/findings.rs", 1, "told: which file a manager's path leads to"),
+    ("src/cli/discover/processes.rs", 8, "the kernel's"),
+    (
+        "src/cli/discover/reading.rs",
+        4,
+        "told: reads what servers are configured with, by the rights of who asks; bounded, no pipe",
+    ),
+    ("src/cli/discover/sockets.rs", 1, "the kernel's"),
     ("src/cli/log.rs", 1, "the kernel's"),
     (
         "src/cli/user.rs",

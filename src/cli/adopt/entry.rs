@@ -15,16 +15,18 @@ use crate::pki::certificate::Certificate;
 use crate::pki::leaf;
 use crate::store::layout::Layout;
 
-pub(super) use super::hook::Hooks;
+pub(in crate::cli) use super::hook::Hooks;
 
 /// A certificate and its files.
-pub(super) struct Adopted {
-    pub(super) leaf: Certificate,
+pub(in crate::cli) struct Adopted {
+    pub(in crate::cli) leaf: Certificate,
     pub(super) facts: Leaf,
     /// What its keeper calls it.
     name: Option<String>,
     /// What its keeper runs after a renewal.
-    command: Option<String>,
+    pub(in crate::cli) command: Option<String>,
+    /// Where it is served, as values of `probe`.
+    pub(in crate::cli) probes: Vec<String>,
     /// Under the keys of `files`.
     files: BTreeMap<&'static str, PathBuf>,
     /// Symlinks and other files that are not kept, each with the file of `live` that stands for it.
@@ -45,6 +47,7 @@ impl Adopted {
             facts,
             name,
             command,
+            probes: Vec::new(),
             files: BTreeMap::new(),
             links: Vec::new(),
             keeper: None,
@@ -100,7 +103,7 @@ impl Adopted {
     }
 
     /// The entry, under a name that is not in `names` yet.
-    pub(super) fn text(
+    pub(in crate::cli) fn text(
         &self,
         profile: &str,
         password_file: Option<&Path>,
@@ -118,6 +121,11 @@ impl Adopted {
         lines.extend(asked.lines);
         if let Some(command) = &self.command {
             lines.push(format!("hooks = [{}]", quoted(&hooks.named(command, &name))));
+        }
+        match self.probes.as_slice() {
+            [] => {}
+            [probe] => lines.push(format!("probe = {probe}")),
+            several => lines.push(format!("probe = [{}]", several.join(", "))),
         }
         lines.extend(self.access());
         let more: BTreeSet<&str> = self.links.iter().filter_map(|(_, _, file)| format_of(file)).collect();
@@ -143,6 +151,11 @@ impl Adopted {
         let (facts, live) = (&self.facts, live(name, main));
         let holder = self.leaf.label();
         let mut said = vec![format!("{holder}: serial number {}, expires {}", facts.serial_number, facts.not_after)];
+        // Where somebody looks for it, it is not valid before its server reads the new files.
+        let (once, deploy) = match self.probes.as_slice() {
+            [] => ("once it is valid", None),
+            _ => ("once `renewd status` says deploying", Some(format!("  renewd deploy {name}"))),
+        };
         if facts.key.is_none() {
             said.push(
                 "its key is of a kind that renewd does not make: the next one is what the profile asks for".to_owned(),
@@ -150,15 +163,15 @@ impl Adopted {
         }
         if let Some(lineage) = &self.lineage {
             let (lineage, live) = (lineage.display(), live.display());
-            said.push(format!(
-                "certbot keeps it below {lineage}. The files have the same names here; once it is valid:"
-            ));
+            said.push(format!("certbot keeps it below {lineage}. The files have the same names here; {once}:"));
             said.push(format!("  mv {lineage} {lineage}.certbot && ln -s {live} {lineage}"));
+            said.extend(deploy.clone());
         }
         for (link, target, file) in &self.links {
             let (link, target, there) = (link.display(), target.display(), live.join(file));
-            said.push(format!("{link} is a symlink (to {target}), which is not replaced; once it is valid:"));
+            said.push(format!("{link} is a symlink (to {target}), which is not replaced; {once}:"));
             said.push(format!("  ln -sfn {} {link}", there.display()));
+            said.extend(deploy.clone());
         }
         said.extend(left_out.iter().chain(&self.remarks).cloned());
         said.extend(self.hint_of_key());
@@ -265,7 +278,7 @@ pub(super) fn name_of(text: &str) -> String {
 }
 
 /// A text as TOML writes it, with the numbers of what cannot be seen in it.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::cli) fn quoted(text: &str) -> String {
     if !text.chars().any(is_invisible) {
         return toml::Value::from(text).to_string();
     }

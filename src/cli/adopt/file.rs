@@ -17,19 +17,19 @@ use crate::store::observe::FILE_LIMIT;
 use crate::store::real_disk::RealDisk;
 
 /// A file and what it holds.
-pub(super) struct Found {
+pub(in crate::cli) struct Found {
     /// As it was named, made absolute.
-    pub(super) path: PathBuf,
-    pub(super) certificates: Vec<Certificate>,
-    pub(super) key: Option<Key>,
-    pub(super) form: Form,
+    pub(in crate::cli) path: PathBuf,
+    pub(in crate::cli) certificates: Vec<Certificate>,
+    pub(in crate::cli) key: Option<Key>,
+    pub(in crate::cli) form: Form,
     /// Where it leads to, if it is a symlink.
-    pub(super) leads_to: Option<PathBuf>,
-    pub(super) held: Ownership,
+    pub(in crate::cli) leads_to: Option<PathBuf>,
+    pub(in crate::cli) held: Ownership,
 }
 
 /// A private key in a file.
-pub(super) enum Key {
+pub(in crate::cli) enum Key {
     Own(Box<KeyFile>),
     /// In a PKCS#12 file, whose leaf this is.
     Of(Box<Certificate>),
@@ -37,7 +37,7 @@ pub(super) enum Key {
 
 impl Found {
     /// How the private key in it stands to a certificate.
-    pub(super) fn key_of(&self, certificate: &Certificate) -> Belonging {
+    pub(in crate::cli) fn key_of(&self, certificate: &Certificate) -> Belonging {
         match &self.key {
             None => Belonging::Refuted,
             Some(Key::Own(key)) => key.belongs(certificate.public_key()),
@@ -47,12 +47,12 @@ impl Found {
     }
 
     /// Whether it holds the key of a certificate, proven so.
-    pub(super) fn has_key_of(&self, certificate: &Certificate) -> bool {
+    pub(in crate::cli) fn has_key_of(&self, certificate: &Certificate) -> bool {
         self.key_of(certificate) == Belonging::Proven
     }
 
     /// What its key is, where nobody can tell whose.
-    pub(super) fn unjudged(&self) -> Option<String> {
+    pub(in crate::cli) fn unjudged(&self) -> Option<String> {
         match &self.key {
             Some(Key::Own(key)) if key.is_untold() => Some(key.kind().to_string()),
             Some(_) | None => None,
@@ -62,7 +62,7 @@ impl Found {
 
 /// How a file is written.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Form {
+pub(in crate::cli) enum Form {
     Pem,
     Der,
     Pkcs7,
@@ -71,14 +71,14 @@ pub(super) enum Form {
 
 /// Whose a file is, and who may read it.
 #[derive(Clone, PartialEq)]
-pub(super) struct Ownership {
-    pub(super) owner: String,
-    pub(super) group: String,
-    pub(super) mode: u32,
+pub(in crate::cli) struct Ownership {
+    pub(in crate::cli) owner: String,
+    pub(in crate::cli) group: String,
+    pub(in crate::cli) mode: u32,
 }
 
 /// Reads a file.
-pub(super) fn read(path: &Path, password: Option<&str>) -> Result<Found, String> {
+pub(in crate::cli) fn read(path: &Path, password: Option<&str>) -> Result<Found, String> {
     let bytes = bytes(path)?;
     let named = |what: String| format!("{}: {what}", path.display());
     let (form, certificates, key) = contents(path, &bytes, password).map_err(named)?;
@@ -95,7 +95,7 @@ pub(super) fn read(path: &Path, password: Option<&str>) -> Result<Found, String>
 }
 
 /// The bytes of a file, or of what a symlink leads to.
-pub(super) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+pub(in crate::cli) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let real = std::fs::canonicalize(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     let read = RealDisk.read(&real, FILE_LIMIT);
     read.map(Zeroizing::new).map_err(|error| format!("{} cannot be read: {error}", path.display()))

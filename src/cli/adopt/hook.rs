@@ -9,13 +9,13 @@ use crate::core::wanted::hook::HookRun;
 use super::entry::{name_of, quoted};
 
 /// The hooks of what is printed.
-pub(super) struct Hooks<'a> {
+pub(in crate::cli) struct Hooks<'a> {
     main: &'a Main,
     named: BTreeMap<String, HookRun>,
 }
 
 impl<'a> Hooks<'a> {
-    pub(super) const fn new(main: &'a Main) -> Self {
+    pub(in crate::cli) const fn new(main: &'a Main) -> Self {
         Self { main, named: BTreeMap::new() }
     }
 
@@ -42,7 +42,7 @@ impl<'a> Hooks<'a> {
     }
 
     /// The tables of the hooks.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::cli) fn text(&self) -> String {
         let table = |(name, run): (&String, &HookRun)| {
             let name = if name.contains('.') { quoted(name) } else { name.clone() };
             match run {

@@ -14,7 +14,7 @@ use crate::pki::{chain, leaf};
 
 /// Files that belong together, and what their keeper knows of them.
 #[derive(Default)]
-pub(super) struct Source {
+pub(in crate::cli) struct Source {
     pub(super) found: Vec<Found>,
     /// Their keeper, where there is one.
     keeper: Option<Keeper>,
@@ -33,14 +33,14 @@ pub(super) enum Keeper {
 }
 
 /// Reads what is at `path`.
-pub(super) fn read(path: &Path, password: Option<&str>) -> Result<Source, String> {
+pub(in crate::cli) fn read(path: &Path, password: Option<&str>) -> Result<Source, String> {
     if path.is_dir() {
         return lineage(path);
     }
     let bytes = file::bytes(path)?;
     match std::str::from_utf8(&bytes).map(tracked) {
         Ok(tracked) if tracked.contains_key("key_storage_type") => request(path, &tracked),
-        Ok(_) | Err(_) => Ok(Source { found: vec![file::read(path, password)?], ..Source::default() }),
+        Ok(_) | Err(_) => Ok(Source::loose(vec![file::read(path, password)?])),
     }
 }
 
@@ -108,6 +108,15 @@ fn tracked(text: &str) -> BTreeMap<&str, String> {
     values
 }
 
+/// What certmonger calls a request and where its certificate lies, where it keeps that in a file.
+pub(in crate::cli) fn tracked_by_certmonger(path: &Path) -> Option<(String, PathBuf)> {
+    let bytes = file::bytes(path).ok()?;
+    let values = tracked(std::str::from_utf8(&bytes).ok()?);
+    let location = values.get("cert_storage_location").filter(|location| location.starts_with('/'))?;
+    (values.get("cert_storage_type").is_some_and(|kind| kind == "FILE"))
+        .then(|| (values.get("id").cloned().unwrap_or_default(), PathBuf::from(location)))
+}
+
 /// A request that certmonger tracks.
 fn request(path: &Path, values: &BTreeMap<&str, String>) -> Result<Source, String> {
     let of = |key: &str| values.get(key).map(String::as_str);
@@ -156,13 +165,18 @@ fn request(path: &Path, values: &BTreeMap<&str, String>) -> Result<Source, Strin
 }
 
 impl Source {
+    /// Files that nobody keeps.
+    pub(in crate::cli) fn loose(found: Vec<Found>) -> Self {
+        Self { found, ..Self::default() }
+    }
+
     /// Whether nobody keeps the files: those of several sources may belong together.
     pub(super) const fn is_loose(&self) -> bool {
         self.keeper.is_none()
     }
 
     /// The certificates with their files; complains of files that belong to none.
-    pub(super) fn adopted(self, complaints: &mut Vec<String>) -> Vec<Adopted> {
+    pub(in crate::cli) fn adopted(self, complaints: &mut Vec<String>) -> Vec<Adopted> {
         let mut adopted = self.leaves(complaints);
         for found in &self.found {
             let is_guess = self.may_be_key_of(found, &adopted);
