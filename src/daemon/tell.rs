@@ -165,7 +165,7 @@ pub(super) fn event(entry: &event::Entry) {
             tracing::error!(%hook, code = failure.class.code(), "{failure}")
         }
         Event::AnswerLost { failure, .. } => {
-            let (code, remedy) = (failure.class.code(), failure.remedy());
+            let (code, remedy) = (failure.class.code(), failure.remedy_of(&entry.name));
             tracing::warn!(code, remedy, "renewd does not know whether TLM issued a certificate: {}", failure.message);
         }
         Event::HookBegun { .. }
