@@ -10,13 +10,12 @@ use serde::Serialize;
 
 use crate::api::credentials::CredentialFiles;
 use crate::config::{self, Inventory, Main, Problem, ServiceUser};
-use crate::core::failure::{Failure, FailureClass};
 use crate::daemon::preflight::{Finding, Verdict};
 use crate::daemon::{last_good, preflight, setup};
 use crate::engine::{report, status};
+use crate::store;
 use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
-use crate::store::{self, targets};
 
 use super::account::{self, Account};
 use super::{control, exit, output, user};
@@ -72,7 +71,7 @@ pub(super) fn run(file: &Path, wish: Options) -> ExitCode {
                 Err(why) => output::complain(&why),
             }
         } else {
-            of_host = places(main, inventory);
+            of_host = preflight::places(main, inventory, &setup::identity(main), is_service(main));
             of_host.extend(preflight::hook_flaws(inventory, &preflight::own_unit(&main.file), is_service(main)));
         }
         of_host.extend(control_group(main));
@@ -147,7 +146,7 @@ fn credentials(main: &Main, files: &CredentialFiles) -> Vec<Finding> {
     }
     let unread = main.api.uses_default_key().then(|| unread_key(main, files)).flatten();
     let found = setup::client_flaws(&main.api, files, unread.is_none());
-    found.iter().map(|failure| of_client(main, failure)).chain(unread).collect()
+    found.iter().map(|failure| Finding::of_client(&main.file, failure)).chain(unread).collect()
 }
 
 /// That the API key is not looked at: it is for systemd alone to read, which hands it to the service.
@@ -165,13 +164,6 @@ fn unread_key(main: &Main, files: &CredentialFiles) -> Option<Finding> {
     Some(Finding::warning("key", &key, format!("{key} was not checked: {why}"), remedy))
 }
 
-/// What keeps the client from being made, under the name of what it is about.
-pub(super) fn of_client(main: &Main, failure: &Failure) -> Finding {
-    let known = [(FailureClass::Proxy, "proxy"), (FailureClass::ApiTls, "tls")];
-    let about = known.iter().find(|(class, _)| *class == failure.class).map_or("key", |(_, about)| about);
-    Finding::failure(about, main.file.display(), failure)
-}
-
 /// That nothing was asked of TLM.
 fn unasked(main: &Main) -> Finding {
     let message = "TLM was not asked: others may write to the configuration, which says where the API key is sent";
@@ -180,36 +172,6 @@ fn unasked(main: &Main) -> Finding {
 
 fn is_service(main: &Main) -> bool {
     setup::service_user(main).uid == rustix::process::geteuid().as_raw()
-}
-
-/// Targets that the rules refuse, or in whose folders the service may not write. A sandbox may forbid more: that is found
-/// by the daemon, before anything is asked for.
-pub(super) fn places(main: &Main, inventory: &Inventory) -> Vec<Finding> {
-    let (identity, is_service) = (setup::identity(main), is_service(main));
-    let mut found = Vec::new();
-    if let Some(textfile) = &main.metrics.textfile
-        && let Err(failure) = targets::check_target(&RealDisk, &identity, textfile)
-    {
-        found.push(Finding::failure("target", format!("{}: [metrics] `textfile`", main.file.display()), &failure));
-    }
-    for entry in &inventory.entries {
-        for (key, target) in entry.files.targets() {
-            let folder = target.parent().unwrap_or(target);
-            let place = format!("{}: certificate `{}`: `{key}`", entry.source, entry.name);
-            if let Err(failure) = targets::check_target(&RealDisk, &identity, target) {
-                found.push(Finding::failure("target", place, &failure));
-            } else if is_service && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-                let (uid, folder) = (identity.uid, folder.display());
-                let message = format!("the service's user {uid} may not write to {folder}");
-                let remedy = format!(
-                    "run: setfacl -m u:{uid}:rwx {folder}, and where the unit's sandbox forbids it, name it by \
-                     ReadWritePaths="
-                );
-                found.push(Finding::failed("target", place, message, &remedy));
-            }
-        }
-    }
-    found
 }
 
 /// Whether there is a group that may read the status, and its members reach the socket, where one is named.

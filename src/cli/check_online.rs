@@ -29,14 +29,14 @@ use crate::store::layout::Layout;
 use crate::store::real_disk::RealDisk;
 
 use super::account::Account;
+use super::control;
 use super::duplicates::{self, Strict};
-use super::{check, control};
 
 /// Everything, in the order in which a renewal needs it.
 pub(super) async fn findings(main: &Main, inventory: &Inventory, account: Result<Account, Failure>) -> Vec<Finding> {
     let (mut findings, is_taken) = match account {
         Ok(account) => of_account(main, inventory, &account).await,
-        Err(failure) => (vec![check::of_client(main, &failure)], false),
+        Err(failure) => (vec![Finding::of_client(&main.file, &failure)], false),
     };
     findings.extend(of_host(main, inventory).await);
     if is_taken {
@@ -311,7 +311,7 @@ async fn alone(main: &Main, inventory: Inventory) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         why.into_iter().map(|(why, remedy)| Finding::warning("target", "all", why, remedy)).collect();
     if !with_files {
-        findings.extend(check::places(main, &inventory));
+        findings.extend(preflight::places(main, &inventory, &identity, service == identity.uid));
     }
     let unit = preflight::own_unit(&main.file);
     findings.extend(

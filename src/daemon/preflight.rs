@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use crate::config::Inventory;
+use crate::config::{Inventory, Main};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::remedy::{POLKIT_RULE, is_refusal};
 use crate::core::text::Text;
@@ -81,6 +81,14 @@ impl Finding {
     pub fn failure(check: &str, subject: impl ToString, failure: &Failure) -> Self {
         let code = Some(failure.class.code().to_owned());
         Self { code, ..Self::failed(check, subject, failure.message.as_str(), failure.remedy()) }
+    }
+
+    /// What keeps the client from being made by this file, under the name of what it is about.
+    #[must_use]
+    pub fn of_client(file: &Path, failure: &Failure) -> Self {
+        let known = [(FailureClass::Proxy, "proxy"), (FailureClass::ApiTls, "tls")];
+        let about = known.iter().find(|(class, _)| *class == failure.class).map_or("key", |(_, about)| about);
+        Self::failure(about, file.display(), failure)
     }
 
     fn new(check: &str, subject: impl ToString, state: Verdict, message: impl AsRef<str>) -> Self {
@@ -187,6 +195,36 @@ fn refused(entry: &Entry, identity: &ServiceIdentity, failure: &Failure) -> Find
         }
         _ => finding,
     }
+}
+
+/// Targets that the rules refuse, or in whose folders the service may not write. A sandbox may forbid more: that is found
+/// by the daemon, before anything is asked for.
+#[must_use]
+pub fn places(main: &Main, inventory: &Inventory, identity: &ServiceIdentity, is_service: bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Some(textfile) = &main.metrics.textfile
+        && let Err(failure) = targets::check_target(&RealDisk, identity, textfile)
+    {
+        found.push(Finding::failure("target", format!("{}: [metrics] `textfile`", main.file.display()), &failure));
+    }
+    for entry in &inventory.entries {
+        for (key, target) in entry.files.targets() {
+            let folder = target.parent().unwrap_or(target);
+            let place = format!("{}: certificate `{}`: `{key}`", entry.source, entry.name);
+            if let Err(failure) = targets::check_target(&RealDisk, identity, target) {
+                found.push(Finding::failure("target", place, &failure));
+            } else if is_service && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+                let (uid, folder) = (identity.uid, folder.display());
+                let message = format!("the service's user {uid} may not write to {folder}");
+                let remedy = format!(
+                    "run: setfacl -m u:{uid}:rwx {folder}, and where the unit's sandbox forbids it, name it by \
+                     ReadWritePaths="
+                );
+                found.push(Finding::failed("target", place, message, &remedy));
+            }
+        }
+    }
+    found
 }
 
 /// Every hook that an entry uses, each once.
