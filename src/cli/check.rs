@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::api::credentials::CredentialFiles;
 use crate::config::{self, Inventory, Main, Problem, ServiceUser};
+use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::preflight::{Finding, Verdict};
 use crate::daemon::{last_good, preflight, setup};
 use crate::engine::{report, status};
@@ -19,7 +20,7 @@ use crate::store::real_disk::RealDisk;
 
 use super::account::{self, Account};
 use super::{control, exit, output, user};
-use crate::cli::check_online;
+use crate::cli::{check_freezes, check_online};
 
 /// What is to be checked, and how it is told.
 #[derive(Clone, Copy, Debug)]
@@ -232,7 +233,8 @@ fn inventory(main: &Main, service: ServiceUser) -> (Inventory, Vec<Finding>) {
             ..Finding::warning("inventory", main.inventory.display(), message.to_string(), remedy.as_str())
         }
     };
-    let warnings = report::inventory_problems(main, &inventory, &overlooked).into_iter().map(warning).collect();
+    let warnings = report::inventory_problems(main, &inventory, &overlooked).into_iter().map(warning);
+    let warnings = warnings.chain(check_freezes::remarks(main, &inventory, SystemClock::default().now())).collect();
     (inventory, warnings)
 }
 

@@ -130,6 +130,8 @@ fn told(event: &Event) -> EventView {
         }
         Event::StatusUnread => say("could not ask TLM whether it is revoked"),
         Event::Probed { fingerprint, sights } => say(what_is_served(*fingerprint, sights)),
+        Event::HoldBegun { until, why, even_emergency } => say(what_is_held(*until, why.as_ref(), *even_emergency)),
+        Event::HoldReleased => say("an operator released the hold"),
         Event::RenewalAsked { reissue } => say(what_was_asked(*reissue)),
         Event::EntryChanged => say("its entry changed: what the old one waited for is over"),
         Event::LeftInventory => say("its entry left the inventory; its files stay"),
@@ -139,6 +141,13 @@ fn told(event: &Event) -> EventView {
 
 const fn what_was_asked(reissue: bool) -> &'static str {
     if reissue { "an operator requested a new certificate in its place" } else { "an operator requested a replacement" }
+}
+
+fn what_is_held(until: Option<Timestamp>, why: Option<&Text>, even_emergency: bool) -> String {
+    let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+    let stage = if even_emergency { ", even in its emergency stage" } else { "" };
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    format!("an operator put it on hold{until}{stage}{why}")
 }
 
 /// What happened to a set that had been installed before.

@@ -13,6 +13,8 @@ const PAGES: &[(&str, &str)] = &[
     ("deploy", include_str!("pages/renewd-deploy.1.md")),
     ("profiles", include_str!("pages/renewd-profiles.1.md")),
     ("explain", include_str!("pages/renewd-explain.1.md")),
+    ("hold", include_str!("pages/renewd-hold.1.md")),
+    ("release", include_str!("pages/renewd-release.1.md")),
     ("rollback", include_str!("pages/renewd-rollback.1.md")),
     ("revoke", include_str!("pages/renewd-revoke.1.md")),
     ("adopt", include_str!("pages/renewd-adopt.1.md")),

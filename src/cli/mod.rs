@@ -5,6 +5,7 @@ mod account;
 mod adopt;
 mod calendar;
 mod check;
+mod check_freezes;
 mod check_online;
 mod columns;
 mod complete;
@@ -19,6 +20,7 @@ mod explain;
 mod heal;
 mod help;
 mod history;
+mod hold;
 mod log;
 mod offline;
 mod once;
@@ -48,6 +50,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use crate::core::name::CertName;
 use crate::daemon::hook_user;
+use crate::engine::HoldOrder;
 
 use order::Following;
 
@@ -217,6 +220,35 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Request and install nothing until `renewd release`, a given time, or approaching expiry.
+    #[command(override_usage = "renewd hold [OPTIONS] <NAME>...\n       renewd hold [OPTIONS] --all")]
+    Hold {
+        /// The certificates.
+        #[arg(required_unless_present = "all", value_name = "NAME", add = ArgValueCompleter::new(complete::names))]
+        names: Vec<CertName>,
+        /// Every certificate that is in the inventory now.
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
+        /// End the hold at this time (2027-01-31T12:00:00Z).
+        #[arg(long, value_name = "TIME", value_parser = output::instant)]
+        until: Option<crate::core::time::Timestamp>,
+        /// Why, for whoever reads the status.
+        #[arg(long, value_name = "TEXT", value_parser = hold::reason)]
+        reason: Option<crate::core::text::Text>,
+        /// Hold on even if a certificate is revoked, damaged or about to expire.
+        #[arg(long)]
+        even_emergency: bool,
+    },
+    /// End the hold of `renewd hold` or `renewd rollback`.
+    #[command(override_usage = "renewd release <NAME>...\n       renewd release --all")]
+    Release {
+        /// The certificates.
+        #[arg(required_unless_present = "all", value_name = "NAME", add = ArgValueCompleter::new(complete::names))]
+        names: Vec<CertName>,
+        /// Every certificate.
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
+    },
     /// Print inventory entries for existing certificates; changes nothing.
     Adopt {
         /// Files with certificates and keys in any order (PEM, DER, PKCS#12), a folder `live/NAME` of certbot, or a file
@@ -329,6 +361,10 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Revoke { name, serial, reason, force } => {
             revoke::run(&config, &revoke::Options { name, serial, reason, force })
         }
+        Command::Hold { names, all: _, until, reason: why, even_emergency } => {
+            hold::hold(&config, names, HoldOrder { until, why, even_emergency })
+        }
+        Command::Release { names, all: _ } => hold::release(&config, &names),
         Command::Adopt { files, profile, password_file } => {
             adopt::run(&config, &files, &profile, password_file.as_deref())
         }

@@ -11,11 +11,13 @@ use crate::core::known::issuer::Issuer;
 use crate::core::name::CertName;
 use crate::core::reason::State;
 use crate::core::text::Text;
+use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::control::Request;
 use crate::daemon::run::Word;
 use crate::daemon::{last_good, setup};
 use crate::engine::status::CertificateStatus;
 use crate::parallel;
+use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::observe;
 use crate::store::real_disk::RealDisk;
@@ -56,6 +58,7 @@ pub(super) fn run(config: &Path, mut wish: Options) -> ExitCode {
                 output::complain(&why);
                 return exit::UNWELL.into();
             }
+            tell_held(before.certificates.iter().filter_map(|one| one.hold.as_ref().map(|_| one.name.as_str())), &wish);
             // An install that failed half-way may have switched already: to finish it is what is asked for.
             let whole = |one: &CertificateStatus| one.generation.filter(|_| one.state != State::Failing.as_str());
             let before = before.certificates.iter().map(|one| (one.name.clone(), whole(one))).collect();
@@ -64,6 +67,12 @@ pub(super) fn run(config: &Path, mut wish: Options) -> ExitCode {
         // Who may not ask is told so by what the files allow.
         Err(_) => by_itself(config, &mut wish),
     }
+}
+
+/// That the operator's word ends the holds of those that are held.
+fn tell_held<'n>(held: impl Iterator<Item = &'n str>, wish: &Options) {
+    let is_asked = |name: &&str| wish.names.is_empty() || wish.names.iter().any(|asked| asked.as_str() == *name);
+    held.filter(is_asked).for_each(|name| output::complain(&format!("{name}: on hold; this ends the hold")));
 }
 
 fn through_daemon(path: &Path, wish: &Options, before: Before) -> ExitCode {
@@ -92,6 +101,10 @@ fn by_itself(config: &Path, wish: &mut Options) -> ExitCode {
             return Err(exit::UNWELL);
         }
         let asked = if wish.names.is_empty() { known } else { wish.names.clone() };
+        let held = Journal::read::<Folded>(&RealDisk, &layout).unwrap_or_default().entries.records;
+        let now = SystemClock::default().now();
+        let held = held.iter().filter(|(_, record)| record.hold_at(now).is_some());
+        tell_held(held.map(|(name, _)| name.as_str()), wish);
         let word = Word::Renew { names: asked.clone(), reissue: wish.reissue };
         Ok((once::pass(configured, Duration::ZERO, Some(word))?, asked))
     });

@@ -46,7 +46,7 @@ pub(super) fn entry(
     span_of.own.check_targets(around.main, diagnostics);
     check_required(&table, &span_of, diagnostics);
     check_window(&table, &span_of, diagnostics);
-    check_deploy_window(&table, &span_of, diagnostics);
+    check_hours(&table, &span_of, diagnostics);
     check_hooks(&table, &span_of, around.hooks, diagnostics);
     check_files(&table, &span_of, diagnostics);
     let source = Source { file: around.label.clone(), line: diagnostics.line(span_of.header.start) };
@@ -111,29 +111,34 @@ fn check_window(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diag
 }
 
 /// A window that stays closed for longer than there is time to renew is met by luck alone.
-fn check_deploy_window(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
-    let Some(hours) = &table.deploy_window else {
-        if let Some(zone) = &span_of.own.deploy_time_zone {
-            let fault = Fault::new("a time zone without a `deploy_window`");
-            diagnostics.refuse(zone.span(), fault.expected("a `deploy_window` beside it"));
+fn check_hours(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
+    let own = span_of.own;
+    let kinds = [
+        ("deploy", &table.deploy_window, &own.deploy_window, &own.deploy_time_zone),
+        ("request", &table.request_window, &own.request_window, &own.request_time_zone),
+    ];
+    for (kind, hours, own_hours, own_zone) in kinds {
+        let Some(hours) = hours else {
+            if let Some(zone) = own_zone {
+                let fault = Fault::new(format!("a time zone without a `{kind}_window`"));
+                diagnostics.refuse(zone.span(), fault.expected(format!("a `{kind}_window` beside it")));
+            }
+            continue;
+        };
+        let closed = hours.get_ref().longest_closed();
+        let renew_before = table.renew_before.as_ref().map(|window| window.get_ref().0);
+        let validity = table.validity.as_ref().map(|validity| validity.get_ref().span());
+        let (time, expected) = match (renew_before, validity) {
+            (Some(window), _) => (window, format!("the `renew_before` of {}", Span(window))),
+            // No renewal window is longer.
+            (None, Some(validity)) => (validity * 2 / 3, format!("two thirds of the `validity` of {}", Span(validity))),
+            (None, None) => continue,
+        };
+        if closed > time {
+            let fault = Fault::new(format!("the {kind} window stays closed for up to {}", Span(closed)));
+            let fault = fault.expected(format!("one that opens within {expected}"));
+            diagnostics.refuse(span_of.of(own_hours.as_ref()), fault);
         }
-        return;
-    };
-    let closed = hours.get_ref().longest_closed();
-    let renew_before = table.renew_before.as_ref().map(|window| window.get_ref().0);
-    let validity = table.validity.as_ref().map(|validity| validity.get_ref().span());
-    let (time, expected) = match (renew_before, validity) {
-        (Some(window), _) => (window, format!("the `renew_before` of {}", Span(window))),
-        // No renewal window is longer.
-        (None, Some(validity)) => (validity * 2 / 3, format!("two thirds of the `validity` of {}", Span(validity))),
-        (None, None) => return,
-    };
-    if closed > time {
-        let fault = Fault::new(format!("the deploy window stays closed for up to {}", Span(closed)));
-        diagnostics.refuse(
-            span_of.of(span_of.own.deploy_window.as_ref()),
-            fault.expected(format!("one that opens within {expected}")),
-        );
     }
 }
 
@@ -214,7 +219,8 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         issuer: table.issuer.map(|pin| Box::new(pin.into_inner())),
         subject_from: table.subject_from.map(Spanned::into_inner).unwrap_or_default(),
         hooks: unique(list(table.hooks)),
-        deploy_window: deploy_window(table.deploy_window, table.deploy_time_zone).map(Box::new),
+        deploy_window: window(table.deploy_window, table.deploy_time_zone).map(Box::new),
+        request_window: window(table.request_window, table.request_time_zone).map(Box::new),
         rollback: table.rollback.is_some_and(Spanned::into_inner),
         formats,
         include_root: table.include_root.is_some_and(Spanned::into_inner),
@@ -242,7 +248,7 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
     })
 }
 
-fn deploy_window(window: Option<Spanned<DeployWindow>>, zone: Option<Spanned<ZoneName>>) -> Option<DeployWindow> {
+fn window(window: Option<Spanned<DeployWindow>>, zone: Option<Spanned<ZoneName>>) -> Option<DeployWindow> {
     let window = window?.into_inner();
     Some(DeployWindow { zone: zone.map(|zone| zone.into_inner().0), ..window })
 }

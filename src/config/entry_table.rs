@@ -90,6 +90,11 @@ table! {
     deploy_window: DeployWindow => "\"Sat,Sun 02:00-05:00\"",
     /// The time zone of `deploy_window`. Without this key the host's.
     deploy_time_zone: ZoneName => "\"Europe/Zurich\"",
+    /// When a certificate may be asked for, as days and hours: where somebody has to approve it, say. The emergency stage, a
+    /// revocation, a first certificate and `renewd renew` do not wait for it. Without this key at any time.
+    request_window: DeployWindow => "\"Mon-Thu 08:00-18:00\"",
+    /// The time zone of `request_window`. Without this key the host's.
+    request_time_zone: ZoneName => "\"Europe/Zurich\"",
     /// Switch back to the previous generation when a hook fails on a new one.
     rollback: bool = "false",
     /// More files in the generation: bundle (key and fullchain: bundle.pem), pkcs12 (keystore.p12), pkcs7 (leaf and chain:

@@ -8,6 +8,7 @@ use serde_json::json;
 use toml::Spanned;
 
 use super::entry_table::{EntryTable, OWN_KEYS};
+use super::freeze::{FreezeTable, freezes};
 use super::hook::{HookTable, bounded, hook_names, hooks};
 use super::settings::{ApiSettings, Defaults, LogFormat, LogSettings, Main, MetricsSettings};
 use crate::config::syntax::diagnostics::Diagnostics;
@@ -21,7 +22,7 @@ use crate::config::values::path::{AbsolutePath, Account, SecretPath};
 table! {
     /// The whole file.
     MainTable, "renewd.toml", "[api]" => ApiTable, "[metrics]" => MetricsTable, "[log]" => LogTable,
-    "[defaults]" => EntryTable;
+    "[defaults]" => EntryTable, "[[freeze]]" => FreezeTable;
     /// The directory of drop-in files, one or more certificates each. It is watched. Write access here equals access
     /// to every key.
     inventory: AbsolutePath = "\"/etc/renewd/certs.d\"",
@@ -47,6 +48,9 @@ table! {
     /// What every certificate has unless it says otherwise: any key of a certificate but its name, its common name and its
     /// other names. Tables are joined key by key.
     defaults: EntryTable,
+    /// Times in which nothing is switched in: [[freeze]] begins one. Certificates are issued early, and switched in after it.
+    /// The emergency stage, a revocation and a first certificate do not wait for it.
+    freeze: Vec<Spanned<FreezeTable>>,
     /// Hooks, which run after an install, by name: [hook.NAME] begins one. Each runs once for all certificates that are
     /// installed together.
     hook: Named<HookTable>,
@@ -118,6 +122,7 @@ pub(super) fn main_keys() -> Vec<(&'static str, &'static [&'static str])> {
         ("api", ApiTable::KEYS),
         ("metrics", MetricsTable::KEYS),
         ("log", LogTable::KEYS),
+        ("freeze", FreezeTable::KEYS),
         ("hook.NAME", HookTable::KEYS),
     ]
 }
@@ -136,6 +141,7 @@ pub(super) fn complete(table: MainTable, file: &Path, diagnostics: &mut Diagnost
     let defaults = defaults(inner(table.defaults), diagnostics);
     let hook_names = hook_names(table.hook.as_ref());
     let hooks = hooks(table.hook, diagnostics);
+    let freezes = freezes(table.freeze, diagnostics);
     let metrics = inner(table.metrics);
     let log = inner(table.log);
     let main = Main {
@@ -157,6 +163,7 @@ pub(super) fn complete(table: MainTable, file: &Path, diagnostics: &mut Diagnost
             format: log.format.map(Spanned::into_inner).unwrap_or_default(),
             level: log.level.map_or_else(|| "info".to_owned(), |level| level.into_inner().0),
         },
+        freezes,
         hooks,
         hook_names,
         defaults: Defaults(defaults),

@@ -10,6 +10,7 @@ mod entries;
 mod entry;
 mod entry_table;
 mod form;
+mod freeze;
 mod hook;
 mod inventory;
 mod load;

@@ -9,6 +9,7 @@ use super::entry_table::EntryTable;
 use crate::core::name::HookName;
 use crate::core::time::Span;
 use crate::core::wanted::hook::Hook;
+use crate::core::wanted::window::Freeze;
 
 /// The main configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,8 @@ pub struct Main {
     pub metrics: MetricsSettings,
     /// `[log]`.
     pub log: LogSettings,
+    /// `[[freeze]]`.
+    pub freezes: Vec<Freeze>,
     /// `[hook.NAME]`.
     pub hooks: BTreeMap<HookName, Hook>,
     /// The names of all hooks that the file has, those with a problem as well: who uses one is not at fault.

@@ -31,8 +31,10 @@ codes! {
     CertificateFailing = "certificate-failing";
     /// A certificate is not asked for any more.
     CertificateRejected = "certificate-rejected";
-    /// An older generation is live by the operator's word.
+    /// An operator holds a certificate back, or keeps an older generation of it live.
     CertificateHeld = "certificate-held";
+    /// An operator's hold gave way to an emergency.
+    HoldOverridden = "hold-overridden";
     /// Something was issued that the entry has to accept.
     CertificateStaged = "certificate-staged";
     /// A hook is owed for over an hour.
@@ -95,6 +97,10 @@ codes! {
     Probing = "probing";
     /// The deploy window is closed.
     ClosedWindow = "closed-window";
+    /// A freeze is in force.
+    Frozen = "frozen";
+    /// The request window is closed.
+    RequestWindowClosed = "request-window-closed";
     /// The generation before is live again.
     RolledBack = "rolled-back";
     /// Files are put back.

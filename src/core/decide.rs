@@ -1,6 +1,7 @@
 //! The decision: what to do for one certificate now, why, and when to look again. A pure function of the entry, the
 //! files, the profile, the record and the time; one certificate never depends on another.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff;
@@ -9,7 +10,7 @@ use super::event::Method;
 use super::failure::{Failure, FailureClass, Scope};
 use super::name::Attempt;
 use super::reason::{Cause, Reason};
-use super::record::{Checked, KEEP_KEYS, Record, Stop};
+use super::record::{KEEP_KEYS, Record, Stop};
 use super::request::compose;
 use super::schedule::Schedule;
 use super::text::Text;
@@ -18,7 +19,7 @@ use crate::core::known::cached_profile::{CachedProfile, FailedRead};
 use crate::core::known::observed::{Installed, Observed};
 use crate::core::known::profile::Profile;
 use crate::core::wanted::entry::{Entry, RequestMethod};
-use crate::core::wanted::window::Deploy;
+use crate::core::wanted::window::{Deploy, Freeze};
 
 /// Everything that a decision may depend on.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +34,10 @@ pub struct World<'a> {
     pub record: &'a Record,
     /// What holds for all certificates.
     pub global: &'a GlobalState,
-    /// What the entry's deploy window says.
+    /// What the entry's deploy window and the freezes say.
     pub deploy: Deploy,
+    /// What the entry's request window says.
+    pub ask: Deploy,
     /// The time.
     pub now: Timestamp,
 }
@@ -66,6 +69,8 @@ pub struct GlobalState {
     pub api_checked_at: Option<Timestamp>,
     /// Whether TLM is asked nothing at all: what is installed is looked after, and everything else left alone.
     pub asks_nobody: bool,
+    /// When nothing is switched in.
+    pub freezes: Arc<[Freeze]>,
 }
 
 impl GlobalState {
@@ -103,7 +108,9 @@ impl<'a> World<'a> {
         }
         let main = match (self.disk_trouble().or_else(|| self.unrecorded()), &self.record.request) {
             (Some(choice), _) => choice,
-            (None, Some(request)) => self.meanwhile(self.go_on(request, schedule), schedule),
+            (None, Some(request)) => {
+                self.told_as_held(self.meanwhile(self.go_on(request, schedule), schedule), schedule)
+            }
             (None, None) => self.renewed_elsewhere().unwrap_or_else(|| self.renew_or_keep(schedule)),
         };
         let main =
@@ -134,7 +141,7 @@ impl<'a> World<'a> {
             return self.act(Action::ForgetKeys(expired), Reason::Forgetting);
         }
         match (self.kept_back(schedule), self.cause(schedule)) {
-            (Some(choice), _) => choice,
+            (Some(choice), _) => self.unless_revoked(choice),
             (None, Some(Cause::Expiring(_) | Cause::Expired(_)) | None) if self.can_refresh(schedule) => self.refresh(),
             (None, Some(cause)) => self.start(cause, schedule),
             (None, None) => self.keep(schedule),
@@ -206,8 +213,7 @@ impl<'a> World<'a> {
     }
 
     fn is_revoked(&self, installed: &Installed) -> bool {
-        let of_installed = |checked: &&Checked| checked.serial_number.same(&installed.serial_number);
-        self.record.checked.as_deref().filter(of_installed).is_some_and(|checked| checked.revoked)
+        self.record.has_revoked(&installed.serial_number)
     }
 
     /// Files without a manifest count as of their entry's profile.
@@ -226,9 +232,10 @@ impl<'a> World<'a> {
     /// Starts a new request, unless something stands against it.
     fn start(&self, cause: Cause, schedule: Option<&Schedule>) -> Choice {
         if let Some(choice) = self.stopped(schedule) {
-            return self.look_whether_revoked(&choice).unwrap_or(choice);
+            return self.unless_revoked(choice);
         }
-        if let Some(choice) = self.obstacle() {
+        let later = || Some(self.unless_revoked(self.closed_request_window(&cause, schedule)?));
+        if let Some(choice) = self.obstacle().or_else(later) {
             return choice;
         }
         let profile = match self.profile_for_submission(&cause) {
@@ -335,13 +342,17 @@ impl<'a> World<'a> {
         Some(self.act(Action::CheckStatus(serial_number.clone()), Reason::CheckingStatus))
     }
 
-    /// What the operator was told to do where TLM refuses for the sake of the installed certificate is to revoke it:
-    /// whether that was done is looked at as often as ever, and at once where a replacement was asked for.
-    fn look_whether_revoked(&self, stopped: &Choice) -> Option<Choice> {
-        let installed = self.observed.installed()?;
+    /// What the operator was told to do where TLM refuses for the sake of the installed certificate is to revoke it, and a
+    /// revocation waits for no hold and no window: whether it came is looked at as often as ever, and at once where a
+    /// replacement was asked for.
+    fn unless_revoked(&self, waiting: Choice) -> Choice {
+        let Some(installed) = self.observed.installed().filter(|_| waiting.0 == Action::Wait) else { return waiting };
         let is_blocked = self.global.api_is_blocked && self.record.renewal_asked.is_none();
-        let due = self.check_at(installed).is_some_and(|at| at <= self.now && !is_blocked);
-        due.then(|| self.act(Action::CheckStatus(installed.serial_number.clone()), stopped.1.clone()))
+        if is_blocked || self.check_at(installed).is_none_or(|at| at > self.now) {
+            return waiting;
+        }
+        // Should the look have to wait, what it is beside goes on in its time.
+        Box::new((Action::CheckStatus(installed.serial_number.clone()), waiting.1, waiting.2))
     }
 
     /// Whether the entry or the profile says something else than when the last request ended.
@@ -500,6 +511,7 @@ impl<'a> World<'a> {
 
 mod action;
 mod deploy;
+mod hold;
 #[cfg(test)]
 mod tests;
 mod under_way;

@@ -307,6 +307,20 @@ pub enum Event {
         #[serde(default)]
         reissue: bool,
     },
+    /// The operator wants nothing asked for and nothing switched in until further notice.
+    HoldBegun {
+        /// When that ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Text>,
+        /// Whether not even an emergency ends it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        even_emergency: bool,
+    },
+    /// The operator takes a hold back, that of a rollback as well.
+    HoldReleased,
     /// The operator asked for the hooks and the probe of what is installed.
     DeployAsked {
         /// The generation.

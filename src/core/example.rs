@@ -129,6 +129,7 @@ pub(super) fn global_state() -> GlobalState {
         api_recovered_at: None,
         api_checked_at: None,
         asks_nobody: false,
+        freezes: [].into(),
     }
 }
 

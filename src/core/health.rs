@@ -31,10 +31,13 @@ pub fn problem(
     match decision.reason.state() {
         State::Failing => return Some(Code::CertificateFailing),
         State::Rejected => return Some(Code::CertificateRejected),
-        State::Held => return Some(Code::CertificateHeld),
         State::Deploying if is_overdue(record, now) => return Some(Code::HookOverdue),
         State::Deploying if is_unseen(record, now) => return Some(Code::ProbeOverdue),
-        State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {}
+        State::Held if !matches!(decision.reason, Reason::OnHold(_)) => return Some(Code::CertificateHeld),
+        State::Valid | State::Due | State::Pending | State::Staged | State::Deploying | State::Held => {}
+    }
+    if has_overridden_hold(observed, record, decision, now) {
+        return Some(Code::HoldOverridden);
     }
     if matches!(decision.reason, Reason::Held { .. }) {
         return Some(Code::CertificateStaged);
@@ -48,6 +51,7 @@ pub fn problem(
     if record.hooks.values().any(|hook| hook.done_at.is_none() && hook.trouble.count > 0) {
         return Some(Code::HookFailing);
     }
+    let is_held = matches!(decision.reason, Reason::OnHold(_));
     match observed.installed() {
         Some(installed) => {
             let window = schedule::window(entry, profile, installed.lifetime());
@@ -59,8 +63,11 @@ pub fn problem(
                 }
             });
             let refused = is_refused(installed).then_some(Code::PathRefused);
-            is_overdue.then_some(Code::RenewalOverdue).or(refused).or(odd)
+            // What an operator puts off is late by that word.
+            let late = (is_overdue && !is_held).then_some(Code::RenewalOverdue);
+            late.or(refused).or(odd).or(is_held.then_some(Code::CertificateHeld))
         }
+        None if is_held => Some(Code::CertificateHeld),
         None => record
             .request
             .as_ref()
@@ -123,6 +130,19 @@ pub fn not_served<'a>(observed: &Observed, record: &'a Record) -> Option<&'a Pro
 /// Whether a probe has shown nothing for over an hour.
 fn is_unseen(record: &Record, now: Timestamp) -> bool {
     record.probe.as_deref().is_some_and(|seen| seen.served == Served::Unknown && seen.since + HOUR <= now)
+}
+
+/// Whether an operator's hold gave way to an emergency, which is not over yet.
+fn has_overridden_hold(observed: &Observed, record: &Record, decision: &Decision, now: Timestamp) -> bool {
+    let is_revoked = observed.installed().is_some_and(|installed| record.has_revoked(&installed.serial_number));
+    let is_emergency = is_revoked || decision.emergency && *observed != Observed::Absent;
+    is_emergency && record.hold_at(now).is_some_and(|hold| !hold.even_emergency)
+}
+
+/// Whether a problem is one that somebody wants so, and that has time: an operator's hold before it is urgent.
+#[must_use]
+pub fn is_intended(code: Code, reason: &Reason) -> bool {
+    code == Code::CertificateHeld && matches!(reason, Reason::OnHold(held) if !held.in_emergency)
 }
 
 /// Whether a hook is owed for over an hour.

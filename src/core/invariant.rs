@@ -139,6 +139,9 @@ fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
         | Reason::Drifted(_)
         | Reason::Probing
         | Reason::ClosedWindow { .. }
+        | Reason::Frozen { .. }
+        | Reason::RequestWindowClosed { .. }
+        | Reason::OnHold(_)
         | Reason::RollingBack
         | Reason::RolledBack { .. }
         | Reason::HeldBack { .. }

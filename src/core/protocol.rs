@@ -53,8 +53,6 @@ struct Job {
     may_install: bool,
     /// Whether what TLM does not give is done without.
     is_last_try: bool,
-    /// Whether the deploy window has to be open at the switch.
-    in_window: bool,
     /// What the last request was refused for, and need not be searched for again.
     known: Option<Box<Failure>>,
 }
@@ -152,16 +150,20 @@ impl<P: Payload> Protocol<P> {
             (Method::New, None, None)
         };
         let (profile, profile_version) = profile;
-        let (is_last_try, in_window) = (action.is_last_try(), action.is_in_window());
+        let is_last_try = action.is_last_try();
         let may_install = matches!(action, Action::Install { .. });
         let entry = Arc::clone(entry);
-        let job = Job { entry, profile, profile_version, method, expiring, may_install, is_last_try, in_window, known };
+        let job = Job { entry, profile, profile_version, method, expiring, may_install, is_last_try, known };
         Some((Self { phase, attempt, job }, effect))
     }
 
     /// Takes what came of the last effect, and says what follows.
     pub fn step(&mut self, outcome: Outcome<P>) -> Next<P> {
         let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        // Whatever it was to be is decided anew.
+        if matches!(outcome, Outcome::NotNow) {
+            return Next::End;
+        }
         if let (Outcome::Failed(failure), false) = (&outcome, phase.handles_failure()) {
             return self.finish(Event::Failed { failure: failure.clone() });
         }

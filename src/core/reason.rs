@@ -7,6 +7,7 @@ use super::code::Code;
 use super::event::Lack;
 use super::failure::{Failure, FailureClass};
 use super::name::{Generation, HookName, ProfileRef, RequestId};
+use super::record::Hold;
 use super::text::Text;
 use super::time::Timestamp;
 use crate::core::known::issuer::End;
@@ -29,7 +30,7 @@ pub enum State {
     Failing,
     /// Stopped until the entry, the profile or the operator changes something.
     Rejected,
-    /// An older generation is live by the operator's word.
+    /// Held back, or at an older generation, by the operator's word.
     Held,
 }
 
@@ -151,6 +152,24 @@ pub enum Reason {
         /// When the emergency stage installs it all the same, where that is sooner.
         emergency_at: Option<Timestamp>,
     },
+    /// Issued, and waiting for the end of a freeze.
+    Frozen {
+        /// When it may be switched in.
+        until: Timestamp,
+        /// When the emergency stage installs it all the same.
+        emergency_at: Timestamp,
+    },
+    /// Due, and asked for only at certain hours.
+    RequestWindowClosed {
+        /// Why it is due.
+        cause: Cause,
+        /// When the window opens; `None`: its time zone cannot be read.
+        opens: Option<Timestamp>,
+        /// When the emergency stage asks all the same.
+        emergency_at: Timestamp,
+    },
+    /// An operator wants nothing asked for and nothing switched in.
+    OnHold(Box<OnHold>),
     /// A hook failed on a newer generation; the one before is made live again.
     RollingBack,
     /// A hook failed on a newer generation; the one before is live until that one is tried again.
@@ -312,6 +331,19 @@ pub enum Reason {
     CheckingStatus,
 }
 
+/// What there is to know of a hold while it holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnHold {
+    /// Since when, until when, and why.
+    pub hold: Hold,
+    /// When it gives way, as the emergency stage begins; `None`: never.
+    pub gives_way: Option<Timestamp>,
+    /// Whether it holds although the certificate is about to expire, or revoked.
+    pub in_emergency: bool,
+    /// Whether a new certificate is issued and waits for its end.
+    pub is_issued: bool,
+}
+
 impl Reason {
     /// The state that the reason stands for.
     #[must_use]
@@ -327,13 +359,16 @@ impl Reason {
             Self::HookOwed { failure: None, .. } | Self::Unrecorded(_) | Self::Probing | Self::NotServed { .. } => {
                 State::Deploying
             }
-            Self::HeldBack { .. } => State::Held,
+            Self::HeldBack { .. } | Self::OnHold(_) => State::Held,
             Self::Pending { .. } => State::Pending,
-            Self::Held { .. } | Self::NotYetValid(_) | Self::InstalledEarly(_) | Self::ClosedWindow { .. } => {
-                State::Staged
-            }
+            Self::Held { .. }
+            | Self::NotYetValid(_)
+            | Self::InstalledEarly(_)
+            | Self::Frozen { .. }
+            | Self::ClosedWindow { .. } => State::Staged,
             Self::Stopped { .. } => State::Rejected,
             Self::Due(_)
+            | Self::RequestWindowClosed { .. }
             | Self::Queued(_)
             | Self::ApiDown { .. }
             | Self::RateLimited { .. }
@@ -372,7 +407,9 @@ impl Reason {
             Self::NotServed { .. } => Code::NotServed.as_str(),
             Self::ClosedWindow { .. } => Code::ClosedWindow.as_str(),
             Self::RollingBack | Self::RolledBack { .. } => Code::RolledBack.as_str(),
-            Self::HeldBack { .. } => Code::CertificateHeld.as_str(),
+            Self::Frozen { .. } => Code::Frozen.as_str(),
+            Self::RequestWindowClosed { .. } => Code::RequestWindowClosed.as_str(),
+            Self::HeldBack { .. } | Self::OnHold(_) => Code::CertificateHeld.as_str(),
             Self::Drifted(_) => Code::Drifted.as_str(),
             Self::Due(_) => Code::Due.as_str(),
             Self::Queued(_) => Code::Queued.as_str(),
@@ -414,6 +451,9 @@ impl Reason {
             | Self::Probing
             | Self::NotServed { .. }
             | Self::ClosedWindow { .. }
+            | Self::Frozen { .. }
+            | Self::RequestWindowClosed { .. }
+            | Self::OnHold(_)
             | Self::RollingBack
             | Self::RolledBack { .. }
             | Self::HeldBack { .. }

@@ -63,6 +63,8 @@ pub struct Open {
     pub deploy_asked: Option<Timestamp>,
     /// How often hooks were owed once more because the certificate was not served.
     pub hook_repeats: u32,
+    /// The operator's hold.
+    pub hold: Option<Box<Hold>>,
     /// The last return to an older generation.
     pub rolled_back: Option<Box<RolledBack>>,
     /// The generation from which there is no way back.
@@ -86,6 +88,7 @@ impl ConstDefault for Open {
         asked_after: None,
         deploy_asked: None,
         hook_repeats: 0,
+        hold: None,
         rolled_back: None,
         rollback_refused: None,
         chain_kept: None,
@@ -232,7 +235,13 @@ impl Record {
             | Event::RollbackRefused { .. }
             | Event::DeployAsked { .. }
             | Event::Forward { .. } => self.deployed(at, event),
+            Event::HoldBegun { until, why, even_emergency } => {
+                let hold = Hold { since: at, until: *until, why: why.clone(), even_emergency: *even_emergency };
+                self.hold = Some(Box::new(hold));
+            }
+            Event::HoldReleased => self.release(),
             Event::RenewalAsked { reissue } => {
+                self.hold = None;
                 self.renewal_asked = Some(at);
                 self.reissue = *reissue;
                 self.stopped = None;
@@ -306,6 +315,13 @@ impl Record {
         }
     }
 
+    /// Whether the last look at this certificate said that it is revoked.
+    #[must_use]
+    pub fn has_revoked(&self, serial_number: &SerialNumber) -> bool {
+        let of_it = |checked: &&Checked| checked.serial_number.same(serial_number);
+        self.checked.as_deref().filter(of_it).is_some_and(|checked| checked.revoked)
+    }
+
     /// Whether a replacement was asked for in this way, and nothing came of it yet: asked for again, nothing changes.
     #[must_use]
     pub fn is_asked_for(&self, reissue: bool) -> bool {
@@ -313,6 +329,7 @@ impl Record {
             |asked| self.request.is_some() || self.submissions.iter().all(|submitted| *submitted < asked);
         self.renewal_asked.is_some_and(is_under_way)
             && self.reissue == reissue
+            && self.hold.is_none()
             && self.stopped.is_none()
             && self.trouble == FailureStreak::NONE
             && self.disk == FailureStreak::NONE
@@ -432,11 +449,13 @@ impl Record {
     }
 }
 
+mod hold;
 mod hooks;
 mod in_flight;
 mod request;
 #[cfg(test)]
 mod tests;
 
+pub use hold::Hold;
 pub use hooks::HookRecord;
 pub use request::{Request, Stage};

@@ -1,5 +1,6 @@
 //! Answers to what is asked at the control socket.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,8 +10,8 @@ use crate::api::Tlm;
 use crate::core::code::Code;
 use crate::core::name::CertName;
 use crate::core::time::Span;
-use crate::engine::report;
 use crate::engine::status::Status;
+use crate::engine::{HoldOrder, report};
 
 use super::control::{ASKS_AGAIN, Inspected, Reply, Request, View};
 use super::run::Daemon;
@@ -36,6 +37,11 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot
             daemon.perform_all();
             Reply::done(if is_tried { ASKS_AGAIN } else { "nothing waits for TLM" })
         }
+        Request::Hold { names, until, why, even_emergency } => {
+            let order = HoldOrder { until: *until, why: why.clone(), even_emergency: *even_emergency };
+            hold(daemon, names, &order)
+        }
+        Request::Release { names } => release(daemon, names),
         Request::Rollback { name, force } => return daemon.roll_back(name, *force, answer),
     };
     drop(answer.send(told));
@@ -105,13 +111,47 @@ fn in_force<T: Tlm>(daemon: &Daemon<T>) -> Vec<Finding> {
 fn renew<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], reissue: bool) -> String {
     let (count, least) = match daemon.renew(names, reissue) {
         Ok(renewed) => renewed,
-        Err(unknown) => {
-            let unknown: Vec<&str> = unknown.iter().map(CertName::as_str).collect();
-            return Reply::refused(&format!("no certificate named {}", unknown.join(", ")));
-        }
+        Err(unknown) => return Reply::refused(&unknown_names(&unknown)),
     };
     let estimate = if least.is_zero() { String::new() } else { format!(", which takes at least {}", Span(least)) };
     Reply::done(&format!("replacing {} now{estimate}; see `renewd status`", counted(count)))
+}
+
+fn hold<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName], order: &HoldOrder) -> String {
+    let held = daemon.engine.hold(names, order, daemon.context.now());
+    daemon.perform_all();
+    held.map_or_else(|unknown| Reply::refused(&unknown_names(&unknown)), |count| Reply::done(&told_held(count, order)))
+}
+
+fn release<T: Tlm>(daemon: &mut Daemon<T>, names: &[CertName]) -> String {
+    let released = daemon.engine.release(names, daemon.context.now());
+    daemon.perform_all();
+    let told = |released: BTreeSet<CertName>| Reply::done(&told_released(names, &released));
+    released.map_or_else(|unknown| Reply::refused(&unknown_names(&unknown)), told)
+}
+
+/// That the inventory has no such certificates.
+#[must_use]
+pub fn unknown_names(unknown: &[CertName]) -> String {
+    let unknown: Vec<&str> = unknown.iter().map(CertName::as_str).collect();
+    format!("no certificate named {}", unknown.join(", "))
+}
+
+/// What a hold means from now on.
+#[must_use]
+pub fn told_held(count: usize, order: &HoldOrder) -> String {
+    let until = order.until.map_or_else(|| "until `renewd release`".to_owned(), |until| format!("until {until}"));
+    let stage = if order.even_emergency { "even in the emergency stage" } else { "or the emergency stage" };
+    let stage = format!("{}{stage}", if order.even_emergency { ", " } else { " " });
+    format!("holding {} {until}{stage}: renewd requests and installs nothing meanwhile", counted(count))
+}
+
+/// Which holds ended, and that of the others there was none.
+#[must_use]
+pub fn told_released(named: &[CertName], released: &BTreeSet<CertName>) -> String {
+    let free: Vec<&str> = named.iter().filter(|name| !released.contains(*name)).map(CertName::as_str).collect();
+    let free = if free.is_empty() { String::new() } else { format!("; not on hold: {}", free.join(", ")) };
+    format!("released {}{free}", counted(released.len()))
 }
 
 fn counted(count: usize) -> String {

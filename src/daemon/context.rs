@@ -11,8 +11,9 @@ use crate::api::Tlm;
 use crate::api::credentials::CredentialFiles;
 use crate::config::ApiSettings;
 use crate::core::failure::{Failure, FailureClass};
+use crate::core::name::CertName;
 use crate::core::wanted::entry::Entry;
-use crate::engine::{Asker, Input, Now};
+use crate::engine::{Asker, Input, Now, Step};
 use crate::store::disk::Disk;
 use crate::store::layout::Layout;
 use crate::store::shared_journal::SharedJournal;
@@ -92,6 +93,13 @@ impl<T: Tlm> Context<T> {
                 Err(_) => std::future::pending().await,
             }
         }
+    }
+
+    /// Whether what was decided may still be done. Once the loop has ended, what it began is finished.
+    pub async fn may(&self, name: &CertName, step: Step) -> bool {
+        let (answer, told) = oneshot::channel();
+        self.tell(Message::StepWanted { name: name.clone(), step, answer });
+        told.await.unwrap_or(true)
     }
 
     /// Runs what writes the files of an entry beside the loop, wherever its targets are.

@@ -15,6 +15,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::config::Main;
 use crate::core::code::Code;
 use crate::core::name::CertName;
+use crate::core::text::Text;
+use crate::core::time::Timestamp;
 use crate::engine::Input;
 use crate::engine::status::Problem;
 use crate::store::replace;
@@ -59,6 +61,25 @@ pub enum Request {
     },
     /// The API was found in order: what waits for it to be is tried now.
     ApiChecked,
+    /// Ask for nothing, and switch nothing in.
+    Hold {
+        /// For these; all, where none is named.
+        names: Vec<CertName>,
+        /// When that ends by itself.
+        #[serde(default)]
+        until: Option<Timestamp>,
+        /// Why.
+        #[serde(default)]
+        why: Option<Text>,
+        /// Whether not even an emergency ends it.
+        #[serde(default)]
+        even_emergency: bool,
+    },
+    /// Take holds back.
+    Release {
+        /// Of these; of all, where none is named.
+        names: Vec<CertName>,
+    },
     /// Make the generation before live again.
     Rollback {
         /// Which certificate.

@@ -23,7 +23,7 @@ use crate::core::wanted::entry::Entry;
 use crate::core::wanted::key::KeyType;
 use crate::engine::breaker::Function;
 use crate::engine::job::Job;
-use crate::engine::{Asker, Input};
+use crate::engine::{Asker, Input, Step};
 use crate::pki::answer::{Answer, shown_by_profile};
 use crate::pki::certificate::Certificate;
 use crate::pki::key::PrivateKey;
@@ -122,10 +122,8 @@ impl<T: Tlm> ActionRunner<T> {
                 let must_outlive = self.job.must_outlive(attempt, expiring);
                 Ok(Outcome::Judged(self.judge(&answer, spki, must_outlive, emergency)))
             }
-            Effect::Install { in_window: true, .. } if self.job.is_window_closed(self.context.clock.now()) => {
-                Ok(Outcome::WindowClosed)
-            }
-            Effect::Install { attempt, set, key, .. } => self.install(attempt, set, key).await,
+            Effect::Install { .. } if !self.context.may(&entry.name, Step::Switch).await => Ok(Outcome::NotNow),
+            Effect::Install { attempt, set, key } => self.install(attempt, set, key).await,
             Effect::Forget { attempt } => {
                 let name = entry.name.clone();
                 self.context.blocking(move |c| pending::forget(&*c.disk, &c.layout, &name, attempt)).await?;
@@ -225,7 +223,11 @@ impl<T: Tlm> ActionRunner<T> {
     async fn record(&self, event: Event) -> Result<Outcome, Failure> {
         if event.is_intent() {
             // A submission counts from its intent on: what waits for its turn, waits before.
-            let may_be_right = self.context.take_turn(Asker::Certificate(self.job.entry.name.clone())).await;
+            let name = &self.job.entry.name;
+            let may_be_right = self.context.take_turn(Asker::Certificate(name.clone())).await;
+            if !self.context.may(name, Step::Ask).await {
+                return Ok(Outcome::NotNow);
+            }
             self.job.check_clock(may_be_right, &self.context.now())?;
         }
         let entry = event::Entry { at: self.context.clock.now(), name: self.job.entry.name.clone(), event };

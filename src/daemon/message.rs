@@ -7,11 +7,10 @@ use tokio::sync::oneshot;
 use crate::api::RequestSeen;
 use crate::core::name::CertName;
 use crate::core::time::Timestamp;
-use crate::engine::{Asker, Input};
+use crate::engine::{Asker, Input, Step};
 use crate::store::chains::Chains;
 
 /// Something that the loop has to know.
-#[expect(clippy::large_enum_variant, reason = "nearly all are for the engine")]
 #[derive(Debug)]
 pub enum Message {
     /// Something that the engine has to know.
@@ -22,6 +21,15 @@ pub enum Message {
         asker: Asker,
         /// To the worker.
         answer: oneshot::Sender<Result<bool, Timestamp>>,
+    },
+    /// A worker asks whether what was decided may still be done.
+    StepWanted {
+        /// For which certificate.
+        name: CertName,
+        /// What.
+        step: Step,
+        /// To the worker.
+        answer: oneshot::Sender<bool>,
     },
     /// Any request, for clock and metrics.
     RequestSeen(RequestSeen),

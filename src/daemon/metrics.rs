@@ -83,6 +83,8 @@ impl Metrics {
             | Event::Polled { .. }
             | Event::PickupUnknown { .. }
             | Event::Held { .. }
+            | Event::HoldBegun { .. }
+            | Event::HoldReleased
             | Event::Waits { .. }
             | Event::GateRefused { .. }
             | Event::Abandoned { .. }

@@ -276,6 +276,9 @@ impl<T: Tlm> Daemon<T> {
                 // Who does not wait any more has no use for it.
                 answer.send(self.engine.take_turn(&asker, self.context.now())).unwrap_or_default();
             }
+            Message::StepWanted { name, step, answer } => {
+                answer.send(self.engine.may(&name, step, self.context.clock.now())).unwrap_or_default();
+            }
             Message::RequestSeen(seen) => {
                 self.metrics.seen(&seen);
                 if seen.date.is_some() || seen.status.is_some() {

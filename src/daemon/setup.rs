@@ -157,6 +157,17 @@ pub(super) fn check_place(disk: &dyn Disk, main: &Main) -> Result<(), StartError
     }
 }
 
+/// Makes the state directory, where it is not there yet.
+///
+/// # Errors
+///
+/// When there can be none, or it is not to be trusted.
+pub fn make_place(disk: &dyn Disk, main: &Main, layout: &Layout) -> Result<(), StartError> {
+    check_place(disk, main)?;
+    replace::ensure_dir(disk, layout.root(), 0o755)
+        .map_err(|error| StartError::State(no_state_dir(disk, layout.root(), &error)))
+}
+
 /// Whether root here is root of the host. One of a user namespace has only its own files to lose, and sees what is the
 /// host's as nobody's.
 fn is_hosts_root() -> bool {
@@ -177,9 +188,7 @@ pub fn prepare(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let layout = Layout::new(&main.state_dir);
-    check_place(&*disk, &main)?;
-    replace::ensure_dir(&*disk, layout.root(), 0o755)
-        .map_err(|error| StartError::State(no_state_dir(&*disk, layout.root(), &error)))?;
+    make_place(&*disk, &main, &layout)?;
     let lock = Lock::take(&layout, if mode == Mode::Forever { Purpose::Daemon } else { Purpose::Command })?;
     let now = clock.now();
     let (journal, content) = Journal::open::<Folded>(Arc::clone(&disk), &layout, now).map_err(StartError::State)?;

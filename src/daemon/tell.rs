@@ -168,6 +168,12 @@ pub(super) fn event(entry: &event::Entry) {
             let (code, remedy) = (failure.class.code(), failure.remedy_of(&entry.name));
             tracing::warn!(code, remedy, "renewd does not know whether TLM issued a certificate: {}", failure.message);
         }
+        Event::HoldBegun { until, why, even_emergency } => {
+            let until = until.map(|until| until.to_string()).unwrap_or_default();
+            let why = why.as_ref().map_or("", Text::as_str);
+            tracing::warn!(until, why, even_emergency, "an operator put the certificate on hold");
+        }
+        Event::HoldReleased => tracing::info!("an operator released the hold"),
         Event::HookBegun { .. }
         | Event::Submitting { .. }
         | Event::NotAccepted { .. }

@@ -1,24 +1,77 @@
-//! Deploy windows on the calendar: when one opens next, by the time zone's own rules.
+//! Windows and freezes on the calendar: when one opens or ends next, by the time zone's own rules.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp as Instant, ZonedDateTime};
 
 use crate::core::time::Timestamp;
-use crate::core::wanted::window::{Deploy, DeployWindow};
+use crate::core::wanted::window::{Deploy, DeployWindow, Freeze};
 
 /// What a window says at `now`.
 #[must_use]
 pub fn deploy(window: Option<&DeployWindow>, now: Timestamp) -> Deploy {
-    let Some(window) = window else { return Deploy::Open };
-    place(window, now).unwrap_or(Deploy::Unplaced)
+    match window.map(|window| place(window, now)) {
+        None | Some(Some(Place::Within(_))) => Deploy::Open,
+        Some(Some(Place::Before(opens))) => Deploy::Closed(opens),
+        Some(None) => Deploy::Unplaced,
+    }
 }
 
-fn place(window: &DeployWindow, now: Timestamp) -> Option<Deploy> {
+/// What a window and freezes together say of a switch at `now`: what holds it back last is what it waits for.
+#[must_use]
+pub fn switch(window: Option<&DeployWindow>, freezes: &[Freeze], now: Timestamp) -> Deploy {
+    let (mut at, mut found) = (now, Deploy::Open);
+    for _ in 0..MOST_TURNS {
+        let next = match freezes.iter().map(|freeze| frozen(freeze, at)).find(|found| *found != Deploy::Open) {
+            Some(frozen) => frozen,
+            None => deploy(window, at),
+        };
+        match next {
+            Deploy::Open => return found,
+            Deploy::Unplaced => return Deploy::Unplaced,
+            Deploy::Closed(until) | Deploy::Frozen(until) => (at, found) = (until, next),
+        }
+    }
+    found
+}
+
+fn frozen(freeze: &Freeze, at: Timestamp) -> Deploy {
+    match freeze {
+        Freeze::Dates { from, until } if *from <= at && at < *until => Deploy::Frozen(*until),
+        Freeze::Dates { .. } => Deploy::Open,
+        Freeze::Hours(hours) => match place(hours, at) {
+            Some(Place::Within(closes)) => Deploy::Frozen(closes),
+            Some(Place::Before(_)) => Deploy::Open,
+            None => Deploy::Unplaced,
+        },
+    }
+}
+
+/// Whether hours leave no time in which something may be switched, whatever day it is.
+#[must_use]
+pub fn never_opens(window: Option<&DeployWindow>, freezes: &[Freeze], now: Timestamp) -> bool {
+    let weekly: Vec<Freeze> = freezes.iter().filter(|freeze| matches!(freeze, Freeze::Hours(_))).cloned().collect();
+    match switch(window, &weekly, now) {
+        Deploy::Open | Deploy::Unplaced => false,
+        Deploy::Closed(opens) | Deploy::Frozen(opens) => opens > now + FORTNIGHT,
+    }
+}
+
+/// Where an instant is by weekly hours.
+enum Place {
+    /// In them, until this instant.
+    Within(Timestamp),
+    /// Before them.
+    Before(Timestamp),
+}
+
+fn place(window: &DeployWindow, now: Timestamp) -> Option<Place> {
     let zone = zone(window.zone.as_deref())?;
     let now = Instant::from_millisecond(now.millis()).ok()?.to_zoned_datetime(zone);
+    let instant = |at: &ZonedDateTime| Timestamp::from_millis(at.timestamp().as_millisecond());
     // A window that opened yesterday may reach into today; the next one opens within a week.
     let mut next = None;
     for day in -1..=7 {
@@ -28,13 +81,13 @@ fn place(window: &DeployWindow, now: Timestamp) -> Option<Deploy> {
         }
         let (opens, closes) = (at(&now, date, window.from)?, at(&now, date, end_of(window))?);
         if opens <= now && now < closes {
-            return Some(Deploy::Open);
+            return Some(Place::Within(instant(&closes)));
         }
         if opens > now && next.as_ref().is_none_or(|next| opens < *next) {
             next = Some(opens);
         }
     }
-    Some(Deploy::Closed(Timestamp::from_millis(next?.timestamp().as_millisecond())))
+    Some(Place::Before(instant(&next?)))
 }
 
 /// The end in minutes after the midnight before it opened.
@@ -61,6 +114,10 @@ fn read(name: Option<&str>) -> Result<TimeZone, jiff::Error> {
     name.map_or_else(TimeZone::try_system, TimeZone::get)
 }
 
+/// Hours that follow each other without a gap, or wait for each other, take a few turns; more say nothing new.
+const MOST_TURNS: usize = 40;
+const FORTNIGHT: Duration = Duration::from_secs(14 * 86_400);
+
 /// What keeps windows shut for want of their time zone: each zone of `windows` that cannot be read, with the reason.
 pub fn unreadable<'w>(windows: impl Iterator<Item = &'w DeployWindow>) -> Vec<String> {
     let zones: BTreeSet<Option<&str>> = windows.map(|window| window.zone.as_deref()).collect();
@@ -86,7 +143,7 @@ mod tests {
         let now: Instant = now.parse().unwrap();
         let found = match deploy(Some(&window), Timestamp::from_millis(now.as_millisecond())) {
             Deploy::Open => "open".to_owned(),
-            Deploy::Closed(opens) => opens.to_string(),
+            Deploy::Closed(opens) | Deploy::Frozen(opens) => opens.to_string(),
             Deploy::Unplaced => "nobody knows".to_owned(),
         };
         assert_eq!(found, expected);
@@ -118,6 +175,72 @@ mod tests {
         let windows = ["Nowhere/Atall", "UTC", "Nowhere/Atall"].map(window);
         let [told] = &unreadable(windows.iter())[..] else { panic!("one zone cannot be read") };
         assert!(told.starts_with("cannot read the time zone Nowhere/Atall: "), "{told}");
+    }
+
+    fn hours(text: &str) -> DeployWindow {
+        DeployWindow { zone: Some("UTC".to_owned()), ..DeployWindow::parse(text).unwrap() }
+    }
+
+    #[track_caller]
+    fn check_switch(window: Option<&str>, freezes: &[Freeze], now: &str, expected: &str) {
+        let at = |text: &str| Timestamp::from_millis(text.parse::<Instant>().unwrap().as_millisecond());
+        let found = match switch(window.map(hours).as_ref(), freezes, at(now)) {
+            Deploy::Open => "open".to_owned(),
+            Deploy::Closed(opens) => format!("closed until {opens}"),
+            Deploy::Frozen(until) => format!("frozen until {until}"),
+            Deploy::Unplaced => "nobody knows".to_owned(),
+        };
+        assert_eq!(found, expected);
+    }
+
+    fn dates(from: &str, until: &str) -> Freeze {
+        let at = |text: &str| Timestamp::from_millis(text.parse::<Instant>().unwrap().as_millisecond());
+        Freeze::Dates { from: at(from), until: at(until) }
+    }
+
+    /// 2026-12-19 is a Saturday.
+    #[test]
+    fn a_freeze_lasts_from_its_first_instant_up_to_its_last() {
+        let dated = [dates("2026-12-20T00:00:00+01:00", "2027-01-04T06:00:00+01:00")];
+        check_switch(None, &dated, "2026-12-19T22:59:59Z", "open");
+        check_switch(None, &dated, "2026-12-19T23:00:00Z", "frozen until 2027-01-04T05:00:00Z");
+        check_switch(None, &dated, "2027-01-04T04:59:59Z", "frozen until 2027-01-04T05:00:00Z");
+        check_switch(None, &dated, "2027-01-04T05:00:00Z", "open");
+        let weekly = [Freeze::Hours(hours("Fri 16:00-24:00"))];
+        check_switch(None, &weekly, "2026-12-18T15:59:59Z", "open");
+        check_switch(None, &weekly, "2026-12-18T16:00:00Z", "frozen until 2026-12-19T00:00:00Z");
+        check_switch(None, &weekly, "2026-12-19T00:00:00Z", "open");
+        let unknown =
+            Freeze::Hours(DeployWindow { zone: Some("Nowhere/Atall".to_owned()), ..hours("Fri 16:00-24:00") });
+        check_switch(None, &[unknown], "2026-12-19T12:00:00Z", "nobody knows");
+    }
+
+    /// What comes after what: one freeze after another, and a window that opens into a freeze.
+    #[test]
+    fn a_switch_waits_until_nothing_holds_it_back() {
+        let row = [Freeze::Hours(hours("Fri 16:00-24:00")), Freeze::Hours(hours("Sat,Sun 00:00-24:00"))];
+        check_switch(None, &row, "2026-12-18T16:00:00Z", "frozen until 2026-12-21T00:00:00Z");
+        check_switch(Some("02:00-05:00"), &row, "2026-12-18T12:00:00Z", "closed until 2026-12-21T02:00:00Z");
+        check_switch(Some("02:00-05:00"), &row, "2026-12-18T02:00:00Z", "open");
+        let night = [dates("2026-12-19T01:00:00Z", "2026-12-19T03:00:00Z")];
+        check_switch(Some("02:00-05:00"), &night, "2026-12-19T00:00:00Z", "frozen until 2026-12-19T03:00:00Z");
+        let long = [dates("2026-12-19T01:00:00Z", "2026-12-19T05:00:00Z")];
+        check_switch(Some("02:00-05:00"), &long, "2026-12-19T04:00:00Z", "closed until 2026-12-20T02:00:00Z");
+    }
+
+    #[test]
+    fn hours_that_leave_no_time_are_seen() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let never = |window: Option<&str>, freezes: &[&str]| {
+            let freezes: Vec<Freeze> = freezes.iter().map(|text| Freeze::Hours(hours(text))).collect();
+            never_opens(window.map(hours).as_ref(), &freezes, now)
+        };
+        assert!(never(None, &["Mon-Fri 00:00-24:00", "Sat,Sun 00:00-24:00"]));
+        assert!(never(Some("Sat 02:00-05:00"), &["Sat 00:00-06:00"]));
+        assert!(!never(Some("Sat 02:00-05:01"), &["Sat 00:00-05:00"]));
+        assert!(!never(None, &["Mon-Fri 00:00-24:00", "Sat,Sun 00:00-23:00"]));
+        let for_long = [Freeze::Dates { from: now, until: now + FORTNIGHT * 30 }];
+        assert!(!never_opens(None, &for_long, now), "what ends by itself is no mistake");
     }
 
     #[test]

@@ -91,11 +91,14 @@ impl Fleet {
     }
 
     /// Holds a certificate back until `wake_at`.
-    pub fn hold_back(&mut self, name: &CertName, reason: Reason, wake_at: Timestamp) {
+    pub fn hold_back(&mut self, name: &CertName, reason: Reason, mut wake_at: Timestamp) {
         self.amend(name, |decision| {
-            // A pending request keeps its own reason: it is no less pending, and is asked for when that ends.
+            // A pending request keeps its own reason: it is no less pending, and is asked for when that ends. What is
+            // looked at beside a wait is no reason for another one: that may end before.
             if let Reason::Pending { next, .. } = &mut decision.reason {
                 *next = wake_at;
+            } else if matches!(decision.action, Action::CheckStatus(_)) && decision.reason.state() != State::Valid {
+                wake_at = wake_at.min(decision.wake_at);
             } else {
                 decision.reason = reason;
             }

@@ -42,6 +42,15 @@ impl Now {
     }
 }
 
+/// What takes its time to come to, so that it may not be wanted any more by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A request leaves.
+    Ask,
+    /// A new set becomes live.
+    Switch,
+}
+
 /// A certificate of the inventory that is new to the engine, as the disk shows it.
 #[derive(Clone, Debug)]
 pub struct Arrival {

@@ -13,9 +13,7 @@ use crate::core::protocol::{Effect, Payload, Protocol};
 use crate::core::record::Request;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
-use crate::core::wanted::window::Deploy;
 
-use super::calendar;
 use super::io::Now;
 use super::managed::Managed;
 
@@ -98,12 +96,6 @@ impl Job {
             format!("nothing was sent: by the API's clock it is not {now}")
         };
         Err(Failure::new(FailureClass::ClockSet, message))
-    }
-
-    /// Whether the deploy window is closed: what came before the switch may have taken longer than it was open.
-    #[must_use]
-    pub fn is_window_closed(&self, now: Timestamp) -> bool {
-        calendar::deploy(self.entry.deploy_window.as_deref(), now) != Deploy::Open
     }
 
     /// The end that what was issued has to outlive, if it has to outlive any: `expiring` is what the decision says, where

@@ -14,11 +14,12 @@ use crate::core::record::Record;
 use crate::core::schedule::Schedule;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
-use crate::core::wanted::window::{Deploy, DeployWindow};
+use crate::core::wanted::window::{Deploy, DeployWindow, Freeze};
 
 use super::admission::Urgency;
 use super::breaker::Breaker;
 use super::calendar;
+use super::io::Step;
 
 /// One certificate under management.
 #[derive(Clone, Debug)]
@@ -171,18 +172,42 @@ impl Managed {
 
     /// Decides anew.
     pub fn decide(&mut self, reading: &CachedProfile, global: &GlobalState, now: Timestamp) {
-        let deploy = self.deploy(now);
+        let deploy = self.deploy(&global.freezes, now);
         self.closed = match (&self.entry.deploy_window, deploy) {
             (Some(window), Deploy::Closed(opens)) => Some(Box::new((DeployWindow::clone(window), now, opens))),
-            (Some(_), Deploy::Open | Deploy::Unplaced) | (None, _) => None,
+            (Some(_), Deploy::Open | Deploy::Frozen(_) | Deploy::Unplaced) | (None, _) => None,
         };
-        let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
-        self.decided = Decided::new(decide(&World { entry, observed, reading, record, global, deploy, now }));
+        self.decided = Decided::new(decide(&self.world(deploy, reading, global, now)));
     }
 
-    /// What its deploy window says at `now`.
+    fn world<'w>(
+        &'w self,
+        deploy: Deploy,
+        reading: &'w CachedProfile,
+        global: &'w GlobalState,
+        now: Timestamp,
+    ) -> World<'w> {
+        let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
+        let ask = calendar::deploy(entry.request_window.as_deref(), now);
+        World { entry, observed, reading, record, global, deploy, ask, now }
+    }
+
+    /// Whether what was decided before may be done by now: a hold, a freeze or the end of a window may have come since.
     #[must_use]
-    pub fn deploy(&self, now: Timestamp) -> Deploy {
+    pub fn may(&self, step: Step, reading: &CachedProfile, global: &GlobalState, now: Timestamp) -> bool {
+        let world = self.world(self.deploy(&global.freezes, now), reading, global, now);
+        match step {
+            Step::Ask => world.may_ask(),
+            Step::Switch => world.may_switch(),
+        }
+    }
+
+    /// What its deploy window and the freezes say at `now`.
+    #[must_use]
+    pub fn deploy(&self, freezes: &[Freeze], now: Timestamp) -> Deploy {
+        if !freezes.is_empty() {
+            return calendar::switch(self.entry.deploy_window.as_deref(), freezes, now);
+        }
         match (self.closed.as_deref(), self.entry.deploy_window.as_deref()) {
             (Some((known, from, opens)), Some(window)) if known == window && *from <= now && now < *opens => {
                 Deploy::Closed(*opens)
@@ -255,10 +280,10 @@ mod tests {
         let mut managed = Managed::new(with("02:00-05:00"), Observed::Absent, Record::default(), now);
         let opens = now + hours(18);
         managed.closed = managed.entry.deploy_window.as_deref().map(|window| Box::new((window.clone(), now, opens)));
-        assert_eq!(managed.deploy(now + hours(1)), Deploy::Closed(opens));
-        assert_eq!(managed.deploy(now - hours(5)), Deploy::Open, "the clock was set back");
-        assert_eq!(managed.deploy(opens), Deploy::Open);
+        assert_eq!(managed.deploy(&[], now + hours(1)), Deploy::Closed(opens));
+        assert_eq!(managed.deploy(&[], now - hours(5)), Deploy::Open, "the clock was set back");
+        assert_eq!(managed.deploy(&[], opens), Deploy::Open);
         managed.entry = with("07:00-09:00");
-        assert_eq!(managed.deploy(now), Deploy::Open, "another window");
+        assert_eq!(managed.deploy(&[], now), Deploy::Open, "another window");
     }
 }

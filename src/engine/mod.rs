@@ -17,6 +17,7 @@ pub mod calendar;
 mod certificates;
 pub mod credentials;
 pub mod fleet;
+mod holds;
 pub mod hooks;
 pub mod io;
 pub mod job;
@@ -29,7 +30,8 @@ pub mod report;
 pub mod rescan;
 pub mod status;
 
-pub use io::{Asker, Command, Input, News, Now};
+pub use holds::HoldOrder;
+pub use io::{Asker, Command, Input, News, Now, Step};
 pub use operator::{NoDeploy, NoRollback};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -374,6 +376,7 @@ pub fn global_state(main: &Main, mode: Mode, journal_too_new: bool) -> GlobalSta
         api_recovered_at: None,
         api_checked_at: None,
         asks_nobody: false,
+        freezes: main.freezes.as_slice().into(),
     }
 }
 

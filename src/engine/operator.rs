@@ -199,6 +199,10 @@ impl Engine {
     ///
     /// The instant to ask again, at the latest, if there is none now.
     pub fn take_turn(&mut self, asker: &Asker, now: Now) -> Result<bool, Timestamp> {
+        // Who learns that nothing leaves any more needs no turn for that.
+        if self.is_put_off(asker, now.wall) {
+            return Ok(true);
+        }
         let is_urgent = self.api.paused_until(now.wall).is_some() && self.may_leave_in_pause(asker, now.wall);
         self.api.take_turn(is_urgent, now.wall).map(|()| self.global.clock_wrong.is_none())
     }

@@ -456,6 +456,7 @@ impl Engine {
             Ok(main) => {
                 self.global.submissions_per_day = main.max_submissions_per_day;
                 self.global.status_check_interval = main.api.status_check_interval;
+                self.global.freezes = main.freezes.as_slice().into();
                 self.api.follow(&main.api);
                 self.main = *main;
                 self.config_error = None;

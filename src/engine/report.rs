@@ -15,7 +15,7 @@ use crate::core::known::observed::Installed;
 use crate::core::known::served::Served;
 use crate::core::name::{CertName, HookName, ProfileRef};
 use crate::core::reason::{Reason, State};
-use crate::core::record::{FailureStreak, Record, Stage};
+use crate::core::record::{FailureStreak, Hold, Record, Stage};
 use crate::core::remark::Remark;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -23,9 +23,9 @@ use crate::core::time::Timestamp;
 use super::hooks::Hooks;
 use super::managed::Managed;
 use super::status::{
-    ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CredentialStatus, EndStatus, FileStatus, HookStatus,
-    LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, RequestStatus, Row, Severity,
-    Status,
+    ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CredentialStatus, EndStatus, FileStatus, HoldStatus,
+    HookStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, RequestStatus,
+    Row, Severity, Status,
 };
 
 mod problems;
@@ -243,6 +243,7 @@ fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>
             message: failure.message.clone(),
             at: failed_at.to_string(),
         }),
+        hold: record.hold_at(now).map(hold),
         remedy: decision.reason.failure().map(|failure| Text::new(&failure.remedy_of(&entry.name))),
         generation: installed.map(|installed| installed.generation.0),
         files: entry.files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect(),
@@ -288,7 +289,10 @@ fn remedy(managed: &Managed, code: Code) -> &'static str {
         Code::CertificateStaged => "accept it by the entry's `usages`, or change the profile",
         Code::NotServed => "reload or restart the service that the probe names, or fix its hook",
         Code::ProbeOverdue => "make the probe's address reachable from this host, or fix `probe`",
-        Code::CertificateHeld => "`renewd renew NAME` releases it",
+        Code::CertificateHeld => {
+            "`renewd release NAME` ends the hold; `renewd renew NAME` also replaces the certificate"
+        }
+        Code::HoldOverridden => "nothing, if it may be replaced; else `renewd hold NAME --even-emergency`",
         Code::CertificateSuspended => "resume the certificate in TLM, or revoke it: renewd replaces a revoked one",
         Code::NotYetValid => "compare the host's clock with the certificate's start, or `renewd renew NAME`",
         Code::PathRefused => "put the CA certificates that belong to it in place, or `renewd renew NAME`",
@@ -344,6 +348,15 @@ fn request(record: &Record) -> Option<RequestStatus> {
         method: request.method.as_str().to_owned(),
         dv_details: request.validation().cloned(),
     })
+}
+
+fn hold(hold: &Hold) -> HoldStatus {
+    HoldStatus {
+        since: hold.since.to_string(),
+        until: hold.until.map(|until| until.to_string()),
+        reason: hold.why.clone(),
+        even_emergency: hold.even_emergency,
+    }
 }
 
 fn hooks(managed: &Managed, running: &Running<'_>) -> Vec<HookStatus> {

@@ -200,6 +200,9 @@ pub struct CertificateStatus {
     pub failures: u32,
     /// The last of them.
     pub last_error: Option<LastError>,
+    /// The operator's hold, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldStatus>,
     /// What the operator does about it, where something is wrong.
     pub remedy: Option<Text>,
     /// The installed generation.
@@ -235,6 +238,19 @@ pub struct RemarkStatus {
     pub message: Text,
     /// Since when, where that is known.
     pub since: Option<String>,
+}
+
+/// An operator's hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoldStatus {
+    /// Since when.
+    pub since: String,
+    /// When it ends by itself.
+    pub until: Option<String>,
+    /// Why, in the operator's words.
+    pub reason: Option<Text>,
+    /// Whether it holds in the emergency stage, too.
+    pub even_emergency: bool,
 }
 
 /// A request that is under way.

@@ -19,7 +19,7 @@ struct Section {
 }
 
 /// `is_main` says of which schema.
-const SECTIONS: [(bool, Section); 9] = [
+const SECTIONS: [(bool, Section); 10] = [
     (true, Section { title: "RENEWD.TOML", table: "", pointer: "", says: "" }),
     (true, Section { title: "[api]", table: "api", pointer: "/properties/api", says: "How the API is reached." }),
     (
@@ -32,6 +32,15 @@ const SECTIONS: [(bool, Section); 9] = [
         },
     ),
     (true, Section { title: "[log]", table: "log", pointer: "/properties/log", says: "What is logged." }),
+    (
+        true,
+        Section {
+            title: "[[freeze]]",
+            table: "freeze",
+            pointer: "/properties/freeze/items",
+            says: "A time in which nothing is switched in, any number of them: either `from` and `until`, or `hours`.",
+        },
+    ),
     (
         true,
         Section {

@@ -242,5 +242,6 @@ pub(crate) fn global_state(status_check_interval: Option<Duration>) -> GlobalSta
         api_recovered_at: None,
         api_checked_at: None,
         asks_nobody: false,
+        freezes: [].into(),
     }
 }

@@ -166,6 +166,7 @@ fn decide_once(issued: &Issued, age: u32, is_due: bool) -> Box<dyn FnMut()> {
             record: &record,
             global: &global,
             deploy,
+            ask: Deploy::Open,
             now,
         };
         let decision = decide(black_box(&world));

@@ -88,7 +88,8 @@ fn each_commands_page_lists_the_exit_code_of_a_missing_configuration() {
             continue;
         }
         let mut call = vec!["--config", "/nonexistent/renewd.toml", &command];
-        call.extend(["renew", "deploy", "rollback", "revoke", "history"].contains(&command.as_str()).then_some("www"));
+        let named = ["renew", "deploy", "hold", "release", "rollback", "revoke", "history"];
+        call.extend(named.contains(&command.as_str()).then_some("www"));
         call.extend(["--reason", "superseded"].iter().filter(|_| command == "revoke"));
         let output = renewd(&call);
         let said = String::from_utf8(output.stderr).unwrap();

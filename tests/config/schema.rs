@@ -84,6 +84,7 @@ fn properties() -> Vec<(&'static str, BTreeSet<String>)> {
         ("api", of(&main, "/properties/api")),
         ("metrics", of(&main, "/properties/metrics")),
         ("log", of(&main, "/properties/log")),
+        ("freeze", of(&main, "/properties/freeze/items")),
         ("hook.NAME", of(&main, "/properties/hook/additionalProperties")),
         ("certificate", of(&inventory, certificate)),
         ("certificate.files", of(&inventory, &format!("{certificate}/properties/files"))),
@@ -113,7 +114,7 @@ fn the_schema_and_the_reader_know_the_same_keys() {
         "other_names",
     ];
     let own = own.len();
-    assert_eq!(defaults + own, properties()[5].1.len());
+    assert_eq!(defaults + own, properties()[6].1.len());
 }
 
 /// A file with one key of a table, and what else the reader wants beside it.
@@ -125,6 +126,10 @@ fn one(table: &str, key: &str, value: &toml::Value) -> String {
         "unit" => "verb = \"reload\"\n",
         "verb" => "unit = \"x.service\"\n",
         "timeout" | "min_interval" | "user" if table == "hook.NAME" => "command = [\"/bin/true\"]\n",
+        "from" => "until = \"2027-01-04T06:00:00+01:00\"\n",
+        "until" => "from = \"2026-12-20T00:00:00+01:00\"\n",
+        "time_zone" => "hours = \"Fri 16:00-24:00\"\n",
+        "request_time_zone" => "request_window = \"02:00-05:00\"\n",
         "deploy_time_zone" => "deploy_window = \"02:00-05:00\"\n",
         "pkcs12" => "pkcs12_password_file = \"/etc/p\"\n",
         "server_name" | "starttls" => "address = \"127.0.0.1:1\"\n",
@@ -134,6 +139,7 @@ fn one(table: &str, key: &str, value: &toml::Value) -> String {
     let names = ["name = \"x\"", "profile = \"P\"", "common_name = \"x\""].map(beside).concat();
     match table {
         "" => line,
+        "freeze" => format!("[[freeze]]\n{line}"),
         "hook.NAME" => format!("[hook.x]\n{line}"),
         "certificate" => format!("[[certificate]]\n{names}{line}"),
         "certificate.files" | "certificate.probe" | "certificate.other_names" => {
@@ -170,6 +176,7 @@ fn defaults_and_examples_are_read() {
         ("api", &main, "/properties/api".to_owned()),
         ("metrics", &main, "/properties/metrics".to_owned()),
         ("log", &main, "/properties/log".to_owned()),
+        ("freeze", &main, "/properties/freeze/items".to_owned()),
         ("hook.NAME", &main, "/properties/hook/additionalProperties".to_owned()),
         ("certificate", &inventory, certificate.to_owned()),
         ("certificate.files", &inventory, format!("{certificate}/properties/files")),
@@ -182,7 +189,7 @@ fn defaults_and_examples_are_read() {
             assert!(property["description"].as_str().is_some_and(|text| text.len() > 5), "{table} {key}");
             let example = property.get("examples").map(|examples| &examples[0]);
             let values: Vec<&Value> = property.get("default").into_iter().chain(example).collect();
-            let is_table = ["api", "metrics", "log", "defaults", "hook"].contains(&key.as_str());
+            let is_table = ["api", "metrics", "log", "defaults", "freeze", "hook"].contains(&key.as_str());
             assert!(is_table || !values.is_empty(), "{table} {key} has no default and no example");
             for value in values {
                 let text = one(table, key, &toml_value(value));

@@ -69,6 +69,8 @@ fn the_defaults_shown_for_entries_are_those_of_the_code() {
         "issuer",
         "deploy_window",
         "deploy_time_zone",
+        "request_window",
+        "request_time_zone",
         "owner",
         "group",
     ];

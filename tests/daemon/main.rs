@@ -28,6 +28,7 @@ mod gate;
 mod golden;
 mod heal;
 mod history;
+mod hold;
 mod hooks;
 mod host;
 mod hostile;

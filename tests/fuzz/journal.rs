@@ -102,6 +102,7 @@ fn decided(record: &Record) {
                     record,
                     global: &global_state(),
                     deploy: Deploy::Open,
+                    ask: Deploy::Open,
                     now,
                 };
                 let decision = decide(&world);
@@ -126,6 +127,7 @@ fn global_state() -> GlobalState {
         api_recovered_at: None,
         api_checked_at: None,
         asks_nobody: false,
+        freezes: [].into(),
     }
 }
 

@@ -13,7 +13,7 @@ use renewd::core::time::Timestamp;
 use renewd::core::wanted::key::KeyType;
 use renewd::engine::breaker::Function;
 use renewd::engine::job::Job;
-use renewd::engine::{Asker, Input};
+use renewd::engine::{Asker, Input, Step};
 
 use crate::disk::Pending;
 use crate::shell::{TURN_AGAIN, counted_from};
@@ -45,8 +45,8 @@ pub(crate) struct Running {
     pub(crate) job: Job,
     protocol: Protocol<InHand>,
     effect: Effect,
-    /// Why its request does not leave after all.
-    stays: Option<Failure>,
+    /// That its request does not leave after all.
+    stays: Option<Result<Outcome, Failure>>,
 }
 
 impl Running {
@@ -76,12 +76,15 @@ impl World {
                 Ok(may_be_right) => may_be_right,
                 Err(until) => return self.later(until.since(now.wall).min(TURN_AGAIN), Task::Turn(running)),
             };
-            running.stays = running.job.check_clock(may_be_right, &now).err().filter(|_| is_intent);
+            let is_put_off = is_intent && !self.d().engine.may(running.name(), Step::Ask, now.wall);
+            let failure = running.job.check_clock(may_be_right, &now).err().filter(|_| is_intent);
+            running.stays = is_put_off.then_some(Ok(Outcome::NotNow)).or(failure.map(Err));
         }
         let takes = if asks {
             self.check_call(running.name());
             if let Effect::Send(method, key) = &running.effect {
                 self.check_send(running.name(), *key, method);
+                self.check_put_off(running.name(), false);
             }
             self.tlm.latency()
         } else {
@@ -159,7 +162,7 @@ impl World {
                 let Pending { spki, key: kind, .. } = self.read_key(&name, attempt)?;
                 Ok(Outcome::Key(Keyed { spki, kind, key: spki }))
             }
-            Effect::Record(event) => running.stays.take().map_or_else(|| self.record(&name, event), Err),
+            Effect::Record(event) => running.stays.take().unwrap_or_else(|| self.record(&name, event)),
             Effect::Probe => {
                 let Some(installed) = &running.job.installed else { return Ok(Outcome::Done) };
                 let sights = self.look_at_servers(&running.job.entry);
@@ -198,9 +201,7 @@ impl World {
                 let must_outlive = running.job.must_outlive(attempt, expiring);
                 Ok(Outcome::Judged(self.judge(running, spki, answer, must_outlive, emergency)))
             }
-            Effect::Install { in_window: true, .. } if running.job.is_window_closed(self.wall()) => {
-                Ok(Outcome::WindowClosed)
-            }
+            Effect::Install { .. } if !self.may_switch(&name) => Ok(Outcome::NotNow),
             Effect::Install { attempt, set, .. } => self.install(running, attempt, &set),
             Effect::Forget { attempt } => {
                 self.disk.write()?;
@@ -220,6 +221,11 @@ impl World {
                 Ok(Outcome::Status(Box::new(standing)))
             }
         }
+    }
+
+    /// What the process does not live to ask is as it was decided.
+    fn may_switch(&self, name: &CertName) -> bool {
+        self.daemon.as_ref().is_none_or(|daemon| daemon.engine.may(name, Step::Switch, self.wall()))
     }
 
     fn keep_answer(
@@ -379,6 +385,7 @@ impl World {
         self.read_key(running.name(), attempt)?;
         self.disk.write()?;
         self.check_window(&running.job.entry, attempt);
+        self.check_put_off(running.name(), true);
         self.check_own(running.name(), attempt, set);
         let generation = self.disk.install(running.name(), attempt, set, &running.job.entry);
         self.went_live(&running.job.entry.clone(), generation);

@@ -20,6 +20,7 @@ mod host;
 mod hosts;
 mod line;
 mod promises;
+mod put_off;
 mod random;
 mod scenario;
 mod shell;

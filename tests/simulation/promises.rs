@@ -12,6 +12,7 @@ use renewd::core::schedule::Schedule;
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
 use renewd::core::{health, invariant};
+use renewd::engine::calendar;
 use renewd::engine::managed::Managed;
 
 use crate::disk::Live;
@@ -141,7 +142,8 @@ impl World {
             reading: daemon.engine.profiles().reading(&managed.entry.profile),
             record: &managed.record,
             global: daemon.engine.global_state(),
-            deploy: managed.deploy(wall),
+            deploy: managed.deploy(&daemon.engine.global_state().freezes, wall),
+            ask: calendar::deploy(managed.entry.request_window.as_deref(), wall),
             now: wall,
         };
         let breach = invariant::breaches(&world, &managed.decision()).into_iter().next();

@@ -120,6 +120,7 @@ fn obey(world: &mut World, command: &str) -> String {
         ["rollback", name, "on"] => return change(world, name, |entry| entry.rollback = true),
         ["hooks", name, hook] => return change(world, name, |entry| entry.hooks = hook.parse().into_iter().collect()),
         ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window().into())),
+        ["hold" | "hold-firmly" | "release" | "freeze" | "hours", ..] => return put_off(world, &words),
         ["rollback", name] => Fault::RollBack(name.parse().expect("a name")),
         ["renewed-elsewhere", name] => Fault::RenewElsewhere(name.parse().expect("a name")),
         ["kill"] => {
@@ -137,6 +138,24 @@ fn obey(world: &mut World, command: &str) -> String {
         _ => Fault::Odd(odd(world, &words)),
     };
     world.apply(fault);
+    String::new()
+}
+
+/// What the operator puts off, or no longer.
+fn put_off(world: &mut World, words: &[&str]) -> String {
+    let named = |name: &str| name.parse::<CertName>().expect("a name");
+    match *words {
+        ["hold", name] => world.hold(&named(name), None, false),
+        ["hold", name, lasts] => world.hold(&named(name), Some(span(lasts)), false),
+        ["hold-firmly", name] => world.hold(&named(name), None, true),
+        ["release", name] => world.release(&named(name)),
+        ["freeze", from, until] => {
+            let day = |day: &str| START + DAY * day.parse().expect("a day");
+            world.freeze(day(from), day(until));
+        }
+        ["hours", name] => return change(world, name, |entry| entry.request_window = Some(faults::window().into())),
+        _ => panic!("no such order: {words:?}"),
+    }
     String::new()
 }
 
@@ -283,6 +302,7 @@ fn act(word: &str) -> Act {
     match word {
         "renews" => Act::Renew,
         "goes-back" => Act::RollBack,
+        "holds" => Act::Hold,
         "edits-names" => Act::Names,
         "edits-key" => Act::Key,
         "edits-window" => Act::Window,

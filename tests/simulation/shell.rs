@@ -70,7 +70,11 @@ impl World {
         }
         let engine = Engine::new(Start {
             mode: Mode::Forever,
-            main: Main { max_submissions_per_day: self.submissions_per_day, ..MAIN.clone() },
+            main: Main {
+                max_submissions_per_day: self.submissions_per_day,
+                freezes: self.freezes.clone(),
+                ..MAIN.clone()
+            },
             inventory: self.inventory_of_files(),
             overlooked: Vec::new(),
             records,
@@ -297,6 +301,7 @@ impl World {
 
     /// `renewd renew NAME`.
     pub(crate) fn ask_renewal(&mut self, name: &CertName) {
+        self.holds.remove(name);
         let now = self.now();
         self.d().engine.renew(std::slice::from_ref(name), false, now).expect("it is in the inventory");
         self.perform_all();

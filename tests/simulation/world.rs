@@ -11,6 +11,7 @@ use renewd::core::known::profile::Profile;
 use renewd::core::name::{CertName, HookName, ProfileRef};
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
+use renewd::core::wanted::window::Freeze;
 use renewd::engine::Input;
 use renewd::engine::hooks::PendingHook;
 
@@ -19,6 +20,7 @@ use crate::effects::Running;
 use crate::faults::{Act, Fault};
 use crate::host::HookMood;
 use crate::promises::Ledger;
+use crate::put_off::Held;
 use crate::random::Random;
 use crate::scenario::with_days;
 use crate::shell::{Call, Daemon};
@@ -77,6 +79,9 @@ pub(crate) struct World {
     /// What the operator wrote.
     pub(crate) inventory: BTreeMap<CertName, Entry>,
     pub(crate) submissions_per_day: u32,
+    /// What the operator put off.
+    pub(crate) holds: BTreeMap<CertName, Held>,
+    pub(crate) freezes: Vec<Freeze>,
     pub(crate) daemon: Option<Daemon>,
     /// The daemon dies at the so-manyth boundary between or within effects.
     pub(crate) crash_in: Option<(u32, Duration)>,
@@ -120,6 +125,8 @@ impl World {
             silent: false,
             inventory: BTreeMap::new(),
             submissions_per_day: 6,
+            holds: BTreeMap::new(),
+            freezes: Vec::new(),
             daemon: None,
             crash_in: None,
             dying: false,

@@ -1,4 +1,4 @@
-//! Deploy windows and time zones as they are written.
+//! Windows and time zones as they are written.
 
 use jiff::tz::TimeZone;
 
@@ -16,7 +16,7 @@ impl FromText for DeployWindow {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        Self::parse(text).ok_or_else(|| Fault::new(format!("{} is not a deploy window that ever opens", quoted(text))))
+        Self::parse(text).ok_or_else(|| Fault::new(format!("{} is not a window that ever opens", quoted(text))))
     }
 }
 

@@ -48,6 +48,9 @@ pub struct EntrySettings {
     /// When a new certificate may be switched in; `None`: at any time.
     #[serde(default)]
     pub deploy_window: Option<Box<DeployWindow>>,
+    /// When a certificate is asked for; `None`: at any time.
+    #[serde(default)]
+    pub request_window: Option<Box<DeployWindow>>,
     /// Go back to the generation before when a hook fails on a new one.
     #[serde(default)]
     pub rollback: bool,
@@ -93,6 +96,7 @@ impl EntrySettings {
             subject_from: SubjectFrom::default(),
             hooks: Vec::new(),
             deploy_window: None,
+            request_window: None,
             rollback: false,
             formats: Vec::new(),
             include_root: false,

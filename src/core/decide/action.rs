@@ -37,8 +37,6 @@ pub enum Action {
         emergency: bool,
         /// Whether what TLM does not give is done without, after many tries: then the gate has the last word.
         is_last_try: bool,
-        /// Whether it may be switched in only while the deploy window is open.
-        in_window: bool,
     },
     /// Put the installed files back as they should be.
     Repair {
@@ -100,11 +98,6 @@ impl Action {
     /// Whether what TLM does not give is done without.
     pub(in crate::core) const fn is_last_try(&self) -> bool {
         matches!(self, Self::Install { is_last_try: true, .. } | Self::Submit(Submission { is_last_try: true, .. }))
-    }
-
-    /// Whether the deploy window has to be open at the switch.
-    pub(in crate::core) const fn is_in_window(&self) -> bool {
-        matches!(self, Self::Install { in_window: true, .. })
     }
 
     /// Whether it needs the API, and so a place among the running requests.

@@ -115,6 +115,9 @@ impl World<'_> {
     /// Where an older generation is live: by the operator's word it is held, after a failed hook the newer one is tried
     /// again on a ladder. Neither asks TLM for anything before the emergency stage.
     pub(super) fn kept_back(&self, schedule: Option<&Schedule>) -> Option<Choice> {
+        if let Some(choice) = self.on_hold(schedule) {
+            return Some(choice);
+        }
         let rolled_back = self.record.rolled_back.as_deref().filter(|rolled_back| !rolled_back.forward)?;
         let installed = self.observed.installed()?;
         let emergency_at = schedule.map(|schedule| schedule.emergency_at);
@@ -126,7 +129,8 @@ impl World<'_> {
             RollbackBy::Operator if in_emergency => None,
             RollbackBy::Operator => {
                 let reason = Reason::HeldBack { generation: rolled_back.to, until: emergency_at };
-                Some(self.wait(reason, emergency_at.unwrap_or(self.now + super::LONGEST_WAIT)))
+                let until = emergency_at.unwrap_or(self.now + super::LONGEST_WAIT);
+                Some(self.wait(reason, self.or_next_look(until)))
             }
             RollbackBy::Hook => Some(self.forward(rolled_back, installed.ends_at(), in_emergency)),
         }
@@ -139,9 +143,9 @@ impl World<'_> {
         let RolledBack { from, to, at, tries, .. } = rolled_back;
         let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left_at(*at)));
         let next = match self.deploy {
-            Deploy::Closed(opens) if !in_emergency => due.max(opens),
+            Deploy::Closed(opens) | Deploy::Frozen(opens) if !in_emergency => due.max(opens),
             Deploy::Unplaced if !in_emergency => due.max(self.now + ZONE_RECHECK),
-            Deploy::Closed(_) | Deploy::Unplaced | Deploy::Open => due,
+            Deploy::Closed(_) | Deploy::Frozen(_) | Deploy::Unplaced | Deploy::Open => due,
         };
         let next = self.bounded(*at, next).min(ends_at);
         let reason = Reason::RolledBack { from: *from, to: *to, next };
@@ -249,21 +253,25 @@ impl World<'_> {
             && schedule.is_some_and(|schedule| schedule.emergency_at > self.now)
     }
 
-    /// Why what was issued is not installed now: its window is closed, and nothing is urgent.
+    /// Why what was issued is not installed now: its window is closed or a freeze is in force, and nothing is urgent.
     pub(super) fn closed_window(&self, schedule: Option<&Schedule>) -> Option<Choice> {
-        let (opens, look_at) = match self.deploy {
-            Deploy::Open => return None,
-            Deploy::Closed(opens) => (Some(opens), opens),
-            Deploy::Unplaced => (None, self.now + ZONE_RECHECK),
-        };
         let emergency_at = schedule.filter(|_| self.keeps_to_window(schedule))?.emergency_at;
-        let reason = Reason::ClosedWindow { opens, emergency_at: Some(emergency_at) };
-        Some(self.wait(reason, look_at.min(emergency_at)))
+        let (reason, look_at) = match self.deploy {
+            Deploy::Open => return None,
+            Deploy::Frozen(until) => (Reason::Frozen { until, emergency_at }, until),
+            Deploy::Closed(opens) => {
+                (Reason::ClosedWindow { opens: Some(opens), emergency_at: Some(emergency_at) }, opens)
+            }
+            Deploy::Unplaced => {
+                (Reason::ClosedWindow { opens: None, emergency_at: Some(emergency_at) }, self.now + ZONE_RECHECK)
+            }
+        };
+        Some(self.wait(reason, self.or_next_look(look_at.min(emergency_at))))
     }
 }
 
 /// How soon a time zone is looked for again that could not be read.
-const ZONE_RECHECK: Duration = Duration::from_secs(300);
+pub(super) const ZONE_RECHECK: Duration = Duration::from_secs(300);
 const GATHER_INSTALLS: Duration = Duration::from_secs(3);
 const SETTLE: Duration = Duration::from_secs(1);
 const SECOND_LOOK: Duration = Duration::from_secs(5);

@@ -58,7 +58,7 @@ impl Case {
 
     fn decide(&self) -> Decision {
         let Self { entry, observed, reading, record, global, deploy, now } = self;
-        decide(&World { entry, observed, reading, record, global, deploy: *deploy, now: *now })
+        decide(&World { entry, observed, reading, record, global, deploy: *deploy, ask: Deploy::Open, now: *now })
     }
 
     /// What is done and said.

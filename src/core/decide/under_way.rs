@@ -87,7 +87,10 @@ impl<'a> World<'a> {
             // Somebody else renewed it meanwhile, say: what TLM may have issued was looked for long enough.
             None => return self.act(Action::Abandon(request.attempt), Reason::Abandoning),
         };
-        if let Some(choice) = self.obstacle() {
+        if let Some(choice) = self.held(schedule) {
+            return choice;
+        }
+        if let Some(choice) = self.obstacle().or_else(|| self.closed_request_window(&cause, schedule)) {
             return choice;
         }
         match self.profile_for_submission(&cause) {
@@ -205,9 +208,7 @@ impl<'a> World<'a> {
         emergency: bool,
         schedule: Option<&Schedule>,
     ) -> Choice {
-        let for_now = || self.kept_back(schedule).or_else(|| self.closed_window(schedule));
-        let for_now = if self.is_live(request) { None } else { for_now() };
-        if let Some(choice) = self.back_off().or(for_now) {
+        if let Some(choice) = self.back_off().or_else(|| Some(self.unless_revoked(self.not_switched(schedule)?))) {
             return choice;
         }
         let in_emergency = schedule.is_some_and(|schedule| schedule.emergency_at <= self.now);
@@ -216,10 +217,6 @@ impl<'a> World<'a> {
             serial_number: serial_number.clone(),
             emergency,
             is_last_try: self.is_last_try(request, in_emergency),
-            in_window: self.entry.deploy_window.is_some()
-                && !emergency
-                && !self.is_live(request)
-                && self.keeps_to_window(schedule),
         };
         self.act(install, Reason::Installing)
     }

@@ -27,10 +27,36 @@ fn check(observed: &Observed, events: &[(Timestamp, Event)], now: Timestamp, exp
         record: &record,
         global: &global,
         deploy: crate::core::wanted::window::Deploy::Open,
+        ask: crate::core::wanted::window::Deploy::Open,
         now,
     });
     let found = problem(&entry, observed, &record, reading.profile.as_ref(), &decision, now);
     assert_eq!(found.map(Code::as_str), expected, "{}", decision.reason);
+}
+
+/// What an operator puts off is told from its first second on, and is no trouble of its own before it is urgent.
+#[test]
+fn a_hold_hides_no_trouble_and_is_late_by_the_operators_word() {
+    let (at, live) = (START + DAY, live(90 * DAY));
+    let hold = |even_emergency| (at, Event::HoldBegun { until: Some(START + 89 * DAY), why: None, even_emergency });
+    for (now, usual, firm) in [
+        (at, "certificate-held", "certificate-held"),
+        (START + 80 * DAY, "certificate-held", "certificate-held"),
+        (START + 81 * DAY, "hold-overridden", "certificate-held"),
+        (START + 89 * DAY, "renewal-overdue", "renewal-overdue"),
+        (START + 90 * DAY + SECOND, "certificate-expired", "certificate-expired"),
+    ] {
+        check(&live, &[hold(false)], now, Some(usual));
+        check(&live, &[hold(true)], now, Some(firm));
+    }
+    let hook = || "nginx".parse().unwrap();
+    let owed = (at, Event::DeployAsked { generation: Generation(0), hooks: vec![hook()] });
+    let failed =
+        Event::HookFailed { hook: hook(), generation: Generation(0), failure: failure(FailureClass::HookFailed) };
+    check(&live, &[owed, (at, failed), hold(false)], at + SECOND, Some("hook-failing"));
+    check(&Observed::Absent, &[hold(false)], at, Some("certificate-held"));
+    let revoked = Event::StatusChecked { serial_number: SerialNumber("0A".into()), revoked: true, standing: None };
+    check(&live, &[hold(false), (at, revoked)], at + HOUR, Some("hold-overridden"));
 }
 
 #[test]

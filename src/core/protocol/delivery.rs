@@ -41,8 +41,7 @@ impl<P: Payload> Protocol<P> {
                 self.go(Phase::Root { issued, emergency }, effect)
             }
             (Verdict::Accepted(set) | Verdict::Rootless(set), _) => {
-                let in_window = self.job.in_window;
-                self.go(Phase::Live, Effect::Install { attempt, in_window, set, key: issued.key })
+                self.go(Phase::Live, Effect::Install { attempt, set, key: issued.key })
             }
             (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),
             (Verdict::Held(why, lack), _) => {
@@ -113,9 +112,6 @@ impl<P: Payload> Protocol<P> {
     }
 
     pub(super) fn live(&mut self, outcome: Outcome<P>) -> Next<P> {
-        if matches!(outcome, Outcome::WindowClosed) {
-            return Next::End;
-        }
         let Outcome::Installed { generation, leaf, chain } = outcome else { return self.unexpected("installing") };
         let event = Event::Installed {
             attempt: self.attempt,

@@ -125,8 +125,6 @@ pub enum Effect<P: Payload> {
     Install {
         /// Of this request.
         attempt: Attempt,
-        /// Only while the deploy window is open, which may have closed since the decision.
-        in_window: bool,
         /// What the gate took.
         set: P::Set,
         /// The request's key, where it need not be read from the disk.
@@ -209,8 +207,8 @@ pub enum Outcome<P: Payload> {
         /// What each showed.
         sights: Vec<AddressProbe>,
     },
-    /// The deploy window closed before the switch.
-    WindowClosed,
+    /// Not done: a hold or a freeze began, or the deploy window closed, since the decision.
+    NotNow,
     /// A generation is live again.
     Switched(Generation),
     /// How a certificate stands.

@@ -152,7 +152,7 @@ fn what_may_have_been_accepted_is_looked_up_before_it_is_asked_for_again() {
 
 fn install(is_last_try: bool) -> Action {
     let serial_number = SerialNumber("0A".to_owned());
-    Action::Install { attempt: Attempt(1), serial_number, emergency: false, is_last_try, in_window: true }
+    Action::Install { attempt: Attempt(1), serial_number, emergency: false, is_last_try }
 }
 
 #[test]
@@ -209,10 +209,13 @@ fn a_chain_that_cannot_be_fetched_hides_no_word_of_the_gate() {
 }
 
 #[test]
-fn what_took_longer_than_the_deploy_window_waits_for_the_next_one() {
-    let is_closed = |effect: &Effect| matches!(effect, Effect::Install { in_window: true, .. });
-    let order = run(&install(false), |effect| if is_closed(effect) { Outcome::WindowClosed } else { well(effect) });
-    assert_eq!(order, ["ReadAnswer", "Judge", "Install"]);
+fn what_may_not_be_done_any_more_is_decided_anew() {
+    let order = |action, last: &str| {
+        run(&action, |effect| if name(effect) == last { Outcome::NotNow } else { well(effect) }).join(", ")
+    };
+    assert_eq!(order(install(false), "Install"), "ReadAnswer, Judge, Install");
+    let nothing_leaves = "CheckRoom, MakeKey, record Submitting";
+    assert_eq!(order(submission(false), "record Submitting"), nothing_leaves);
 }
 
 #[test]
@@ -300,7 +303,6 @@ fn a_set_without_its_root_is_installed_all_the_same() {
         serial_number: SerialNumber("0A".to_owned()),
         emergency: false,
         is_last_try: false,
-        in_window: false,
     };
     for fetched in [Outcome::Fetched("no root", None), Outcome::Failed(failure(FailureClass::ApiUnreachable))] {
         let order = run(&install, |effect| match name(effect).as_str() {

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Reason;
+use super::{OnHold, Reason};
 use crate::core::event::Lack;
-use crate::core::time::Span;
+use crate::core::record::Hold;
+use crate::core::time::{Span, Timestamp};
 
 impl fmt::Display for Reason {
     #[expect(clippy::too_many_lines, reason = "one arm for each reason")]
@@ -32,6 +33,20 @@ impl fmt::Display for Reason {
                 let sooner = emergency_at.filter(|at| at < opens);
                 sooner.map_or(Ok(()), |at| write!(f, ", or at {at}, shortly before the installed one expires"))
             }
+            Self::Frozen { until, emergency_at } => {
+                write!(f, "issued; renewd installs it when the freeze ends at {until}")?;
+                sooner(f, *until, *emergency_at)
+            }
+            Self::RequestWindowClosed { cause, opens: None, emergency_at } => write!(
+                f,
+                "due: {cause}; the request window stays closed until its time zone can be read, or until {emergency_at}, \
+                 shortly before the installed one expires"
+            ),
+            Self::RequestWindowClosed { cause, opens: Some(opens), emergency_at } => {
+                write!(f, "due: {cause}; renewd requests it when the request window opens at {opens}")?;
+                sooner(f, *opens, *emergency_at)
+            }
+            Self::OnHold(held) => held.fmt(f),
             Self::RollingBack => f.write_str("a hook failed: switching back to the previous generation"),
             Self::RolledBack { from, to, next } => {
                 write!(
@@ -40,7 +55,10 @@ impl fmt::Display for Reason {
                 )
             }
             Self::HeldBack { generation, until } => {
-                write!(f, "held at generation {generation} (rolled back by an operator); `renewd renew` releases it")?;
+                write!(
+                    f,
+                    "held at generation {generation} (rolled back by an operator); `renewd release` or `renewd renew` ends that"
+                )?;
                 until.map_or(Ok(()), |until| write!(f, ", as does revocation or approaching expiry ({until})"))
             }
             Self::Drifted(what) => write!(f, "putting files back: {what}"),
@@ -135,6 +153,50 @@ impl fmt::Display for Reason {
             }
             Self::CheckingStatus => f.write_str("checking its state at TLM"),
         }
+    }
+}
+
+/// That a wait which lasts until `at` ends earlier by the emergency stage, where it does.
+fn sooner(f: &mut fmt::Formatter<'_>, at: Timestamp, emergency_at: Timestamp) -> fmt::Result {
+    if emergency_at >= at {
+        return Ok(());
+    }
+    write!(f, ", or at {emergency_at}, shortly before the installed one expires")
+}
+
+impl OnHold {
+    /// Since when, until when and why: what those have in common who are held by one order.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let Hold { since, until, why, .. } = &self.hold;
+        let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+        let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        format!("held by an operator since {since}{until}{why}")
+    }
+}
+
+/// What the operator said comes last: it may be long, and what ends the hold has to be read.
+impl fmt::Display for OnHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Hold { since, until, why, even_emergency } = &self.hold;
+        write!(f, "held by an operator since {since}")?;
+        match until {
+            Some(until) => write!(f, "; the hold ends at {until} or by `renewd release`")?,
+            None => f.write_str("; `renewd release` ends the hold")?,
+        }
+        let is_first = |at: &Timestamp| until.is_none_or(|until| *at < until);
+        match self.gives_way.filter(is_first) {
+            _ if self.in_emergency => {
+                f.write_str(", nothing else, although the certificate is about to expire or revoked")?
+            }
+            _ if *even_emergency => f.write_str(", nothing else, not even its emergency stage")?,
+            Some(at) => write!(f, ", as does revocation or approaching expiry ({at})")?,
+            None => {}
+        }
+        if self.is_issued {
+            f.write_str("; a new certificate is issued and waits for that")?;
+        }
+        why.as_ref().map_or(Ok(()), |why| write!(f, "; reason: {why}"))
     }
 }
 

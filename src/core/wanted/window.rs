@@ -1,5 +1,5 @@
-//! Deploy windows: when an issued certificate may be switched in. When one opens next is told by the daemon, which
-//! knows time zones; here is what was asked for, and what follows from it.
+//! Windows and freezes: when a certificate may be asked for, and when an issued one may be switched in. When one opens next
+//! is told by the daemon, which knows time zones; here is what was asked for, and what follows from it.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,7 +21,21 @@ pub struct DeployWindow {
     pub zone: Option<String>,
 }
 
-/// What a deploy window says at one instant.
+/// A time in which nothing is switched in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Freeze {
+    /// Once.
+    Dates {
+        /// From this instant on.
+        from: Timestamp,
+        /// Until this one.
+        until: Timestamp,
+    },
+    /// Each week, in these hours.
+    Hours(DeployWindow),
+}
+
+/// What a window says at one instant, for a switch also the freezes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Deploy {
     /// There is none, or it is open.
@@ -29,6 +43,8 @@ pub enum Deploy {
     Open,
     /// It opens at this instant.
     Closed(Timestamp),
+    /// A freeze ends at this instant, and then it is open.
+    Frozen(Timestamp),
     /// Its time zone cannot be read, so that nobody knows when it opens.
     Unplaced,
 }

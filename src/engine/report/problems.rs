@@ -16,6 +16,7 @@ use crate::core::reason::Reason;
 use crate::core::remedy::with_name;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::core::wanted::window::{DeployWindow, Freeze};
 use crate::engine::breaker::ApiState;
 use crate::engine::managed::Managed;
 use crate::engine::profiles::ProfileCache;
@@ -58,9 +59,17 @@ pub(super) fn first<'a>(
 ) -> Option<Problem> {
     let (warnings, errors): (Vec<_>, Vec<_>) =
         all(facts, std::iter::empty()).into_iter().partition(|problem| problem.severity == Severity::Warning);
-    let mut found = certificates.filter_map(|(managed, reading)| Found::of(managed, reading, facts.now));
-    let error = errors.into_iter().next().or_else(|| problem_of(&[found.next()?], facts.now));
-    error.or_else(|| warnings.into_iter().next())
+    let found = certificates.filter_map(|(managed, reading)| Found::of(managed, reading, facts.now));
+    let (mut own, mut warning) = (found.filter_map(|found| problem_of(&[found], facts.now)), None);
+    let mut is_error = |problem: &Problem| {
+        let is_error = problem.severity == Severity::Error;
+        if !is_error && warning.is_none() {
+            warning = Some(problem.clone());
+        }
+        is_error
+    };
+    let error = errors.into_iter().next().or_else(|| own.find(&mut is_error));
+    error.or_else(|| warnings.into_iter().next()).or(warning)
 }
 
 fn common(facts: &Facts<'_>) -> Vec<Problem> {
@@ -99,16 +108,25 @@ fn common(facts: &Facts<'_>) -> Vec<Problem> {
             "correct the clock, and make sure that NTP keeps it",
         ));
     }
-    let windows = facts.inventory.entries.iter().filter_map(|entry| entry.deploy_window.as_deref());
-    for why in calendar::unreadable(windows) {
+    for why in calendar::unreadable(hours(facts)) {
         problems.push(Problem::error(
             Code::TimeZoneUnreadable.as_str(),
-            &format!("{why}; deploy windows in it stay closed until the emergency stage"),
-            "install the package tzdata, fix TZ or /etc/localtime, or name a zone with `deploy_time_zone`",
+            &format!("{why}; windows in it stay closed, and freezes last, until the emergency stage"),
+            "install the package tzdata, fix TZ or /etc/localtime, or name a zone beside the hours",
         ));
     }
     problems.extend(credentials::problems(facts.credentials, facts.now));
     problems
+}
+
+/// All weekly hours that something waits for.
+fn hours<'f>(facts: &'f Facts<'_>) -> impl Iterator<Item = &'f DeployWindow> {
+    let of_entries = facts.inventory.entries.iter().flat_map(|entry| [&entry.deploy_window, &entry.request_window]);
+    let of_freezes = facts.main.freezes.iter().filter_map(|freeze| match freeze {
+        Freeze::Hours(hours) => Some(hours),
+        Freeze::Dates { .. } => None,
+    });
+    of_entries.filter_map(|window| window.as_deref()).chain(of_freezes)
 }
 
 /// What an operator should know of the inventory directory, and what makes nothing unhealthy.
@@ -359,6 +377,14 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// What it is where several have it.
+    fn shared(&self) -> String {
+        if let (Code::CertificateHeld, Reason::OnHold(held)) = (self.code, &self.managed.decision().reason) {
+            return held.told();
+        }
+        self.failure().unwrap_or_else(|| self.why().0)
+    }
+
     /// The failure that makes it a problem: the same one makes it one problem for all who have it.
     fn failure(&self) -> Option<String> {
         let is_its = matches!(self.code, Code::CertificateFailing | Code::CertificateRejected);
@@ -386,7 +412,7 @@ struct Groups<'a> {
 
 impl<'a> Groups<'a> {
     fn add(&mut self, found: Found<'a>) {
-        let cause = found.failure().unwrap_or_else(|| found.why().0);
+        let cause = found.shared();
         let place = *self.places.entry((found.code, cause)).or_insert(self.all.len());
         match self.all.get_mut(place) {
             Some(group) => group.push(found),
@@ -411,11 +437,16 @@ fn problem_of(group: &[Found<'_>], now: Timestamp) -> Option<Problem> {
     } else if let Some(failure) = first.failure() {
         let next = group.iter().map(|found| next_action_at(found.managed, now)).min();
         why = told_of_many(&first.managed.decision().reason, &failure, next);
+    } else {
+        why = first.shared();
     }
     let since = |found: &Found<'_>| last_trouble(found.managed)?.last.as_deref().map(|(_, at)| *at);
-    let since = odd_since.or_else(|| group.iter().filter_map(since).min());
+    let held_since = first.managed.record.hold_at(now).filter(|_| first.code == Code::CertificateHeld);
+    let since = odd_since.or(held_since.map(|hold| hold.since)).or_else(|| group.iter().filter_map(since).min());
     let message = format!("{}: {why}", listed(certificates.iter().map(CertName::as_str)));
-    let problem = if first.code == Code::CertificateStateOdd { Problem::warning } else { Problem::error };
+    let is_intended = health::is_intended(first.code, &first.managed.decision().reason);
+    let is_warning = is_intended || first.code == Code::CertificateStateOdd;
+    let problem = if is_warning { Problem::warning } else { Problem::error };
     Some(Problem {
         since: since.map(|at| at.to_string()),
         certificates,

@@ -53,6 +53,7 @@ pub(crate) enum Odd {
 pub(crate) enum Act {
     Renew,
     RollBack,
+    Hold,
     Names,
     Profile,
     Key,
@@ -296,6 +297,7 @@ impl World {
         match act {
             Act::Renew => self.operate(Fault::Ask(name.clone())),
             Act::Names => self.operate(Fault::Edit(name.clone())),
+            Act::Hold => self.hold(name, None, false),
             Act::RollBack => {
                 if self.is_awake() {
                     self.operator_rolls_back(name);

@@ -108,6 +108,9 @@ impl World {
         match &managed.decision().reason {
             Reason::TooEarly { .. }
             | Reason::ClosedWindow { .. }
+            | Reason::Frozen { .. }
+            | Reason::RequestWindowClosed { .. }
+            | Reason::OnHold(_)
             | Reason::BudgetSpent { .. }
             | Reason::Stopped { .. }
             | Reason::Pending { .. }
@@ -147,7 +150,10 @@ impl World {
                 failure.class != FailureClass::GateRefused && until.is_none_or(|until| until > self.wall())
             }
             Reason::TooEarly { until, .. } => *until > self.wall(),
-            Reason::ClosedWindow { opens, .. } => {
+            // What an operator puts off is watched by what he said.
+            Reason::OnHold(_) => true,
+            Reason::Frozen { until, .. } => *until + SLACK > self.wall(),
+            Reason::ClosedWindow { opens, .. } | Reason::RequestWindowClosed { opens, .. } => {
                 opens.is_some_and(|opens| opens + SLACK > self.wall() && opens.since(self.wall()) <= DAY)
             }
             Reason::ClockWrong { .. } => !self.tlm.dates,

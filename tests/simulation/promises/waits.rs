@@ -60,7 +60,10 @@ impl World {
             | Reason::HeldBack { .. }
             | Reason::RolledBack { .. }
             | Reason::ClosedWindow { .. }
+            | Reason::Frozen { .. }
+            | Reason::RequestWindowClosed { .. }
             | Reason::DiskTrouble { .. } => true,
+            Reason::OnHold(held) => !held.hold.even_emergency,
             // What a CA's end cuts short is asked for ever more rarely, and what was refused for the sake of what is
             // installed when that ends.
             Reason::Stopped { failure, .. } => failure.class == FailureClass::GateRefused,
@@ -133,6 +136,8 @@ impl World {
             Reason::AnswerLost { .. } => (!self.is_fair(name), HOUR),
             Reason::HookOwed { hook, .. } => (managed.entry.hooks.contains(hook), HOUR),
             Reason::ClosedWindow { .. } => (managed.entry.deploy_window.is_some(), HOUR),
+            Reason::RequestWindowClosed { .. } => (managed.entry.request_window.is_some(), HOUR),
+            Reason::OnHold(_) => (managed.record.hold_at(self.wall()).is_some(), MINUTE),
             Reason::Due(_) | Reason::Queued(_) | Reason::Installing | Reason::Abandoning | Reason::Unrecorded(_) => {
                 (!is_fine || self.disk.fault.is_some(), HOUR * 2)
             }

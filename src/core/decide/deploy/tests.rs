@@ -29,6 +29,7 @@ fn told(at: Timestamp, rollback: bool, deploy: Deploy, events: &[(Timestamp, Eve
         record: &record,
         global: &global,
         deploy,
+        ask: Deploy::Open,
         now: at,
     })
 }
@@ -290,6 +291,7 @@ fn a_first_certificate_waits_for_no_window() {
         record: &absent,
         global: &global,
         deploy: Deploy::Closed(AT + DAY),
+        ask: Deploy::Open,
         now: AT + SECOND,
     });
     assert_eq!(decision.action.as_str(), "install", "{}", decision.reason);
@@ -314,6 +316,7 @@ fn a_generation_that_the_journal_has_not_got_goes_on_record_and_owes_its_hooks()
             record: &record,
             global: &global,
             deploy: Deploy::Open,
+            ask: Deploy::Open,
             now: AT,
         };
         let decision = decide(&world);
@@ -404,6 +407,7 @@ fn told_in(
         record: &record,
         global: &global,
         deploy,
+        ask: Deploy::Open,
         now: at,
     })
 }
@@ -436,9 +440,9 @@ fn a_repair_switches_nothing_in_that_any_other_set_would_wait_for() {
         let (reading, record, global) = (read(profile(), now), record(events), global_state());
         drifted.renewed_elsewhere = renewed_elsewhere;
         let observed = Observed::Installed(drifted.clone());
-        let (entry, reading) = (entry(), &reading);
+        let (entry, reading, ask) = (entry(), &reading, Deploy::Open);
         let world =
-            World { entry: &entry, observed: &observed, reading, record: &record, global: &global, deploy, now };
+            World { entry: &entry, observed: &observed, reading, record: &record, global: &global, deploy, ask, now };
         assert_eq!(decide(&world).action, Action::Repair { refreshes: expected });
     };
     for elsewhere in [false, true] {
