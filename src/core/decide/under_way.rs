@@ -159,10 +159,11 @@ impl<'a> World<'a> {
         // All trouble is of this request, which began without any; its instants are of clocks that may have been set back.
         let failed = self.record.trouble.last.is_some();
         let retry = failed.then(|| self.retry_at(&self.record.trouble)).flatten().unwrap_or(due);
-        // Once TLM has claimed for long enough not to know it, one more pickup decides.
-        let decides = unknown_since.map(|first| self.after(first, UNKNOWN_SPAN)).filter(|at| *at > polled_at);
-        let next = decides.map_or(due.max(retry), |at| due.max(retry).min(at));
         let failed_at = self.record.trouble.last.as_deref().map(|(_, at)| *at);
+        // Once TLM has claimed for long enough not to know it, one more pickup decides. Where that one fails, the ladder counts.
+        let is_ahead = |at: &Timestamp| *at > polled_at && failed_at.is_none_or(|failed_at| failed_at < *at);
+        let decides = unknown_since.map(|first| self.after(first, UNKNOWN_SPAN)).filter(is_ahead);
+        let next = decides.map_or(due.max(retry), |at| due.max(retry).min(at));
         self.asked_after(failed_at.map_or(polled_at, |at| at.max(polled_at)), next)
     }
 

@@ -113,6 +113,26 @@ fn a_pickup_that_fails_has_its_pause_after_the_clock_was_set_back() {
     assert!(case.decide().wake_at > now + 30 * SECOND);
 }
 
+/// After an hour of not knowing a request TLM is asked once more, which decides; where that is not answered, it has its pause.
+#[test]
+fn the_pickup_that_decides_has_its_pause_where_it_fails() {
+    let since = START + 60 * DAY;
+    let unknown = Event::PickupUnknown { attempt: Attempt(1), failure: failure(FailureClass::RequestRefused) };
+    let failed = Event::Failed { failure: failure(FailureClass::ApiBadAnswer) };
+    let mut events = pending(since);
+    events.extend([MINUTE, 20 * MINUTE, 58 * MINUTE].map(|offset| (since + offset, unknown.clone())));
+    let decides_at = since + MINUTE + HOUR;
+    let case = |now, events: &[(Timestamp, Event)]| {
+        Case { now, reading: read(profile(), now), ..Case::after(Duration::ZERO) }.events(events)
+    };
+    check(&case(decides_at - SECOND, &events), "wait", "has been pending at TLM");
+    check(&case(decides_at, &events), "pick-up", "has been pending at TLM");
+    events.push((decides_at, failed));
+    let after = case(decides_at + SECOND, &events);
+    check(&after, "wait", "the last pickup failed");
+    assert!(after.decide().wake_at > decides_at + MINUTE, "{}", after.decide().wake_at);
+}
+
 /// A pickup may never be answered: before the emergency stage TLM has time, and from then on the search and another request
 /// are the way out.
 #[test]
