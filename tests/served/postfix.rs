@@ -17,14 +17,14 @@ fn start(stage: &Stage) -> Server {
     let shown = folder.display();
     let main = format!(
         "compatibility_level = 3.6\nqueue_directory = {shown}/queue\ndata_directory = {shown}/data\n\
-         maillog_file = {shown}/mail.log\nmaillog_file_prefixes = {shown}\nmyhostname = www.example.com\n\
+         maillog_file = {shown}/mail.log\nmaillog_file_prefixes = {shown}\nmax_idle = 1h\nmax_use = 10000\nmyhostname = www.example.com\n\
          inet_interfaces = 127.0.0.1\nmydestination =\nalias_maps =\nlocal_recipient_maps =\n\
          smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {}, {}\n",
         stage.live("privkey.pem"),
         stage.live("fullchain.pem"),
     );
     let services = format!(
-        "{} inet n - n - - smtpd\npostlog unix-dgram n - n - 1 postlogd\ntlsmgr unix - - n 1000? 1 tlsmgr\n\
+        "{} inet n - n - 1 smtpd\npostlog unix-dgram n - n - 1 postlogd\ntlsmgr unix - - n 1000? 1 tlsmgr\n\
          anvil unix - - n - 1 anvil\nrewrite unix - - n - - trivial-rewrite\nproxymap unix - - n - - proxymap\n",
         stage.address,
     );

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::sync::Semaphore;
@@ -83,10 +84,10 @@ async fn ask(mut service: Service, names: BTreeSet<String>, places: Arc<Semaphor
     let Ok(_place) = places.acquire().await else { return service };
     let anonymous = |address: SocketAddr| ServerName::IpAddress(address.ip().into());
     let mut address = service.listener.reachable();
-    let mut shown = probe::presented(&address.to_string(), &anonymous(address), service.starttls, None).await;
+    let mut shown = presented(address, &anonymous(address), service.starttls).await;
     if matches!(shown, Err(ProbeError::Connection(_))) && service.listener.address.ip().is_unspecified() {
         address = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
-        shown = probe::presented(&address.to_string(), &anonymous(address), service.starttls, None).await;
+        shown = presented(address, &anonymous(address), service.starttls).await;
     }
     service.take(None, shown);
     if service.sights.is_empty() && service.refusal.is_none() {
@@ -94,10 +95,21 @@ async fn ask(mut service: Service, names: BTreeSet<String>, places: Arc<Semaphor
     }
     for name in names {
         let Ok(server_name) = ServerName::try_from(name.clone()) else { continue };
-        let shown = probe::presented(&address.to_string(), &server_name, service.starttls, None).await;
+        let shown = presented(address, &server_name, service.starttls).await;
         service.take(Some(name), shown);
     }
     service
+}
+
+/// What is shown on this host itself, where whoever speaks TLS answers at once: what is silent holds nobody up.
+async fn presented(
+    address: SocketAddr,
+    name: &ServerName<'static>,
+    starttls: Option<StartTls>,
+) -> Result<Presented, ProbeError> {
+    let address = address.to_string();
+    let shown = tokio::time::timeout(PATIENCE, probe::presented(&address, name, starttls, None)).await;
+    shown.unwrap_or(Err(ProbeError::TimedOut))
 }
 
 impl Service {
@@ -157,7 +169,8 @@ const SILENT: [&str; 3] = ["p910nd", "lpd", "sshd"];
 /// More listeners than a host has services.
 const MOST_LISTENERS: usize = 1_000;
 const MOST_NAMES: usize = 64;
-const AT_A_TIME: usize = 32;
+const AT_A_TIME: usize = 128;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

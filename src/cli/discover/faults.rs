@@ -128,7 +128,10 @@ impl Judged<'_, '_> {
         for (service, sights) in &self.finding.shown {
             let is_newer = |other: &&Finding<'_>| {
                 let facts = &other.facts;
-                facts.not_before > own.not_before && facts.not_after > self.now && is_alike(own.key, facts.key)
+                // CAs let the validity of all that they issue on a day begin at its first second.
+                let is_later = (facts.not_before, facts.not_after) >= (own.not_before, own.not_after);
+                let is_other = facts.fingerprint != own.fingerprint;
+                is_later && is_other && facts.not_after > self.now && is_alike(own.key, facts.key)
             };
             let named_here = |other: &&Finding<'_>| {
                 other.named.iter().any(|named| {
@@ -151,7 +154,7 @@ impl Judged<'_, '_> {
             if named_here(&newer) {
                 let message = format!("{who} still presents serial number {serial}; {path} has been replaced since");
                 faults.push(self.fault("not-loaded", &message, &reload(service, newer)));
-            } else if self.finding.named.is_empty() || newer.managed.is_some() {
+            } else if self.finding.files.is_empty() || newer.managed.is_some() {
                 let message =
                     format!("{who} presents serial number {serial}; a newer one for the same names is in {path}");
                 let remedy = "have the server's configuration name that file, and reload it";
