@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::api::{RevocationReason, Tlm as _};
+use crate::api::{Details, RevocationReason, Tlm as _};
 use crate::config::Main;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::observed::Installed;
 use crate::core::name::{CertName, SerialNumber};
-use crate::core::text::Text;
 use crate::core::wanted::entry::Entry;
 use crate::daemon::{last_good, setup};
 use crate::parallel;
+use crate::pki::{certificate, leaf};
 use crate::store::layout::Layout;
 use crate::store::observe;
 use crate::store::real_disk::RealDisk;
@@ -122,12 +122,25 @@ async fn is_wanted(
     if !stdin.is_terminal() {
         return Ok(true);
     }
-    let standing = Text::new(&format!("{:?}", details.standing));
     let reason = reason.as_str();
-    output::print(&format!("permanently revoke {serial} ({standing}), reason {reason}? Type yes to continue:"));
+    output::print(&format!(
+        "permanently revoke {serial} ({}), reason {reason}? Type yes to continue:",
+        told_of(&details)
+    ));
     let mut answer = String::new();
     stdin.read_line(&mut answer).map_err(|error| format!("cannot read the answer: {error}"))?;
     Ok(answer.trim().eq_ignore_ascii_case("yes"))
+}
+
+/// What TLM's certificate is, for who is asked.
+fn told_of(details: &Details) -> String {
+    let read = details.certificate.as_deref().and_then(|text| certificate::certificates(text).ok());
+    let certificate = read.and_then(|all| all.into_iter().next());
+    let facts = certificate.as_ref().and_then(|certificate| Some((certificate.label(), leaf::read(certificate).ok()?)));
+    facts.map_or_else(
+        || "TLM does not show whose it is".to_owned(),
+        |(label, facts)| format!("{label}, valid until {}", facts.not_after),
+    )
 }
 
 fn told(failure: Failure) -> String {

@@ -1,5 +1,8 @@
 //! `renewd revoke`: what nobody presents is revoked; what somebody does is not, unless it is replaced at once.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use crate::host::Host;
 use crate::simulator::{Endpoint, Fault, FaultKind, RetryAfter};
 
@@ -58,6 +61,36 @@ fn what_is_presented_is_revoked_by_force_and_replaced_at_once() {
     let second = host.live_serial("www");
     assert!(second != first && standing(&host, &second).0 == "issued");
     assert_eq!(host.wait_state("www", "valid")["generation"], 2);
+}
+
+/// Whoever sits at a terminal is asked, with whose certificate it is.
+#[test]
+fn on_a_terminal_only_yes_revokes() {
+    let mut host = Host::with_www();
+    host.entry("www", "");
+    host.start();
+    host.wait_state("www", "valid");
+    let first = host.live_serial("www");
+    assert_eq!(host.says(&["renew", "www"]).code, 0);
+    let call = format!(
+        "{} --config {} revoke --serial {first} --reason superseded",
+        env!("CARGO_BIN_EXE_renewd"),
+        host.path("renewd.toml").display()
+    );
+    for (typed, code, standing_then) in [("\n", 1, "issued"), ("y\n", 1, "issued"), ("yes\n", 0, "revoked")] {
+        let mut script = Command::new("script");
+        script.args(["-qefc", &call, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = script.spawn().unwrap();
+        // It stays open: a terminal that is closed would be an answer.
+        let mut terminal = script.stdin.take().unwrap();
+        terminal.write_all(typed.as_bytes()).unwrap();
+        let output = script.wait_with_output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        let question = format!("permanently revoke {first} (\"www.example.com\", valid until ");
+        assert!(shown.contains(&question) && shown.contains("reason superseded? Type yes to continue:"), "{shown}");
+        assert_eq!(output.status.code(), Some(code), "{typed:?}: {shown}");
+        assert_eq!(standing(&host, &first).0, standing_then, "{typed:?}: {shown}");
+    }
 }
 
 #[test]
