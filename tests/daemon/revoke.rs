@@ -14,12 +14,17 @@ fn standing(host: &Host, serial: &str) -> (String, Option<String>) {
     })
 }
 
-#[test]
-fn what_was_replaced_is_revoked_and_what_is_presented_is_not() {
+fn valid() -> Host {
     let mut host = Host::with_www();
     host.entry("www", "");
     host.start();
     host.wait_state("www", "valid");
+    host
+}
+
+#[test]
+fn what_was_replaced_is_revoked_and_what_is_presented_is_not() {
+    let host = valid();
     let first = host.live_serial("www");
     assert_eq!(host.says(&["renew", "www"]).code, 0);
     let second = host.live_serial("www");
@@ -49,10 +54,7 @@ fn what_was_replaced_is_revoked_and_what_is_presented_is_not() {
 
 #[test]
 fn what_is_presented_is_revoked_by_force_and_replaced_at_once() {
-    let mut host = Host::with_www();
-    host.entry("www", "");
-    host.start();
-    host.wait_state("www", "valid");
+    let host = valid();
     let first = host.live_serial("www");
     let said = host.says(&["revoke", "www", "--reason", "key_compromise", "--force"]);
     assert_eq!(said.code, 0, "{said:?}");
@@ -66,10 +68,7 @@ fn what_is_presented_is_revoked_by_force_and_replaced_at_once() {
 /// Whoever sits at a terminal is asked, with whose certificate it is.
 #[test]
 fn on_a_terminal_only_yes_revokes() {
-    let mut host = Host::with_www();
-    host.entry("www", "");
-    host.start();
-    host.wait_state("www", "valid");
+    let host = valid();
     let first = host.live_serial("www");
     assert_eq!(host.says(&["renew", "www"]).code, 0);
     let call = format!(
@@ -95,10 +94,7 @@ fn on_a_terminal_only_yes_revokes() {
 
 #[test]
 fn what_cannot_be_revoked_is_told_with_what_to_do() {
-    let mut host = Host::with_www();
-    host.entry("www", "");
-    host.start();
-    host.wait_state("www", "valid");
+    let host = valid();
     let installed = host.live_serial("www");
     for (call, words) in [
         (vec!["revoke", "--serial", "0BAD", "--reason", "superseded"], "`renewd history NAME` show serial numbers"),
