@@ -7,7 +7,7 @@ use super::super::example::{
     DAY, HOUR, MINUTE, SECOND, START, entry, failure, global_state, installed, live, profile, read, record, rename,
     submitting,
 };
-use super::super::failure::{Failure, RetryHint};
+use super::super::failure::{Failure, FailureClass, RetryHint};
 use super::super::name::{Digest, ProfileId};
 use super::super::record::Checked;
 use super::*;
