@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::servers::Running;
+use super::servers::{PROGRAMS, Running};
 
 /// A process.
 pub(super) struct Process {
@@ -55,7 +55,7 @@ impl Processes {
         let mut seen = BTreeSet::new();
         let elsewhere = self.all.iter().filter(|(_, process)| process.is_elsewhere);
         let named = elsewhere.map(|(pid, process)| (*pid, process.running.program.as_str()));
-        named.filter(move |(_, program)| SERVERS.contains(program) && seen.insert(*program))
+        named.filter(move |(_, program)| PROGRAMS.contains(program) && seen.insert(*program))
     }
 
     /// What the readers of configurations look at: those whose paths are the host's.
@@ -103,27 +103,6 @@ fn text(name: &std::ffi::OsStr) -> String {
     String::from_utf8_lossy(&OsString::from(name).into_vec()).into_owned()
 }
 
-/// Programs that serve TLS by configurations of their own.
-const SERVERS: [&str; 18] = [
-    "nginx",
-    "apache2",
-    "httpd",
-    "haproxy",
-    "master",
-    "dovecot",
-    "postgres",
-    "mysqld",
-    "mariadbd",
-    "java",
-    "lighttpd",
-    "stunnel4",
-    "stunnel",
-    "slapd",
-    "exim4",
-    "exim",
-    "redis-server",
-    "valkey-server",
-];
 /// A host with more is looked at in part.
 const MOST_PROCESSES: usize = 50_000;
 

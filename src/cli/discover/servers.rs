@@ -132,8 +132,41 @@ fn distinct<T>(reading: &mut Reading, candidates: impl IntoIterator<Item = (Path
 
 /// The running processes of programs with one of these names.
 fn processes<'a>(running: &'a [Running], names: &'a [&str]) -> impl Iterator<Item = &'a Running> {
+    debug_assert!(names.iter().all(|name| PROGRAMS.contains(name)), "{names:?}");
     running.iter().filter(move |process| names.contains(&process.program.as_str()))
 }
+
+/// The programs whose configurations are read.
+pub(super) const PROGRAMS: [&str; 28] = [
+    "angie",
+    "apache2",
+    "dovecot",
+    "edb-postgres",
+    "exim",
+    "exim4",
+    "haproxy",
+    "httpd",
+    "httpd.worker",
+    "java",
+    "jsvc",
+    "lighttpd",
+    "lighttpd-angel",
+    "mariadbd",
+    "master",
+    "mysqld",
+    "nginx",
+    "openresty",
+    "postgres",
+    "postmaster",
+    "redis-sentinel",
+    "redis-server",
+    "slapd",
+    "stunnel",
+    "stunnel4",
+    "stunnel5",
+    "valkey-sentinel",
+    "valkey-server",
+];
 
 /// So much of a value is shown in a note.
 const SHOWN: usize = 80;

@@ -9,9 +9,14 @@ pub(super) struct Line {
 
 /// Lines, those that end in a backslash together with the next; what they are joined by is left out.
 pub(super) fn by_backslash(text: &str) -> Vec<Line> {
+    joined(numbered(text))
+}
+
+/// The same of lines that somebody chose.
+pub(super) fn joined<'t>(chosen: impl Iterator<Item = (usize, &'t str)>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut is_open = false;
-    for (number, line) in numbered(text) {
+    for (number, line) in chosen {
         let (part, continues) = line.strip_suffix('\\').map_or((line, false), |part| (part, true));
         match lines.last_mut().filter(|_| is_open) {
             Some(last) => last.text.push_str(part),

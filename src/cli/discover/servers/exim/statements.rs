@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::super::reading::Reading;
-use super::super::lines::{Line, numbered};
+use super::super::lines::{self, Line, numbered};
 use super::super::{Value, below};
 
 pub(super) type Options = BTreeMap<String, Value>;
@@ -160,21 +160,8 @@ impl Parser<'_> {
 
 /// Lines, those that a backslash continues together; comments and empty lines are left out, even between the two.
 fn joined(text: &str) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
-    let mut is_open = false;
-    for (number, line) in numbered(text) {
-        let line = line.trim();
-        if line.starts_with('#') || line.is_empty() {
-            continue;
-        }
-        let (part, continues) = line.strip_suffix('\\').map_or((line, false), |part| (part, true));
-        match lines.last_mut().filter(|_| is_open) {
-            Some(last) => last.text.push_str(part),
-            None => lines.push(Line { number, text: part.to_owned() }),
-        }
-        is_open = continues;
-    }
-    lines
+    let trimmed = numbered(text).map(|(number, line)| (number, line.trim()));
+    lines::joined(trimmed.filter(|(_, line)| !line.starts_with('#') && !line.is_empty()))
 }
 
 const WANTED: [&str; 7] = [
