@@ -57,7 +57,7 @@ impl Files {
             return Err(lack.clone());
         }
         self.looked_at += 1;
-        let may = rustix::fs::access(&real, Access::READ_OK).map_err(|error| self.lack(&real, &error.into()));
+        let may = rustix::fs::access(&real, Access::READ_OK).map_err(|error| self.lack(path, &error.into()));
         let found = may.and_then(|()| file::read(path, password).map_err(Lack::Other));
         match found {
             Ok(found) => {
