@@ -120,7 +120,9 @@ fn profile(arguments: &Arguments) -> ProfileSpec {
         renewal_period_days: days,
         renewal_window_override: Some(window),
         allows_duplicates: !arguments.no_duplicates,
-        key_sizes: ["256", "384", "521", "2048", "3072", "4096"].map(str::to_owned).to_vec(),
+        key_sizes: ["256", "384", "521", "2048", "3072", "4096", "MLDSA-44", "MLDSA-65", "MLDSA-87"]
+            .map(str::to_owned)
+            .to_vec(),
         issuance,
         rejects: arguments.reject,
         allows_validity_override: arguments.validity_override,

@@ -1,5 +1,5 @@
 //! The key types that a profile takes, in every spelling that profiles use. What is not understood is named, never left
-//! out: a profile that takes ML-DSA keys alone is not one that says nothing.
+//! out: a profile that takes Ed25519 keys alone is not one that says nothing.
 
 use crate::core::text::Text;
 use crate::core::wanted::key::KeyType;
@@ -42,7 +42,10 @@ impl Keys {
     /// `MATCH_ISSUER` says nothing, and neither does an algorithm that no family of keys has in its name.
     fn add_family(&mut self, algorithm: &str) {
         let upper = algorithm.to_ascii_uppercase();
-        if is_of_other_family(algorithm) {
+        let own = key_types(algorithm);
+        if own.iter().any(|key| key.is_post_quantum()) {
+            self.known.extend(own);
+        } else if is_of_other_family(algorithm) {
             self.unknown.push(Text::new(algorithm));
         } else if upper.contains("ECDSA") {
             self.known.extend(EC);
@@ -84,8 +87,14 @@ fn names(holders: &[Json<'_>], unnamed: Vec<String>) -> Vec<String> {
         [kind] if size.chars().all(|c| c.is_ascii_digit()) => format!("{kind} {size}"),
         _ => size.clone(),
     };
-    let not_made = types.iter().filter(|kind| types.len() > 1 && key_types(kind).is_empty());
-    sizes.iter().map(of_type).chain(not_made.cloned()).collect()
+    // The sizes may be those of the other types.
+    let has_no_size = |kind: &&String| {
+        let own = key_types(kind);
+        let is_sized = |size: &String| key_types(size).iter().any(|key| own.contains(key));
+        own.is_empty() || own == ML_DSA && !sizes.iter().any(is_sized)
+    };
+    let unsized_types = types.iter().filter(|_| types.len() > 1).filter(has_no_size);
+    sizes.iter().map(of_type).chain(unsized_types.cloned()).collect()
 }
 
 /// The texts under `keys`, in the order of the keys; an item that is a table names its type and size itself.
@@ -109,13 +118,14 @@ fn is_silent(text: &str) -> bool {
 fn key_types(name: &str) -> Vec<KeyType> {
     let mut families = Vec::new();
     let mut sizes = Vec::new();
-    for part in parts(name) {
+    for part in parts(&name.to_ascii_uppercase().replace("ML-DSA", "MLDSA").replace("ML_DSA", "MLDSA")) {
         match part.parse::<u32>() {
             // The end of "secp256r1" and "prime256v1".
             Ok(1) => {}
             Ok(size) => sizes.push(size),
             Err(_) if RSA_WORDS.contains(&part.as_str()) => families.push(RSA),
             Err(_) if EC_WORDS.contains(&part.as_str()) => families.push(EC),
+            Err(_) if part == "MLDSA" => families.push(ML_DSA),
             Err(_) if FILLING.contains(&part.as_str()) => {}
             Err(_) => return Vec::new(),
         }
@@ -123,7 +133,12 @@ fn key_types(name: &str) -> Vec<KeyType> {
     let may_be = |key: &KeyType| families.iter().all(|family| family.contains(key));
     match sizes.as_slice() {
         [] => KeyType::ALL.into_iter().filter(|key| !families.is_empty() && may_be(key)).collect(),
-        [size] => KeyType::of_bits(*size).into_iter().filter(may_be).collect(),
+        // The number of a parameter set is a size beside its family alone.
+        [size] => KeyType::of_size(*size)
+            .into_iter()
+            .filter(may_be)
+            .filter(|key| !families.is_empty() || !key.is_post_quantum())
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -149,10 +164,11 @@ const SIZE_KEYS: [&str; 5] = ["key_size", "key_sizes", "allowed_key_sizes", "cur
 const SILENT: [&str; 9] = ["any", "all", "none", "null", "n/a", "default", "match_issuer", "from_csr", "unspecified"];
 const RSA: [KeyType; 3] = [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096];
 const EC: [KeyType; 3] = [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::EcdsaP521];
+const ML_DSA: [KeyType; 3] = [KeyType::MlDsa44, KeyType::MlDsa65, KeyType::MlDsa87];
 const RSA_WORDS: [&str; 2] = ["RSA", "RSAENCRYPTION"];
 const EC_WORDS: [&str; 13] =
     ["EC", "ECC", "ECDSA", "P", "ECP", "ECCP", "ECDSAP", "NIST", "NISTP", "SECP", "PRIME", "ELLIPTIC", "CURVE"];
-const FILLING: [&str; 6] = ["BIT", "BITS", "KEY", "SIZE", "R", "V"];
+const FILLING: [&str; 7] = ["BIT", "BITS", "KEY", "SIZE", "R", "V", "ID"];
 /// What names of other families have in them that are not those of RSA and ECDSA.
 const OTHER_FAMILIES: [&str; 13] = [
     "DSA",
@@ -203,14 +219,24 @@ mod tests {
             ("prime256v1", KeyType::EcdsaP256),
             ("NIST P-384", KeyType::EcdsaP384),
             ("ECC_P521", KeyType::EcdsaP521),
+            ("MLDSA-65", KeyType::MlDsa65),
+            ("ML-DSA-44", KeyType::MlDsa44),
+            ("ml_dsa_87", KeyType::MlDsa87),
+            ("id-ml-dsa-65", KeyType::MlDsa65),
+            ("MLDSA44", KeyType::MlDsa44),
         ] {
             size(name, &[key]);
         }
         size("ECDSA", &EC);
         size("rsa", &RSA);
+        size("ML-DSA", &ML_DSA);
         for other in [
-            "MLDSA-65",
-            "ML-DSA-44",
+            "MLDSA-66",
+            "65",
+            "DSA-65",
+            "HashML-DSA-65",
+            "ML-DSA-65-with-SHA512",
+            "MLDSA44-ED25519",
             "SLHDSA-SHA2-128s",
             "SLHDSA-256",
             "Ed25519",
@@ -245,10 +271,11 @@ mod tests {
         ] {
             check(nothing, &[], &[]);
         }
-        check(json!({"signature_algorithm": "MLDSA65"}), &[], &["MLDSA65"]);
+        check(json!({"signature_algorithm": "MLDSA65"}), &[KeyType::MlDsa65], &[]);
         check(json!({"signature_algorithm": "Ed25519"}), &[], &["Ed25519"]);
         check(json!({"key_type": "SLHDSA"}), &[], &["SLHDSA"]);
-        for name in ["MLDSA65-RSA3072-PSS-SHA512", "id-MLDSA44-ECDSA-P256", "XMSS", "LMS_HSS", "Composite", "ML-DSA-65"]
+        for name in
+            ["MLDSA65-RSA3072-PSS-SHA512", "id-MLDSA44-ECDSA-P256", "XMSS", "LMS_HSS", "Composite", "SLH-DSA-65"]
         {
             check(json!({"signature_algorithm": name}), &[], &[name]);
         }
@@ -267,7 +294,7 @@ mod tests {
             json!({"algorithm": {"name": "ML-DSA-65"}}),
             json!({"odd": {"deeper": "ML-DSA-65"}}),
         ] {
-            check(attributes(shape), &[], &["ML-DSA-65"]);
+            check(attributes(shape), &[KeyType::MlDsa65], &[]);
         }
         check(attributes(json!({"algorithm": "XMSS"})), &[], &["XMSS"]);
         check(attributes(json!({"key_type": "OTHER KEY"})), &[], &["OTHER KEY"]);
@@ -285,7 +312,7 @@ mod tests {
     fn of_several_each_is_told_apart() {
         let both =
             json!({"private_key_attributes": {"key_size": "MLDSA-65"}, "allowed_key_sizes": ["MLDSA-65", "P-256"]});
-        check(both, &[KeyType::EcdsaP256], &["MLDSA-65"]);
+        check(both, &[KeyType::MlDsa65, KeyType::EcdsaP256], &[]);
         check(
             json!({"allowed_key_sizes": ["Ed25519", ["1024", "4096"], null]}),
             &[KeyType::Rsa4096],
@@ -300,11 +327,15 @@ mod tests {
         let typed = |kind: &str, sizes: Value| json!({"private_key_attributes": {"key_type": kind}, "allowed_key_sizes": sizes});
         check(typed("RSA", json!(["2048", 3072])), &[KeyType::Rsa2048, KeyType::Rsa3072], &[]);
         check(typed("ECDSA", json!("384")), &[KeyType::EcdsaP384], &[]);
-        check(typed("ML-DSA", json!(["65", 87])), &[], &["ML-DSA 65", "ML-DSA 87"]);
+        check(typed("ML-DSA", json!(["65", 87])), &[KeyType::MlDsa65, KeyType::MlDsa87], &[]);
         check(typed("SLHDSA", json!("256")), &[], &["SLHDSA 256"]);
         check(typed("RSA", json!(["2048", "P-256"])), &[KeyType::Rsa2048, KeyType::EcdsaP256], &[]);
         let list = json!({"key_type": ["RSA", "MLDSA"], "allowed_key_sizes": ["2048"]});
-        check(list, &[KeyType::Rsa2048], &["MLDSA"]);
+        check(list, &[KeyType::Rsa2048, KeyType::MlDsa44, KeyType::MlDsa65, KeyType::MlDsa87], &[]);
+        let list = json!({"key_type": ["RSA", "SLHDSA"], "allowed_key_sizes": ["2048"]});
+        check(list, &[KeyType::Rsa2048], &["SLHDSA"]);
+        let list = json!({"key_type": ["RSA", "MLDSA"], "allowed_key_sizes": ["2048", "MLDSA-87"]});
+        check(list, &[KeyType::Rsa2048, KeyType::MlDsa87], &[]);
         let tables = json!({"allowed_key_sizes": [{"key_type": "RSA", "key_size": "2048"}, {"key_type": "Ed25519"}]});
         check(tables, &[KeyType::Rsa2048], &["Ed25519"]);
     }

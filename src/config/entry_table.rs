@@ -61,7 +61,8 @@ table! {
     other_names: OtherNamesTable => "{ guid = [\"1b671a64-40d5-491e-99b0-da01ff1f3341\"] }",
     /// More of the subject, by TLM's attribute names. Attributes that the profile fixes are added by TLM.
     subject: Subject => "{ organization_name = \"Example AG\", country = \"CH\" }",
-    /// The type of the key. Without this key what the profile asks for.
+    /// The type of the key. Without this key what the profile asks for; ML-DSA, which servers load with OpenSSL 3.5 or
+    /// later and show over TLS 1.3 only, where the profile takes nothing else.
     key: KeyType => "\"ecdsa-p256\"",
     /// Keep the key at renewals, for clients that pin it.
     reuse_key: bool = "false",

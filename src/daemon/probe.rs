@@ -192,7 +192,11 @@ const fn is_rsa(key: KeyType) -> bool {
 
 fn is_for(scheme: SignatureScheme, key: KeyType) -> bool {
     let name = scheme.as_str().unwrap_or_default();
-    if is_rsa(key) { name.starts_with("RSA") } else { name.starts_with("ECDSA") }
+    match key {
+        KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => name.starts_with("RSA"),
+        KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521 => name.starts_with("ECDSA"),
+        KeyType::MlDsa44 | KeyType::MlDsa65 | KeyType::MlDsa87 => name.starts_with("ML_DSA"),
+    }
 }
 
 impl ServerCertVerifier for CapturingVerifier {

@@ -4,6 +4,7 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
+    KeyPair as _, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair, PqdsaSigningAlgorithm,
 };
 use rcgen::{KeyPair, PublicKeyData as _, RsaKeySize, SignatureAlgorithm, SigningKey as _};
 use rustls_pki_types::{AlgorithmIdentifier, PrivatePkcs8KeyDer, alg_id};
@@ -54,7 +55,9 @@ pub enum KeyError {
     #[error("it holds {0} {1}, which renewd cannot use")]
     Odd(KeyKind, &'static str),
     /// A key, and of a kind that cannot be used.
-    #[error("it holds {0}; renewd uses RSA keys of 2048 to 8192 bits, and ECDSA keys on P-256, P-384 and P-521")]
+    #[error(
+        "it holds {0}; renewd uses RSA keys of 2048 to 8192 bits, and ECDSA keys on P-256, P-384 and P-521, and ML-DSA keys"
+    )]
     Kind(KeyKind),
 }
 
@@ -73,6 +76,9 @@ impl PrivateKey {
             KeyType::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
             KeyType::EcdsaP384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
             KeyType::EcdsaP521 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512),
+            KeyType::MlDsa44 => KeyPair::generate_for(&rcgen::PKCS_ML_DSA_44),
+            KeyType::MlDsa65 => KeyPair::generate_for(&rcgen::PKCS_ML_DSA_65),
+            KeyType::MlDsa87 => KeyPair::generate_for(&rcgen::PKCS_ML_DSA_87),
         };
         let pair = Zeroizing::new(made.map_err(|_| KeyError::NotMade)?);
         Ok(Self::of_pair(&pair))
@@ -90,8 +96,15 @@ impl PrivateKey {
 
     /// The key in PKCS#8, if it is one that can be used.
     pub(super) fn of_pkcs8(der: &[u8]) -> Option<Self> {
-        let pair = KeyPair::try_from(&PrivatePkcs8KeyDer::from(der)).ok()?;
-        Some(Self::of_pair(&Zeroizing::new(pair)))
+        if let Ok(pair) = KeyPair::try_from(&PrivatePkcs8KeyDer::from(der)) {
+            return Some(Self::of_pair(&Zeroizing::new(pair)));
+        }
+        // rcgen makes ML-DSA keys and reads none.
+        ML_DSA.iter().find_map(|(algorithm, signing, _)| {
+            let pair = PqdsaKeyPair::from_pkcs8(signing, der).ok()?;
+            let public = pair.public_key().as_der().ok()?.as_ref().to_vec();
+            Some(Self { pkcs8: Zeroizing::new(der.to_vec()), public, algorithm })
+        })
     }
 
     /// The RSA key in PKCS#1.
@@ -138,6 +151,12 @@ impl PrivateKey {
 
     /// Signs `message`; gives the algorithm and the signature.
     pub(super) fn sign(&self, message: &[u8]) -> Result<(AlgorithmIdentifier, Vec<u8>), KeyError> {
+        if let Some((_, signing, id)) = ML_DSA.iter().find(|(known, ..)| *known == self.algorithm) {
+            let pair = PqdsaKeyPair::from_pkcs8(signing, &self.pkcs8).map_err(|_| KeyError::NotSigned)?;
+            let mut signature = vec![0; signing.signature_len()];
+            pair.sign(message, &mut signature).map_err(|_| KeyError::NotSigned)?;
+            return Ok((*id, signature));
+        }
         let der = PrivatePkcs8KeyDer::from(self.pkcs8.as_slice());
         let pair = KeyPair::from_pkcs8_der_and_sign_algo(&der, self.algorithm).map_err(|_| KeyError::NotSigned)?;
         let pair = Zeroizing::new(pair);
@@ -161,6 +180,13 @@ impl PrivateKey {
         }
     }
 }
+
+/// The parameter sets of ML-DSA, as rcgen, aws-lc-rs and a certificate name them.
+static ML_DSA: [(&SignatureAlgorithm, &PqdsaSigningAlgorithm, AlgorithmIdentifier); 3] = [
+    (&rcgen::PKCS_ML_DSA_44, &ML_DSA_44_SIGNING, alg_id::ML_DSA_44),
+    (&rcgen::PKCS_ML_DSA_65, &ML_DSA_65_SIGNING, alg_id::ML_DSA_65),
+    (&rcgen::PKCS_ML_DSA_87, &ML_DSA_87_SIGNING, alg_id::ML_DSA_87),
+];
 
 #[cfg(test)]
 mod tests;

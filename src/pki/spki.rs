@@ -21,7 +21,10 @@ pub(super) fn key_type(key: &SubjectPublicKeyInfo<'_>) -> Option<KeyType> {
         id if id == alg_id::ECDSA_P256.as_ref() => Some(KeyType::EcdsaP256),
         id if id == alg_id::ECDSA_P384.as_ref() => Some(KeyType::EcdsaP384),
         id if id == alg_id::ECDSA_P521.as_ref() => Some(KeyType::EcdsaP521),
-        _ => KeyType::of_bits(rsa_bits(key)?),
+        id if id == alg_id::ML_DSA_44.as_ref() => Some(KeyType::MlDsa44),
+        id if id == alg_id::ML_DSA_65.as_ref() => Some(KeyType::MlDsa65),
+        id if id == alg_id::ML_DSA_87.as_ref() => Some(KeyType::MlDsa87),
+        _ => KeyType::of_size(rsa_bits(key)?),
     }
 }
 

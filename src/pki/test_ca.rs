@@ -8,8 +8,11 @@ use rcgen::{
 };
 
 use super::certificate::Certificate;
+use x509_parser::prelude::FromDer as _;
+
 use super::key::PrivateKey;
 use crate::core::time::Timestamp;
+use crate::core::wanted::key::KeyType;
 
 /// The present in these tests: 2026-11-24T00:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_795_478_400);
@@ -50,12 +53,37 @@ impl Ca {
 
     /// A leaf for `key`.
     pub(crate) fn leaf(&self, key: &PrivateKey, params: &CertificateParams) -> Certificate {
-        let public = SubjectPublicKeyInfo::from_der(key.public()).unwrap();
+        let Ok(public) = SubjectPublicKeyInfo::from_der(key.public()) else {
+            return taken(&params.signed_by(&MlDsa::of(key), &self.issuer()).unwrap());
+        };
         taken(&params.signed_by(&public, &self.issuer()).unwrap())
     }
 
     fn issuer(&self) -> Issuer<'_, &KeyPair> {
         Issuer::from_params(&self.params, &self.key)
+    }
+}
+
+/// A public key that rcgen does not read.
+struct MlDsa(Vec<u8>, &'static rcgen::SignatureAlgorithm);
+
+impl MlDsa {
+    fn of(key: &PrivateKey) -> Self {
+        let (_, read) = x509_parser::x509::SubjectPublicKeyInfo::from_der(key.public()).unwrap();
+        let known = [&rcgen::PKCS_ML_DSA_44, &rcgen::PKCS_ML_DSA_65, &rcgen::PKCS_ML_DSA_87];
+        let kinds = [KeyType::MlDsa44, KeyType::MlDsa65, KeyType::MlDsa87];
+        let at = kinds.iter().position(|kind| key.key_type() == Some(*kind)).unwrap();
+        Self(read.subject_public_key.data.to_vec(), known[at])
+    }
+}
+
+impl rcgen::PublicKeyData for MlDsa {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        self.1
     }
 }
 

@@ -44,8 +44,16 @@ fn a_second_pass_with_nothing_due_asks_for_nothing() {
 
 #[test]
 fn every_key_type_that_the_profile_takes_is_made_on_the_host() {
-    for (key, bits) in [("ecdsa-p256", 256), ("ecdsa-p384", 384), ("ecdsa-p521", 521), ("rsa-2048", 2048)] {
-        let sizes = ["256", "384", "521", "2048"].map(str::to_owned).to_vec();
+    for (key, bits) in [
+        ("ecdsa-p256", 256),
+        ("ecdsa-p384", 384),
+        ("ecdsa-p521", 521),
+        ("rsa-2048", 2048),
+        ("ml-dsa-44", 44),
+        ("ml-dsa-65", 65),
+        ("ml-dsa-87", 87),
+    ] {
+        let sizes = ["256", "384", "521", "2048", "MLDSA-44", "MLDSA-65", "MLDSA-87"].map(str::to_owned).to_vec();
         let host = Host::new(crate::simulator::ProfileSpec { key_sizes: sizes, ..Default::default() });
         host.entry("www", &format!("key = {key:?}\n"));
         let said = host.says(&["once"]);

@@ -110,25 +110,27 @@ fn deploying_until_the_new_leaf_is_seen_and_loud_while_another_is() {
 /// The probe asks for the new key's kind first, as a server may hold two certificates. One that has only another kind is seen.
 #[test]
 fn a_service_that_still_presents_a_certificate_of_another_kind_of_key_is_not_served() {
-    let mut host =
-        Host::new(ProfileSpec { key_sizes: ["2048", "256"].map(str::to_owned).to_vec(), ..ProfileSpec::default() });
+    let key_sizes = ["2048", "256", "MLDSA-65"].map(str::to_owned).to_vec();
+    let mut host = Host::new(ProfileSpec { key_sizes, ..ProfileSpec::default() });
     let server = Server::start(host.live("www"), None);
     probed(&host, &server, "key = \"rsa-2048\"");
     host.start();
     host.until("the first is there", || host.live("www").exists().then_some(()));
     server.load();
     host.wait_state("www", "valid");
-    let old = host.live_serial("www");
-    probed(&host, &server, "key = \"ecdsa-p256\"");
-    host.signal(Signal::HUP);
-    host.until("the old leaf is seen", || {
-        let www = host.certificate("www");
-        let still = format!("still serves serial number {old}");
-        (www["served"] == "no" && www["reason"].as_str()?.contains(&still)).then_some(())
-    });
-    assert_eq!(host.says(&["status"]).code, 1);
-    server.load();
-    host.wait_state("www", "valid");
+    for key in ["ecdsa-p256", "ml-dsa-65"] {
+        let old = host.live_serial("www");
+        probed(&host, &server, &format!("key = {key:?}"));
+        host.signal(Signal::HUP);
+        host.until("the old leaf is seen", || {
+            let www = host.certificate("www");
+            let still = format!("still serves serial number {old}");
+            (www["served"] == "no" && www["reason"].as_str()?.contains(&still)).then_some(())
+        });
+        assert_eq!(host.says(&["status"]).code, 1);
+        server.load();
+        host.wait_state("www", "valid");
+    }
 }
 
 /// A reload takes a moment: what is still shown then is no news.

@@ -127,7 +127,20 @@ fn key_length(request: &X509CertificationRequest<'_>) -> Option<(usize, bool)> {
             "1.3.132.0.35" => Some((521, false)),
             _ => None,
         },
-        PublicKey::DSA(_) | PublicKey::GostR3410(_) | PublicKey::GostR3410_2012(_) | PublicKey::Unknown(_) => None,
+        PublicKey::Unknown(_) => ml_dsa(request).map(|(set, _)| (set, false)),
+        PublicKey::DSA(_) | PublicKey::GostR3410(_) | PublicKey::GostR3410_2012(_) => None,
+    }
+}
+
+/// The parameter set of an ML-DSA key, and what verifies by it.
+fn ml_dsa(request: &X509CertificationRequest<'_>) -> Option<(usize, &'static dyn VerificationAlgorithm)> {
+    let algorithm = &request.certification_request_info.subject_pki.algorithm;
+    // RFC 9881: no parameters.
+    match (algorithm.algorithm.to_id_string().as_str(), &algorithm.parameters) {
+        ("2.16.840.1.101.3.4.3.17", None) => Some((44, &signature::ML_DSA_44)),
+        ("2.16.840.1.101.3.4.3.18", None) => Some((65, &signature::ML_DSA_65)),
+        ("2.16.840.1.101.3.4.3.19", None) => Some((87, &signature::ML_DSA_87)),
+        _ => None,
     }
 }
 
@@ -136,9 +149,17 @@ fn curve(request: &X509CertificationRequest<'_>) -> Option<String> {
     Some(parameters.as_oid().ok()?.to_id_string())
 }
 
-/// x509-parser judges every signature but those of P-521.
+/// x509-parser judges every signature but those of P-521 and of ML-DSA.
 fn verify(request: &X509CertificationRequest<'_>) -> Result<(), &'static str> {
     let refused = "the signature does not match the public key";
+    let info = &request.certification_request_info;
+    if let Some((_, algorithm)) = ml_dsa(request) {
+        if request.signature_algorithm != info.subject_pki.algorithm {
+            return Err("the signature is by another algorithm than the key's");
+        }
+        let key = UnparsedPublicKey::new(algorithm, &info.subject_pki.subject_public_key.data);
+        return key.verify(info.raw, &request.signature_value.data).map_err(|_| refused);
+    }
     let is_p521 = curve(request).is_some_and(|curve| curve == "1.3.132.0.35");
     if !is_p521 {
         return request.verify_signature().map_err(|_| refused);
@@ -149,7 +170,6 @@ fn verify(request: &X509CertificationRequest<'_>) -> Result<(), &'static str> {
         "1.2.840.10045.4.3.4" => &signature::ECDSA_P521_SHA512_ASN1,
         _ => return Err("unsupported signature algorithm"),
     };
-    let info = &request.certification_request_info;
     let key = UnparsedPublicKey::new(algorithm, &info.subject_pki.subject_public_key.data);
     key.verify(info.raw, &request.signature_value.data).map_err(|_| refused)
 }

@@ -325,7 +325,7 @@ fn is_host(name: &str) -> bool {
 pub fn signing_request(profile: &ProfileSpec, csr: &Value) -> Result<Csr, ApiError> {
     let csr = csr::parse(text(csr, "csr").map_err(|_| required("csr"))?)?;
     let bits = csr.key_bits.to_string();
-    if profile.key_sizes.contains(&bits) {
+    if profile.key_sizes.contains(&bits) || profile.key_sizes.contains(&format!("MLDSA-{bits}")) {
         return Ok(csr);
     }
     let allowed = profile.key_sizes.join(", ");

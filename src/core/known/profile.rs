@@ -94,10 +94,12 @@ impl Profile {
         self.cas.iter().filter(|ca| ca.spki == end.spki && ca.subject == end.subject).find(|ca| ca.at > end.at)
     }
 
-    /// The key type for an entry that names none: the first that the profile takes.
+    /// The key type for an entry that names none: the first that the profile takes. ML-DSA comes last, since most servers
+    /// cannot load such a key.
     #[must_use]
     pub fn default_key(&self) -> KeyType {
-        self.keys.first().copied().unwrap_or(KeyType::EcdsaP256)
+        let usual = self.keys.iter().find(|key| !key.is_post_quantum());
+        usual.or(self.keys.first()).copied().unwrap_or(KeyType::EcdsaP256)
     }
 }
 

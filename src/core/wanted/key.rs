@@ -25,12 +25,30 @@ pub enum KeyType {
     /// ECDSA on the NIST curve P-521.
     #[serde(rename = "ecdsa-p521")]
     EcdsaP521,
+    /// ML-DSA (FIPS 204) with the parameter set ML-DSA-44.
+    #[serde(rename = "ml-dsa-44")]
+    MlDsa44,
+    /// With ML-DSA-65.
+    #[serde(rename = "ml-dsa-65")]
+    MlDsa65,
+    /// With ML-DSA-87.
+    #[serde(rename = "ml-dsa-87")]
+    MlDsa87,
 }
 
 impl KeyType {
     /// Every key type.
-    pub const ALL: [Self; 6] =
-        [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::EcdsaP256, Self::EcdsaP384, Self::EcdsaP521];
+    pub const ALL: [Self; 9] = [
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::EcdsaP256,
+        Self::EcdsaP384,
+        Self::EcdsaP521,
+        Self::MlDsa44,
+        Self::MlDsa65,
+        Self::MlDsa87,
+    ];
 
     /// The name in configuration and status.
     #[must_use]
@@ -42,12 +60,15 @@ impl KeyType {
             Self::EcdsaP256 => "ecdsa-p256",
             Self::EcdsaP384 => "ecdsa-p384",
             Self::EcdsaP521 => "ecdsa-p521",
+            Self::MlDsa44 => "ml-dsa-44",
+            Self::MlDsa65 => "ml-dsa-65",
+            Self::MlDsa87 => "ml-dsa-87",
         }
     }
 
-    /// The size as TLM's profiles give it: bits of the modulus or of the field.
+    /// The size as TLM's profiles give it: bits of the modulus or of the field; of ML-DSA the parameter set.
     #[must_use]
-    pub const fn bits(self) -> u32 {
+    pub const fn size(self) -> u32 {
         match self {
             Self::Rsa2048 => 2048,
             Self::Rsa3072 => 3072,
@@ -55,13 +76,22 @@ impl KeyType {
             Self::EcdsaP256 => 256,
             Self::EcdsaP384 => 384,
             Self::EcdsaP521 => 521,
+            Self::MlDsa44 => 44,
+            Self::MlDsa65 => 65,
+            Self::MlDsa87 => 87,
         }
     }
 
-    /// The key type with this size; RSA and ECDSA sizes do not overlap.
+    /// The key type of this size; those of the families do not overlap.
     #[must_use]
-    pub fn of_bits(bits: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|key| key.bits() == bits)
+    pub fn of_size(size: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.size() == size)
+    }
+
+    /// Whether it is of a family that TLS programs of 2024 and before cannot use.
+    #[must_use]
+    pub const fn is_post_quantum(self) -> bool {
+        matches!(self, Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87)
     }
 }
 
