@@ -22,6 +22,7 @@ use super::port::{
 use super::reply::Reply;
 use super::settings::{ClientSettings, ProxySettings};
 use super::transport::Transport;
+use super::view::{self, View};
 use super::{body_answer as answer, body_profile};
 
 /// A client of one TLM server.
@@ -98,6 +99,15 @@ impl Client {
     ) -> Result<(), Failure> {
         // 204 by the reference; a body is as good.
         self.ask(&Call::revoke(serial, thumbprint, reason)?, |_| Ok(())).await
+    }
+
+    /// A certificate as TLM describes it; the thumbprint tells two with one serial number apart.
+    ///
+    /// # Errors
+    ///
+    /// When TLM does not tell.
+    pub async fn view(&self, serial: &SerialNumber, thumbprint: Option<&str>) -> Result<View, Failure> {
+        self.ask(&Call::details(serial, thumbprint), |body| view::view(serial, body, &self.secrets())).await
     }
 
     async fn ask<T>(&self, call: &Call, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Failure> {

@@ -18,6 +18,7 @@ pub mod port;
 pub mod reply;
 pub mod roots;
 pub mod settings;
+pub mod view;
 
 mod address;
 mod body_keys;
@@ -33,3 +34,4 @@ pub use credentials::{ClientIdentity, Credential, ProxyCredentials};
 pub use fetch::{FetchSettings, Fetcher};
 pub use port::*;
 pub use settings::{ClientSettings, ProxySettings, Roots};
+pub use view::View;

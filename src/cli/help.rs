@@ -8,6 +8,7 @@ const PAGES: &[(&str, &str)] = &[
     ("check", include_str!("pages/renewd-check.1.md")),
     ("plan", include_str!("pages/renewd-plan.1.md")),
     ("status", include_str!("pages/renewd-status.1.md")),
+    ("csr", include_str!("pages/renewd-csr.1.md")),
     ("history", include_str!("pages/renewd-history.1.md")),
     ("renew", include_str!("pages/renewd-renew.1.md")),
     ("deploy", include_str!("pages/renewd-deploy.1.md")),

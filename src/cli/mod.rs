@@ -3,6 +3,7 @@
 mod absent;
 mod account;
 mod adopt;
+mod at_tlm;
 mod calendar;
 mod check;
 mod check_freezes;
@@ -12,6 +13,7 @@ mod complete;
 pub mod completions;
 mod confine;
 mod control;
+mod csr;
 mod deploy;
 mod discover;
 mod duplicates;
@@ -110,6 +112,18 @@ enum Command {
         /// Only this certificate, in full.
         #[arg(add = ArgValueCompleter::new(complete::names))]
         name: Option<CertName>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// Show what TLM says of the installed certificate, too, and what differs.
+        #[arg(long, requires = "name")]
+        online: bool,
+    },
+    /// Print the certificate signing request that was sent last for a certificate.
+    Csr {
+        /// The certificate.
+        #[arg(add = ArgValueCompleter::new(complete::names))]
+        name: CertName,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -346,7 +360,8 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Plan { json: true, at, .. } => plan::run(&config, plan::Form::Json, at),
         Command::Plan { calendar: true, at, .. } => plan::run(&config, plan::Form::Calendar, at),
         Command::Plan { at, .. } => plan::run(&config, plan::Form::Text, at),
-        Command::Status { name, json } => status::run(&config, name.as_ref(), json),
+        Command::Status { name, json, online } => status::run(&config, name.as_ref(), json, online),
+        Command::Csr { name, json } => csr::run(&config, &name, json),
         Command::History { name, json } => history::run(&config, &name, json),
         Command::Renew { names, all: _, issuer: issuers, reissue, no_wait, json } => {
             renew::run(&config, renew::Options { names, issuers, reissue, following: Following { json, no_wait } })

@@ -18,17 +18,18 @@ use crate::engine::status::{CertificateStatus, EndStatus, Problem, Row, Severity
 use crate::store::lock::Held;
 
 use super::absent::{self, Absent, Silence};
+use super::at_tlm::{self, AtTlm};
 use super::offline::{self, Look};
 use super::{control, exit, output, user};
 
-/// Prints the status of all, or all about one.
-pub(super) fn run(file: &Path, name: Option<&CertName>, json: bool) -> ExitCode {
+/// Prints the status of all, or all about one, with what TLM says of it where that is asked for.
+pub(super) fn run(file: &Path, name: Option<&CertName>, json: bool, online: bool) -> ExitCode {
     let printed = match name {
         None if !json => {
             let of_full = |full: Vec<CertificateStatus>| full.into_iter().map(row).collect();
             found(file, &View::Table, of_full, Look::in_rows).map(|found| (table(&found.status), found.outcome()))
         }
-        _ => in_full(file, name, json),
+        _ => in_full(file, name, json, online),
     };
     match printed {
         Ok((text, (remark, code))) => {
@@ -46,7 +47,7 @@ pub(super) fn run(file: &Path, name: Option<&CertName>, json: bool) -> ExitCode 
 }
 
 /// Everything about one certificate, or as JSON about all.
-fn in_full(file: &Path, name: Option<&CertName>, json: bool) -> Result<(String, Outcome), String> {
+fn in_full(file: &Path, name: Option<&CertName>, json: bool, online: bool) -> Result<(String, Outcome), String> {
     let view = name.map_or(View::All, |name| View::One(name.clone()));
     let mut found = found(file, &view, |full| full, Look::in_full)?;
     let status = &mut found.status;
@@ -56,13 +57,36 @@ fn in_full(file: &Path, name: Option<&CertName>, json: bool) -> Result<(String, 
             return Err(format!("no certificate named \"{name}\""));
         }
     }
-    let text = if json {
-        output::json(status)?
+    let asked = status.certificates.first().filter(|_| online).map(|one| at_tlm::asked(file, one));
+    let mut text = if json {
+        with_tlm(status, asked.as_ref().and_then(|asked| asked.as_ref().ok()))?
     } else {
         let now = output::instant(&status.at).unwrap_or_default();
-        status.certificates.iter().map(|certificate| details(certificate, status, now)).collect()
+        let own: String = status.certificates.iter().map(|certificate| details(certificate, status, now)).collect();
+        let there = asked.as_ref().and_then(|asked| asked.as_ref().ok()).map(|there| there.lines(now));
+        [Some(own), there].into_iter().flatten().collect::<Vec<_>>().join("\n")
     };
-    Ok((text, found.outcome()))
+    let (remark, code) = found.outcome();
+    let code = match asked {
+        Some(Err(why)) => {
+            output::complain(&why);
+            code.max(exit::UNWELL)
+        }
+        Some(Ok(there)) if !there.is_as_here() => code.max(exit::UNWELL),
+        Some(Ok(_)) | None => code,
+    };
+    text.truncate(text.trim_end().len());
+    Ok((text, (remark, code)))
+}
+
+/// The status as JSON, with what TLM says beside its certificate.
+fn with_tlm(status: &Status, there: Option<&AtTlm>) -> Result<String, String> {
+    let Some(there) = there else { return output::json(status) };
+    let mut whole = serde_json::to_value(status).map_err(|error| error.to_string())?;
+    if let Some(certificate) = whole.pointer_mut("/certificates/0").and_then(serde_json::Value::as_object_mut) {
+        certificate.insert("tlm".to_owned(), serde_json::to_value(there).map_err(|error| error.to_string())?);
+    }
+    output::json(&whole)
 }
 
 /// What is said before the status, and the exit code.

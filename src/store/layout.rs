@@ -45,6 +45,12 @@ impl Layout {
         self.certificate(name).join(generation.to_string())
     }
 
+    /// `certs/NAME/csr.pem`.
+    #[must_use]
+    pub fn csr(&self, name: &CertName) -> PathBuf {
+        self.certificate(name).join("csr.pem")
+    }
+
     /// `journal`.
     #[must_use]
     pub fn journal(&self) -> PathBuf {

@@ -168,6 +168,24 @@ pub fn replace(disk: &dyn Disk, target: &Path, bytes: &[u8], perms: Perms) -> io
     disk.sync_dir(folder(target))
 }
 
+/// Replaces a file that nothing depends on, without a sync: after a crash it may be the old one, the new one, or a piece.
+///
+/// # Errors
+///
+/// Those of the system; nothing is left behind then.
+pub fn replace_unsynced(disk: &dyn Disk, target: &Path, bytes: &[u8], perms: Perms) -> io::Result<()> {
+    sweep(disk, target, perms.uid);
+    let staged = Staged { staged: beside(target), target: target.to_owned() };
+    let written = disk.create(&staged.staged, perms).and_then(|mut file| file.write(bytes));
+    match written {
+        Ok(()) => staged.switch(disk),
+        Err(error) => {
+            staged.discard(disk);
+            Err(error)
+        }
+    }
+}
+
 /// Does all that a replacement does, and leaves nothing: written, synced, renamed and removed, under names that the next
 /// try beside the same target sweeps away.
 ///

@@ -88,7 +88,7 @@ fn each_commands_page_lists_the_exit_code_of_a_missing_configuration() {
             continue;
         }
         let mut call = vec!["--config", "/nonexistent/renewd.toml", &command];
-        let named = ["renew", "deploy", "hold", "release", "rollback", "revoke", "history"];
+        let named = ["renew", "deploy", "hold", "release", "rollback", "revoke", "history", "csr"];
         call.extend(named.contains(&command.as_str()).then_some("www"));
         call.extend(["--reason", "superseded"].iter().filter(|_| command == "revoke"));
         let output = renewd(&call);

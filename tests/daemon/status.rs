@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::host::{Host, Said};
-use crate::simulator::{Endpoint, Fault, FaultKind, ProfileSpec, RetryAfter};
+use crate::simulator::{Endpoint, Fault, FaultKind, Issuance, ProfileSpec, RetryAfter};
 
 /// The problem of this code.
 fn problem(host: &Host, code: &str) -> Option<Value> {
@@ -267,4 +267,73 @@ fn what_fits_a_hundred_columns_is_not_folded() {
     );
     let whole = host.says(&["status"]).out;
     assert_eq!(whole.lines().filter(|line| line.starts_with("    ")).count(), 0, "{whole}");
+}
+
+#[test]
+fn what_tlm_says_of_a_certificate_is_shown_beside_what_is_here() {
+    let mut host = Host::with_www();
+    host.entry("www", "");
+    host.start();
+    host.wait_state("www", "valid");
+    let serial = host.live_serial("www");
+    let note = "ask Ann\u{1b}[31m before it goes";
+    host.simulator.change(|state| state.certificate_mut(&serial).unwrap().notes = Some(note.to_owned()));
+
+    let said = host.says(&["status", "www", "--online"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let there = said.out.split_once("\nat TLM\n").unwrap().1;
+    for line in
+        ["  status       issued\n", "  seat         www.example.com\n", "  order        1234567890\n", "before it goes"]
+    {
+        assert!(there.contains(line), "{line}: {there}");
+    }
+    assert!(!there.contains('\u{1b}') && !there.contains("DIFFERS"), "{there}");
+    assert_eq!(host.says(&["status", "--online"]).code, 2, "of all that would be a storm");
+
+    let standing = |change: &dyn Fn(&mut crate::simulator::IssuedRecord)| {
+        host.simulator.change(|state| change(state.certificate_mut(&serial).unwrap()));
+        let said = host.says(&["status", "www", "--online", "--json"]);
+        let status: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        (said.code, status["certificates"][0]["tlm"].clone())
+    };
+    let (code, tlm) = standing(&|record| record.not_after += 60);
+    assert_eq!(code, 1);
+    assert!(tlm["differences"][0].as_str().unwrap().starts_with("at TLM it ends at "), "{tlm}");
+    let (code, tlm) = standing(&|record| record.status = crate::simulator::CertificateStatus::Suspended);
+    assert_eq!((code, tlm["status"].as_str()), (1, Some("suspended")), "{tlm}");
+    assert_eq!(tlm["differences"][0], "it is suspended at TLM, and installed here", "{tlm}");
+
+    // TLM tells nothing: the rest is shown all the same.
+    host.simulator.fault(Fault::new(FaultKind::Status(403, RetryAfter::Absent)).at(Endpoint::Details));
+    let said = host.says(&["status", "www", "--online"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains(&serial) && !said.out.contains("at TLM"), "{said:?}");
+    assert!(said.err.contains("403") && said.err.contains("fix: "), "{said:?}");
+}
+
+/// What was sent last, while it is under way and when it has ended.
+#[test]
+fn the_signing_request_that_was_sent_last_is_printed() {
+    let mut host =
+        Host::new(ProfileSpec { issuance: Issuance::Pending { approve_after: None }, ..ProfileSpec::default() });
+    host.entry("www", "");
+    let said = host.says(&["csr", "www"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
+    host.start();
+    host.wait_state("www", "pending");
+    let (out, folder) = (host.says(&["csr", "www"]), host.path("state/pending/www/1"));
+    assert!(out.err.contains("request 1, which is under way") && folder.exists(), "{out:?}");
+    let first = out.out;
+    assert!(first.starts_with("-----BEGIN CERTIFICATE REQUEST-----\n"), "{first}");
+    let id = host.certificate("www")["request_id"].as_str().unwrap().to_owned();
+    assert!(host.simulator.approve(&id));
+    assert_eq!(host.end(Signal::TERM), Some(0));
+    assert_eq!(host.says(&["once", "--wait", "60s"]).code, 0);
+    let out = host.says(&["csr", "www"]);
+    assert_eq!(out.out, first);
+    assert!(out.err.contains("request 1, which has ended"), "{out:?}");
+    assert!(!folder.exists());
+    let json: serde_json::Value = serde_json::from_str(&host.says(&["csr", "www", "--json"]).out).unwrap();
+    assert_eq!((json["attempt"].as_u64(), json["under_way"].as_bool()), (Some(1), Some(false)));
+    assert_eq!(json["csr"].as_str().unwrap().trim_end(), first.trim_end());
 }

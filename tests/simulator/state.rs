@@ -109,6 +109,8 @@ pub struct IssuedRecord {
     pub not_after: i64,
     pub status: CertificateStatus,
     pub revocation_reason: Option<String>,
+    /// What somebody wrote beside it.
+    pub notes: Option<String>,
     /// Whether a renewal of it was issued or is pending.
     pub renewed: bool,
     /// Whether another CA signed it.
@@ -325,6 +327,7 @@ fn sign(mut leaf: Leaf, complete: Subject, wanted: &Wanted, authority: &'static 
         not_after: leaf.not_after,
         status: CertificateStatus::Issued,
         revocation_reason: None,
+        notes: None,
         renewed: false,
         foreign: wanted.defects.contains(&FaultKind::ForeignIssuer),
         renews: wanted.renews.as_ref().map(|(serial, _)| serial.clone()),

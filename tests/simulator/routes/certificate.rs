@@ -154,7 +154,11 @@ pub fn describe(state: &State, record: &IssuedRecord, faults: &[FaultKind]) -> V
         "signature_algorithm": if record.is_rsa { "RSA" } else { "EC" },
         "subject": shown_subject(&record.subject),
         "cert_security_rating": "Secure",
+        "ca_response_attributes": {"order_id": "1234567890"},
     });
+    if let Some(notes) = &record.notes {
+        body["notes"] = json!(notes);
+    }
     if let Some(reason) = &record.revocation_reason {
         body["revocation"] = json!({"reason": reason, "comments": ""});
     }
