@@ -321,6 +321,21 @@ pub fn me(body: Json<'_>) -> Me {
 
 /// The earliest end that the answer names, under whatever key. What is in a list of several is not followed: which of
 /// them is ours is not said. A password or a licence ends by itself.
+/// The end of `key` in a list of keys: of the one whose id the key begins with, or of the one that is in force alone. Which of
+/// several it is stays open.
+pub fn key_end(body: Json<'_>, key: &str) -> Option<Timestamp> {
+    let list = body.list(&["items", "tokens", "api_access_tokens", "data"])?.items();
+    let is_its_id = |text: &&str| text.len() >= SHORTEST_KEY_ID && key.starts_with(*text);
+    let own = list.iter().find(|item| item.texts().iter().any(is_its_id));
+    let is_in_force = |item: &&Json<'_>| {
+        let word = item.first_of(&["status", "state"]).word().to_ascii_lowercase();
+        matches!(word.as_str(), "" | "active" | "enabled" | "valid")
+    };
+    let mut in_force = list.iter().filter(is_in_force);
+    let only = in_force.next().filter(|_| in_force.next().is_none());
+    own.or(only).and_then(|item| end_in(*item))
+}
+
 fn end_in(place: Json<'_>) -> Option<Timestamp> {
     if place.is_list() {
         let items = place.items();
@@ -374,5 +389,36 @@ const TELLING: [&str; 8] = ["reason", "comment", "message", "note", "description
 const MOST_DOMAINS: usize = 64;
 /// No certificate is shorter, unless it is one by its own word.
 const SHORTEST_CERTIFICATE: usize = 100;
+/// Shorter texts begin many keys.
+const SHORTEST_KEY_ID: usize = 8;
 /// Serial numbers have up to 40 digits, request ids 36 characters.
 const LONGEST_ID: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(list: Value, expected: Option<&str>) {
+        let end = key_end(Json::of(&list), "0123456789abcdef0123456789_secret");
+        assert_eq!(end.map(|end| end.to_string()).as_deref(), expected, "{list}");
+    }
+
+    /// The list is documented by its name alone: what might be told of another key is not told.
+    #[test]
+    fn the_end_of_a_key_is_that_of_the_key_whose_id_it_begins_with_or_of_the_only_one() {
+        let (own, other) = ("2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z");
+        let item = |id: &str, status: &str, end: &str| json!({"id": id, "status": status, "expires_at": end});
+        check(json!([item("0123456789abcdef", "ACTIVE", own), item("ff", "ACTIVE", other)]), Some(own));
+        check(json!({"items": [item("a", "REVOKED", other), item("b", "active", own)]}), Some(own));
+        check(json!({"tokens": [item("a", "ACTIVE", own)], "total": 1}), Some(own));
+        check(json!([item("a", "ACTIVE", own), item("b", "ACTIVE", other)]), None);
+        // What begins a key and every other one, too, is no id.
+        check(json!([item("0123", "ACTIVE", own), item("b", "ACTIVE", other)]), None);
+        check(json!([{"id": "a", "status": "ACTIVE", "expires_at": null}]), None);
+        check(json!([]), None);
+        check(json!({"error": "no"}), None);
+    }
+}

@@ -1,7 +1,7 @@
 //! A profile as TLM describes it, read into the core's terms. Tells facts; whether the profile can be used is decided
 //! elsewhere.
 
-use crate::core::known::profile::{Origin, Profile, ProfileAttribute};
+use crate::core::known::profile::{Origin, Profile, ProfileAttribute, ShownTerms};
 use crate::core::name::{ProfileId, ProfileRef};
 use crate::core::text::Text;
 use crate::core::wanted::entry::{Validity, ValidityUnit};
@@ -79,7 +79,19 @@ fn profile(answer: Json<'_>) -> Result<Profile, String> {
         cas: shown_by_profile(&issuers).iter().filter_map(end_of).collect(),
         issuers,
         needs_approval: answer.at("enable_dual_admin_approval").flag() == Some(true),
+        shown: ShownTerms {
+            signature_algorithm: shown(answer.at("signature_algorithm")),
+            trust_type: shown(answer.at("template").first_of(&["trust_type"]))
+                .or_else(|| shown(answer.at("trust_type"))),
+            seat_id_mapping: shown(answer.at("seat_id_mapping")),
+        },
     })
+}
+
+/// A text for people, or a list of some.
+fn shown(place: Json<'_>) -> Option<Text> {
+    let texts: Vec<String> = place.items().into_iter().filter_map(Json::text).collect();
+    Some(texts.join(", ")).filter(|text| !text.trim().is_empty()).map(|text| Text::new(text.trim()))
 }
 
 /// A profile id in the spelling that the rest of renewd uses.

@@ -114,6 +114,11 @@ impl Call {
         Ok(Self { method: Method::PUT, ..call.post(&RevokeBody { revocation_reason: reason.as_str() })? })
     }
 
+    /// `GET /account/api/v1/api-access-token`.
+    pub fn tokens() -> Self {
+        Self::to(Endpoint::User, "account/api/v1/api-access-token", FailureClass::ApiBadAnswer)
+    }
+
     /// `GET /account/api/v1/user/me`.
     pub fn me() -> Self {
         Self::to(Endpoint::User, "account/api/v1/user/me", FailureClass::ApiBadAnswer)

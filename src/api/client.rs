@@ -9,6 +9,7 @@ use crate::core::known::credential::CredentialEnd;
 use crate::core::known::profile::Profile;
 use crate::core::name::{ProfileId, RequestId, SerialNumber};
 use crate::core::text::Text;
+use crate::core::time::Timestamp;
 
 use super::call::Call;
 use super::credentials::{ClientIdentity, Credential, ProxyCredentials};
@@ -108,6 +109,17 @@ impl Client {
     /// When TLM does not tell.
     pub async fn view(&self, serial: &SerialNumber, thumbprint: Option<&str>) -> Result<View, Failure> {
         self.ask(&Call::details(serial, thumbprint), |body| view::view(serial, body, &self.secrets())).await
+    }
+
+    /// The end of an API key by the list of the account's keys, where that has one that is certainly it.
+    ///
+    /// # Errors
+    ///
+    /// When TLM does not show the list.
+    pub async fn key_end(&self, credential: &str) -> Result<Option<Timestamp>, Failure> {
+        let key = self.keys.iter().find(|key| key.name() == credential);
+        let read = |body: Json<'_>| Ok(key.and_then(|key| answer::key_end(body, key.key())));
+        self.ask_with(&Call::tokens(), key, credential, read).await
     }
 
     async fn ask<T>(&self, call: &Call, read: impl FnOnce(Json<'_>) -> Result<T, String>) -> Result<T, Failure> {

@@ -71,6 +71,7 @@ async fn of_account(main: &Main, inventory: &Inventory, account: &Account) -> (V
     let mut is_taken = false;
     for credential in account.client.credentials() {
         let answer = account.client.me_as(&credential.name).await;
+        let answer = with_end(account, &credential, answer).await;
         is_taken |= !answer.as_ref().is_err_and(|failure| failure.class == FailureClass::ApiUnauthorised);
         findings.extend(key(credential, answer, now));
     }
@@ -95,6 +96,17 @@ fn clock(date: Option<Timestamp>, now: Timestamp) -> Finding {
         return Finding::failed("clock", subject, message, "correct the clock, and make sure that NTP keeps it");
     }
     Finding::ok("clock", subject, format!("{} from the API's", Span(now.distance(date))))
+}
+
+/// What TLM says of a credential, with the end that its list of keys tells where it does not tell one by itself.
+async fn with_end(account: &Account, credential: &CredentialEnd, me: Result<Me, Failure>) -> Result<Me, Failure> {
+    let me = me?;
+    if me.not_after.is_some() || credential.not_after.is_some() {
+        return Ok(me);
+    }
+    // Whoever may not see the list is no worse off than before.
+    let listed = account.client.key_end(&credential.name).await.ok().flatten();
+    Ok(Me { not_after: listed, ..me })
 }
 
 /// Whether TLM takes a credential, until when, and what it may do.

@@ -32,6 +32,12 @@ struct Listed {
     allows_validity: bool,
     /// Whether administrators have to approve each request.
     needs_approval: bool,
+    /// How the issuer signs, in TLM's words.
+    signature_algorithm: Option<Text>,
+    /// `public` or `private`.
+    trust_type: Option<Text>,
+    /// Which attribute of a request names the seat.
+    seat_id_mapping: Option<Text>,
     /// The names that it allows, as TLM writes them; empty: it does not say.
     allowed_names: Vec<Text>,
     /// The CAs that it shows, from the issuing one upward.
@@ -145,6 +151,9 @@ fn listed(profile: &Profile) -> Listed {
         validity: profile.validity,
         allows_validity: profile.allows_validity,
         needs_approval: profile.needs_approval,
+        signature_algorithm: profile.shown.signature_algorithm.clone(),
+        trust_type: profile.shown.trust_type.clone(),
+        seat_id_mapping: profile.shown.seat_id_mapping.clone(),
         allowed_names: profile.allowed_names.clone(),
         issuers: profile
             .cas

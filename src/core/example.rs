@@ -81,6 +81,7 @@ pub(super) fn profile() -> Profile {
         issuers: Vec::new(),
         cas: Vec::new(),
         needs_approval: false,
+        shown: Default::default(),
     }
 }
 

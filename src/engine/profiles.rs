@@ -311,6 +311,7 @@ mod tests {
             issuers: Vec::new(),
             cas: Vec::new(),
             needs_approval: false,
+            shown: Default::default(),
         }
     }
 

@@ -122,6 +122,7 @@ pub(crate) fn profile() -> Profile {
         issuers: Vec::new(),
         cas: Vec::new(),
         needs_approval: false,
+        shown: Default::default(),
     }
 }
 

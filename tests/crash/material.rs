@@ -135,6 +135,7 @@ pub fn profile() -> Profile {
         issuers: Vec::new(),
         cas: Vec::new(),
         needs_approval: false,
+        shown: Default::default(),
     }
 }
 

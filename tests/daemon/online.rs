@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::files::Targets;
 use crate::host::{Host, Said};
-use crate::simulator::{AttributeSpec, Fault, FaultKind, ProfileSpec};
+use crate::simulator::{AttributeSpec, Endpoint, Fault, FaultKind, ProfileSpec, RetryAfter};
 
 fn check(host: &Host) -> (i32, Value) {
     let Said { code, out, err } = host.says(&["check", "--online", "--json"]);
@@ -248,4 +248,30 @@ fn root_checks_as_the_services_user() {
     assert_eq!(check(&full.host).0, 0, "{:#}", check(&full.host).1);
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o700)).unwrap();
     full.fails("hook", "may not be run by user 65534", "run: chmod a+rx");
+}
+
+/// A key's end is found in the account's list, among the ends of others, where the key is not told its own.
+#[test]
+fn the_end_of_a_key_is_looked_up_where_tlm_does_not_tell_the_key() {
+    let host = Host::with_www();
+    host.entry("www", "");
+    host.simulator.change_variants(|variants| variants.me_hides_end = true);
+    host.simulator.add_key();
+    let in_days = |days: i64| jiff::Timestamp::now().as_second() + days * 86_400;
+    host.simulator.change(|state| {
+        state.keys[0].not_after = Some(in_days(5));
+        state.keys[1].not_after = Some(in_days(400));
+    });
+    let of_key = |report: &Value| {
+        let findings = report["findings"].as_array().unwrap();
+        findings.iter().find(|finding| finding["check"] == "key").unwrap().clone()
+    };
+    let (_, report) = check(&host);
+    let key = of_key(&report);
+    assert_eq!(key["state"], "warning", "{key}");
+    assert!(key["message"].as_str().unwrap().contains(" expires at "), "{key}");
+
+    host.simulator.fault(Fault::new(FaultKind::Status(403, RetryAfter::Absent)).at(Endpoint::Tokens));
+    let (_, report) = check(&host);
+    assert_eq!(of_key(&report)["message"], "accepted; TLM reports no expiry date", "{report}");
 }

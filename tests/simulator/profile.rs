@@ -236,6 +236,7 @@ impl ProfileSpec {
             "name": self.name,
             "status": self.status,
             "signature_algorithm": self.signature_algorithm,
+            "seat_id_mapping": "common_name",
             "publish_to_public_directory": false,
             "override_cert_validity_via_api": self.allows_validity_override,
             "certificate_delivery_format": "pkcs7",

@@ -10,7 +10,7 @@ use super::variants::{
 type Switch = fn(&mut Variants);
 
 /// Every reading beside the default one.
-pub static SWITCHES: [(&str, Switch); 62] = [
+pub static SWITCHES: [(&str, Switch); 63] = [
     ("error-shape=single", |v| v.error_shape = ErrorShape::Single),
     ("error-shape=status", |v| v.error_shape = ErrorShape::Status),
     ("error-shape=bare", |v| v.error_shape = ErrorShape::Bare),
@@ -73,6 +73,7 @@ pub static SWITCHES: [(&str, Switch); 62] = [
     ("dates=epoch-millis", |v| v.dates = DateStyle::EpochMillis),
     ("me=role-objects", |v| v.me = MeShape::RoleObjects),
     ("me=nested", |v| v.me = MeShape::Nested),
+    ("me-hides-end", |v| v.me_hides_end = true),
 ];
 
 /// The forms of the variants that carry a value, each with an example.

@@ -74,6 +74,8 @@ pub struct Variants {
     /// Whether search takes and shows its status words in upper case.
     pub upper_case_status: bool,
     pub me: MeShape,
+    /// Whether `user/me` is silent about the end of the key.
+    pub me_hides_end: bool,
     /// Whether `/hello` needs the key.
     pub hello_checks_key: bool,
     /// Whether `/hello` speaks as Enterprise PKI Manager.
@@ -131,6 +133,7 @@ impl Default for Variants {
             open_valid_from: false,
             upper_case_status: false,
             me: MeShape::RoleNames,
+            me_hides_end: false,
             hello_checks_key: true,
             old_hello: false,
             requires_user_agent: false,

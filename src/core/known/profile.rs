@@ -62,6 +62,20 @@ pub struct Profile {
     /// Whether administrators have to approve each request.
     #[serde(default)]
     pub needs_approval: bool,
+    /// What nothing is decided by.
+    #[serde(skip)]
+    pub shown: ShownTerms,
+}
+
+/// What a profile says that only people read, in TLM's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShownTerms {
+    /// How the issuer signs.
+    pub signature_algorithm: Option<Text>,
+    /// Whether a public or a private CA issues.
+    pub trust_type: Option<Text>,
+    /// Which attribute of a request names the seat.
+    pub seat_id_mapping: Option<Text>,
 }
 
 impl Profile {
@@ -129,6 +143,7 @@ impl fmt::Debug for Said<'_> {
             issuers,
             cas: _,
             needs_approval,
+            shown: _,
         } = self.0;
         let mut said = f.debug_struct("Profile");
         said.field("id", id)

@@ -203,6 +203,7 @@ fn profile(id: &str, ca: &Ca) -> Profile {
         issuers: vec![ca.intermediate().to_pem(), ca.root_pem()],
         cas: [ca.intermediate(), ca.root()].into_iter().filter_map(served::end_of).collect(),
         needs_approval: false,
+        shown: Default::default(),
     }
 }
 

@@ -158,6 +158,7 @@ pub(crate) fn profile(id: &str, window: Option<u32>, allows_duplicates: bool) ->
         issuers: Vec::new(),
         cas: Vec::new(),
         needs_approval: false,
+        shown: Default::default(),
     }
 }
 

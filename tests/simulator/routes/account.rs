@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::clock;
 use super::super::reply::Reply;
-use super::super::state::State;
+use super::super::state::{ApiKey, State};
 use super::super::variants::MeShape;
 
 /// The shape is not documented, and neither is the end of the service user, after which its keys are refused: each variant
@@ -21,7 +21,7 @@ pub fn me(state: &State, key: Option<usize>) -> Reply {
         MeShape::NoRoles => json!({"id": "u-1", "email": "renewd@example.com"}),
         MeShape::Nested => json!({"user": {"id": "u-1", "permissions": roles}}),
     };
-    if let Some(end) = end {
+    if let Some(end) = end.filter(|_| !state.variants.me_hides_end) {
         match state.variants.me {
             MeShape::RoleNames => body["end_date"] = clock::zulu(end).into(),
             MeShape::RoleObjects => body["api_tokens"] = json!([{"id": "t-1", "expires_at": end * 1000}]),
@@ -30,6 +30,18 @@ pub fn me(state: &State, key: Option<usize>) -> Reply {
         }
     }
     Reply::json(200, &body)
+}
+
+/// Every key of the account. The reference names the list, and not what an item looks like.
+pub fn tokens(state: &State) -> Reply {
+    let shown = |key: &ApiKey| {
+        let prefix = key.secret.split('_').next();
+        let status = if key.revoked { "REVOKED" } else { "ACTIVE" };
+        let end = key.not_after.map(clock::zulu);
+        json!({"id": key.id, "name": "renewd", "token_prefix": prefix, "status": status, "end_date": end})
+    };
+    let items: Vec<_> = state.keys.iter().map(shown).collect();
+    Reply::json(200, &json!({"total": items.len(), "offset": 0, "limit": 20, "items": items}))
 }
 
 pub fn version() -> Reply {

@@ -35,6 +35,8 @@ pub enum Endpoint {
     Search,
     /// GET user/me.
     User,
+    /// GET api-access-token.
+    Tokens,
     Version,
     Hello,
     /// Every other path.
@@ -57,7 +59,7 @@ impl Endpoint {
     }
 }
 
-static NAMES: [(&str, Endpoint); 12] = [
+static NAMES: [(&str, Endpoint); 13] = [
     ("profile", Endpoint::Profile),
     ("issue", Endpoint::Issue),
     ("pickup", Endpoint::Pickup),
@@ -67,6 +69,7 @@ static NAMES: [(&str, Endpoint); 12] = [
     ("revoke", Endpoint::Revoke),
     ("search", Endpoint::Search),
     ("user", Endpoint::User),
+    ("tokens", Endpoint::Tokens),
     ("version", Endpoint::Version),
     ("hello", Endpoint::Hello),
     ("unknown", Endpoint::Unknown),
@@ -95,6 +98,7 @@ pub fn find(method: &str, path: &str) -> Route {
         ["mpki", "api", "v1", "certificate", id, "renew"] => (Endpoint::Renew, &["POST"], Some(id)),
         ["mpki", "api", "v1", "certificate", id, "revoke"] => (Endpoint::Revoke, &["PUT", "DELETE"], Some(id)),
         ["account", "api", "v1", "user", "me"] => (Endpoint::User, &["GET"], None),
+        ["account", "api", "v1", "api-access-token"] => (Endpoint::Tokens, &["GET"], None),
         ["mpki", "api", "v1", "version"] => (Endpoint::Version, &["GET"], None),
         ["mpki", "api", "v1", "hello"] => (Endpoint::Hello, &["GET"], None),
         _ => (Endpoint::Unknown, &[], None),
@@ -212,6 +216,7 @@ fn dispatch(state: &mut State, endpoint: Endpoint, call: &Call<'_>) -> Result<Re
         Endpoint::Revoke => revoke::revoke_or_resume(state, call),
         Endpoint::Search => search::search(state, call),
         Endpoint::User => call.knows_query(&[]).map(|()| account::me(state, call.key)),
+        Endpoint::Tokens => call.knows_query(&[]).map(|()| account::tokens(state)),
         Endpoint::Version => Ok(account::version()),
         Endpoint::Hello => Ok(account::hello(state)),
         Endpoint::Unknown => Ok(unknown_path(state.variants.unknown_path)),
