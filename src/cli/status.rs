@@ -291,6 +291,9 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     for (name, path) in &certificate.files {
         line("file", format!("{name}: {path}"));
     }
+    for (number, copy) in (1..).zip(&certificate.copies) {
+        copy.files.iter().for_each(|(name, path)| line("file", format!("{name} of copy {number}: {path}")));
+    }
     for hook in &certificate.hooks {
         let error = hook.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
         // The state's own word is the contract's; on the screen a hook that has yet to run is pending.

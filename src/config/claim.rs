@@ -76,6 +76,6 @@ impl Ord for Target {
 
 /// What an entry has for itself alone.
 pub(super) fn claims(entry: &Entry) -> impl Iterator<Item = Claim> {
-    let targets = entry.files.targets().map(|(_, path)| Claim::Target(Target::of(path)));
+    let targets = entry.targets().map(|target| Claim::Target(Target::of(target.path)));
     std::iter::once(Claim::Name(entry.name.clone())).chain(targets)
 }

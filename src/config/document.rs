@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::claim::{Claim, claims};
 use super::entries::Entries;
 use super::entry::{EntryContext, entry, unknown_hook};
-use super::entry_table::{EntryTable, FilesTable, ProbeTable};
+use super::entry_table::{CopyTable, EntryTable, FilesTable, ProbeTable};
 use super::hook::{HookTable, hook_names, hooks};
 use super::main_table::{MainTable, complete, main_keys};
 use super::rare_names::OtherNamesTable;
@@ -24,6 +24,7 @@ use crate::core::compact::boxed_default::BoxedDefault;
 use crate::core::compact::settings::SettingsPool;
 use crate::core::name::{CertName, HookName};
 use crate::core::wanted::entry::Entry;
+use crate::core::wanted::files::Target;
 use crate::core::wanted::hook::Hook;
 
 /// What messages call a drop-in file: the directory's name and its own (`certs.d/www.toml`).
@@ -223,10 +224,11 @@ impl Claims {
 fn places(entry: &Entry, table: &Spanned<EntryTable>) -> impl Iterator<Item = Range<usize>> {
     let own = table.get_ref();
     let name = own.name.as_ref().map_or_else(|| table.span(), Spanned::span);
-    let files = own.files.as_ref().map(Spanned::get_ref);
-    let target = move |key: &str| files.and_then(|files| files.targets().find(|(own, _)| *own == key));
-    let place = move |key: &str| target(key).map_or_else(|| table.span(), |(_, path)| path.span());
-    std::iter::once(name).chain(entry.files.targets().map(move |(key, _)| place(key)))
+    let place = move |target: Target<'_>| {
+        let found = own.target(target.placement.number, target.key);
+        found.map_or_else(|| table.span(), |path| path.span())
+    };
+    std::iter::once(name).chain(entry.targets().map(place))
 }
 
 fn inherited(entries: &[Arc<Entry>], own: &BTreeMap<HookName, Hook>, main: &Main) -> BTreeMap<HookName, Hook> {
@@ -240,6 +242,7 @@ pub fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
     let mut tables = main_keys();
     tables.push(("certificate", EntryTable::KEYS));
     tables.push(("certificate.files", FilesTable::KEYS));
+    tables.push(("certificate.copy", CopyTable::KEYS));
     tables.push(("certificate.probe", ProbeTable::KEYS));
     tables.push(("certificate.other_names", OtherNamesTable::KEYS));
     tables

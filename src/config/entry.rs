@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::entry_table::{EntryTable, FilesTable, NAME_KEYS};
+use super::entry_table::{CopyTable, EntryTable, FilesTable, NAME_KEYS};
 use super::rare_names::OtherNamesTable;
 use super::settings::Main;
 use crate::config::syntax::diagnostics::Diagnostics;
@@ -21,7 +21,7 @@ use crate::core::compact::settings::EntrySettings;
 use crate::core::name::HookName;
 use crate::core::time::Span;
 use crate::core::wanted::entry::{Entry, OtherName, OtherSans, Sans, Source};
-use crate::core::wanted::files::{Access, FixedFiles, Format};
+use crate::core::wanted::files::{Access, FileCopy, FixedFiles, Format, label};
 use crate::core::wanted::subject::Subject;
 use crate::core::wanted::window::DeployWindow;
 
@@ -64,10 +64,8 @@ impl SpanOf<'_> {
         own.map_or_else(|| self.header.clone(), Spanned::span)
     }
 
-    fn of_target(&self, key: &str) -> Range<usize> {
-        let files = self.own.files.as_ref().map(Spanned::get_ref);
-        let own = files.and_then(|files| files.targets().find(|(own, _)| *own == key));
-        self.of(own.map(|(_, path)| path))
+    fn of_target(&self, number: usize, key: &str) -> Range<usize> {
+        self.of(self.own.target(number, key))
     }
 }
 
@@ -162,21 +160,33 @@ pub(super) fn unknown_hook(hook: &HookName, known: &BTreeSet<HookName>) -> Fault
 }
 
 fn check_files(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
-    let files = table.files.as_ref().map(Spanned::get_ref);
     let mut seen = BTreeMap::new();
-    for (key, target) in files.into_iter().flat_map(FilesTable::targets) {
+    let targets = table.placements().flat_map(|(number, files)| files.targets().map(move |found| (number, found)));
+    for (number, (key, target)) in targets {
         let AbsolutePath(path) = target.get_ref();
-        if let Some(first) = seen.insert(path, key) {
-            let fault = Fault::new(format!("`{key}` names the same file as `{first}`"));
-            diagnostics.refuse(span_of.of_target(key), fault.expected("a path of its own for each file"));
+        if let Some((first, of)) = seen.insert(path, (number, key)) {
+            let fault = Fault::new(format!("{} names the same file as {}", label(number, key), label(first, of)));
+            diagnostics.refuse(span_of.of_target(number, key), fault.expected("a path of its own for each file"));
         }
     }
-    let password = files.and_then(|files| files.pkcs12_password_file.as_ref()).map(|path| &path.get_ref().0);
-    if let Some(key) = password.and_then(|path| seen.get(path)) {
-        let fault = Fault::new(format!("`{key}` would replace the file of the password"));
-        diagnostics.refuse(span_of.of_target(key), fault.expected("a path of its own for each file"));
+    let passwords = table.placements().filter_map(|(_, files)| files.pkcs12_password_file.as_ref());
+    let passwords: BTreeSet<_> = passwords.map(|path| &path.get_ref().0).collect();
+    for (number, key) in passwords.into_iter().filter_map(|path| seen.get(path)) {
+        let fault = Fault::new(format!("{} would replace the file of the password", label(*number, key)));
+        diagnostics.refuse(span_of.of_target(*number, key), fault.expected("a path of its own for each file"));
     }
     check_pkcs12(table, span_of, diagnostics);
+    // One whose value is bad counts as named: that was told.
+    let is_named = |copy: &CopyTable| match &copy.files {
+        Some(files) => {
+            files.get_ref().given().iter().any(|key| !key.starts_with("pkcs12_p") && !key.ends_with("_encryption"))
+        }
+        None => copy.has("files"),
+    };
+    for copy in table.copy.iter().flat_map(Spanned::get_ref).filter(|copy| !is_named(copy.get_ref())) {
+        diagnostics
+            .refuse(copy.span(), Fault::new("the copy names no file").expected("`files` with at least one path"));
+    }
 }
 
 fn check_pkcs12(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
@@ -185,9 +195,14 @@ fn check_pkcs12(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diag
         return;
     }
     let fault = || Fault::new("a PKCS#12 file needs a password").expected("`pkcs12_password_file` in `files`");
+    let is_bare = |files: &FilesTable| files.pkcs12.is_some() && !files.has("pkcs12_password_file");
+    for (number, _) in table.placements().filter(|(_, files)| is_bare(files)) {
+        diagnostics.refuse(span_of.of_target(number, "pkcs12"), fault());
+    }
     if files.is_some_and(|files| files.pkcs12.is_some()) {
-        diagnostics.refuse(span_of.of_target("pkcs12"), fault());
-    } else if let Some(format) = formats(table).find(|format| *format.get_ref() == Format::Pkcs12) {
+        return;
+    }
+    if let Some(format) = formats(table).find(|format| *format.get_ref() == Format::Pkcs12) {
         let span = if span_of.own.formats.is_some() { format.span() } else { span_of.header.clone() };
         diagnostics.refuse(span, fault());
     }
@@ -199,13 +214,14 @@ fn formats(table: &EntryTable) -> impl Iterator<Item = &Spanned<Format>> {
 
 fn complete(table: EntryTable, source: Source) -> Option<Entry> {
     let formats = all_formats(&table);
+    let access = access(&table);
+    let copies = copies(&table, &access);
     let names = names(&table);
     let naming = Naming {
         own_seat: table.seat.map(|seat| seat.into_inner().0),
         common_name: table.common_name.map(|name| name.into_inner().0),
         names,
     };
-    let default = Access::default();
     let terms = EntrySettings {
         profile: table.profile?.into_inner(),
         subject: without_empty(table.subject.map(Spanned::into_inner).unwrap_or_default()),
@@ -224,13 +240,7 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         rollback: table.rollback.is_some_and(Spanned::into_inner),
         formats,
         include_root: table.include_root.is_some_and(Spanned::into_inner),
-        access: Access {
-            owner: table.owner.map(account),
-            group: table.group.map(account),
-            key_mode: table.key_mode.map_or(default.key_mode, |mode| mode.into_inner().0),
-            mode: table.mode.map_or(default.mode, |mode| mode.into_inner().0),
-        }
-        .into(),
+        access: access.into(),
         custom_values: table.custom_values.map(|values| values.into_inner().0).unwrap_or_default().into(),
         cert_owner_ids: unique(list(table.cert_owner_ids)).into(),
         seat_email: table.seat_email.map(|email| email.into_inner().0),
@@ -244,6 +254,7 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         naming: naming.into(),
         probes: unique(table.probe.map(|probe| bare(probe.into_inner().0)).unwrap_or_default()).into(),
         files: table.files.map(|files| fixed_files(files.into_inner()).into()).unwrap_or_default(),
+        copies: copies.into(),
         terms: Arc::new(terms),
     })
 }
@@ -281,7 +292,6 @@ fn raw_other_names(table: &OtherNamesTable) -> Vec<OtherName> {
 
 /// The formats that are asked for, and those that a fixed file is a copy of.
 fn all_formats(table: &EntryTable) -> Vec<Format> {
-    let files = table.files.as_ref().map(Spanned::get_ref);
     let of_target = |(key, _): (&str, &Spanned<AbsolutePath>)| match key {
         "bundle" => Some(Format::Bundle),
         "pkcs12" => Some(Format::Pkcs12),
@@ -289,7 +299,7 @@ fn all_formats(table: &EntryTable) -> Vec<Format> {
         "der" => Some(Format::Der),
         _ => None,
     };
-    let copied = files.into_iter().flat_map(FilesTable::targets).filter_map(of_target);
+    let copied = table.placements().flat_map(|(_, files)| files.targets()).filter_map(of_target);
     let all: BTreeSet<_> = formats(table).map(|format| *format.get_ref()).chain(copied).collect();
     all.into_iter().collect()
 }
@@ -300,8 +310,43 @@ fn without_empty(mut subject: Subject) -> Subject {
     subject
 }
 
-fn account(account: Spanned<Account>) -> String {
-    account.into_inner().0
+fn access(table: &EntryTable) -> Access {
+    let default = Access::default();
+    Access {
+        owner: table.owner.as_ref().map(account),
+        group: table.group.as_ref().map(account),
+        key_mode: table.key_mode.as_ref().map_or(default.key_mode, |mode| mode.get_ref().0),
+        mode: table.mode.as_ref().map_or(default.mode, |mode| mode.get_ref().0),
+    }
+}
+
+fn account(account: &Spanned<Account>) -> String {
+    account.get_ref().0.clone()
+}
+
+/// The copies of an entry: what one does not say of owner, modes and the PKCS#12 file is as the entry says it.
+fn copies(table: &EntryTable, access: &Access) -> Vec<FileCopy> {
+    let own = table.files.as_ref().map(|files| fixed_files(files.get_ref().clone())).unwrap_or_default();
+    let copy = |copy: &Spanned<CopyTable>| {
+        let copy = copy.get_ref();
+        let written = copy.files.as_ref().map(|files| files.get_ref().clone()).unwrap_or_default();
+        let has_encryption = written.pkcs12_encryption.is_some();
+        let files = fixed_files(written);
+        FileCopy {
+            files: FixedFiles {
+                pkcs12_encryption: if has_encryption { files.pkcs12_encryption } else { own.pkcs12_encryption },
+                pkcs12_password_file: files.pkcs12_password_file.or_else(|| own.pkcs12_password_file.clone()),
+                ..files
+            },
+            access: Access {
+                owner: copy.owner.as_ref().map(account).or_else(|| access.owner.clone()),
+                group: copy.group.as_ref().map(account).or_else(|| access.group.clone()),
+                key_mode: copy.key_mode.as_ref().map_or(access.key_mode, |mode| mode.get_ref().0),
+                mode: copy.mode.as_ref().map_or(access.mode, |mode| mode.get_ref().0),
+            },
+        }
+    };
+    table.copy.iter().flat_map(Spanned::get_ref).map(copy).collect()
 }
 
 fn fixed_files(files: FilesTable) -> FixedFiles {

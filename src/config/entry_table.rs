@@ -22,7 +22,7 @@ use crate::config::values::subject::{CommonName, SeatId};
 use crate::core::known::issuer::IssuerPin;
 use crate::core::name::{CertName, HookName, ProfileRef};
 use crate::core::wanted::entry::{Probe, RequestMethod, StartTls, SubjectFrom, Validity, Value};
-use crate::core::wanted::files::{Format, Pkcs12Encryption};
+use crate::core::wanted::files::{Format, Pkcs12Encryption, label};
 use crate::core::wanted::key::KeyType;
 use crate::core::wanted::subject::Subject;
 use crate::core::wanted::usage::Usage;
@@ -113,6 +113,8 @@ table! {
     mode: Mode = "\"0644\"",
     /// Copies at fixed paths, for programs that cannot follow a symlink. No two certificates may share one.
     files: FilesTable => "{ private_key = \"/etc/ssl/private/www.key\", fullchain = \"/etc/ssl/www/www.crt\" }",
+    /// More copies at fixed paths: in each table `files`, and its owner, group and modes. All of them are switched, or none.
+    copy: Vec<Spanned<CopyTable>> = "[]" => "[{ mode = \"0644\", files = { fullchain = \"/srv/www/cert.pem\" } }]",
     /// Values for the custom extensions of the profile, by the names of their placeholders.
     custom_values: CustomValues = "{}" => "{ user_id = 42 }",
     /// The ids of the certificate's owners in TLM, for seats of servers and organizations.
@@ -126,7 +128,7 @@ table! {
 }
 
 /// The keys that `[defaults]` may not hold.
-pub(super) const OWN_KEYS: [&str; 10] = [
+pub(super) const OWN_KEYS: [&str; 11] = [
     "name",
     "common_name",
     "dns_names",
@@ -137,6 +139,7 @@ pub(super) const OWN_KEYS: [&str; 10] = [
     "registered_ids",
     "directory_name",
     "other_names",
+    "copy",
 ];
 
 /// The keys of alternative names.
@@ -165,16 +168,31 @@ impl EntryTable {
             self.registered_ids.as_ref().map(Spanned::span),
             self.directory_name.as_ref().map(Spanned::span),
             self.other_names.as_ref().map(Spanned::span),
+            self.copy.as_ref().map(Spanned::span),
         ];
         OWN_KEYS.into_iter().zip(spans).filter_map(|(key, span)| Some((key, span?)))
     }
 
+    /// The tables of paths: that of `files` under 0, those of the copies from 1.
+    pub(super) fn placements(&self) -> impl Iterator<Item = (usize, &FilesTable)> {
+        let own = self.files.iter().map(|files| (0, files.get_ref()));
+        let copies = (1..).zip(self.copy.iter().flat_map(Spanned::get_ref));
+        own.chain(copies.filter_map(|(number, copy)| Some((number, copy.get_ref().files.as_ref()?.get_ref()))))
+    }
+
+    /// Where the path of a target stands.
+    pub(super) fn target(&self, number: usize, key: &str) -> Option<&Spanned<AbsolutePath>> {
+        let (_, files) = self.placements().find(|(own, _)| *own == number)?;
+        files.targets().find(|(own, _)| *own == key).map(|(_, path)| path)
+    }
+
     /// Notes each fixed target that lies where renewd or its operator keeps other files.
     pub(super) fn check_targets(&self, main: &Main, diagnostics: &mut Diagnostics<'_>) {
-        let Some(files) = &self.files else { return };
-        for (key, target) in files.get_ref().targets() {
+        let targets = self.placements().flat_map(|(number, files)| files.targets().map(move |found| (number, found)));
+        for (number, (key, target)) in targets {
             let path = &target.get_ref().0;
-            let fault = |place: &str| Fault::new(format!("`{key}` is {place}")).expected("a path elsewhere");
+            let fault =
+                |place: &str| Fault::new(format!("{} is {place}", label(number, key))).expected("a path elsewhere");
             if path.starts_with(&main.state_dir) {
                 let fault = fault("below the state directory");
                 diagnostics
@@ -230,6 +248,22 @@ impl FilesTable {
         .into_iter()
         .filter_map(|(key, path)| Some((key, path.as_ref()?)))
     }
+}
+
+table! {
+    /// `[[certificate.copy]]`.
+    CopyTable, "a copy", "`files`" => FilesTable, where json!({"required": ["files"]});
+    /// The paths, as in `[certificate.files]`. The password and the encryption of a PKCS#12 file are those of
+    /// `[certificate.files]` where it has none of its own.
+    files: FilesTable => "{ private_key = \"/srv/pg/tls/key.pem\", fullchain = \"/srv/pg/tls/cert.pem\" }",
+    /// The owner of the copies. Without this key that of the certificate's other files.
+    owner: Account => "\"postgres\"",
+    /// The group of the copies. Without this key that of the certificate's other files.
+    group: Account => "\"postgres\"",
+    /// The mode of copies that hold the private key. Without this key that of the certificate's other files.
+    key_mode: KeyMode => "\"0600\"",
+    /// The mode of the other copies. Without this key that of the certificate's other files.
+    mode: Mode => "\"0644\"",
 }
 
 table! {

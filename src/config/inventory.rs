@@ -137,7 +137,7 @@ impl Inventory {
             let holder = match &claim {
                 Claim::Name(name) => self.entry(name),
                 Claim::Target(target) => {
-                    self.entries.iter().find(|entry| entry.files.targets().any(|(_, path)| target.is_at(path)))
+                    self.entries.iter().find(|entry| entry.targets().any(|theirs| target.is_at(theirs.path)))
                 }
             };
             taken.insert(claim) && holder.is_none_or(|holder| labels.contains(&holder.source.file))

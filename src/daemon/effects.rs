@@ -474,7 +474,7 @@ fn installed_key<T: Tlm>(
     live: Generation,
     kind: KeyType,
 ) -> Result<PrivateKey, Failure> {
-    let path = match entry.files.private_key.as_ref().or(entry.files.bundle.as_ref()) {
+    let path = match entry.placements().find_map(|placement| placement.files.key()) {
         Some(path) if live == Generation(0) => path.clone(),
         _ => context.layout.generation(&entry.name, live).join(KEY),
     };

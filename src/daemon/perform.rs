@@ -77,7 +77,7 @@ impl<T: Tlm> Daemon<T> {
     /// hang.
     fn observe(&self, look: u64, entries: Vec<Arc<Entry>>) {
         let (apart, together): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|entry| entry.files.targets().next().is_some());
+            entries.into_iter().partition(|entry| entry.targets().next().is_some());
         for batch in together.chunks(LOOKS_AT_ONCE).chain(apart.chunks(1)) {
             let (entries, context) = (batch.to_vec(), Arc::clone(&self.context));
             tokio::task::spawn_blocking(move || {

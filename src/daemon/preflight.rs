@@ -17,6 +17,7 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::remedy::{POLKIT_RULE, is_refusal};
 use crate::core::text::Text;
 use crate::core::wanted::entry::{Entry, Probe};
+use crate::core::wanted::files::Access as FileAccess;
 use crate::core::wanted::hook::{Hook, HookRun};
 use crate::store::access::{self, Ids};
 use crate::store::disk::Disk;
@@ -144,15 +145,21 @@ pub async fn inspect(subject: Subject) -> Vec<Finding> {
 
 /// Whether the users that an entry names exist, where it names any.
 fn owner(entry: &Entry) -> Option<Finding> {
-    let access = &entry.access;
-    let named = [("owner", &access.owner), ("group", &access.group)];
-    let named: Vec<String> =
-        named.into_iter().filter_map(|(key, name)| Some(format!("{key} {}", name.as_ref()?))).collect();
+    let of_place = |access: &'_ FileAccess| {
+        let named = [("owner", &access.owner), ("group", &access.group)];
+        named.into_iter().filter_map(|(key, name)| Some(format!("{key} {}", name.as_ref()?))).collect::<Vec<_>>()
+    };
+    let mut named: Vec<String> = Vec::new();
+    for one in entry.placements().flat_map(|placement| of_place(placement.access)) {
+        if !named.contains(&one) {
+            named.push(one);
+        }
+    }
     if named.is_empty() {
         return None;
     }
-    Some(match Ids::of(access) {
-        Ok(_) => Finding::ok("owner", &entry.name, format!("{} known on this host", named.join(" and "))),
+    Some(match entry.placements().try_for_each(|placement| Ids::of(placement.access).map(drop)) {
+        Ok(()) => Finding::ok("owner", &entry.name, format!("{} known on this host", named.join(" and "))),
         Err(failure) => {
             let remedy = format!("create it, or change {}", entry.source);
             let code = Some(failure.class.code().to_owned());
@@ -163,7 +170,7 @@ fn owner(entry: &Entry) -> Option<Finding> {
 
 /// Each folder that an install writes to.
 fn folders(disk: &dyn Disk, layout: &Layout, identity: &ServiceIdentity, entry: &Entry) -> Finding {
-    let targets = entry.files.targets().count();
+    let targets = entry.targets().count();
     let more = if targets == 0 { String::new() } else { format!(", and for its {targets} targets") };
     match targets::check_room(disk, layout, identity, entry) {
         Ok(()) => {
@@ -179,7 +186,7 @@ fn refused(entry: &Entry, identity: &ServiceIdentity, failure: &Failure) -> Find
     let finding = Finding::failure("target", &entry.name, failure);
     let uid = identity.uid;
     let closed = |folder: &&Path| rustix::fs::access(*folder, Access::WRITE_OK | Access::EXEC_OK).is_err();
-    let folder = entry.files.targets().filter_map(|(_, target)| target.parent()).find(closed);
+    let folder = entry.targets().filter_map(|target| target.path.parent()).find(closed);
     match (failure.class, folder) {
         (FailureClass::DiskPermission, Some(folder)) => {
             let folder = folder.display();
@@ -208,10 +215,10 @@ pub fn places(main: &Main, inventory: &Inventory, identity: &ServiceIdentity, is
         found.push(Finding::failure("target", format!("{}: [metrics] `textfile`", main.file.display()), &failure));
     }
     for entry in &inventory.entries {
-        for (key, target) in entry.files.targets() {
-            let folder = target.parent().unwrap_or(target);
-            let place = format!("{}: certificate `{}`: `{key}`", entry.source, entry.name);
-            if let Err(failure) = targets::check_target(&RealDisk, identity, target) {
+        for target in entry.targets() {
+            let folder = target.path.parent().unwrap_or(target.path);
+            let place = format!("{}: certificate `{}`: {}", entry.source, entry.name, target.label());
+            if let Err(failure) = targets::check_target(&RealDisk, identity, target.path) {
                 found.push(Finding::failure("target", place, &failure));
             } else if is_service && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
                 let (uid, folder) = (identity.uid, folder.display());

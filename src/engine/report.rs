@@ -1,6 +1,6 @@
 //! How the status and the plan are made: from what the loop knows, or from the files alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::breaker::Breaker;
 use crate::config::{FileState, Inventory, Main};
@@ -19,13 +19,14 @@ use crate::core::record::{FailureStreak, Hold, Record, Stage};
 use crate::core::remark::Remark;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::core::wanted::files::{FileCopy, FixedFiles};
 
 use super::hooks::Hooks;
 use super::managed::Managed;
 use super::status::{
-    ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CredentialStatus, EndStatus, FileStatus, HoldStatus,
-    HookStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus, RequestStatus,
-    Row, Severity, Status,
+    ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CopyStatus, CredentialStatus, EndStatus, FileStatus,
+    HoldStatus, HookStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus,
+    RequestStatus, Row, Severity, Status,
 };
 
 mod problems;
@@ -246,7 +247,8 @@ fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>
         hold: record.hold_at(now).map(hold),
         remedy: decision.reason.failure().map(|failure| Text::new(&failure.remedy_of(&entry.name))),
         generation: installed.map(|installed| installed.generation.0),
-        files: entry.files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect(),
+        files: paths(&entry.files),
+        copies: entry.copies.iter().map(copy).collect(),
         hooks: hooks(managed, running),
         served: managed.seen().unwrap_or(Served::Unknown).as_str().to_owned(),
         probe: managed.last_look().map(|seen| ProbeStatus {
@@ -254,6 +256,22 @@ fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>
             since: seen.since.to_string(),
             found: seen.what.clone(),
         }),
+    }
+}
+
+fn paths(files: &FixedFiles) -> BTreeMap<String, String> {
+    files.targets().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect()
+}
+
+fn copy(copy: &FileCopy) -> CopyStatus {
+    let FileCopy { files, access } = copy;
+    let mode = |mode: u32| format!("{mode:04o}");
+    CopyStatus {
+        files: paths(files),
+        owner: access.owner.clone(),
+        group: access.group.clone(),
+        key_mode: mode(access.key_mode),
+        mode: mode(access.mode),
     }
 }
 

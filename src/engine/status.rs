@@ -209,6 +209,9 @@ pub struct CertificateStatus {
     pub generation: Option<u64>,
     /// The fixed paths.
     pub files: BTreeMap<String, String>,
+    /// The copies at more paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<CopyStatus>,
     /// The hooks of the installed generation.
     pub hooks: Vec<HookStatus>,
     /// Whether a TLS client is shown it.
@@ -216,6 +219,21 @@ pub struct CertificateStatus {
     /// The last look at that, where the entry has a probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<ProbeStatus>,
+}
+
+/// A copy of the files, as the entry wants it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyStatus {
+    /// Its paths.
+    pub files: BTreeMap<String, String>,
+    /// Their owner; null where it is the service's user.
+    pub owner: Option<String>,
+    /// Their group; null where it is the service's.
+    pub group: Option<String>,
+    /// The mode of those that hold the key.
+    pub key_mode: String,
+    /// The mode of the others.
+    pub mode: String,
 }
 
 /// The end that counts.

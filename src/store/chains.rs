@@ -66,7 +66,7 @@ fn texts(disk: &dyn Disk, layout: &Layout, set: &LiveSet) -> io::Result<Vec<Zero
         return Ok(vec![Zeroizing::new(whole.get(leaf..).unwrap_or_default().to_vec())]);
     }
     let mut texts = Vec::new();
-    for path in places(&set.entry.files).into_iter().flat_map(FileSet::certificates) {
+    for path in places(&set.entry).into_iter().flat_map(FileSet::certificates) {
         match read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             text => texts.push(text?),

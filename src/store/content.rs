@@ -1,5 +1,6 @@
 //! What the files of a generation hold: from leaf, chain, root and key to bytes. Reads and writes nothing.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -10,6 +11,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::pkcs7;
 
 use super::disk::Disk;
+use super::key_store;
 use super::observe::FILE_LIMIT;
 
 /// What a set is made of.
@@ -32,10 +34,13 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The name of a file in a generation.
+pub type FileName = Cow<'static, str>;
+
 /// A file of a generation.
 pub struct Content {
     /// Its name.
-    pub name: &'static str,
+    pub name: FileName,
     /// Whether it holds the private key.
     pub holds_key: bool,
     /// Its bytes.
@@ -51,22 +56,25 @@ impl Content {
 }
 
 /// The names of the files that an entry wants in a generation.
-pub fn names(entry: &Entry) -> impl Iterator<Item = &'static str> {
-    [KEY, FULLCHAIN, CERT, CHAIN].into_iter().chain(entry.formats.iter().copied().map(name))
+pub fn names(entry: &Entry) -> impl Iterator<Item = FileName> {
+    let key_stores = key_store::wanted(entry).into_iter().map(|wanted| wanted.name);
+    plain_names(entry).map(FileName::Borrowed).chain(key_stores)
 }
 
-const fn name(format: Format) -> &'static str {
-    match format {
-        Format::Bundle => BUNDLE,
-        Format::Pkcs12 => KEYSTORE,
-        Format::Pkcs7 => PKCS7,
-        Format::Der => DER,
-    }
+/// The names of those that are the same however often they are made.
+fn plain_names(entry: &Entry) -> impl Iterator<Item = &'static str> {
+    let name = |format: &Format| match format {
+        Format::Bundle => Some(BUNDLE),
+        Format::Pkcs12 => None,
+        Format::Pkcs7 => Some(PKCS7),
+        Format::Der => Some(DER),
+    };
+    [KEY, FULLCHAIN, CERT, CHAIN].into_iter().chain(entry.formats.iter().filter_map(name))
 }
 
-/// The files of a generation from its parts. The key store is made elsewhere: each has a salt of its own.
+/// The files of a generation from its parts. Key stores are made elsewhere: each has a salt of its own.
 #[must_use]
-pub fn contents(entry: &Entry, parts: &Parts<'_>, key_store: Option<Zeroizing<Vec<u8>>>) -> Vec<Content> {
+pub fn contents(entry: &Entry, parts: &Parts<'_>, key_stores: Vec<Content>) -> Vec<Content> {
     let leaf = parts.leaf.to_pem();
     let chain: String = parts.above(entry).map(Certificate::to_pem).collect();
     let fullchain = format!("{leaf}{chain}");
@@ -79,16 +87,24 @@ pub fn contents(entry: &Entry, parts: &Parts<'_>, key_store: Option<Zeroizing<Ve
         PKCS7 => pkcs7::certificates_only(std::iter::once(parts.leaf).chain(parts.above(entry))).into_bytes(),
         _ => parts.leaf.der().to_vec(),
     };
-    let content = |name, bytes| Content { name, holds_key: holds_key(name), bytes };
-    let key_store = key_store.map(|bytes| content(KEYSTORE, bytes));
-    let others = names(entry).filter(|name| *name != KEYSTORE).map(|name| content(name, Zeroizing::new(made(name))));
-    others.chain(key_store).collect()
+    let content = |name| Content {
+        name: FileName::Borrowed(name),
+        holds_key: holds_key(name),
+        bytes: Zeroizing::new(made(name)),
+    };
+    plain_names(entry).map(content).chain(key_stores).collect()
 }
 
 /// Whether a file of a generation holds the private key.
 #[must_use]
 pub fn holds_key(name: &str) -> bool {
-    matches!(name, KEY | BUNDLE | KEYSTORE)
+    matches!(name, KEY | BUNDLE) || is_key_store(name)
+}
+
+/// Whether a file of a generation is PKCS#12: there is one for each password.
+#[must_use]
+pub fn is_key_store(name: &str) -> bool {
+    name.starts_with("keystore") && name.ends_with(".p12")
 }
 
 /// Whether a file of a generation or of a request is for everybody, by its name: it was never anything secret.

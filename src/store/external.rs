@@ -10,6 +10,7 @@ use crate::core::known::observed::Leaf;
 use crate::core::name::{Digest, Generation};
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
+use crate::core::wanted::files::Placement;
 use crate::core::wanted::usage::Usage;
 use crate::pki::certificate::{Certificate, readable_in_file};
 use crate::pki::gate::{self, Candidate, Demand, Verdict};
@@ -108,17 +109,17 @@ struct FileSet {
     certificates: Vec<PathBuf>,
 }
 
-/// The live generation, and the fixed paths.
-fn places(entry: &Entry, folder: &Path) -> [FileSet; 2] {
-    let files = &entry.files;
+/// The live generation, and each place of fixed paths.
+fn places(entry: &Entry, folder: &Path) -> Vec<FileSet> {
     let live = FileSet { key: folder.join(KEY), certificates: vec![folder.join(FULLCHAIN)] };
-    let key = files.private_key.as_ref().or(files.bundle.as_ref());
-    let certificates = [&files.fullchain, &files.certificate, &files.chain, &files.bundle];
-    let fixed = FileSet {
-        key: key.cloned().unwrap_or_else(|| folder.join(KEY)),
-        certificates: certificates.into_iter().flatten().cloned().collect(),
-    };
-    [live, fixed]
+    let fixed = entry.placements().map(|Placement { files, .. }| {
+        let certificates = [&files.fullchain, &files.certificate, &files.chain, &files.bundle];
+        FileSet {
+            key: files.key().cloned().unwrap_or_else(|| folder.join(KEY)),
+            certificates: certificates.into_iter().flatten().cloned().collect(),
+        }
+    });
+    std::iter::once(live).chain(fixed).collect()
 }
 
 /// A key, and certificates beside it of which one is its own, and of no generation of ours.

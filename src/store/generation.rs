@@ -19,8 +19,9 @@ use crate::pki::unicode;
 use super::access::Ids;
 use super::content::{Content, FULLCHAIN, Parts, contents};
 use super::disk::{Disk, Kind, Perms};
+use super::key_store::KeyStore;
 use super::layout::Layout;
-use super::manifest::{FileRecord, KeyStoreRecord, Manifest};
+use super::manifest::{FileRecord, Manifest};
 use super::repair::recorded;
 use super::{disk_failure, key_store, replace};
 use crate::store::targets::{self, ServiceIdentity};
@@ -70,14 +71,14 @@ pub fn install(
     keep: u32,
 ) -> Result<Generation, Failure> {
     let ids = Ids::of(&entry.access)?;
+    let targets = targets::targets(entry)?;
     let live = live_manifest(disk, layout, &entry.name)?
         .filter(|(live, manifest)| is_this_set(disk, &layout.generation(&entry.name, *live), manifest, set));
-    let kept = live
-        .as_ref()
-        .and_then(|(live, manifest)| key_store::kept(disk, &layout.generation(&entry.name, *live), entry, manifest));
-    let key_store = kept.map_or_else(|| key_store::make(disk, identity, entry, &set.parts()), |kept| Ok(Some(kept)))?;
-    let (bytes, record) = key_store.map(|store| (store.bytes, store.record)).unzip();
-    let files = contents(entry, &set.parts(), bytes);
+    let folder = live.as_ref().map(|(live, manifest)| (layout.generation(&entry.name, *live), manifest));
+    let known = folder.as_ref().map(|(folder, manifest)| (folder.as_path(), *manifest));
+    let key_stores = key_store::all(disk, identity, entry, &set.parts(), known)?;
+    let manifest = manifest(entry, set, &key_stores);
+    let files = contents(entry, &set.parts(), key_stores.into_iter().map(|store| store.file).collect());
     let generation = if let Some((live, _)) = live {
         // The try that switched may have been cut off before it synced.
         let home = layout.certificate(&entry.name);
@@ -85,11 +86,11 @@ pub fn install(
         live
     } else {
         remove_duplicate_generations(disk, layout, &entry.name, set)?;
-        let generation = write(disk, layout, entry, &manifest(entry, set, record), &files, &ids)?;
+        let generation = write(disk, layout, entry, &manifest, &files, &ids)?;
         switch(disk, layout, &entry.name, generation)?;
         generation
     };
-    targets::copy(disk, identity, entry, &files, &ids)?;
+    targets::copy(disk, identity, &targets, &files)?;
     prune(disk, layout, &entry.name, generation, keep);
     Ok(generation)
 }
@@ -119,8 +120,8 @@ fn is_this_set(disk: &dyn Disk, folder: &Path, manifest: &Manifest, set: &NewSet
 }
 
 /// The manifest of a set, without its files.
-fn manifest(entry: &Entry, set: &NewSet<'_>, key_store: Option<KeyStoreRecord>) -> Manifest {
-    Manifest {
+fn manifest(entry: &Entry, set: &NewSet<'_>, key_stores: &[KeyStore]) -> Manifest {
+    let mut manifest = Manifest {
         attempt: set.attempt,
         asked: entry.asked(),
         profile: set.profile.clone(),
@@ -129,11 +130,14 @@ fn manifest(entry: &Entry, set: &NewSet<'_>, key_store: Option<KeyStoreRecord>) 
         files: BTreeMap::new(),
         root: set.root.map(Certificate::to_pem),
         has_root: set.root.is_some() && entry.include_root,
-        key_store,
+        key_store: None,
+        other_key_stores: BTreeMap::new(),
         served: Some(set.served.clone()),
         refreshes: set.refreshes,
         remarks: set.remarks.clone(),
-    }
+    };
+    key_stores.iter().for_each(|store| manifest.note_key_store(&store.file.name, store.record));
+    manifest
 }
 
 /// Writes a folder under a random name, makes it durable, and only then gives it its number.
@@ -168,11 +172,11 @@ fn write(
 fn fill(disk: &dyn Disk, folder: &Path, manifest: &Manifest, files: &[Content], ids: &Ids) -> io::Result<()> {
     let mut manifest = manifest.clone();
     for content in files {
-        let path = folder.join(content.name);
+        let path = folder.join(&*content.name);
         let mut file = disk.create(&path, ids.perms(content.holds_key))?;
         file.write(&content.bytes)?;
         file.sync()?;
-        manifest.files.insert(content.name.to_owned(), file_record(disk, &path, &content.bytes)?);
+        manifest.files.insert(content.name.to_string(), file_record(disk, &path, &content.bytes)?);
     }
     let mut file = disk.create(&folder.join(Manifest::NAME), Manifest::PERMS)?;
     file.write(&serde_json::to_vec(&manifest)?)?;

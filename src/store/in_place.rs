@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::core::wanted::entry::Entry;
 use crate::core::wanted::files::FixedFiles;
 
 /// Files that a server reads together.
@@ -31,11 +32,15 @@ impl<'e> FileSet<'e> {
     }
 }
 
-/// Each way in which a server may read the files that `files` name as PEM; where there is none, those that hold the leaf
-/// in another form beside a key.
-pub(super) fn places(files: &FixedFiles) -> Vec<FileSet<'_>> {
+/// Each way in which a server may read the files that an entry names, at each of its places.
+pub(super) fn places(entry: &Entry) -> Vec<FileSet<'_>> {
+    entry.placements().flat_map(|placement| at(placement.files)).collect()
+}
+
+/// As PEM; where there is none, those that hold the leaf in another form beside a key.
+fn at(files: &FixedFiles) -> Vec<FileSet<'_>> {
     let (bundle, chain) = (files.bundle.as_ref(), files.chain.as_deref());
-    let key = files.private_key.as_ref().or(bundle);
+    let key = files.key();
     let holds_chain = files.fullchain.is_none() && chain.is_none();
     let alone = FileSet::new(files.certificate.as_ref(), key).map(|alone| FileSet { chain, holds_chain, ..alone });
     let pem = [FileSet::new(files.fullchain.as_ref(), key), alone, FileSet::new(bundle, bundle)];

@@ -1,4 +1,4 @@
-//! The PKCS#12 file of a generation: made with the password of the operator's file, and made anew when that changes.
+//! The PKCS#12 files of a generation: made with the passwords of the operator's files, and made anew when one changes.
 //! Two encodings of one set are never alike, so that a file is judged by the manifest and not by its bytes.
 
 use std::io;
@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::wanted::entry::Entry;
-use crate::core::wanted::files::Format;
+use crate::core::wanted::files::{FixedFiles, Format, Pkcs12Encryption};
 use crate::pki::key::PrivateKey;
 use crate::pki::pkcs12::{self, NotEncrypted};
 
-use super::content::{KEYSTORE, Parts};
+use super::content::{Content, FileName, KEYSTORE, Parts};
 use super::disk::{Disk, Kind, Stat};
 use super::disk_failure;
 use super::manifest::{KeyStoreRecord, Manifest};
@@ -20,61 +20,119 @@ use super::observe::FILE_LIMIT;
 use crate::pki::digest::sha256;
 use crate::store::targets::ServiceIdentity;
 
+/// A PKCS#12 file that an entry wants in each generation: one for each password and encryption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted<'e> {
+    /// Its name there.
+    pub name: FileName,
+    password_file: &'e Path,
+    encryption: Pkcs12Encryption,
+}
+
+/// The PKCS#12 files that an entry wants, that of `files` or of `formats` first.
+#[must_use]
+pub fn wanted(entry: &Entry) -> Vec<Wanted<'_>> {
+    let mut all: Vec<Wanted<'_>> = Vec::new();
+    if !entry.formats.contains(&Format::Pkcs12) {
+        return all;
+    }
+    for placement in entry.placements().filter(|placement| placement.number == 0 || placement.files.pkcs12.is_some()) {
+        let Some((password_file, encryption)) = made_by(placement.files) else { continue };
+        if !all.iter().any(|one| (one.password_file, one.encryption) == (password_file, encryption)) {
+            let name = match all.len() {
+                0 => FileName::Borrowed(KEYSTORE),
+                earlier => FileName::Owned(format!("keystore-{}.p12", earlier + 1)),
+            };
+            all.push(Wanted { name, password_file, encryption });
+        }
+    }
+    all
+}
+
+/// The name of the PKCS#12 file that goes where `files` want one.
+#[must_use]
+pub fn name_for(entry: &Entry, files: &FixedFiles) -> Option<FileName> {
+    let made_by = made_by(files)?;
+    wanted(entry).into_iter().find(|one| (one.password_file, one.encryption) == made_by).map(|one| one.name)
+}
+
+fn made_by(files: &FixedFiles) -> Option<(&Path, Pkcs12Encryption)> {
+    Some((files.pkcs12_password_file.as_deref()?, files.pkcs12_encryption))
+}
+
 /// A PKCS#12 file, and what the manifest says of it.
 pub struct KeyStore {
     /// The file.
-    pub bytes: Zeroizing<Vec<u8>>,
+    pub file: Content,
     /// How it was made.
     pub record: KeyStoreRecord,
 }
 
-/// The file that the entry wants, made anew; `None` where it wants none.
+impl KeyStore {
+    fn new(wanted: &Wanted<'_>, bytes: Zeroizing<Vec<u8>>, record: KeyStoreRecord) -> Self {
+        Self { file: Content { name: wanted.name.clone(), holds_key: true, bytes }, record }
+    }
+}
+
+/// The files that the entry wants: those of the generation that are as recorded and as wanted, the others made anew.
 ///
 /// # Errors
 ///
-/// When the password may not be used, or the crypto library fails.
-pub fn make(
+/// When a password may not be used, or the crypto library fails.
+pub fn all(
     disk: &dyn Disk,
     identity: &ServiceIdentity,
     entry: &Entry,
     parts: &Parts<'_>,
-) -> Result<Option<KeyStore>, Failure> {
-    let Some(path) = password_file(entry) else { return Ok(None) };
-    let password = read_password(disk, identity, path)?;
+    generation: Option<(&Path, &Manifest)>,
+) -> Result<Vec<KeyStore>, Failure> {
+    let one = |wanted: Wanted<'_>| {
+        let kept = generation.and_then(|(folder, manifest)| kept(disk, folder, entry, &wanted, manifest));
+        kept.map_or_else(|| make(disk, identity, entry, &wanted, parts), Ok)
+    };
+    wanted(entry).into_iter().map(one).collect()
+}
+
+fn make(
+    disk: &dyn Disk,
+    identity: &ServiceIdentity,
+    entry: &Entry,
+    wanted: &Wanted<'_>,
+    parts: &Parts<'_>,
+) -> Result<KeyStore, Failure> {
+    let password = read_password(disk, identity, wanted.password_file)?;
     let internal = |error: &dyn std::fmt::Display| {
         Failure::new(FailureClass::Internal, format!("cannot make the PKCS#12 file: {error}"))
     };
     let key = PrivateKey::from_pem(parts.key.as_bytes()).map_err(|error| internal(&error))?;
     let chain: Vec<_> = parts.above(entry).cloned().collect();
     let store = pkcs12::KeyStore { name: entry.name.as_str(), key: &key, leaf: parts.leaf, chain: &chain };
-    let encryption = entry.files.pkcs12_encryption;
+    let encryption = wanted.encryption;
     let made = || -> Result<KeyStore, NotEncrypted> {
         let bytes = Zeroizing::new(store.to_der(&password, encryption)?);
         let salt = pkcs12::salt()?;
         let mark = pkcs12::password_mark(&password, &salt);
-        Ok(KeyStore { bytes, record: KeyStoreRecord { encryption, salt, mark } })
+        Ok(KeyStore::new(wanted, bytes, KeyStoreRecord { encryption, salt, mark }))
     };
-    made().map(Some).map_err(|error| internal(&error))
+    made().map_err(|error| internal(&error))
 }
 
 /// The file of a generation, where it is as recorded and as the entry wants it.
-#[must_use]
-pub fn kept(disk: &dyn Disk, folder: &Path, entry: &Entry, manifest: &Manifest) -> Option<KeyStore> {
-    password_file(entry)?;
-    let (record, file) = (manifest.key_store?, manifest.files.get(KEYSTORE)?);
-    if manifest.is_root_misplaced(entry) || change(disk, entry, &record).is_some() {
+fn kept(disk: &dyn Disk, folder: &Path, entry: &Entry, wanted: &Wanted<'_>, manifest: &Manifest) -> Option<KeyStore> {
+    let (record, file) = (manifest.key_store(&wanted.name)?, manifest.files.get(&*wanted.name)?);
+    if manifest.is_root_misplaced(entry) || change(disk, wanted, &record).is_some() {
         return None;
     }
-    let bytes = Zeroizing::new(disk.read(&folder.join(KEYSTORE), FILE_LIMIT).ok()?);
-    (sha256(&bytes) == file.sha256).then_some(KeyStore { bytes, record })
+    let bytes = Zeroizing::new(disk.read(&folder.join(&*wanted.name), FILE_LIMIT).ok()?);
+    (sha256(&bytes) == file.sha256).then(|| KeyStore::new(wanted, bytes, record))
 }
 
 /// How the entry, or its password file, asks for another file than the recorded one. A password that cannot be read
 /// says nothing.
 #[must_use]
-pub fn change(disk: &dyn Disk, entry: &Entry, record: &KeyStoreRecord) -> Option<String> {
-    let path = password_file(entry)?;
-    if record.encryption != entry.files.pkcs12_encryption {
+pub fn change(disk: &dyn Disk, wanted: &Wanted<'_>, record: &KeyStoreRecord) -> Option<String> {
+    let path = wanted.password_file;
+    if record.encryption != wanted.encryption {
         return Some("its encryption is no longer the one that `pkcs12_encryption` asks for".to_owned());
     }
     let content = Zeroizing::new(disk.read(path, PASSWORD_LIMIT).ok()?);
@@ -84,22 +142,22 @@ pub fn change(disk: &dyn Disk, entry: &Entry, record: &KeyStoreRecord) -> Option
 }
 
 /// What a PKCS#12 file that others made holds; `None` where the file with its password cannot be read.
-pub(super) fn open(disk: &dyn Disk, entry: &Entry, file: &[u8]) -> Option<Result<pkcs12::Contents, pkcs12::ReadError>> {
-    let content = Zeroizing::new(disk.read(password_file(entry)?, PASSWORD_LIMIT).ok()?);
+pub(super) fn open(
+    disk: &dyn Disk,
+    files: &FixedFiles,
+    file: &[u8],
+) -> Option<Result<pkcs12::Contents, pkcs12::ReadError>> {
+    let content = Zeroizing::new(disk.read(made_by(files)?.0, PASSWORD_LIMIT).ok()?);
     Some(pkcs12::read(file, one_line(&content).ok()?))
 }
 
-/// Proves that the password that the entry needs can be used.
+/// Proves that the passwords that the entry needs can be used.
 ///
 /// # Errors
 ///
 /// When it cannot.
-pub fn check_password(disk: &dyn Disk, identity: &ServiceIdentity, entry: &Entry) -> Result<(), Failure> {
-    password_file(entry).map_or(Ok(()), |path| read_password(disk, identity, path).map(drop))
-}
-
-fn password_file(entry: &Entry) -> Option<&Path> {
-    entry.files.pkcs12_password_file.as_deref().filter(|_| entry.formats.contains(&Format::Pkcs12))
+pub fn check_passwords(disk: &dyn Disk, identity: &ServiceIdentity, entry: &Entry) -> Result<(), Failure> {
+    wanted(entry).iter().try_for_each(|wanted| read_password(disk, identity, wanted.password_file).map(drop))
 }
 
 fn read_password(disk: &dyn Disk, identity: &ServiceIdentity, path: &Path) -> Result<Zeroizing<String>, Failure> {

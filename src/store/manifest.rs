@@ -11,6 +11,7 @@ use crate::core::wanted::entry::{Asked, Entry};
 use crate::core::wanted::files::Pkcs12Encryption;
 use crate::pki::certificate::{Certificate, certificates};
 
+use super::content::KEYSTORE;
 use super::disk::Perms;
 
 /// `manifest.json`.
@@ -37,6 +38,9 @@ pub struct Manifest {
     /// How the PKCS#12 file was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_store: Option<KeyStoreRecord>,
+    /// How those for other passwords were made, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_key_stores: BTreeMap<String, KeyStoreRecord>,
     /// What is served above the leaf; `None` where an older version wrote the set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<ServedChain>,
@@ -71,6 +75,21 @@ pub struct FileRecord {
 }
 
 impl Manifest {
+    /// How the PKCS#12 file of this name was made.
+    #[must_use]
+    pub fn key_store(&self, name: &str) -> Option<KeyStoreRecord> {
+        if name == KEYSTORE { self.key_store } else { self.other_key_stores.get(name).copied() }
+    }
+
+    /// Notes how a PKCS#12 file was made.
+    pub fn note_key_store(&mut self, name: &str, record: KeyStoreRecord) {
+        if name == KEYSTORE {
+            self.key_store = Some(record);
+        } else {
+            self.other_key_stores.insert(name.to_owned(), record);
+        }
+    }
+
     /// The name of the file.
     pub const NAME: &'static str = "manifest.json";
 

@@ -22,13 +22,14 @@ use crate::pki::purpose::Purpose;
 use crate::pki::{certificate_file, chain, served};
 
 use super::access::Ids;
-use super::content::{self, CHAIN, FULLCHAIN, KEY, KEYSTORE, holds_key};
+use super::content::{self, CHAIN, FULLCHAIN, FileName, KEY, holds_key};
 use super::disk::{Disk, Kind, Stat};
 use super::generation::{live_generation, odd_spelling, read_manifest};
 use super::layout::Layout;
 use super::manifest::{FileRecord, Manifest};
 use super::repair::recorded;
 use super::{key_store, shared_chains};
+use crate::store::targets::Target;
 use crate::store::{external, targets};
 
 /// What stands against a usable set.
@@ -80,12 +81,16 @@ fn look(disk: &dyn Disk, layout: &Layout, entry: &Entry) -> Result<Installed, Ob
 /// The files of a generation, each looked at once.
 struct Files<'f> {
     folder: &'f Path,
-    stats: Vec<(&'static str, io::Result<Stat>)>,
+    stats: Vec<(FileName, io::Result<Stat>)>,
 }
 
 impl<'f> Files<'f> {
     fn of(disk: &dyn Disk, folder: &'f Path, entry: &Entry) -> Self {
-        Self { folder, stats: content::names(entry).map(|name| (name, disk.stat(&folder.join(name)))).collect() }
+        let look = |name: FileName| {
+            let stat = disk.stat(&folder.join(&*name));
+            (name, stat)
+        };
+        Self { folder, stats: content::names(entry).map(look).collect() }
     }
 
     fn stat(&self, name: &str) -> Option<&io::Result<Stat>> {
@@ -369,25 +374,32 @@ fn drift(disk: &dyn Disk, entry: &Entry, files: &Files<'_>, manifest: Option<&Ma
     let Some(manifest) = manifest else { return Vec::new() };
     let mut found = Vec::new();
     for (name, stat) in &files.stats {
-        match manifest.files.get(*name) {
+        let path = files.folder.join(&**name);
+        match manifest.files.get(&**name) {
             Some(record) if files.is_untouched(name, Some(record)) => {
                 let how = stat.as_ref().ok().and_then(|stat| ids.difference(holds_key(name), stat));
-                found.extend(how.map(|how| in_file(&files.folder.join(name), &how)));
+                found.extend(how.map(|how| in_file(&path, &how)));
             }
             Some(record) => {
-                found.extend(differs(disk, &files.folder.join(name), stat.as_ref(), record, &ids, holds_key(name)));
+                found.extend(differs(disk, &path, stat.as_ref(), record, &ids, holds_key(name)));
             }
-            None => found.push(Text::new(&format!("{} is not written yet", files.folder.join(name).display()))),
+            None => found.push(Text::new(&format!("{} is not written yet", path.display()))),
         }
     }
-    let key_store = manifest.key_store.and_then(|record| key_store::change(disk, entry, &record));
-    found.extend(key_store.map(|what| in_file(&files.folder.join(KEYSTORE), &what)));
+    for wanted in key_store::wanted(entry) {
+        let change = manifest.key_store(&wanted.name).and_then(|record| key_store::change(disk, &wanted, &record));
+        found.extend(change.map(|what| in_file(&files.folder.join(&*wanted.name), &what)));
+    }
     if manifest.is_root_misplaced(entry) {
         found.push(in_file(&files.folder.join(CHAIN), "`include_root` changed"));
     }
-    for (target, source) in targets::targets(&entry.files) {
-        let differs = |record| differs(disk, target, disk.stat(target).as_ref(), record, &ids, holds_key(source));
-        found.extend(manifest.files.get(source).and_then(differs));
+    for placement in entry.placements() {
+        // Of whom nobody knows no file can be; `check --online` and the next install tell so.
+        let Ok(ids) = Ids::with_default(placement.access, service.uid, service.gid) else { continue };
+        for Target { path, source, .. } in targets::of_placement(entry, placement, ids) {
+            let differs = |record| differs(disk, path, disk.stat(path).as_ref(), record, &ids, holds_key(&source));
+            found.extend(manifest.files.get(&*source).and_then(differs));
+        }
     }
     found
 }

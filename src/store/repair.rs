@@ -151,6 +151,7 @@ fn put_back_in(
     mut manifest: Option<Manifest>,
 ) -> Result<(), Failure> {
     let ids = Ids::of(&entry.access)?;
+    let targets = targets::targets(entry)?;
     let failed = |error: io::Error| disk_failure("put back the files in", folder, &error);
     let key_file = folder.join(KEY);
     let key = disk.read(&key_file, FILE_LIMIT).map_err(|error| disk_failure("read", &key_file, &error))?;
@@ -160,31 +161,32 @@ fn put_back_in(
     certificates.retain(|certificate| Some(certificate) != root.as_ref());
     let Some((leaf, chain)) = certificates.split_first() else { return Ok(()) };
     let parts = Parts { leaf, chain, root: root.as_ref(), key: &key };
-    let kept = manifest.as_ref().and_then(|manifest| key_store::kept(disk, folder, entry, manifest));
-    let key_store = kept.map_or_else(|| key_store::make(disk, identity, entry, &parts), |kept| Ok(Some(kept)))?;
-    let (bytes, record) = key_store.map(|store| (store.bytes, store.record)).unzip();
-    let files = contents(entry, &parts, bytes);
+    let known = manifest.as_ref().map(|manifest| (folder, manifest));
+    let key_stores = key_store::all(disk, identity, entry, &parts, known)?;
+    if let Some(manifest) = &mut manifest {
+        key_stores.iter().for_each(|store| manifest.note_key_store(&store.file.name, store.record));
+    }
+    let files = contents(entry, &parts, key_stores.into_iter().map(|store| store.file).collect());
     for content in &files {
         let record = put_back_file(disk, folder, content, &ids)
-            .and_then(|()| file_record(disk, &folder.join(content.name), &content.bytes));
+            .and_then(|()| file_record(disk, &folder.join(&*content.name), &content.bytes));
         let record = record.map_err(failed)?;
         if let Some(manifest) = &mut manifest {
-            manifest.files.insert(content.name.to_owned(), record);
+            manifest.files.insert(content.name.to_string(), record);
         }
     }
     if let Some(mut manifest) = manifest {
         manifest.has_root = root.is_some() && entry.include_root;
-        manifest.key_store = record.or(manifest.key_store);
         let bytes = serde_json::to_vec(&manifest).unwrap_or_default();
         replace::replace(disk, &folder.join(Manifest::NAME), &bytes, Manifest::PERMS).map_err(failed)?;
     } else {
         disk.sync_dir(folder).map_err(failed)?;
     }
-    targets::copy(disk, identity, entry, &files, &ids)
+    targets::copy(disk, identity, &targets, &files)
 }
 
 fn put_back_file(disk: &dyn Disk, folder: &Path, content: &Content, ids: &Ids) -> io::Result<()> {
-    let path = folder.join(content.name);
+    let path = folder.join(&*content.name);
     let stat = disk.stat(&path).ok();
     let same_access = stat.is_some_and(|stat| ids.difference(content.holds_key, &stat).is_none());
     if same_access && content.is_at(disk, &path) {

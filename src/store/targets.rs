@@ -9,10 +9,10 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
 use crate::core::wanted::access_list::{self, Writer};
 use crate::core::wanted::entry::Entry;
-use crate::core::wanted::files::FixedFiles;
+use crate::core::wanted::files::{FixedFiles, Placement};
 
 use super::access::Ids;
-use super::content::{BUNDLE, CERT, CHAIN, Content, DER, FULLCHAIN, KEY, KEYSTORE, PKCS7};
+use super::content::{BUNDLE, CERT, CHAIN, Content, DER, FULLCHAIN, FileName, KEY, PKCS7};
 use super::disk::{Disk, Hold, Kind, Perms, Stat};
 use super::layout::Layout;
 use super::{disk_failure, key_store, replace};
@@ -28,30 +28,59 @@ pub struct ServiceIdentity {
     pub own: Vec<PathBuf>,
 }
 
-/// The targets of an entry with the file of the generation that each is a copy of, keys first.
-pub fn targets(files: &FixedFiles) -> impl Iterator<Item = (&PathBuf, &'static str)> {
-    files.targets().filter_map(|(key, path)| source(key).map(|source| (path, source)))
+/// A file at a fixed path, with the file of the generation that it is a copy of.
+#[derive(Clone, Debug)]
+pub struct Target<'e> {
+    /// Where it is.
+    pub path: &'e PathBuf,
+    /// The file of the generation.
+    pub source: FileName,
+    /// Its owner, group and modes.
+    pub ids: Ids,
+}
+
+/// The targets of an entry, place by place, keys first.
+///
+/// # Errors
+///
+/// When the owner or the group of a place is not known here.
+pub fn targets(entry: &Entry) -> Result<Vec<Target<'_>>, Failure> {
+    let mut targets = Vec::new();
+    for placement in entry.placements() {
+        targets.extend(of_placement(entry, placement, Ids::of(placement.access)?));
+    }
+    Ok(targets)
+}
+
+/// The targets of one place, which have these owners.
+pub fn of_placement<'e>(entry: &'e Entry, placement: Placement<'e>, ids: Ids) -> impl Iterator<Item = Target<'e>> {
+    let source = move |(key, path)| Some(Target { path, source: source(entry, placement.files, key)?, ids });
+    placement.files.targets().filter_map(source)
 }
 
 /// The folders that the targets of an entry are in.
 #[must_use]
 pub fn folders(entry: &Entry) -> Vec<PathBuf> {
-    let folders: BTreeSet<_> = targets(&entry.files).map(|(target, _)| replace::folder(target)).collect();
-    folders.into_iter().map(Path::to_owned).collect()
+    folders_of(entry.targets().map(|target| target.path)).map(Path::to_owned).collect()
 }
 
-fn source(key: &str) -> Option<&'static str> {
-    match key {
-        "private_key" => Some(KEY),
-        "bundle" => Some(BUNDLE),
-        "fullchain" => Some(FULLCHAIN),
-        "certificate" => Some(CERT),
-        "chain" => Some(CHAIN),
-        "pkcs12" => Some(KEYSTORE),
-        "pkcs7" => Some(PKCS7),
-        "der" => Some(DER),
-        _ => None,
-    }
+fn folders_of<'e>(paths: impl Iterator<Item = &'e PathBuf>) -> impl Iterator<Item = &'e Path> {
+    paths.map(|path| replace::folder(path)).collect::<BTreeSet<_>>().into_iter()
+}
+
+fn source(entry: &Entry, files: &FixedFiles, key: &str) -> Option<FileName> {
+    let name = match key {
+        "private_key" => KEY,
+        "bundle" => BUNDLE,
+        "fullchain" => FULLCHAIN,
+        "certificate" => CERT,
+        "chain" => CHAIN,
+        "pkcs12" => return key_store::name_for(entry, files),
+        "pkcs7" => PKCS7,
+        "der" => DER,
+        _ => return None,
+    };
+    Some(FileName::Borrowed(name))
 }
 
 /// Copies the files to their targets: all are staged first, then renamed, keys first. Where one cannot be renamed, those
@@ -63,22 +92,20 @@ fn source(key: &str) -> Option<&'static str> {
 pub fn copy(
     disk: &dyn Disk,
     identity: &ServiceIdentity,
-    entry: &Entry,
+    targets: &[Target<'_>],
     files: &[Content],
-    ids: &Ids,
 ) -> Result<(), Failure> {
     let mut staged = Vec::new();
-    let switched =
-        stage_all(disk, identity, entry, files, ids, &mut staged).and_then(|()| switch_all(disk, &mut staged));
+    let switched = stage_all(disk, identity, targets, files, &mut staged).and_then(|()| switch_all(disk, &mut staged));
     staged.iter().for_each(|(_, file)| file.discard(disk));
     let switched = switched?;
     // Those that are as wanted too: an earlier try may have been cut off before it synced.
-    for folder in folders(entry) {
-        disk.sync_dir(&folder).map_err(|error| disk_failure("sync", &folder, &error))?;
+    for folder in folders_of(targets.iter().map(|target| target.path)) {
+        disk.sync_dir(folder).map_err(|error| disk_failure("sync", folder, &error))?;
     }
     switched.into_iter().for_each(|file| file.keep(disk));
     // A try that was cut off may have left the file that it replaced, which may be a key.
-    targets(&entry.files).for_each(|(target, _)| replace::sweep(disk, target, ids.perms(false).uid));
+    targets.iter().for_each(|target| replace::sweep(disk, target.path, target.ids.perms(false).uid));
     Ok(())
 }
 
@@ -115,21 +142,20 @@ fn put_back_all(disk: &dyn Disk, switched: Vec<replace::Switched>, failure: Fail
 fn stage_all<'e>(
     disk: &dyn Disk,
     identity: &ServiceIdentity,
-    entry: &'e Entry,
+    targets: &[Target<'e>],
     files: &[Content],
-    ids: &Ids,
     staged: &mut Vec<(&'e PathBuf, replace::Staged)>,
 ) -> Result<(), Failure> {
-    for (target, source) in targets(&entry.files) {
-        let Some(content) = files.iter().find(|content| content.name == source) else { continue };
-        check_place(disk, identity, target)?;
-        if is_as_wanted(disk, target, content, ids) {
+    for Target { path, source, ids } in targets {
+        let Some(content) = files.iter().find(|content| content.name == *source) else { continue };
+        check_place(disk, identity, path)?;
+        if is_as_wanted(disk, path, content, ids) {
             continue;
         }
-        check_replaceable(disk, identity, target)?;
-        let file = replace::stage(disk, target, &content.bytes, ids.perms(content.holds_key))
-            .map_err(|error| disk_failure("write", target, &error))?;
-        staged.push((target, file));
+        check_replaceable(disk, identity, path)?;
+        let file = replace::stage(disk, path, &content.bytes, ids.perms(content.holds_key))
+            .map_err(|error| disk_failure("write", path, &error))?;
+        staged.push((path, file));
     }
     Ok(())
 }
@@ -147,7 +173,8 @@ fn is_as_wanted(disk: &dyn Disk, target: &Path, content: &Content, ids: &Ids) ->
 /// When a target is refused, a folder does not take the file, or a password cannot be used.
 pub fn check_room(disk: &dyn Disk, layout: &Layout, identity: &ServiceIdentity, entry: &Entry) -> Result<(), Failure> {
     let ids = Ids::of(&entry.access)?;
-    key_store::check_password(disk, identity, entry)?;
+    let targets = targets(entry)?;
+    key_store::check_passwords(disk, identity, entry)?;
     let home = layout.certificate(&entry.name);
     let pending = layout.pending_of(&entry.name);
     for (folder, mode) in [(&home, 0o755), (&layout.pending(), 0o700), (&pending, 0o700)] {
@@ -156,10 +183,10 @@ pub fn check_room(disk: &dyn Disk, layout: &Layout, identity: &ServiceIdentity, 
     take_room(disk, &entry.name, layout.root(), Perms::PRIVATE)?;
     take_room(disk, &entry.name, &pending, Perms::PRIVATE)?;
     take_room(disk, &entry.name, &home, ids.perms(true))?;
-    for (target, _) in targets(&entry.files) {
-        check_target(disk, identity, target)?;
-        take_room(disk, &entry.name, replace::folder(target), ids.perms(true))?;
-        replace::try_over(disk, target).map_err(|error| disk_failure("replace", target, &error))?;
+    for Target { path, ids, .. } in targets {
+        check_target(disk, identity, path)?;
+        take_room(disk, &entry.name, replace::folder(path), ids.perms(true))?;
+        replace::try_over(disk, path).map_err(|error| disk_failure("replace", path, &error))?;
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ struct Section {
 }
 
 /// `is_main` says of which schema.
-const SECTIONS: [(bool, Section); 10] = [
+const SECTIONS: [(bool, Section); 11] = [
     (true, Section { title: "RENEWD.TOML", table: "", pointer: "", says: "" }),
     (true, Section { title: "[api]", table: "api", pointer: "/properties/api", says: "How the API is reached." }),
     (
@@ -58,8 +58,8 @@ const SECTIONS: [(bool, Section); 10] = [
             table: "certificate",
             pointer: "/properties/certificate/items",
             says: "A certificate, in a drop-in file. It needs `name`, `profile` and at least one name to be issued for. Every \
-                   key but `name`, `common_name` and the alternative names (`dns_names` to `other_names`) may also stand in \
-                   [defaults] of renewd.toml, for all certificates that do not say otherwise; tables are joined key by key.",
+                   key but `name`, `common_name`, the alternative names (`dns_names` to `other_names`) and `copy` may also stand \
+                   in [defaults] of renewd.toml, for all certificates that do not say otherwise; tables are joined key by key.",
         },
     ),
     (
@@ -70,6 +70,17 @@ const SECTIONS: [(bool, Section); 10] = [
             pointer: "/properties/certificate/items/properties/files",
             says: "Copies at fixed paths. A target that is a symlink, lies in renewd's own folders, or has a folder above it \
                    that others than root and the service may write to, is refused.",
+        },
+    ),
+    (
+        false,
+        Section {
+            title: "[[certificate.copy]]",
+            table: "certificate.copy",
+            pointer: "/properties/certificate/items/properties/copy/items",
+            says: "More copies at fixed paths, any number of them, by the same rules. All copies of a certificate are switched, \
+                   or none. renewd corrects each by its own owner and modes, and leaves the files of one that is removed from \
+                   the entry where they are.",
         },
     ),
     (

@@ -114,6 +114,23 @@ fn several_certificates_and_what_they_share() {
 }
 
 #[test]
+fn files_that_hold_the_same_become_copies() {
+    let shelf = DropInCache::new();
+    let [certificate, key, chain] = shelf.issue(2, &["www.example.com"]);
+    let full = certificate.clone() + &chain;
+    let files = [
+        shelf.write("www.key", 0o600, &key),
+        shelf.write("www.pem", 0o644, &full),
+        shelf.write("pg.key", 0o640, &key),
+        shelf.write("pg.pem", 0o444, &full),
+        shelf.write("other.pem", 0o640, &full),
+        shelf.write("leaf.pem", 0o644, &certificate),
+    ];
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    check("adopt-copies.txt", &shelf.says(&files, &[]));
+}
+
+#[test]
 fn key_stores_need_their_password() {
     let shelf = DropInCache::new();
     let all = shelf.write("all.pem", 0o600, &shelf.issue(2, &["app.example.com"]).concat());

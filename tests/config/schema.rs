@@ -88,6 +88,7 @@ fn properties() -> Vec<(&'static str, BTreeSet<String>)> {
         ("hook.NAME", of(&main, "/properties/hook/additionalProperties")),
         ("certificate", of(&inventory, certificate)),
         ("certificate.files", of(&inventory, &format!("{certificate}/properties/files"))),
+        ("certificate.copy", of(&inventory, &format!("{certificate}/properties/copy/items"))),
         ("certificate.probe", of(&inventory, &format!("{certificate}/properties/probe/anyOf/0/anyOf/1"))),
         ("certificate.other_names", of(&inventory, &format!("{certificate}/properties/other_names"))),
     ]
@@ -112,6 +113,7 @@ fn the_schema_and_the_reader_know_the_same_keys() {
         "registered_ids",
         "directory_name",
         "other_names",
+        "copy",
     ];
     let own = own.len();
     assert_eq!(defaults + own, properties()[6].1.len());
@@ -142,6 +144,10 @@ fn one(table: &str, key: &str, value: &toml::Value) -> String {
         "freeze" => format!("[[freeze]]\n{line}"),
         "hook.NAME" => format!("[hook.x]\n{line}"),
         "certificate" => format!("[[certificate]]\n{names}{line}"),
+        "certificate.copy" => {
+            let files = beside("files = { private_key = \"/srv/x\" }");
+            format!("[[certificate]]\n{names}[[certificate.copy]]\n{files}{line}")
+        }
         "certificate.files" | "certificate.probe" | "certificate.other_names" => {
             format!("[[certificate]]\n{names}[{table}]\n{line}")
         }
@@ -180,6 +186,7 @@ fn defaults_and_examples_are_read() {
         ("hook.NAME", &main, "/properties/hook/additionalProperties".to_owned()),
         ("certificate", &inventory, certificate.to_owned()),
         ("certificate.files", &inventory, format!("{certificate}/properties/files")),
+        ("certificate.copy", &inventory, format!("{certificate}/properties/copy/items")),
         ("certificate.probe", &inventory, format!("{certificate}/properties/probe/anyOf/0/anyOf/1")),
         ("certificate.other_names", &inventory, format!("{certificate}/properties/other_names")),
     ];

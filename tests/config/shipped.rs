@@ -109,7 +109,7 @@ fn every_key_is_shown_in_its_own_table() {
 }
 
 /// The keys that `[defaults]` may not hold.
-const OWN: [&str; 10] = [
+const OWN: [&str; 11] = [
     "name",
     "common_name",
     "dns_names",
@@ -120,6 +120,7 @@ const OWN: [&str; 10] = [
     "registered_ids",
     "directory_name",
     "other_names",
+    "copy",
 ];
 
 /// The tables under a key: one, or a list of them.

@@ -1,12 +1,12 @@
 //! What good files come to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use renewd::config::{FileContent, Main, parse_inventory_file, parse_main};
 use renewd::core::wanted::entry::{Sans, StartTls, Validity, ValidityUnit};
-use renewd::core::wanted::files::{Format, Pkcs12Encryption};
+use renewd::core::wanted::files::{Access, Format, Pkcs12Encryption};
 use renewd::core::wanted::hook::HookRun;
 use renewd::core::wanted::subject::SubjectAttribute;
 
@@ -130,6 +130,41 @@ fn a_path_implies_its_format_and_aes_is_the_default() {
     assert_eq!(paths, ["pkcs12 /a", "pkcs7 /b", "der /c"], "keys first");
     let old = file(&main(""), &text.replace("\"/d\" }", "\"/d\", pkcs12_encryption = \"legacy-3des\" }"));
     assert_eq!(old.entries[0].files.pkcs12_encryption, Pkcs12Encryption::Legacy3des);
+}
+
+#[test]
+fn a_copy_says_what_is_otherwise_and_inherits_the_rest() {
+    let text = "[[certificate]]\nname = \"a\"\nprofile = \"P\"\ncommon_name = \"a\"\nowner = \"root\"\ngroup = \"ssl\"\n\
+                key_mode = \"0640\"\nfiles = { private_key = \"/k\", pkcs12_password_file = \"/p\", \
+                pkcs12_encryption = \"legacy-3des\" }\n\
+                [[certificate.copy]]\nowner = \"pg\"\nkey_mode = \"0600\"\nfiles = { bundle = \"/b\" }\n\
+                [[certificate.copy]]\nmode = \"0444\"\nfiles = { pkcs12 = \"/j\", chain = \"/c\" }\n\
+                [[certificate.copy]]\nfiles = { pkcs12 = \"/k2\", pkcs12_password_file = \"/q\", pkcs12_encryption = \"aes256\" }\n";
+    let content = file(&main(""), text);
+    let entry = &content.entries[0];
+    assert_eq!(entry.formats, [Format::Bundle, Format::Pkcs12], "each path implies its format");
+    let access: Vec<_> = entry.placements().map(|place| place.access.clone()).collect();
+    let named = |access: &Access| {
+        let Access { owner, group, key_mode, mode } = access;
+        format!("{} {} {key_mode:o} {mode:o}", owner.as_deref().unwrap(), group.as_deref().unwrap())
+    };
+    let said: Vec<_> = access.iter().map(named).collect();
+    assert_eq!(said, ["root ssl 640 644", "pg ssl 600 644", "root ssl 640 444", "root ssl 640 644"]);
+    let paths: Vec<_> = entry.targets().map(|target| format!("{} {}", target.label(), target.path.display())).collect();
+    let copies = ["`bundle` of copy 1 /b", "`pkcs12` of copy 2 /j", "`chain` of copy 2 /c", "`pkcs12` of copy 3 /k2"];
+    assert_eq!(paths, [&["`private_key` /k"], &copies[..]].concat());
+    let passwords: Vec<_> = entry.copies.iter().map(|copy| copy.files.pkcs12_password_file.clone().unwrap()).collect();
+    assert_eq!(passwords, ["/p", "/p", "/q"].map(PathBuf::from));
+    let encryptions: Vec<_> = entry.copies.iter().map(|copy| copy.files.pkcs12_encryption).collect();
+    assert_eq!(encryptions[1..], [Pkcs12Encryption::Legacy3des, Pkcs12Encryption::Aes256]);
+    let kept: FileContent = serde_json::from_str(&serde_json::to_string(&content).unwrap()).unwrap();
+    assert_eq!(kept, content, "they are kept across a restart");
+    let mut moved = entry.as_ref().clone();
+    moved.copies = Vec::new().into();
+    assert!(
+        moved.asks(&entry.asked()) && !moved.is_another_request(entry),
+        "a copy is no reason to ask for another one"
+    );
 }
 
 #[test]

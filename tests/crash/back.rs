@@ -17,7 +17,7 @@ use renewd::store::content::{Content, Parts, contents};
 use renewd::store::disk::Disk as _;
 use renewd::store::generation::{self, NewSet};
 use renewd::store::journal::Journal;
-use renewd::store::targets;
+use renewd::store::targets::{self, Target};
 
 use crate::daemon::{Daemon, identity, layout};
 use crate::disk::{Ignored, Machine, Point, Sync};
@@ -113,7 +113,7 @@ fn a_take_over_survives_every_crash() {
     let theirs = &sets()[3];
     let home = layout().generation(&entry.name, Generation(1));
     for file in theirs.files(&entry) {
-        machine.edit(&home.join(file.name), &file.bytes);
+        machine.edit(&home.join(&*file.name), &file.bytes);
     }
     machine.settle();
     check("take-over", &entry, &machine.point(), |machine| {
@@ -149,18 +149,18 @@ fn installed_short(entry: &Entry) -> Machine {
 fn is_whole(machine: &Machine, entry: &Entry) -> Result<(), String> {
     let Short { set, newer, root } = &*SHORT;
     let made = |chain: &[Certificate]| {
-        contents(entry, &Parts { leaf: &set.leaf, chain, root: Some(root), key: &set.key }, None)
+        contents(entry, &Parts { leaf: &set.leaf, chain, root: Some(root), key: &set.key }, Vec::new())
     };
     let sets = [made(&set.chain), made(std::slice::from_ref(newer))];
     let is_at = |file: &Content, path: &Path| machine.read(path, 1 << 20).is_ok_and(|bytes| bytes == *file.bytes);
     let home = layout().certificate(&entry.name);
     for name in machine.list(&home).map_err(|error| error.to_string())? {
         let folder = home.join(&name);
-        let is_one = |files: &Vec<Content>| files.iter().all(|file| is_at(file, &folder.join(file.name)));
+        let is_one = |files: &Vec<Content>| files.iter().all(|file| is_at(file, &folder.join(&*file.name)));
         let is_numbered = name.to_string_lossy().parse::<u64>().is_ok();
         require(!is_numbered || sets.iter().any(is_one), &format!("{} is no whole set", folder.display()))?;
     }
-    for (target, source) in targets::targets(&entry.files) {
+    for Target { path: target, source, .. } in targets::targets(entry).map_err(|failure| failure.to_string())? {
         let is_one = |files: &Vec<Content>| files.iter().any(|file| file.name == source && is_at(file, target));
         require(sets.iter().any(is_one), &format!("{} is half-written", target.display()))?;
     }

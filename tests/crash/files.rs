@@ -290,7 +290,8 @@ fn at_targets(machine: &Machine) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn the_set_at_fixed_paths_is_put_back_whole_where_one_file_cannot_be_replaced() {
     for (swaps, refusing) in [true, false].into_iter().flat_map(|swaps| {
-        ["/etc/keys/www.key", "/etc/tls/www.crt", "/etc/tls/www.pem"].map(|refusing| (swaps, refusing))
+        ["/etc/keys/www.key", "/etc/tls/www.crt", "/etc/tls/www.pem", "/etc/tls/www.fullchain.crt"]
+            .map(|refusing| (swaps, refusing))
     }) {
         let entry = with_copies();
         let machine = installed(&entry);
@@ -299,8 +300,8 @@ fn the_set_at_fixed_paths_is_put_back_whole_where_one_file_cannot_be_replaced() 
         }
         let before = at_targets(&machine);
         machine.hold(Path::new(refusing), None);
-        let ids = renewd::store::access::Ids::of(&entry.access).unwrap();
-        let copy = || targets::copy(&machine, &identity(), &entry, &sets()[1].files(&entry), &ids);
+        let targets = targets::targets(&entry).unwrap();
+        let copy = || targets::copy(&machine, &identity(), &targets, &sets()[1].files(&entry));
         let failure = copy().err().unwrap();
         assert!(failure.message.as_str().starts_with(&format!("cannot replace {refusing}")), "{failure}");
         assert_eq!(at_targets(&machine), before, "{refusing}: the old set is whole, and nothing else is left");
@@ -324,7 +325,7 @@ fn what_had_no_name_before_is_removed_again() {
     machine.remove_file(Path::new("/etc/keys/www.key")).unwrap();
     let before = at_targets(&machine);
     machine.hold(Path::new("/etc/tls/www.pem"), None);
-    let ids = renewd::store::access::Ids::of(&entry.access).unwrap();
-    targets::copy(&machine, &identity(), &entry, &sets()[1].files(&entry), &ids).unwrap_err();
+    let targets = targets::targets(&entry).unwrap();
+    targets::copy(&machine, &identity(), &targets, &sets()[1].files(&entry)).unwrap_err();
     assert_eq!(at_targets(&machine), before);
 }

@@ -15,7 +15,7 @@ use renewd::core::known::profile::{Origin, Profile, ProfileAttribute};
 use renewd::core::name::{Attempt, Digest, ProfileId, ProfileRef};
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::{Entry, Sans, Source};
-use renewd::core::wanted::files::{FixedFiles, Format};
+use renewd::core::wanted::files::{Access, FileCopy, FixedFiles, Format};
 use renewd::core::wanted::key::KeyType;
 use renewd::pki::certificate::{Certificate, certificates};
 use renewd::pki::key::PrivateKey;
@@ -41,7 +41,7 @@ impl Set {
 
     /// The files of a generation of this set.
     pub fn files(&self, entry: &Entry) -> Vec<Content> {
-        contents(entry, &Parts { leaf: &self.leaf, chain: &self.chain, root: None, key: &self.key }, None)
+        contents(entry, &Parts { leaf: &self.leaf, chain: &self.chain, root: None, key: &self.key }, Vec::new())
     }
 }
 
@@ -154,19 +154,25 @@ pub fn entry() -> Entry {
         naming: naming.into(),
         probes: BoxedDefault::new(),
         files: BoxedDefault::new(),
+        copies: BoxedDefault::new(),
         terms: Arc::new(terms),
     }
 }
 
-/// The same with copies in two folders.
+/// The same with copies in two folders, some of them with modes of their own.
 pub fn with_copies() -> Entry {
     let path = |path: &str| Some(PathBuf::from(path));
     let files = FixedFiles {
         private_key: path("/etc/keys/www.key"),
-        bundle: path("/etc/tls/www.pem"),
-        fullchain: path("/etc/tls/www.fullchain.crt"),
         certificate: path("/etc/tls/www.crt"),
         ..FixedFiles::default()
     };
-    Entry { files: files.into(), ..entry() }
+    let others = FixedFiles {
+        bundle: path("/etc/tls/www.pem"),
+        fullchain: path("/etc/tls/www.fullchain.crt"),
+        ..FixedFiles::default()
+    };
+    let access = Access { key_mode: 0o400, mode: 0o444, ..Access::default() };
+    let copies = vec![FileCopy { files: others, access }];
+    Entry { files: files.into(), copies: copies.into(), ..entry() }
 }

@@ -13,7 +13,7 @@ use renewd::store::content::Content;
 use renewd::store::disk::Disk as _;
 use renewd::store::generation::read_manifest;
 use renewd::store::journal::Journal;
-use renewd::store::targets;
+use renewd::store::targets::{self, Target};
 
 use crate::api::{Api, Mode};
 use crate::daemon::{Daemon, Swap, layout};
@@ -116,7 +116,9 @@ impl Case {
                 self.set_in(machine, &home.join(name))?;
             }
         }
-        for (target, source) in targets::targets(&self.entry.files) {
+        for Target { path: target, source, .. } in
+            targets::targets(&self.entry).map_err(|failure| failure.to_string())?
+        {
             let Ok(bytes) = machine.read(target, 1 << 20) else {
                 require(self.is_first && said.is_none(), &format!("{} is gone", target.display()))?;
                 continue;
@@ -128,7 +130,7 @@ impl Case {
         }
         let shown = |bytes: &[u8]| bytes.starts_with(b"-----BEGIN PRIVATE KEY");
         for (path, (mode, content)) in machine.all() {
-            require(!shown(&content) || mode == 0o600, &format!("{} is open to others", path.display()))?;
+            require(!shown(&content) || mode & 0o077 == 0, &format!("{} is open to others", path.display()))?;
             require(!path.to_string_lossy().contains("damaged"), "a crash is taken for damage")?;
         }
         Ok(())
@@ -136,7 +138,8 @@ impl Case {
 
     /// Which set is in a folder, whole.
     fn set_in(&self, machine: &Machine, folder: &Path) -> Result<usize, String> {
-        let is_there = |file: &Content| machine.read(&folder.join(file.name), 1 << 20).is_ok_and(|b| b == *file.bytes);
+        let is_there =
+            |file: &Content| machine.read(&folder.join(&*file.name), 1 << 20).is_ok_and(|b| b == *file.bytes);
         let whole = self.files.iter().position(|files| files.iter().all(is_there));
         whole.ok_or_else(|| format!("{} is no whole set", folder.display()))
     }

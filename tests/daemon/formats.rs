@@ -150,3 +150,38 @@ fn what_others_renew_is_taken_over_and_what_they_spoil_is_put_back() {
     assert_eq!(host.live_serial("www"), other, "an old one in its place is put back");
     assert_eq!(host.submissions(), 3);
 }
+
+/// Each password has a file of its own in the generation, and each keeps its own when only one of them changes.
+#[test]
+fn copies_have_passwords_of_their_own() {
+    let (host, targets) = (Host::with_www(), Targets::new());
+    host.write("password", "first word\n");
+    host.write("other-password", "other word\n");
+    let path = |name: &str| targets.path(name).display().to_string();
+    host.entry(
+        "www",
+        &format!(
+            "[certificate.files]\npkcs12 = {:?}\npkcs12_password_file = {:?}\n\
+             [[certificate.copy]]\nfiles = {{ pkcs12 = {:?} }}\n\
+             [[certificate.copy]]\nfiles = {{ pkcs12 = {:?}, pkcs12_password_file = {:?} }}\n",
+            path("www.p12"),
+            host.path("password"),
+            path("same.p12"),
+            path("other.p12"),
+            host.path("other-password"),
+        ),
+    );
+    once(&host);
+    let read = |name: &str| fs::read(targets.path(name)).unwrap();
+    assert_eq!(read("www.p12"), read("same.p12"), "one password, one file");
+    assert!(key_store(&targets.path("other.p12"), "other word").is_some());
+    assert!(key_store(&targets.path("other.p12"), "first word").is_none());
+    let (first, other) = (read("www.p12"), read("other.p12"));
+    once(&host);
+    assert_eq!((read("www.p12"), read("other.p12")), (first.clone(), other), "nothing is made anew without reason");
+    host.write("other-password", "third word\n");
+    once(&host);
+    assert!(key_store(&targets.path("other.p12"), "third word").is_some());
+    assert_eq!(read("www.p12"), first);
+    assert_eq!(host.submissions(), 1);
+}

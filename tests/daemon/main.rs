@@ -17,6 +17,7 @@ mod ca_status;
 mod chain;
 mod commands;
 mod connections;
+mod copies;
 mod credentials;
 mod deploy;
 mod desk;

@@ -78,8 +78,8 @@ fn drop_in(data: &[u8]) {
         Ok(content) => {
             let names: BTreeSet<_> = content.entries.iter().map(|entry| &entry.name).collect();
             assert_eq!(names.len(), content.entries.len(), "a name is there twice");
-            let targets: Vec<_> = content.entries.iter().flat_map(|entry| entry.files.targets()).collect();
-            let paths: BTreeSet<_> = targets.iter().map(|(_, path)| path).collect();
+            let targets: Vec<_> = content.entries.iter().flat_map(|entry| entry.targets()).collect();
+            let paths: BTreeSet<_> = targets.iter().map(|target| target.path).collect();
             assert_eq!(paths.len(), targets.len(), "a target is there twice");
             assert!(paths.iter().all(|path| path.is_absolute() && !path.starts_with(&main.state_dir)), "{paths:?}");
         }

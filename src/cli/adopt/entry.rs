@@ -29,6 +29,8 @@ pub(in crate::cli) struct Adopted {
     pub(in crate::cli) probes: Vec<String>,
     /// Under the keys of `files`.
     files: BTreeMap<&'static str, PathBuf>,
+    /// More files that hold the same.
+    copies: Vec<Copied>,
     /// Symlinks and other files that are not kept, each with the file of `live` that stands for it.
     links: Vec<(PathBuf, PathBuf, &'static str)>,
     keeper: Option<Keeper>,
@@ -40,6 +42,52 @@ pub(in crate::cli) struct Adopted {
     pub(super) remarks: Vec<String>,
 }
 
+/// Files of one owner and group that hold what others of the certificate hold.
+struct Copied {
+    files: BTreeMap<&'static str, PathBuf>,
+    held: Ownership,
+    key_mode: Option<u32>,
+    mode: Option<u32>,
+}
+
+impl Copied {
+    /// Whether the file can be one of these: none is there under its key, and owner, group and mode are the same.
+    fn fits(&self, role: &str, held: &Ownership, holds_key: bool) -> bool {
+        let mode = if holds_key { self.key_mode } else { self.mode };
+        !self.files.contains_key(role)
+            && (&self.held.owner, &self.held.group) == (&held.owner, &held.group)
+            && mode.is_none_or(|mode| mode == held.mode)
+    }
+
+    fn take(&mut self, role: &'static str, found: &Found) {
+        let mode = if found.key.is_some() { &mut self.key_mode } else { &mut self.mode };
+        *mode = Some(found.held.mode);
+        self.files.insert(role, found.path.clone());
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![String::new(), "[[certificate.copy]]".to_owned()];
+        lines.push(format!("owner = {}", quoted(&self.held.owner)));
+        lines.push(format!("group = {}", quoted(&self.held.group)));
+        lines.extend(self.key_mode.map(key_mode));
+        lines.extend(self.mode.map(mode));
+        let path = |path: &Path| quoted(&path.display().to_string());
+        let files: Vec<String> = self.files.iter().map(|(role, file)| format!("{role} = {}", path(file))).collect();
+        lines.push(format!("files = {{ {} }}", files.join(", ")));
+        lines
+    }
+}
+
+/// The line of a mode, less what would open the key to everybody.
+fn key_mode(mode: u32) -> String {
+    let remark = if mode & 0o007 == 0 { "" } else { "   # everybody could read the key" };
+    format!("key_mode = \"{:04o}\"{remark}", mode & 0o660 | 0o400)
+}
+
+fn mode(mode: u32) -> String {
+    format!("mode = \"{:04o}\"", mode & 0o664 | 0o400)
+}
+
 impl Adopted {
     pub(super) fn new(leaf: Certificate, facts: Leaf, name: Option<String>, command: Option<String>) -> Self {
         Self {
@@ -49,6 +97,7 @@ impl Adopted {
             command,
             probes: Vec::new(),
             files: BTreeMap::new(),
+            copies: Vec::new(),
             links: Vec::new(),
             keeper: None,
             lineage: None,
@@ -79,6 +128,11 @@ impl Adopted {
         if let Form::Pkcs12(encryption) = found.form {
             self.encryption = encryption;
         }
+        let is_own = keeper != Some(Keeper::Certbot) && found.leads_to.is_none();
+        if is_own && self.files.contains_key(role) {
+            self.take_copy(found, role);
+            return;
+        }
         let held = if found.key.is_some() { &mut self.key_held } else { &mut self.held };
         if held.is_none() || ["certificate", "fullchain"].contains(&role) {
             *held = Some(found.held.clone());
@@ -87,12 +141,22 @@ impl Adopted {
             self.lineage = found.path.parent().map(Path::to_owned);
         } else if let Some(target) = &found.leads_to {
             self.links.push((found.path.clone(), target.clone(), in_live(role)));
-        } else if let Some(first) = self.files.get(role) {
-            let (path, first) = (found.path.display(), first.display());
-            self.remarks.push(format!("{path} holds the same as {first}, and is left out: make it a symlink to that"));
         } else {
             self.files.insert(role, found.path.clone());
         }
+    }
+
+    /// Takes a file that holds the same as another.
+    fn take_copy(&mut self, found: &Found, role: &'static str) {
+        let holds_key = found.key.is_some();
+        if let Some(copy) = self.copies.iter_mut().find(|copy| copy.fits(role, &found.held, holds_key)) {
+            copy.take(role, found);
+            return;
+        }
+        let held = found.held.clone();
+        let mut copy = Copied { files: BTreeMap::new(), held, key_mode: None, mode: None };
+        copy.take(role, found);
+        self.copies.push(copy);
     }
 
     /// Notes a chain that other certificates have as well.
@@ -203,17 +267,13 @@ impl Adopted {
             return Vec::new();
         }
         let mut lines = vec![format!("owner = {}", quoted(&key.owner)), format!("group = {}", quoted(&key.group))];
-        if let Some(key) = &self.key_held {
-            let narrow = key.mode & 0o660 | 0o400;
-            let remark = if key.mode & 0o007 == 0 { "" } else { "   # everybody could read the key" };
-            lines.push(format!("key_mode = \"{narrow:04o}\"{remark}"));
-        }
+        lines.extend(self.key_held.as_ref().map(|key| key_mode(key.mode)));
         if let Some(held) = &self.held {
-            lines.push(format!("mode = \"{:04o}\"", held.mode & 0o664 | 0o400));
+            lines.push(mode(held.mode));
             if (&held.owner, &held.group) != (&key.owner, &key.group) {
                 let (owner, group) = (&held.owner, &held.group);
                 lines.push(format!(
-                    "# The certificate was {owner}:{group}'s: all files of an entry have one owner and group."
+                    "# The certificate was {owner}:{group}'s: `files` have one owner and group, a [[certificate.copy]] its own."
                 ));
             }
         }
@@ -234,6 +294,7 @@ impl Adopted {
                 lines.push("pkcs12_encryption = \"legacy-3des\"".to_owned());
             }
         }
+        lines.extend(self.copies.iter().flat_map(Copied::lines));
         lines
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::FixedFiles;
+use super::files::{FileCopy, FixedFiles, Placement, Target};
 use super::key::KeyType;
 pub use super::sans::{OtherName, OtherSans, OtherValue, Sans};
 use super::subject::{Subject, same_value};
@@ -31,6 +31,8 @@ pub struct Entry {
     pub probes: BoxedDefault<Vec<Probe>>,
     /// Copies at fixed paths.
     pub files: BoxedDefault<FixedFiles>,
+    /// More copies, each with owner and modes of its own.
+    pub copies: BoxedDefault<Vec<FileCopy>>,
     /// What others are likely to have as well.
     pub terms: Arc<EntrySettings>,
 }
@@ -51,6 +53,20 @@ impl DerefMut for Entry {
 }
 
 impl Entry {
+    /// Every place where its files are to be at fixed paths: `files` first, then the copies.
+    pub fn placements(&self) -> impl Iterator<Item = Placement<'_>> {
+        let own = Placement { number: 0, files: &self.files, access: &self.access };
+        let copies = (1..).zip(self.copies.iter());
+        let copies = copies.map(|(number, copy)| Placement { number, files: &copy.files, access: &copy.access });
+        std::iter::once(own).chain(copies)
+    }
+
+    /// Every file at a fixed path, place by place, keys first.
+    pub fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+        self.placements()
+            .flat_map(|placement| placement.files.targets().map(move |(key, path)| Target { placement, key, path }))
+    }
+
     /// The subject alternative names.
     #[must_use]
     pub fn names(&self) -> Sans {

@@ -98,7 +98,58 @@ impl ConstDefault for FixedFiles {
     };
 }
 
+/// A further place for the files of an entry: `[[certificate.copy]]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileCopy {
+    /// Its paths.
+    pub files: FixedFiles,
+    /// Who may read them there.
+    pub access: Access,
+}
+
+/// A place for the files of an entry: its own `files`, or one of its copies.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement<'e> {
+    /// Which of the copies it is, from 1; 0: `files` itself.
+    pub number: usize,
+    /// Its paths.
+    pub files: &'e FixedFiles,
+    /// Who may read them there.
+    pub access: &'e Access,
+}
+
+/// A file at a fixed path.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'e> {
+    /// The place that it belongs to.
+    pub placement: Placement<'e>,
+    /// Its key in the configuration.
+    pub key: &'static str,
+    /// The path.
+    pub path: &'e PathBuf,
+}
+
+impl Target<'_> {
+    /// How messages name it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        label(self.placement.number, self.key)
+    }
+}
+
+/// How messages name a key of `files`, or of the `files` of a copy.
+#[must_use]
+pub fn label(number: usize, key: &str) -> String {
+    if number == 0 { format!("`{key}`") } else { format!("`{key}` of copy {number}") }
+}
+
 impl FixedFiles {
+    /// The file that holds the private key as PEM.
+    #[must_use]
+    pub fn key(&self) -> Option<&PathBuf> {
+        self.private_key.as_ref().or(self.bundle.as_ref())
+    }
+
     /// The targets with their key in the configuration, keys first.
     pub fn targets(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
         [

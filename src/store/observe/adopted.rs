@@ -8,6 +8,7 @@ use super::{
     sha256, shared_chains, told, unpinned,
 };
 use crate::core::name::Digest;
+use crate::core::wanted::files::FixedFiles;
 use crate::pki::certificate::Certificate;
 use crate::pki::key::PrivateKey;
 use crate::pki::pkcs12::ReadError;
@@ -23,7 +24,7 @@ struct SetFound<'e> {
 pub(super) fn observe(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obstacle> {
     let mut seen = Vec::new();
     let mut obstacles = Vec::new();
-    for place in places(&entry.files) {
+    for place in places(entry) {
         match look(disk, place) {
             Ok(found) => seen.push(found),
             Err(obstacle) => obstacles.push(obstacle),
@@ -31,7 +32,12 @@ pub(super) fn observe(disk: &dyn Disk, entry: &Entry) -> Result<Installed, Obsta
     }
     let is_absent = obstacles.iter().all(|obstacle| matches!(obstacle, Obstacle::Absent));
     if seen.is_empty() && is_absent {
-        seen.extend(in_key_store(disk, entry)?);
+        for placement in entry.placements() {
+            match in_key_store(disk, placement.files) {
+                Ok(found) => seen.extend(found),
+                Err(obstacle) => obstacles.push(obstacle),
+            }
+        }
     }
     let mut doubts: Vec<Remark> = Vec::new();
     let in_service = seen.iter().filter_map(|seen| Some((seen.place?, &seen.found.leaf.fingerprint)));
@@ -64,7 +70,7 @@ pub(in super::super) fn parts(
 ) -> Option<(Certificate, Vec<Certificate>, PrivateKey)> {
     let mut pool = Vec::new();
     let mut key = None;
-    for place in places(&entry.files) {
+    for place in places(entry) {
         pool.extend(parsed(&place.certificates().flat_map(|path| ders(disk, path)).collect::<Vec<_>>()));
         let bytes = disk.read(place.key, FILE_LIMIT).ok().map(Zeroizing::new);
         key = key.or_else(|| PrivateKey::from_pem(&bytes?).ok());
@@ -88,15 +94,15 @@ fn look<'e>(disk: &dyn Disk, place: FileSet<'e>) -> Result<SetFound<'e>, Obstacl
 }
 
 /// The set in a PKCS#12 file, whose key is not decrypted.
-fn in_key_store<'e>(disk: &dyn Disk, entry: &Entry) -> Result<Option<SetFound<'e>>, Obstacle> {
-    let Some(path) = entry.files.pkcs12.as_deref() else { return Ok(None) };
+fn in_key_store<'e>(disk: &dyn Disk, files: &FixedFiles) -> Result<Option<SetFound<'e>>, Obstacle> {
+    let Some(path) = files.pkcs12.as_deref() else { return Ok(None) };
     let bytes = match read(disk, path) {
         Ok(bytes) => Zeroizing::new(bytes),
         Err(Obstacle::Absent) => return Ok(None),
         Err(obstacle) => return Err(obstacle),
     };
     let shown = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
-    let contents = match key_store::open(disk, entry, &bytes) {
+    let contents = match key_store::open(disk, files, &bytes) {
         Some(Ok(contents)) => contents,
         Some(Err(error @ ReadError::NotPkcs12)) => return Err(Obstacle::Damaged(shown(&error))),
         Some(Err(error)) => return Err(Obstacle::Unreadable(shown(&error))),
@@ -156,7 +162,7 @@ fn incomplete(disk: &dyn Disk, entry: &Entry, leaf: Digest) -> Vec<Remark> {
         (may_be_other && is_other)
             .then(|| format!("{path_shown} holds another certificate than the one that renewd uses"))
     };
-    let targets = entry.files.targets().map(|(key, path)| (key, path.as_path()));
+    let targets = entry.targets().map(|target| (target.key, target.path.as_path()));
     targets.filter_map(told).map(|message| Remark::new(Code::FilesIncomplete, &message)).collect()
 }
 
