@@ -114,8 +114,12 @@ fn told(event: &Event) -> EventView {
         Event::HookBegun { hook, generation } => {
             say(format!("hook {hook} started for generation {generation}")).hook(hook).generation(*generation)
         }
-        Event::HookFailed { hook, generation, failure } => {
+        Event::HookFailed { hook, generation, failure, .. } => {
             failed(&format!("for generation {generation}: "), failure).hook(hook).generation(*generation)
+        }
+        Event::SwitchVetoed { hook, failure, overruled } => {
+            let what = if *overruled { "switched in anyway, for want of time: " } else { "not switched in: " };
+            failed(what, failure).hook(hook)
         }
         Event::HooksAgain { .. }
         | Event::RolledBack { .. }

@@ -4,20 +4,26 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::core::name::CertName;
+use crate::core::text::Text;
+use crate::core::wanted::hook::Hook;
 use crate::daemon::clock::{Clock, SystemClock};
 use crate::daemon::control::Request;
 use crate::daemon::run::Word;
 use crate::daemon::setup::StartError;
 use crate::daemon::{last_good, rollback, setup};
+use crate::engine::io::HookSubject;
 use crate::store::journal::{Folded, Journal};
 use crate::store::layout::Layout;
 use crate::store::lock::{Lock, Purpose};
+use crate::store::observe;
 use crate::store::real_disk::RealDisk;
 
 use super::order::{self, Following, Order};
 use super::progress::{self, Goal, Outcome, Seen};
-use super::{deploy, exit, once, output, start};
+use super::{deploy, exit, once, output, runtime, start};
 
 /// Goes back, and runs the hooks.
 pub(super) fn run(config: &Path, name: &CertName, force: bool, no_wait: bool) -> ExitCode {
@@ -66,6 +72,20 @@ fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<()
     let Some(entry) = inventory.entries.iter().find(|entry| entry.name == *name) else {
         return Err(unwell(&format!("no certificate named \"{name}\"")));
     };
+    if !force {
+        let of_entry = entry.hooks.iter().filter_map(|hook| Some(inventory.hook(entry, hook)?.1.clone()));
+        let hooks: Vec<Hook> = of_entry.filter(|hook| hook.before.is_some()).collect();
+        let installed = observe::observe(&RealDisk, &layout, entry).installed().cloned();
+        let subject = HookSubject { name: name.clone(), installed, validation: None };
+        let (_running, stop) = watch::channel(false);
+        let tail = |output: &str, limit: usize| {
+            let from = output.floor_char_boundary(output.len().saturating_sub(limit));
+            Text::new(output.get(from..).unwrap_or_default())
+        };
+        let runtime = runtime::new().map_err(|error| unwell(&error))?;
+        let asked = runtime.block_on(rollback::ask_before(&hooks, subject, &layout, &stop, tail));
+        asked.map_err(|why| unwell(&why))?;
+    }
     let now = SystemClock::default().now();
     let (mut journal, mut content) = Journal::open::<Folded>(std::sync::Arc::new(RealDisk), &layout, now)
         .map_err(|failure| start::told(&StartError::State(failure)))?;

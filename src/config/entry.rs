@@ -241,6 +241,7 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         formats,
         include_root: table.include_root.is_some_and(Spanned::into_inner),
         access: access.into(),
+        copies: copies.into(),
         custom_values: table.custom_values.map(|values| values.into_inner().0).unwrap_or_default().into(),
         cert_owner_ids: unique(list(table.cert_owner_ids)).into(),
         seat_email: table.seat_email.map(|email| email.into_inner().0),
@@ -254,7 +255,6 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         naming: naming.into(),
         probes: unique(table.probe.map(|probe| bare(probe.into_inner().0)).unwrap_or_default()).into(),
         files: table.files.map(|files| fixed_files(files.into_inner()).into()).unwrap_or_default(),
-        copies: copies.into(),
         terms: Arc::new(terms),
     })
 }

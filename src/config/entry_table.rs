@@ -253,8 +253,8 @@ impl FilesTable {
 table! {
     /// `[[certificate.copy]]`.
     CopyTable, "a copy", "`files`" => FilesTable, where json!({"required": ["files"]});
-    /// The paths, as in `[certificate.files]`. The password and the encryption of a PKCS#12 file are those of
-    /// `[certificate.files]` where it has none of its own.
+    /// The paths, as in `[certificate.files]`. Where they name no `pkcs12_password_file` or `pkcs12_encryption`, those of
+    /// `[certificate.files]` count.
     files: FilesTable => "{ private_key = \"/srv/pg/tls/key.pem\", fullchain = \"/srv/pg/tls/cert.pem\" }",
     /// The owner of the copies. Without this key that of the certificate's other files.
     owner: Account => "\"postgres\"",

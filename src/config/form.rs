@@ -12,7 +12,7 @@ use crate::core::compact::packed_names::Naming;
 use crate::core::compact::settings::EntrySettings;
 use crate::core::name::{CertName, HookName};
 use crate::core::wanted::entry::{Entry, Probe, Sans, Source};
-use crate::core::wanted::files::{FileCopy, FixedFiles};
+use crate::core::wanted::files::FixedFiles;
 use crate::core::wanted::hook::Hook;
 
 #[derive(Serialize, Deserialize)]
@@ -40,8 +40,6 @@ struct Row<'a> {
     probes: Option<Cow<'a, BoxedDefault<Vec<Probe>>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     files: Option<Cow<'a, BoxedDefault<FixedFiles>>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    copies: Option<Cow<'a, BoxedDefault<Vec<FileCopy>>>>,
 }
 
 impl<'a> Row<'a> {
@@ -56,7 +54,6 @@ impl<'a> Row<'a> {
             names,
             probes: (entry.probes != BoxedDefault::default()).then_some(Cow::Borrowed(&entry.probes)),
             files: (entry.files != BoxedDefault::default()).then_some(Cow::Borrowed(&entry.files)),
-            copies: (!entry.copies.is_plain()).then_some(Cow::Borrowed(&entry.copies)),
         }
     }
 
@@ -67,7 +64,6 @@ impl<'a> Row<'a> {
             naming: Naming { own_seat: self.seat, common_name: self.common_name, names: self.names }.into(),
             probes: self.probes.map(Cow::into_owned).unwrap_or_default(),
             files: self.files.map(Cow::into_owned).unwrap_or_default(),
-            copies: self.copies.map(Cow::into_owned).unwrap_or_default(),
             terms: Arc::clone(terms.get(self.terms)?),
         })
     }

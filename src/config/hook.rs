@@ -24,6 +24,12 @@ table! {
     verb: Verb => "\"reload\"",
     /// A program's absolute path and its arguments, in place of `unit` and `verb`. No shell is used.
     command: Vec<Spanned<Argument>> => "[\"/usr/local/bin/after-renewal\", \"--fast\"]",
+    /// A program's absolute path and its arguments, run after the switch and before the `command` or the `verb`: where it
+    /// fails, the hook has failed and does not run. It has the hook's user, environment and time-out.
+    test: Vec<Spanned<Argument>> => "[\"/usr/sbin/nginx\", \"-t\"]",
+    /// A program's absolute path and its arguments, run before a new set is switched in: where it fails, the switch waits,
+    /// and renewd asks it again on the ladder of the hooks. Not in the emergency stage. It has the hook's user and time-out.
+    before: Vec<Spanned<Argument>> => "[\"/usr/local/bin/drain\", \"www\"]",
     /// The user who runs the `command`, with all of its groups, so that it can read no key. Only a renewd that runs as root
     /// becomes another user; elsewhere name a unit with `User=`, such as renewd-hook@NAME.
     user: Account => "\"nginx\"",
@@ -70,6 +76,10 @@ fn hook(name: HookName, table: Spanned<HookTable>, diagnostics: &mut Diagnostics
         return None;
     }
     let user = table.user.take().map(|user| user.into_inner().0);
+    let mut beside = |arguments: Option<Spanned<Vec<Spanned<Argument>>>>| {
+        arguments.map_or(Some(None), |arguments| command(arguments, diagnostics).map(Some))
+    };
+    let (test, before) = (beside(table.test.take()), beside(table.before.take()));
     let expected = "either `unit` and `verb`, or `command`";
     let run = match (table.has("unit"), table.has("verb"), table.has("command")) {
         (true, true, false) => HookRun::Unit { unit: table.unit?.into_inner().0, verb: table.verb?.into_inner().0 },
@@ -92,7 +102,7 @@ fn hook(name: HookName, table: Spanned<HookTable>, diagnostics: &mut Diagnostics
             return None;
         }
     };
-    Some(Hook { name, run, user, timeout, min_interval })
+    Some(Hook { name, run, user, timeout, min_interval, test: test?, before: before? })
 }
 
 fn command(arguments: Spanned<Vec<Spanned<Argument>>>, diagnostics: &mut Diagnostics<'_>) -> Option<Vec<String>> {

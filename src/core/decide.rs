@@ -156,6 +156,9 @@ impl<'a> World<'a> {
     }
 
     fn refresh(&self) -> Choice {
+        if let Some(choice) = self.vetoed(self.schedule().as_ref()) {
+            return choice;
+        }
         let ca = self.observed.installed().and_then(Installed::chain_end).map(|end| end.subject.clone());
         self.act(Action::RefreshChain, Reason::RefreshingChain(ca.unwrap_or_default()))
     }

@@ -243,6 +243,19 @@ pub enum Event {
         generation: Generation,
         /// How, with the end of what it printed.
         failure: Failure,
+        /// Which step of it.
+        #[serde(default, skip_serializing_if = "HookStep::is_run")]
+        step: HookStep,
+    },
+    /// What a hook runs before a switch did not let a new set be switched in.
+    SwitchVetoed {
+        /// The hook.
+        hook: HookName,
+        /// How, with the end of what it printed.
+        failure: Failure,
+        /// Whether it was switched in all the same, since there was no time left to wait.
+        #[serde(default, skip_serializing_if = "is_false")]
+        overruled: bool,
     },
     /// Something else failed: it is tried again on its ladder.
     Failed {
@@ -365,6 +378,24 @@ const fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
+/// A step of a hook after the switch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookStep {
+    /// The hook itself: from then on a service may have the new set.
+    #[default]
+    Run,
+    /// The test before it.
+    Test,
+}
+
+impl HookStep {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    const fn is_run(&self) -> bool {
+        matches!(self, Self::Run)
+    }
+}
+
 /// What keeps an issued certificate from being installed before the emergency stage: each has a remedy of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -425,6 +456,15 @@ impl Method {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_failed_before_hooks_had_steps_was_the_hook_itself() {
+        let line =
+            r#"{"event":"hook-failed","hook":"web","generation":2,"failure":{"class":"hook-failed","message":"x"}}"#;
+        let read: Event = serde_json::from_str(line).unwrap();
+        assert!(matches!(read, Event::HookFailed { step: HookStep::Run, .. }));
+        assert!(!serde_json::to_string(&read).unwrap().contains("step"), "it is written as before");
+    }
 
     #[test]
     fn what_was_held_before_kinds_were_told_lacks_a_usage() {

@@ -44,7 +44,6 @@ pub(crate) fn bare(name: &str) -> Entry {
         naming: Naming::default().into(),
         probes: BoxedDefault::default(),
         files: BoxedDefault::default(),
-        copies: BoxedDefault::default(),
         terms: Arc::new(EntrySettings::new(ProfileRef::Id(ProfileId("p".into())))),
     }
 }

@@ -167,6 +167,8 @@ classes! {
     PasswordRefused = "password-refused", Disk;
     /// A hook did not exit with 0, or not in time.
     HookFailed = "hook-failed", Certificate;
+    /// What a hook runs before a switch said no.
+    HookVetoed = "hook-vetoed", Certificate;
     /// No older generation can be made live.
     NoWayBack = "no-way-back", Certificate;
     /// The host's clock was set, or the machine slept, between decision and request.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::code::Code;
 use super::decide::Decision;
+use super::failure::FailureClass;
 use super::reason::{Reason, State};
 use super::record::Record;
 use super::remark::Remark;
@@ -41,6 +42,10 @@ pub fn problem(
     }
     if matches!(decision.reason, Reason::Held { .. }) {
         return Some(Code::CertificateStaged);
+    }
+    // A program that says no is meant; one that cannot say anything is broken.
+    if matches!(&decision.reason, Reason::Vetoed { failure, .. } if failure.class != FailureClass::HookVetoed) {
+        return Some(Code::HookFailing);
     }
     if matches!(decision.reason, Reason::InstalledEarly(_)) {
         return Some(Code::NotYetValid);

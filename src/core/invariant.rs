@@ -129,6 +129,7 @@ fn trusted_clock(world: &World<'_>, action: &Action) -> Option<String> {
 fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
     let longest = match &decision.reason {
         Reason::BackOff { .. } | Reason::DiskTrouble { .. } | Reason::HookOwed { .. } => LONGEST_BACK_OFF,
+        Reason::Vetoed { .. } => LONGEST_BACK_OFF,
         Reason::Pending { .. } | Reason::AnswerLost { .. } => LONGEST_BACK_OFF,
         Reason::BudgetSpent { .. } => BUDGET_SPAN,
         Reason::ClockWrong { .. } | Reason::Unreadable(_) => MINUTE,

@@ -51,6 +51,8 @@ struct Job {
     expiring: Option<bool>,
     /// Whether the decision was to install.
     may_install: bool,
+    /// Whether a hook has a program that is asked before a switch.
+    asks_before: bool,
     /// Whether what TLM does not give is done without.
     is_last_try: bool,
     /// What the last request was refused for, and need not be searched for again.
@@ -59,42 +61,92 @@ struct Job {
 
 #[derive(Clone, Debug)]
 enum Phase<P: Payload> {
-    Room { prepared: bool, look_up: bool, key: KeyType },
-    Key { look_up: bool },
+    Room {
+        prepared: bool,
+        look_up: bool,
+        key: KeyType,
+    },
+    Key {
+        look_up: bool,
+    },
     LookedUp(Keyed<P>),
     Intent(Keyed<P>),
     Answer(Keyed<P>),
-    Searched { refusal: Option<Failure>, spki: Digest, key: Option<P::Key> },
-    Surveyed { refusal: Failure },
-    PickedUp { spki: Digest, decides: bool },
+    Searched {
+        refusal: Option<Failure>,
+        spki: Digest,
+        key: Option<P::Key>,
+    },
+    Surveyed {
+        refusal: Failure,
+    },
+    PickedUp {
+        spki: Digest,
+        decides: bool,
+    },
     Kept(Issued<P>),
     Issued(Issued<P>),
-    AnswerRead { serial_number: SerialNumber, spki: Digest, emergency: bool },
-    Chain { issued: Issued<P>, emergency: bool, why: Vec<Text> },
-    Root { issued: Issued<P>, emergency: bool },
-    Judged { issued: Issued<P>, emergency: bool, is_whole: bool },
+    AnswerRead {
+        serial_number: SerialNumber,
+        spki: Digest,
+        emergency: bool,
+    },
+    Chain {
+        issued: Issued<P>,
+        emergency: bool,
+        why: Vec<Text>,
+    },
+    Root {
+        issued: Issued<P>,
+        emergency: bool,
+    },
+    Judged {
+        issued: Issued<P>,
+        emergency: bool,
+        is_whole: bool,
+    },
+    /// What is to be switched in waits for the programs that are asked before.
+    Asked(Switch<P>),
+    Overruled(Switch<P>),
     Live,
-    Recorded { forget: bool },
+    Recorded {
+        forget: bool,
+    },
     Checked(SerialNumber),
     Repaired,
     Refreshed,
     Probed,
     Back(Generation),
-    Forward { generation: Generation, stays: bool },
-    Forgotten { record: bool, rest: Vec<Attempt> },
+    Forward {
+        generation: Generation,
+        stays: bool,
+    },
+    Forgotten {
+        record: bool,
+        rest: Vec<Attempt>,
+    },
     Over,
+}
+
+/// What makes another set live.
+#[derive(Clone, Debug)]
+enum Switch<P: Payload> {
+    Install { set: P::Set, key: Option<P::Key> },
+    Refresh,
+    Forward { generation: Generation, stays: bool },
 }
 
 impl<P: Payload> Protocol<P> {
     /// Starts an action; `None` for those that the protocol has no part in.
     ///
     /// `profile` is the entry's as last read, with its version; `spki` the public key of the request on record, if there
-    /// is one.
+    /// is one; `asks_before` whether a hook has a program that is asked before a switch.
     #[must_use]
     pub fn start(
         entry: &Arc<Entry>,
         profile: (ProfileId, u64),
         spki: Option<Digest>,
+        asks_before: bool,
         action: &Action,
     ) -> Option<(Self, Effect<P>)> {
         // Who goes on with a request has one. Were there none, no certificate had this key.
@@ -117,12 +169,16 @@ impl<P: Payload> Protocol<P> {
                 (attempt, phase, Effect::ReadAnswer { attempt, serial_number, spki })
             }
             Action::Repair { refreshes } => (Attempt(0), Phase::Repaired, Effect::Repair { refreshes: *refreshes }),
-            Action::RefreshChain => (Attempt(0), Phase::Refreshed, Effect::RefreshChain),
+            Action::RefreshChain => {
+                let (phase, effect) = Switch::Refresh.start(asks_before, Attempt(0));
+                (Attempt(0), phase, effect)
+            }
             Action::Probe => (Attempt(0), Phase::Probed, Effect::Probe),
             Action::RollBack(from) => (Attempt(0), Phase::Back(*from), Effect::RollBack(*from)),
             Action::Forward { generation, stays } => {
-                let phase = Phase::Forward { generation: *generation, stays: *stays };
-                (Attempt(0), phase, Effect::Switch(*generation))
+                let switch = Switch::Forward { generation: *generation, stays: *stays };
+                let (phase, effect) = switch.start(asks_before, Attempt(0));
+                (Attempt(0), phase, effect)
             }
             Action::RepeatHooks(generation) => {
                 let event = Event::HooksAgain { generation: *generation };
@@ -153,7 +209,8 @@ impl<P: Payload> Protocol<P> {
         let is_last_try = action.is_last_try();
         let may_install = matches!(action, Action::Install { .. });
         let entry = Arc::clone(entry);
-        let job = Job { entry, profile, profile_version, method, expiring, may_install, is_last_try, known };
+        let job =
+            Job { entry, profile, profile_version, method, expiring, may_install, asks_before, is_last_try, known };
         Some((Self { phase, attempt, job }, effect))
     }
 
@@ -196,6 +253,9 @@ impl<P: Payload> Protocol<P> {
             // The set is good without it: whatever came of it holds nothing back.
             Phase::Root { issued, emergency } => self.root_fetched(outcome, issued, emergency),
             Phase::Judged { issued, emergency, is_whole } => self.judged(outcome, issued, emergency, is_whole),
+            Phase::Asked(switch) => self.asked_before(outcome, switch),
+            // It goes on whether that is on the disk or not.
+            Phase::Overruled(switch) => self.switch(switch),
             Phase::Live => self.live(outcome),
             // While the end of the request is not on the disk, a crash would bring it back: the key stays.
             Phase::Recorded { forget: true } if matches!(outcome, Outcome::Failed(_)) => Next::End,
@@ -447,6 +507,20 @@ impl<P: Payload> Protocol<P> {
     }
 }
 
+impl<P: Payload> Switch<P> {
+    /// How it begins: by asking, or at once.
+    fn start(self, asks_before: bool, attempt: Attempt) -> (Phase<P>, Effect<P>) {
+        if asks_before {
+            return (Phase::Asked(self), Effect::AskBefore);
+        }
+        match self {
+            Self::Install { set, key } => (Phase::Live, Effect::Install { attempt, set, key }),
+            Self::Refresh => (Phase::Refreshed, Effect::RefreshChain),
+            Self::Forward { generation, stays } => (Phase::Forward { generation, stays }, Effect::Switch(generation)),
+        }
+    }
+}
+
 impl<P: Payload> Phase<P> {
     /// Whether the phase knows what a failure means; for the others it is recorded, and the action ends.
     const fn handles_failure(&self) -> bool {
@@ -462,6 +536,7 @@ impl<P: Payload> Phase<P> {
                 | Self::AnswerRead { .. }
                 | Self::Chain { .. }
                 | Self::Root { .. }
+                | Self::Overruled(_)
                 | Self::Refreshed
                 | Self::Checked(_)
                 | Self::Back(_)

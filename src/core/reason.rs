@@ -159,6 +159,17 @@ pub enum Reason {
         /// When the emergency stage installs it all the same.
         emergency_at: Timestamp,
     },
+    /// Issued, and not switched in: a program of a hook says no.
+    Vetoed {
+        /// The hook.
+        hook: HookName,
+        /// How.
+        failure: Failure,
+        /// When it is asked next.
+        next: Timestamp,
+        /// When the emergency stage installs it all the same.
+        emergency_at: Timestamp,
+    },
     /// Due, and asked for only at certain hours.
     RequestWindowClosed {
         /// Why it is due.
@@ -364,6 +375,7 @@ impl Reason {
             Self::Held { .. }
             | Self::NotYetValid(_)
             | Self::InstalledEarly(_)
+            | Self::Vetoed { .. }
             | Self::Frozen { .. }
             | Self::ClosedWindow { .. } => State::Staged,
             Self::Stopped { .. } => State::Rejected,
@@ -399,6 +411,7 @@ impl Reason {
             | Self::BackOff { failure, .. }
             | Self::Stopped { failure, .. }
             | Self::DiskTrouble { failure, .. }
+            | Self::Vetoed { failure, .. }
             | Self::HookOwed { failure: Some(failure), .. } => failure.class.code(),
             Self::TooEarly { .. } => FailureClass::RenewalTooEarly.code(),
             Self::NotDue { .. } => Code::NotDue.as_str(),
@@ -443,6 +456,7 @@ impl Reason {
             | Self::BackOff { failure, .. }
             | Self::Stopped { failure, .. }
             | Self::DiskTrouble { failure, .. }
+            | Self::Vetoed { failure, .. }
             | Self::HookOwed { failure: Some(failure), .. }
             | Self::Pending { failure: Some(failure), .. }
             | Self::AnswerLost { failure: Some(failure), .. } => Some(failure),

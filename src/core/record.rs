@@ -65,6 +65,8 @@ pub struct Open {
     pub hook_repeats: u32,
     /// The operator's hold.
     pub hold: Option<Box<Hold>>,
+    /// What keeps a new set from being switched in, as the programs of a hook say.
+    pub veto: Option<Box<Veto>>,
     /// The last return to an older generation.
     pub rolled_back: Option<Box<RolledBack>>,
     /// The generation from which there is no way back.
@@ -89,6 +91,7 @@ impl ConstDefault for Open {
         deploy_asked: None,
         hook_repeats: 0,
         hold: None,
+        veto: None,
         rolled_back: None,
         rollback_refused: None,
         chain_kept: None,
@@ -230,6 +233,7 @@ impl Record {
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::HookBegun { .. }
+            | Event::SwitchVetoed { .. }
             | Event::HooksAgain { .. }
             | Event::RolledBack { .. }
             | Event::RollbackRefused { .. }
@@ -241,7 +245,7 @@ impl Record {
             }
             Event::HoldReleased => self.release(),
             Event::RenewalAsked { reissue } => {
-                self.hold = None;
+                (self.hold, self.veto) = (None, None);
                 self.renewal_asked = Some(at);
                 self.reissue = *reissue;
                 self.stopped = None;
@@ -262,7 +266,7 @@ impl Record {
             | Event::GateRefused { .. }
             | Event::Rejected { .. }
             | Event::Abandoned { .. } => self.advance(at, event),
-            Event::EntryChanged => (self.stopped, self.trouble) = (None, FailureStreak::default()),
+            Event::EntryChanged => (self.stopped, self.veto, self.trouble) = (None, None, FailureStreak::default()),
             Event::LeftInventory | Event::Unknown => {}
         }
     }
@@ -282,7 +286,10 @@ impl Record {
             }
             Event::ChainKept { profile_version } => self.chain_kept = Some((*profile_version, at)),
             Event::HookDone { hook, generation, .. } => self.hook_done(hook, *generation, at),
-            Event::HookFailed { hook, generation, failure } => self.hook_failed(hook, *generation, failure, at),
+            Event::HookFailed { hook, generation, failure, step } => {
+                self.hook_failed(hook, *generation, (failure, *step), at);
+            }
+            Event::SwitchVetoed { hook, failure, .. } => self.vetoed(hook, failure, at),
             Event::HookBegun { hook, generation } => self.hook_begun(hook, *generation, at),
             Event::HooksAgain { generation } => self.hooks_again(*generation, at),
             Event::RolledBack { from, to, by, hooks } => {
@@ -301,7 +308,11 @@ impl Record {
                 if *by == RollbackBy::Operator {
                     (self.renewal_asked, self.reissue) = (None, false);
                 }
+                self.veto = None;
                 self.owe(*to, hooks, at);
+                if *by == RollbackBy::Hook {
+                    self.spare_what_never_changed(*to, at);
+                }
             }
             Event::RollbackRefused { from, .. } => self.rollback_refused = Some(*from),
             Event::DeployAsked { generation, hooks } => self.deploy_asked(*generation, hooks, at),
@@ -309,6 +320,7 @@ impl Record {
                 if let Some(rolled_back) = &mut self.rolled_back {
                     (rolled_back.forward, rolled_back.stays) = (true, *stays);
                 }
+                self.veto = None;
                 self.owe(*generation, hooks, at);
             }
             _ => {}
@@ -330,6 +342,7 @@ impl Record {
         self.renewal_asked.is_some_and(is_under_way)
             && self.reissue == reissue
             && self.hold.is_none()
+            && self.veto.is_none()
             && self.stopped.is_none()
             && self.trouble == FailureStreak::NONE
             && self.disk == FailureStreak::NONE
@@ -445,6 +458,7 @@ impl Record {
         self.disk = FailureStreak::default();
         self.rolled_back = None;
         self.chain_kept = None;
+        self.veto = None;
         self.owe(generation, hooks, at);
     }
 }
@@ -457,5 +471,5 @@ mod request;
 mod tests;
 
 pub use hold::Hold;
-pub use hooks::HookRecord;
+pub use hooks::{HookRecord, Veto};
 pub use request::{Request, Stage};

@@ -78,6 +78,7 @@ impl FailureClass {
             Self::TargetRefused => "a target path is refused",
             Self::PasswordRefused => "the password file is refused",
             Self::HookFailed => "a hook failed",
+            Self::HookVetoed => "a hook postpones the switch",
             Self::NoWayBack => "no generation to switch back to",
             Self::ClockSet => "the clock was set",
             Self::KeyLost => "the key of the request is lost",
@@ -132,6 +133,7 @@ impl FailureClass {
             Self::TargetRefused => "name another target, or fix its folders as the message says",
             Self::PasswordRefused => "fix the password file as the message says",
             Self::HookFailed => "fix the hook as the message says; renewd runs it again",
+            Self::HookVetoed => "nothing, if it is meant; `renewd renew NAME` asks `before` of the hook again at once",
             Self::NoWayBack => {
                 "fix the hook, or run `renewd renew NAME`; to an expired one: `renewd rollback NAME --force`"
             }

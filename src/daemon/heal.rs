@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::api::credentials::CredentialFiles;
 use crate::api::{
@@ -161,7 +161,9 @@ impl Healer {
         let profile = self.profiles.reading(&managed.entry.profile).profile.as_ref();
         let drift = managed.observed.installed().and_then(|installed| installed.drift.first().cloned());
         let job = Job::new(managed, profile, &action, false, self.context.now());
-        let run = ActionRunner::new(Arc::clone(&self.context), job).run();
+        // It runs no hook: before the services start nobody has to be asked.
+        let (_running, stop) = watch::channel(false);
+        let run = ActionRunner::new(Arc::clone(&self.context), job, stop).run();
         tokio::pin!(run);
         let mut done = None;
         let mut take = |message| match message {

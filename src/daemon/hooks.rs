@@ -1,4 +1,5 @@
-//! Running hooks: a clean environment, a process group of its own, a time-out that ends all that they started.
+//! Running hooks, their tests, and what they ask before a switch: a clean environment, a process group of its own, a
+//! time-out that ends all that they started.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
+use crate::core::event::HookStep;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::validation::DomainValidation;
 use crate::core::text::Text;
@@ -17,15 +19,57 @@ use crate::engine::io::HookSubject;
 
 use super::{children, hook_user, program};
 
-/// Runs a hook to its end, or until `stop` says so; then it is ended with all that it started and the hook stays owed. A failure holds
-/// the end of what the hook printed, as `shown` shows it in so many bytes.
+/// Runs a hook to its end, its test first, or until `stop` says so; then it is ended with all that it started and the hook
+/// stays owed. A failure holds the end of what was printed, as `shown` shows it in so many bytes.
 pub async fn run(
     hook: &Hook,
+    environment: Vec<(String, String)>,
+    stop: watch::Receiver<bool>,
+    shown: impl Fn(&str, usize) -> Text,
+) -> Ended {
+    if let Some(argv) = &hook.test {
+        let step = Step { what: "the test of hook", step: HookStep::Test, class: FailureClass::HookFailed };
+        let test = hook.around(argv);
+        match run_step(&test, step, environment.clone(), stop.clone(), &shown).await {
+            Ended::Done(_) => {}
+            ended @ (Ended::Failed(..) | Ended::TimedOut(..) | Ended::Stopped) => return ended,
+        }
+    }
+    let step = Step { what: "hook", step: HookStep::Run, class: FailureClass::HookFailed };
+    run_step(hook, step, environment, stop, &shown).await
+}
+
+/// Asks the program that a hook names in `before`, by the same rules.
+pub async fn ask_before(
+    hook: &Hook,
+    environment: Vec<(String, String)>,
+    stop: watch::Receiver<bool>,
+    shown: impl Fn(&str, usize) -> Text,
+) -> Ended {
+    let Some(argv) = &hook.before else { return Ended::Done(None) };
+    let step = Step { what: "`before` of hook", step: HookStep::Run, class: FailureClass::HookVetoed };
+    run_step(&hook.around(argv), step, environment, stop, &shown).await
+}
+
+/// One of the programs of a hook.
+#[derive(Clone, Copy)]
+struct Step {
+    /// What messages call it, before the hook's name.
+    what: &'static str,
+    step: HookStep,
+    /// What it means when it exits with another status than 0.
+    class: FailureClass,
+}
+
+async fn run_step(
+    hook: &Hook,
+    step: Step,
     environment: Vec<(String, String)>,
     mut stop: watch::Receiver<bool>,
     shown: impl Fn(&str, usize) -> Text,
 ) -> Ended {
-    let failed = |what: &str| Ended::Failed(failed(hook, what));
+    let told = |class, what: &str| Failure::new(class, format!("{} {} {what}", step.what, hook.name));
+    let failed = |what: &str| Ended::Failed(told(FailureClass::HookFailed, what), step.step);
     if let Some(why) = refused(hook).await {
         return failed(&format!("was not started: {why}"));
     }
@@ -41,13 +85,18 @@ pub async fn run(
     let ended = tokio::select! {
         status = output.until_exit(&mut child) => match status {
             Ok(status) if status.success() => Ended::Done(output.tail()),
-            Ok(status) => failed(&format!("ended with {status}{}{}", output.told(), unfound(hook, status).await)),
+            Ok(status) => {
+                let unfound = unfound(hook, status).await;
+                // What could not even be found said nothing.
+                let class = if unfound.is_empty() { step.class } else { FailureClass::HookFailed };
+                Ended::Failed(told(class, &format!("ended with {status}{}{unfound}", output.told())), step.step)
+            }
             Err(error) => failed(&format!("was lost: {error}")),
         },
         () = tokio::time::sleep(hook.timeout) => {
             children::end(&mut child, &mark).await;
             let what = format!("did not end within {} s and was killed{}", hook.timeout.as_secs(), output.told());
-            Ended::TimedOut(self::failed(hook, &what))
+            Ended::TimedOut(told(FailureClass::HookFailed, &what), step.step)
         }
         () = stopped(&mut stop) => {
             children::end(&mut child, &mark).await;
@@ -173,11 +222,9 @@ fn names(subjects: &[HookSubject]) -> (String, usize) {
 /// A run that cannot be told what it runs for.
 #[must_use]
 pub fn untold(hook: &Hook, why: &Failure) -> Ended {
-    Ended::Failed(failed(hook, &format!("was not started, since renewd cannot pass it the certificates' names: {why}")))
-}
-
-fn failed(hook: &Hook, what: &str) -> Failure {
-    Failure::new(FailureClass::HookFailed, format!("hook {} {what}", hook.name))
+    let name = &hook.name;
+    let message = format!("hook {name} was not started, since renewd cannot pass it the certificates' names: {why}");
+    Ended::Failed(Failure::new(FailureClass::HookFailed, message), HookStep::Run)
 }
 
 /// The end of what a hook prints; the rest is read and thrown away, so that it never blocks on a full pipe.

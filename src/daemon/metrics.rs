@@ -97,6 +97,7 @@ impl Metrics {
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::HookBegun { .. }
+            | Event::SwitchVetoed { .. }
             | Event::Failed { .. }
             | Event::StatusChecked { .. }
             | Event::StatusUnread
@@ -118,8 +119,8 @@ impl Metrics {
     pub fn hook_ended(&self, hook: &HookName, ended: &Ended) {
         let result = match ended {
             Ended::Done(_) => "ok",
-            Ended::Failed(_) => "failed",
-            Ended::TimedOut(_) => "timeout",
+            Ended::Failed(..) => "failed",
+            Ended::TimedOut(..) => "timeout",
             Ended::Stopped => return,
         };
         self.hook_runs.get_or_create(&Labels([("hook", hook.to_string()), ("result", result.to_owned())])).inc();

@@ -37,7 +37,11 @@ impl<T: Tlm> Daemon<T> {
             }
             Command::Run(job) => {
                 let span = tell::span(&job.entry.name);
-                tokio::spawn(ActionRunner::new(Arc::clone(&self.context), *job).run().instrument(span));
+                if !job.before.is_empty() {
+                    self.begin_hooks();
+                }
+                let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());
+                tokio::spawn(ActionRunner::new(context, *job, stop).run().instrument(span));
             }
             Command::ReadProfile(profile) => {
                 tokio::spawn(profiles::read(Arc::clone(&self.context), profile));
@@ -126,13 +130,18 @@ impl<T: Tlm> Daemon<T> {
         }));
     }
 
-    fn start_hook(&mut self, start: HookStart) {
-        let HookStart { key, hook, covers, subjects } = start;
+    /// Before the first program of a hook runs, what one before this process left behind is ended.
+    pub(super) fn begin_hooks(&mut self) {
         if !std::mem::replace(&mut self.has_run_hooks, true) {
             let certs = self.context.layout.certs();
             sandbox::apart(move || orphan_hooks::end(&certs));
             hook_names::sweep(&*self.context.disk, &self.context.layout);
         }
+    }
+
+    fn start_hook(&mut self, start: HookStart) {
+        let HookStart { key, hook, covers, subjects } = start;
+        self.begin_hooks();
         let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());
         tracing::info!(hook = %hook.name, certificates = covers.len(), "running the hook");
         tokio::spawn(async move {
@@ -177,10 +186,9 @@ async fn run_hook<T: Tlm>(
     subjects: Vec<HookSubject>,
     stop: watch::Receiver<bool>,
 ) -> Ended {
-    let names: Vec<CertName> = match hook.run {
-        HookRun::Command(_) => subjects.iter().map(|subject| subject.name.clone()).collect(),
-        HookRun::Unit { .. } => Vec::new(),
-    };
+    let is_told = hook.test.is_some() || matches!(hook.run, HookRun::Command(_));
+    let names: Vec<CertName> =
+        if is_told { subjects.iter().map(|subject| subject.name.clone()).collect() } else { Vec::new() };
     let number = RUNS.fetch_add(1, Ordering::Relaxed);
     let written = match names.is_empty() {
         true => Ok(None),

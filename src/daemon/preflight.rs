@@ -134,6 +134,7 @@ pub async fn inspect(subject: Subject) -> Vec<Finding> {
     }
     for hook in used_hooks(&inventory) {
         findings.extend(look_at_hook(hook, &unit).await);
+        findings.extend(look_at_programs(hook).await);
     }
     let probes = inventory.entries.iter().flat_map(|entry| entry.probes.iter().map(|probe| (entry.clone(), probe)));
     let looks: Vec<_> = probes.map(|(entry, probe)| tokio::spawn(reach(entry, probe.clone()))).collect();
@@ -245,10 +246,8 @@ fn used_hooks(inventory: &Inventory) -> impl Iterator<Item = &Hook> {
 
 async fn look_at_hook(hook: &Hook, own: &str) -> Option<Finding> {
     match &hook.run {
-        HookRun::Command(argv) => {
-            let (hook, argv) = (hook.clone(), argv.clone());
-            tokio::task::spawn_blocking(move || look_at_program(&hook, &argv)).await.ok()
-        }
+        // With its other programs.
+        HookRun::Command(_) => None,
         HookRun::Unit { unit, verb } => match ends_itself(hook, own) {
             Some(finding) => Some(finding),
             None => Some(look_at_unit(hook, unit, verb).await),
@@ -256,7 +255,14 @@ async fn look_at_hook(hook: &Hook, own: &str) -> Option<Finding> {
     }
 }
 
-/// Whether a hook's command can be run by this user.
+/// Each program that a hook runs.
+async fn look_at_programs(hook: &Hook) -> Vec<Finding> {
+    let hook = hook.clone();
+    let look = move || hook.commands().map(|(_, argv)| look_at_program(&hook, argv)).collect();
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+}
+
+/// Whether a program of a hook can be run by this user.
 fn look_at_program(hook: &Hook, argv: &[String]) -> Finding {
     let program = Path::new(argv.first().map_or("", String::as_str));
     let flaw = hook.user.as_ref().map_or_else(|| program::flaw(program), |user| hook_user::flaw(user, program));
@@ -283,12 +289,11 @@ fn exchangeable(hook: &Hook, program: &Path) -> Option<String> {
 /// only the service's user can tell.
 #[must_use]
 pub fn hook_flaws(inventory: &Inventory, own: &str, is_service: bool) -> Vec<Finding> {
-    let flaw = |hook: &Hook| match &hook.run {
-        HookRun::Command(argv) if is_service => Some(look_at_program(hook, argv)),
-        HookRun::Command(_) => None,
-        HookRun::Unit { .. } => ends_itself(hook, own),
+    let flaws = |hook: &Hook| {
+        let programs = hook.commands().filter(|_| is_service).map(|(_, argv)| look_at_program(hook, argv));
+        ends_itself(hook, own).into_iter().chain(programs).collect::<Vec<_>>()
     };
-    used_hooks(inventory).filter_map(flaw).filter(|finding| finding.state == Verdict::Failed).collect()
+    used_hooks(inventory).flat_map(flaws).filter(|finding| finding.state == Verdict::Failed).collect()
 }
 
 /// The unit that runs the daemon of this configuration: this process's own, else as the package lays them out.

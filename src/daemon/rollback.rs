@@ -3,15 +3,19 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::api::Tlm;
 use crate::core::event::{self, Event, RollbackBy};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::CertName;
 use crate::core::record::Record;
+use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
+use crate::core::wanted::hook::Hook;
+use crate::engine::hooks::Ended;
+use crate::engine::io::HookSubject;
 use crate::engine::{Input, NoRollback};
 use crate::store::disk::Disk;
 use crate::store::generation::live_generation;
@@ -20,6 +24,7 @@ use crate::store::rollback::{self, Wanted};
 use crate::store::targets::ServiceIdentity;
 
 use super::control::Reply;
+use super::hooks;
 use super::run::Daemon;
 
 /// Makes the generation before live; what to record of it.
@@ -45,6 +50,36 @@ pub fn by_operator(
     Ok(event::Entry { at: now, name: entry.name.clone(), event })
 }
 
+/// Asks the programs that the hooks run before a switch; why one says no.
+///
+/// # Errors
+///
+/// What the first of them that fails says, with the way around it.
+pub async fn ask_before(
+    hooks: &[Hook],
+    subject: HookSubject,
+    layout: &Layout,
+    stop: &watch::Receiver<bool>,
+    shown: impl Fn(&str, usize) -> Text,
+) -> Result<(), String> {
+    let (name, live) = (subject.name.clone(), layout.live(&subject.name));
+    let subjects = [subject];
+    for hook in hooks {
+        let environment = hooks::environment(&subjects, Some(&live), None);
+        match hooks::ask_before(hook, environment, stop.clone(), &shown).await {
+            Ended::Done(_) => {}
+            Ended::Failed(failure, _) | Ended::TimedOut(failure, _) => {
+                return Err(format!(
+                    "{name}: not switched back: {}; to switch back anyway: renewd rollback {name} --force",
+                    failure.message
+                ));
+            }
+            Ended::Stopped => return Err(format!("{name}: not switched back: renewd stops")),
+        }
+    }
+    Ok(())
+}
+
 impl<T: Tlm> Daemon<T> {
     /// Goes back at the operator's word, beside the loop: files outside of the state directory may hang. Answers what was
     /// done, or why nothing was; whoever asked may have gone.
@@ -61,7 +96,19 @@ impl<T: Tlm> Daemon<T> {
             }
         };
         let (context, name) = (Arc::clone(&self.context), name.clone());
+        let hooks = if force { Vec::new() } else { self.engine.hooks_to_ask(&entry) };
+        if !hooks.is_empty() {
+            self.begin_hooks();
+        }
+        let installed = self.engine.fleet().one(&name).and_then(|managed| managed.observed.installed()).cloned();
+        let stop = self.stop_hooks.subscribe();
         tokio::spawn(async move {
+            let subject = HookSubject { name: name.clone(), installed, validation: None };
+            let shown = |output: &str, limit| context.api().end_of(output, limit);
+            if let Err(why) = ask_before(&hooks, subject, &context.layout, &stop, shown).await {
+                context.tell_engine(Input::Finished { name, had_place: false });
+                return drop(answer.send(Reply::refused(&why)));
+            }
             let now = context.clock.now();
             let done = context.install(&entry, move |c, entry| {
                 let done = by_operator(&*c.disk, &c.layout, &c.identity, entry, &record, force, now)?;

@@ -1,12 +1,12 @@
 //! What the log shows: the events of the journal, and what the engine tells beside them.
 
 use crate::core::event::{self, Event};
-use crate::core::failure::FailureClass;
+use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::ca_status::Outcome;
 use crate::core::known::credential::REMEDY;
 use crate::core::known::issuer::ChainEnd;
 use crate::core::known::standing::TlmState;
-use crate::core::name::CertName;
+use crate::core::name::{CertName, HookName};
 use crate::core::reason::{Reason, State};
 use crate::core::remedy::with_name;
 use crate::core::text::Text;
@@ -157,13 +157,11 @@ pub(super) fn event(entry: &event::Entry) {
             tracing::error!(code = failure.class.code(), "cannot switch back: {failure}");
         }
         Event::Forward { generation, .. } => tracing::info!(%generation, "live again; running its hooks again"),
-        Event::HookDone { hook, output: None, .. } => tracing::info!(%hook, "the hook ran"),
-        Event::HookDone { hook, output: Some(output), .. } => {
-            tracing::info!(%hook, "the hook ran; it printed: {output}")
-        }
+        Event::HookDone { hook, output, .. } => ran(hook, output.as_ref()),
         Event::HookFailed { hook, failure, .. } => {
             tracing::error!(%hook, code = failure.class.code(), "{failure}")
         }
+        Event::SwitchVetoed { hook, failure, overruled } => veto(hook, failure, *overruled),
         Event::AnswerLost { failure, .. } => {
             let (code, remedy) = (failure.class.code(), failure.remedy_of(&entry.name));
             tracing::warn!(code, remedy, "renewd does not know whether TLM issued a certificate: {}", failure.message);
@@ -196,5 +194,22 @@ pub(super) fn event(entry: &event::Entry) {
         | Event::EntryChanged
         | Event::LeftInventory
         | Event::Unknown => tracing::debug!("{:?}", entry.event),
+    }
+}
+
+fn ran(hook: &HookName, output: Option<&Text>) {
+    match output {
+        None => tracing::info!(%hook, "the hook ran"),
+        Some(output) => tracing::info!(%hook, "the hook ran; it printed: {output}"),
+    }
+}
+
+/// A program of a hook said no.
+fn veto(hook: &HookName, failure: &Failure, overruled: bool) {
+    let code = failure.class.code();
+    if overruled {
+        tracing::error!(%hook, code, "the new set is switched in anyway, since there is no time left: {failure}");
+    } else {
+        tracing::warn!(%hook, code, "the new set is not switched in: {failure}");
     }
 }

@@ -226,7 +226,7 @@ impl Engine {
     fn execute(&mut self, name: &CertName, action: &Action, has_place: bool, now: Now) {
         let Some(managed) = self.fleet.one(name) else { return };
         let profile = self.profiles.reading(&managed.entry.profile).profile.as_ref();
-        let job = Job::new(managed, profile, action, has_place, now);
+        let job = Job::new(managed, profile, action, has_place, now).asking(self.hooks_to_ask(&managed.entry));
         self.fleet.begin(name);
         self.want(Command::Run(Box::new(job)));
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::HookKey;
+use crate::core::event::HookStep;
 use crate::core::failure::Failure;
 use crate::core::name::{CertName, Generation, HookName};
 use crate::core::text::Text;
@@ -36,10 +37,10 @@ pub struct Run {
 pub enum Ended {
     /// With exit status 0, and the end of what it printed, if anything.
     Done(Option<Text>),
-    /// In any other way.
-    Failed(Failure),
-    /// It did not end in time, and was killed.
-    TimedOut(Failure),
+    /// In any other way, at this step.
+    Failed(Failure, HookStep),
+    /// It did not end in time at this step, and was killed.
+    TimedOut(Failure, HookStep),
     /// It was ended because renewd stops: nothing is known of it, and it runs again.
     Stopped,
 }

@@ -49,6 +49,8 @@ pub enum Step {
     Ask,
     /// A new set becomes live.
     Switch,
+    /// A new set becomes live although a program says no.
+    Overrule,
 }
 
 /// A certificate of the inventory that is new to the engine, as the disk shows it.

@@ -13,6 +13,7 @@ use crate::core::protocol::{Effect, Payload, Protocol};
 use crate::core::record::Request;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
+use crate::core::wanted::hook::Hook;
 
 use super::io::Now;
 use super::managed::Managed;
@@ -30,6 +31,8 @@ pub struct Job {
     pub request: Option<Request>,
     /// The certificates that TLM revoked: no way back leads to one of them.
     pub revoked: Vec<SerialNumber>,
+    /// The hooks that have a program to ask before a switch.
+    pub before: Vec<Hook>,
     /// Whether it holds a place among the running requests.
     pub had_place: bool,
     /// Whether no probe has looked for what is installed yet.
@@ -67,17 +70,27 @@ impl Job {
             asks: of_profile.or(of_request).unwrap_or_else(|| (ProfileId("".into()), 0)),
             request,
             revoked: managed.record.revoked.clone(),
+            before: Vec::new(),
             had_place,
             action: action.clone(),
             began: now,
         }
     }
 
+    /// The same, with hooks to ask before a switch. Nobody is asked of what is live already, and only to be finished.
+    #[must_use]
+    pub fn asking(mut self, hooks: Vec<Hook>) -> Self {
+        let live = self.installed.as_ref().and_then(|installed| installed.attempt);
+        let is_live = self.request.as_ref().is_some_and(|request| Some(request.attempt) == live);
+        self.before = if is_live { Vec::new() } else { hooks };
+        self
+    }
+
     /// What it begins with; `None` for an action that has no effects.
     #[must_use]
     pub fn start<P: Payload>(&self) -> Option<(Protocol<P>, Effect<P>)> {
         let spki = self.request.as_ref().map(|request| request.spki);
-        Protocol::start(&self.entry, self.asks.clone(), spki, &self.action)
+        Protocol::start(&self.entry, self.asks.clone(), spki, !self.before.is_empty(), &self.action)
     }
 
     /// The decision to submit was made by the clock as it was then: a request that waited for its turn does not leave by

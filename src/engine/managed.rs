@@ -199,6 +199,7 @@ impl Managed {
         match step {
             Step::Ask => world.may_ask(),
             Step::Switch => world.may_switch(),
+            Step::Overrule => world.may_overrule(),
         }
     }
 

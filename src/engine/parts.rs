@@ -17,6 +17,7 @@ use crate::core::name::{CertName, Digest, ProfileRef};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
+use crate::core::wanted::hook::Hook;
 
 use super::api_health::{Tried, is_forbidden_option};
 use super::hooks::{Ended, PendingHook};
@@ -238,6 +239,13 @@ impl Engine {
 
 /// Hooks.
 impl Engine {
+    /// The hooks of an entry that have a program to ask before a switch.
+    #[must_use]
+    pub fn hooks_to_ask(&self, entry: &Entry) -> Vec<Hook> {
+        let hooks = entry.hooks.iter().filter_map(|name| self.inventory.hook(entry, name));
+        hooks.map(|(_, hook)| hook).filter(|hook| hook.before.is_some()).cloned().collect()
+    }
+
     /// Notes which hook is to run for a certificate, by its last decision.
     pub(super) fn queue_hook(&mut self, name: &CertName) {
         let Some(managed) = self.fleet.one(name) else { return };
@@ -287,8 +295,8 @@ impl Engine {
         for (name, hook, generation) in covers {
             let event = match ended {
                 Ended::Done(output) => Event::HookDone { hook, generation, output: output.clone() },
-                Ended::Failed(failure) | Ended::TimedOut(failure) => {
-                    Event::HookFailed { hook, generation, failure: failure.clone() }
+                Ended::Failed(failure, step) | Ended::TimedOut(failure, step) => {
+                    Event::HookFailed { hook, generation, failure: failure.clone(), step: *step }
                 }
                 Ended::Stopped => continue,
             };
@@ -438,6 +446,9 @@ impl Engine {
                 is_change && managed.record.waits_for_its_entry() && entry.is_another_request(&managed.entry);
             // Where it is the same, one copy is enough.
             managed.entry = entry;
+            if is_change {
+                managed.record.forget_veto();
+            }
             (is_change, starts_anew)
         };
         let (is_change, starts_anew) = self.fleet.change(&name, replace).unwrap_or_default();
@@ -468,6 +479,12 @@ impl Engine {
     /// Everything was read anew at the operator's word: what was refused, or known, may be otherwise now.
     pub(super) fn reloaded(&mut self, now: Timestamp) {
         self.profiles.expire();
+        let is_vetoed = |managed: &&Managed| managed.record.veto.is_some();
+        let vetoed: Vec<CertName> =
+            self.fleet.iter().filter(is_vetoed).map(|managed| managed.entry.name.clone()).collect();
+        for name in vetoed {
+            self.fleet.change(&name, |managed| managed.record.forget_veto());
+        }
         self.fleet.wake_all(now);
         self.global.can_search = true;
         self.global.can_check = true;

@@ -279,7 +279,8 @@ fn copy(copy: &FileCopy) -> CopyStatus {
 fn last_trouble(managed: &Managed) -> Option<&FailureStreak> {
     let record = &managed.record;
     let hooks = record.hooks.values().filter(|hook| hook.done_at.is_none()).map(|hook| &hook.trouble);
-    let troubles = || [&record.trouble, &record.disk].into_iter().chain(hooks.clone());
+    let veto = record.veto.as_deref().map(|veto| &veto.trouble);
+    let troubles = || [&record.trouble, &record.disk].into_iter().chain(veto).chain(hooks.clone());
     let decision = managed.decision();
     let failure = decision.reason.failure();
     let is_behind = |trouble: &&FailureStreak| trouble.last.as_deref().map(|(last, _)| last) == failure;

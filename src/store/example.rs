@@ -207,7 +207,6 @@ fn entry() -> Entry {
         naming: Naming { own_seat: None, common_name: None, names }.into(),
         probes: BoxedDefault::new(),
         files: BoxedDefault::new(),
-        copies: BoxedDefault::new(),
         terms: Arc::new(settings::EntrySettings::new(ProfileRef::Id(ProfileId("p".into())))),
     }
 }

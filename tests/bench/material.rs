@@ -147,7 +147,6 @@ pub(crate) fn entry(name: &str) -> Entry {
         naming: naming.into(),
         probes: BoxedDefault::new(),
         files: BoxedDefault::new(),
-        copies: BoxedDefault::new(),
         terms: Arc::new(terms),
     }
 }

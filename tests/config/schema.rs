@@ -127,7 +127,9 @@ fn one(table: &str, key: &str, value: &toml::Value) -> String {
         "proxy_credentials_file" | "no_proxy" => "proxy = \"http://proxy.example:3128\"\n",
         "unit" => "verb = \"reload\"\n",
         "verb" => "unit = \"x.service\"\n",
-        "timeout" | "min_interval" | "user" if table == "hook.NAME" => "command = [\"/bin/true\"]\n",
+        "timeout" | "min_interval" | "user" | "test" | "before" if table == "hook.NAME" => {
+            "command = [\"/bin/true\"]\n"
+        }
         "from" => "until = \"2027-01-04T06:00:00+01:00\"\n",
         "until" => "from = \"2026-12-20T00:00:00+01:00\"\n",
         "time_zone" => "hours = \"Fri 16:00-24:00\"\n",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use renewd::config::{HookKey, Inventory, Main, parse_main};
 use renewd::core::decide::Action;
-use renewd::core::event::{self, Event};
+use renewd::core::event::{self, Event, HookStep};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::known::ca_status::CaWatch;
 use renewd::core::known::observed::Observed;
@@ -134,6 +134,8 @@ impl Daemon {
             timeout: Duration::from_secs(60),
             min_interval: Duration::ZERO,
             user: None,
+            test: None,
+            before: entry.rollback.then(|| vec!["/bin/true".to_owned()]),
         };
         let hooks = entry.hooks.iter().map(|name| (HookKey { file: None, name: name.clone() }, hook(name)));
         let engine = Engine::new(Start {
@@ -267,7 +269,7 @@ impl Daemon {
     fn run_hook(&mut self, start: HookStart) {
         let is_first = start.covers.iter().all(|(.., generation)| *generation == Generation(1));
         let ended = if self.entry.rollback && !is_first {
-            Ended::Failed(Failure::new(FailureClass::HookFailed, "exit code 1"))
+            Ended::Failed(Failure::new(FailureClass::HookFailed, "exit code 1"), HookStep::Run)
         } else {
             Ended::Done(None)
         };
@@ -291,7 +293,7 @@ impl Daemon {
     fn perform(&mut self, effect: Effect) -> Result<Outcome, Failure> {
         let (layout, name) = (layout(), self.entry.name.clone());
         match effect {
-            Effect::CheckRoom | Effect::CheckStatus(_) => Ok(Outcome::Done),
+            Effect::CheckRoom | Effect::CheckStatus(_) | Effect::AskBefore => Ok(Outcome::Done),
             Effect::MakeKey { attempt, .. } => {
                 self.key = Some(attempt);
                 if self.swap != Some(Swap::IntentBeforeKey) {

@@ -154,7 +154,6 @@ pub fn entry() -> Entry {
         naming: naming.into(),
         probes: BoxedDefault::new(),
         files: BoxedDefault::new(),
-        copies: BoxedDefault::new(),
         terms: Arc::new(terms),
     }
 }
@@ -174,5 +173,7 @@ pub fn with_copies() -> Entry {
     };
     let access = Access { key_mode: 0o400, mode: 0o444, ..Access::default() };
     let copies = vec![FileCopy { files: others, access }];
-    Entry { files: files.into(), copies: copies.into(), ..entry() }
+    let mut entry = Entry { files: files.into(), ..entry() };
+    entry.copies = copies.into();
+    entry
 }

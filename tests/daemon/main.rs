@@ -54,4 +54,5 @@ mod signals;
 #[path = "../simulator/mod.rs"]
 mod simulator;
 mod status;
+mod steps;
 mod watch;

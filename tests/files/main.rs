@@ -63,7 +63,6 @@ fn entry(certificate: PathBuf, key: PathBuf) -> Entry {
         naming: naming.into(),
         probes: BoxedDefault::new(),
         files: files.into(),
-        copies: BoxedDefault::new(),
         terms: Arc::new(EntrySettings::new(ProfileRef::new("Web"))),
     }
 }

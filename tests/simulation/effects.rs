@@ -10,13 +10,15 @@ use renewd::core::name::{Attempt, CertName, Digest, ProfileId, RequestId, Serial
 use renewd::core::protocol::{self, Issued, Keyed, Next, Payload, Protocol};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
+use renewd::core::wanted::hook::Hook;
 use renewd::core::wanted::key::KeyType;
 use renewd::engine::breaker::Function;
 use renewd::engine::job::Job;
 use renewd::engine::{Asker, Input, Step};
 
 use crate::disk::Pending;
-use crate::shell::{TURN_AGAIN, counted_from};
+use crate::host::HookMood;
+use crate::shell::{Daemon, TURN_AGAIN, counted_from};
 use crate::tlm::{Answer, Certificate, Defect, Endpoint, Order, Pickup, digest, server_auth};
 use crate::world::{Task, World};
 
@@ -115,6 +117,7 @@ impl World {
             | Effect::Record(_)
             | Effect::KeepAnswer { .. }
             | Effect::Judge { .. }
+            | Effect::AskBefore
             | Effect::Install { .. }
             | Effect::Forget { .. }
             | Effect::Repair { .. }
@@ -201,6 +204,7 @@ impl World {
                 let must_outlive = running.job.must_outlive(attempt, expiring);
                 Ok(Outcome::Judged(self.judge(running, spki, answer, must_outlive, emergency)))
             }
+            Effect::AskBefore => Ok(self.ask_before(running)),
             Effect::Install { .. } if !self.may_switch(&name) => Ok(Outcome::NotNow),
             Effect::Install { attempt, set, .. } => self.install(running, attempt, &set),
             Effect::Forget { attempt } => {
@@ -221,6 +225,20 @@ impl World {
                 Ok(Outcome::Status(Box::new(standing)))
             }
         }
+    }
+
+    fn ask_before(&self, running: &Running) -> Outcome {
+        let name = running.name();
+        if running.job.request.is_some() && !self.may_switch(name) {
+            return Outcome::NotNow;
+        }
+        let says_no = |hook: &&Hook| self.hook_moods.get(&hook.name) == Some(&HookMood::Vetoes);
+        running.job.before.iter().find(says_no).map_or(Outcome::Done, |hook| {
+            let message = format!("`before` of hook {} ended with 1", hook.name);
+            let failure = Failure::new(FailureClass::HookVetoed, message);
+            let may = |daemon: &Daemon| daemon.engine.may(name, Step::Overrule, self.wall());
+            Outcome::Vetoed { hook: hook.name.clone(), failure, overruled: self.daemon.as_ref().is_some_and(may) }
+        })
     }
 
     /// What the process does not live to ask is as it was decided.
@@ -414,6 +432,7 @@ fn mark_of(effect: &Effect) -> &'static str {
         Effect::ReadAnswer { .. } => "reading",
         Effect::FetchChain { .. } => "chain",
         Effect::Judge { .. } => "gate",
+        Effect::AskBefore => "before",
         Effect::Install { .. } => "rename",
         Effect::Forget { .. } => "forget",
         Effect::Repair { .. } => "repair",

@@ -23,6 +23,10 @@ use crate::world::World;
 pub(crate) enum HookMood {
     Fine,
     Fails,
+    /// Its test fails, so that it does not run.
+    Untested,
+    /// What it runs before a switch says no.
+    Vetoes,
     Hangs,
     /// It ends well, and its server reads nothing anew.
     Lies,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use renewd::core::code::Code;
 use renewd::core::decide::World as DecideWorld;
-use renewd::core::event::{self, Event, Method};
+use renewd::core::event::{self, Event, HookStep, Method, RollbackBy};
 use renewd::core::failure::{Accepted, Failure, FailureClass};
 use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileRef, RequestId, SerialNumber};
 use renewd::core::schedule::Schedule;
@@ -54,6 +54,8 @@ pub(crate) struct Account {
     looked: Option<(Timestamp, bool)>,
     /// Hooks that the live generation owes, since when.
     hooks: BTreeMap<HookName, (Generation, Timestamp)>,
+    /// The generation that each hook ran for, where it ran for no other since.
+    shown: BTreeMap<HookName, Generation>,
     /// Since when the server shows something else than what is installed, where it could be known.
     unserved_since: Option<Timestamp>,
     /// How often the hooks of this generation were owed once more.
@@ -440,6 +442,15 @@ impl World {
             }
             Event::HookDone { hook, generation, .. } => {
                 account.hooks.retain(|name, (of, _)| name != hook || of != generation);
+                account.shown.insert(hook.clone(), *generation);
+            }
+            Event::HookFailed { hook, step: HookStep::Run, .. } => {
+                account.shown.remove(hook);
+            }
+            // What never had the newer set need not be told of the older one.
+            Event::RolledBack { to, by: RollbackBy::Hook, .. } => {
+                let shown = &account.shown;
+                account.hooks.retain(|name, (of, _)| of != to || shown.get(name) != Some(to));
             }
             _ => {}
         }

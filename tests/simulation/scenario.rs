@@ -326,8 +326,15 @@ fn disk(world: &mut World, fault: Option<FailureClass>) -> String {
 }
 
 fn hook(world: &mut World, name: &str, mood: &str) -> String {
+    if mood == "asked-before" {
+        world.asked_before.insert(name.parse().expect("a name"));
+        world.reload();
+        return String::new();
+    }
     let mood = match mood {
         "fails" => HookMood::Fails,
+        "untested" => HookMood::Untested,
+        "vetoes" => HookMood::Vetoes,
         "hangs" => HookMood::Hangs,
         "lies" => HookMood::Lies,
         "works" => HookMood::Fine,

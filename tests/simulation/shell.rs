@@ -7,11 +7,11 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use renewd::config::{Difference, HookKey, Inventory, Main, parse_main};
-use renewd::core::event;
+use renewd::core::event::{self, HookStep};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::known::ca_status::{CaWatch, Found};
 use renewd::core::known::credential::CredentialEnd;
-use renewd::core::name::{CertName, ProfileRef};
+use renewd::core::name::{CertName, HookName, ProfileRef};
 use renewd::core::record::Record;
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
@@ -109,9 +109,11 @@ impl World {
 
     /// The inventory as the operator wrote it.
     fn inventory_of_files(&self) -> Inventory {
-        let hook = |name| {
-            let (run, timeout) = (HookRun::Command(vec!["/bin/true".to_owned()]), HOOK_TIMEOUT);
-            Hook { name, run, timeout, min_interval: Duration::from_secs(10), user: None }
+        let command = || vec!["/bin/true".to_owned()];
+        let hook = |name: HookName| {
+            let before = self.asked_before.contains(&name).then(command);
+            let (run, timeout, min_interval) = (HookRun::Command(command()), HOOK_TIMEOUT, Duration::from_secs(10));
+            Hook { name, run, timeout, min_interval, user: None, test: Some(command()), before }
         };
         let hooks = self.hooks().into_iter().map(|name| (HookKey { file: None, name: name.clone() }, hook(name)));
         let entries = self.inventory.values().cloned().map(Arc::new).collect();
@@ -289,11 +291,12 @@ impl World {
         let mood = self.hook_moods.get(&key.name).copied().unwrap_or(HookMood::Fine);
         let failure = |why: &str| Failure::new(FailureClass::HookFailed, format!("hook {} {why}", key.name));
         let ended = match mood {
-            HookMood::Fine | HookMood::Lies => Ended::Done(None),
-            HookMood::Fails => Ended::Failed(failure("ended with 1")),
-            HookMood::Hangs => Ended::TimedOut(failure("did not end within 60 s and was killed")),
+            HookMood::Fine | HookMood::Lies | HookMood::Vetoes => Ended::Done(None),
+            HookMood::Fails => Ended::Failed(failure("ended with 1"), HookStep::Run),
+            HookMood::Untested => Ended::Failed(failure("ended its test with 1"), HookStep::Test),
+            HookMood::Hangs => Ended::TimedOut(failure("did not end within 60 s and was killed"), HookStep::Run),
         };
-        if mood == HookMood::Fine {
+        if matches!(mood, HookMood::Fine | HookMood::Vetoes) {
             self.servers_read(&key.name);
         }
         self.handle(Input::HookEnded { key, covers, ended });

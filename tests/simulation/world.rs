@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub(crate) tlm: Tlm,
     pub(crate) disk: Disk,
     pub(crate) hook_moods: BTreeMap<HookName, HookMood>,
+    /// The hooks that are asked before a switch.
+    pub(crate) asked_before: BTreeSet<HookName>,
     /// What the server of each certificate shows.
     pub(crate) served: BTreeMap<CertName, Arc<Certificate>>,
     /// How long the next look at files hangs.
@@ -119,6 +121,7 @@ impl World {
             tlm,
             disk: Disk::default(),
             hook_moods: BTreeMap::new(),
+            asked_before: BTreeSet::new(),
             served: BTreeMap::new(),
             look_hangs: None,
             hung_until: start,

@@ -10,7 +10,7 @@ use crate::core::compact::boxed_default::BoxedDefault;
 use crate::core::known::issuer::IssuerPin;
 use crate::core::name::{HookName, ProfileRef};
 use crate::core::wanted::entry::{RequestMethod, SubjectFrom, Validity, Value};
-use crate::core::wanted::files::{Access, Format};
+use crate::core::wanted::files::{Access, FileCopy, Format};
 use crate::core::wanted::key::KeyType;
 use crate::core::wanted::subject::Subject;
 use crate::core::wanted::usage::Usage;
@@ -61,6 +61,9 @@ pub struct EntrySettings {
     pub include_root: bool,
     /// Owner, group and modes of the files.
     pub access: BoxedDefault<Access>,
+    /// More copies at fixed paths, each with owner and modes of its own.
+    #[serde(default, skip_serializing_if = "BoxedDefault::is_plain")]
+    pub copies: BoxedDefault<Vec<FileCopy>>,
     /// The values for the profile's custom extensions, by their placeholders.
     #[serde(default)]
     pub custom_values: BoxedDefault<BTreeMap<String, Value>>,
@@ -101,6 +104,7 @@ impl EntrySettings {
             formats: Vec::new(),
             include_root: false,
             access: BoxedDefault::new(),
+            copies: BoxedDefault::new(),
             custom_values: BoxedDefault::new(),
             cert_owner_ids: BoxedDefault::new(),
             seat_email: None,

@@ -132,14 +132,20 @@ impl World<'_> {
                 let until = emergency_at.unwrap_or(self.now + super::LONGEST_WAIT);
                 Some(self.wait(reason, self.or_next_look(until)))
             }
-            RollbackBy::Hook => Some(self.forward(rolled_back, installed.ends_at(), in_emergency)),
+            RollbackBy::Hook => Some(self.forward(rolled_back, installed.ends_at(), schedule, in_emergency)),
         }
     }
 
     /// The newer one is tried again on the ladder, and as the emergency stage begins. In that stage no step is longer than
     /// a tenth of what is left, but the ladder holds: a hook that goes on failing must not send the files back and forth
     /// without a pause. The end of the old one ends the wait.
-    fn forward(&self, rolled_back: &RolledBack, ends_at: Timestamp, in_emergency: bool) -> Choice {
+    fn forward(
+        &self,
+        rolled_back: &RolledBack,
+        ends_at: Timestamp,
+        schedule: Option<&Schedule>,
+        in_emergency: bool,
+    ) -> Choice {
         let RolledBack { from, to, at, tries, .. } = rolled_back;
         let due = self.after(*at, backoff::wait(&self.entry.name, *tries, self.left_at(*at)));
         let next = match self.deploy {
@@ -151,6 +157,9 @@ impl World<'_> {
         let reason = Reason::RolledBack { from: *from, to: *to, next };
         if next > self.now {
             return self.wait(reason, next);
+        }
+        if let Some(choice) = self.vetoed(schedule) {
+            return choice;
         }
         self.act(Action::Forward { generation: *from, stays: in_emergency }, reason)
     }
@@ -251,6 +260,18 @@ impl World<'_> {
     pub(super) fn keeps_to_window(&self, schedule: Option<&Schedule>) -> bool {
         self.observed.installed().is_some_and(|installed| !self.is_revoked(installed))
             && schedule.is_some_and(|schedule| schedule.emergency_at > self.now)
+    }
+
+    /// The wait after a program of a hook said no: on the hooks' ladder, and not once it is urgent.
+    pub(super) fn vetoed(&self, schedule: Option<&Schedule>) -> Option<Choice> {
+        let veto = self.record.veto.as_deref().filter(|veto| self.entry.hooks.contains(&veto.hook))?;
+        let emergency_at = schedule.filter(|_| self.keeps_to_window(schedule))?.emergency_at;
+        let (failure, at) = veto.trouble.last.as_deref()?;
+        let next = self.after(*at, backoff::wait(&self.entry.name, veto.trouble.count, None));
+        let next = self.bounded(*at, next);
+        let (hook, failure) = (veto.hook.clone(), failure.clone());
+        let reason = Reason::Vetoed { hook, failure, next, emergency_at };
+        (next > self.now).then(|| self.wait(reason, self.or_next_look(next)))
     }
 
     /// Why what was issued is not installed now: its window is closed or a freeze is in force, and nothing is urgent.

@@ -65,13 +65,19 @@ impl World<'_> {
         if self.record.request.as_deref().is_some_and(|request| self.is_live(request)) {
             return None;
         }
-        self.kept_back(schedule).or_else(|| self.closed_window(schedule))
+        self.kept_back(schedule).or_else(|| self.closed_window(schedule)).or_else(|| self.vetoed(schedule))
     }
 
     /// Whether a new set may be switched in now: what came before the switch took its time.
     #[must_use]
     pub fn may_switch(&self) -> bool {
         self.not_switched(self.schedule().as_ref()).is_none()
+    }
+
+    /// Whether a program that says no is overruled: there is no time left to wait, or nothing to keep.
+    #[must_use]
+    pub fn may_overrule(&self) -> bool {
+        !self.keeps_to_window(self.schedule().as_ref())
     }
 
     /// Whether a request may leave now: it waited for its turn.

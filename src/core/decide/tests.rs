@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::event::{Event, Lack, RollbackBy};
+use super::super::event::{Event, HookStep, Lack, RollbackBy};
 use super::super::example::{
     DAY, HOUR, MINUTE, SECOND, START, entry, failure, global_state, installed, live, profile, read, record, rename,
     submitting,
@@ -210,7 +210,12 @@ fn a_hook_is_owed_a_few_seconds_after_the_install_and_repeated_on_its_ladder() {
         issuer: None,
         chain_end: None,
     };
-    let failed = Event::HookFailed { hook: hook.clone(), generation, failure: failure(FailureClass::HookFailed) };
+    let failed = Event::HookFailed {
+        hook: hook.clone(),
+        generation,
+        failure: failure(FailureClass::HookFailed),
+        step: HookStep::Run,
+    };
     let case = |offset, events: &[(Timestamp, Event)]| {
         let mut case = Case::after(offset).events(events);
         case.entry.hooks = vec![hook.clone()];
@@ -258,7 +263,8 @@ fn a_failing_hook_does_not_put_the_renewal_off() {
         issuer: None,
         chain_end: None,
     };
-    let failed = Event::HookFailed { hook, generation, failure: failure(FailureClass::HookFailed) };
+    let failed =
+        Event::HookFailed { hook, generation, failure: failure(FailureClass::HookFailed), step: HookStep::Run };
     let mut events = vec![(START, installed)];
     events.extend((0..12).map(|_| (case.now, failed.clone())));
     let case = case.events(&events);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::decide::{GlobalState, World, decide};
-use super::super::event::{Event, Lack};
+use super::super::event::{Event, HookStep, Lack};
 use super::super::example::{
     DAY, HOUR, SECOND, START, entry, failure, global_state, installed, live, profile, read, record, submitting,
 };
@@ -51,8 +51,12 @@ fn a_hold_hides_no_trouble_and_is_late_by_the_operators_word() {
     }
     let hook = || "nginx".parse().unwrap();
     let owed = (at, Event::DeployAsked { generation: Generation(0), hooks: vec![hook()] });
-    let failed =
-        Event::HookFailed { hook: hook(), generation: Generation(0), failure: failure(FailureClass::HookFailed) };
+    let failed = Event::HookFailed {
+        hook: hook(),
+        generation: Generation(0),
+        failure: failure(FailureClass::HookFailed),
+        step: HookStep::Run,
+    };
     check(&live, &[owed, (at, failed), hold(false)], at + SECOND, Some("hook-failing"));
     check(&Observed::Absent, &[hold(false)], at, Some("certificate-held"));
     let revoked = Event::StatusChecked { serial_number: SerialNumber("0A".into()), revoked: true, standing: None };
@@ -114,7 +118,12 @@ fn a_hook_may_be_owed_for_an_hour_and_may_not_fail() {
     check(&live(90 * DAY), &[(START, installed.clone())], START + HOUR - SECOND, None);
     check(&live(90 * DAY), &[(START, installed.clone())], START + HOUR, Some("hook-overdue"));
     let hook = "nginx".parse().unwrap();
-    let failed = Event::HookFailed { hook, generation: Generation(1), failure: failure(FailureClass::HookFailed) };
+    let failed = Event::HookFailed {
+        hook,
+        generation: Generation(1),
+        failure: failure(FailureClass::HookFailed),
+        step: HookStep::Run,
+    };
     check(&live(90 * DAY), &[(START, installed), (START, failed)], START + SECOND, Some("certificate-failing"));
 }
 

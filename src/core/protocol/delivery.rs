@@ -4,7 +4,7 @@ use super::super::event::Event;
 use super::super::failure::{Failure, FailureClass, Scope};
 use super::super::name::{Digest, SerialNumber};
 use super::super::text::Text;
-use super::{Effect, Issued, Next, Outcome, Payload, Phase, Protocol, Verdict};
+use super::{Effect, Issued, Next, Outcome, Payload, Phase, Protocol, Switch, Verdict};
 
 impl<P: Payload> Protocol<P> {
     /// `is_whole`: whether all was fetched that there is.
@@ -28,6 +28,7 @@ impl<P: Payload> Protocol<P> {
         is_whole: bool,
     ) -> Next<P> {
         let attempt = self.attempt;
+        let asks_before = self.job.asks_before;
         let Outcome::Judged(verdict) = outcome else { return self.unexpected("the gate") };
         match (verdict, is_whole) {
             // With a deploy window, whether it may be switched in now is decided anew.
@@ -41,7 +42,8 @@ impl<P: Payload> Protocol<P> {
                 self.go(Phase::Root { issued, emergency }, effect)
             }
             (Verdict::Accepted(set) | Verdict::Rootless(set), _) => {
-                self.go(Phase::Live, Effect::Install { attempt, set, key: issued.key })
+                let (phase, effect) = Switch::Install { set, key: issued.key }.start(asks_before, attempt);
+                self.go(phase, effect)
             }
             (Verdict::NotYetValid(until), _) => self.finish(Event::Waits { attempt, until }),
             (Verdict::Held(why, lack), _) => {
@@ -109,6 +111,27 @@ impl<P: Payload> Protocol<P> {
     /// Whether what TLM failed to give so is not waited for any longer.
     fn is_done_without(&self, failure: &Failure) -> bool {
         self.job.is_last_try && failure.class.scope() != Scope::Disk
+    }
+
+    /// Who says no is asked again on a ladder, unless there is no time left for that.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
+    pub(super) fn asked_before(&mut self, outcome: Outcome<P>, switch: Switch<P>) -> Next<P> {
+        match outcome {
+            Outcome::Done => self.switch(switch),
+            Outcome::Vetoed { hook, failure, overruled: false } => {
+                self.finish(Event::SwitchVetoed { hook, failure, overruled: false })
+            }
+            Outcome::Vetoed { hook, failure, overruled: true } => {
+                let event = Event::SwitchVetoed { hook, failure, overruled: true };
+                self.go(Phase::Overruled(switch), Effect::Record(event))
+            }
+            _ => self.unexpected("asking before a switch"),
+        }
+    }
+
+    pub(super) fn switch(&mut self, switch: Switch<P>) -> Next<P> {
+        let (phase, effect) = switch.start(false, self.attempt);
+        self.go(phase, effect)
     }
 
     pub(super) fn live(&mut self, outcome: Outcome<P>) -> Next<P> {

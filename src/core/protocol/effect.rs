@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::event::{Event, Lack, Method};
 use super::super::failure::Failure;
-use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
+use super::super::name::{Attempt, Digest, Generation, HookName, RequestId, SerialNumber};
 use super::super::text::Text;
 use super::super::time::Timestamp;
 use crate::core::known::holding::Holding;
@@ -121,6 +121,8 @@ pub enum Effect<P: Payload> {
         /// What came.
         answer: P::Answer,
     },
+    /// Ask the programs that the hooks of the entry run before a switch.
+    AskBefore,
     /// Write the generation, switch `live`, copy to the fixed paths.
     Install {
         /// Of this request.
@@ -209,6 +211,15 @@ pub enum Outcome<P: Payload> {
     },
     /// Not done: a hold or a freeze began, or the deploy window closed, since the decision.
     NotNow,
+    /// A program of a hook says that nothing is to be switched in.
+    Vetoed {
+        /// The hook.
+        hook: HookName,
+        /// How.
+        failure: Failure,
+        /// Whether it is switched in all the same.
+        overruled: bool,
+    },
     /// A generation is live again.
     Switched(Generation),
     /// How a certificate stands.

@@ -45,7 +45,8 @@ fn submission(prepared: bool) -> Action {
 /// Runs an action, each effect answered by the table; the names of the effects in their order.
 fn run(action: &Action, answer: impl Fn(&Effect) -> Outcome) -> Vec<String> {
     let profile = profile();
-    let started = Protocol::start(&Arc::new(entry()), (profile.id.clone(), profile.version()), Some(SPKI), action);
+    let started =
+        Protocol::start(&Arc::new(entry()), (profile.id.clone(), profile.version()), Some(SPKI), false, action);
     let (mut protocol, mut effect) = started.unwrap();
     let mut seen = Vec::new();
     loop {
@@ -84,6 +85,7 @@ fn well(effect: &Effect) -> Outcome {
         Effect::RollBack(generation) | Effect::Switch(generation) => Outcome::Switched(*generation),
         Effect::ReadAnswer { .. } | Effect::FetchChain { .. } => Outcome::Fetched("fetched", None),
         Effect::CheckRoom
+        | Effect::AskBefore
         | Effect::Record(_)
         | Effect::KeepAnswer { .. }
         | Effect::Forget { .. }
@@ -198,7 +200,7 @@ fn a_certificate_that_did_not_come_is_fetched_again_before_it_is_judged() {
 fn a_chain_that_cannot_be_fetched_hides_no_word_of_the_gate() {
     let profile = profile();
     let (mut protocol, _) =
-        Protocol::<Bare>::start(&Arc::new(entry()), (profile.id, 0), Some(SPKI), &install(false)).unwrap();
+        Protocol::<Bare>::start(&Arc::new(entry()), (profile.id, 0), Some(SPKI), false, &install(false)).unwrap();
     let refused = Outcome::Judged(Verdict::Refused(vec![Text::new("its public key is not ours")]));
     let unavailable = Outcome::Failed(failure(FailureClass::ApiUnavailable));
     let steps = [Outcome::Fetched("read", None), refused, unavailable];
@@ -216,6 +218,46 @@ fn what_may_not_be_done_any_more_is_decided_anew() {
     assert_eq!(order(install(false), "Install"), "ReadAnswer, Judge, Install");
     let nothing_leaves = "CheckRoom, MakeKey, record Submitting";
     assert_eq!(order(submission(false), "record Submitting"), nothing_leaves);
+}
+
+/// Every way to another live set asks first, and a no ends it, or is on record before it goes on.
+#[test]
+fn each_switch_asks_first_and_a_veto_is_on_record() {
+    let order = |action: &Action, overruled: Option<bool>| {
+        let (mut protocol, mut effect) =
+            Protocol::start(&Arc::new(entry()), (profile().id, 0), Some(SPKI), true, action).unwrap();
+        let mut seen = vec![name(&effect)];
+        loop {
+            let outcome = match (&effect, overruled) {
+                (Effect::AskBefore, Some(overruled)) => {
+                    let failure = failure(FailureClass::HookVetoed);
+                    Outcome::Vetoed { hook: "web".parse().unwrap(), failure, overruled }
+                }
+                (effect, _) => well(effect),
+            };
+            match protocol.step(outcome) {
+                Next::Perform(next) => effect = next,
+                Next::End => return seen.join(", "),
+            }
+            seen.push(name(&effect));
+        }
+    };
+    let forward = Action::Forward { generation: Generation(2), stays: false };
+    for (action, before, switch) in [
+        (install(false), "ReadAnswer, Judge, AskBefore", "Install"),
+        (Action::RefreshChain, "AskBefore", "RefreshChain"),
+        (forward, "AskBefore", "Switch"),
+    ] {
+        assert_eq!(order(&action, Some(false)), format!("{before}, record SwitchVetoed"));
+        let all_the_same = format!("{before}, record SwitchVetoed, {switch}, ");
+        assert!(order(&action, Some(true)).starts_with(&all_the_same), "{}", order(&action, Some(true)));
+        assert!(order(&action, None).starts_with(&format!("{before}, {switch}, ")), "{}", order(&action, None));
+    }
+    assert_eq!(
+        order(&Action::RollBack(Generation(2)), None),
+        "RollBack, record RolledBack",
+        "the way back asks nobody"
+    );
 }
 
 #[test]
@@ -346,7 +388,7 @@ fn an_answer_that_cannot_be_kept_is_installed_all_the_same() {
 
 #[test]
 fn what_only_waits_has_no_protocol() {
-    let started = Protocol::<Bare>::start(&Arc::new(entry()), (profile().id, 0), None, &Action::Wait);
+    let started = Protocol::<Bare>::start(&Arc::new(entry()), (profile().id, 0), None, false, &Action::Wait);
     assert!(started.is_none());
 }
 

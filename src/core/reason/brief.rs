@@ -19,6 +19,9 @@ impl Reason {
             Self::ClosedWindow { opens: None, .. } => "issued; its deploy window has no time zone".to_owned(),
             Self::ClosedWindow { opens: Some(opens), .. } => format!("issued; deploy window opens at {opens}"),
             Self::Frozen { until, .. } => format!("issued; frozen until {until}"),
+            Self::Vetoed { hook, next, .. } => {
+                format!("issued; hook {hook} postpones the switch until {next}")
+            }
             Self::RequestWindowClosed { opens: None, .. } => "due; its request window has no time zone".to_owned(),
             Self::RequestWindowClosed { opens: Some(opens), .. } => format!("due; request window opens at {opens}"),
             Self::OnHold(held) => held.told(),

@@ -37,6 +37,11 @@ impl fmt::Display for Reason {
                 write!(f, "issued; renewd installs it when the freeze ends at {until}")?;
                 sooner(f, *until, *emergency_at)
             }
+            Self::Vetoed { hook, failure, next, emergency_at } => write!(
+                f,
+                "issued, but hook {hook} postpones the switch: {failure}; next attempt at {next}; renewd installs it at \
+                 {emergency_at} at the latest"
+            ),
             Self::RequestWindowClosed { cause, opens: None, emergency_at } => write!(
                 f,
                 "due: {cause}; the request window stays closed until its time zone can be read, or until {emergency_at}, \

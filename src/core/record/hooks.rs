@@ -1,6 +1,7 @@
 //! The hooks that a generation owes, and what came of their runs.
 
 use super::{FailureStreak, Record};
+use crate::core::event::HookStep;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::name::{Generation, HookName};
 use crate::core::time::Timestamp;
@@ -20,6 +21,18 @@ pub struct HookRecord {
     pub cut_offs: u32,
     /// Its failures in a row.
     pub trouble: FailureStreak,
+    /// The generation that its service has, as far as the hook shows it: it succeeded for that one, and ran for no other
+    /// since.
+    pub shown: Option<Generation>,
+}
+
+/// What keeps a new set from being switched in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Veto {
+    /// The hook whose program said no.
+    pub hook: HookName,
+    /// How often in a row.
+    pub trouble: FailureStreak,
 }
 
 impl HookRecord {
@@ -27,6 +40,7 @@ impl HookRecord {
     /// renewd, and does not run at once again.
     pub(super) fn cut_off(&mut self) {
         let Some(at) = self.begun_at.take() else { return };
+        self.shown = None;
         self.cut_offs = self.cut_offs.saturating_add(1);
         if self.cut_offs > 1 {
             let message = format!("renewd ended during the last {} runs of the hook, which may be why", self.cut_offs);
@@ -40,6 +54,10 @@ impl Record {
     pub(super) fn owe(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         self.generation = Some(generation);
         self.hook_repeats = 0;
+        // What runs still may end after another one began to be owed: it shows either.
+        let shown = |hook: &HookName| {
+            self.hooks.get(hook).filter(|record| record.begun_at.is_none()).and_then(|record| record.shown)
+        };
         let owed = |hook: &HookName| {
             let record = HookRecord {
                 generation,
@@ -48,10 +66,34 @@ impl Record {
                 begun_at: None,
                 cut_offs: 0,
                 trouble: FailureStreak::default(),
+                shown: shown(hook),
             };
             (hook.clone(), record)
         };
         self.hooks = hooks.iter().map(owed).collect();
+    }
+
+    /// A hook whose test failed, or that had no turn, showed its service nothing of what was taken back: it need not run.
+    pub(super) fn spare_what_never_changed(&mut self, live: Generation, at: Timestamp) {
+        for hook in self.hooks.values_mut().filter(|hook| hook.shown == Some(live)) {
+            hook.done_at = Some(at);
+        }
+    }
+
+    /// Who said no may say otherwise by now: it is asked again at once.
+    pub fn forget_veto(&mut self) {
+        if self.veto.is_some() {
+            self.veto = None;
+            self.open.shrink();
+        }
+    }
+
+    /// A program says that nothing is to be switched in now.
+    pub(super) fn vetoed(&mut self, hook: &HookName, failure: &Failure, at: Timestamp) {
+        let fresh = || Box::new(Veto { hook: hook.clone(), trouble: FailureStreak::default() });
+        let veto = self.veto.get_or_insert_with(fresh);
+        veto.hook = hook.clone();
+        veto.trouble.add(failure.clone(), at);
     }
 
     /// Hooks and probe run once more for what was in order before. A hook that fails now takes nothing back.
@@ -60,6 +102,7 @@ impl Record {
             self.rollback_refused = Some(generation);
         }
         self.owe(generation, hooks, at);
+        self.veto = None;
         self.deploy_asked = Some(at);
         if let Some(probe) = &mut self.probe {
             probe.failures = 0;
@@ -76,6 +119,7 @@ impl Record {
     pub(super) fn hook_done(&mut self, hook: &HookName, generation: Generation, at: Timestamp) {
         if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
             (record.done_at, record.begun_at, record.cut_offs) = (Some(at), None, 0);
+            record.shown = Some(generation);
             let failed_before = std::mem::take(&mut record.trouble).count > 0;
             // What was seen while it failed says nothing of how long the server takes now.
             if let Some(probe) = self.probe.as_mut().filter(|_| failed_before) {
@@ -90,9 +134,18 @@ impl Record {
         }
     }
 
-    pub(super) fn hook_failed(&mut self, hook: &HookName, generation: Generation, failure: &Failure, at: Timestamp) {
+    pub(super) fn hook_failed(
+        &mut self,
+        hook: &HookName,
+        generation: Generation,
+        (failure, step): (&Failure, HookStep),
+        at: Timestamp,
+    ) {
         if let Some(record) = self.hooks.get_mut(hook).filter(|record| record.generation == generation) {
             (record.begun_at, record.cut_offs) = (None, 0);
+            if step == HookStep::Run {
+                record.shown = None;
+            }
             record.trouble.add(failure.clone(), at);
         }
     }

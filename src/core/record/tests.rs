@@ -1,5 +1,6 @@
 //! The fold: what each event leaves behind.
 
+use super::super::event::HookStep;
 use super::super::example::{DAY, HOUR, SECOND, START, failure, record, submitting};
 use super::super::name::{Attempt, Digest, Generation, RequestId, SerialNumber};
 use super::*;
@@ -236,6 +237,36 @@ fn a_hook_that_goes_on_ending_renewd_has_failed() {
     assert_eq!(count(&[begun(START), begun(START + HOUR)]), (1, Some(START + HOUR)));
     assert_eq!(count(&[begun(START), begun(START), begun(START + HOUR)]), (2, Some(START + HOUR)));
     assert_eq!(count(&[begun(START), (START + SECOND, done)]), (0, None));
+}
+
+/// After a way back runs what may have shown the newer set, and nothing else.
+#[test]
+fn a_way_back_owes_only_the_hooks_that_may_have_shown_the_newer_set() {
+    let hook: HookName = "nginx".parse().unwrap();
+    let live =
+        |generation| Event::Forward { generation: Generation(generation), hooks: vec![hook.clone()], stays: false };
+    let begun = |generation| Event::HookBegun { hook: hook.clone(), generation: Generation(generation) };
+    let done = |generation| Event::HookDone { hook: hook.clone(), generation: Generation(generation), output: None };
+    let failed = |step| Event::HookFailed {
+        hook: hook.clone(),
+        generation: Generation(7),
+        failure: failure(FailureClass::HookFailed),
+        step,
+    };
+    let owes = |by, events: &[Event]| {
+        let hooks = vec![hook.clone()];
+        let back = Event::RolledBack { from: Generation(7), to: Generation(6), by, hooks };
+        let events = [&[live(6), begun(6), done(6), live(7)], events, &[back]].concat();
+        let events: Vec<_> = events.into_iter().map(|event| (START, event)).collect();
+        record(&events).hooks.get(&hook).unwrap().done_at.is_none()
+    };
+    let by_hook = |events: &[Event]| owes(RollbackBy::Hook, events);
+    assert!(!by_hook(&[begun(7), failed(HookStep::Test)]) && !by_hook(&[]), "its service never saw the newer one");
+    assert!(by_hook(&[begun(7), failed(HookStep::Run)]) && by_hook(&[begun(7), done(7)]), "it may have");
+    assert!(by_hook(&[begun(7)]), "it runs still");
+    assert!(by_hook(&[begun(7), begun(7), failed(HookStep::Test)]), "nobody saw how the first run ended");
+    assert!(by_hook(&[begun(7), failed(HookStep::Run), begun(7), failed(HookStep::Test)]), "nor is it forgotten");
+    assert!(owes(RollbackBy::Operator, &[begun(7), failed(HookStep::Test)]), "an operator's way back runs them all");
 }
 
 /// Who goes back wants no replacement that was asked for before.

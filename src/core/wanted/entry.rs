@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{FileCopy, FixedFiles, Placement, Target};
+use super::files::{FixedFiles, Placement, Target};
 use super::key::KeyType;
 pub use super::sans::{OtherName, OtherSans, OtherValue, Sans};
 use super::subject::{Subject, same_value};
@@ -31,8 +31,6 @@ pub struct Entry {
     pub probes: BoxedDefault<Vec<Probe>>,
     /// Copies at fixed paths.
     pub files: BoxedDefault<FixedFiles>,
-    /// More copies, each with owner and modes of its own.
-    pub copies: BoxedDefault<Vec<FileCopy>>,
     /// What others are likely to have as well.
     pub terms: Arc<EntrySettings>,
 }

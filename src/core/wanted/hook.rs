@@ -20,6 +20,30 @@ pub struct Hook {
     pub timeout: Duration,
     /// At most one run begins in this time.
     pub min_interval: Duration,
+    /// A command that runs before it, after the switch: where that fails, the hook has failed and does not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Vec<String>>,
+    /// A command that runs before a new set is switched in: where that fails, the switch waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Vec<String>>,
+}
+
+impl Hook {
+    /// The same rules around another command.
+    #[must_use]
+    pub fn around(&self, argv: &[String]) -> Self {
+        Self { run: HookRun::Command(argv.to_vec()), test: None, before: None, ..self.clone() }
+    }
+
+    /// Every command that it runs, by its key.
+    pub fn commands(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        let main = match &self.run {
+            HookRun::Command(argv) => Some(argv),
+            HookRun::Unit { .. } => None,
+        };
+        let all = [("command", main), ("test", self.test.as_ref()), ("before", self.before.as_ref())];
+        all.into_iter().filter_map(|(key, argv)| Some((key, argv?.as_slice())))
+    }
 }
 
 /// What a hook runs.

@@ -39,6 +39,8 @@ async fn a_hook_runs_for_more_names_than_a_variable_holds() {
         timeout: Duration::from_secs(3600),
         min_interval: Duration::ZERO,
         user: None,
+        test: None,
+        before: None,
     };
     let stop = watch::Sender::new(false);
     let ended = run(&hook, environment, stop.subscribe(), |output, _| Text::new(output)).await;

@@ -175,7 +175,6 @@ pub(crate) fn entry(name: &str, profile: &str) -> Entry {
         naming: naming.into(),
         probes: BoxedDefault::new(),
         files: BoxedDefault::new(),
-        copies: BoxedDefault::new(),
         terms: Arc::new(EntrySettings::new(ProfileRef::Id(ProfileId(profile.into())))),
     }
 }

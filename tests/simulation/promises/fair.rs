@@ -108,6 +108,7 @@ impl World {
         match &managed.decision().reason {
             Reason::TooEarly { .. }
             | Reason::ClosedWindow { .. }
+            | Reason::Vetoed { .. }
             | Reason::Frozen { .. }
             | Reason::RequestWindowClosed { .. }
             | Reason::OnHold(_)
@@ -152,7 +153,7 @@ impl World {
             Reason::TooEarly { until, .. } => *until > self.wall(),
             // What an operator puts off is watched by what he said.
             Reason::OnHold(_) => true,
-            Reason::Frozen { until, .. } => *until + SLACK > self.wall(),
+            Reason::Frozen { until, .. } | Reason::Vetoed { next: until, .. } => *until + SLACK > self.wall(),
             Reason::ClosedWindow { opens, .. } | Reason::RequestWindowClosed { opens, .. } => {
                 opens.is_some_and(|opens| opens + SLACK > self.wall() && opens.since(self.wall()) <= DAY)
             }

@@ -32,6 +32,8 @@ pub(crate) fn shown(event: &Event) -> String {
         Event::HookDone { hook, generation, .. } => format!("hook {hook} ran for {generation}"),
         Event::HookBegun { hook, generation } => format!("hook {hook} starts for {generation}"),
         Event::HookFailed { hook, failure, .. } => format!("hook {hook} failed: {failure}"),
+        Event::SwitchVetoed { hook, failure, overruled: false } => format!("not switched in for {hook}: {failure}"),
+        Event::SwitchVetoed { hook, failure, .. } => format!("switched in in spite of {hook}: {failure}"),
         Event::Failed { failure } => format!("failed: {failure}"),
         Event::StatusChecked { revoked, .. } => format!("revoked at TLM: {revoked}"),
         Event::StatusUnread => "its state at TLM could not be read".to_owned(),

@@ -133,7 +133,7 @@ impl World {
             // So often the hooks ran that only whoever runs the server can help; each look says so.
             Reason::NotServed { hooks_again: false, .. } => true,
             Reason::NotServed { .. } => self.silent || hook_fails(),
-            Reason::OnHold(_) | Reason::Frozen { .. } => true,
+            Reason::OnHold(_) | Reason::Frozen { .. } | Reason::Vetoed { .. } => true,
             // An administrator said no.
             Reason::Stopped { failure, .. } if failure.class == FailureClass::RequestRejected => true,
             Reason::Stopped { failure, .. } | Reason::BackOff { failure, .. }

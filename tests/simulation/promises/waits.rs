@@ -11,6 +11,7 @@ use renewd::core::schedule::Schedule;
 use renewd::core::time::Timestamp;
 use renewd::engine::managed::Managed;
 
+use crate::host::HookMood;
 use crate::tlm::{Endpoint, Weather};
 use crate::world::World;
 
@@ -59,6 +60,7 @@ impl World {
             | Reason::Held { .. }
             | Reason::HeldBack { .. }
             | Reason::RolledBack { .. }
+            | Reason::Vetoed { .. }
             | Reason::ClosedWindow { .. }
             | Reason::Frozen { .. }
             | Reason::RequestWindowClosed { .. }
@@ -135,6 +137,7 @@ impl World {
             // said then.
             Reason::AnswerLost { .. } => (!self.is_fair(name), HOUR),
             Reason::HookOwed { hook, .. } => (managed.entry.hooks.contains(hook), HOUR),
+            Reason::Vetoed { hook, .. } => (self.hook_moods.get(hook) == Some(&HookMood::Vetoes), HOUR * 8),
             Reason::ClosedWindow { .. } => (managed.entry.deploy_window.is_some(), HOUR),
             Reason::RequestWindowClosed { .. } => (managed.entry.request_window.is_some(), HOUR),
             Reason::OnHold(_) => (managed.record.hold_at(self.wall()).is_some(), MINUTE),
@@ -171,6 +174,7 @@ fn named(reason: &Reason) -> Option<Timestamp> {
         | Reason::BudgetSpent { until, .. }
         | Reason::Pending { next: until, .. }
         | Reason::AnswerLost { next: until, .. }
+        | Reason::Vetoed { next: until, .. }
         | Reason::NotServed { next: until, .. }
         | Reason::RolledBack { next: until, .. }
         | Reason::HookOwed { at: until, .. }

@@ -1,6 +1,6 @@
 //! Probes, the way back, holds and deploy windows, second by second.
 
-use super::super::super::event::{Event, RollbackBy};
+use super::super::super::event::{Event, HookStep, RollbackBy};
 use super::super::super::example::{
     DAY, HOUR, MINUTE, SECOND, START, entry, failure, global_state, live, profile, read, record, submitting,
 };
@@ -76,7 +76,15 @@ fn done(at: Timestamp) -> (Timestamp, Event) {
 
 fn failed(at: Timestamp, generation: u64) -> (Timestamp, Event) {
     let failure = failure(FailureClass::HookFailed);
-    (at, Event::HookFailed { hook: "nginx".parse().unwrap(), generation: Generation(generation), failure })
+    (
+        at,
+        Event::HookFailed {
+            hook: "nginx".parse().unwrap(),
+            generation: Generation(generation),
+            failure,
+            step: HookStep::Run,
+        },
+    )
 }
 
 /// What a probe showed: our certificate, another one, or nothing.
