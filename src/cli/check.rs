@@ -73,7 +73,7 @@ pub(super) fn run(file: &Path, wish: Options) -> ExitCode {
             }
         } else {
             of_host = preflight::places(main, inventory, &setup::identity(main), is_service(main));
-            of_host.extend(preflight::hook_flaws(inventory, &preflight::own_unit(&main.file), is_service(main)));
+            of_host.extend(preflight::hook_flaws(main, inventory, &preflight::own_unit(&main.file), is_service(main)));
         }
         of_host.extend(control_group(main));
     }

@@ -326,9 +326,10 @@ async fn alone(main: &Main, inventory: Inventory) -> Vec<Finding> {
         findings.extend(preflight::places(main, &inventory, &identity, service == identity.uid));
     }
     let unit = preflight::own_unit(&main.file);
-    findings.extend(
-        preflight::inspect(Subject { disk: Arc::new(RealDisk), layout, identity, inventory, with_files, unit }).await,
-    );
+    let notifies = main.notifies.values().cloned().collect();
+    let disk = Arc::new(RealDisk);
+    findings
+        .extend(preflight::inspect(Subject { disk, layout, identity, inventory, notifies, with_files, unit }).await);
     findings
 }
 

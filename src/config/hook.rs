@@ -17,7 +17,7 @@ use crate::core::wanted::hook::{Hook, HookRun};
 
 table! {
     /// `[hook.NAME]` as it is written.
-    HookTable, "a hook", where rules();
+    HookTable, "a hook", where run_rules();
     /// A systemd unit, to which `verb` applies. polkit has to allow that to the service's user.
     unit: Unit => "\"nginx.service\"",
     /// What to do with the `unit`.
@@ -39,7 +39,8 @@ table! {
     min_interval: Duration = "\"10s\"",
 }
 
-fn rules() -> serde_json::Value {
+/// Either a unit with its verb, or a command.
+pub(super) fn run_rules() -> serde_json::Value {
     let unit =
         json!({"required": ["unit", "verb"], "not": {"anyOf": [{"required": ["command"]}, {"required": ["user"]}]}});
     let command = json!({
@@ -56,7 +57,10 @@ pub(super) fn hooks(
     diagnostics: &mut Diagnostics<'_>,
 ) -> BTreeMap<HookName, Hook> {
     let named = named.map(|named| named.into_inner().0).unwrap_or_default();
-    named.into_iter().filter_map(|(name, table)| Some((name.clone(), hook(name, table, diagnostics)?))).collect()
+    named
+        .into_iter()
+        .filter_map(|(name, table)| Some((name.clone(), hook("hook", name, table, diagnostics)?)))
+        .collect()
 }
 
 /// The names of the hooks of a file, those with a problem as well.
@@ -64,12 +68,18 @@ pub(super) fn hook_names(hooks: Option<&Spanned<Named<HookTable>>>) -> BTreeSet<
     hooks.into_iter().flat_map(|hooks| hooks.get_ref().0.keys().cloned()).collect()
 }
 
-fn hook(name: HookName, table: Spanned<HookTable>, diagnostics: &mut Diagnostics<'_>) -> Option<Hook> {
+/// What is run, under this name, of the kind that messages call `kind`.
+pub(super) fn hook(
+    kind: &str,
+    name: HookName,
+    table: Spanned<HookTable>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Hook> {
     let span = table.span();
     let mut table = table.into_inner();
     let timeout = bounded(table.timeout.take(), TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT, diagnostics);
     let min_interval = bounded(table.min_interval.take(), MIN_INTERVAL, Duration::ZERO, LONGEST_INTERVAL, diagnostics);
-    let fault = |message: &str| Fault::new(format!("hook `{name}` {message}"));
+    let fault = |message: &str| Fault::new(format!("{kind} `{name}` {message}"));
     if let (true, Some(user)) = (table.has("unit"), &table.user) {
         let expected = "`User=` in the unit";
         diagnostics.refuse(user.span(), fault("has a unit and a user").expected(expected));

@@ -10,6 +10,7 @@ use toml::Spanned;
 use super::entry_table::{EntryTable, OWN_KEYS};
 use super::freeze::{FreezeTable, freezes};
 use super::hook::{HookTable, bounded, hook_names, hooks};
+use super::notify::{NotifyTable, notifies};
 use super::settings::{ApiSettings, Defaults, LogFormat, LogSettings, Main, MetricsSettings};
 use crate::config::syntax::diagnostics::Diagnostics;
 use crate::config::syntax::from_toml::{FromText, Named, Number, OneOrMany, bare, listed, one_of};
@@ -54,6 +55,8 @@ table! {
     /// Hooks, which run after an install, by name: [hook.NAME] begins one. Each runs once for all certificates that are
     /// installed together.
     hook: Named<HookTable>,
+    /// Who is notified when something is wrong, and when it is fixed, by name: [notify.NAME] begins one.
+    notify: Named<NotifyTable>,
 }
 
 table! {
@@ -124,6 +127,7 @@ pub(super) fn main_keys() -> Vec<(&'static str, &'static [&'static str])> {
         ("log", LogTable::KEYS),
         ("freeze", FreezeTable::KEYS),
         ("hook.NAME", HookTable::KEYS),
+        ("notify.NAME", NotifyTable::KEYS),
     ]
 }
 
@@ -142,6 +146,7 @@ pub(super) fn complete(table: MainTable, file: &Path, diagnostics: &mut Diagnost
     let hook_names = hook_names(table.hook.as_ref());
     let hooks = hooks(table.hook, diagnostics);
     let freezes = freezes(table.freeze, diagnostics);
+    let notifies = notifies(table.notify, diagnostics);
     let metrics = inner(table.metrics);
     let log = inner(table.log);
     let main = Main {
@@ -165,6 +170,7 @@ pub(super) fn complete(table: MainTable, file: &Path, diagnostics: &mut Diagnost
         },
         freezes,
         hooks,
+        notifies,
         hook_names,
         defaults: Defaults(defaults),
     };

@@ -15,6 +15,7 @@ mod hook;
 mod inventory;
 mod load;
 mod main_table;
+mod notify;
 mod overlooked;
 mod permissions;
 mod rare_names;

@@ -9,6 +9,7 @@ use super::entry_table::EntryTable;
 use crate::core::name::HookName;
 use crate::core::time::Span;
 use crate::core::wanted::hook::Hook;
+use crate::core::wanted::notify::Notify;
 use crate::core::wanted::window::Freeze;
 
 /// The main configuration.
@@ -40,6 +41,8 @@ pub struct Main {
     pub freezes: Vec<Freeze>,
     /// `[hook.NAME]`.
     pub hooks: BTreeMap<HookName, Hook>,
+    /// `[notify.NAME]`.
+    pub notifies: BTreeMap<HookName, Notify>,
     /// The names of all hooks that the file has, those with a problem as well: who uses one is not at fault.
     pub hook_names: BTreeSet<HookName>,
     /// `[defaults]`.
@@ -124,13 +127,17 @@ impl Main {
             .map(|((key, in_force), (_, in_file))| (key, in_force, in_file));
         let change = |(key, in_force, in_file)| Change { key, in_force, in_file };
         let mut found: Vec<Change> = values.filter(|(_, one, other)| one != other).map(change).collect();
-        let tables = [("[defaults]", self.defaults != file.defaults), ("[hook]", self.hooks != file.hooks)];
+        let tables = [
+            ("[defaults]", self.defaults != file.defaults),
+            ("[hook]", self.hooks != file.hooks),
+            ("[notify]", self.notifies != file.notifies),
+        ];
         let other = |(key, _)| (key, "as they were loaded".to_owned(), "changed".to_owned());
         found.extend(tables.into_iter().filter(|(_, is_other)| *is_other).map(other).map(change));
         found
     }
 
-    /// Every key but those of hooks and defaults.
+    /// Every key but those of hooks, notifications and defaults.
     fn values(&self) -> Vec<(&'static str, String)> {
         let ApiSettings {
             url,

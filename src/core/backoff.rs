@@ -12,11 +12,17 @@ use super::time::Timestamp;
 /// there the ladder alone counts, so that many expired certificates that the API refuses do not crowd out the others.
 #[must_use]
 pub fn wait(name: &CertName, failures: u32, left: Option<Duration>) -> Duration {
+    let wait = ladder(name.as_str(), failures);
+    left.map_or(wait, |left| wait.min(left / 10)).max(MINUTE)
+}
+
+/// The same of something that has no end, by its name.
+#[must_use]
+pub fn ladder(name: &str, failures: u32) -> Duration {
     let step = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
     let rung = LADDER_MINUTES.get(step).or(LADDER_MINUTES.last()).copied().unwrap_or(1);
-    let spread = 800 + mix(name.as_str(), failures) % 401;
-    let wait = Duration::from_millis(rung * 60 * spread);
-    left.map_or(wait, |left| wait.min(left / 10)).max(MINUTE)
+    let spread = 800 + mix(name, failures) % 401;
+    Duration::from_millis(rung * 60 * spread).max(MINUTE)
 }
 
 /// The instant that an answer asked to come back at, no later than six hours or a tenth of what is left, and no sooner

@@ -83,6 +83,8 @@ codes! {
     CredentialExposed = "credential-exposed";
     /// The credential in use is an old copy.
     CredentialOutdated = "credential-outdated";
+    /// Somebody could not be told.
+    NotifyFailing = "notify-failing";
     /// A credential ends soon.
     CredentialExpiring = "credential-expiring";
     /// A credential is past its end.

@@ -59,8 +59,7 @@ pub fn problem(
     let is_held = matches!(decision.reason, Reason::OnHold(_));
     match observed.installed() {
         Some(installed) => {
-            let window = schedule::window(entry, profile, installed.lifetime());
-            let is_overdue = installed.ends_at() - window / 2 <= now;
+            let is_overdue = is_overdue_by(entry, profile, installed, now);
             let odd = odd_standing(observed, record).map(|standing| match standing.state {
                 TlmState::Suspended => Code::CertificateSuspended,
                 TlmState::Issued | TlmState::Revoked | TlmState::Expired | TlmState::Other(_) => {
@@ -79,6 +78,26 @@ pub fn problem(
             .is_some_and(|request| decision.reason.state() == State::Pending && request.since + DAY <= now)
             .then_some(Code::FirstIssuanceOverdue),
     }
+}
+
+/// Whether a certificate ends, or has ended, sooner than anybody wants: half of its renewal window is over, and no operator
+/// puts its replacement off who has time for that.
+#[must_use]
+pub fn is_expiring(
+    entry: &Entry,
+    observed: &Observed,
+    profile: Option<&Profile>,
+    decision: &Decision,
+    now: Timestamp,
+) -> bool {
+    let Some(installed) = observed.installed() else { return false };
+    let is_put_off = matches!(&decision.reason, Reason::OnHold(held) if !held.in_emergency);
+    installed.ends_at() < now || is_overdue_by(entry, profile, installed, now) && !is_put_off
+}
+
+/// Whether half of the renewal window is over.
+fn is_overdue_by(entry: &Entry, profile: Option<&Profile>, installed: &Installed, now: Timestamp) -> bool {
+    installed.ends_at() - schedule::window(entry, profile, installed.lifetime()) / 2 <= now
 }
 
 /// What is worth knowing of the installed set: what was noted when it was installed, and what follows from entry and

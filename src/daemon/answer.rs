@@ -81,9 +81,10 @@ fn inspect<T: Tlm>(daemon: &mut Daemon<T>, answer: oneshot::Sender<String>) {
     let context = &daemon.context;
     let (disk, layout, identity) = (Arc::clone(&context.disk), context.layout.clone(), context.identity.clone());
     let unit = preflight::own_unit(&context.config);
+    let notifies = daemon.engine.main().notifies.values().cloned().collect();
     tokio::spawn(async move {
-        findings
-            .extend(preflight::inspect(Subject { disk, layout, identity, inventory, with_files: true, unit }).await);
+        let subject = Subject { disk, layout, identity, inventory, notifies, with_files: true, unit };
+        findings.extend(preflight::inspect(subject).await);
         let inspected = serde_json::to_string(&Inspected { certificates, findings });
         // Whoever asked may have gone.
         drop(answer.send(inspected.unwrap_or_else(|error| Reply::refused(&error.to_string()))));

@@ -1,6 +1,8 @@
 //! Running hooks, their tests, and what they ask before a switch: a clean environment, a process group of its own, a
 //! time-out that ends all that they started.
 
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,24 +21,43 @@ use crate::engine::io::HookSubject;
 
 use super::{children, hook_user, program};
 
+/// What is run, beside its hook.
+pub struct Errand {
+    /// What messages call it.
+    pub kind: &'static str,
+    /// Its environment.
+    pub environment: Vec<(String, String)>,
+    /// What it reads on its standard input, if anything.
+    pub input: Option<Vec<u8>>,
+}
+
+impl Errand {
+    /// A hook after an install.
+    #[must_use]
+    pub const fn hook(environment: Vec<(String, String)>) -> Self {
+        Self { kind: "hook", environment, input: None }
+    }
+}
+
 /// Runs a hook to its end, its test first, or until `stop` says so; then it is ended with all that it started and the hook
 /// stays owed. A failure holds the end of what was printed, as `shown` shows it in so many bytes.
 pub async fn run(
     hook: &Hook,
-    environment: Vec<(String, String)>,
+    errand: Errand,
     stop: watch::Receiver<bool>,
     shown: impl Fn(&str, usize) -> Text,
 ) -> Ended {
     if let Some(argv) = &hook.test {
         let step = Step { what: "the test of hook", step: HookStep::Test, class: FailureClass::HookFailed };
         let test = hook.around(argv);
-        match run_step(&test, step, environment.clone(), stop.clone(), &shown).await {
+        let test_errand = Errand::hook(errand.environment.clone());
+        match run_step(&test, step, test_errand, stop.clone(), &shown).await {
             Ended::Done(_) => {}
             ended @ (Ended::Failed(..) | Ended::TimedOut(..) | Ended::Stopped) => return ended,
         }
     }
-    let step = Step { what: "hook", step: HookStep::Run, class: FailureClass::HookFailed };
-    run_step(hook, step, environment, stop, &shown).await
+    let step = Step { what: errand.kind, step: HookStep::Run, class: FailureClass::HookFailed };
+    run_step(hook, step, errand, stop, &shown).await
 }
 
 /// Asks the program that a hook names in `before`, by the same rules.
@@ -48,7 +69,7 @@ pub async fn ask_before(
 ) -> Ended {
     let Some(argv) = &hook.before else { return Ended::Done(None) };
     let step = Step { what: "`before` of hook", step: HookStep::Run, class: FailureClass::HookVetoed };
-    run_step(&hook.around(argv), step, environment, stop, &shown).await
+    run_step(&hook.around(argv), step, Errand::hook(environment), stop, &shown).await
 }
 
 /// One of the programs of a hook.
@@ -64,10 +85,11 @@ struct Step {
 async fn run_step(
     hook: &Hook,
     step: Step,
-    environment: Vec<(String, String)>,
+    errand: Errand,
     mut stop: watch::Receiver<bool>,
     shown: impl Fn(&str, usize) -> Text,
 ) -> Ended {
+    let Errand { environment, input, .. } = errand;
     let told = |class, what: &str| Failure::new(class, format!("{} {} {what}", step.what, hook.name));
     let failed = |what: &str| Ended::Failed(told(FailureClass::HookFailed, what), step.step);
     if let Some(why) = refused(hook).await {
@@ -76,6 +98,10 @@ async fn run_step(
     let run = format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
     let mut command = command(hook, environment);
     command.env(RUN, &run);
+    match input.map(|input| readable(&input)).transpose() {
+        Ok(input) => drop(input.map(|input| command.stdin(input))),
+        Err(error) => return failed(&format!("was not started: nothing can be passed to it: {error}")),
+    }
     let (mut child, own) = match children::spawn(command) {
         Ok(started) => started,
         Err(error) => return failed(&format!("could not be started: {}", unstarted(hook, &error).await)),
@@ -105,6 +131,14 @@ async fn run_step(
     };
     drop(own);
     ended
+}
+
+/// A file in memory that holds the input: whoever does not read it holds nobody up.
+fn readable(input: &[u8]) -> io::Result<Stdio> {
+    let mut file = File::from(rustix::fs::memfd_create("renewd-input", rustix::fs::MemfdFlags::CLOEXEC)?);
+    file.write_all(input)?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 /// Why a hook may not run as the user that it names, where it names one.

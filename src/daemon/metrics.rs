@@ -50,6 +50,7 @@ pub enum Format {
 pub struct Metrics {
     submissions: Counters<1>,
     hook_runs: Counters<2>,
+    notify_runs: Counters<2>,
     requests: Counters<2>,
     durations: Durations,
 }
@@ -64,6 +65,7 @@ impl Default for Metrics {
         Self {
             submissions,
             hook_runs: Counters::default(),
+            notify_runs: Counters::default(),
             requests: Counters::default(),
             durations: Durations::new_with_constructor(histogram),
         }
@@ -117,13 +119,12 @@ impl Metrics {
 
     /// Counts a run of a hook.
     pub fn hook_ended(&self, hook: &HookName, ended: &Ended) {
-        let result = match ended {
-            Ended::Done(_) => "ok",
-            Ended::Failed(..) => "failed",
-            Ended::TimedOut(..) => "timeout",
-            Ended::Stopped => return,
-        };
-        self.hook_runs.get_or_create(&Labels([("hook", hook.to_string()), ("result", result.to_owned())])).inc();
+        count_run(&self.hook_runs, "hook", hook, ended);
+    }
+
+    /// Counts a call that told somebody.
+    pub fn notify_ended(&self, notify: &HookName, ended: &Ended) {
+        count_run(&self.notify_runs, "notify", notify, ended);
     }
 
     /// Counts a request to the API.
@@ -148,6 +149,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("renewd");
         registry.register("submissions", "Certificate requests to TLM, by result", self.submissions.clone());
         registry.register("hook_runs", "Runs of hooks, by how they ended", self.hook_runs.clone());
+        registry.register("notify_runs", "Calls of notifications, by how they ended", self.notify_runs.clone());
         registry.register("api_requests", "Requests to the API, by status or error", self.requests.clone());
         registry.register("api_request_duration_seconds", "How long requests to the API took", self.durations.clone());
         let lost: Counter = Counter::default();
@@ -162,6 +164,16 @@ impl Metrics {
         }
         Ok(written)
     }
+}
+
+fn count_run(runs: &Counters<2>, kind: &'static str, name: &HookName, ended: &Ended) {
+    let result = match ended {
+        Ended::Done(_) => "ok",
+        Ended::Failed(..) => "failed",
+        Ended::TimedOut(..) => "timeout",
+        Ended::Stopped => return,
+    };
+    runs.get_or_create(&Labels([(kind, name.to_string()), ("result", result.to_owned())])).inc();
 }
 
 fn measure_certificates<'a>(registry: &mut Registry, each: bool, fleet: impl Iterator<Item = &'a Managed>) {

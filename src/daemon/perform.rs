@@ -14,16 +14,17 @@ use crate::core::wanted::entry::Entry;
 use crate::core::wanted::hook::{Hook, HookRun};
 use crate::engine::hooks::Ended;
 use crate::engine::io::{Arrival, CredentialReports, HookStart, HookSubject};
-use crate::engine::{Asker, Command, Input};
+use crate::engine::{Asker, Command, Input, Telling};
 use crate::parallel;
 use crate::store::disk::Disk;
 use crate::store::layout::Layout;
-use crate::store::{access, chains, disk_failure, hook_names, observe, pending, profile_cache};
+use crate::store::{access, chains, disk_failure, hook_names, notices, observe, pending, profile_cache};
 
 use super::context::Context;
 use super::run::Daemon;
 use super::{hooks, notify, profiles, reload, sandbox, tell};
 use crate::daemon::effects::ActionRunner;
+use crate::daemon::hooks::Errand;
 use crate::daemon::orphan_hooks;
 
 impl<T: Tlm> Daemon<T> {
@@ -61,6 +62,8 @@ impl<T: Tlm> Daemon<T> {
             Command::ReadChains { names, sets, revoked } => self.read_chains(names, sets, revoked),
             Command::AskCa(fingerprint) => self.ask_ca(fingerprint),
             Command::KeepCas(cas) => self.keep(move |c| chains::keep(&*c.disk, &c.layout, &cas)),
+            Command::Notify(telling) => self.notify(*telling),
+            Command::KeepNotices(told) => self.keep(move |c| notices::write(&*c.disk, &c.layout, &told)),
             Command::ReadInventory => reload::look(self),
             Command::StatusLine(line) => notify::status(&line),
             Command::Tell(news) => tell::news(&news),
@@ -133,10 +136,35 @@ impl<T: Tlm> Daemon<T> {
     /// Before the first program of a hook runs, what one before this process left behind is ended.
     pub(super) fn begin_hooks(&mut self) {
         if !std::mem::replace(&mut self.has_run_hooks, true) {
-            let certs = self.context.layout.certs();
-            sandbox::apart(move || orphan_hooks::end(&certs));
+            let state = self.context.layout.root().to_owned();
+            sandbox::apart(move || orphan_hooks::end(&state));
             hook_names::sweep(&*self.context.disk, &self.context.layout);
         }
+    }
+
+    /// Tells somebody. A unit is only started.
+    fn notify(&mut self, telling: Telling) {
+        self.begin_hooks();
+        let Telling { name, run, document } = telling;
+        let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());
+        tracing::info!(notify = %name, changes = document.changes.len(), "notifying: {}", document.summary);
+        let is_command = matches!(run.run, HookRun::Command(_));
+        tokio::spawn(async move {
+            let state = context.layout.root().display().to_string();
+            let environment = [
+                ("RENEWD_NOTIFY", name.to_string()),
+                ("RENEWD_SUMMARY", document.summary.to_string()),
+                (orphan_hooks::STATE, state),
+            ];
+            let environment = environment.map(|(key, value)| (key.to_owned(), value)).to_vec();
+            // What is made of texts and numbers alone can be written.
+            let mut input = serde_json::to_vec_pretty(&document).unwrap_or_default();
+            input.push(b'\n');
+            let shown = |output: &str, limit| context.api().end_of(output, limit);
+            let errand = Errand { kind: "notification", environment, input: is_command.then_some(input) };
+            let ended = hooks::run(&run, errand, stop, shown).await;
+            context.tell_engine(Input::NotifyEnded { name, ended });
+        });
     }
 
     fn start_hook(&mut self, start: HookStart) {
@@ -213,7 +241,8 @@ async fn run_hook<T: Tlm>(
     };
     let shown = |output: &str, limit| context.api().end_of(output, limit);
     let live = subjects.first().map(|subject| context.layout.live(&subject.name));
-    let ended = hooks::run(hook, hooks::environment(&subjects, live.as_deref(), file.as_deref()), stop, shown).await;
+    let errand = Errand::hook(hooks::environment(&subjects, live.as_deref(), file.as_deref()));
+    let ended = hooks::run(hook, errand, stop, shown).await;
     if let Some(file) = file {
         // What cannot be removed is swept at the next start.
         drop(

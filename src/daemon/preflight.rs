@@ -19,6 +19,7 @@ use crate::core::text::Text;
 use crate::core::wanted::entry::{Entry, Probe};
 use crate::core::wanted::files::Access as FileAccess;
 use crate::core::wanted::hook::{Hook, HookRun};
+use crate::core::wanted::notify::Notify;
 use crate::store::access::{self, Ids};
 use crate::store::disk::Disk;
 use crate::store::layout::Layout;
@@ -33,7 +34,7 @@ use super::{children, exchange, hook_user, program, sandbox};
 pub struct Finding {
     /// What was looked at: `target`, `hook`, …
     pub check: String,
-    /// Of which certificate, hook, profile or address.
+    /// Of which certificate, hook, notification, profile or address.
     pub subject: Text,
     /// How it is.
     pub state: Verdict,
@@ -109,6 +110,8 @@ pub struct Subject {
     pub identity: ServiceIdentity,
     /// The certificates and their hooks.
     pub inventory: Inventory,
+    /// Whoever is told.
+    pub notifies: Vec<Notify>,
     /// Whether folders are tried.
     pub with_files: bool,
     /// The unit that renewd runs in.
@@ -117,7 +120,7 @@ pub struct Subject {
 
 /// Looks everything over.
 pub async fn inspect(subject: Subject) -> Vec<Finding> {
-    let Subject { disk, layout, identity, inventory, with_files, unit } = subject;
+    let Subject { disk, layout, identity, inventory, notifies, with_files, unit } = subject;
     let mut findings = Vec::new();
     for entry in &inventory.entries {
         let (disk, layout, identity, entry) = (Arc::clone(&disk), layout.clone(), identity.clone(), entry.clone());
@@ -135,6 +138,10 @@ pub async fn inspect(subject: Subject) -> Vec<Finding> {
     for hook in used_hooks(&inventory) {
         findings.extend(look_at_hook(hook, &unit).await);
         findings.extend(look_at_programs(hook).await);
+    }
+    for Notify { run, .. } in &notifies {
+        findings.extend(look_at_hook(run, &unit).await.map(of_notify));
+        findings.extend(look_at_programs(run).await.into_iter().map(of_notify));
     }
     let probes = inventory.entries.iter().flat_map(|entry| entry.probes.iter().map(|probe| (entry.clone(), probe)));
     let looks: Vec<_> = probes.map(|(entry, probe)| tokio::spawn(reach(entry, probe.clone()))).collect();
@@ -244,6 +251,11 @@ fn used_hooks(inventory: &Inventory) -> impl Iterator<Item = &Hook> {
     used.into_iter().filter_map(|key| inventory.hooks.get(key))
 }
 
+/// What was found of what a notification runs.
+fn of_notify(finding: Finding) -> Finding {
+    Finding { check: "notify".to_owned(), ..finding }
+}
+
 async fn look_at_hook(hook: &Hook, own: &str) -> Option<Finding> {
     match &hook.run {
         // With its other programs.
@@ -285,15 +297,17 @@ fn exchangeable(hook: &Hook, program: &Path) -> Option<String> {
     exchange::by_others(&RealDisk, &identity, program).ok().flatten()
 }
 
-/// What is wrong with hooks as far as files show it, where renewd itself runs in this unit. Whether a program may be run
+/// What is wrong with hooks and notifications as far as files show it, where renewd itself runs in this unit. Whether a program may be run
 /// only the service's user can tell.
 #[must_use]
-pub fn hook_flaws(inventory: &Inventory, own: &str, is_service: bool) -> Vec<Finding> {
+pub fn hook_flaws(main: &Main, inventory: &Inventory, own: &str, is_service: bool) -> Vec<Finding> {
     let flaws = |hook: &Hook| {
         let programs = hook.commands().filter(|_| is_service).map(|(_, argv)| look_at_program(hook, argv));
         ends_itself(hook, own).into_iter().chain(programs).collect::<Vec<_>>()
     };
-    used_hooks(inventory).flat_map(flaws).filter(|finding| finding.state == Verdict::Failed).collect()
+    let of_notifies = main.notifies.values().flat_map(|notify| flaws(&notify.run)).map(of_notify);
+    let found = used_hooks(inventory).flat_map(flaws).chain(of_notifies);
+    found.filter(|finding| finding.state == Verdict::Failed).collect()
 }
 
 /// The unit that runs the daemon of this configuration: this process's own, else as the package lays them out.
@@ -323,7 +337,7 @@ fn ends_itself(hook: &Hook, own: &str) -> Option<Finding> {
         Finding::failed(
             "hook",
             &hook.name,
-            format!("{verb} of {unit} stops renewd itself before the hook is done, so the hook would run again at each start"),
+            format!("{verb} of {unit} stops renewd itself before it is done, so it would run again at each start"),
             "write verb = \"reload\", which makes renewd read its configuration and credential files again",
         )
     })
@@ -338,7 +352,7 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
             "hook",
             &hook.name,
             format!("cannot find out whether the unit {unit} exists: {why}"),
-            "nothing on a host where systemd runs; elsewhere let the hook have a `command`",
+            "nothing on a host where systemd runs; elsewhere use a `command`",
         )
     };
     let answer = match tokio::time::timeout(PATIENCE, output(command)).await {
@@ -353,7 +367,7 @@ async fn look_at_unit(hook: &Hook, unit: &str, verb: &str) -> Finding {
             "hook",
             &hook.name,
             format!("systemd does not know unit {unit} ({})", state.replace('-', " ")),
-            "install or unmask the unit, or fix `unit` in the hook",
+            &format!("install or unmask the unit, or fix `unit` of {}", hook.name),
         ),
     }
 }
@@ -388,7 +402,7 @@ async fn may_run(hook: &Hook, unit: &str, verb: &str) -> Finding {
         return Finding::failed("hook", &hook.name, message, &remedy);
     }
     let message = format!("{unit} is known to systemd; whether this user may {verb} it is not known: {said}");
-    Finding::warning("hook", &hook.name, message, "run the hook's command as the service's user")
+    Finding::warning("hook", &hook.name, message, "try it as the service's user")
 }
 
 /// Whether something listens where the certificate is to be seen.

@@ -311,6 +311,10 @@ impl<T: Tlm> Daemon<T> {
                     }
                 }
             }
+            Input::NotifyEnded { name, ended } => {
+                self.metrics.notify_ended(name, ended);
+                tell::notify_ended(name, ended);
+            }
             _ => {}
         }
     }

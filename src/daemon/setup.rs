@@ -17,6 +17,7 @@ use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::ca_status::CaWatch;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::engine::notices::Notices;
 use crate::engine::profiles::ProfileCache;
 use crate::engine::{Engine, Mode, Start};
 use crate::store::disk::Disk;
@@ -26,7 +27,7 @@ use crate::store::lock::{Lock, LockError, Purpose};
 use crate::store::real_disk::RealDisk;
 use crate::store::shared_journal::SharedJournal;
 use crate::store::targets::ServiceIdentity;
-use crate::store::{chains, profile_cache, replace};
+use crate::store::{chains, notices, profile_cache, replace};
 
 use super::clock::{Clock, SystemClock};
 use super::context::{Connect, Context};
@@ -232,6 +233,7 @@ pub fn prepare(
         earliest: earliest(&content),
         records: content.entries.records,
         profiles,
+        notices: Notices::new(Text::new(&host_name()), notices::read(&*context.disk, &context.layout)),
         credentials: ends,
         now: context.now(),
     });
@@ -242,6 +244,12 @@ pub fn prepare(
         tracing::error!("{remark}");
     }
     Ok((daemon, receiver))
+}
+
+/// What this host is called.
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "this host".to_owned(), |name| name.trim().to_owned())
 }
 
 /// What tells this host from others. Machines that were cloned may share the first, and not the second.

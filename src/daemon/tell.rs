@@ -1,5 +1,6 @@
 //! What the log shows: the events of the journal, and what the engine tells beside them.
 
+use crate::core::code::Code;
 use crate::core::event::{self, Event};
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::ca_status::Outcome;
@@ -11,6 +12,7 @@ use crate::core::reason::{Reason, State};
 use crate::core::remedy::with_name;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
+use crate::engine::hooks::Ended;
 use crate::engine::{News, credentials};
 
 /// Logs what the engine tells.
@@ -84,6 +86,20 @@ fn decided(name: &CertName, reason: &Reason, is_first: bool) {
         }
         State::Valid | State::Due | State::Pending | State::Staged | State::Deploying => {
             tracing::info!(state = %reason.state(), code, "{reason}");
+        }
+    }
+}
+
+/// What came of telling somebody.
+pub(super) fn notify_ended(notify: &HookName, ended: &Ended) {
+    match ended {
+        Ended::Done(None) => tracing::info!(%notify, "notified"),
+        Ended::Done(Some(output)) => tracing::info!(%notify, "notified; it printed: {output}"),
+        Ended::Failed(failure, _) | Ended::TimedOut(failure, _) => {
+            tracing::error!(%notify, code = Code::NotifyFailing.as_str(), "{failure}; it runs again");
+        }
+        Ended::Stopped => {
+            tracing::info!(%notify, "renewd stopped the notification because it is stopping itself; it runs again after the next start");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the engine is told, and what it wants done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::core::known::credential::{CredentialEnd, Nearness};
 use crate::core::known::observed::{Installed, Observed};
 use crate::core::known::profile::Profile;
 use crate::core::known::validation::DomainValidation;
-use crate::core::name::{Attempt, CertName, Digest, ProfileRef};
+use crate::core::name::{Attempt, CertName, Digest, HookName, ProfileRef};
 use crate::core::reason::Reason;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -23,7 +23,9 @@ use crate::core::wanted::hook::Hook;
 
 use super::hooks::{Ended, PendingHook};
 use super::job::Job;
+use super::notices::Told;
 use super::status::Problem;
+use super::telling::Telling;
 
 /// The present, by both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +159,13 @@ pub enum Input {
         /// How it ended.
         ended: Ended,
     },
+    /// A call to tell somebody ended.
+    NotifyEnded {
+        /// By which notification.
+        name: HookName,
+        /// How it ended.
+        ended: Ended,
+    },
     /// The key of a request that is on record was removed.
     KeyRemoved {
         /// Of which certificate.
@@ -254,6 +263,10 @@ pub enum Command {
     AskCa(Digest),
     /// Keep what is known of CA certificates for the next start.
     KeepCas(Vec<Ca>),
+    /// Tell somebody, beside the loop: [`Input::NotifyEnded`].
+    Notify(Box<Telling>),
+    /// Keep what somebody was told for the next start.
+    KeepNotices(BTreeMap<HookName, Told>),
     /// Read the inventory directory: [`Input::InventoryRead`].
     ReadInventory,
     /// The line of `systemctl status`.

@@ -6,7 +6,7 @@
 //!
 //! What is decided for one certificate stands in [`crate::core::decide`]; here is who is next, who waits for whom, and what
 //! the failure of one says of the others. Each part is a type of its own with its own state: the [`fleet`] of certificates,
-//! the [`api_health`], the [`profiles`], the [`credentials`], the [`hooks`], the [`ca_status`], the [`rescan`] of the
+//! the [`api_health`], the [`profiles`], the [`credentials`], the [`hooks`], the [`notices`], the [`ca_status`], the [`rescan`] of the
 //! inventory. [`Engine`] lets them act on each other.
 
 pub mod admission;
@@ -23,16 +23,19 @@ pub mod io;
 pub mod job;
 mod looks;
 pub mod managed;
+pub mod notices;
 mod operator;
 mod parts;
 pub mod profiles;
 pub mod report;
 pub mod rescan;
 pub mod status;
+mod telling;
 
 pub use holds::HoldOrder;
 pub use io::{Asker, Command, Input, News, Now, Step};
 pub use operator::{NoDeploy, NoRollback};
+pub use telling::{Document, Telling, ToldChange};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -54,6 +57,7 @@ use credentials::Credentials;
 use fleet::Fleet;
 use hooks::Hooks;
 use looks::Looks;
+use notices::Notices;
 use profiles::ProfileCache;
 use rescan::Rescan;
 use status::Problem;
@@ -91,6 +95,8 @@ pub struct Start {
     pub profiles: ProfileCache,
     /// What was kept of the CA certificates that are served.
     pub cas: CaWatch,
+    /// What was kept of what somebody was told.
+    pub notices: Notices,
     /// The credentials that requests leave with.
     pub credentials: Vec<CredentialEnd>,
     /// The present.
@@ -117,6 +123,7 @@ pub struct Engine {
     credentials: Credentials,
     hooks: Hooks,
     cas: CaStatus,
+    notices: Notices,
     clock: ClockCheck,
     last_tick: Now,
     /// What else somebody has to look at, by its code.
@@ -163,6 +170,8 @@ pub enum Timer {
     Inventory,
     /// The line of `systemctl status` is out of date.
     StatusLine,
+    /// Somebody is to be told something.
+    Notice,
 }
 
 impl Engine {
@@ -195,6 +204,7 @@ impl Engine {
             credentials,
             hooks: Hooks::default(),
             cas: CaStatus::new(cas),
+            notices: start.notices,
             clock: ClockCheck::new(earliest, now.wall),
             last_tick: now,
             problems: BTreeMap::new(),
@@ -238,6 +248,7 @@ impl Engine {
             Input::ChainsRead(names, found) => self.chains_read(names.as_ref(), found, now.wall),
             Input::CaAsked(fingerprint, outcome) => self.ca_asked(&fingerprint, outcome, now.wall),
             Input::HookEnded { key, covers, ended } => self.hook_ended(&key, covers, &ended, now.wall),
+            Input::NotifyEnded { name, ended } => self.notify_ended(&name, &ended, now),
             Input::KeyRemoved { name, attempt } => {
                 self.note(vec![event::Entry { at: now.wall, name, event: Event::KeyForgotten { attempt } }]);
             }
@@ -334,7 +345,8 @@ impl Engine {
         self.try_api(now.wall);
         self.start_hooks(now.wall);
         self.admit(now);
-        self.tell_status_line(now);
+        let is_news = self.tell_status_line(now);
+        self.watch_notices(is_news, now);
     }
 
     /// When to turn next, unless something is told before; `None`: nothing is due at any time.
@@ -346,10 +358,12 @@ impl Engine {
             (Timer::Trial, self.api.probe_at(&self.clock)),
             (Timer::Hook, self.next_hook(now.wall)),
             (Timer::CaStatus, self.cas.watch.next_due().filter(|_| self.mode == Mode::Forever)),
+            (Timer::Notice, self.notices.next_by_wall()),
             (Timer::Profiles, self.profiles.late_until().map(|at| at.max(paused_until.unwrap_or(at)))),
         ];
         let by_steady = [
             (Timer::Inventory, self.rescan.as_ref().map(Rescan::due)),
+            (Timer::Notice, self.notices.next_by_steady()),
             (Timer::StatusLine, self.status_line_at().filter(|_| self.status_line.is_old)),
         ];
         let by_wall = by_wall.into_iter().filter_map(|(why, at)| Some(Wake { after: at?.since(now.wall), why }));

@@ -219,8 +219,12 @@ impl Engine {
         }
     }
 
-    /// The end of a pass: nothing runs, nothing is due, and nothing is worth waiting for.
+    /// The end of a pass: nothing runs, nothing is due, nothing is worth waiting for, and what is left is told.
     pub fn is_over(&mut self, give_up: Timestamp, now: Now) -> bool {
+        self.is_done(give_up, now) && self.is_all_told(now)
+    }
+
+    fn is_done(&mut self, give_up: Timestamp, now: Now) -> bool {
         if self.global.asks_nobody {
             let is_idle = !self.fleet.is_busy() && self.looks.is_empty() && !self.hooks.is_running();
             return is_idle && !self.fleet.iter().any(is_worth_finishing);
@@ -248,7 +252,7 @@ impl Engine {
     #[must_use]
     pub fn has_to_finish(&self) -> bool {
         let is_local = |managed: &Managed| managed.is_busy() && managed.decision().action.is_local();
-        self.hooks.is_running() || self.fleet.iter().any(is_local)
+        self.hooks.is_running() || self.notices.is_running() || self.fleet.iter().any(is_local)
     }
 
     /// The certificates whose folders nobody writes to now.
@@ -286,6 +290,7 @@ impl Engine {
     #[must_use]
     pub fn facts(&self, now: Timestamp) -> Facts<'_> {
         let revoked = self.revoked_cas();
+        let failing = self.notices.failing().map(|(_, problem)| problem);
         Facts {
             main: &self.main,
             config_error: self.config_error.as_ref(),
@@ -299,18 +304,26 @@ impl Engine {
             profiles: ProfileTrouble::all(&self.profiles, self.fleet.iter()),
             journal_too_new: self.global.journal_too_new,
             cas: self.cas.watch.judged(|ca| revoked.iter().any(|(revoked, _)| *revoked == ca)),
-            problems: self.problems.values().cloned().chain(revoked.into_iter().map(|(_, problem)| problem)).collect(),
+            problems: self
+                .problems
+                .values()
+                .cloned()
+                .chain(revoked.into_iter().map(|(_, problem)| problem))
+                .chain(failing)
+                .collect(),
             now,
         }
     }
 
-    /// Keeps the line of `systemctl status` up to date: at once, and then so often at most.
-    pub(super) fn tell_status_line(&mut self, now: Now) {
-        if self.status_line.is_old && self.status_line_at().is_none_or(|at| now.steady >= at) {
+    /// Keeps the line of `systemctl status` up to date: at once, and then so often at most. Whether it was not.
+    pub(super) fn tell_status_line(&mut self, now: Now) -> bool {
+        let is_due = self.status_line.is_old && self.status_line_at().is_none_or(|at| now.steady >= at);
+        if is_due {
             self.status_line = super::StatusLine { is_old: false, told_at: Some(now.steady) };
             let status_line = self.status_line(now.wall);
             self.want(Command::StatusLine(status_line));
         }
+        is_due
     }
 
     /// When the line may be told again, by the steady clock.

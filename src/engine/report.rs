@@ -29,6 +29,7 @@ use super::status::{
     RequestStatus, Row, Severity, Status,
 };
 
+pub mod conditions;
 mod problems;
 
 pub use problems::{ProfileTrouble, inventory_problems};

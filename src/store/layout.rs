@@ -93,6 +93,12 @@ impl Layout {
         self.0.join("profiles.json")
     }
 
+    /// `notices.json`.
+    #[must_use]
+    pub fn notices(&self) -> PathBuf {
+        self.0.join("notices.json")
+    }
+
     /// `ca-status.json`.
     #[must_use]
     pub fn ca_status(&self) -> PathBuf {

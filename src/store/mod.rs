@@ -17,6 +17,7 @@ pub mod layout;
 pub mod lines;
 pub mod lock;
 pub mod manifest;
+pub mod notices;
 pub mod observe;
 pub mod pending;
 pub mod profile_cache;

@@ -19,7 +19,7 @@ struct Section {
 }
 
 /// `is_main` says of which schema.
-const SECTIONS: [(bool, Section); 11] = [
+const SECTIONS: [(bool, Section); 12] = [
     (true, Section { title: "RENEWD.TOML", table: "", pointer: "", says: "" }),
     (true, Section { title: "[api]", table: "api", pointer: "/properties/api", says: "How the API is reached." }),
     (
@@ -49,6 +49,16 @@ const SECTIONS: [(bool, Section); 11] = [
             pointer: "/properties/hook/additionalProperties",
             says: "A hook, in renewd.toml for all, in a drop-in file for the certificates of that file: either `unit` and \
                    `verb`, or `command`.",
+        },
+    ),
+    (
+        true,
+        Section {
+            title: "[notify.NAME]",
+            table: "notify.NAME",
+            pointer: "/properties/notify/additionalProperties",
+            says: "Who is notified when something is wrong, in renewd.toml only: either `command`, or `unit` and `verb`. \
+                   renewd-operations(7) has what each word of `on` means, and the document that a command reads.",
         },
     ),
     (

@@ -15,6 +15,7 @@ use renewd::core::record::Record;
 use renewd::core::wanted::entry::Entry;
 use renewd::engine::io::Arrival;
 use renewd::engine::job::Job;
+use renewd::engine::notices::Notices;
 use renewd::engine::profiles::ProfileCache;
 use renewd::engine::{Command, Engine, Input, Mode, Now, Start};
 
@@ -52,6 +53,7 @@ impl Turn {
             earliest: NOW,
             profiles: ProfileCache::default(),
             cas: CaWatch::default(),
+            notices: Notices::default(),
             credentials: Vec::new(),
             now,
         });

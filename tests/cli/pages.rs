@@ -34,7 +34,17 @@ fn of(language: &str, least: usize) -> Vec<String> {
 fn every_block_is_of_a_language_that_is_tried() {
     for (language, text) in blocks() {
         // The console's is held to `renewd status` beside it.
-        assert!(["sh", "toml", "yaml", "nginx", "console"].contains(&language.as_str()), "{language:?}: {text}");
+        assert!(
+            ["sh", "toml", "yaml", "json", "nginx", "console"].contains(&language.as_str()),
+            "{language:?}: {text}"
+        );
+    }
+}
+
+#[test]
+fn documents_are_json() {
+    for block in of("json", 1) {
+        serde_json::from_str::<serde_json::Value>(&block).unwrap_or_else(|error| panic!("{block}\n{error}"));
     }
 }
 

@@ -86,6 +86,7 @@ fn properties() -> Vec<(&'static str, BTreeSet<String>)> {
         ("log", of(&main, "/properties/log")),
         ("freeze", of(&main, "/properties/freeze/items")),
         ("hook.NAME", of(&main, "/properties/hook/additionalProperties")),
+        ("notify.NAME", of(&main, "/properties/notify/additionalProperties")),
         ("certificate", of(&inventory, certificate)),
         ("certificate.files", of(&inventory, &format!("{certificate}/properties/files"))),
         ("certificate.copy", of(&inventory, &format!("{certificate}/properties/copy/items"))),
@@ -116,7 +117,7 @@ fn the_schema_and_the_reader_know_the_same_keys() {
         "copy",
     ];
     let own = own.len();
-    assert_eq!(defaults + own, properties()[6].1.len());
+    assert_eq!(defaults + own, properties()[7].1.len());
 }
 
 /// A file with one key of a table, and what else the reader wants beside it.
@@ -127,7 +128,7 @@ fn one(table: &str, key: &str, value: &toml::Value) -> String {
         "proxy_credentials_file" | "no_proxy" => "proxy = \"http://proxy.example:3128\"\n",
         "unit" => "verb = \"reload\"\n",
         "verb" => "unit = \"x.service\"\n",
-        "timeout" | "min_interval" | "user" | "test" | "before" if table == "hook.NAME" => {
+        "timeout" | "min_interval" | "user" | "test" | "before" | "on" | "gather" if table.ends_with(".NAME") => {
             "command = [\"/bin/true\"]\n"
         }
         "from" => "until = \"2027-01-04T06:00:00+01:00\"\n",
@@ -145,6 +146,7 @@ fn one(table: &str, key: &str, value: &toml::Value) -> String {
         "" => line,
         "freeze" => format!("[[freeze]]\n{line}"),
         "hook.NAME" => format!("[hook.x]\n{line}"),
+        "notify.NAME" => format!("[notify.x]\n{line}"),
         "certificate" => format!("[[certificate]]\n{names}{line}"),
         "certificate.copy" => {
             let files = beside("files = { private_key = \"/srv/x\" }");
@@ -186,6 +188,7 @@ fn defaults_and_examples_are_read() {
         ("log", &main, "/properties/log".to_owned()),
         ("freeze", &main, "/properties/freeze/items".to_owned()),
         ("hook.NAME", &main, "/properties/hook/additionalProperties".to_owned()),
+        ("notify.NAME", &main, "/properties/notify/additionalProperties".to_owned()),
         ("certificate", &inventory, certificate.to_owned()),
         ("certificate.files", &inventory, format!("{certificate}/properties/files")),
         ("certificate.copy", &inventory, format!("{certificate}/properties/copy/items")),
@@ -198,7 +201,7 @@ fn defaults_and_examples_are_read() {
             assert!(property["description"].as_str().is_some_and(|text| text.len() > 5), "{table} {key}");
             let example = property.get("examples").map(|examples| &examples[0]);
             let values: Vec<&Value> = property.get("default").into_iter().chain(example).collect();
-            let is_table = ["api", "metrics", "log", "defaults", "freeze", "hook"].contains(&key.as_str());
+            let is_table = ["api", "metrics", "log", "defaults", "freeze", "hook", "notify"].contains(&key.as_str());
             assert!(is_table || !values.is_empty(), "{table} {key} has no default and no example");
             for value in values {
                 let text = one(table, key, &toml_value(value));
@@ -232,6 +235,10 @@ fn defaults_are_those_of_the_reader() {
     assert_eq!(parse_main(Path::new(FILE), &text).unwrap(), Main::new(Path::new(FILE)), "{text}");
     let hook = |more: &str| parse_main(Path::new(FILE), &format!("[hook.x]\ncommand = [\"/x\"]\n{more}")).unwrap();
     assert_eq!(hook("timeout = \"60s\"\nmin_interval = \"10s\"\n"), hook(""));
+    let notify = |more: &str| parse_main(Path::new(FILE), &format!("[notify.x]\ncommand = [\"/x\"]\n{more}")).unwrap();
+    let items = &schema["properties"]["notify"]["additionalProperties"]["properties"];
+    let defaults = ["timeout", "on", "gather"].map(|key| format!("{key} = {}\n", toml_value(&items[key]["default"])));
+    assert_eq!(notify(&defaults.concat()), notify(""));
     let items = &schema["properties"]["hook"]["additionalProperties"]["properties"];
     assert_eq!((&items["timeout"]["default"], &items["min_interval"]["default"]), (&"60s".into(), &"10s".into()));
     let entry = |more: &str| {

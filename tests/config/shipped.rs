@@ -50,6 +50,12 @@ fn what_is_commented_out_can_be_made_active() {
     assert_eq!(shipped.api.api_key_files, [Path::new("/etc/renewd/api-key")]);
     assert_eq!(shipped.control_socket(None), Main::new(Path::new(FILE)).control_socket(None));
     assert!(shipped.hooks.values().any(|hook| matches!(hook.run, HookRun::Command(_))));
+    let bare = main("[notify.ops]\ncommand = [\"/usr/local/bin/tell-ops\"]\nuser = \"mail\"\n");
+    assert_eq!(
+        shipped.notifies[&"ops".parse().unwrap()],
+        bare.notifies[&"ops".parse().unwrap()],
+        "timeout, gather and on are the defaults"
+    );
     main("[api]\nclient_identity_file = \"/etc/renewd/client.pem\"\n");
 }
 
@@ -96,7 +102,9 @@ fn every_key_is_shown_in_its_own_table() {
             None if table.is_empty() => vec![&main],
             None if table == "certificate" => certificates.clone(),
             None => below(&main, table),
-            Some(("hook", _)) => main["hook"].as_table().unwrap().values().filter_map(|hook| hook.as_table()).collect(),
+            Some((kind @ ("hook" | "notify"), _)) => {
+                main[kind].as_table().unwrap().values().filter_map(|one| one.as_table()).collect()
+            }
             Some((_, part)) => certificates.iter().flat_map(|certificate| below(certificate, part)).collect(),
         };
         for key in keys {

@@ -24,6 +24,7 @@ use renewd::core::wanted::key::KeyType;
 use renewd::engine::hooks::Ended;
 use renewd::engine::io::{Arrival, HookStart};
 use renewd::engine::job::Job;
+use renewd::engine::notices::Notices;
 use renewd::engine::profiles::ProfileCache;
 use renewd::engine::{Command, Engine, Input, Mode, Now, Start};
 use renewd::pki::answer::shown_by_profile;
@@ -152,6 +153,7 @@ impl Daemon {
             earliest,
             profiles: ProfileCache::default(),
             cas: CaWatch::default(),
+            notices: Notices::default(),
             credentials: Vec::new(),
             now,
         });

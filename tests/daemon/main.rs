@@ -38,6 +38,7 @@ mod issue;
 mod log;
 mod metrics;
 mod notify;
+mod notify_ops;
 mod online;
 mod pace;
 mod pending;

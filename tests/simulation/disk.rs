@@ -9,12 +9,13 @@ use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::known::cached_profile::CachedProfile;
 use renewd::core::known::observed::{Installed, Observed, difference};
 use renewd::core::known::profile::Profile;
-use renewd::core::name::{Attempt, CertName, Digest, Generation, ProfileId, ProfileRef};
+use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileId, ProfileRef};
 use renewd::core::remark::RareRemarks;
 use renewd::core::text::Text;
 use renewd::core::wanted::entry::{Asked, Entry};
 use renewd::core::wanted::key::KeyType;
 use renewd::core::wanted::usage::Usage;
+use renewd::engine::notices::Told;
 
 use crate::tlm::Certificate;
 
@@ -55,6 +56,7 @@ pub(crate) struct Disk {
     /// The highest generation of each certificate.
     pub(crate) generations: BTreeMap<CertName, u64>,
     pub(crate) readings: BTreeMap<ProfileRef, Profile>,
+    pub(crate) told: BTreeMap<HookName, Told>,
 }
 
 impl Disk {

@@ -14,6 +14,7 @@ use renewd::core::reason::Reason;
 use renewd::core::wanted::key::KeyType;
 use renewd::engine::breaker::Function;
 use renewd::engine::io::Arrival;
+use renewd::engine::notices::Notices;
 use renewd::engine::profiles::ProfileCache;
 use renewd::engine::{Command, Engine, Input, Mode, Now, Start};
 
@@ -45,6 +46,7 @@ fn bench() -> Bench {
         earliest: START,
         profiles: ProfileCache::default(),
         cas: CaWatch::default(),
+        notices: Notices::default(),
         credentials: Vec::new(),
         now: NOW,
     });

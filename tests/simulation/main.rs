@@ -24,6 +24,7 @@ mod put_off;
 mod random;
 mod scenario;
 mod shell;
+mod telling;
 mod tlm;
 mod world;
 

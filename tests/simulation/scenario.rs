@@ -100,6 +100,7 @@ fn obey(world: &mut World, command: &str) -> String {
             world.reload();
             return String::new();
         }
+        ["notify"] => return notify(world),
         ["servers", "silent"] => Fault::Silent(true),
         ["key", ..] => key(&words[1..]),
         ["dates" | "search" | "profile" | "part", ..] => return trouble(world, &words),
@@ -342,6 +343,11 @@ fn hook(world: &mut World, name: &str, mood: &str) -> String {
     };
     world.hook_moods.insert(name.parse().expect("a name"), mood);
     world.ledger.disturb(world.now);
+    String::new()
+}
+
+fn notify(world: &mut World) -> String {
+    world.notify();
     String::new()
 }
 

@@ -18,6 +18,7 @@ use renewd::core::wanted::entry::Entry;
 use renewd::core::wanted::hook::{Hook, HookRun};
 use renewd::engine::hooks::{Ended, PendingHook};
 use renewd::engine::io::{Arrival, InventoryRead};
+use renewd::engine::notices::Notices;
 use renewd::engine::profiles::ProfileCache;
 use renewd::engine::{Asker, Command, Engine, Input, Mode, News, Now, Start};
 
@@ -73,6 +74,7 @@ impl World {
             main: Main {
                 max_submissions_per_day: self.submissions_per_day,
                 freezes: self.freezes.clone(),
+                notifies: self.notifies.clone(),
                 ..MAIN.clone()
             },
             inventory: self.inventory_of_files(),
@@ -82,6 +84,7 @@ impl World {
             earliest: self.disk.journal.last().map_or(START, |entry| entry.at),
             profiles: ProfileCache::at_start(self.disk.kept_readings(), Some(now.wall + Duration::from_secs(300))),
             cas: CaWatch::default(),
+            notices: Notices::new("host".into(), self.disk.told.clone()),
             credentials: credentials(),
             now,
         });
@@ -202,6 +205,12 @@ impl World {
             }
             // Nobody is asked of CAs here, nobody reads the log, and the operator's word alone has files read.
             Command::AskCa(_) | Command::KeepCas(_) | Command::ReadInventory | Command::StatusLine(_) => {}
+            Command::Notify(telling) => self.begin_telling(&telling),
+            Command::KeepNotices(told) => {
+                if self.disk.fault.is_none() {
+                    self.disk.told = told;
+                }
+            }
             Command::Tell(_) => {}
         }
     }

@@ -11,6 +11,7 @@ use renewd::core::known::profile::Profile;
 use renewd::core::name::{CertName, HookName, ProfileRef};
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
+use renewd::core::wanted::notify::Notify;
 use renewd::core::wanted::window::Freeze;
 use renewd::engine::Input;
 use renewd::engine::hooks::PendingHook;
@@ -39,6 +40,7 @@ pub(crate) enum Task {
     /// Files were looked at, as they were a moment ago.
     Observed(u64, Vec<(CertName, Observed)>),
     HookEnds(HookKey, Vec<PendingHook>),
+    NotifyEnds(HookName),
     /// The daemon wakes from a nap though nothing is due.
     Tick,
     /// The daemon starts again.
@@ -84,6 +86,8 @@ pub(crate) struct World {
     /// What the operator put off.
     pub(crate) holds: BTreeMap<CertName, Held>,
     pub(crate) freezes: Vec<Freeze>,
+    /// Whom the operator has told.
+    pub(crate) notifies: BTreeMap<HookName, Notify>,
     pub(crate) daemon: Option<Daemon>,
     /// The daemon dies at the so-manyth boundary between or within effects.
     pub(crate) crash_in: Option<(u32, Duration)>,
@@ -130,6 +134,7 @@ impl World {
             submissions_per_day: 6,
             holds: BTreeMap::new(),
             freezes: Vec::new(),
+            notifies: BTreeMap::new(),
             daemon: None,
             crash_in: None,
             dying: false,
@@ -205,6 +210,7 @@ impl World {
             Task::Answer(call) => self.answer(call),
             Task::Observed(look, found) => self.handle(Input::Observed { look, found }),
             Task::HookEnds(key, covers) => self.hook_ends(key, covers),
+            Task::NotifyEnds(name) => self.notify_ends(name),
             Task::Tick => {}
             Task::Start => self.start(),
             Task::Fault(fault) => self.apply(fault),

@@ -70,8 +70,8 @@ const ARGUED: [(&str, usize, &str); 38] = [
     ),
     (
         "src/daemon/hooks.rs",
-        1,
-        "the operator's program, from a configuration that nobody else may write; `check --online` tells of one that others may exchange",
+        2,
+        "a file in memory, which has no path; the operator's program, from a configuration that nobody else may write; `check --online` tells of one that others may exchange",
     ),
     ("src/daemon/key_source.rs", 2, "root's"),
     ("src/daemon/service.rs", 2, "told: whether two paths name one file"),
@@ -82,7 +82,7 @@ const ARGUED: [(&str, usize, &str); 38] = [
     ("src/daemon/program.rs", 6, "told: why a program does not run; bounded, no pipe"),
     (
         "src/daemon/setup.rs",
-        5,
+        6,
         "the owner of the state directory says who is safe from whom: whoever exchanges it gains that user's own; the rest is root's, the kernel's, or told",
     ),
     ("src/daemon/watch.rs", 2, "a hint to look"),

@@ -79,6 +79,8 @@ fn has(text: &str, turn: &str) -> bool {
 fn plain(text: &str) -> String {
     let lines = text.lines().map(|line| line.trim().trim_start_matches(['#', '/', '!']).trim());
     let line = lines.collect::<Vec<_>>().join(" ").to_lowercase();
+    // A kind of event, not a turn.
+    let line = line.replace("\"mended\"", "…").replace("`mended`", "…");
     // Tests, files and placeholders in a text are named, not said.
     let spoken = line.split('`').enumerate().map(|(at, part)| match part {
         part if at % 2 == 1 && (part.starts_with("tests/") || part.starts_with("src/")) => "…",
@@ -134,12 +136,13 @@ fn cooked(text: &str) -> (&str, &str) {
 }
 
 /// The help of the command line and the schemas' descriptions are comments of these files' fields.
-const DESCRIBED: [&str; 6] = [
+const DESCRIBED: [&str; 7] = [
     "src/cli/mod.rs",
     "src/cli/schema.rs",
     "src/config/main_table.rs",
     "src/config/entry_table.rs",
     "src/config/hook.rs",
+    "src/config/notify.rs",
     "src/config/rare_names.rs",
 ];
 

@@ -6,6 +6,7 @@ pub mod entry;
 pub mod files;
 pub mod hook;
 pub mod key;
+pub mod notify;
 pub mod sans;
 pub mod subject;
 pub mod usage;

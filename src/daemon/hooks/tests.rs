@@ -43,7 +43,7 @@ async fn a_hook_runs_for_more_names_than_a_variable_holds() {
         before: None,
     };
     let stop = watch::Sender::new(false);
-    let ended = run(&hook, environment, stop.subscribe(), |output, _| Text::new(output)).await;
+    let ended = run(&hook, Errand::hook(environment), stop.subscribe(), |output, _| Text::new(output)).await;
     assert!(matches!(&ended, Ended::Done(Some(printed)) if printed.as_str().starts_with("1976")), "{ended:?}");
     let few = super::environment(&many[..1024], None, None);
     assert!(!few.iter().any(|(key, _)| key == "RENEWD_NAMES_CUT" || key == "RENEWD_NAMES_FILE"));

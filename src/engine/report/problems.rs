@@ -160,7 +160,7 @@ pub fn inventory_problems(main: &Main, inventory: &Inventory, overlooked: &[Text
 }
 
 /// Names in a row; of many, the first.
-fn listed<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+pub(super) fn listed<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
     let more = names.len().saturating_sub(MOST_SHOWN);
     let shown: Vec<&str> = names.take(MOST_SHOWN).collect();
     let shown = shown.join(", ");

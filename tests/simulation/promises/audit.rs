@@ -4,6 +4,7 @@ use renewd::core::event::Event;
 use renewd::core::name::{CertName, HookName};
 use renewd::core::reason::{Reason, State};
 use renewd::core::time::Timestamp;
+use renewd::engine::report::conditions::conditions;
 
 use crate::host::HookMood;
 use crate::world::World;
@@ -18,6 +19,18 @@ impl World {
             self.audit_edit(&name);
             self.audit_stay(&name);
             self.audit_reason(&name);
+        }
+        self.audit_news();
+    }
+
+    /// Whatever makes the status unhealthy is something that somebody is told of.
+    fn audit_news(&mut self) {
+        let wall = self.wall();
+        let Some(engine) = self.daemon.as_ref().map(|daemon| &daemon.engine) else { return };
+        let status = engine.status_with(Vec::<()>::new(), wall);
+        let certificates: Vec<_> = engine.with_readings(engine.fleet().needing_attention()).collect();
+        if !status.healthy && conditions(&engine.facts(wall), &certificates).is_empty() {
+            self.breaks(9, format!("unhealthy, and nobody would be told: {:?}", status.problems));
         }
     }
 
