@@ -12,8 +12,15 @@ use crate::machine::{Machine, Said};
 /// The service under test.
 pub(crate) const RENEWD: &str = "renewd.service";
 /// Every unit that ships.
-pub(crate) const UNITS: [&str; 4] =
-    ["renewd.service", "renewd-heal.service", "renewd@.service", "renewd-hook@.service"];
+pub(crate) const UNITS: [&str; 7] = [
+    "renewd.service",
+    "renewd-heal.service",
+    "renewd@.service",
+    "renewd-hook@.service",
+    "renewd-status.service",
+    "renewd-status.timer",
+    "renewd-alert@.service",
+];
 
 /// The machine; the service is installed, configured and not started.
 pub(crate) struct Host(Machine);

@@ -59,7 +59,9 @@ fn every_service_of_renewds_user_is_exposed_less_than_two() {
         return;
     }
     let host = Host::new();
-    for unit in loaded().iter().filter(|unit| !unit.contains("hook")) {
+    // What runs as root is the operator's own program, and a timer runs nothing.
+    let is_meant = |unit: &&String| !["hook", "alert", ".timer"].iter().any(|part| unit.contains(part));
+    for unit in loaded().iter().filter(is_meant) {
         let said = host.run(&["systemd-analyze", "security", "--threshold=19", unit]);
         let figure = said.out.lines().last().unwrap_or_default();
         println!("{figure}");
@@ -115,4 +117,26 @@ fn every_line_of_the_service_has_its_reason() {
         }
     }
     assert!(silent.is_empty(), "{silent:?}");
+}
+
+/// Where nobody else looks: a healthy host alerts nobody; of one that is not, the journal has a line, or its own program knows.
+#[test]
+fn the_daily_look_alerts_where_something_is_wrong() {
+    if machine::skipped() {
+        return;
+    }
+    let host = Host::with_www("");
+    host.sh("systemctl start renewd-status.timer renewd-status.service");
+    host.write("/etc/renewd/certs.d/bad.toml", 0o644, "naem = 1\n");
+    host.until("it is refused", |host| (host.run(&["renewd", "status"]).code == 1).then_some(()));
+    assert_ne!(host.run(&["systemctl", "start", "renewd-status.service"]).code, 0);
+    host.until("a line of the journal", |host| {
+        let said = host.run(&["journalctl", "--no-pager", "-t", "renewd-alert", "-p", "alert"]).out;
+        said.contains("renewd-status.service failed").then_some(())
+    });
+    host.write("/etc/renewd/hooks/alert", 0o755, "#!/bin/sh\necho \"$1\" > /run/alerted\n");
+    assert_ne!(host.run(&["systemctl", "start", "renewd-status.service"]).code, 0);
+    host.until("the program ran", |host| {
+        (host.run(&["cat", "/run/alerted"]).out == "renewd-status.service\n").then_some(())
+    });
 }
