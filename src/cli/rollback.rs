@@ -72,9 +72,9 @@ fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<()
     let Some(entry) = inventory.entries.iter().find(|entry| entry.name == *name) else {
         return Err(unwell(&format!("no certificate named \"{name}\"")));
     };
-    if !force {
-        let of_entry = entry.hooks.iter().filter_map(|hook| Some(inventory.hook(entry, hook)?.1.clone()));
-        let hooks: Vec<Hook> = of_entry.filter(|hook| hook.before.is_some()).collect();
+    let of_entry = entry.hooks.iter().filter_map(|hook| Some(inventory.hook(entry, hook)?.1.clone()));
+    let hooks: Vec<Hook> = of_entry.filter(|hook| hook.before.is_some() && !force).collect();
+    if !hooks.is_empty() {
         let installed = observe::observe(&RealDisk, &layout, entry).installed().cloned();
         let subject = HookSubject { name: name.clone(), installed, validation: None };
         let (_running, stop) = watch::channel(false);
