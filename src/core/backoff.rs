@@ -54,7 +54,7 @@ pub fn share(text: &str, span: Duration) -> Duration {
 }
 
 /// FNV-1a over the text and the count: stable across versions of the compiler and the standard library.
-pub(super) fn mix(text: impl fmt::Display, count: u32) -> u64 {
+pub(crate) fn mix(text: impl fmt::Display, count: u32) -> u64 {
     let mut mixed = Mixed(0xcbf2_9ce4_8422_2325);
     // Nothing that is written there fails.
     write!(mixed, "{text}").unwrap_or_default();

@@ -25,7 +25,7 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// The start of the ordinary certificate.
-pub(super) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
+pub(crate) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 pub(super) fn entry() -> Entry {
     let naming = Naming {
@@ -59,7 +59,7 @@ pub(super) fn attribute(key: &str) -> ProfileAttribute {
     ProfileAttribute { key: key.to_owned(), mandatory: false, multiple: false, origin: Origin::Request }
 }
 
-pub(super) fn profile() -> Profile {
+pub(crate) fn profile() -> Profile {
     Profile {
         id: ProfileId("p".into()),
         name: "Web".to_owned(),
@@ -86,7 +86,7 @@ pub(super) fn profile() -> Profile {
 }
 
 /// A certificate that lives so long from [`START`] on, its renewal time at the very start of the window.
-pub(super) fn installed(lifetime: Duration) -> Installed {
+pub(crate) fn installed(lifetime: Duration) -> Installed {
     Installed {
         generation: Generation(0),
         attempt: None,
@@ -104,6 +104,7 @@ pub(super) fn installed(lifetime: Duration) -> Installed {
         renewed_elsewhere: false,
         is_refreshed: false,
         remarks: BoxedDefault::default(),
+        older_key: None,
     }
 }
 
@@ -112,7 +113,7 @@ pub(super) fn live(lifetime: Duration) -> Observed {
 }
 
 /// The profile, read at this instant.
-pub(super) fn read(profile: Profile, at: Timestamp) -> CachedProfile {
+pub(crate) fn read(profile: Profile, at: Timestamp) -> CachedProfile {
     CachedProfile { profile: Some(profile), read_at: Some(at), ..CachedProfile::default() }
 }
 
@@ -138,7 +139,7 @@ pub(super) fn failure(class: FailureClass) -> Failure {
     Failure::new(class, "it said no")
 }
 
-pub(super) fn submitting(attempt: u64) -> Event {
+pub(crate) fn submitting(attempt: u64) -> Event {
     Event::Submitting {
         attempt: Attempt(attempt),
         method: Method::New,

@@ -27,6 +27,7 @@ pub mod notices;
 mod operator;
 mod parts;
 pub mod profiles;
+pub mod rehearsal;
 pub mod report;
 pub mod rescan;
 pub mod status;

@@ -11,10 +11,11 @@ use crate::core::known::issuer::ServedChain;
 use crate::core::known::observed::Leaf;
 use crate::core::name::{Attempt, CertName, Digest, Generation, ProfileId};
 use crate::core::remark::RareRemarks;
+use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
 use crate::pki::certificate::Certificate;
 use crate::pki::digest::sha256;
-use crate::pki::unicode;
+use crate::pki::{leaf, unicode};
 
 use super::access::Ids;
 use super::content::{Content, FULLCHAIN, Parts, contents};
@@ -72,12 +73,16 @@ pub fn install(
 ) -> Result<Generation, Failure> {
     let ids = Ids::of(&entry.access)?;
     let targets = targets::targets(entry)?;
-    let live = live_manifest(disk, layout, &entry.name)?
-        .filter(|(live, manifest)| is_this_set(disk, &layout.generation(&entry.name, *live), manifest, set));
+    let before = live_manifest(disk, layout, &entry.name)?;
+    let key_since = before
+        .as_ref()
+        .and_then(|(live, manifest)| key_since(disk, &layout.generation(&entry.name, *live), manifest, set.facts));
+    let live =
+        before.filter(|(live, manifest)| is_this_set(disk, &layout.generation(&entry.name, *live), manifest, set));
     let folder = live.as_ref().map(|(live, manifest)| (layout.generation(&entry.name, *live), manifest));
     let known = folder.as_ref().map(|(folder, manifest)| (folder.as_path(), *manifest));
     let key_stores = key_store::all(disk, identity, entry, &set.parts(), known)?;
-    let manifest = manifest(entry, set, &key_stores);
+    let manifest = Manifest { key_since, ..manifest(entry, set, &key_stores) };
     let files = contents(entry, &set.parts(), key_stores.into_iter().map(|store| store.file).collect());
     let generation = if let Some((live, _)) = live {
         // The try that switched may have been cut off before it synced.
@@ -134,10 +139,21 @@ fn manifest(entry: &Entry, set: &NewSet<'_>, key_stores: &[KeyStore]) -> Manifes
         other_key_stores: BTreeMap::new(),
         served: Some(set.served.clone()),
         refreshes: set.refreshes,
+        key_since: None,
         remarks: set.remarks.clone(),
     };
     key_stores.iter().for_each(|store| manifest.note_key_store(&store.file.name, store.record));
     manifest
+}
+
+/// When the first certificate with the key of `leaf` began, where the set before had it already. It is handed on from
+/// manifest to manifest: the generations of the ones before may be gone.
+fn key_since(disk: &dyn Disk, folder: &Path, before: &Manifest, leaf: &Leaf) -> Option<Timestamp> {
+    if before.spki != leaf.spki {
+        return None;
+    }
+    let began = || Some(leaf::read(recorded(disk, folder, before)?.first()?).ok()?.not_before);
+    before.key_since.or_else(began)
 }
 
 /// Writes a folder under a random name, makes it durable, and only then gives it its number.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::known::issuer::ServedChain;
 use crate::core::name::{Attempt, Digest, Generation, ProfileId};
 use crate::core::remark::RareRemarks;
+use crate::core::time::Timestamp;
 use crate::core::wanted::entry::{Asked, Entry};
 use crate::core::wanted::files::Pkcs12Encryption;
 use crate::pki::certificate::{Certificate, certificates};
@@ -47,6 +48,9 @@ pub struct Manifest {
     /// The generation of the same leaf and key that this one only gave another chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refreshes: Option<Generation>,
+    /// When the first certificate with this key began, where that is not this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_since: Option<Timestamp>,
     /// What was worth knowing when it was installed.
     #[serde(default, skip_serializing_if = "RareRemarks::is_plain")]
     pub remarks: RareRemarks,

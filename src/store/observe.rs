@@ -240,6 +240,7 @@ fn installed(
         renewed_elsewhere: false,
         is_refreshed: manifest.is_some_and(|manifest| manifest.refreshes.is_some()),
         remarks: remarks(manifest, doubts),
+        older_key: manifest.and_then(|manifest| manifest.key_since).map(Box::new),
         chain,
         profile: manifest.map(|manifest| known(entry, &manifest.profile)),
         serial_number: leaf.serial_number,

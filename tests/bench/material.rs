@@ -191,6 +191,7 @@ pub(crate) fn installed(facts: &Leaf, age: Duration, now: Timestamp) -> Installe
         renewed_elsewhere: false,
         is_refreshed: false,
         remarks: BoxedDefault::new(),
+        older_key: None,
     }
 }
 

@@ -165,6 +165,7 @@ impl Disk {
             is_refreshed: false,
             chain: Arc::default(),
             remarks: RareRemarks::new(),
+            older_key: None,
         }))
     }
 }
