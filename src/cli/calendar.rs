@@ -1,10 +1,11 @@
 //! `renewd plan --calendar`: the renewals and expiries to come as bars by day or week, so that herds are seen. The next
-//! renewal of each certificate is shown, and the end of the one that is installed. Days are UTC's.
+//! renewal of each certificate is shown, and the end of the one that is installed; below a day or week, what begins or ends
+//! in it of freezes and holds; at the end, what comes back each week. Days are UTC's.
 
 use std::collections::BTreeMap;
 
 use crate::core::time::Timestamp;
-use crate::engine::status::{Plan, PlannedCertificate};
+use crate::engine::status::{FreezeStatus, Plan, PlannedCertificate, WindowStatus};
 
 use super::output;
 
@@ -27,9 +28,70 @@ pub(super) fn chart(plan: &Plan, now: Timestamp, style: Style) -> String {
     // What has no renewal time has no certificate yet: its next step brings one.
     let renewals = days(|one| Some(one.renew_at.as_deref().unwrap_or(&one.at)));
     let expiries = days(|one| one.ends.as_ref().map(|ends| ends.at.as_str()).or(one.not_after.as_deref()));
-    let unit = if ahead(&renewals).max(ahead(&expiries)) < DAYS { Unit::Day } else { Unit::Week };
+    let dated = dated(plan);
+    let noted: Vec<i64> = dated.iter().map(|(at, _)| day(*at)).collect();
+    let unit = if ahead(&noted).max(ahead(&renewals)).max(ahead(&expiries)) < DAYS { Unit::Day } else { Unit::Week };
     let periods = Periods { unit, today, first: unit.of(today) };
-    Chart { periods, renewals: periods.counted(&renewals), expiries: periods.counted(&expiries), style }.text()
+    let mut notes: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for (at, note) in dated {
+        // What began before is noted now.
+        notes.entry(periods.row(day(at).max(today))).or_default().push(note);
+    }
+    let (renewals, expiries) = (periods.counted(&renewals), periods.counted(&expiries));
+    let mut text = Chart { periods, renewals, expiries, notes, style }.text();
+    for line in lasting(plan) {
+        text.push('\n');
+        text.push_str(&line);
+    }
+    text
+}
+
+/// What begins or ends at an instant.
+fn dated(plan: &Plan) -> Vec<(Timestamp, String)> {
+    let instant = |text: &Option<String>| output::instant(text.as_deref()?).ok();
+    let mut all = Vec::new();
+    for FreezeStatus { from, until, .. } in &plan.freezes {
+        let (Some(begin), Some(end)) = (instant(from), instant(until)) else { continue };
+        all.push((begin, format!("freeze from {begin} until {end}: nothing is switched in")));
+        all.push((end, format!("freeze ends at {end}")));
+    }
+    let mut holds: BTreeMap<Timestamp, Vec<&str>> = BTreeMap::new();
+    for (one, hold) in plan.certificates.iter().filter_map(|one| Some((one, one.hold.as_ref()?))) {
+        if let Some(until) = instant(&hold.until) {
+            holds.entry(until).or_default().push(&one.name);
+        }
+    }
+    all.extend(holds.into_iter().map(|(until, names)| (until, format!("hold ends at {until}: {}", some(&names)))));
+    all.sort();
+    all
+}
+
+/// What has no end, or comes back each week.
+fn lasting(plan: &Plan) -> Vec<String> {
+    let held = plan.certificates.iter().filter(|one| one.hold.as_ref().is_some_and(|hold| hold.until.is_none()));
+    let held: Vec<&str> = held.map(|one| one.name.as_str()).collect();
+    let held = (!held.is_empty()).then(|| format!("on hold until `renewd release`: {}", some(&held)));
+    let frozen = plan.freezes.iter().filter_map(|freeze| freeze.hours.as_ref());
+    let frozen = frozen.map(|hours| format!("freeze each week: {hours}"));
+    let windows = |what: &str, of: fn(&PlannedCertificate) -> Option<&WindowStatus>| -> Vec<String> {
+        let mut windows: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (one, window) in plan.certificates.iter().filter_map(|one| Some((one, of(one)?))) {
+            windows.entry(&window.hours).or_default().push(&one.name);
+        }
+        windows.into_iter().map(|(hours, names)| format!("{what} only {hours}: {}", some(&names))).collect()
+    };
+    let requested = windows("requested", |one| one.request_window.as_ref());
+    let switched = windows("switched in", |one| one.deploy_window.as_ref());
+    held.into_iter().chain(frozen).chain(requested).chain(switched).collect()
+}
+
+/// The first of the names, and how many there are more.
+fn some(names: &[&str]) -> String {
+    let shown = names.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -109,6 +171,7 @@ struct Chart {
     periods: Periods,
     renewals: BTreeMap<i64, usize>,
     expiries: BTreeMap<i64, usize>,
+    notes: BTreeMap<i64, Vec<String>>,
     style: Style,
 }
 
@@ -139,6 +202,7 @@ impl Chart {
             let ((renewals, gap), (expiries, _)) = (bar(&self.renewals, GREEN), bar(&self.expiries, YELLOW));
             let line = format!("{:<LABEL$}  {renewals}{}  {expiries}", self.periods.label(row), " ".repeat(gap));
             lines.push(line.trim_end().to_owned());
+            lines.extend(self.notes.get(&row).into_iter().flatten().map(|note| format!("  {note}")));
         }
         lines.push(String::new());
         lines.extend(self.summary(most, room));
@@ -148,7 +212,9 @@ impl Chart {
     /// From the present to the last row that holds something; the row of what is over, only where there is something.
     /// `None` stands for several empty ones.
     fn rows(&self) -> Vec<Option<i64>> {
-        let is_used = |row: i64| self.renewals.contains_key(&row) || self.expiries.contains_key(&row);
+        let is_used = |row: i64| {
+            self.renewals.contains_key(&row) || self.expiries.contains_key(&row) || self.notes.contains_key(&row)
+        };
         let over = self.periods.over();
         let mut rows: Vec<Option<i64>> = is_used(over).then_some(over).into_iter().map(Some).collect();
         let mut empty = Vec::new();
@@ -200,6 +266,8 @@ const DAYS: i64 = 31;
 const ROWS: i64 = 53;
 /// So many empty rows in a row are shown.
 const MOST_EMPTY: usize = 3;
+/// So many names of a group are shown.
+const MOST_NAMES: usize = 5;
 /// The width of a date and a weekday.
 const LABEL: usize = 14;
 const RED: &str = "31";
@@ -210,7 +278,7 @@ const YELLOW: &str = "33";
 mod tests {
     use super::*;
     use crate::core::text::Text;
-    use crate::engine::status::EndStatus;
+    use crate::engine::status::{EndStatus, HoldStatus};
 
     const NOW: i64 = 1_795_600_000; // 2026-11-25T09:46:40Z, a Wednesday
 
@@ -228,10 +296,60 @@ mod tests {
             ends: Some(EndStatus { at: at(end), of: "chain".to_owned(), subject: Some(Text::new("CN=CA")) }),
             renew_at: Some(at(renewal)),
             remarks: Vec::new(),
+            hold: None,
+            request_window: None,
+            deploy_window: None,
         };
         let certificates =
             herds.iter().flat_map(|(renewal, end, count)| (0..*count).map(|_| one(*renewal, *end))).collect();
-        Plan { at: at(0), certificates, refused: Vec::new(), gone: Vec::new(), problems: Vec::new() }
+        Plan {
+            at: at(0),
+            certificates,
+            refused: Vec::new(),
+            gone: Vec::new(),
+            problems: Vec::new(),
+            freezes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn freezes_holds_and_windows_stand_where_they_begin_and_end() {
+        let at = |days: i64| Some(Timestamp::from_seconds(NOW + days * 86_400).to_string());
+        let mut plan = plan(&[(1, 3, 3)]);
+        let freeze = FreezeStatus { from: at(-1), until: at(2), hours: None };
+        let weekly = FreezeStatus { from: None, until: None, hours: Some("Fri 16:00-24:00".to_owned()) };
+        plan.freezes = vec![freeze, weekly];
+        let hold = |until| HoldStatus { since: at(-1).unwrap(), until, reason: None, even_emergency: false };
+        let window = WindowStatus { hours: "Sat,Sun 02:00-05:00 UTC".to_owned(), open: false, opens_at: at(3) };
+        for (one, name) in plan.certificates.iter_mut().zip(["a", "b", "c"]) {
+            one.name = name.to_owned();
+        }
+        plan.certificates[0].hold = Some(hold(at(4)));
+        plan.certificates[1].hold = Some(hold(None));
+        plan.certificates[1].request_window = Some(window.clone());
+        plan.certificates[2].deploy_window = Some(window);
+        let text = chart(&plan, Timestamp::from_seconds(NOW), Style { width: 60, colours: false });
+        assert_eq!(
+            text,
+            "\
+DAY             RENEWALS               EXPIRIES
+2026-11-25 Wed
+  freeze from 2026-11-24T09:46:40Z until 2026-11-27T09:46:40Z: nothing is switched in
+2026-11-26 Thu  3 ███
+2026-11-27 Fri
+  freeze ends at 2026-11-27T09:46:40Z
+2026-11-28 Sat                         3 ███
+2026-11-29 Sun
+  hold ends at 2026-11-29T09:46:40Z: a
+
+3 renewals; the most in one day: 3 (2026-11-26 Thu)
+3 expiries; the most in one day: 3 (2026-11-28 Sat)
+on hold until `renewd release`: b
+freeze each week: Fri 16:00-24:00
+requested only Sat,Sun 02:00-05:00 UTC: b
+switched in only Sat,Sun 02:00-05:00 UTC: c",
+            "\n{text}"
+        );
     }
 
     #[track_caller]

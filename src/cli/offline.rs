@@ -189,7 +189,7 @@ impl Look {
     /// The plan.
     pub(super) fn plan(&self) -> Plan {
         let problems = report::inventory_problems(&self.main, &self.inventory, &self.overlooked);
-        let plan = report::plan(self.now, &self.inventory, self.with_readings());
+        let plan = report::plan(self.now, &self.inventory, &self.main.freezes, self.with_readings());
         Plan { gone: self.gone.clone(), problems, ..plan }
     }
 

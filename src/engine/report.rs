@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::breaker::Breaker;
+use super::calendar;
 use crate::config::{FileState, Inventory, Main};
 use crate::core::clock::ClockCheck;
 use crate::core::code::Code;
@@ -20,13 +21,14 @@ use crate::core::remark::Remark;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::files::{FileCopy, FixedFiles};
+use crate::core::wanted::window::{Deploy, DeployWindow, Freeze};
 
 use super::hooks::Hooks;
 use super::managed::Managed;
 use super::status::{
     ApiStatus, CertificateStatus, ClockStatus, ConfigStatus, CopyStatus, CredentialStatus, EndStatus, FileStatus,
-    HoldStatus, HookStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile, RemarkStatus,
-    RequestStatus, Row, Severity, Status,
+    FreezeStatus, HoldStatus, HookStatus, LastError, Plan, PlannedCertificate, ProbeStatus, Problem, RefusedFile,
+    RemarkStatus, RequestStatus, Row, Severity, Status, WindowStatus,
 };
 
 pub mod conditions;
@@ -139,6 +141,7 @@ pub fn rows<'a>(facts: &Facts<'_>, fleet: impl Iterator<Item = (&'a Managed, &'a
 pub fn plan<'a>(
     now: Timestamp,
     inventory: &Inventory,
+    freezes: &[Freeze],
     fleet: impl Iterator<Item = (&'a Managed, &'a CachedProfile)>,
 ) -> Plan {
     let planned = |(managed, reading): (&'a Managed, &'a CachedProfile)| {
@@ -158,11 +161,35 @@ pub fn plan<'a>(
             ends: managed.observed.installed().map(ends),
             renew_at: decision.renew_at.map(|at| at.to_string()),
             remarks: remarks(managed, reading),
+            hold: managed.record.hold_at(now).map(hold),
+            request_window: managed.entry.request_window.as_deref().map(|hours| window(hours, now)),
+            deploy_window: managed.entry.deploy_window.as_deref().map(|hours| window(hours, now)),
         }
     };
     let refused = inventory.refusals().map(|state| refused(inventory, &state)).collect();
     let certificates = fleet.map(planned).collect();
-    Plan { at: now.to_string(), certificates, refused, gone: Vec::new(), problems: Vec::new() }
+    let freezes = freezes.iter().filter_map(|freeze| freeze_status(freeze, now)).collect();
+    Plan { at: now.to_string(), certificates, refused, gone: Vec::new(), problems: Vec::new(), freezes }
+}
+
+fn window(hours: &DeployWindow, now: Timestamp) -> WindowStatus {
+    let (open, opens_at) = match calendar::deploy(Some(hours), now) {
+        Deploy::Open => (true, None),
+        Deploy::Closed(opens) | Deploy::Frozen(opens) => (false, Some(opens.to_string())),
+        Deploy::Unplaced => (false, None),
+    };
+    WindowStatus { hours: hours.to_string(), open, opens_at }
+}
+
+/// A freeze; `None` where it is over.
+fn freeze_status(freeze: &Freeze, now: Timestamp) -> Option<FreezeStatus> {
+    match freeze {
+        Freeze::Dates { until, .. } if *until <= now => None,
+        Freeze::Dates { from, until } => {
+            Some(FreezeStatus { from: Some(from.to_string()), until: Some(until.to_string()), hours: None })
+        }
+        Freeze::Hours(hours) => Some(FreezeStatus { from: None, until: None, hours: Some(hours.to_string()) }),
+    }
 }
 
 /// Whether it is done for a certificate that is to be replaced. Repairs and looks are done for those that stay.
@@ -228,11 +255,14 @@ fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>
             ProfileRef::Name(name) => name,
         }),
         profile_name: profile_name(managed, reading).map(Text::new),
+        profile_id: profile_id(managed, reading).map(Text::new),
+        inventory_file: entry.source.file.to_string(),
         serial_number: installed.map(|installed| installed.serial_number.to_string()),
         fingerprint: installed.map(|installed| installed.fingerprint.to_string()),
         not_before: installed.map(|installed| installed.not_before.to_string()),
         not_after: installed.map(|installed| installed.not_after.to_string()),
         ends: installed.map(ends),
+        key_since: installed.map(|installed| installed.key_since().to_string()),
         issuer: installed.map(|installed| &installed.chain.issuer).filter(|issuer| issuer.is_known()).cloned(),
         remarks: remarks(managed, reading),
         renew_at: decision.renew_at.map(|at| at.to_string()),
@@ -340,6 +370,12 @@ fn plain_reason(managed: &Managed, reading: &CachedProfile) -> String {
 fn profile_name<'r>(managed: &Managed, reading: &'r CachedProfile) -> Option<&'r str> {
     let profile = reading.profile.as_ref()?;
     matches!(managed.entry.profile, ProfileRef::Id(_)).then_some(profile.name.as_str())
+}
+
+/// The id of a profile that the entry names otherwise, where it was ever read.
+fn profile_id<'r>(managed: &Managed, reading: &'r CachedProfile) -> Option<&'r str> {
+    let profile = reading.profile.as_ref()?;
+    matches!(managed.entry.profile, ProfileRef::Name(_)).then_some(&*profile.id.0)
 }
 
 /// When something is done: for what is not due that is the renewal, not the next look at the files.

@@ -170,6 +170,12 @@ pub struct CertificateStatus {
     /// The profile's name, where the entry has its id and it was ever read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile_name: Option<Text>,
+    /// The profile's id, where the entry names it otherwise and it was ever read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_id: Option<Text>,
+    /// The drop-in file that holds the entry.
+    #[serde(default)]
+    pub inventory_file: String,
     /// Of the installed certificate.
     pub serial_number: Option<String>,
     /// Of the installed certificate.
@@ -181,6 +187,10 @@ pub struct CertificateStatus {
     /// The end that counts: the earliest of leaf and served chain.
     #[serde(default)]
     pub ends: Option<EndStatus>,
+    /// When the key of the installed certificate was first used, as far as that is known: the start of the first
+    /// certificate with it.
+    #[serde(default)]
+    pub key_since: Option<String>,
     /// Who issued the installed certificate.
     #[serde(default)]
     pub issuer: Option<Issuer>,
@@ -353,6 +363,9 @@ pub struct Plan {
     /// What else is to be known of the inventory.
     #[serde(default)]
     pub problems: Vec<Problem>,
+    /// The freezes that are not over.
+    #[serde(default)]
+    pub freezes: Vec<FreezeStatus>,
 }
 
 /// A drop-in file of whose content nothing is planned, or what it last asked for.
@@ -392,4 +405,38 @@ pub struct PlannedCertificate {
     /// What is worth knowing before it happens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<RemarkStatus>,
+    /// The operator's hold, where there is one then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldStatus>,
+    /// When it may be asked for, where the entry says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_window: Option<WindowStatus>,
+    /// When a new one may be switched in, where the entry says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy_window: Option<WindowStatus>,
+}
+
+/// Weekly hours.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WindowStatus {
+    /// In the words of the inventory.
+    pub hours: String,
+    /// Whether it is open then.
+    pub open: bool,
+    /// When it opens next, where it is shut; null where its time zone cannot be read.
+    pub opens_at: Option<String>,
+}
+
+/// A freeze: nothing is switched in meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreezeStatus {
+    /// From this instant on, where it has dates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Until this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// In these hours of each week, where it has those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<String>,
 }
