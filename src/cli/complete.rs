@@ -1,6 +1,7 @@
 //! What a shell proposes while somebody types: names of certificates, codes and states, profiles. It asks the daemon or
 //! reads the disk, never the network, and proposes nothing where this user may not look.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,6 +66,16 @@ pub(super) fn profiles(current: &OsStr) -> Vec<CompletionCandidate> {
         id.map(|id| CompletionCandidate::new(id.to_string()).help(name))
     });
     matching(current, known.flatten())
+}
+
+/// The CAs that issued what is installed, where the daemon runs.
+pub(super) fn issuers(current: &OsStr) -> Vec<CompletionCandidate> {
+    let path = control::path(&main());
+    let status = control::ask_within(&path, &Request::Status { view: View::All }, PATIENCE).ok();
+    let status = status.and_then(|line| serde_json::from_str::<Status>(&line).ok());
+    let issuers = status.into_iter().flat_map(|status| status.certificates);
+    let issuers: BTreeSet<String> = issuers.filter_map(|one| Some(one.issuer?.subject.to_string())).collect();
+    matching(current, issuers.into_iter().map(CompletionCandidate::new))
 }
 
 fn matching(current: &OsStr, candidates: impl Iterator<Item = CompletionCandidate>) -> Vec<CompletionCandidate> {

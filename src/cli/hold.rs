@@ -1,6 +1,7 @@
 //! `renewd hold` and `renewd release`: certificates that are left alone for a while. Through the daemon where it runs, by
 //! itself where not.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +23,8 @@ use crate::store::layout::Layout;
 use crate::store::lock::{Lock, Purpose};
 use crate::store::real_disk::RealDisk;
 
-use super::{control, exit, order, output, start};
+use super::select::Selection;
+use super::{control, exit, offline, order, output, start};
 
 /// Why, as a status shows it.
 pub(super) fn reason(text: &str) -> Result<Text, String> {
@@ -33,44 +35,47 @@ pub(super) fn reason(text: &str) -> Result<Text, String> {
     if why.as_str().chars().count() > LONGEST_REASON { Err(TOO_LONG.to_owned()) } else { Ok(why) }
 }
 
-/// Puts certificates on hold; all, where none is named.
-pub(super) fn hold(config: &Path, names: Vec<CertName>, order: HoldOrder) -> ExitCode {
+/// Puts certificates on hold.
+pub(super) fn hold(config: &Path, selection: &Selection, order: &HoldOrder) -> ExitCode {
     if let Some(until) = order.until.filter(|until| *until <= SystemClock::default().now()) {
         output::complain(&format!("{until} is over; name a time that is ahead, or leave --until out"));
         return exit::UNWELL.into();
     }
-    let HoldOrder { until, why, even_emergency } = order.clone();
-    let request = Request::Hold { names: names.clone(), until, why, even_emergency };
-    give(config, &request, &names, &order.event(), |all| told_held(all.len(), &order))
+    let request = |names| {
+        let HoldOrder { until, why, even_emergency } = order.clone();
+        Request::Hold { names, until, why, even_emergency }
+    };
+    give(config, selection, request, &order.event(), |_, all| told_held(all.len(), order))
 }
 
-/// Takes holds back; all of them, where none is named.
-pub(super) fn release(config: &Path, names: &[CertName]) -> ExitCode {
-    let request = Request::Release { names: names.to_vec() };
-    give(config, &request, names, &Event::HoldReleased, |released| told_released(names, released))
+/// Takes holds back.
+pub(super) fn release(config: &Path, selection: &Selection) -> ExitCode {
+    give(config, selection, |names| Request::Release { names }, &Event::HoldReleased, told_released)
 }
 
 fn give(
     config: &Path,
-    request: &Request,
-    names: &[CertName],
+    selection: &Selection,
+    request: impl FnOnce(Vec<CertName>) -> Request,
     event: &Event,
-    told: impl FnOnce(&BTreeSet<CertName>) -> String,
+    told: impl FnOnce(&[CertName], &BTreeSet<CertName>) -> String,
 ) -> ExitCode {
     let (path, status) = match order::daemon(config) {
         Ok(found) => found,
         Err(code) => return code.into(),
     };
+    let unwell = |why: String| {
+        output::complain(&why);
+        exit::UNWELL
+    };
     let done = match status {
-        Ok(_) => {
-            let answer = control::ask(&path, request).map_err(|error| format!("the daemon does not answer: {error}"));
-            answer.and_then(|answer| Reply::done_in(&answer)).map_err(|why| {
-                output::complain(&why);
-                exit::UNWELL
-            })
-        }
+        Ok(status) => selection.resolve(|| Ok(Cow::Owned(status))).map_err(unwell).and_then(|names| {
+            let answer = control::ask(&path, &request(names));
+            let answer = answer.map_err(|error| format!("the daemon does not answer: {error}"));
+            answer.and_then(|answer| Reply::done_in(&answer)).map_err(unwell)
+        }),
         // Who may not ask is told so by what the files allow.
-        Err(_) => by_itself(config, names, event).map(|concerned| told(&concerned)),
+        Err(_) => by_itself(config, selection, event).map(|(names, concerned)| told(&names, &concerned)),
     };
     match done {
         Ok(done) => {
@@ -81,14 +86,19 @@ fn give(
     }
 }
 
-/// Writes it into the journal, where the next start finds it; of which certificates.
-fn by_itself(config: &Path, names: &[CertName], event: &Event) -> Result<BTreeSet<CertName>, u8> {
+/// Writes it into the journal, where the next start finds it; whom the selection named, and of which certificates.
+fn by_itself(config: &Path, selection: &Selection, event: &Event) -> Result<(Vec<CertName>, BTreeSet<CertName>), u8> {
     let main = start::configuration(config)?.main;
     let layout = Layout::new(&main.state_dir);
     setup::make_place(&RealDisk, &main, &layout).map_err(|error| start::told(&error))?;
     let _lock = Lock::take(&layout, Purpose::Command).map_err(|error| start::told(&error.into()))?;
     let inventory =
         setup::inventory(&main, &last_good::read(&RealDisk, &layout)).map_err(|error| start::told(&error))?;
+    let status = || Ok(Cow::Owned(offline::look(main.clone(), None)?.in_full()));
+    let names = selection.resolve(status).map_err(|why| {
+        output::complain(&why);
+        exit::UNWELL
+    })?;
     let known: BTreeSet<CertName> = inventory.entries.iter().map(|entry| entry.name.clone()).collect();
     let unknown: Vec<CertName> = names.iter().filter(|name| !known.contains(name)).cloned().collect();
     if !unknown.is_empty() {
@@ -104,7 +114,7 @@ fn by_itself(config: &Path, names: &[CertName], event: &Event) -> Result<BTreeSe
         concerned.retain(|name| content.entries.records.get(name).is_some_and(has_hold));
     }
     journal.append(&entries(&concerned, event, at)).map_err(unwell)?;
-    Ok(concerned)
+    Ok((names, concerned))
 }
 
 fn entries(names: &BTreeSet<CertName>, event: &Event, at: Timestamp) -> Vec<event::Entry> {

@@ -19,6 +19,7 @@ mod discover;
 mod duplicates;
 mod event_text;
 mod explain;
+mod forecast;
 mod heal;
 mod help;
 mod history;
@@ -38,9 +39,11 @@ mod rollback;
 mod run;
 mod runtime;
 mod schema;
+mod select;
 mod signals;
 mod start;
 mod status;
+mod supposition;
 mod user;
 
 use std::path::PathBuf;
@@ -55,6 +58,7 @@ use crate::daemon::hook_user;
 use crate::engine::HoldOrder;
 
 use order::Following;
+use select::{Selection, Selectors};
 
 /// What `--version` says: which cryptography is in the program, too, where it is not the usual one.
 const VERSION: &str = if cfg!(feature = "fips") {
@@ -106,12 +110,29 @@ enum Command {
         /// Plan for this time (2027-01-31T12:00:00Z) instead of now.
         #[arg(long, value_name = "TIME", value_parser = output::instant)]
         at: Option<crate::core::time::Timestamp>,
+        /// Show what would follow if TLM revoked the selected certificates now (`revoked`), or those of a CA
+        /// (`revoked:ISSUER`): when each is replaced, by itself and with `renewd renew`.
+        #[arg(long = "if", value_name = "EVENT", value_parser = supposition::supposed, conflicts_with = "calendar")]
+        supposed: Option<supposition::Supposed>,
+        /// How soon they have to be replaced then; later is late.
+        #[arg(
+            long,
+            value_name = "TIME",
+            default_value = "24h",
+            value_parser = crate::config::duration,
+            requires = "supposed"
+        )]
+        within: Duration,
+        #[command(flatten)]
+        selectors: Selectors,
     },
     /// Show the state of each certificate and its next step; works with the daemon down.
     Status {
         /// Only this certificate, in full.
-        #[arg(add = ArgValueCompleter::new(complete::names))]
+        #[arg(conflicts_with = "Selectors", add = ArgValueCompleter::new(complete::names))]
         name: Option<CertName>,
+        #[command(flatten)]
+        selectors: Selectors,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -128,36 +149,38 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show the history of a certificate from the journal.
+    /// Show the history of certificates from the journal.
+    #[command(override_usage = "renewd history [OPTIONS] <NAME>\n       renewd history [OPTIONS] <SELECTOR>...")]
     History {
         /// The certificate.
-        #[arg(add = ArgValueCompleter::new(complete::names))]
-        name: CertName,
+        #[arg(
+            required_unless_present = "Selectors",
+            conflicts_with = "Selectors",
+            add = ArgValueCompleter::new(complete::names)
+        )]
+        name: Option<CertName>,
+        #[command(flatten)]
+        selectors: Selectors,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
     /// Replace certificates now, whatever their age, and show progress; Ctrl-C leaves the work to the daemon.
     #[command(
-        override_usage = "renewd renew <NAME>...\n       renewd renew --issuer <ISSUER>\n       renewd renew --all"
+        override_usage = "renewd renew [OPTIONS] <NAME>...\n       renewd renew [OPTIONS] <SELECTOR>...\n       renewd renew [OPTIONS] --all"
     )]
     Renew {
-        /// The certificates to replace.
-        #[arg(
-            required_unless_present_any = ["all", "issuer"],
-            value_name = "NAME",
-            add = ArgValueCompleter::new(complete::names)
-        )]
-        names: Vec<CertName>,
-        /// Every certificate in the inventory.
-        #[arg(long, conflicts_with = "names")]
-        all: bool,
-        /// Certificates that this CA issued: its subject, its common name, or `sha256:` and the digest of its public key (SPKI).
-        #[arg(long, value_name = "ISSUER", value_parser = renew::issuer, conflicts_with_all = ["names", "all"])]
-        issuer: Vec<String>,
+        #[command(flatten)]
+        selection: Selection,
         /// Request new certificates, never TLM's renewal of the old ones: after a mass revocation, or a lost key.
         #[arg(long)]
         reissue: bool,
+        /// Say first how long it takes, such as 20h; refuse what takes longer.
+        #[arg(long, value_name = "TIME", value_parser = crate::config::duration)]
+        within: Option<Duration>,
+        /// Replace them even if that takes longer than --within.
+        #[arg(long, requires = "within")]
+        anyway: bool,
         /// Return as soon as the daemon has the order.
         #[arg(long)]
         no_wait: bool,
@@ -235,14 +258,12 @@ enum Command {
         force: bool,
     },
     /// Request and install nothing until `renewd release`, a given time, or approaching expiry.
-    #[command(override_usage = "renewd hold [OPTIONS] <NAME>...\n       renewd hold [OPTIONS] --all")]
+    #[command(
+        override_usage = "renewd hold [OPTIONS] <NAME>...\n       renewd hold [OPTIONS] <SELECTOR>...\n       renewd hold [OPTIONS] --all"
+    )]
     Hold {
-        /// The certificates.
-        #[arg(required_unless_present = "all", value_name = "NAME", add = ArgValueCompleter::new(complete::names))]
-        names: Vec<CertName>,
-        /// Every certificate that is in the inventory now.
-        #[arg(long, conflicts_with = "names")]
-        all: bool,
+        #[command(flatten)]
+        selection: Selection,
         /// End the hold at this time (2027-01-31T12:00:00Z).
         #[arg(long, value_name = "TIME", value_parser = output::instant)]
         until: Option<crate::core::time::Timestamp>,
@@ -254,14 +275,12 @@ enum Command {
         even_emergency: bool,
     },
     /// End the hold of `renewd hold` or `renewd rollback`.
-    #[command(override_usage = "renewd release <NAME>...\n       renewd release --all")]
+    #[command(
+        override_usage = "renewd release <NAME>...\n       renewd release <SELECTOR>...\n       renewd release --all"
+    )]
     Release {
-        /// The certificates.
-        #[arg(required_unless_present = "all", value_name = "NAME", add = ArgValueCompleter::new(complete::names))]
-        names: Vec<CertName>,
-        /// Every certificate.
-        #[arg(long, conflicts_with = "names")]
-        all: bool,
+        #[command(flatten)]
+        selection: Selection,
     },
     /// Print inventory entries for existing certificates; changes nothing.
     Adopt {
@@ -351,22 +370,43 @@ fn as_hook() -> Option<ExitCode> {
 }
 
 fn run(arguments: Arguments) -> ExitCode {
-    let config = arguments.config;
-    match arguments.command {
+    let Arguments { config, mut command } = arguments;
+    if let Command::Plan { selectors, .. }
+    | Command::Status { selectors, .. }
+    | Command::History { selectors, .. }
+    | Command::Renew { selection: Selection { selectors, .. }, .. }
+    | Command::Hold { selection: Selection { selectors, .. }, .. }
+    | Command::Release { selection: Selection { selectors, .. } } = &mut command
+        && let Err(why) = selectors.read()
+    {
+        output::complain(&why);
+        return exit::UNWELL.into();
+    }
+    match command {
         Command::Run => run::run(&config),
         Command::Once { wait } => once::run(&config, wait),
         Command::Heal => heal::run(&config),
         Command::Check { online, json } => check::run(&config, check::Options { online, json }),
-        Command::Plan { json: true, at, .. } => plan::run(&config, plan::Form::Json, at),
-        Command::Plan { calendar: true, at, .. } => plan::run(&config, plan::Form::Calendar, at),
-        Command::Plan { at, .. } => plan::run(&config, plan::Form::Text, at),
-        Command::Status { name, json, online } => status::run(&config, name.as_ref(), json, online),
-        Command::Csr { name, json } => csr::run(&config, &name, json),
-        Command::History { name, json } => history::run(&config, &name, json),
-        Command::Renew { names, all: _, issuer: issuers, reissue, no_wait, json } => {
-            renew::run(&config, renew::Options { names, issuers, reissue, following: Following { json, no_wait } })
+        Command::Plan { json, calendar, at, supposed, within, selectors } => {
+            let form = match (json, calendar) {
+                (true, _) => plan::Form::Json,
+                (false, true) => plan::Form::Calendar,
+                (false, false) => plan::Form::Text,
+            };
+            plan::run(&config, &plan::Options { form, at, selectors, supposed, within })
         }
-        Command::Deploy { names, no_wait, json } => deploy::run(&config, names, Following { json, no_wait }),
+        Command::Status { name, selectors, json, online } => {
+            let one = |name| status::Which::One { name, online };
+            let which = name.map_or(status::Which::Selected(selectors), one);
+            status::run(&config, &which, json)
+        }
+        Command::Csr { name, json } => csr::run(&config, &name, json),
+        Command::History { name, selectors, json } => history::run(&config, name, &selectors, json),
+        Command::Renew { selection, reissue, within, anyway, no_wait, json } => {
+            let following = Following { json, no_wait, by: None };
+            renew::run(&config, &renew::Options { selection, reissue, within, anyway, following })
+        }
+        Command::Deploy { names, no_wait, json } => deploy::run(&config, names, Following { json, no_wait, by: None }),
         Command::Profiles { json, entry: None, .. } => profiles::list(&config, json),
         Command::Profiles { json, entry: Some(profile), name, dns, hooks, probe } => {
             profiles::entry(&config, json, &profile, &profiles::Given { name, dns, hooks, probe })
@@ -376,10 +416,10 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Revoke { name, serial, reason, force } => {
             revoke::run(&config, &revoke::Options { name, serial, reason, force })
         }
-        Command::Hold { names, all: _, until, reason: why, even_emergency } => {
-            hold::hold(&config, names, HoldOrder { until, why, even_emergency })
+        Command::Hold { selection, until, reason: why, even_emergency } => {
+            hold::hold(&config, &selection, &HoldOrder { until, why, even_emergency })
         }
-        Command::Release { names, all: _ } => hold::release(&config, &names),
+        Command::Release { selection } => hold::release(&config, &selection),
         Command::Adopt { files, profile, password_file } => {
             adopt::run(&config, &files, &profile, password_file.as_deref())
         }

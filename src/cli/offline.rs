@@ -1,6 +1,7 @@
 //! What the files tell, with no daemon: readers take no lock, create nothing, and tolerate a journal that is being
 //! written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::credentials::CredentialFiles;
@@ -21,6 +22,7 @@ use crate::engine::breaker::Breaker;
 use crate::engine::hooks::Hooks;
 use crate::engine::managed::Managed;
 use crate::engine::profiles::ProfileCache;
+use crate::engine::rehearsal::Cast;
 use crate::engine::report::{self, Facts, ProfileTrouble};
 use crate::engine::status::{Plan, Problem, Row, Status};
 use crate::engine::{self, Mode, ca_status};
@@ -191,6 +193,22 @@ impl Look {
         let problems = report::inventory_problems(&self.main, &self.inventory, &self.overlooked);
         let plan = report::plan(self.now, &self.inventory, &self.main.freezes, self.with_readings());
         Plan { gone: self.gone.clone(), problems, ..plan }
+    }
+
+    /// `renewd.toml` as it was read.
+    pub(super) const fn main(&self) -> &Main {
+        &self.main
+    }
+
+    /// What a rehearsal begins with.
+    pub(super) fn cast(self) -> Cast {
+        let Self { main, inventory, fleet, profiles, now, .. } = self;
+        let (mut seen, mut records) = (Vec::with_capacity(fleet.len()), BTreeMap::new());
+        for Managed { entry, observed, record, .. } in fleet {
+            records.insert(entry.name.clone(), record);
+            seen.push((entry, observed));
+        }
+        Cast { main, inventory, seen, records, profiles, now }
     }
 
     fn with_readings(&self) -> impl Iterator<Item = (&Managed, &CachedProfile)> {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request};
 use crate::engine::status::Status;
 
@@ -27,6 +28,8 @@ pub(super) struct Following {
     pub(super) json: bool,
     /// Not at all.
     pub(super) no_wait: bool,
+    /// When it is to be done, by the daemon's clock.
+    pub(super) by: Option<Timestamp>,
 }
 
 /// The control socket that the configuration names, and the status behind it, or why the daemon does not give it.
@@ -39,7 +42,7 @@ pub(super) fn daemon(config: &Path) -> Result<(PathBuf, io::Result<Status>), u8>
 /// Gives the order. Only where everything is done the exit code is 0, or where TLM lets everybody wait.
 pub(super) fn give(order: Order<'_>) -> ExitCode {
     let Order { path, request, asked, goal, following } = order;
-    let Following { json, no_wait } = following;
+    let Following { json, no_wait, by } = following;
     let narration = Narration::begin(path, &asked, json || no_wait);
     let is_rollback = matches!(request, Request::Rollback { .. });
     let answer = control::ask(path, &request).map_err(|error| format!("the daemon does not answer: {error}"));
@@ -56,7 +59,7 @@ pub(super) fn give(order: Order<'_>) -> ExitCode {
     if no_wait {
         return exit::OK.into();
     }
-    let (settled, code) = match progress::watch(path, &asked, &goal, narration, json) {
+    let (settled, code) = match progress::watch(path, &asked, &goal, narration, (by, json)) {
         Watched::All(settled) => {
             let failed = settled.iter().any(|one| one.outcome == Outcome::Failed);
             (settled, if failed { exit::UNWELL } else { exit::OK })

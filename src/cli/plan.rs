@@ -1,13 +1,19 @@
 //! `renewd plan`: what would be done, when and why.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use crate::core::name::CertName;
 use crate::core::time::Timestamp;
 use crate::engine::status::{Plan, Problem, RefusedFile};
 
 use super::calendar::{self, Style};
-use super::{exit, offline, output, user};
+use super::offline::{self, Look};
+use super::select::Selectors;
+use super::supposition::{self, Supposed};
+use super::{exit, output, user};
 
 /// How a plan is printed.
 #[derive(Clone, Copy, Debug)]
@@ -20,18 +26,54 @@ pub(super) enum Form {
     Calendar,
 }
 
+/// What is planned.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) form: Form,
+    /// For this instant; `None`: for now.
+    pub(super) at: Option<Timestamp>,
+    /// Only for these.
+    pub(super) selectors: Selectors,
+    /// What would follow from it.
+    pub(super) supposed: Option<Supposed>,
+    /// How soon everything has to be replaced then.
+    pub(super) within: Duration,
+}
+
 /// Looks, decides, prints, and changes nothing.
-pub(super) fn run(config: &Path, form: Form, at: Option<Timestamp>) -> ExitCode {
+pub(super) fn run(config: &Path, options: &Options) -> ExitCode {
     let main = || crate::config::load_main(config).map_err(|problems| crate::daemon::setup::shown(&problems));
-    let look = match user::may_read(config).and_then(|()| main()).and_then(|main| offline::look_ahead(main, at)) {
+    let look = || {
+        let main = user::may_read(config).and_then(|()| main())?;
+        offline::look_ahead(main, options.at)
+    };
+    let look = match look() {
         Ok(look) => look,
         Err(why) => {
             output::complain(&why);
             return exit::CONFIG.into();
         }
     };
-    let plan = look.plan();
-    match form {
+    let printed = match &options.supposed {
+        Some(supposed) => supposition::run(config, look, supposed, options),
+        None => planned(&look, options),
+    };
+    match printed {
+        Ok(()) => exit::OK.into(),
+        Err(why) => {
+            output::complain(&why);
+            exit::UNWELL.into()
+        }
+    }
+}
+
+fn planned(look: &Look, options: &Options) -> Result<(), String> {
+    let mut plan = look.plan();
+    if !options.selectors.is_empty() {
+        let names: BTreeSet<CertName> = options.selectors.chosen(&look.in_full())?.into_iter().collect();
+        plan.certificates.retain(|one| names.iter().any(|name| name.as_str() == one.name));
+    }
+    match options.form {
         Form::Text | Form::Calendar if plan.certificates.is_empty() => output::print(&with_rest(String::new(), &plan)),
         Form::Text => output::print(&with_rest(text(&plan, look.now), &plan)),
         Form::Json => output::print_json(&plan),
@@ -40,7 +82,7 @@ pub(super) fn run(config: &Path, form: Form, at: Option<Timestamp>) -> ExitCode 
             output::print(&with_rest(calendar::chart(&plan, look.now, style), &plan));
         }
     }
-    exit::OK.into()
+    Ok(())
 }
 
 /// Below what is planned: a line for each refused file, which certificates are managed no longer, and what else is to be known of the inventory.

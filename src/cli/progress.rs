@@ -199,7 +199,7 @@ pub(super) fn watch(
     asked: &BTreeSet<String>,
     goal: &Goal,
     mut narration: Narration,
-    silent: bool,
+    (by, silent): (Option<Timestamp>, bool),
 ) -> Watched {
     let stopped = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -207,6 +207,7 @@ pub(super) fn watch(
         drop(signal_hook::flag::register(signal, Arc::clone(&stopped)));
     }
     let bar = bar(asked.len(), silent);
+    let mut by = by;
     let mut settled: Vec<Settled> = Vec::new();
     let mut unanswered = 0;
     let interval = if asked.len() > MANY { LONG_INTERVAL } else { INTERVAL };
@@ -224,7 +225,13 @@ pub(super) fn watch(
                     bar.inc(1);
                 }
                 settled.extend(news);
-                bar.set_message(under_way(&status, asked, &settled));
+                let (now, left) = (output::instant(&status.at).unwrap_or_default(), asked.len() - settled.len());
+                if let Some(over) = by.take_if(|by| left > 0 && now > *by) {
+                    let late = format!("{left} of {} are not replaced by {over}; the daemon continues", asked.len());
+                    bar.suspend(|| output::complain(&late));
+                }
+                let until = by.map_or_else(String::new, |by| format!("{left} left, {} to go; ", whole(by.since(now))));
+                bar.set_message(format!("{until}{}", under_way(&status, asked, &settled)));
             }
             Err(error) if unanswered >= PATIENCE => {
                 bar.finish_and_clear();

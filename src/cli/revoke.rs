@@ -23,6 +23,7 @@ use crate::store::real_disk::RealDisk;
 
 use super::account::{self, Account};
 use super::order::Following;
+use super::select::Selection;
 use super::{exit, output, renew};
 
 /// What is withdrawn, and why.
@@ -52,8 +53,9 @@ pub(super) fn run(config: &Path, options: &Options) -> ExitCode {
     match revoke(config, options) {
         Ok(None) => exit::OK.into(),
         Ok(Some(name)) => {
-            let following = Following { json: false, no_wait: false };
-            renew::run(config, renew::Options { names: vec![name], issuers: Vec::new(), reissue: true, following })
+            let following = Following { json: false, no_wait: false, by: None };
+            let selection = Selection::of(vec![name]);
+            renew::run(config, &renew::Options { selection, reissue: true, within: None, anyway: false, following })
         }
         Err(why) => {
             output::complain(&why);

@@ -37,7 +37,7 @@ pub(super) fn run(config: &Path, name: &CertName, force: bool, no_wait: bool) ->
             request: Request::Rollback { name: name.clone(), force },
             asked: [name.to_string()].into(),
             goal: Goal::Deployed(Seen::of(&before)),
-            following: Following { json: false, no_wait },
+            following: Following { json: false, no_wait, by: None },
         }),
         // Who may not ask is told so by what the files allow.
         Err(_) => by_itself(config, name, force),

@@ -1,6 +1,7 @@
 //! `renewd status`: from the daemon where it runs, from the files where not; never as if all were well where a daemon
 //! should run and does not.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,16 +21,31 @@ use crate::store::lock::Held;
 use super::absent::{self, Absent, Silence};
 use super::at_tlm::{self, AtTlm};
 use super::offline::{self, Look};
+use super::select::Selectors;
 use super::{control, exit, output, user};
 
-/// Prints the status of all, or all about one, with what TLM says of it where that is asked for.
-pub(super) fn run(file: &Path, name: Option<&CertName>, json: bool, online: bool) -> ExitCode {
-    let printed = match name {
-        None if !json => {
+/// Of which certificates.
+pub(super) enum Which {
+    /// Everything about one, with what TLM says of it where that is asked for.
+    One {
+        /// Its name.
+        name: CertName,
+        /// Whether TLM is asked.
+        online: bool,
+    },
+    /// Those that meet the selectors; all, where there is none.
+    Selected(Selectors),
+}
+
+/// Prints the status of all, of some, or all about one.
+pub(super) fn run(file: &Path, which: &Which, json: bool) -> ExitCode {
+    let printed = match which {
+        Which::Selected(selectors) if selectors.is_empty() && !json => {
             let of_full = |full: Vec<CertificateStatus>| full.into_iter().map(row).collect();
-            found(file, &View::Table, of_full, Look::in_rows).map(|found| (table(&found.status), found.outcome()))
+            let found = found(file, &View::Table, of_full, Look::in_rows);
+            found.map(|found| (table(&found.status), found.outcome())).map_err(|why| (why, exit::UNREADABLE))
         }
-        _ => in_full(file, name, json, online),
+        Which::One { .. } | Which::Selected(_) => in_full(file, which, json),
     };
     match printed {
         Ok((text, (remark, code))) => {
@@ -39,32 +55,47 @@ pub(super) fn run(file: &Path, name: Option<&CertName>, json: bool, online: bool
             output::print(&text);
             code.into()
         }
-        Err(why) => {
+        Err((why, code)) => {
             output::complain(&why);
-            exit::UNREADABLE.into()
+            code.into()
         }
     }
 }
 
-/// Everything about one certificate, or as JSON about all.
-fn in_full(file: &Path, name: Option<&CertName>, json: bool, online: bool) -> Result<(String, Outcome), String> {
-    let view = name.map_or(View::All, |name| View::One(name.clone()));
-    let mut found = found(file, &view, |full| full, Look::in_full)?;
+/// Everything about one certificate; or of those that are selected a table, or everything as JSON.
+fn in_full(file: &Path, which: &Which, json: bool) -> Result<(String, Outcome), (String, u8)> {
+    let unreadable = |why| (why, exit::UNREADABLE);
+    let view = match which {
+        Which::One { name, .. } => View::One(name.clone()),
+        Which::Selected(_) => View::All,
+    };
+    let mut found = found(file, &view, |full| full, Look::in_full).map_err(unreadable)?;
     let status = &mut found.status;
-    if let Some(name) = name {
-        status.certificates.retain(|certificate| certificate.name == name.as_str());
-        if status.certificates.is_empty() {
-            return Err(format!("no certificate named \"{name}\""));
+    match which {
+        Which::One { name, .. } => {
+            status.certificates.retain(|certificate| certificate.name == name.as_str());
+            if status.certificates.is_empty() {
+                return Err(unreadable(format!("no certificate named \"{name}\"")));
+            }
         }
+        Which::Selected(selectors) if !selectors.is_empty() => {
+            let names = selectors.chosen(status).map_err(|why| (why, exit::UNWELL))?;
+            narrow(status, &names.into_iter().collect());
+        }
+        Which::Selected(_) => {}
     }
-    let asked = status.certificates.first().filter(|_| online).map(|one| at_tlm::asked(file, one));
-    let mut text = if json {
-        with_tlm(status, asked.as_ref().and_then(|asked| asked.as_ref().ok()))?
-    } else {
-        let now = output::instant(&status.at).unwrap_or_default();
-        let own: String = status.certificates.iter().map(|certificate| details(certificate, status, now)).collect();
-        let there = asked.as_ref().and_then(|asked| asked.as_ref().ok()).map(|there| there.lines(now));
-        [Some(own), there].into_iter().flatten().collect::<Vec<_>>().join("\n")
+    let is_online = matches!(which, Which::One { online: true, .. });
+    let asked = status.certificates.first().filter(|_| is_online).map(|one| at_tlm::asked(file, one));
+    let there = asked.as_ref().and_then(|asked| asked.as_ref().ok());
+    let text = match which {
+        _ if json => with_tlm(status, there).map_err(unreadable)?,
+        Which::One { .. } => {
+            let now = output::instant(&status.at).unwrap_or_default();
+            let own: String = status.certificates.iter().map(|certificate| details(certificate, status, now)).collect();
+            let there = there.map(|there| there.lines(now));
+            [Some(own), there].into_iter().flatten().collect::<Vec<_>>().join("\n")
+        }
+        Which::Selected(_) => table(&status.clone().with(|full| full.into_iter().map(row).collect())),
     };
     let (remark, code) = found.outcome();
     let code = match asked {
@@ -75,7 +106,6 @@ fn in_full(file: &Path, name: Option<&CertName>, json: bool, online: bool) -> Re
         Some(Ok(there)) if !there.is_as_here() => code.max(exit::UNWELL),
         Some(Ok(_)) | None => code,
     };
-    text.truncate(text.trim_end().len());
     Ok((text, (remark, code)))
 }
 
@@ -87,6 +117,25 @@ fn with_tlm(status: &Status, there: Option<&AtTlm>) -> Result<String, String> {
         certificate.insert("tlm".to_owned(), serde_json::to_value(there).map_err(|error| error.to_string())?);
     }
     output::json(&whole)
+}
+
+/// Leaves these certificates in a status, and of the problems those that concern them or the whole.
+fn narrow(status: &mut Status, names: &BTreeSet<CertName>) {
+    status.certificates.retain(|one| names.iter().any(|name| name.as_str() == one.name));
+    let concerns = |problem: &Problem| {
+        problem.certificates.is_empty() || problem.certificates.iter().any(|name| names.contains(name))
+    };
+    status.problems.retain(concerns);
+    status.healthy = status.problems.iter().all(|problem| problem.severity == Severity::Warning);
+}
+
+/// Everything about all certificates, for who selects among them.
+///
+/// # Errors
+///
+/// When nobody and no file tells it.
+pub(super) fn all(file: &Path) -> Result<Status, String> {
+    found(file, &View::All, |full| full, Look::in_full).map(|found| found.status)
 }
 
 /// What is said before the status, and the exit code.
@@ -253,8 +302,12 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     line("next step", instant(&certificate.next_action_at));
     let called = certificate.profile_name.as_ref().map_or_else(String::new, |name| format!("\"{name}\" "));
     line("profile", format!("{called}{}", certificate.profile));
+    if !certificate.inventory_file.is_empty() {
+        line("entry in", certificate.inventory_file.clone());
+    }
     line("serial number", known(&certificate.serial_number));
     line("fingerprint", known(&certificate.fingerprint));
+    line("key since", instant(&certificate.key_since));
     line("not before", instant(&certificate.not_before));
     line("not after", instant(&certificate.not_after));
     if let Some(EndStatus { at, subject: Some(ca), .. }) = &certificate.ends {

@@ -33,6 +33,7 @@ use super::breaker::Function;
 use super::hooks::{Ended, PendingHook};
 use super::io::{Arrival, Asker, Command, Input, Now, Step};
 use super::job::Job;
+use super::notices::Notices;
 use super::profiles::ProfileCache;
 use super::{Engine, Mode, Start};
 
@@ -216,6 +217,7 @@ impl Stage {
             earliest: Timestamp::default(),
             profiles,
             cas: CaWatch::default(),
+            notices: Notices::default(),
             credentials: Vec::new(),
             now: Now { wall: now, steady: Duration::ZERO },
         });
@@ -319,6 +321,8 @@ impl Stage {
             | Command::KeepCas(_)
             | Command::ReadInventory
             | Command::StatusLine(_)
+            | Command::Notify(_)
+            | Command::KeepNotices(_)
             | Command::Tell(_) => {}
         }
     }
@@ -398,6 +402,7 @@ impl Stage {
         let name = &job.entry.name;
         match &running.effect {
             Effect::CheckRoom
+            | Effect::AskBefore
             | Effect::KeepAnswer { .. }
             | Effect::Forget { .. }
             | Effect::Repair { .. }
@@ -531,6 +536,7 @@ const fn asks(effect: &Effect) -> Option<Function> {
         Effect::LookUp(_) | Effect::SearchHeld => Some(Function::Search),
         Effect::FetchChain { .. } | Effect::CheckStatus(_) => Some(Function::Details),
         Effect::CheckRoom
+        | Effect::AskBefore
         | Effect::MakeKey { .. }
         | Effect::ReadKey { .. }
         | Effect::Record(_)

@@ -43,7 +43,8 @@ fn commands_of_help() -> BTreeSet<(String, BTreeSet<String>)> {
 
 fn options_of_help(command: &str) -> BTreeSet<String> {
     let help = String::from_utf8(renewd(&[command, "--help"]).stdout).unwrap();
-    options(help.split("Options:").nth(1).unwrap()).into_iter().filter(|option| option != "--config").collect()
+    let listed = help.split("Options:").nth(1).unwrap().split("Exit codes:").next().unwrap();
+    options(listed).into_iter().filter(|option| option != "--config").collect()
 }
 
 fn options(text: &str) -> BTreeSet<String> {
@@ -56,7 +57,17 @@ fn commands_of_manual() -> BTreeSet<(String, BTreeSet<String>)> {
     let page = file("src/cli/pages/renewd.8.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `renewd "));
     let call = |row: &str| row.split('`').next().unwrap().to_owned();
-    rows.map(|row| (call(row).split_whitespace().next().unwrap().to_owned(), options(&call(row)))).collect()
+    // One word of a row stands for the table of selectors.
+    let table = page.split("\n### Selectors\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let selectors =
+        options(&table.lines().filter_map(|line| line.strip_prefix("| `")).map(call).collect::<Vec<_>>().join(" "));
+    assert_eq!(selectors.len(), 6, "{selectors:?}");
+    let all = |call: &str| if call.contains("SELECTOR…") { selectors.clone() } else { BTreeSet::new() };
+    let named = |call: String| {
+        let name = call.split_whitespace().next().unwrap().to_owned();
+        (name, options(&call).into_iter().chain(all(&call)).collect())
+    };
+    rows.map(|row| named(call(row))).collect()
 }
 
 #[test]

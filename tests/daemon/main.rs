@@ -24,6 +24,7 @@ mod desk;
 mod duplicates;
 mod edits;
 mod files;
+mod forecast;
 mod formats;
 mod gate;
 mod golden;
@@ -50,6 +51,7 @@ mod remedies;
 mod renew;
 mod revoke;
 mod rsa;
+mod select;
 mod serve;
 mod signals;
 #[path = "../simulator/mod.rs"]

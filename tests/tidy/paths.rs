@@ -9,7 +9,7 @@ use crate::{root, sources};
 /// How many such calls a file has, and why they are safe. *Root's*: nobody but root may exchange a part of the path. *The
 /// service's*: nobody but root and the service's user. *Told*: the worst is a wrong word to whoever asked. *The kernel's*:
 /// there is no file.
-const ARGUED: [(&str, usize, &str); 38] = [
+const ARGUED: [(&str, usize, &str); 39] = [
     (
         "src/api/credentials.rs",
         10,
@@ -41,6 +41,11 @@ const ARGUED: [(&str, usize, &str); 38] = [
         "src/cli/user.rs",
         2,
         "root becomes the owner of the state directory, and where it stays root exchange judges the way there",
+    ),
+    (
+        "src/cli/select/serials.rs",
+        1,
+        "told: the list that the command line names, read with the rights of who asks; bounded",
     ),
     ("src/config/claim.rs", 1, "a wrong answer grants or refuses one target, which is judged again when it is written"),
     ("src/config/drop_ins.rs", 2, "whether to read again; each file is judged by the descriptor that is read"),
