@@ -88,7 +88,7 @@ pub(super) fn run(file: &Path, wish: Options) -> ExitCode {
         return code.into();
     }
     let good = format!("{}: OK: {}", file.display(), counted(certificates, files));
-    warnings.iter().for_each(|warning| output::complain(&warned(warning)));
+    warnings.iter().for_each(|warning| output::remark(&warned(warning)));
     tell(&problems, &of_files, if wish.online { &[] } else { &of_host }, &good);
     if wish.online && !of_host.is_empty() {
         output::print(&told(&of_host));
@@ -111,7 +111,7 @@ fn tell(problems: &[Problem], of_files: &[Finding], of_host: &[Finding], good: &
         format!("{}: {}{remedy}", finding.subject, finding.message)
     }));
     if told.is_empty() {
-        output::print(good);
+        output::tell(good);
         return;
     }
     output::complain(&told.join("\n\n"));

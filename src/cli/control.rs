@@ -33,10 +33,12 @@ pub(super) fn ask_within(path: &Path, request: &Request, patience: Duration) -> 
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
     let mut line = serde_json::to_string(request)?;
+    tracing::debug!("asking the daemon at {}: {} bytes", path.display(), line.len());
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;
+    tracing::debug!("the daemon answered: {} bytes", answer.len());
     if answer.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
 }
 

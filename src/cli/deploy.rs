@@ -12,7 +12,7 @@ use crate::engine::status::Status;
 
 use super::order::{self, Following, Order};
 use super::progress::{self, Goal, Outcome, Seen, Settled};
-use super::{exit, once, output, start};
+use super::{exit, once, start};
 
 /// Runs them now.
 pub(super) fn run(config: &Path, mut names: Vec<CertName>, following: Following) -> ExitCode {
@@ -44,7 +44,7 @@ fn by_itself(config: &Path, names: &[CertName], json: bool) -> ExitCode {
     };
     let settled = settled(&status, names);
     if !json {
-        settled.iter().for_each(|one| output::print(&progress::line(one)));
+        settled.iter().for_each(|one| progress::tell(one, false));
     }
     order::sum_up(&settled, json);
     let is_done = settled.iter().filter(|one| one.outcome == Outcome::Deployed).count() == names.len();

@@ -73,7 +73,7 @@ pub(super) fn run(config: &Path, options: &Options) -> ExitCode {
     } else {
         output::print(&report.text(now));
         if !report.unread.is_empty() && !rustix::process::geteuid().is_root() {
-            output::complain("run this as root to see what this user may not read");
+            output::remark("run this as root to see what this user may not read");
         }
     }
     if report.healthy { exit::OK.into() } else { exit::UNWELL.into() }

@@ -26,7 +26,7 @@ pub(super) fn run(config: &Path) -> ExitCode {
     match runtime.block_on(heal::heal(&main)) {
         Ok(healed) => told(&healed),
         Err(StartError::Locked(holder)) => {
-            output::print(&format!("renewd is running ({holder}) and heals by itself; nothing to do here"));
+            output::tell(&format!("renewd is running ({holder}) and heals by itself; nothing to do here"));
             exit::OK.into()
         }
         Err(error @ StartError::Config(_)) => start::told(&error).into(),
@@ -39,10 +39,10 @@ pub(super) fn run(config: &Path) -> ExitCode {
 
 fn told(healed: &[Healed]) -> ExitCode {
     for Healed { line, is_whole } in healed {
-        if *is_whole { output::print(line.as_str()) } else { output::complain(line.as_str()) }
+        if *is_whole { output::tell(line.as_str()) } else { output::complain(line.as_str()) }
     }
     if healed.is_empty() {
-        output::print("every installed set is whole");
+        output::tell("every installed set is whole");
     }
     if healed.iter().all(|one| one.is_whole) { exit::OK.into() } else { exit::UNWELL.into() }
 }

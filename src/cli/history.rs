@@ -96,9 +96,9 @@ fn of_one(main: &config::Main, layout: &Layout, name: &CertName, content: &Conte
 /// What is wrong with the journal as a whole.
 fn remarks(content: &Content) {
     if content.too_new {
-        output::complain("a newer renewd wrote the journal: showing what this one understands");
+        output::remark("a newer renewd wrote the journal: showing what this one understands");
     }
-    journal::remark(content).into_iter().for_each(|remark| output::complain(remark.as_str()));
+    journal::remark(content).into_iter().for_each(|remark| output::remark(remark.as_str()));
 }
 
 fn is_known(main: &config::Main, layout: &Layout, name: &CertName) -> bool {

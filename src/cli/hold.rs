@@ -79,7 +79,7 @@ fn give(
     };
     match done {
         Ok(done) => {
-            output::print(&done);
+            output::tell(&done);
             exit::OK.into()
         }
         Err(code) => code.into(),

@@ -19,7 +19,19 @@ use crate::core::text::Text;
 use crate::daemon::log_sink;
 use crate::daemon::run::SetLog;
 
-use super::output;
+use super::output::{self, Volume};
+
+/// Opens the log of a command that has none by itself, where `--verbose` asks for it.
+///
+/// # Errors
+///
+/// When the filter cannot be read.
+pub(super) fn open_if_verbose() -> Result<(), String> {
+    if output::volume() != Volume::Verbose {
+        return Ok(());
+    }
+    open(&LogSettings { format: LogFormat::Text, level: String::new() }).map(drop)
+}
 
 /// Opens the log, and gives what changes its settings later.
 ///
@@ -41,9 +53,12 @@ pub(super) fn open(settings: &LogSettings) -> Result<SetLog, String> {
 /// What is logged.
 fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
     let from_environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
-    let (filter, place) = match &from_environment {
-        Some(filter) => (filter.as_str(), "the variable RUST_LOG"),
-        None => (settings.level.as_str(), "the key `level` of [log]"),
+    let (filter, place) = match (&from_environment, output::volume()) {
+        (Some(filter), _) => (filter.as_str(), "the variable RUST_LOG"),
+        (None, Volume::Quiet) => ("error", "--quiet"),
+        // Of its own: what libraries say at this level is noise.
+        (None, Volume::Verbose) => (concat!("info,", env!("CARGO_CRATE_NAME"), "=debug"), "--verbose"),
+        (None, Volume::Usual) => (settings.level.as_str(), "the key `level` of [log]"),
     };
     EnvFilter::try_new(filter).map_err(|error| format!("{place} is not a filter: {error}"))
 }

@@ -58,6 +58,7 @@ use crate::daemon::hook_user;
 use crate::engine::HoldOrder;
 
 use order::Following;
+use output::Volume;
 use select::{Selection, Selectors};
 
 /// What `--version` says: which cryptography is in the program, too, where it is not the usual one.
@@ -74,6 +75,12 @@ pub struct Arguments {
     /// The main configuration.
     #[arg(long, global = true, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
+    /// Print nothing but errors and what was asked for.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Also log each step on standard error.
+    #[arg(long, short, global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -322,6 +329,34 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether it opens no log at any time. The others do where they work by themselves, as `renewd.toml` says.
+    const fn has_no_log(&self) -> bool {
+        match self {
+            Self::Check { .. }
+            | Self::Plan { .. }
+            | Self::Status { .. }
+            | Self::Csr { .. }
+            | Self::History { .. }
+            | Self::Profiles { .. }
+            | Self::Explain { .. }
+            | Self::Adopt { .. }
+            | Self::Discover { .. }
+            | Self::Completions { .. }
+            | Self::Schema { .. } => true,
+            Self::Run
+            | Self::Once { .. }
+            | Self::Heal
+            | Self::Renew { .. }
+            | Self::Deploy { .. }
+            | Self::Rollback { .. }
+            | Self::Revoke { .. }
+            | Self::Hold { .. }
+            | Self::Release { .. } => false,
+        }
+    }
+}
+
 /// The command line's definition, for man pages and completions.
 #[must_use]
 pub fn command() -> clap::Command {
@@ -370,7 +405,12 @@ fn as_hook() -> Option<ExitCode> {
 }
 
 fn run(arguments: Arguments) -> ExitCode {
-    let Arguments { config, mut command } = arguments;
+    let Arguments { config, quiet, verbose, mut command } = arguments;
+    output::set_volume(match (quiet, verbose) {
+        (true, _) => Volume::Quiet,
+        (false, true) => Volume::Verbose,
+        (false, false) => Volume::Usual,
+    });
     if let Command::Plan { selectors, .. }
     | Command::Status { selectors, .. }
     | Command::History { selectors, .. }
@@ -378,6 +418,12 @@ fn run(arguments: Arguments) -> ExitCode {
     | Command::Hold { selection: Selection { selectors, .. }, .. }
     | Command::Release { selection: Selection { selectors, .. } } = &mut command
         && let Err(why) = selectors.read()
+    {
+        output::complain(&why);
+        return exit::UNWELL.into();
+    }
+    if command.has_no_log()
+        && let Err(why) = log::open_if_verbose()
     {
         output::complain(&why);
         return exit::UNWELL.into();

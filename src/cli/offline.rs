@@ -89,6 +89,11 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
     let today = SystemClock::default().now();
     let now = at.unwrap_or(today);
     let layout = Layout::new(&main.state_dir);
+    tracing::debug!(
+        "reading the state in {} and the inventory in {}",
+        main.state_dir.display(),
+        main.inventory.display()
+    );
     let in_force = last_good::read(&RealDisk, &layout);
     let inventory = match config::load_inventory(&main, setup::service_user(&main)) {
         Ok(files) => config::resolve(files, &main.hooks, &in_force),

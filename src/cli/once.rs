@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::core::reason::State;
 use crate::daemon::run::Word;
 use crate::engine::Mode;
-use crate::engine::status::Status;
+use crate::engine::status::{Severity, Status};
 
 use super::start::{self, Configured, Started};
 use super::{exit, output};
@@ -44,7 +44,11 @@ fn is_done(status: &Status) -> bool {
 
 fn left_over(status: &Status) {
     for problem in &status.problems {
-        output::complain(&format!("{}; fix: {}", problem.message, problem.remedy));
+        let told = format!("{}; fix: {}", problem.message, problem.remedy);
+        match problem.severity {
+            Severity::Error => output::complain(&told),
+            Severity::Warning => output::remark(&told),
+        }
     }
     let told = |name: &str| {
         status.problems.iter().any(|problem| problem.certificates.iter().any(|concerned| concerned.as_str() == name))

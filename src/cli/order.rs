@@ -9,6 +9,7 @@ use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request};
 use crate::engine::status::Status;
 
+use super::output::Volume;
 use super::progress::{self, Goal, Narration, Outcome, Settled, Watched};
 use super::{control, exit, output};
 
@@ -43,7 +44,8 @@ pub(super) fn daemon(config: &Path) -> Result<(PathBuf, io::Result<Status>), u8>
 pub(super) fn give(order: Order<'_>) -> ExitCode {
     let Order { path, request, asked, goal, following } = order;
     let Following { json, no_wait, by } = following;
-    let narration = Narration::begin(path, &asked, json || no_wait);
+    let is_silent = json || output::volume() == Volume::Quiet;
+    let narration = Narration::begin(path, &asked, is_silent || no_wait);
     let is_rollback = matches!(request, Request::Rollback { .. });
     let answer = control::ask(path, &request).map_err(|error| format!("the daemon does not answer: {error}"));
     let done = match answer.and_then(|answer| Reply::done_in(&answer)) {
@@ -54,7 +56,7 @@ pub(super) fn give(order: Order<'_>) -> ExitCode {
         }
     };
     if (no_wait || is_rollback) && !json {
-        output::print(&done);
+        output::tell(&done);
     }
     if no_wait {
         return exit::OK.into();
@@ -95,6 +97,6 @@ pub(super) fn sum_up(settled: &[Settled], json: bool) {
         let (done, word) = if is_deploy { (Outcome::Deployed, "deployed") } else { (Outcome::Replaced, "replaced") };
         let [done, waiting, failed] = [done, Outcome::Waiting, Outcome::Failed].map(count);
         let waiting = if is_deploy { String::new() } else { format!("{waiting} waiting, ") };
-        output::print(&format!("{done} {word}, {waiting}{failed} failed"));
+        output::tell(&format!("{done} {word}, {waiting}{failed} failed"));
     }
 }

@@ -1,4 +1,12 @@
-//! Printing: the one place that writes to standard output and standard error.
+//! Printing: the one place that writes to standard output and standard error, and that knows how much a command says.
+//!
+//! | | `--quiet` | usually | `--verbose` |
+//! | --- | --- | --- | --- |
+//! | what was asked for: a table, an entry, JSON ([`print`]) | yes | yes | yes |
+//! | an error, what failed ([`complain`]) | yes | yes | yes |
+//! | progress, and that something is done ([`tell`]) | no | yes | yes |
+//! | what is worth knowing and no error ([`remark`]) | no | yes | yes |
+//! | the log of what a command does by itself ([`super::log`]) | errors | as `[log]` says | from debug on |
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -14,6 +22,41 @@ use crate::engine::status::RemarkStatus;
 
 use super::columns::{columns, fold};
 use super::exit;
+
+/// How much a command says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Volume {
+    /// Nothing but errors and what was asked for.
+    Quiet,
+    /// What is of use to somebody who watches.
+    #[default]
+    Usual,
+    /// Also each step.
+    Verbose,
+}
+
+/// Sets how much is said from now on: once, before anything is.
+pub(super) fn set_volume(volume: Volume) {
+    VOLUME.get_or_init(|| volume);
+}
+
+pub(super) fn volume() -> Volume {
+    VOLUME.get().copied().unwrap_or_default()
+}
+
+/// Prints to standard output what is progress, or that something is done.
+pub(super) fn tell(text: &str) {
+    if volume() != Volume::Quiet {
+        print(text);
+    }
+}
+
+/// Prints to standard error what is worth knowing and no error.
+pub(super) fn remark(text: &str) {
+    if volume() != Volume::Quiet {
+        complain(text);
+    }
+}
 
 /// Prints to standard output, after what was logged before. Whoever closed it wants no more; else a failure ends the
 /// command with an exit code of its own.
@@ -189,6 +232,7 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| format!("{text:?} is not a time; write it as 2027-01-31T12:00:00Z"))
 }
 
+static VOLUME: OnceLock<Volume> = OnceLock::new();
 /// Why standard output did not take what was printed.
 static UNPRINTED: OnceLock<io::Error> = OnceLock::new();
 /// How long what is printed waits for the log before it, which nobody may be reading.

@@ -75,7 +75,7 @@ pub(super) fn list(config: &Path, json: bool) -> ExitCode {
         let listing = runtime.block_on(account.profiles()).map_err(account::told)?;
         print(&listing.profiles, json);
         for what in &listing.broken {
-            output::complain(&format!("skipped a profile in TLM's list that cannot be read: {what}"));
+            output::remark(&format!("skipped a profile in TLM's list that cannot be read: {what}"));
         }
         Ok(())
     }))
@@ -133,7 +133,7 @@ fn print(profiles: &[Profile], json: bool) {
     output::print(&output::table(&head, rows));
     for profile in profiles {
         if let Some(why) = unusable(profile) {
-            output::complain(&format!("{} cannot be used by renewd: {}", Text::new(&profile.name), Text::new(&why)));
+            output::remark(&format!("{} cannot be used by renewd: {}", Text::new(&profile.name), Text::new(&why)));
         }
     }
 }

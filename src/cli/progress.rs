@@ -26,6 +26,7 @@ use crate::daemon::control::{Request, View};
 use crate::daemon::steps::Steps;
 use crate::engine::status::{CertificateStatus, HookStatus, Status};
 
+use super::output::Volume;
 use super::{control, output};
 
 /// What became of one certificate.
@@ -217,7 +218,7 @@ pub(super) fn watch(
                 unanswered = 0;
                 let steps = narration.next(path);
                 if !steps.is_empty() {
-                    bar.suspend(|| steps.iter().for_each(|step| output::print(step)));
+                    bar.suspend(|| steps.iter().for_each(|step| output::tell(step)));
                 }
                 let news = news(&status, asked, goal, &settled);
                 for one in &news {
@@ -252,7 +253,7 @@ pub(super) fn watch(
 }
 
 fn bar(count: usize, silent: bool) -> ProgressBar {
-    if silent || !io::stdout().is_terminal() || !io::stderr().is_terminal() {
+    if silent || output::volume() == Volume::Quiet || !io::stdout().is_terminal() || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(count as u64);
@@ -280,14 +281,17 @@ const fn whole(span: Duration) -> Span {
     Span(Duration::from_secs(span.as_secs()))
 }
 
-fn tell(one: &Settled, silent: bool) {
-    if !silent {
-        output::print(&line(one));
+/// Tells what became of one; with `--quiet` only what failed.
+pub(super) fn tell(one: &Settled, silent: bool) {
+    match (silent, one.outcome, output::volume()) {
+        (true, ..) => {}
+        (false, Outcome::Failed, Volume::Quiet) => output::complain(&line(one)),
+        (false, ..) => output::tell(&line(one)),
     }
 }
 
 /// What became of one, in a line.
-pub(super) fn line(one: &Settled) -> String {
+fn line(one: &Settled) -> String {
     let Settled { name, outcome, state, reason_code, reason, remedy } = one;
     match outcome {
         Outcome::Replaced => format!("{name}: {}: {reason}", output::coloured("replaced", "32")),

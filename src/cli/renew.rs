@@ -17,6 +17,7 @@ use crate::daemon::run::Word;
 use crate::engine::status::{CertificateStatus, Status};
 
 use super::order::{self, Following, Order};
+use super::output::Volume;
 use super::progress::{self, Goal, Outcome};
 use super::select::Selection;
 use super::{control, exit, forecast, offline, once, output, start};
@@ -51,7 +52,7 @@ pub(super) fn run(config: &Path, wish: &Options) -> ExitCode {
 fn tell_held(status: &Status, names: &[CertName]) {
     let is_asked = |name: &str| names.is_empty() || names.iter().any(|asked| asked.as_str() == name);
     let held = status.certificates.iter().filter(|one| one.hold.is_some() && is_asked(&one.name));
-    held.for_each(|one| output::complain(&format!("{}: on hold; this ends the hold", one.name)));
+    held.for_each(|one| output::remark(&format!("{}: on hold; this ends the hold", one.name)));
 }
 
 /// Tells how long it takes, where that matters; until when it is to be done.
@@ -61,10 +62,10 @@ fn weigh(main: Main, wish: &Options, names: &[CertName]) -> Result<Option<Timest
     let unknown = |why| format!("{why}; only the state directory shows how long it takes: leave --within out");
     let outlook = forecast::of_renewal(main, names, wish.reissue).map_err(unknown)?;
     let by = outlook.began + within;
-    output::complain(&forecast::told(&outlook, &pace));
+    output::remark(&forecast::told(&outlook, &pace));
     let Some(late) = forecast::late(&outlook, by) else { return Ok(Some(by)) };
     if wish.anyway {
-        output::complain(&late);
+        output::remark(&late);
         return Ok(Some(by));
     }
     Err(format!("{late}\nnothing was asked for: name fewer, allow more time, or add --anyway"))
@@ -136,8 +137,11 @@ fn by_itself(config: &Path, wish: &Options) -> ExitCode {
             None => Outcome::Failed,
         };
         settled.push(progress::settle(certificate, outcome));
-        if !wish.following.json {
-            output::print(&format!("{}: {}: {}", certificate.name, certificate.state, certificate.reason));
+        let told = format!("{}: {}: {}", certificate.name, certificate.state, certificate.reason);
+        match outcome {
+            _ if wish.following.json => {}
+            Outcome::Failed if output::volume() == Volume::Quiet => output::complain(&told),
+            Outcome::Replaced | Outcome::Deployed | Outcome::Waiting | Outcome::Failed => output::tell(&told),
         }
     }
     order::sum_up(&settled, wish.following.json);

@@ -91,9 +91,9 @@ fn revoke(config: &Path, options: &Options) -> Result<Option<CertName>, String> 
         return Err("nothing was revoked".to_owned());
     }
     match runtime.block_on(account.client.revoke(&serial, thumbprint.as_deref(), options.reason)) {
-        Ok(()) => output::print(&format!("revoked {serial}")),
+        Ok(()) => output::tell(&format!("revoked {serial}")),
         Err(failure) if failure.class == FailureClass::CertificateRevoked => {
-            output::print(&format!("{serial} was revoked already"));
+            output::tell(&format!("{serial} was revoked already"));
         }
         Err(failure) => return Err(told(failure)),
     }

@@ -52,7 +52,7 @@ fn by_itself(config: &Path, name: &CertName, force: bool) -> ExitCode {
     match passed {
         Ok(status) => {
             let settled = deploy::settled(&status, std::slice::from_ref(name));
-            settled.iter().for_each(|one| output::print(&progress::line(one)));
+            settled.iter().for_each(|one| progress::tell(one, false));
             let is_done = settled.iter().any(|one| one.outcome == Outcome::Deployed);
             if is_done { exit::OK.into() } else { exit::UNWELL.into() }
         }
@@ -93,6 +93,6 @@ fn switch(main: &crate::config::Main, name: &CertName, force: bool) -> Result<()
     let done = rollback::by_operator(&RealDisk, &layout, &setup::identity(main), entry, &record, force, now)
         .map_err(|failure| unwell(&format!("{name}: {}; {}", failure.message, failure.remedy_of(name))))?;
     journal.append(std::slice::from_ref(&done)).map_err(|failure| unwell(&failure))?;
-    output::print(&rollback::told(&done.event, name));
+    output::tell(&rollback::told(&done.event, name));
     Ok(())
 }

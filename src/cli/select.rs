@@ -241,7 +241,7 @@ fn by_serials(serials: &Serials, certificates: &[CertificateStatus]) -> Result<F
         let first: Vec<_> = strange.iter().take(MOST_SHOWN).map(|serial| Text::new(serial).to_string()).collect();
         let rest = strange.len() - first.len();
         let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        output::complain(&format!(
+        output::remark(&format!(
             "{selector}: {} of {} serial numbers belong to no certificate that is installed here: {}{rest}",
             strange.len(),
             serials.written.len(),

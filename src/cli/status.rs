@@ -49,8 +49,10 @@ pub(super) fn run(file: &Path, which: &Which, json: bool) -> ExitCode {
     };
     match printed {
         Ok((text, (remark, code))) => {
-            if let Some(remark) = remark.filter(|_| !json) {
-                output::complain(&remark);
+            match remark.filter(|_| !json) {
+                Some(remark) if code == exit::UNREADABLE => output::complain(&remark),
+                Some(remark) => output::remark(&remark),
+                None => {}
             }
             output::print(&text);
             code.into()
@@ -341,12 +343,7 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
     if let Some(generation) = certificate.generation {
         line("generation", generation.to_string());
     }
-    for (name, path) in &certificate.files {
-        line("file", format!("{name}: {path}"));
-    }
-    for (number, copy) in (1..).zip(&certificate.copies) {
-        copy.files.iter().for_each(|(name, path)| line("file", format!("{name} of copy {number}: {path}")));
-    }
+    files(certificate).for_each(|file| line("file", file));
     for hook in &certificate.hooks {
         let error = hook.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
         // The state's own word is the contract's; on the screen a hook that has yet to run is pending.
@@ -361,6 +358,15 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
         others => line("elsewhere", format!("{others} problems; see `renewd status`")),
     }
     lines.join("\n")
+}
+
+/// The files at fixed paths, those of the copies by number.
+fn files(certificate: &CertificateStatus) -> impl Iterator<Item = String> {
+    let own = certificate.files.iter().map(|(name, path)| format!("{name}: {path}"));
+    let copies = (1..).zip(&certificate.copies).flat_map(|(number, copy)| {
+        copy.files.iter().map(move |(name, path)| format!("{name} of copy {number}: {path}"))
+    });
+    own.chain(copies)
 }
 
 /// The problems that concern the certificate; what its reason says already is not said twice.

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::api::credentials::CredentialFiles;
 use crate::api::roots::read as read_roots;
-use crate::api::{Client, ClientSettings, FetchSettings, Observer, ProxySettings, Roots, Tlm as _};
+use crate::api::{Client, ClientSettings, FetchSettings, Observer, ProxySettings, RequestSeen, Roots, Tlm as _};
 use crate::config::{self, ApiSettings, DropInCache, InForce, Inventory, Main, ServiceUser, permission_problems};
 use crate::core::backoff;
 use crate::core::failure::{Failure, FailureClass};
@@ -326,6 +326,14 @@ pub fn client(settings: &ApiSettings, files: &CredentialFiles, observer: Option<
         files.api_keys(&settings.api_key_files).map_err(|error| refused(&error))?
     };
     let proxy = proxy(settings, files)?;
+    let observer: Observer = Arc::new(move |seen: RequestSeen| {
+        let status = seen.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        let took = u64::try_from(seen.took.as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(endpoint = %seen.endpoint, "asked TLM: {status} after {took} ms");
+        if let Some(observer) = &observer {
+            observer(seen);
+        }
+    });
     Client::new(ClientSettings {
         url: settings.url.clone(),
         credentials,
@@ -333,7 +341,7 @@ pub fn client(settings: &ApiSettings, files: &CredentialFiles, observer: Option<
         roots: roots(settings)?,
         proxy,
         timeout: settings.timeout,
-        observer,
+        observer: Some(observer),
     })
 }
 

@@ -44,7 +44,8 @@ fn commands_of_help() -> BTreeSet<(String, BTreeSet<String>)> {
 fn options_of_help(command: &str) -> BTreeSet<String> {
     let help = String::from_utf8(renewd(&[command, "--help"]).stdout).unwrap();
     let listed = help.split("Options:").nth(1).unwrap().split("Exit codes:").next().unwrap();
-    options(listed).into_iter().filter(|option| option != "--config").collect()
+    let common = ["--config", "--quiet", "--verbose"];
+    options(listed).into_iter().filter(|option| !common.contains(&option.as_str())).collect()
 }
 
 fn options(text: &str) -> BTreeSet<String> {

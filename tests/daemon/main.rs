@@ -58,4 +58,5 @@ mod signals;
 mod simulator;
 mod status;
 mod steps;
+mod volume;
 mod watch;

@@ -1,5 +1,8 @@
 //! One line of a file, fit to be shown: on one line, without steering characters, cut around what is marked, and with
 //! what may be a secret blotted out. Carets are set by the columns that a terminal gives to each character.
+//!
+//! The crate annotate-snippets would draw the carets, which are two short functions here, and none of the rest: it neither
+//! blots a secret out nor names what cannot be seen, and would change every message for a frame around one line.
 
 use unicode_width::UnicodeWidthChar as _;
 
