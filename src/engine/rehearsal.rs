@@ -157,6 +157,10 @@ enum Task {
     /// It is answered.
     Answer(Call),
     HookEnds(HookKey, Vec<PendingHook>),
+    Finished {
+        name: CertName,
+        had_place: bool,
+    },
 }
 
 enum Call {
@@ -253,11 +257,12 @@ impl Stage {
 
     fn run(&mut self) {
         let end = self.began + HORIZON;
-        while !self.open.is_empty() {
+        while !self.open.is_empty() && self.count < MOST_STEPS {
             let wake = self.engine.next_wake(self.present()).map(|wake| self.now + wake.after);
             let task = self.tasks.first_key_value().map(|((at, _), _)| *at);
             let Some(next) = wake.into_iter().chain(task).min().filter(|next| *next <= end) else { return };
             self.now = self.now.max(next);
+            self.count += 1;
             while let Some(first) = self.tasks.first_entry().filter(|first| first.key().0 <= self.now) {
                 let task = first.remove();
                 self.perform_task(task);
@@ -354,6 +359,7 @@ impl Stage {
                     }
                 });
             }
+            Task::Finished { name, had_place } => self.handle(Input::Finished { name, had_place }),
             Task::HookEnds(key, covers) => self.handle(Input::HookEnded { key, covers, ended: Ended::Done(None) }),
         }
     }
@@ -393,7 +399,8 @@ impl Stage {
                 running.effect = effect;
                 self.begin(running);
             }
-            Next::End => self.handle(Input::Finished { name, had_place: running.job.had_place }),
+            // Not at once: what is decided next may be as short.
+            Next::End => self.later(SHORTEST, Task::Finished { name, had_place: running.job.had_place }),
         }
     }
 
@@ -405,8 +412,8 @@ impl Stage {
             | Effect::AskBefore
             | Effect::KeepAnswer { .. }
             | Effect::Forget { .. }
-            | Effect::Repair { .. }
             | Effect::RefreshChain => Outcome::Done,
+            Effect::Repair { .. } => self.repair(name),
             Effect::MakeKey { key, .. } => {
                 let kept = job.installed.as_ref().filter(|_| job.entry.reuse_key).map(|installed| installed.spki);
                 let spki = kept.unwrap_or_else(|| self.digest());
@@ -435,7 +442,10 @@ impl Stage {
             Effect::Install { .. } if !self.engine.may(name, Step::Switch, self.now) => Outcome::NotNow,
             Effect::Install { attempt, .. } => self.install(job, *attempt),
             Effect::Probe => self.probe(job),
-            Effect::RollBack(_) | Effect::Switch(_) => Outcome::NotNow,
+            // What a hook did not bear is nobody's plan.
+            Effect::RollBack(_) | Effect::Switch(_) => {
+                Outcome::Failed(Failure::new(FailureClass::Internal, "no way back is rehearsed"))
+            }
             Effect::CheckStatus(serial) => {
                 let is_revoked = self.revoked.iter().any(|revoked| revoked.same(serial));
                 let state = if is_revoked { TlmState::Revoked } else { TlmState::Issued };
@@ -505,6 +515,14 @@ impl Stage {
         Outcome::Installed { generation, leaf: Box::new(leaf), chain }
     }
 
+    /// Everything is as it should be then.
+    fn repair(&mut self, name: &CertName) -> Outcome {
+        if let Some(Observed::Installed(installed)) = self.live.get_mut(name) {
+            (installed.drift, installed.renewed_elsewhere) = (BoxedDefault::new(), false);
+        }
+        Outcome::Done
+    }
+
     /// Every server shows what is installed.
     fn probe(&self, job: &Job) -> Outcome {
         let Some(installed) = &job.installed else { return Outcome::Done };
@@ -568,6 +586,8 @@ pub const ANSWER: Duration = Duration::from_secs(1);
 const HOOK: Duration = Duration::from_secs(1);
 /// A rehearsal lasts no longer: what is not replaced by then waits for somebody.
 pub const HORIZON: Duration = Duration::from_secs(60 * 86_400);
+/// Nor does it take more steps: a hundred thousand certificates need a tenth of them.
+const MOST_STEPS: u64 = 10_000_000;
 /// Of a certificate of which nothing says how long it lives.
 const USUAL_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 /// Who waits for a turn asks again after so long, as in the daemon.

@@ -135,3 +135,28 @@ fn a_profile_that_was_never_read_is_nobodys_guess() {
     let outlook = renewed(cast);
     assert!(outlook.acts.iter().all(|act| act.live_at.is_none() && act.waits.is_some()), "{outlook:?}");
 }
+
+/// Each of these would be done again and again by a shell that does it in no time and without effect.
+#[test]
+fn what_is_put_right_beside_the_plot_ends() {
+    let mut cast = cast(3, |_, _| {});
+    let edits: [fn(&mut Installed); 2] = [
+        |installed| installed.drift = vec![Text::new("privkey.pem is gone")].into(),
+        |installed| {
+            (installed.drift, installed.renewed_elsewhere) = (vec![Text::new("www.crt is newer")].into(), true);
+        },
+    ];
+    for (edit, (_, found)) in edits.iter().zip(&mut cast.seen) {
+        if let Observed::Installed(installed) = found {
+            edit(installed);
+        }
+    }
+    let mut back = Record::default();
+    let (from, to) = (Generation(1), Generation(0));
+    let by = crate::core::event::RollbackBy::Hook;
+    back.apply(START, &Event::RolledBack { from, to, by, hooks: Vec::new() });
+    cast.records.insert("c0002".parse().unwrap(), back);
+    let outlook = renewed(cast);
+    assert!(outlook.acts.iter().all(|act| act.live_at.is_some()), "{outlook:?}");
+    assert!(takes(&outlook) < ANSWER * 5, "{outlook:?}");
+}
