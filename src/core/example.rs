@@ -104,7 +104,6 @@ pub(crate) fn installed(lifetime: Duration) -> Installed {
         renewed_elsewhere: false,
         is_refreshed: false,
         remarks: BoxedDefault::default(),
-        older_key: None,
     }
 }
 

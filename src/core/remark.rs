@@ -33,18 +33,21 @@ pub struct Remarks {
     pub since: Option<Timestamp>,
     /// The remarks.
     pub list: Vec<Remark>,
+    /// When an older certificate began that has the same key, by the manifest, which has it beside these; here as it is as rare.
+    #[serde(skip)]
+    pub older_key: Option<Timestamp>,
 }
 
 impl Remarks {
     /// The remarks of a set that is installed now.
     #[must_use]
     pub fn at(now: Timestamp, list: Vec<Remark>) -> Self {
-        if list.is_empty() { Self::default() } else { Self { since: Some(now), list } }
+        if list.is_empty() { Self::default() } else { Self { since: Some(now), list, older_key: None } }
     }
 }
 
 impl crate::core::compact::boxed_default::ConstDefault for Remarks {
-    const DEFAULT: &'static Self = &Self { since: None, list: Vec::new() };
+    const DEFAULT: &'static Self = &Self { since: None, list: Vec::new(), older_key: None };
 }
 
 /// The remarks of most sets are none.

@@ -312,7 +312,6 @@ mod tests {
                 is_refreshed: false,
                 chain: Arc::default(),
                 remarks: BoxedDefault::new(),
-                older_key: None,
             }))
         };
         let mut fleet = Fleet::default();

@@ -492,7 +492,6 @@ impl Stage {
             renewed_elsewhere: false,
             is_refreshed: false,
             remarks: BoxedDefault::new(),
-            older_key: None,
         };
         let leaf = Leaf {
             serial_number: installed.serial_number.clone(),

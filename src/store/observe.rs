@@ -240,7 +240,6 @@ fn installed(
         renewed_elsewhere: false,
         is_refreshed: manifest.is_some_and(|manifest| manifest.refreshes.is_some()),
         remarks: remarks(manifest, doubts),
-        older_key: manifest.and_then(|manifest| manifest.key_since).map(Box::new),
         chain,
         profile: manifest.map(|manifest| known(entry, &manifest.profile)),
         serial_number: leaf.serial_number,
@@ -258,6 +257,9 @@ fn remarks(manifest: Option<&Manifest>, mut doubts: Vec<Remark>) -> RareRemarks 
     let mut remarks = manifest.map_or_else(RareRemarks::new, |manifest| manifest.remarks.clone());
     if !doubts.is_empty() {
         remarks.list.append(&mut doubts);
+    }
+    if let Some(since) = manifest.and_then(|manifest| manifest.key_since) {
+        remarks.older_key = Some(since);
     }
     remarks
 }

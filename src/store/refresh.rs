@@ -192,7 +192,7 @@ fn told(noted: &Remarks, has_root: bool, of_path: impl Iterator<Item = Remark>, 
             list.push(remark);
         }
     }
-    Remarks { since: noted.since.or(Some(now)).filter(|_| !list.is_empty()), list }
+    Remarks { since: noted.since.or(Some(now)).filter(|_| !list.is_empty()), list, older_key: None }
 }
 
 fn key_of(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> Result<Zeroizing<String>, Failure> {

@@ -191,7 +191,6 @@ pub(crate) fn installed(facts: &Leaf, age: Duration, now: Timestamp) -> Installe
         renewed_elsewhere: false,
         is_refreshed: false,
         remarks: BoxedDefault::new(),
-        older_key: None,
     }
 }
 

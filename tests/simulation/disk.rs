@@ -165,7 +165,6 @@ impl Disk {
             is_refreshed: false,
             chain: Arc::default(),
             remarks: RareRemarks::new(),
-            older_key: None,
         }))
     }
 }

@@ -100,15 +100,13 @@ pub struct Installed {
     pub is_refreshed: bool,
     /// What was worth knowing when it was installed.
     pub remarks: RareRemarks,
-    /// When an older certificate began that has the same key, by the manifest; `None`: this one is the key's first.
-    pub older_key: Option<Box<Timestamp>>,
 }
 
 impl Installed {
     /// When its key was first used, as far as that is known: the start of the first certificate with it.
     #[must_use]
     pub fn key_since(&self) -> Timestamp {
-        self.older_key.as_deref().copied().unwrap_or(self.not_before)
+        self.remarks.older_key.unwrap_or(self.not_before)
     }
 
     /// How long TLS clients take the set: from the start of the leaf to the end that counts.
