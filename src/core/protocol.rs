@@ -7,6 +7,7 @@
 
 mod delivery;
 mod effect;
+mod refusal;
 
 use std::sync::Arc;
 
@@ -15,7 +16,6 @@ use super::event::{Event, Method, RollbackBy};
 use super::failure::{Accepted, Failure, FailureClass, Scope};
 use super::name::{Attempt, Digest, Generation, ProfileId, SerialNumber};
 use super::text::Text;
-use crate::core::known::holding;
 use crate::core::wanted::entry::Entry;
 use crate::core::wanted::key::KeyType;
 
@@ -379,54 +379,6 @@ impl<P: Payload> Protocol<P> {
         }
     }
 
-    fn searched(
-        &mut self,
-        outcome: Outcome<P>,
-        refusal: Option<Failure>,
-        spki: Digest,
-        key: Option<P::Key>,
-    ) -> Next<P> {
-        let attempt = self.attempt;
-        match (outcome, refusal) {
-            (Outcome::Issued(serial, answer), _) => self.keep(serial, answer, spki, key),
-            // The answer stays open: the search is made again, before somebody is called for what is ours. TLM took nothing.
-            (Outcome::Failed(failure), Some(refusal)) if !self.job.is_last_try && is_open(&refusal, &failure) => {
-                let message =
-                    format!("{}; the search for what it may have issued failed: {}", refusal.message, failure.message);
-                let failure = Failure { message: Text::new(&message), accepted: Accepted::No, ..failure };
-                self.finish(Event::RefusalUnclear { attempt, failure })
-            }
-            (_, Some(refusal)) if self.is_known(&refusal) => self.refuse(refusal),
-            (_, Some(refusal)) => self.go(Phase::Surveyed { refusal }, Effect::SearchHeld),
-            (Outcome::NotFound, None) => self.finish(Event::LookedUp { attempt, failure: None }),
-            (Outcome::Failed(failure), None) => self.finish(Event::LookedUp { attempt, failure: Some(failure) }),
-            _ => self.unexpected("a look-up"),
-        }
-    }
-
-    fn is_known(&self, refusal: &Failure) -> bool {
-        self.job.known.as_deref().is_some_and(|known| known.class == refusal.class)
-    }
-
-    /// Records a refusal by the words that explained it before.
-    fn refuse(&mut self, refusal: Failure) -> Next<P> {
-        let failure = self.job.known.take().map_or(refusal, |known| *known);
-        self.finish(Event::NotAccepted { attempt: self.attempt, failure })
-    }
-
-    /// A repetition would only repeat the refusal: it says what TLM holds, and what the operator can do.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, nothing was found")]
-    fn surveyed(&mut self, outcome: &Outcome<P>, refusal: Failure) -> Next<P> {
-        let seat = self.job.entry.naming.seat();
-        let held = match outcome {
-            Outcome::Holds(held) => Ok(held.as_slice()),
-            Outcome::Failed(failure) => Err(failure),
-            _ => Ok(&[][..]),
-        };
-        let failure = holding::explained(refusal, &seat, held);
-        self.finish(Event::NotAccepted { attempt: self.attempt, failure })
-    }
-
     #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
     fn picked_up(&mut self, outcome: Outcome<P>, spki: Digest, decides: bool) -> Next<P> {
         let attempt = self.attempt;
@@ -545,12 +497,6 @@ impl<P: Payload> Phase<P> {
                 | Self::Over
         )
     }
-}
-
-/// Whether a search that failed leaves open if the renewal that TLM speaks of is ours. One that is refused shows nothing
-/// at any time, and a refused duplicate has issued nothing by itself.
-fn is_open(refusal: &Failure, failure: &Failure) -> bool {
-    refusal.class == FailureClass::AlreadyRenewed && matches!(failure.class.scope(), Scope::Outage | Scope::Key)
 }
 
 /// What stands for the administrator's comment where TLM tells none.

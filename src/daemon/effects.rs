@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::api::{self, IssueRequest, Page, Pickup, RenewRequest, Tlm};
@@ -23,8 +23,6 @@ use crate::core::text::Text;
 use crate::core::wanted::entry::Entry;
 use crate::core::wanted::key::KeyType;
 use crate::engine::breaker::Function;
-use crate::engine::hooks::Ended;
-use crate::engine::io::HookSubject;
 use crate::engine::job::Job;
 use crate::engine::{Asker, Input, Step};
 use crate::pki::answer::{Answer, shown_by_profile};
@@ -39,8 +37,9 @@ use crate::store::rollback::{self, Wanted};
 use crate::store::{generation, pending, repair, targets};
 
 use super::context::Context;
-use super::{held, hooks, probe};
+use super::{held, probe};
 
+mod ask;
 mod fetch;
 mod judge;
 
@@ -162,32 +161,6 @@ impl<T: Tlm> ActionRunner<T> {
                 Ok(Outcome::Status(Box::new(details.standing)))
             }
         }
-    }
-
-    /// Asks the programs that the hooks run before a switch, one after the other, until one says no.
-    async fn ask_before(&self) -> Outcome {
-        let name = &self.job.entry.name;
-        // Where nothing is to be switched in, nobody is asked; a failed hook's second try is no new set.
-        if self.job.request.is_some() && !self.context.may(name, Step::Switch).await {
-            return Outcome::NotNow;
-        }
-        let Ok(_turn) = ASKED_AT_ONCE.acquire().await else { return Outcome::NotNow };
-        let (installed, live) = (self.job.installed.clone(), self.context.layout.live(name));
-        let subjects = [HookSubject { name: name.clone(), installed, validation: None }];
-        for hook in &self.job.before {
-            let environment = hooks::environment(&subjects, Some(&live), None);
-            let shown = |output: &str, limit| self.context.api().end_of(output, limit);
-            tracing::info!(hook = %hook.name, "asking `before` of the hook");
-            match hooks::ask_before(hook, environment, self.stop.clone(), shown).await {
-                Ended::Done(_) => {}
-                Ended::Failed(failure, _) | Ended::TimedOut(failure, _) => {
-                    let overruled = self.context.may(name, Step::Overrule).await;
-                    return Outcome::Vetoed { hook: hook.name.clone(), failure, overruled };
-                }
-                Ended::Stopped => return Outcome::NotNow,
-            }
-        }
-        Outcome::Done
     }
 
     /// Asks the API: waits for its turn first, and tells the loop how it went.
@@ -523,8 +496,6 @@ fn installed_key<T: Tlm>(
     generate(kind)
 }
 
-/// So many certificates at a time have the programs of their hooks asked before a switch.
-static ASKED_AT_ONCE: Semaphore = Semaphore::const_new(4);
 const MOST_FETCHED: usize = 3;
 
 /// So long a service may take until it shows what its hook told it to.

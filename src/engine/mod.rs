@@ -18,6 +18,7 @@ mod certificates;
 pub mod credentials;
 pub mod fleet;
 mod holds;
+mod hook_runs;
 pub mod hooks;
 pub mod io;
 pub mod job;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::core::event::HookStep;
-use crate::core::failure::FailureClass;
+use crate::core::failure::{Failure, FailureClass};
 use crate::core::wanted::hook::HookRun;
 
 const START: Timestamp = Timestamp::from_seconds(1_800_000_000);

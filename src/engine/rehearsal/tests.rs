@@ -1,8 +1,11 @@
 //! What a rehearsal says of pace, order, windows and revocations.
 
 use super::*;
+use crate::core::event::Event;
 use crate::core::example::{START, bare, installed, profile, read, submitting};
 use crate::core::known::cached_profile::CachedProfile;
+use crate::core::known::observed::Installed;
+use crate::core::name::{Attempt, Digest, Generation, ProfileRef, RequestId, SerialNumber};
 use crate::core::wanted::window::{DeployWindow, Freeze};
 use crate::engine::admission::{BURST, Pace};
 
