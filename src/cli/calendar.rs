@@ -242,13 +242,15 @@ impl Chart {
             Unit::Day => "day",
             Unit::Week => "week",
         };
-        let of = |what: &str, counts: &BTreeMap<i64, usize>| {
+        let of = |[one, many]: [&str; 2], counts: &BTreeMap<i64, usize>| {
             let (row, count) = counts.iter().max_by_key(|(row, count)| (**count, -**row))?;
             let (all, label): (usize, _) = (counts.values().sum(), self.periods.label(*row));
+            let what = if all == 1 { one } else { many };
             Some(format!("{all} {what}; the most in one {period}: {count} ({label})"))
         };
         let scale = (most > room).then(|| format!("a full bar: {most}"));
-        of("renewals", &self.renewals).into_iter().chain(of("expiries", &self.expiries)).chain(scale).collect()
+        let renewals = of(["renewal", "renewals"], &self.renewals);
+        renewals.into_iter().chain(of(["expiry", "expiries"], &self.expiries)).chain(scale).collect()
     }
 }
 

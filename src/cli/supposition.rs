@@ -70,7 +70,7 @@ pub(super) fn run(config: &Path, look: Look, supposed: &Supposed, options: &Opti
         |interval| format!("renewd checks for revocation every {}", Span(interval)),
     );
     output::print(&format!(
-        "if TLM revoked {} now:\n\nby itself: {checks}; {}\nwith `renewd renew --reissue`{} at once: {}\n",
+        "if TLM revoked {} now:\n\nby itself: {checks}; {}\nwith `renewd renew --reissue{}` at once: {}\n",
         counted(alone.acts.len()),
         told(&alone, &main),
         config_option(config),
