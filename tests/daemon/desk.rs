@@ -102,7 +102,8 @@ fn completion_knows_names_codes_and_profiles() {
     host.wait_state("www", "valid");
     assert_eq!(proposed(&host, &["rollback", "w"]), ["web", "www"], "from the daemon");
     assert_eq!(proposed(&host, &["profiles", "--entry", ""]), [host.profile.clone()]);
-    assert_eq!(proposed(&host, &["explain", "hook-"]), ["hook-failed", "hook-overdue", "hook-failing", "hook-owed"]);
+    let of_hooks = ["hook-failed", "hook-vetoed", "hook-overdue", "hook-failing", "hook-owed"];
+    assert_eq!(proposed(&host, &["explain", "hook-"]), of_hooks);
     assert_eq!(proposed(&host, &["explain", "deploy"]), ["deploying"]);
 }
 

@@ -126,10 +126,10 @@ fn what_few_profiles_demand_is_told_sent_and_found_again() {
 #[test]
 fn names_and_keys_that_the_profile_does_not_take_are_told() {
     refuses(|profile| profile.allowed_list = vec!["*.example.org".into()], "", &["allowed_list", "*.example.org"]);
-    refuses(|profile| profile.key_sizes = vec!["MLDSA-65".into()], "", &["MLDSA-65", "cannot make"]);
+    refuses(|profile| profile.key_sizes = vec!["Ed25519".into()], "", &["Ed25519", "cannot make"]);
     refuses(
-        |profile| profile.key_sizes = vec!["MLDSA-65".into(), "384".into()],
+        |profile| profile.key_sizes = vec!["Ed25519".into(), "384".into()],
         "key = \"ecdsa-p256\"\n",
-        &["not accept ecdsa-p256 (it accepts ecdsa-p384, MLDSA-65)"],
+        &["not accept ecdsa-p256 (it accepts ecdsa-p384, Ed25519)"],
     );
 }
