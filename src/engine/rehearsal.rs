@@ -112,7 +112,7 @@ pub fn rehearse(cast: Cast, plot: &Plot) -> Outlook {
 /// How long TLM takes to answer.
 pub const ANSWER: Duration = Duration::from_secs(1);
 /// How long a hook takes.
-const HOOK: Duration = Duration::from_secs(1);
+pub const HOOK: Duration = Duration::from_secs(1);
 /// A rehearsal lasts no longer: what is not replaced by then waits for somebody.
 pub const HORIZON: Duration = Duration::from_secs(60 * 86_400);
 /// Nor does it take more steps: a hundred thousand certificates need a tenth of them.

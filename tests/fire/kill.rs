@@ -161,7 +161,8 @@ impl Site {
     fn installed(&self) -> BTreeSet<Vec<u8>> {
         let homes = fs::read_dir(self.host.path("state/certs")).unwrap().map(|home| home.unwrap().path());
         let generations = homes.flat_map(|home| fs::read_dir(home).unwrap().map(|found| found.unwrap().path()));
-        let keys = generations.filter(|path| !path.ends_with("live")).map(|path| path.join("privkey.pem"));
+        let keys =
+            generations.filter(|path| path.is_dir() && !path.ends_with("live")).map(|path| path.join("privkey.pem"));
         let spki = |key: PathBuf| rcgen::KeyPair::from_pem(&self.host.read(&key)).unwrap().subject_public_key_info();
         keys.map(spki).collect()
     }
