@@ -319,8 +319,6 @@ pub fn me(body: Json<'_>) -> Me {
     Me { roles, not_after: end_in(body) }
 }
 
-/// The earliest end that the answer names, under whatever key. What is in a list of several is not followed: which of
-/// them is ours is not said. A password or a licence ends by itself.
 /// The end of `key` in a list of keys: of the one whose id the key begins with, or of the one that is in force alone. Which of
 /// several it is stays open.
 pub fn key_end(body: Json<'_>, key: &str) -> Option<Timestamp> {
@@ -336,6 +334,8 @@ pub fn key_end(body: Json<'_>, key: &str) -> Option<Timestamp> {
     own.or(only).and_then(|item| end_in(*item))
 }
 
+/// The earliest end that the answer names, under whatever key. What is in a list of several is not followed: which of
+/// them is ours is not said. A password or a licence ends by itself.
 fn end_in(place: Json<'_>) -> Option<Timestamp> {
     if place.is_list() {
         let items = place.items();

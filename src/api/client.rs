@@ -111,7 +111,7 @@ impl Client {
         self.ask(&Call::details(serial, thumbprint), |body| view::view(serial, body, &self.secrets())).await
     }
 
-    /// The end of an API key by the list of the account's keys, where that has one that is certainly it.
+    /// The end of an API key by the list of the account's keys, where that tells which of them it is.
     ///
     /// # Errors
     ///

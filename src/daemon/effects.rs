@@ -89,9 +89,12 @@ impl<T: Tlm> ActionRunner<T> {
     }
 
     /// Performs the action to its end.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         if let Some((mut protocol, mut effect)) = self.job.start::<InHand>() {
             loop {
+                if self.job.frees_place(&effect) {
+                    self.context.tell_engine(Input::PlaceReturned);
+                }
                 let outcome = self.perform(effect).await.unwrap_or_else(Outcome::Failed);
                 match protocol.step(outcome) {
                     Next::Perform(next) => effect = next,

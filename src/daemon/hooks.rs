@@ -60,14 +60,16 @@ pub async fn run(
     run_step(hook, step, errand, stop, &shown).await
 }
 
-/// Asks the program that a hook names in `before`, by the same rules.
+/// Asks the program that a hook names in `before`, by the same rules, of a certificate with this link to its live set.
 pub async fn ask_before(
     hook: &Hook,
-    environment: Vec<(String, String)>,
+    subject: &HookSubject,
+    live: &Path,
     stop: watch::Receiver<bool>,
     shown: impl Fn(&str, usize) -> Text,
 ) -> Ended {
     let Some(argv) = &hook.before else { return Ended::Done(None) };
+    let environment = environment(std::slice::from_ref(subject), Some(live), None);
     let step = Step { what: "`before` of hook", step: HookStep::Run, class: FailureClass::HookVetoed };
     run_step(&hook.around(argv), step, Errand::hook(environment), stop, &shown).await
 }

@@ -10,7 +10,8 @@ use std::path::Path;
 use rustix::process::{Pid, Signal, geteuid, getpid, kill_process_group};
 
 /// Ends the group of each process of this user that was started as a hook for a certificate below the state directory
-/// `state`, or to tell somebody for it, and still leads its group. What a hook started as a service has left that group, and is not touched.
+/// `state`, or to tell somebody for it, and still leads its group. What a hook started as a service has left that group,
+/// and is not touched.
 pub fn end(state: &Path) {
     let Ok(processes) = fs::read_dir("/proc") else { return };
     let numbers = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

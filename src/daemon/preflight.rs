@@ -297,8 +297,8 @@ fn exchangeable(hook: &Hook, program: &Path) -> Option<String> {
     exchange::by_others(&RealDisk, &identity, program).ok().flatten()
 }
 
-/// What is wrong with hooks and notifications as far as files show it, where renewd itself runs in this unit. Whether a program may be run
-/// only the service's user can tell.
+/// What is wrong with hooks and notifications as far as files show it, where renewd itself runs in this unit. Whether a
+/// program may be run only the service's user can tell.
 #[must_use]
 pub fn hook_flaws(main: &Main, inventory: &Inventory, own: &str, is_service: bool) -> Vec<Finding> {
     let flaws = |hook: &Hook| {

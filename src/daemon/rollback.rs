@@ -62,11 +62,9 @@ pub async fn ask_before(
     stop: &watch::Receiver<bool>,
     shown: impl Fn(&str, usize) -> Text,
 ) -> Result<(), String> {
-    let (name, live) = (subject.name.clone(), layout.live(&subject.name));
-    let subjects = [subject];
+    let (name, live) = (&subject.name, layout.live(&subject.name));
     for hook in hooks {
-        let environment = hooks::environment(&subjects, Some(&live), None);
-        match hooks::ask_before(hook, environment, stop.clone(), &shown).await {
+        match hooks::ask_before(hook, &subject, &live, stop.clone(), &shown).await {
             Ended::Done(_) => {}
             Ended::Failed(failure, _) | Ended::TimedOut(failure, _) => {
                 return Err(format!(
@@ -74,7 +72,7 @@ pub async fn ask_before(
                     failure.message
                 ));
             }
-            Ended::Stopped => return Err(format!("{name}: not switched back: renewd stops")),
+            Ended::Stopped => return Err(format!("{name}: not switched back: renewd is stopping")),
         }
     }
     Ok(())

@@ -159,6 +159,8 @@ pub enum Input {
         /// How it ended.
         ended: Ended,
     },
+    /// An action that is under way needs its place no longer.
+    PlaceReturned,
     /// A call to tell somebody ended.
     NotifyEnded {
         /// By which notification.

@@ -86,6 +86,12 @@ impl Job {
         self
     }
 
+    /// Whether its place is free from this effect on ([`super::Input::PlaceReturned`]): TLM is asked nothing more, and the
+    /// operator's program may take its time (promise 8).
+    pub fn frees_place<P: Payload>(&mut self, effect: &Effect<P>) -> bool {
+        matches!(effect, Effect::AskBefore) && std::mem::take(&mut self.had_place)
+    }
+
     /// What it begins with; `None` for an action that has no effects.
     #[must_use]
     pub fn start<P: Payload>(&self) -> Option<(Protocol<P>, Effect<P>)> {

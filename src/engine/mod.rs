@@ -6,8 +6,8 @@
 //!
 //! What is decided for one certificate stands in [`crate::core::decide`]; here is who is next, who waits for whom, and what
 //! the failure of one says of the others. Each part is a type of its own with its own state: the [`fleet`] of certificates,
-//! the [`api_health`], the [`profiles`], the [`credentials`], the [`hooks`], the [`notices`], the [`ca_status`], the [`rescan`] of the
-//! inventory. [`Engine`] lets them act on each other.
+//! the [`api_health`], the [`profiles`], the [`credentials`], the [`hooks`], the [`notices`], the [`ca_status`], the
+//! [`rescan`] of the inventory. [`Engine`] lets them act on each other.
 
 pub mod admission;
 pub mod api_health;
@@ -250,6 +250,7 @@ impl Engine {
             Input::ChainsRead(names, found) => self.chains_read(names.as_ref(), found, now.wall),
             Input::CaAsked(fingerprint, outcome) => self.ca_asked(&fingerprint, outcome, now.wall),
             Input::HookEnded { key, covers, ended } => self.hook_ended(&key, covers, &ended, now.wall),
+            Input::PlaceReturned => self.api.give_place_back(),
             Input::NotifyEnded { name, ended } => self.notify_ended(&name, &ended, now),
             Input::KeyRemoved { name, attempt } => {
                 self.note(vec![event::Entry { at: now.wall, name, event: Event::KeyForgotten { attempt } }]);

@@ -137,3 +137,30 @@ fn a_program_that_cannot_run_is_a_failing_hook_and_found_beforehand() {
     assert!(www["reason"].as_str().unwrap().contains("could not be started"), "{www}");
     assert_eq!(host.says(&["status"]).code, 1);
 }
+
+/// A program that never ends has neither a place among the requests nor the turn of another program.
+#[test]
+fn a_program_that_hangs_holds_back_nobody_who_does_not_ask_it() {
+    let mut host = Host::with_www();
+    let hangs = ["a", "b", "c", "d"];
+    host.configure("", &format!("max_concurrent_requests = {}\n", hangs.len()));
+    let slow = sh(&host, "test ! -e DIR/slow || { echo $RENEWD_NAME >> DIR/asked; exec sleep 600; }");
+    let hook = format!("[hook.slow]\ntimeout = \"1h\"\ncommand = [\"/bin/true\"]\nbefore = {slow}\n");
+    for name in hangs {
+        host.entry(name, &format!("hooks = [\"slow\"]\n{hook}"));
+    }
+    let hook = tell(&host, &[("before", "true")]);
+    host.entry("www", &format!("hooks = [\"tell\"]\n{hook}"));
+    host.start();
+    for name in hangs.iter().chain(&["www"]) {
+        host.wait_state(name, "valid");
+    }
+    host.write("slow", "");
+    hangs.iter().for_each(|name| drop(host.says(&["renew", name, "--no-wait"])));
+    host.until("each of them asks", || (noted(&host, "asked").split(' ').count() == hangs.len()).then_some(()));
+    let old = host.live_serial("www");
+    let said = host.says(&["renew", "www"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_ne!(host.live_serial("www"), old);
+    assert_eq!(noted(&host, "asked").split(' ').count(), hangs.len(), "and they ask still");
+}

@@ -69,6 +69,9 @@ impl World {
         if self.crashes() {
             return self.later(Duration::ZERO, Task::Effect(running));
         }
+        if running.job.frees_place(&running.effect) {
+            self.handle(Input::PlaceReturned);
+        }
         let is_intent = matches!(&running.effect, Effect::Record(event) if event.is_intent());
         let (asks, sends) = (self.asks_api(&running), matches!(running.effect, Effect::Send(..)));
         if is_intent || (asks && !sends) {
