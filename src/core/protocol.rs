@@ -8,6 +8,7 @@
 mod delivery;
 mod effect;
 mod refusal;
+mod switch;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::core::wanted::entry::Entry;
 use crate::core::wanted::key::KeyType;
 
 pub use effect::{Effect, Issued, Keyed, Outcome, Payload, Verdict};
+use switch::Switch;
 
 /// What follows.
 #[expect(clippy::large_enum_variant, reason = "one is alive at a time")]
@@ -126,14 +128,6 @@ enum Phase<P: Payload> {
         rest: Vec<Attempt>,
     },
     Over,
-}
-
-/// What makes another set live.
-#[derive(Clone, Debug)]
-enum Switch<P: Payload> {
-    Install { set: P::Set, key: Option<P::Key> },
-    Refresh,
-    Forward { generation: Generation, stays: bool },
 }
 
 impl<P: Payload> Protocol<P> {
@@ -455,20 +449,6 @@ impl<P: Payload> Protocol<P> {
             }
             Outcome::Failed(failure) => self.finish(Event::Failed { failure }),
             _ => self.unexpected("a rollback"),
-        }
-    }
-}
-
-impl<P: Payload> Switch<P> {
-    /// How it begins: by asking, or at once.
-    fn start(self, asks_before: bool, attempt: Attempt) -> (Phase<P>, Effect<P>) {
-        if asks_before {
-            return (Phase::Asked(self), Effect::AskBefore);
-        }
-        match self {
-            Self::Install { set, key } => (Phase::Live, Effect::Install { attempt, set, key }),
-            Self::Refresh => (Phase::Refreshed, Effect::RefreshChain),
-            Self::Forward { generation, stays } => (Phase::Forward { generation, stays }, Effect::Switch(generation)),
         }
     }
 }

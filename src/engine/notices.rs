@@ -1,7 +1,7 @@
 //! Who was told what: compares what is so now with what each `[notify.NAME]` was last told, and says which call is due.
 //!
-//! What was told is kept across restarts, and only after the call that told it succeeded; so a change is told at least once,
-//! and what was never told is found again by looking. Waits go by the steady clock; the daily repetition goes by the wall
+//! What was told is kept across restarts, and counts as told only after the call that told it succeeded; so a change is told
+//! at least once, and what was never told is found again by looking. Waits go by the steady clock; the daily repetition goes by the wall
 //! clock, and an instant that lies ahead is from before the clock was set back.
 
 use std::collections::{BTreeMap, BTreeSet};

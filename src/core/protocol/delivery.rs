@@ -113,27 +113,6 @@ impl<P: Payload> Protocol<P> {
         self.job.is_last_try && failure.class.scope() != Scope::Disk
     }
 
-    /// Who says no is asked again on a ladder, unless there is no time left for that.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
-    pub(super) fn asked_before(&mut self, outcome: Outcome<P>, switch: Switch<P>) -> Next<P> {
-        match outcome {
-            Outcome::Done => self.switch(switch),
-            Outcome::Vetoed { hook, failure, overruled: false } => {
-                self.finish(Event::SwitchVetoed { hook, failure, overruled: false })
-            }
-            Outcome::Vetoed { hook, failure, overruled: true } => {
-                let event = Event::SwitchVetoed { hook, failure, overruled: true };
-                self.go(Phase::Overruled(switch), Effect::Record(event))
-            }
-            _ => self.unexpected("asking before a switch"),
-        }
-    }
-
-    pub(super) fn switch(&mut self, switch: Switch<P>) -> Next<P> {
-        let (phase, effect) = switch.start(false, self.attempt);
-        self.go(phase, effect)
-    }
-
     pub(super) fn live(&mut self, outcome: Outcome<P>) -> Next<P> {
         let Outcome::Installed { generation, leaf, chain } = outcome else { return self.unexpected("installing") };
         let event = Event::Installed {
