@@ -158,7 +158,7 @@ fn roles(name: &str, roles: &[String]) -> Finding {
 async fn profiles(inventory: &Inventory, account: &Account) -> (Vec<Finding>, Vec<Strict>) {
     let mut users: BTreeMap<&ProfileRef, Vec<&Arc<Entry>>> = BTreeMap::new();
     for entry in &inventory.entries {
-        users.entry(&entry.profile).or_default().push(entry);
+        entry.profiles().for_each(|profile| users.entry(profile).or_default().push(entry));
     }
     let names_one = users.keys().any(|reference| matches!(reference, ProfileRef::Name(_)));
     let listing = if names_one { account.profiles().await } else { Ok(Listing::default()) };
@@ -174,12 +174,13 @@ async fn profiles(inventory: &Inventory, account: &Account) -> (Vec<Finding>, Ve
             Ok(profile) => {
                 findings.push(usable(&profile));
                 if unusable(&profile).is_none() {
-                    findings.extend(entries.iter().flat_map(|entry| fit(entry, &profile)));
+                    findings.extend(entries.iter().flat_map(|entry| fit(entry, reference, &profile)));
                 }
                 if !profile.allows_duplicates {
                     let profile = Arc::new(profile);
+                    let own = entries.iter().filter(|entry| entry.profile == *reference);
                     let of = |entry: &&Arc<Entry>| Strict { entry: Arc::clone(entry), profile: Arc::clone(&profile) };
-                    strict.extend(entries.iter().map(of));
+                    strict.extend(own.map(of));
                 }
             }
         }
@@ -221,7 +222,7 @@ fn usable(profile: &Profile) -> Finding {
     )
 }
 
-fn fit(entry: &Entry, profile: &Profile) -> Vec<Finding> {
+fn fit(entry: &Entry, reference: &ProfileRef, profile: &Profile) -> Vec<Finding> {
     let mut findings = vec![match compose(entry, profile) {
         Ok(wish) => Finding::ok(
             "entry",
@@ -237,6 +238,10 @@ fn fit(entry: &Entry, profile: &Profile) -> Vec<Finding> {
     }];
     findings.extend(ends(entry, profile));
     findings.extend(unpinned(entry, profile));
+    // Of a fallback new certificates alone are asked, and only where time is short.
+    if *reference != entry.profile {
+        return findings;
+    }
     let misfits = renewal_misfits(entry, profile).into_iter();
     findings
         .extend(misfits.map(|(why, remedy)| {

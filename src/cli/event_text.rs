@@ -135,6 +135,8 @@ fn told(event: &Event) -> EventView {
         Event::StatusUnread => say("could not ask TLM whether it is revoked"),
         Event::Probed { fingerprint, sights } => say(what_is_served(*fingerprint, sights)),
         Event::HoldBegun { until, why, even_emergency } => say(what_is_held(*until, why.as_ref(), *even_emergency)),
+        Event::FellBack { why } => say(format!("asking the fallback profile: its own could not issue: {why}")),
+        Event::FallbackLeft => say("asking its own profile again, no longer the fallback"),
         Event::HoldReleased => say("an operator released the hold"),
         Event::RenewalAsked { reissue } => say(what_was_asked(*reissue)),
         Event::EntryChanged => say("its entry changed: what the old one waited for is over"),

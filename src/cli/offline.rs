@@ -106,7 +106,7 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
     if view == View::NextPass {
         profiles.forget_failures();
     }
-    inventory.entries.iter().for_each(|entry| profiles.know(&entry.profile));
+    inventory.entries.iter().flat_map(|entry| entry.profiles()).for_each(|profile| profiles.know(profile));
     profiles.trust(now);
     let clock = ClockCheck::new(setup::earliest(&content), today);
     let journal_too_new = content.too_new;
@@ -116,7 +116,7 @@ fn look_as(main: Main, at: Option<Timestamp>, view: View) -> Result<Look, String
     let decided = |(entry, observed): (&Arc<Entry>, Observed)| {
         let record = records.remove(&entry.name).unwrap_or_default();
         let mut managed = Managed::new(Arc::clone(entry), observed, record, now);
-        managed.decide(profiles.reading(&entry.profile), &global, now);
+        managed.decide(&profiles, &global, now);
         managed
     };
     let fleet = inventory.entries.iter().zip(observed).map(decided).collect();

@@ -45,6 +45,7 @@ pub(super) fn entry(
     let table = span_of.own.clone().over(&around.main.defaults.0);
     span_of.own.check_targets(around.main, diagnostics);
     check_required(&table, &span_of, diagnostics);
+    check_fallback(&table, &span_of, diagnostics);
     check_window(&table, &span_of, diagnostics);
     check_hours(&table, &span_of, diagnostics);
     check_hooks(&table, &span_of, around.hooks, diagnostics);
@@ -92,6 +93,22 @@ fn check_required(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Di
 /// Whether a list of names was written and could not be read.
 fn is_bad(table: &EntryTable, key: &str) -> bool {
     table.has(key) && !table.own_keys().any(|(read, _)| read == key)
+}
+
+/// Whoever could not issue is no help.
+fn check_fallback(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
+    let Some(fallback) = &table.fallback else { return };
+    let span = || span_of.of(span_of.own.fallback.as_ref());
+    let Some(profile) = &fallback.get_ref().profile else {
+        if !fallback.get_ref().has("profile") {
+            diagnostics.refuse(span(), Fault::new("the fallback has no `profile`").expected("`profile` in it"));
+        }
+        return;
+    };
+    if table.profile.as_ref().is_some_and(|own| own.get_ref() == profile.get_ref()) {
+        let fault = Fault::new("the fallback is the certificate's own profile");
+        diagnostics.refuse(span(), fault.expected("another profile"));
+    }
 }
 
 fn check_window(table: &EntryTable, span_of: &SpanOf<'_>, diagnostics: &mut Diagnostics<'_>) {
@@ -224,6 +241,10 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
     };
     let terms = EntrySettings {
         profile: table.profile?.into_inner(),
+        fallback: table
+            .fallback
+            .and_then(|fallback| fallback.into_inner().profile)
+            .map(|name| Box::new(name.into_inner())),
         subject: without_empty(table.subject.map(Spanned::into_inner).unwrap_or_default()),
         key: table.key.map(Spanned::into_inner),
         reuse_key: table.reuse_key.is_some_and(Spanned::into_inner),

@@ -32,11 +32,13 @@ use crate::config::values::hours::ZoneName;
 
 table! {
     /// `[[certificate]]`, and `[defaults]` but for the keys in [`OWN_KEYS`].
-    EntryTable, "a certificate", "`files`" => FilesTable, "`probe`" => ProbeTable, "`other_names`" => OtherNamesTable;
+    EntryTable, "a certificate", "`files`" => FilesTable, "`fallback`" => FallbackTable, "`probe`" => ProbeTable, "`other_names`" => OtherNamesTable;
     /// Unique in the inventory; the folder of its files and everything that is reported about it has this name.
     name: CertName => "\"www\"",
     /// The profile of TLM that issues it, by its id or its exact name; `renewd profiles` lists them.
     profile: ProfileRef => "\"d6743d9a-fb67-4a64-a33e-8a3229d28cc4\"",
+    /// The profile that is asked in the emergency stage, where the other one could not issue for reasons of its own.
+    fallback: FallbackTable => "{ profile = \"Backup\" }",
     /// TLM's seat id. Without this key the common name, else the first name.
     seat: SeatId => "\"www.example.com\"",
     /// The e-mail address of the seat, for profiles that want one.
@@ -204,6 +206,13 @@ impl EntryTable {
             }
         }
     }
+}
+
+table! {
+    /// `fallback` of a certificate.
+    FallbackTable, "`fallback`";
+    /// The profile, by its id or its exact name.
+    profile: ProfileRef => "\"Backup\"",
 }
 
 table! {

@@ -131,6 +131,8 @@ codes! {
     NotYetValid = "not-yet-valid";
     /// What a request under way asks for is no longer wanted.
     RequestAbandoned = "request-abandoned";
+    /// The fallback is asked, or issued what is installed.
+    FallbackAsked = "fallback-asked";
     /// The key of an abandoned request is removed.
     KeyForgotten = "key-forgotten";
     /// What is live is put on record.

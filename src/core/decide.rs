@@ -32,6 +32,8 @@ pub struct World<'a> {
     pub reading: &'a CachedProfile,
     /// What was started and what failed.
     pub record: &'a Record,
+    /// The one of the entry's profiles whose turn it is not, where it has two; the entry is that of the other.
+    pub other: Option<OtherProfile<'a>>,
     /// What holds for all certificates.
     pub global: &'a GlobalState,
     /// What the entry's deploy window and the freezes say.
@@ -83,6 +85,7 @@ impl GlobalState {
 }
 
 pub use action::{Action, Decision, Submission};
+pub use fallback::OtherProfile;
 
 /// Decides.
 pub fn decide(world: &World<'_>) -> Decision {
@@ -106,16 +109,21 @@ impl<'a> World<'a> {
         if let Observed::Unreadable(what) = self.observed {
             return self.wait(Reason::Unreadable(Text::clone(what)), self.now + RECHECK);
         }
-        let main = match (self.disk_trouble().or_else(|| self.unrecorded()), &self.record.request) {
+        let main = self.take_turns(self.main(schedule), schedule);
+        let main =
+            if main.0.needs_api() || matches!(main.0, Action::ReadProfile(_)) { self.look_first(main) } else { main };
+        self.not_yet_served(if main.0 == Action::Wait { self.upkeep(main) } else { main })
+    }
+
+    /// What is done about the set as such: not about who serves it.
+    fn main(&self, schedule: Option<&Schedule>) -> Choice {
+        match (self.disk_trouble().or_else(|| self.unrecorded()), &self.record.request) {
             (Some(choice), _) => choice,
             (None, Some(request)) => {
                 self.told_as_held(self.meanwhile(self.go_on(request, schedule), schedule), schedule)
             }
             (None, None) => self.renewed_elsewhere().unwrap_or_else(|| self.renew_or_keep(schedule)),
-        };
-        let main =
-            if main.0.needs_api() || matches!(main.0, Action::ReadProfile(_)) { self.look_first(main) } else { main };
-        self.not_yet_served(if main.0 == Action::Wait { self.upkeep(main) } else { main })
+        }
     }
 
     /// The look that an operator asked for goes before what is asked of TLM, which may not answer.
@@ -200,7 +208,10 @@ impl<'a> World<'a> {
         if let Some(how) = &installed.differs {
             return Some(Cause::Differs(Text::clone(how)));
         }
-        if self.is_of_other_profile(installed) {
+        if self.is_of_fallback(installed) {
+            return Some(Cause::OfFallback);
+        }
+        if self.is_of_other_profile(installed) && !self.is_of_the_other(installed) {
             return Some(Cause::OtherProfile);
         }
         if self.is_revoked(installed) {
@@ -411,6 +422,7 @@ impl<'a> World<'a> {
 
 mod action;
 mod deploy;
+mod fallback;
 mod hold;
 mod stopped;
 #[cfg(test)]

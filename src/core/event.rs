@@ -341,6 +341,14 @@ pub enum Event {
         /// The hooks that are owed for it.
         hooks: Vec<HookName>,
     },
+    /// The profile could not issue, and the fallback is asked: a request under way is given up, and what the profile met is
+    /// put aside.
+    FellBack {
+        /// Why the profile could not.
+        why: Text,
+    },
+    /// The fallback could not issue either, or need not any more: the entry's profile is asked again.
+    FallbackLeft,
     /// The entry asks for something else, or otherwise, than when TLM refused or failed it: what that would wait for is over.
     EntryChanged,
     /// The entry left the inventory; its files stay.

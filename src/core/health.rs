@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::code::Code;
 use super::decide::Decision;
 use super::failure::FailureClass;
-use super::reason::{Reason, State};
+use super::reason::{Cause, Reason, State};
 use super::record::Record;
 use super::remark::Remark;
 use super::schedule;
@@ -39,6 +39,9 @@ pub fn problem(
     }
     if has_overridden_hold(observed, record, decision, now) {
         return Some(Code::HoldOverridden);
+    }
+    if record.asks_fallback() || matches!(&decision.reason, Reason::Due(Cause::OfFallback)) {
+        return Some(Code::FallbackAsked);
     }
     if matches!(decision.reason, Reason::Held { .. }) {
         return Some(Code::CertificateStaged);
@@ -130,6 +133,7 @@ fn is_refused(installed: &Installed) -> bool {
 #[must_use]
 pub fn is_steady(reason: &Reason, observed: &Observed, record: &Record) -> bool {
     matches!(reason, Reason::NotDue { .. })
+        && !record.asks_fallback()
         && !observed.installed().is_some_and(is_refused)
         && record.checked.as_deref().is_none_or(|checked| checked.standing.is_none())
         && record.hooks.values().all(|hook| hook.done_at.is_some() || hook.trouble.count == 0)

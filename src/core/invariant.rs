@@ -73,6 +73,8 @@ const fn attempt_of(action: &Action) -> Option<Attempt> {
         | Action::Forward { .. }
         | Action::CheckStatus(_)
         | Action::Recognise(_)
+        | Action::FallBack(_)
+        | Action::LeaveFallback
         | Action::ForgetKeys(_) => None,
     }
 }
@@ -161,6 +163,7 @@ fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
         | Reason::Unrecorded(_)
         | Reason::Held { .. }
         | Reason::Abandoning
+        | Reason::FallingBack { .. }
         | Reason::Forgetting
         | Reason::Stopped { .. }
         | Reason::CheckingStatus => return None,

@@ -79,6 +79,8 @@ pub enum Cause {
     Differs(Text),
     /// The entry names another profile than the one that issued it.
     OtherProfile,
+    /// The entry's fallback issued it.
+    OfFallback,
     /// TLM says that it is revoked.
     Revoked,
     /// The operator asked for it.
@@ -104,6 +106,7 @@ impl fmt::Display for Cause {
             Self::Damaged(what) => write!(f, "the installed files are unusable: {what}"),
             Self::Differs(how) => write!(f, "the entry asks for something else: {how}"),
             Self::OtherProfile => f.write_str("the entry names another profile"),
+            Self::OfFallback => f.write_str("the fallback profile issued what is installed"),
             Self::Revoked => f.write_str("TLM reports the certificate as revoked"),
             Self::Asked => f.write_str("an operator requested it"),
             Self::Expired(end) => write!(f, "expired at {end}"),
@@ -319,6 +322,13 @@ pub enum Reason {
     },
     /// What the request under way asks for is no longer wanted.
     Abandoning,
+    /// The entry's profile could not issue; its fallback is asked from now on.
+    FallingBack {
+        /// The fallback.
+        profile: ProfileRef,
+        /// Why the other could not.
+        why: Text,
+    },
     /// The key of an abandoned request is removed.
     Forgetting,
     /// Stopped: a repetition would only repeat it.
@@ -387,6 +397,7 @@ impl Reason {
             | Self::ClockWrong { .. }
             | Self::Installing
             | Self::Abandoning
+            | Self::FallingBack { .. }
             | Self::AnswerLost { .. } => State::Due,
             Self::HookOwed { failure: Some(_), .. }
             | Self::RollingBack

@@ -67,6 +67,8 @@ pub struct Open {
     pub hold: Option<Box<Hold>>,
     /// What keeps a new set from being switched in, as the programs of a hook say.
     pub veto: Option<Box<Veto>>,
+    /// Which of the entry's two profiles is asked, where both were.
+    pub turn: Option<Box<Turn>>,
     /// The last return to an older generation.
     pub rolled_back: Option<Box<RolledBack>>,
     /// The generation from which there is no way back.
@@ -92,6 +94,7 @@ impl ConstDefault for Open {
         hook_repeats: 0,
         hold: None,
         veto: None,
+        turn: None,
         rolled_back: None,
         rollback_refused: None,
         chain_kept: None,
@@ -248,8 +251,7 @@ impl Record {
                 (self.hold, self.veto) = (None, None);
                 self.renewal_asked = Some(at);
                 self.reissue = *reissue;
-                self.stopped = None;
-                self.trouble = FailureStreak::default();
+                self.start_anew();
                 self.disk = FailureStreak::default();
             }
             Event::KeyForgotten { attempt } => {
@@ -266,7 +268,12 @@ impl Record {
             | Event::GateRefused { .. }
             | Event::Rejected { .. }
             | Event::Abandoned { .. } => self.advance(at, event),
-            Event::EntryChanged => (self.stopped, self.veto, self.trouble) = (None, None, FailureStreak::default()),
+            Event::EntryChanged => {
+                self.veto = None;
+                self.start_anew();
+            }
+            Event::FellBack { why } => self.fall_back(why, at),
+            Event::FallbackLeft => self.leave_fallback(at),
             Event::LeftInventory | Event::Unknown => {}
         }
     }
@@ -351,7 +358,7 @@ impl Record {
     /// Whether anything waits that another entry need not wait for.
     #[must_use]
     pub fn waits_for_its_entry(&self) -> bool {
-        self.stopped.is_some() || self.trouble != FailureStreak::NONE
+        self.stopped.is_some() || self.trouble != FailureStreak::NONE || self.turn.is_some()
     }
 
     /// Forgets submissions that are too old to count at `now`. One from far ahead may be told by a clock that is behind.
@@ -443,13 +450,14 @@ impl Record {
         self.renewal_asked = None;
         self.reissue = false;
         self.trouble = FailureStreak::default();
+        self.end_turns();
         self.live(generation, hooks, at);
     }
 
     /// A request in flight stays: it was asked for, and what it brings may be newer still.
     fn adopted(&mut self, generation: Generation, hooks: &[HookName], at: Timestamp) {
         if self.request.is_none() {
-            self.trouble = FailureStreak::default();
+            (self.trouble, self.turn) = (FailureStreak::default(), None);
         }
         self.live(generation, hooks, at);
     }
@@ -469,7 +477,9 @@ mod in_flight;
 mod request;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use hold::Hold;
 pub use hooks::{HookRecord, Veto};
 pub use request::{Request, Stage};
+pub use turn::Turn;

@@ -368,6 +368,7 @@ impl<T: Tlm> ActionRunner<T> {
             (None, None) => return Err(Failure::new(FailureClass::Internal, "a set without a profile")),
         };
         let mut remarks = set.remarks.clone();
+        remarks.extend(self.job.of_fallback.clone());
         if self.job.entry.include_root && set.root.is_none() {
             let message = "neither TLM nor the profile shows the root: renewd writes the chains without it";
             remarks.push(Remark::new(Code::RootUnknown, message));

@@ -142,7 +142,7 @@ impl Healer {
 
     /// The next local step: what was issued and is not live yet, then files that are not as they should be.
     fn next(&self, managed: &mut Managed) -> Option<Action> {
-        managed.decide(self.profiles.reading(&managed.entry.profile), &self.global, self.context.clock.now());
+        managed.decide(&self.profiles, &self.global, self.context.clock.now());
         let (disk, layout) = (&*self.context.disk, &self.context.layout);
         if let Action::Install { attempt, .. } = &managed.decision().action
             && matches!(pending::read_answer(disk, layout, &managed.entry.name, *attempt), Ok(Some(_)))
@@ -158,7 +158,7 @@ impl Healer {
 
     /// Performs it as the daemon does, journal and all; in a few words what was done, if anything.
     async fn perform(&mut self, managed: &mut Managed, action: Action) -> Result<Option<String>, Failure> {
-        let profile = self.profiles.reading(&managed.entry.profile).profile.as_ref();
+        let profile = self.profiles.reading(managed.profile()).profile.as_ref();
         let drift = managed.observed.installed().and_then(|installed| installed.drift.first().cloned());
         let job = Job::new(managed, profile, &action, false, self.context.now());
         // It runs no hook: before the services start nobody has to be asked.

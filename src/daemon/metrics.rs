@@ -87,6 +87,8 @@ impl Metrics {
             | Event::Held { .. }
             | Event::HoldBegun { .. }
             | Event::HoldReleased
+            | Event::FellBack { .. }
+            | Event::FallbackLeft
             | Event::Waits { .. }
             | Event::GateRefused { .. }
             | Event::Abandoned { .. }

@@ -187,6 +187,8 @@ pub(super) fn event(entry: &event::Entry) {
             let why = why.as_ref().map_or("", Text::as_str);
             tracing::warn!(until, why, even_emergency, "an operator put the certificate on hold");
         }
+        Event::FellBack { why } => tracing::warn!("asking the fallback profile: its own could not issue: {why}"),
+        Event::FallbackLeft => tracing::info!("asking its own profile again, no longer the fallback"),
         Event::HoldReleased => tracing::info!("an operator released the hold"),
         Event::HookBegun { .. }
         | Event::Submitting { .. }

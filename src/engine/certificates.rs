@@ -114,21 +114,19 @@ impl Engine {
         let Some(managed) = self.fleet.one(name).filter(|managed| !managed.is_busy()) else { return };
         let entry = Arc::clone(&managed.entry);
         let before = managed.decision().reason.clone();
-        self.profiles.know(&entry.profile);
-        let reading = self.profiles.reading(&entry.profile);
+        entry.profiles().for_each(|profile| self.profiles.know(profile));
         let decide = |managed: &mut Managed| {
             let is_first = managed.is_new();
-            managed.decide(reading, &self.global, now.wall);
+            managed.decide(&self.profiles, &self.global, now.wall);
             (managed.decision().action.clone(), managed.decision().wake_at, is_first)
         };
         let Some((action, wake_at, is_first)) = self.fleet.change(name, decide) else { return };
         let wake_at = wake_at.max(now.wall + SHORTEST_NAP).min(schedule::look_again(name, now.wall));
-        if self.profiles.is_stale(&entry.profile, now.wall)
-            && !self.global.asks_nobody
-            && !self.api.is_down()
-            && self.may_ask_now(name, now.wall)
-        {
-            self.profiles.request(&entry.profile);
+        let may_read = !self.global.asks_nobody && !self.api.is_down() && self.may_ask_now(name, now.wall);
+        for profile in entry.profiles().filter(|_| may_read) {
+            if self.profiles.is_stale(profile, now.wall) {
+                self.profiles.request(profile);
+            }
         }
         self.fleet.wake(name, wake_at);
         self.queue_hook(name);
@@ -150,6 +148,8 @@ impl Engine {
             action @ (Action::Repair { .. }
             | Action::RefreshChain
             | Action::Abandon(_)
+            | Action::FallBack(_)
+            | Action::LeaveFallback
             | Action::ForgetKeys(_)
             | Action::RepeatHooks(_)
             | Action::Probe
@@ -164,7 +164,7 @@ impl Engine {
     fn hold_back(&mut self, name: &CertName, now: Timestamp) -> bool {
         let Some(managed) = self.fleet.one(name) else { return false };
         let Some(blocked) = self.api.blocks(managed, now) else { return false };
-        let wake_at = managed.held_until(&blocked, self.profiles.reading(&managed.entry.profile), now);
+        let wake_at = managed.held_until(&blocked, self.profiles.reading(managed.profile()), now);
         let Blocked { reason, .. } = blocked;
         self.fleet.hold_back(name, reason, wake_at);
         true
@@ -210,7 +210,7 @@ impl Engine {
         if unread.is_empty() {
             return;
         }
-        let waits = |managed: &&Managed| unread.contains(&managed.entry.profile) && !managed.is_urgent(now.wall);
+        let waits = |managed: &&Managed| unread.contains(managed.profile()) && !managed.is_urgent(now.wall);
         let names: Vec<CertName> = self.fleet.iter().filter(waits).map(|managed| managed.entry.name.clone()).collect();
         names.iter().for_each(|name| self.decide(name, now));
     }
@@ -225,7 +225,7 @@ impl Engine {
 
     fn execute(&mut self, name: &CertName, action: &Action, has_place: bool, now: Now) {
         let Some(managed) = self.fleet.one(name) else { return };
-        let profile = self.profiles.reading(&managed.entry.profile).profile.as_ref();
+        let profile = self.profiles.reading(managed.profile()).profile.as_ref();
         let job = Job::new(managed, profile, action, has_place, now).asking(self.hooks_to_ask(&managed.entry));
         self.fleet.begin(name);
         self.want(Command::Run(Box::new(job)));

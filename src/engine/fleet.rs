@@ -46,9 +46,14 @@ impl Fleet {
         self.certificates.keys()
     }
 
-    /// The profiles that the certificates name.
+    /// The profiles that the certificates are asked of.
     pub fn profiles(&self) -> impl Iterator<Item = &ProfileRef> + Clone {
-        self.certificates.values().map(|managed| &managed.entry.profile)
+        self.certificates.values().map(|managed| managed.profile())
+    }
+
+    /// The profiles that the certificates name, fallbacks as well.
+    pub fn named_profiles(&self) -> impl Iterator<Item = &ProfileRef> {
+        self.iter().flat_map(|managed| managed.entry.profiles())
     }
 
     /// What is left of the certificate in force that ends first.

@@ -59,8 +59,7 @@ impl Engine {
     /// Whether what was decided for a certificate may still be done. One that is no longer in the inventory is finished.
     #[must_use]
     pub fn may(&self, name: &CertName, step: Step, now: Timestamp) -> bool {
-        let reading = |managed: &Managed| self.profiles.reading(&managed.entry.profile);
-        self.fleet.one(name).is_none_or(|managed| managed.may(step, reading(managed), &self.global, now))
+        self.fleet.one(name).is_none_or(|managed| managed.may(step, &self.profiles, &self.global, now))
     }
 
     /// Whether a request that waits for its turn is not to leave any more.

@@ -11,6 +11,7 @@ use crate::core::known::profile::Profile;
 use crate::core::name::{Attempt, ProfileId, SerialNumber};
 use crate::core::protocol::{Effect, Payload, Protocol};
 use crate::core::record::Request;
+use crate::core::remark::Remark;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
 use crate::core::wanted::hook::Hook;
@@ -37,6 +38,8 @@ pub struct Job {
     pub had_place: bool,
     /// Whether no probe has looked for what is installed yet.
     pub is_first_look: bool,
+    /// That the fallback is asked, and why; noted of what it issues.
+    pub of_fallback: Option<Remark>,
     action: Action,
     /// The profile that a request names, and its version.
     asks: (ProfileId, u64),
@@ -64,7 +67,7 @@ impl Job {
         let looked_for = managed.record.probe.as_deref().map(|seen| seen.fingerprint);
         Self {
             is_first_look: installed.is_some_and(|installed| looked_for != Some(installed.fingerprint)),
-            entry: Arc::clone(&managed.entry),
+            entry: managed.asked_entry(),
             profile: profile.cloned().map(Arc::new),
             installed: installed.cloned(),
             asks: of_profile.or(of_request).unwrap_or_else(|| (ProfileId("".into()), 0)),
@@ -72,6 +75,7 @@ impl Job {
             revoked: managed.record.revoked.clone(),
             before: Vec::new(),
             had_place,
+            of_fallback: managed.asked_of_fallback(),
             action: action.clone(),
             began: now,
         }

@@ -4,13 +4,16 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::decide::{Action, Decision, GlobalState, World, decide};
+use crate::core::code::Code;
+use crate::core::decide::{Action, Decision, GlobalState, OtherProfile, World, decide};
 use crate::core::health;
 use crate::core::known::cached_profile::CachedProfile;
 use crate::core::known::observed::{Installed, Observed};
 use crate::core::known::served::{ProbeRecord, Served};
+use crate::core::name::ProfileRef;
 use crate::core::reason::{Cause, Reason, State};
 use crate::core::record::Record;
+use crate::core::remark::Remark;
 use crate::core::schedule::Schedule;
 use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
@@ -20,6 +23,7 @@ use super::admission::Urgency;
 use super::breaker::Breaker;
 use super::calendar;
 use super::io::Step;
+use super::profiles::ProfileCache;
 
 /// One certificate under management.
 #[derive(Clone, Debug)]
@@ -170,32 +174,72 @@ impl Managed {
         Some(Schedule::of(&self.entry, reading.profile.as_ref(), installed).emergency_at)
     }
 
+    /// The profile that it is asked of.
+    #[must_use]
+    pub fn profile(&self) -> &ProfileRef {
+        self.fallback().filter(|_| self.record.asks_fallback()).unwrap_or(&self.entry.profile)
+    }
+
+    /// The entry's fallback, where it has one.
+    #[must_use]
+    pub fn fallback(&self) -> Option<&ProfileRef> {
+        self.entry.fallback.as_deref()
+    }
+
+    /// That the fallback is asked, and why.
+    pub(super) fn asked_of_fallback(&self) -> Option<Remark> {
+        let turn = self.record.turn.as_deref().filter(|turn| turn.is_fallback)?;
+        let (fallback, at, why) = (self.fallback()?, turn.at, &turn.why);
+        let message = format!("asked of the fallback profile {fallback} since {at}, as its own could not issue: {why}");
+        Some(Remark::new(Code::FallbackAsked, &message))
+    }
+
+    /// The entry as it is asked for: of the profile whose turn it is.
+    #[must_use]
+    pub fn asked_entry(&self) -> Arc<Entry> {
+        let profile = self.profile();
+        if *profile == self.entry.profile {
+            return Arc::clone(&self.entry);
+        }
+        let mut entry = Entry::clone(&self.entry);
+        entry.profile = profile.clone();
+        Arc::new(entry)
+    }
+
     /// Decides anew.
-    pub fn decide(&mut self, reading: &CachedProfile, global: &GlobalState, now: Timestamp) {
+    pub fn decide(&mut self, profiles: &ProfileCache, global: &GlobalState, now: Timestamp) {
         let deploy = self.deploy(&global.freezes, now);
         self.closed = match (&self.entry.deploy_window, deploy) {
             (Some(window), Deploy::Closed(opens)) => Some(Box::new((DeployWindow::clone(window), now, opens))),
             (Some(_), Deploy::Open | Deploy::Frozen(_) | Deploy::Unplaced) | (None, _) => None,
         };
-        self.decided = Decided::new(decide(&self.world(deploy, reading, global, now)));
+        let entry = self.asked_entry();
+        self.decided = Decided::new(decide(&self.world(&entry, deploy, profiles, global, now)));
     }
 
     fn world<'w>(
         &'w self,
+        entry: &'w Entry,
         deploy: Deploy,
-        reading: &'w CachedProfile,
+        profiles: &'w ProfileCache,
         global: &'w GlobalState,
         now: Timestamp,
     ) -> World<'w> {
-        let (entry, observed, record) = (&*self.entry, &self.observed, &self.record);
+        let (observed, record) = (&self.observed, &self.record);
         let ask = calendar::deploy(entry.request_window.as_deref(), now);
-        World { entry, observed, reading, record, global, deploy, ask, now }
+        let other = self.fallback().map(|fallback| {
+            let profile = if record.asks_fallback() { &self.entry.profile } else { fallback };
+            OtherProfile { profile, reading: profiles.reading(profile) }
+        });
+        let reading = profiles.reading(&entry.profile);
+        World { entry, observed, reading, record, other, global, deploy, ask, now }
     }
 
     /// Whether what was decided before may be done by now: a hold, a freeze or the end of a window may have come since.
     #[must_use]
-    pub fn may(&self, step: Step, reading: &CachedProfile, global: &GlobalState, now: Timestamp) -> bool {
-        let world = self.world(self.deploy(&global.freezes, now), reading, global, now);
+    pub fn may(&self, step: Step, profiles: &ProfileCache, global: &GlobalState, now: Timestamp) -> bool {
+        let entry = self.asked_entry();
+        let world = self.world(&entry, self.deploy(&global.freezes, now), profiles, global, now);
         match step {
             Step::Ask => world.may_ask(),
             Step::Switch => world.may_switch(),

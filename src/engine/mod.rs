@@ -340,7 +340,7 @@ impl Engine {
         self.look_at(&due);
         if self.api.paused_until(now.wall).is_none() {
             for late in self.profiles.take_late(now.wall) {
-                if self.fleet.profiles().any(|used| *used == late) {
+                if self.fleet.named_profiles().any(|used| *used == late) {
                     self.profiles.request(&late);
                 }
             }

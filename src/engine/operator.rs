@@ -62,8 +62,9 @@ impl Engine {
         let asked =
             |name: &CertName| event::Entry { at: now.wall, name: name.clone(), event: Event::RenewalAsked { reissue } };
         self.note(names.iter().filter(is_news).map(asked).collect());
+        let certificates = names.iter().filter_map(|name| self.fleet.one(name));
         let profiles: BTreeSet<ProfileRef> =
-            names.iter().filter_map(|name| Some(self.fleet.one(name)?.entry.profile.clone())).collect();
+            certificates.flat_map(|managed| managed.entry.profiles().cloned()).collect();
         profiles.iter().for_each(|profile| self.profiles.expire_one(profile));
         self.ask_now(profiles, now);
         for name in &names {
@@ -110,7 +111,7 @@ impl Engine {
             || self.profiles.failed().next().is_some()
             || self.fleet.needing_attention().any(is_by_api);
         if has_failed {
-            let named: BTreeSet<ProfileRef> = self.fleet.profiles().cloned().collect();
+            let named: BTreeSet<ProfileRef> = self.fleet.named_profiles().cloned().collect();
             let failed = self.profiles.failed().filter(|profile| named.contains(*profile)).cloned().collect();
             self.ask_now(failed, now);
             // It would wait until the end of a pause, and hold back every other one.
@@ -124,7 +125,7 @@ impl Engine {
     /// The API answered an operator's trial: what it refused before is asked for again.
     pub(super) fn api_passed(&mut self, now: Timestamp) {
         self.global.api_checked_at = Some(now);
-        let named: BTreeSet<ProfileRef> = self.fleet.profiles().cloned().collect();
+        let named: BTreeSet<ProfileRef> = self.fleet.named_profiles().cloned().collect();
         let failed: Vec<ProfileRef> = self.profiles.failed().cloned().collect();
         for profile in failed.iter().filter(|profile| named.contains(*profile)) {
             self.profiles.expire_one(profile);
@@ -208,13 +209,10 @@ impl Engine {
     }
 
     fn may_leave_in_pause(&self, asker: &Asker, now: Timestamp) -> bool {
-        let is_urgent =
-            |managed: &Managed| managed.may_leave_in_pause(self.profiles.reading(&managed.entry.profile), now);
+        let is_urgent = |managed: &Managed| managed.may_leave_in_pause(self.profiles.reading(managed.profile()), now);
         match asker {
             Asker::Certificate(name) => self.fleet.one(name).is_some_and(is_urgent),
-            Asker::Profile(profile) => {
-                self.fleet.iter().filter(|managed| managed.entry.profile == *profile).any(is_urgent)
-            }
+            Asker::Profile(profile) => self.fleet.iter().filter(|managed| managed.profile() == profile).any(is_urgent),
             Asker::Nobody => false,
         }
     }

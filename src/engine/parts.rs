@@ -155,7 +155,7 @@ impl Engine {
         if self.profiles.had_place(profile) {
             self.api.give_place_back();
         }
-        let of_profile = self.fleet.iter().filter(|managed| managed.entry.profile == *profile);
+        let of_profile = self.fleet.iter().filter(|managed| managed.entry.profiles().any(|named| named == profile));
         let (mut users, mut left) = (Vec::new(), None);
         for managed in of_profile {
             users.push(managed.entry.name.clone());
@@ -350,7 +350,7 @@ impl Engine {
         if added.len() + changed + gone.len() > 0 {
             self.tell(News::InventoryChanged { added: added.len(), changed, removed: gone.len() });
             let named: BTreeSet<&ProfileRef> =
-                self.fleet.profiles().chain(added.iter().map(|entry| &entry.profile)).collect();
+                self.fleet.named_profiles().chain(added.iter().flat_map(|entry| entry.profiles())).collect();
             self.api.keep_only(|profile| named.contains(profile));
         }
         if !added.is_empty() {

@@ -235,7 +235,8 @@ fn remarks(managed: &Managed, reading: &CachedProfile) -> Vec<RemarkStatus> {
     // The window is judged by entry and profile as they are now, and not by what was installed.
     let since = |code: Code| since.clone().filter(|_| code != Code::WindowShort);
     let remark = |Remark { code, message }| RemarkStatus { code: code.to_string(), message, since: since(code) };
-    health::remarks(&managed.entry, &managed.observed, reading.profile.as_ref()).into_iter().map(remark).collect()
+    let remarks = health::remarks(&managed.entry, &managed.observed, reading.profile.as_ref());
+    remarks.into_iter().chain(managed.asked_of_fallback()).map(remark).collect()
 }
 
 fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>, now: Timestamp) -> CertificateStatus {
@@ -343,6 +344,9 @@ fn remedy(managed: &Managed, code: Code) -> &'static str {
             "`renewd release NAME` ends the hold; `renewd renew NAME` also replaces the certificate"
         }
         Code::HoldOverridden => "nothing, if it may be replaced; else `renewd hold NAME --even-emergency`",
+        Code::FallbackAsked => {
+            "fix what keeps the certificate's own profile from issuing; renewd asks it again by itself"
+        }
         Code::CertificateSuspended => "resume the certificate in TLM, or revoke it: renewd replaces a revoked one",
         Code::NotYetValid => "compare the host's clock with the certificate's start, or `renewd renew NAME`",
         Code::PathRefused => "put the CA certificates that belong to it in place, or `renewd renew NAME`",

@@ -164,6 +164,7 @@ fn decide_once(issued: &Issued, age: u32, is_due: bool) -> Box<dyn FnMut()> {
             observed: &observed,
             reading: &reading,
             record: &record,
+            other: None,
             global: &global,
             deploy,
             ask: Deploy::Open,

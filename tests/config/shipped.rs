@@ -65,6 +65,7 @@ fn the_defaults_shown_for_entries_are_those_of_the_code() {
     let text = uncommented(&shipped("renewd.toml")).replace("client_identity_file", "#client_identity_file");
     let examples = [
         "profile",
+        "fallback",
         "seat",
         "seat_email",
         "subject",

@@ -23,6 +23,7 @@ mod deploy;
 mod desk;
 mod duplicates;
 mod edits;
+mod fallback;
 mod files;
 mod forecast;
 mod formats;

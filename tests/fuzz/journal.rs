@@ -96,6 +96,7 @@ fn decided(record: &Record) {
                     reading.read_at = Some(read_at);
                 }
                 let world = World {
+                    other: None,
                     entry: entry(),
                     observed: &observed,
                     reading: &reading,

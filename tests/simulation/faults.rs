@@ -491,6 +491,8 @@ const PROFILES: [&str; 9] = ["p0", "p1", "p2", "p3", "p0", "p1", "p2", "p0", "p1
 pub(crate) const WITH_PARTS: u64 = 1_000_000;
 /// And from here on what is odd rather than broken, certificates of all lifetimes, and an operator who meddles.
 pub(crate) const WITH_ODDITIES: u64 = 2_000_000;
+/// And from here on certificates with fallbacks.
+pub(crate) const WITH_FALLBACKS: u64 = 2_500_000;
 /// And from here on two hosts, and seats that fail alone.
 pub(crate) const WITH_HOSTS: u64 = 3_000_000;
 /// Certificates of one seat under several profiles.

@@ -7,7 +7,7 @@ use renewd::core::code::Code;
 use renewd::core::decide::World as DecideWorld;
 use renewd::core::event::{self, Event, HookStep, Method, RollbackBy};
 use renewd::core::failure::{Accepted, Failure, FailureClass};
-use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileRef, RequestId, SerialNumber};
+use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, RequestId, SerialNumber};
 use renewd::core::schedule::Schedule;
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
@@ -138,11 +138,13 @@ impl World {
         self.ledger.decisions += 1;
         let Some(daemon) = &self.daemon else { return };
         let Some(managed) = daemon.engine.fleet().one(name) else { return };
+        let entry = managed.asked_entry();
         let world = DecideWorld {
-            entry: &managed.entry,
+            entry: &entry,
             observed: &managed.observed,
-            reading: daemon.engine.profiles().reading(&managed.entry.profile),
+            reading: daemon.engine.profiles().reading(&entry.profile),
             record: &managed.record,
+            other: None,
             global: daemon.engine.global_state(),
             deploy: managed.deploy(&daemon.engine.global_state().freezes, wall),
             ask: calendar::deploy(managed.entry.request_window.as_deref(), wall),
@@ -275,7 +277,7 @@ impl World {
     fn not_issued_before(&self, name: &CertName, spki: Digest) -> Option<String> {
         let entry = self.inventory.get(name)?;
         let of_part = |part: &crate::tlm::Part| part.endpoint == Endpoint::Search;
-        let ProfileRef::Id(profile) = &entry.profile else { return None };
+        let profile = self.asked_profile(name)?;
         let shows = match self.tlm.odd.listing {
             Listing::Whole => true,
             // What comes without its content has to be fetched.
@@ -391,10 +393,7 @@ impl World {
 
     /// Whether TLM works, but for the pickups of this certificate.
     fn pickups_fail(&self, name: &CertName) -> bool {
-        let profile = self.inventory.get(name).and_then(|entry| match &entry.profile {
-            ProfileRef::Id(id) => Some(id),
-            ProfileRef::Name(_) => None,
-        });
+        let profile = self.asked_profile(name);
         self.tlm.weather == Weather::Fine && profile.is_some_and(|id| self.tlm.part_fails(Endpoint::PickUp, id, name))
     }
 

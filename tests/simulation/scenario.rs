@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use renewd::core::failure::{FailureClass, RetryHint};
-use renewd::core::name::{CertName, ProfileId};
+use renewd::core::name::{CertName, ProfileId, ProfileRef};
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
 
@@ -122,6 +122,10 @@ fn obey(world: &mut World, command: &str) -> String {
         ["hooks", name, hook] => return change(world, name, |entry| entry.hooks = hook.parse().into_iter().collect()),
         ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window().into())),
         ["hold" | "hold-firmly" | "release" | "freeze" | "hours", ..] => return put_off(world, &words),
+        ["fallback", name, profile] => {
+            let fallback = ProfileRef::Id(ProfileId(profile.into()));
+            return change(world, name, |entry| entry.fallback = Some(Box::new(fallback)));
+        }
         ["rollback", name] => Fault::RollBack(name.parse().expect("a name")),
         ["renewed-elsewhere", name] => Fault::RenewElsewhere(name.parse().expect("a name")),
         ["kill"] => {

@@ -22,6 +22,9 @@ use crate::core::wanted::window::DeployWindow;
 pub struct EntrySettings {
     /// The profile that issues it.
     pub profile: ProfileRef,
+    /// The profile that is asked in the emergency stage, where the other could not issue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Box<ProfileRef>>,
     /// The subject without common name: attributes as TLM names them.
     pub subject: Subject,
     /// The key type; `None`: what the profile asks for.
@@ -87,6 +90,7 @@ impl EntrySettings {
     pub fn new(profile: ProfileRef) -> Self {
         Self {
             profile,
+            fallback: None,
             subject: Subject::new(),
             key: None,
             reuse_key: false,

@@ -4,6 +4,7 @@ use crate::core::event::{Event, Method};
 use crate::core::failure::Failure;
 use crate::core::name::{Attempt, Generation, HookName, ProfileRef, RequestId, SerialNumber};
 use crate::core::reason::Reason;
+use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::key::KeyType;
 
@@ -64,6 +65,10 @@ pub enum Action {
     CheckStatus(SerialNumber),
     /// Give the request in flight up.
     Abandon(Attempt),
+    /// Ask the entry's fallback from now on, for this reason.
+    FallBack(Text),
+    /// Ask the entry's own profile again.
+    LeaveFallback,
     /// Remove the keys of abandoned requests.
     ForgetKeys(Vec<Attempt>),
     /// Write down that another generation is live than the journal has.
@@ -90,6 +95,8 @@ impl Action {
             Self::Forward { .. } => "forward",
             Self::CheckStatus(_) => "check-status",
             Self::Abandon(_) => "abandon",
+            Self::FallBack(_) => "fall-back",
+            Self::LeaveFallback => "leave-fallback",
             Self::ForgetKeys(_) => "forget-key",
             Self::Recognise(_) => "recognise",
         }
@@ -112,6 +119,8 @@ impl Action {
             | Self::Repair { .. }
             | Self::RefreshChain
             | Self::Abandon(_)
+            | Self::FallBack(_)
+            | Self::LeaveFallback
             | Self::ForgetKeys(_)
             | Self::RepeatHooks(_)
             | Self::Probe
@@ -129,6 +138,8 @@ impl Action {
             Self::Install { .. }
             | Self::Repair { .. }
             | Self::Abandon(_)
+            | Self::FallBack(_)
+            | Self::LeaveFallback
             | Self::ForgetKeys(_)
             | Self::RollBack(_)
             | Self::Forward { .. }
@@ -163,6 +174,8 @@ impl Action {
             | Self::ForgetKeys(_) => true,
             Self::Wait
             | Self::ReadProfile(_)
+            | Self::FallBack(_)
+            | Self::LeaveFallback
             | Self::RunHook(_)
             | Self::RepeatHooks(_)
             | Self::Probe

@@ -26,7 +26,9 @@ impl World<'_> {
             return None;
         }
         let class = stop.failure.class;
-        let until = if class == FailureClass::GateRefused {
+        // What ends later than it is the fallback's: nothing has to outlive that.
+        let is_over = || self.observed.installed().is_some_and(|installed| self.is_of_fallback(installed));
+        let until = if class == FailureClass::GateRefused || class == FailureClass::EndsNoLater && is_over() {
             Some(self.bounded(stop.at, self.after(stop.at, AFTER_GATE)))
         } else if class == FailureClass::EndsNoLater {
             Some(self.after_no_later_end(stop.at, schedule))
@@ -45,7 +47,9 @@ impl World<'_> {
     /// When what TLM refused a replacement for at `at` is out of the way: when it ends. Where it is not here, or TLM does not
     /// tell its state, that may be any day, and nothing here says when.
     fn out_of_the_way(&self, at: Timestamp) -> Timestamp {
-        let Some(installed) = self.observed.installed() else { return self.after(at, AFTER_GATE) };
+        // Nor does the end of the fallback's say when.
+        let installed = self.observed.installed().filter(|installed| !self.is_of_fallback(installed));
+        let Some(installed) = installed else { return self.after(at, AFTER_GATE) };
         let end = if at > installed.ends_at() { installed.not_after } else { installed.ends_at() };
         let end = end + Duration::from_secs(1);
         if self.is_state_untold(at) { end.min(self.bounded(at, self.after(at, AFTER_GATE))) } else { end }

@@ -17,10 +17,12 @@ use crate::core::name::{Generation, HookName, ProfileRef, RequestId, SerialNumbe
 use crate::core::wanted::entry::SubjectFrom;
 
 mod chain;
+mod fallback;
 mod under_way;
 mod waits;
 
 /// A world in which nothing is due: each case changes one thing.
+#[derive(Clone)]
 struct Case {
     entry: Entry,
     observed: Observed,
@@ -58,7 +60,17 @@ impl Case {
 
     fn decide(&self) -> Decision {
         let Self { entry, observed, reading, record, global, deploy, now } = self;
-        decide(&World { entry, observed, reading, record, global, deploy: *deploy, ask: Deploy::Open, now: *now })
+        decide(&World {
+            entry,
+            observed,
+            reading,
+            record,
+            other: None,
+            global,
+            deploy: *deploy,
+            ask: Deploy::Open,
+            now: *now,
+        })
     }
 
     /// What is done and said.

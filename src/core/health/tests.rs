@@ -25,6 +25,7 @@ fn check(observed: &Observed, events: &[(Timestamp, Event)], now: Timestamp, exp
         observed,
         reading: &reading,
         record: &record,
+        other: None,
         global: &global,
         deploy: crate::core::wanted::window::Deploy::Open,
         ask: crate::core::wanted::window::Deploy::Open,

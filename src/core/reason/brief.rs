@@ -65,6 +65,7 @@ impl Reason {
             Self::Stopped { failure, .. } => format!("stopped: {}", failure.class.brief()),
             Self::Unreadable(_) => "cannot read the installed files".to_owned(),
             Self::Probing | Self::RollingBack | Self::Installing => self.to_string(),
+            Self::FallingBack { .. } => "due; asking its fallback".to_owned(),
             Self::Abandoning | Self::Forgetting | Self::CheckingStatus => self.to_string(),
         }
     }
@@ -77,7 +78,7 @@ impl Cause {
             Self::Differs(_) => "the entry asks for something else".to_owned(),
             Self::Expired(end) => format!("expired at {}", end.at),
             Self::Expiring(end) => format!("expires at {}", end.at),
-            Self::Absent | Self::OtherProfile | Self::Revoked | Self::Asked => self.to_string(),
+            Self::Absent | Self::OtherProfile | Self::OfFallback | Self::Revoked | Self::Asked => self.to_string(),
         }
     }
 }

@@ -43,6 +43,7 @@ impl Reason {
             Self::NotYetValid(_) | Self::InstalledEarly(_) => Code::NotYetValid.as_str(),
             Self::Held { .. } => Code::CertificateStaged.as_str(),
             Self::Abandoning => Code::RequestAbandoned.as_str(),
+            Self::FallingBack { .. } => Code::FallbackAsked.as_str(),
             Self::Forgetting => Code::KeyForgotten.as_str(),
             Self::Unrecorded(_) => Code::Unrecorded.as_str(),
             Self::Unreadable(_) => Code::Unreadable.as_str(),
@@ -94,6 +95,7 @@ impl Reason {
             | Self::InstalledEarly(_)
             | Self::Held { .. }
             | Self::Abandoning
+            | Self::FallingBack { .. }
             | Self::Forgetting
             | Self::Unreadable(_)
             | Self::CheckingStatus => None,

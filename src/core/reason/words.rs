@@ -146,6 +146,9 @@ impl fmt::Display for Reason {
                 write!(f, "issued, but {why}; renewd installs it as soon as {}", acceptance(*lack))?;
                 until.map_or(Ok(()), |until| write!(f, ", or at {until}, shortly before the installed one expires"))
             }
+            Self::FallingBack { profile, why } => {
+                write!(f, "due; asking the fallback profile {profile}, since its own could not issue: {why}")
+            }
             Self::Abandoning => f.write_str("what the pending request asks for is no longer wanted: giving it up"),
             Self::Forgetting => f.write_str("removing the key of an abandoned request"),
             Self::Stopped { failure, until } => {

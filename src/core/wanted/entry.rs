@@ -16,7 +16,7 @@ use crate::core::backoff::mix;
 use crate::core::compact::boxed_default::{BoxedDefault, ConstDefault};
 use crate::core::compact::packed_names::{Naming, PackedNaming};
 use crate::core::compact::settings::EntrySettings;
-use crate::core::name::CertName;
+use crate::core::name::{CertName, ProfileRef};
 
 /// One certificate of the inventory.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,11 @@ impl DerefMut for Entry {
 }
 
 impl Entry {
+    /// The profiles that may issue it: its own, and the fallback.
+    pub fn profiles(&self) -> impl Iterator<Item = &ProfileRef> {
+        std::iter::once(&self.profile).chain(self.fallback.as_deref())
+    }
+
     /// Every place where its files are to be at fixed paths: `files` first, then the copies.
     pub fn placements(&self) -> impl Iterator<Item = Placement<'_>> {
         let own = Placement { number: 0, files: &self.files, access: &self.access };

@@ -264,12 +264,14 @@ impl ProfileTrouble {
             return troubles;
         }
         for managed in certificates {
-            let Some(trouble) = troubles.iter_mut().find(|one| one.profile == managed.entry.profile) else { continue };
-            if trouble.certificates.is_empty() {
-                trouble.source = managed.entry.source.to_string();
+            let needs = |trouble: &&mut Self| managed.entry.profiles().any(|profile| *profile == trouble.profile);
+            for trouble in troubles.iter_mut().filter(needs) {
+                if trouble.certificates.is_empty() {
+                    trouble.source = managed.entry.source.to_string();
+                }
+                trouble.certificates.push(managed.entry.name.clone());
+                trouble.needed_at = trouble.needed_at.into_iter().chain(managed.decision().renew_at).min();
             }
-            trouble.certificates.push(managed.entry.name.clone());
-            trouble.needed_at = trouble.needed_at.into_iter().chain(managed.decision().renew_at).min();
         }
         troubles
     }
@@ -290,7 +292,7 @@ impl<'f> ProfileProblem<'f> {
     /// Whether a certificate that is due fails by it.
     fn take(&mut self, managed: &Managed) -> bool {
         let reason = &managed.decision().reason;
-        let is_its = managed.entry.profile == self.trouble.profile
+        let is_its = *managed.profile() == self.trouble.profile
             && reason.failure().is_some_and(|failure| failure.class == self.trouble.failure.class);
         self.is_error |= is_its;
         is_its

@@ -8,7 +8,7 @@ use renewd::core::compact::packed_names::Naming;
 use renewd::core::compact::settings::EntrySettings;
 use renewd::core::known::profile::{Origin, Profile, ProfileAttribute};
 use renewd::core::name::{Attempt, CertName, ProfileId, ProfileRef};
-use renewd::core::wanted::entry::{Entry, Probe, Sans, Source};
+use renewd::core::wanted::entry::{Entry, Probe, Sans, Source, Validity, ValidityUnit};
 use renewd::core::wanted::key::KeyType;
 use renewd::core::wanted::window::DeployWindow;
 
@@ -17,7 +17,8 @@ use crate::tlm::{Endpoint, Mode, Part, ProfileState};
 use crate::world::{AUDIT_EVERY, START, Task, World};
 
 use super::{
-    DAY, FAULTS, Fault, PROFILES, SEAT, Verdict, WITH_HOSTS, WITH_ODDITIES, WITH_PARTS, YEAR, draw, odd, part,
+    DAY, FAULTS, Fault, PROFILES, SEAT, Verdict, WITH_FALLBACKS, WITH_HOSTS, WITH_ODDITIES, WITH_PARTS, YEAR, draw,
+    odd, part,
 };
 
 /// A world with ten certificates and a year of faults.
@@ -62,6 +63,9 @@ pub(crate) fn furnish_year(world: &mut World, seed: u64) {
     if seed >= WITH_ODDITIES {
         odd::draw(world);
     }
+    if (WITH_FALLBACKS..WITH_HOSTS).contains(&seed) {
+        draw_fallbacks(world);
+    }
     if seed >= WITH_HOSTS {
         draw_seats(world);
     }
@@ -74,6 +78,33 @@ pub(crate) fn furnish_year(world: &mut World, seed: u64) {
     }
     world.later(AUDIT_EVERY, Task::Audit);
     world.start();
+}
+
+/// Another profile to ask for most certificates, which may fail as well; and one of those that they name has lasting trouble.
+fn draw_fallbacks(world: &mut World) {
+    let ids = ["p0", "p1", "p2", "p3"];
+    for state in world.tlm.profiles.values_mut() {
+        let minutes = (state.lifetime.as_secs() / 60) as u32;
+        state.profile.validity = Some(Validity { unit: ValidityUnit::Minutes, duration: minutes });
+    }
+    for entry in world.inventory.values_mut() {
+        let fallback = ProfileRef::Id(ProfileId((*world.random.pick(&ids)).into()));
+        if world.random.percent(70) && fallback != entry.profile {
+            entry.fallback = Some(Box::new(fallback));
+        }
+    }
+    for _ in 0..1 + world.random.below(3) {
+        let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
+        let id = ProfileId((*world.random.pick(&ids)).into());
+        let lasts = world.random.span(DAY * 5, DAY * 60);
+        let fault = |is_on| {
+            let id = id.clone();
+            move |suspends| if suspends { Fault::Suspend(id, is_on) } else { Fault::Forbid(id, is_on) }
+        };
+        let suspends = world.random.percent(50);
+        world.later(at, Task::Fault(fault(true)(suspends)));
+        world.later(at + lasts, Task::Fault(fault(false)(suspends)));
+    }
 }
 
 /// Certificates of one seat, whatever their profiles, and its troubles.

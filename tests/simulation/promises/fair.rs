@@ -1,11 +1,12 @@
 //! Whether anything in the world stands against a renewal, and what the daemon says that it waits for.
 
 use renewd::core::failure::{FailureClass, Scope};
-use renewd::core::name::{CertName, ProfileRef};
+use renewd::core::name::{CertName, ProfileId, ProfileRef};
 use renewd::core::reason::Reason;
 use renewd::core::record::Stage;
 use renewd::core::schedule;
 use renewd::core::time::Timestamp;
+use renewd::engine::managed::Managed;
 
 use crate::tlm::{Endpoint, Fate, Listing, Mode, Weather};
 use crate::world::World;
@@ -44,7 +45,9 @@ impl World {
     /// Whether nothing in the world stands against a renewal of this certificate.
     pub(super) fn is_fine(&self, name: &CertName) -> bool {
         let Some(ProfileRef::Id(id)) = self.inventory.get(name).map(|entry| &entry.profile) else { return false };
-        self.is_fair(name)
+        // Where the fallback has its turn, the own profile may have refused for reasons of its own.
+        self.is_fair_of(name, id)
+            && self.is_fair(name)
             && self.tlm.profiles.get(id).is_some_and(|state| state.mode == Mode::Immediate)
             && !self.is_too_early(name)
             && !self.tlm.open_requests(name).any(|(id, request)| match request.fate {
@@ -60,10 +63,19 @@ impl World {
         live.is_some_and(|live| self.tlm.is_too_early(&live.certificate, self.now))
     }
 
+    /// The profile that a certificate is asked of.
+    pub(super) fn asked_profile(&self, name: &CertName) -> Option<&ProfileId> {
+        let managed = self.daemon.as_ref().and_then(|daemon| daemon.engine.fleet().one(name));
+        let profile = managed.map(Managed::profile).or_else(|| Some(&self.inventory.get(name)?.profile))?;
+        if let ProfileRef::Id(id) = profile { Some(id) } else { None }
+    }
+
     /// Whether nothing stands against a request for this certificate.
     pub(super) fn is_fair(&self, name: &CertName) -> bool {
-        let Some(entry) = self.inventory.get(name) else { return false };
-        let ProfileRef::Id(id) = &entry.profile else { return false };
+        self.asked_profile(name).is_some_and(|id| self.is_fair_of(name, id))
+    }
+
+    fn is_fair_of(&self, name: &CertName, id: &ProfileId) -> bool {
         let Some(state) = self.tlm.profiles.get(id).filter(|_| !self.tlm.forbidden.contains(id)) else { return false };
         let Some(daemon) = &self.daemon else { return false };
         let fails = |endpoint| self.tlm.part_fails(endpoint, id, name);
@@ -96,8 +108,7 @@ impl World {
         if managed.record.rolled_back.as_ref().is_some_and(|rolled_back| !rolled_back.forward) {
             return true;
         }
-        let fails =
-            |endpoint| matches!(&managed.entry.profile, ProfileRef::Id(id) if self.tlm.part_fails(endpoint, id, name));
+        let fails = |endpoint| self.asked_profile(name).is_some_and(|id| self.tlm.part_fails(endpoint, id, name));
         // What they alone can give is waited for, and done without after some hours.
         if matches!(self.tlm.odd.listing, Listing::OneFails(_) | Listing::Silent) {
             return true;
@@ -166,7 +177,7 @@ impl World {
     }
 
     fn search_works(&self, name: &CertName) -> bool {
-        let Some(ProfileRef::Id(profile)) = self.inventory.get(name).map(|entry| &entry.profile) else { return false };
+        let Some(profile) = self.asked_profile(name) else { return false };
         !matches!(self.tlm.odd.listing, Listing::OneFails(_) | Listing::Silent)
             && !self.tlm.part_fails(Endpoint::Search, profile, name)
     }

@@ -39,6 +39,8 @@ pub(crate) fn shown(event: &Event) -> String {
         Event::StatusUnread => "its state at TLM could not be read".to_owned(),
         Event::Probed { .. } => "what is served is looked at".to_owned(),
         Event::HoldBegun { .. } => "an operator puts it on hold".to_owned(),
+        Event::FellBack { why } => format!("asks the fallback: {why}"),
+        Event::FallbackLeft => "asks its own profile again".to_owned(),
         Event::HoldReleased => "an operator releases the hold".to_owned(),
         Event::DeployAsked { .. } => "an operator wants hooks and probe".to_owned(),
         Event::HooksAgain { .. } => "the hooks are owed once more".to_owned(),

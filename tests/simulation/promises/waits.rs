@@ -72,7 +72,7 @@ impl World {
             _ => false,
         };
         let installed = managed.observed.installed().filter(|_| is_bounded)?;
-        let profile = self.daemon.as_ref()?.engine.profiles().reading(&managed.entry.profile).profile.as_ref();
+        let profile = self.daemon.as_ref()?.engine.profiles().reading(managed.profile()).profile.as_ref();
         let (now, emergency_at) = (self.began(managed), Schedule::of(&managed.entry, profile, installed).emergency_at);
         // That the emergency stage begins makes no lost answer come sooner.
         if now < emergency_at && !matches!(decision.reason, Reason::AnswerLost { .. }) {

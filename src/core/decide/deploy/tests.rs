@@ -27,6 +27,7 @@ fn told(at: Timestamp, rollback: bool, deploy: Deploy, events: &[(Timestamp, Eve
         observed: &observed,
         reading: &reading,
         record: &record,
+        other: None,
         global: &global,
         deploy,
         ask: Deploy::Open,
@@ -297,6 +298,7 @@ fn a_first_certificate_waits_for_no_window() {
         observed: &Observed::Absent,
         reading: &reading,
         record: &absent,
+        other: None,
         global: &global,
         deploy: Deploy::Closed(AT + DAY),
         ask: Deploy::Open,
@@ -322,6 +324,7 @@ fn a_generation_that_the_journal_has_not_got_goes_on_record_and_owes_its_hooks()
             observed,
             reading: &reading,
             record: &record,
+            other: None,
             global: &global,
             deploy: Deploy::Open,
             ask: Deploy::Open,
@@ -413,6 +416,7 @@ fn told_in(
         observed: &Observed::Installed(installed),
         reading: &reading,
         record: &record,
+        other: None,
         global: &global,
         deploy,
         ask: Deploy::Open,
@@ -449,8 +453,17 @@ fn a_repair_switches_nothing_in_that_any_other_set_would_wait_for() {
         drifted.renewed_elsewhere = renewed_elsewhere;
         let observed = Observed::Installed(drifted.clone());
         let (entry, reading, ask) = (entry(), &reading, Deploy::Open);
-        let world =
-            World { entry: &entry, observed: &observed, reading, record: &record, global: &global, deploy, ask, now };
+        let world = World {
+            entry: &entry,
+            observed: &observed,
+            reading,
+            record: &record,
+            other: None,
+            global: &global,
+            deploy,
+            ask,
+            now,
+        };
         assert_eq!(decide(&world).action, Action::Repair { refreshes: expected });
     };
     for elsewhere in [false, true] {

@@ -42,6 +42,7 @@ impl Case {
             observed: &self.observed,
             reading: &reading,
             record: &record,
+            other: None,
             global: &global,
             deploy: Deploy::Open,
             ask: self.ask,
