@@ -61,6 +61,7 @@
 //! | 17 | paths outside its own folders are worked on by descriptor, and replaced whole or not at all | `tests/security/disk.rs: a_target_that_becomes_a_link_is_replaced_and_not_followed`, `tests/crash/files.rs: the_set_at_fixed_paths_is_put_back_whole_where_one_file_cannot_be_replaced` |
 //! | 18 | no input, descriptor, thread or process that is missing ends the daemon | `tests/daemon/log.rs: a_log_that_cannot_be_written_ends_nothing_and_is_counted`, `tests/daemon/notify.rs: a_supervisor_that_reads_nothing_blocks_nothing_and_hears_the_last_word_later` |
 //! | 19 | each doubt about what is installed stays in `status` as a remark | `tests/daemon/gate.rs: what_is_only_unusual_is_taken` |
+//! | 20 | what is revoked by itself was replaced, is live nowhere here, and its successor was in service for as long as the entry says | `tests/simulation/main.rs: every_promise_holds_for_a_year_of_faults`, `src/core/decide/superseded/tests.rs: each_doubt_puts_it_off`, `tests/daemon/superseded.rs: what_was_replaced_is_revoked_once_the_new_one_was_in_service_for_so_long` |
 //!
 //! # Words
 //!
@@ -88,7 +89,7 @@
 //! * **Two processes.** The *keeper* has the state directory, the journal, the engine, keys and hooks. The *speaker* has the
 //!   sockets: it is the same program, started by the keeper as `/proc/self/exe` with a socket pair, before the first thread,
 //!   as a user of its own where root starts it, else by Landlock (no path but CA roots and `resolv.conf`) and `no_new_privs`.
-//! * **The cut** is the port [`api::Tlm`]: sixteen methods whose arguments and answers are serde types already, so a line
+//! * **The cut** is the port [`api::Tlm`]: seventeen methods whose arguments and answers are serde types already, so a line
 //!   of JSON each way with a number. The speaker gets a CSR and never a key. It has the API key or the client's identity, which
 //!   it needs for each request; the keeper hands it over at the start and at a reload. [`pki::gate`] parses what comes back
 //!   and runs in the speaker first, whose verdict is *no*; a *yes* is judged again by the keeper, by webpki alone, since the

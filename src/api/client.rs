@@ -84,24 +84,6 @@ impl Client {
         self.keys.get(at).filter(|_| self.identity.is_none())
     }
 
-    /// Withdraws a certificate for ever; the thumbprint tells two with one serial number apart. Not in the port: the daemon
-    /// never does it by itself.
-    ///
-    /// # Errors
-    ///
-    /// When TLM refuses, or does not answer; [`FailureClass::CertificateRevoked`]: it is revoked already.
-    ///
-    /// [`FailureClass::CertificateRevoked`]: crate::core::failure::FailureClass::CertificateRevoked
-    pub async fn revoke(
-        &self,
-        serial: &SerialNumber,
-        thumbprint: Option<&str>,
-        reason: RevocationReason,
-    ) -> Result<(), Failure> {
-        // 204 by the reference; a body is as good.
-        self.ask(&Call::revoke(serial, thumbprint, reason)?, |_| Ok(())).await
-    }
-
     /// A certificate as TLM describes it; the thumbprint tells two with one serial number apart.
     ///
     /// # Errors
@@ -216,6 +198,16 @@ impl Tlm for Client {
 
     async fn formats(&self, serial: &SerialNumber, thumbprint: Option<&str>) -> Result<Formats, Failure> {
         self.ask(&Call::formats(serial, thumbprint), answer::formats).await
+    }
+
+    async fn revoke(
+        &self,
+        serial: &SerialNumber,
+        thumbprint: Option<&str>,
+        reason: RevocationReason,
+    ) -> Result<(), Failure> {
+        // 204 by the reference; a body is as good.
+        self.ask(&Call::revoke(serial, thumbprint, reason)?, |_| Ok(())).await
     }
 
     async fn search(&self, query: &SearchQuery, page: Page) -> Result<SearchPage, Failure> {

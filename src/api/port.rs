@@ -49,6 +49,15 @@ pub trait Tlm: Send + Sync + 'static {
         thumbprint: Option<&str>,
     ) -> impl Future<Output = Result<Formats, Failure>> + Send;
 
+    /// `PUT /mpki/api/v1/certificate/{serial_number}/revoke`: withdraws a certificate for ever; the thumbprint as for the
+    /// details. `certificate-revoked`: it was revoked already.
+    fn revoke(
+        &self,
+        serial: &SerialNumber,
+        thumbprint: Option<&str>,
+        reason: RevocationReason,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
     /// `GET /mpki/api/v1/certificate-search`: one page.
     fn search(&self, query: &SearchQuery, page: Page) -> impl Future<Output = Result<SearchPage, Failure>> + Send;
 
@@ -311,7 +320,7 @@ pub enum Endpoint {
     Search,
     /// user/me.
     User,
-    /// Revoke; asked by the command alone.
+    /// Revoke.
     Revoke,
     /// version.
     Version,

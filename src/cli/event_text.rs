@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::core::event::{Entry, Event, Method, RollbackBy};
+use crate::core::event::{Entry, Event, Method, RollbackBy, Withdrawal};
 use crate::core::failure::Failure;
 use crate::core::known::issuer::ChainEnd;
 use crate::core::known::served::AddressProbe;
@@ -132,6 +132,9 @@ fn told(event: &Event) -> EventView {
             let state = standing.as_ref().map_or_else(known, ToString::to_string);
             say(format!("TLM reports {serial_number} as {state}")).serial_number(serial_number)
         }
+        Event::ServiceSeen { .. } | Event::SupersededRevoked { .. } | Event::RevocationFailed { .. } => {
+            superseded(event)
+        }
         Event::StatusUnread => say("could not ask TLM whether it is revoked"),
         Event::Probed { fingerprint, sights } => say(what_is_served(*fingerprint, sights)),
         Event::HoldBegun { until, why, even_emergency } => say(what_is_held(*until, why.as_ref(), *even_emergency)),
@@ -183,6 +186,36 @@ fn deployed(event: &Event) -> EventView {
     }
 }
 
+/// What becomes of a certificate that was replaced.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are of other kinds")]
+fn superseded(event: &Event) -> EventView {
+    match event {
+        Event::ServiceSeen { fingerprint, in_service } => {
+            let message = if *in_service {
+                "it is in service: the wait until what it replaced is revoked begins"
+            } else {
+                "it is no longer served everywhere: what it replaced is not revoked"
+            };
+            EventView { fingerprint: Some(*fingerprint), ..say(message) }
+        }
+        Event::SupersededRevoked { serial_number, outcome } => {
+            let message = match outcome {
+                Withdrawal::Revoked => format!("TLM revoked {serial_number}, which it replaced"),
+                Withdrawal::Already => format!("{serial_number}, which it replaced, had been revoked before"),
+                Withdrawal::Unknown => {
+                    format!("TLM does not know {serial_number}, which it replaced: nothing to revoke")
+                }
+            };
+            say(message).serial_number(serial_number)
+        }
+        Event::RevocationFailed { serial_number, failure } => {
+            failed(&format!("could not revoke {serial_number}, which it replaced: "), failure)
+                .serial_number(serial_number)
+        }
+        _ => EventView::default(),
+    }
+}
+
 fn looked_up(failure: Option<&Failure>) -> EventView {
     failure.map_or_else(
         || say("TLM has issued nothing for its key"),
@@ -203,11 +236,21 @@ fn what_is_served(installed: Digest, sights: &[AddressProbe]) -> String {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the others speak of no set")]
 fn set(event: &Event) -> EventView {
     match event {
-        Event::Installed { attempt, generation, serial_number, fingerprint, not_after, hooks, issuer, chain_end } => {
+        Event::Installed {
+            attempt,
+            generation,
+            serial_number,
+            fingerprint,
+            not_after,
+            hooks,
+            issuer,
+            chain_end,
+            ..
+        } => {
             let set = (serial_number, *fingerprint, *not_after);
             live("", *generation, set, issuer.as_ref(), chain_end.as_deref(), hooks).attempt(*attempt)
         }
-        Event::Adopted { generation, serial_number, fingerprint, not_after, hooks, issuer, chain_end } => {
+        Event::Adopted { generation, serial_number, fingerprint, not_after, hooks, issuer, chain_end, .. } => {
             let set = (serial_number, *fingerprint, *not_after);
             live(", adopted as found", *generation, set, issuer.as_ref(), chain_end.as_deref(), hooks)
         }

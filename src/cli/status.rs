@@ -15,7 +15,7 @@ use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::daemon::control::{Reply, Request, View};
 use crate::daemon::setup;
-use crate::engine::status::{CertificateStatus, EndStatus, Problem, Row, Severity, Status};
+use crate::engine::status::{CertificateStatus, EndStatus, Problem, Row, Severity, Status, SupersededStatus};
 use crate::store::lock::Held;
 
 use super::absent::{self, Absent, Silence};
@@ -351,6 +351,13 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
         line("hook", format!("{}: {state} {}{error}", hook.name, instant(&hook.at)));
     }
     line("served", certificate.served.clone());
+    for SupersededStatus { serial_number, revoke_at, .. } in &certificate.superseded {
+        let when = match revoke_at {
+            Some(_) => format!("to be revoked {}", instant(revoke_at)),
+            None => "to be revoked once the new one is in service".to_owned(),
+        };
+        line("superseded", format!("{serial_number}, {when}"));
+    }
     let errors = status.problems.iter().filter(|problem| problem.severity == Severity::Error);
     match errors.filter(|problem| !concerns(problem, certificate)).count() {
         0 => {}

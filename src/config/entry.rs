@@ -258,6 +258,7 @@ fn complete(table: EntryTable, source: Source) -> Option<Entry> {
         hooks: unique(list(table.hooks)),
         deploy_window: window(table.deploy_window, table.deploy_time_zone).map(Box::new),
         request_window: window(table.request_window, table.request_time_zone).map(Box::new),
+        revoke_superseded: table.revoke_superseded.and_then(|span| span.into_inner().0),
         rollback: table.rollback.is_some_and(Spanned::into_inner),
         formats,
         include_root: table.include_root.is_some_and(Spanned::into_inner),

@@ -15,7 +15,7 @@ use crate::config::syntax::diagnostics::Diagnostics;
 use crate::config::syntax::from_toml::{FromText, FromToml, OneOrMany, unfit};
 use crate::config::syntax::problem::Fault;
 use crate::config::syntax::table::{Table, table};
-use crate::config::values::duration::within;
+use crate::config::values::duration::{or_pattern, within};
 use crate::config::values::host::{DnsName, Email, HostPort, ServerName, Uri};
 use crate::config::values::path::{AbsolutePath, Account, KeyMode, Mode, SecretPath};
 use crate::config::values::subject::{CommonName, SeatId};
@@ -98,6 +98,9 @@ table! {
     request_window: DeployWindow => "\"Mon-Thu 08:00-18:00\"",
     /// The time zone of `request_window`. Without this key the host's.
     request_time_zone: ZoneName => "\"Europe/Zurich\"",
+    /// How long a new certificate has to be in service until renewd has TLM revoke the one that it replaced: from 1h to
+    /// 365d, or never. A revocation is for ever: only where no other host has a copy of the files.
+    revoke_superseded: SpanOrNever = "\"never\"" => "\"7d\"",
     /// Switch back to the previous generation when a hook fails on a new one.
     rollback: bool = "false",
     /// More files in the generation: bundle (key and fullchain: bundle.pem), pkcs12 (keystore.p12), pkcs7 (leaf and chain:
@@ -311,6 +314,29 @@ impl FromToml for Probe {
 
     fn schema() -> serde_json::Value {
         json!({"anyOf": [HostPort::schema(), ProbeTable::schema()]})
+    }
+}
+
+/// How long after it was replaced a certificate is revoked, or "never".
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct SpanOrNever(pub(super) Option<Duration>);
+
+impl FromText for SpanOrNever {
+    fn expected() -> String {
+        format!("{}, or \"never\"", Duration::expected())
+    }
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        if text == "never" {
+            return Ok(Self(None));
+        }
+        let span = Duration::from_text(text)?;
+        within(span, Duration::from_secs(3600), Duration::from_secs(365 * 86_400))?;
+        Ok(Self(Some(span)))
+    }
+
+    fn pattern() -> Option<String> {
+        or_pattern("never")
     }
 }
 

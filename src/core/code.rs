@@ -141,6 +141,10 @@ codes! {
     Unreadable = "unreadable";
     /// The state at TLM is looked at.
     CheckingStatus = "checking-status";
+    /// What was replaced is revoked.
+    Superseded = "superseded";
+    /// TLM lets this API key revoke nothing, or fails to.
+    SupersededUnrevoked = "superseded-unrevoked";
     /// A remark that a newer version wrote.
     Remark = "remark";
     /// A certificate has names that were not asked for.

@@ -112,7 +112,8 @@ impl<'a> World<'a> {
         let main = self.take_turns(self.main(schedule), schedule);
         let main =
             if main.0.needs_api() || matches!(main.0, Action::ReadProfile(_)) { self.look_first(main) } else { main };
-        self.not_yet_served(if main.0 == Action::Wait { self.upkeep(main) } else { main })
+        let choice = if main.0 == Action::Wait { self.upkeep(main) } else { main };
+        self.not_yet_served(self.revoke_superseded(choice))
     }
 
     /// What is done about the set as such: not about who serves it.
@@ -425,6 +426,7 @@ mod deploy;
 mod fallback;
 mod hold;
 mod stopped;
+mod superseded;
 #[cfg(test)]
 mod tests;
 mod under_way;

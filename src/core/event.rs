@@ -7,6 +7,7 @@ use super::name::{Attempt, CertName, Digest, Generation, HookName, ProfileId, Re
 use super::text::Text;
 use super::time::Timestamp;
 use crate::core::known::issuer::ChainEnd;
+use crate::core::known::replaced::Replaced;
 use crate::core::known::served::AddressProbe;
 use crate::core::known::standing::Standing;
 use crate::core::known::validation::DomainValidation;
@@ -181,6 +182,9 @@ pub enum Event {
         /// The first end in its chain, where that comes before its own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         chain_end: Option<Box<ChainEnd>>,
+        /// What was live before, where the entry wants that revoked in time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<Box<Replaced>>,
     },
     /// The same key and leaf are live with a chain that ends later.
     ChainRefreshed {
@@ -217,6 +221,9 @@ pub enum Event {
         /// The first end in its chain, where that comes before its own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         chain_end: Option<Box<ChainEnd>>,
+        /// What was live before, where the entry wants that revoked in time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<Box<Replaced>>,
     },
     /// A hook exited with 0.
     HookDone {
@@ -314,6 +321,28 @@ pub enum Event {
         #[serde(default)]
         stays: bool,
     },
+    /// The installed certificate is seen to be in service, or not any more: what it replaced is revoked some time after.
+    ServiceSeen {
+        /// The installed certificate.
+        fingerprint: Digest,
+        /// Whether it is: its hooks are done, and the probe, where there is one, sees it everywhere.
+        in_service: bool,
+    },
+    /// A certificate that was replaced is revoked at TLM, or need not be.
+    SupersededRevoked {
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// What TLM said.
+        #[serde(default)]
+        outcome: Withdrawal,
+    },
+    /// A certificate that was replaced could not be revoked: it is tried again.
+    RevocationFailed {
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// Why.
+        failure: Failure,
+    },
     /// The operator asked for a replacement.
     RenewalAsked {
         /// As a new certificate, whatever the entry's request method is.
@@ -386,80 +415,9 @@ const fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// A step of a hook after the switch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HookStep {
-    /// The hook itself: from then on a service may have the new set.
-    #[default]
-    Run,
-    /// The test before it.
-    Test,
-}
+mod kinds;
 
-impl HookStep {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-    const fn is_run(&self) -> bool {
-        matches!(self, Self::Run)
-    }
-}
-
-/// What keeps an issued certificate from being installed before the emergency stage: each has a remedy of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lack {
-    /// A wanted usage.
-    #[default]
-    Usage,
-    /// A signature that can be judged.
-    Signature,
-    /// Both.
-    Both,
-}
-
-impl Lack {
-    /// Whether a signature cannot be judged.
-    #[must_use]
-    pub const fn is_signature(self) -> bool {
-        matches!(self, Self::Signature | Self::Both)
-    }
-}
-
-/// By whose word an older generation is live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RollbackBy {
-    /// A hook failed on the newer one, and the entry says `rollback`: the newer one is tried again.
-    Hook,
-    /// The operator's: it is held there.
-    Operator,
-}
-
-/// How a certificate is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// A new certificate.
-    New,
-    /// The renewal of the one with this serial number.
-    Renew {
-        /// The serial number.
-        serial_number: SerialNumber,
-        /// The fingerprint, which tells two certificates with one serial number apart.
-        fingerprint: Digest,
-    },
-}
-
-impl Method {
-    /// The word in the status.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Renew { .. } => "renew",
-        }
-    }
-}
+pub use kinds::{HookStep, Lack, Method, RollbackBy, Withdrawal};
 
 #[cfg(test)]
 mod tests {
@@ -472,6 +430,15 @@ mod tests {
         let read: Event = serde_json::from_str(line).unwrap();
         assert!(matches!(read, Event::HookFailed { step: HookStep::Run, .. }));
         assert!(!serde_json::to_string(&read).unwrap().contains("step"), "it is written as before");
+    }
+
+    #[test]
+    fn what_replaced_nothing_that_is_to_be_revoked_is_written_as_before() {
+        let line = r#"{"event":"installed","attempt":1,"generation":2,"serial_number":"0A","fingerprint":"FP","not_after":1800000000000,"hooks":[]}"#;
+        let line = line.replace("FP", &"0".repeat(64));
+        let read: Event = serde_json::from_str(&line).unwrap();
+        assert!(matches!(&read, Event::Installed { replaces: None, .. }));
+        assert!(!serde_json::to_string(&read).unwrap().contains("replaces"));
     }
 
     #[test]

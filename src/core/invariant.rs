@@ -72,6 +72,7 @@ const fn attempt_of(action: &Action) -> Option<Attempt> {
         | Action::RollBack(_)
         | Action::Forward { .. }
         | Action::CheckStatus(_)
+        | Action::RevokeSuperseded(_)
         | Action::Recognise(_)
         | Action::FallBack(_)
         | Action::LeaveFallback
@@ -166,6 +167,8 @@ fn wait_within_its_rule(decision: &Decision, now: Timestamp) -> Option<String> {
         | Reason::FallingBack { .. }
         | Reason::Forgetting
         | Reason::Stopped { .. }
+        | Reason::RevokingSuperseded(_)
+        | Reason::SupersededInUse { .. }
         | Reason::CheckingStatus => return None,
     };
     let wait = decision.wake_at.since(now);

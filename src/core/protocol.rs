@@ -9,11 +9,12 @@ mod delivery;
 mod effect;
 mod refusal;
 mod switch;
+mod upkeep;
 
 use std::sync::Arc;
 
 use super::decide::{Action, Submission};
-use super::event::{Event, Method, RollbackBy};
+use super::event::{Event, Method};
 use super::failure::{Accepted, Failure, FailureClass, Scope};
 use super::name::{Attempt, Digest, Generation, ProfileId, SerialNumber};
 use super::text::Text;
@@ -115,6 +116,7 @@ enum Phase<P: Payload> {
         forget: bool,
     },
     Checked(SerialNumber),
+    Revoked(SerialNumber),
     Repaired,
     Refreshed,
     Probed,
@@ -180,6 +182,10 @@ impl<P: Payload> Protocol<P> {
             }
             Action::CheckStatus(serial) => {
                 (Attempt(0), Phase::Checked(serial.clone()), Effect::CheckStatus(serial.clone()))
+            }
+            Action::RevokeSuperseded(certificate) => {
+                let phase = Phase::Revoked(certificate.serial_number.clone());
+                (Attempt(0), phase, Effect::Revoke(certificate.clone()))
             }
             Action::Abandon(attempt) => {
                 (*attempt, Phase::Recorded { forget: false }, Effect::Record(Event::Abandoned { attempt: *attempt }))
@@ -264,6 +270,7 @@ impl<P: Payload> Protocol<P> {
                 self.go(phase, Effect::Forget { attempt: self.attempt })
             }
             Phase::Checked(serial_number) => self.checked(outcome, serial_number),
+            Phase::Revoked(serial_number) => self.revoked(outcome, serial_number),
             Phase::Repaired => self.repaired(outcome),
             Phase::Refreshed => self.refreshed(outcome),
             Phase::Probed => self.probed(outcome),
@@ -399,64 +406,6 @@ impl<P: Payload> Protocol<P> {
             _ => self.unexpected("a pickup"),
         }
     }
-
-    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the files are as they should be")]
-    fn repaired(&mut self, outcome: Outcome<P>) -> Next<P> {
-        let event = match outcome {
-            Outcome::Adopted { generation, leaf, chain } => Event::Adopted {
-                generation,
-                serial_number: leaf.serial_number,
-                fingerprint: leaf.fingerprint,
-                not_after: leaf.not_after,
-                hooks: self.job.entry.hooks.clone(),
-                chain_end: chain.end_before(leaf.not_after).cloned().map(Box::new),
-                issuer: Some(chain.issuer.subject),
-            },
-            Outcome::Refreshed { .. } => return self.refreshed(outcome),
-            _ => Event::Repaired,
-        };
-        self.finish(event)
-    }
-
-    /// A refresh that came to nothing holds nothing back: the same is not tried again before the profile changes. A disk
-    /// that failed says nothing of the chain, and is tried again on its own ladder.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else came, the chain stays as it is")]
-    fn refreshed(&mut self, outcome: Outcome<P>) -> Next<P> {
-        self.finish(match outcome {
-            Outcome::Refreshed { generation, ends_at } => {
-                Event::ChainRefreshed { generation, ends_at, hooks: self.job.entry.hooks.clone() }
-            }
-            Outcome::Failed(failure) if failure.class.scope() == Scope::Disk => Event::Failed { failure },
-            _ => Event::ChainKept { profile_version: self.job.profile_version },
-        })
-    }
-
-    /// A look that failed is no trouble of the certificate.
-    fn checked(&mut self, outcome: Outcome<P>, serial_number: SerialNumber) -> Next<P> {
-        let Outcome::Status(standing) = outcome else { return self.finish(Event::StatusUnread) };
-        self.finish(Event::StatusChecked { serial_number, revoked: standing.is_revoked(), standing: Some(standing) })
-    }
-}
-
-impl<P: Payload> Protocol<P> {
-    fn probed(&mut self, outcome: Outcome<P>) -> Next<P> {
-        let Outcome::Probed { fingerprint, sights } = outcome else { return self.unexpected("a probe") };
-        self.finish(Event::Probed { fingerprint, sights })
-    }
-
-    /// A way back that is not there is not looked for again; a disk that failed is tried again.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "any other outcome is a defect, whichever it is")]
-    fn back(&mut self, outcome: Outcome<P>, from: Generation) -> Next<P> {
-        let hooks = self.job.entry.hooks.clone();
-        match outcome {
-            Outcome::Switched(to) => self.finish(Event::RolledBack { from, to, by: RollbackBy::Hook, hooks }),
-            Outcome::Failed(failure) if failure.class.scope() != Scope::Disk => {
-                self.finish(Event::RollbackRefused { from, failure })
-            }
-            Outcome::Failed(failure) => self.finish(Event::Failed { failure }),
-            _ => self.unexpected("a rollback"),
-        }
-    }
 }
 
 impl<P: Payload> Phase<P> {
@@ -477,6 +426,7 @@ impl<P: Payload> Phase<P> {
                 | Self::Overruled(_)
                 | Self::Refreshed
                 | Self::Checked(_)
+                | Self::Revoked(_)
                 | Self::Back(_)
                 | Self::Recorded { .. }
                 | Self::Forgotten { .. }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::event::Lack;
 use super::failure::Failure;
-use super::name::{Generation, HookName, ProfileRef, RequestId};
+use super::name::{CertName, Generation, HookName, ProfileRef, RequestId, SerialNumber};
 use super::record::Hold;
 use super::text::Text;
 use super::time::Timestamp;
@@ -349,6 +349,15 @@ pub enum Reason {
     Unreadable(Text),
     /// The state at TLM is being looked at.
     CheckingStatus,
+    /// What it replaced is being revoked at TLM.
+    RevokingSuperseded(SerialNumber),
+    /// What it replaced is to be revoked, and another entry still presents it.
+    SupersededInUse {
+        /// What it replaced.
+        serial_number: SerialNumber,
+        /// The other entry.
+        by: CertName,
+    },
 }
 
 /// What there is to know of a hold while it holds.
@@ -372,6 +381,8 @@ impl Reason {
             Self::NotDue { .. }
             | Self::ProfileUnknown { .. }
             | Self::CheckingStatus
+            | Self::RevokingSuperseded(_)
+            | Self::SupersededInUse { .. }
             | Self::TooEarly { .. }
             | Self::Drifted(_)
             | Self::RefreshingChain(_)

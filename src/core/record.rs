@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::event::{Event, Method, RollbackBy};
 use super::failure::{Failure, FailureClass, Scope};
-use super::name::{Attempt, Generation, HookName, SerialNumber};
+use super::name::{Attempt, Digest, Generation, HookName, SerialNumber};
 use super::time::Timestamp;
 use crate::core::compact::boxed_default::{BoxedDefault, ConstDefault};
 use crate::core::compact::small_map::SmallMap;
+use crate::core::known::replaced::Replaced;
 use crate::core::known::served::ProbeRecord;
 use crate::core::known::standing::{Standing, TlmState};
 use crate::core::wanted::entry::Asked;
@@ -75,6 +76,12 @@ pub struct Open {
     pub rollback_refused: Option<Generation>,
     /// What the profile said when it last showed no better chain, and when that was.
     pub chain_kept: Option<(u64, Timestamp)>,
+    /// What was replaced and is to be revoked, the latest last.
+    pub superseded: Vec<Replaced>,
+    /// The installed certificate that is in service, as far as what it replaced waits for that, and since when.
+    pub in_service: Option<Box<(Digest, Timestamp)>>,
+    /// Failures to revoke, in a row.
+    pub revocation: FailureStreak,
 }
 
 impl ConstDefault for Open {
@@ -98,6 +105,9 @@ impl ConstDefault for Open {
         rolled_back: None,
         rollback_refused: None,
         chain_kept: None,
+        superseded: Vec::new(),
+        in_service: None,
+        revocation: FailureStreak::NONE,
     };
 }
 
@@ -222,10 +232,19 @@ impl Record {
                 self.lose_sight(at);
                 self.trouble.add(failure.clone(), at);
             }
-            Event::Installed { generation, hooks, .. } => self.installed(*generation, hooks, at),
+            Event::Installed { generation, hooks, fingerprint, replaces, .. } => {
+                self.installed(*generation, hooks, at);
+                self.replaced(*fingerprint, replaces.as_deref(), at);
+            }
             Event::Failed { failure } => self.fail(failure, at),
             Event::Repaired => self.disk = FailureStreak::default(),
-            Event::Adopted { generation, hooks, .. } => self.adopted(*generation, hooks, at),
+            Event::Adopted { generation, hooks, fingerprint, replaces, .. } => {
+                self.adopted(*generation, hooks, at);
+                self.replaced(*fingerprint, replaces.as_deref(), at);
+            }
+            Event::ServiceSeen { .. } | Event::SupersededRevoked { .. } | Event::RevocationFailed { .. } => {
+                self.revoking(at, event);
+            }
             Event::StatusChecked { serial_number, revoked, standing } => {
                 self.checked(serial_number, *revoked, standing.as_deref(), at);
             }
@@ -315,7 +334,7 @@ impl Record {
                 if *by == RollbackBy::Operator {
                     (self.renewal_asked, self.reissue) = (None, false);
                 }
-                self.veto = None;
+                (self.veto, self.in_service) = (None, None);
                 self.owe(*to, hooks, at);
                 if *by == RollbackBy::Hook {
                     self.spare_what_never_changed(*to, at);
@@ -327,7 +346,7 @@ impl Record {
                 if let Some(rolled_back) = &mut self.rolled_back {
                     (rolled_back.forward, rolled_back.stays) = (true, *stays);
                 }
-                self.veto = None;
+                (self.veto, self.in_service) = (None, None);
                 self.owe(*generation, hooks, at);
             }
             _ => {}
@@ -437,6 +456,10 @@ impl Record {
         let standing = standing.filter(|standing| **standing != Standing::of(TlmState::Issued));
         let (serial, standing) = (serial_number.clone(), standing.cloned().map(Box::new));
         self.checked = Some(Box::new(Checked { serial_number: serial, revoked, standing, at }));
+        self.note_revoked(serial_number, revoked);
+    }
+
+    fn note_revoked(&mut self, serial_number: &SerialNumber, revoked: bool) {
         self.revoked.retain(|other| !other.same(serial_number));
         if revoked {
             let surplus = (self.revoked.len() + 1).saturating_sub(MOST_REVOKED);
@@ -475,6 +498,7 @@ mod hold;
 mod hooks;
 mod in_flight;
 mod request;
+mod superseded;
 #[cfg(test)]
 mod tests;
 mod turn;

@@ -38,6 +38,7 @@ mod ask;
 mod fetch;
 mod judge;
 mod keys;
+mod revoke;
 
 /// What the effects of the daemon hand to each other.
 #[derive(Clone, Debug)]
@@ -159,6 +160,7 @@ impl<T: Tlm> ActionRunner<T> {
                 let details = self.call(Function::Details, api.details(&serial, thumbprint.as_deref())).await?;
                 Ok(Outcome::Status(Box::new(details.standing)))
             }
+            Effect::Revoke(certificate) => self.revoke(*certificate).await,
         }
     }
 
@@ -330,7 +332,9 @@ impl<T: Tlm> ActionRunner<T> {
             .await?;
         Ok(match repaired {
             Repaired::PutBack => Outcome::Done,
-            Repaired::Adopted { generation, leaf, chain } => Outcome::Adopted { generation, leaf, chain },
+            Repaired::Adopted { generation, leaf, chain, replaces } => {
+                Outcome::Adopted { generation, leaf, chain, replaces }
+            }
             Repaired::Refreshed { generation, ends_at } => Outcome::Refreshed { generation, ends_at },
         })
     }
@@ -381,7 +385,7 @@ impl<T: Tlm> ActionRunner<T> {
         let chain = Arc::new(ServedChain { issuer: set.issuer.clone(), end: set.chain_end.clone() });
         let remarks = Remarks::at(self.context.clock.now(), remarks).into();
         let installed = Arc::clone(&chain);
-        let generation = self
+        let (generation, replaces) = self
             .context
             .install(&entry, move |c, entry| {
                 let read;
@@ -403,10 +407,12 @@ impl<T: Tlm> ActionRunner<T> {
                     refreshes: None,
                     remarks: &remarks,
                 };
-                generation::install(&*c.disk, &c.layout, &c.identity, entry, &set, c.keep_generations())
+                let keep = c.keep_generations();
+                let generation = generation::install(&*c.disk, &c.layout, &c.identity, entry, &set, keep)?;
+                Ok((generation, generation::replaced(&*c.disk, &c.layout, entry, generation)))
             })
             .await?;
-        Ok(Outcome::Installed { generation, leaf: facts, chain })
+        Ok(Outcome::Installed { generation, leaf: facts, chain, replaces })
     }
 }
 

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::api::credentials::CredentialFiles;
 use crate::api::{
-    Answer, Details, Formats, IssueRequest, Me, Page, Pickup, ProfilePage, RenewRequest, SearchPage, SearchQuery, Tlm,
+    Answer, Details, Formats, IssueRequest, Me, Page, Pickup, ProfilePage, RenewRequest, RevocationReason, SearchPage,
+    SearchQuery, Tlm,
 };
 use crate::config::Main;
 use crate::core::decide::{Action, GlobalState};
@@ -264,6 +265,10 @@ impl Tlm for Nobody {
     }
 
     async fn formats(&self, _: &SerialNumber, _: Option<&str>) -> Result<Formats, Failure> {
+        nobody()
+    }
+
+    async fn revoke(&self, _: &SerialNumber, _: Option<&str>, _: RevocationReason) -> Result<(), Failure> {
         nobody()
     }
 

@@ -109,6 +109,9 @@ impl Metrics {
             | Event::HooksAgain { .. }
             | Event::RolledBack { .. }
             | Event::RollbackRefused { .. }
+            | Event::ServiceSeen { .. }
+            | Event::SupersededRevoked { .. }
+            | Event::RevocationFailed { .. }
             | Event::Forward { .. }
             | Event::RenewalAsked { .. }
             | Event::DeployAsked { .. }

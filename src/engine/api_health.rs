@@ -255,7 +255,8 @@ impl ApiHealth {
 /// Whether a failure says that an optional function may not be used, which holds nothing else back.
 #[must_use]
 pub fn is_forbidden_option(function: Function, failure: &Failure) -> bool {
-    failure.class == FailureClass::ApiForbidden && matches!(function, Function::Search | Function::Details)
+    failure.class == FailureClass::ApiForbidden
+        && matches!(function, Function::Search | Function::Details | Function::Revoke)
 }
 
 #[cfg(test)]

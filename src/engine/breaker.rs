@@ -52,6 +52,8 @@ pub enum Function {
     Search,
     /// Details and additional formats; a 403 disables them likewise.
     Details,
+    /// Revocations; a 403 says nothing of anything else.
+    Revoke,
 }
 
 /// Who asked the API for what.

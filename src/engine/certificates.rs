@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::core::decide::Action;
 use crate::core::event::{self, Event};
 use crate::core::known::observed::Observed;
+use crate::core::known::replaced::Replaced;
 use crate::core::name::{Attempt, CertName, ProfileRef};
 use crate::core::reason::{Reason, State};
 use crate::core::record::Record;
@@ -145,6 +147,7 @@ impl Engine {
                     self.fleet.line_up(name);
                 }
             }
+            Action::RevokeSuperseded(certificate) => self.line_up_to_revoke(name, &certificate, now.wall),
             action @ (Action::Repair { .. }
             | Action::RefreshChain
             | Action::Abandon(_)
@@ -158,6 +161,21 @@ impl Engine {
             | Action::Recognise(_)) => self.execute(name, &action, false, now),
         }
         self.tell_decision(name, &before, is_first);
+    }
+
+    /// What another entry presents is not revoked: it may be the same files under another name.
+    fn line_up_to_revoke(&mut self, name: &CertName, certificate: &Replaced, now: Timestamp) {
+        let presents = |managed: &&Managed| {
+            let installed = managed.observed.installed();
+            installed.is_some_and(|installed| certificate.is(&installed.serial_number, installed.fingerprint))
+        };
+        let by = self.fleet.iter().find(presents).map(|managed| managed.entry.name.clone());
+        if let Some(by) = by {
+            let serial_number = certificate.serial_number.clone();
+            self.fleet.hold_back(name, Reason::SupersededInUse { serial_number, by }, now + IN_USE_RECHECK);
+        } else if !self.hold_back(name, now) {
+            self.fleet.line_up(name);
+        }
     }
 
     /// Holds a certificate back that may ask nobody now, whatever it waits for itself; whether it does.
@@ -274,3 +292,6 @@ impl Engine {
         }
     }
 }
+
+/// How soon it is looked again whether another entry presents what is to be revoked.
+const IN_USE_RECHECK: Duration = Duration::from_secs(3600);

@@ -104,7 +104,8 @@ impl Fleet {
                 *next = wake_at;
             } else if matches!(decision.action, Action::CheckStatus(_)) && decision.reason.state() != State::Valid {
                 wake_at = wake_at.min(decision.wake_at);
-            } else {
+            // The certificate itself waits for nobody.
+            } else if !matches!(decision.action, Action::RevokeSuperseded(_)) || reason.state() == State::Valid {
                 decision.reason = reason;
             }
             (decision.action, decision.wake_at) = (Action::Wait, wake_at);

@@ -53,6 +53,8 @@ pub enum Step {
     Switch,
     /// A new set becomes live although a program says no.
     Overrule,
+    /// TLM is asked to revoke what was replaced.
+    Revoke,
 }
 
 /// A certificate of the inventory that is new to the engine, as the disk shows it.

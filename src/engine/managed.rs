@@ -244,6 +244,9 @@ impl Managed {
             Step::Ask => world.may_ask(),
             Step::Switch => world.may_switch(),
             Step::Overrule => world.may_overrule(),
+            Step::Revoke => {
+                matches!(&self.decision().action, Action::RevokeSuperseded(decided) if world.may_revoke(decided))
+            }
         }
     }
 

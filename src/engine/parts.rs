@@ -92,7 +92,8 @@ impl Engine {
         let may_use = match function {
             Function::Search => &mut self.global.can_search,
             Function::Details => &mut self.global.can_check,
-            Function::Profile | Function::Main => return,
+            // What is revoked waits for its own day.
+            Function::Profile | Function::Main | Function::Revoke => return,
         };
         if std::mem::replace(may_use, false) {
             self.tell(News::FunctionForbidden(failure.clone()));

@@ -33,6 +33,7 @@ use super::status::{
 
 pub mod conditions;
 mod problems;
+mod superseded;
 
 pub use problems::{ProfileTrouble, inventory_problems};
 
@@ -235,8 +236,9 @@ fn remarks(managed: &Managed, reading: &CachedProfile) -> Vec<RemarkStatus> {
     // The window is judged by entry and profile as they are now, and not by what was installed.
     let since = |code: Code| since.clone().filter(|_| code != Code::WindowShort);
     let remark = |Remark { code, message }| RemarkStatus { code: code.to_string(), message, since: since(code) };
-    let remarks = health::remarks(&managed.entry, &managed.observed, reading.profile.as_ref());
-    remarks.into_iter().chain(managed.asked_of_fallback()).map(remark).collect()
+    let of_set = health::remarks(&managed.entry, &managed.observed, reading.profile.as_ref());
+    let of_set = of_set.into_iter().chain(managed.asked_of_fallback()).map(remark);
+    of_set.chain(superseded::remark(managed)).collect()
 }
 
 fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>, now: Timestamp) -> CertificateStatus {
@@ -277,6 +279,7 @@ fn certificate(managed: &Managed, reading: &CachedProfile, running: &Running<'_>
             at: failed_at.to_string(),
         }),
         hold: record.hold_at(now).map(hold),
+        superseded: superseded::waiting(managed, now),
         remedy: decision.reason.failure().map(|failure| Text::new(&failure.remedy_of(&entry.name))),
         generation: installed.map(|installed| installed.generation.0),
         files: paths(&entry.files),

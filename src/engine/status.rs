@@ -213,6 +213,9 @@ pub struct CertificateStatus {
     /// The operator's hold, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldStatus>,
+    /// What it replaced, where that is to be revoked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<SupersededStatus>,
     /// What the operator does about it, where something is wrong.
     pub remedy: Option<Text>,
     /// The installed generation.
@@ -279,6 +282,17 @@ pub struct HoldStatus {
     pub reason: Option<Text>,
     /// Whether it holds in the emergency stage, too.
     pub even_emergency: bool,
+}
+
+/// A certificate that was replaced, and waits to be revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupersededStatus {
+    /// Its serial number.
+    pub serial_number: String,
+    /// Its end: from then on it needs no revocation.
+    pub not_after: String,
+    /// When it is revoked; null while the new one is not known to be in service.
+    pub revoke_at: Option<String>,
 }
 
 /// A request that is under way.

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::issuer::ServedChain;
 use crate::core::known::observed::Leaf;
+use crate::core::known::replaced::Replaced;
 use crate::core::name::{Attempt, CertName, Digest, Generation, ProfileId};
 use crate::core::remark::RareRemarks;
 use crate::core::time::Timestamp;
@@ -77,12 +78,16 @@ pub fn install(
     let key_since = before
         .as_ref()
         .and_then(|(live, manifest)| key_since(disk, &layout.generation(&entry.name, *live), manifest, set.facts));
+    let replaces = before
+        .as_ref()
+        .filter(|_| entry.revoke_superseded.is_some())
+        .and_then(|(live, manifest)| replaced_by(disk, &layout.generation(&entry.name, *live), manifest, set.facts));
     let live =
         before.filter(|(live, manifest)| is_this_set(disk, &layout.generation(&entry.name, *live), manifest, set));
     let folder = live.as_ref().map(|(live, manifest)| (layout.generation(&entry.name, *live), manifest));
     let known = folder.as_ref().map(|(folder, manifest)| (folder.as_path(), *manifest));
     let key_stores = key_store::all(disk, identity, entry, &set.parts(), known)?;
-    let manifest = Manifest { key_since, ..manifest(entry, set, &key_stores) };
+    let manifest = Manifest { key_since, replaces, ..manifest(entry, set, &key_stores) };
     let files = contents(entry, &set.parts(), key_stores.into_iter().map(|store| store.file).collect());
     let generation = if let Some((live, _)) = live {
         // The try that switched may have been cut off before it synced.
@@ -140,6 +145,7 @@ fn manifest(entry: &Entry, set: &NewSet<'_>, key_stores: &[KeyStore]) -> Manifes
         served: Some(set.served.clone()),
         refreshes: set.refreshes,
         key_since: None,
+        replaces: None,
         remarks: set.remarks.clone(),
     };
     key_stores.iter().for_each(|store| manifest.note_key_store(&store.file.name, store.record));
@@ -154,6 +160,24 @@ fn key_since(disk: &dyn Disk, folder: &Path, before: &Manifest, leaf: &Leaf) -> 
     }
     let began = || Some(leaf::read(recorded(disk, folder, before)?.first()?).ok()?.not_before);
     before.key_since.or_else(began)
+}
+
+/// The certificate of the set before, where TLM issued it for a request of this entry, and `leaf` is another one.
+fn replaced_by(disk: &dyn Disk, folder: &Path, before: &Manifest, leaf: &Leaf) -> Option<Box<Replaced>> {
+    if before.attempt == Attempt(0) || before.fingerprint == leaf.fingerprint {
+        return None;
+    }
+    let Leaf { serial_number, fingerprint, not_after, .. } =
+        leaf::read(recorded(disk, folder, before)?.first()?).ok()?;
+    Some(Box::new(Replaced { serial_number, fingerprint, not_after }))
+}
+
+/// What a generation took the place of, where the entry wants that revoked: by its manifest, so that it is known as well
+/// after an install that was cut off.
+#[must_use]
+pub fn replaced(disk: &dyn Disk, layout: &Layout, entry: &Entry, generation: Generation) -> Option<Box<Replaced>> {
+    entry.revoke_superseded?;
+    read_manifest(disk, &layout.generation(&entry.name, generation)).ok().flatten()?.replaces
 }
 
 /// Writes a folder under a random name, makes it durable, and only then gives it its number.

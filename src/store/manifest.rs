@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::core::known::issuer::ServedChain;
+use crate::core::known::replaced::Replaced;
 use crate::core::name::{Attempt, Digest, Generation, ProfileId};
 use crate::core::remark::RareRemarks;
 use crate::core::time::Timestamp;
@@ -51,6 +52,9 @@ pub struct Manifest {
     /// When the first certificate with this key began, where that is not this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_since: Option<Timestamp>,
+    /// What was live before, where the entry wanted that revoked in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Box<Replaced>>,
     /// What was worth knowing when it was installed.
     #[serde(default, skip_serializing_if = "RareRemarks::is_plain")]
     pub remarks: RareRemarks,

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::core::failure::{Failure, Scope};
 use crate::core::known::issuer::ServedChain;
 use crate::core::known::observed::Leaf;
+use crate::core::known::replaced::Replaced;
 use crate::core::name::{Attempt, Generation};
 use crate::core::remark::Remarks;
 use crate::core::time::Timestamp;
@@ -21,7 +22,7 @@ use super::access::Ids;
 use super::content::{CERT, CHAIN, Content, FULLCHAIN, KEY, Parts, contents};
 use super::disk::{Disk, Kind};
 use super::generation::{
-    NewSet, file_record, install, live_generation, live_manifest, odd_spelling, read_manifest, switch,
+    NewSet, file_record, install, live_generation, live_manifest, odd_spelling, read_manifest, replaced, switch,
 };
 use super::layout::Layout;
 use super::manifest::Manifest;
@@ -45,6 +46,8 @@ pub enum Repaired {
         leaf: Box<Leaf>,
         /// Served with this chain.
         chain: Box<ServedChain>,
+        /// In place of this one, where that is to be revoked in time.
+        replaces: Option<Box<Replaced>>,
     },
     /// The same leaf is live with a chain that ends later.
     Refreshed {
@@ -140,7 +143,8 @@ fn adopt(
         remarks: &remarks,
     };
     let generation = install(disk, layout, identity, entry, &set, terms.keep)?;
-    Ok(Repaired::Adopted { generation, leaf: Box::new(found.set.facts.clone()), chain: Box::new(chain) })
+    let replaces = replaced(disk, layout, entry, generation);
+    Ok(Repaired::Adopted { generation, leaf: Box::new(found.set.facts.clone()), chain: Box::new(chain), replaces })
 }
 
 fn put_back_in(

@@ -221,6 +221,7 @@ pub(crate) fn renewal(entry: &Entry, facts: &Leaf, at: Timestamp) -> Vec<event::
             hooks: entry.hooks.clone(),
             issuer: None,
             chain_end: None,
+            replaces: None,
         },
         Event::HookDone { hook, generation: Generation(1), output: None },
         Event::StatusChecked { serial_number: serial_number(), revoked: false, standing: None },

@@ -24,20 +24,20 @@ use crate::disk::{Ignored, Machine, Point, Sync};
 use crate::material::{self, SHORT, Short, sets};
 use crate::points::require;
 
-fn with_hook() -> Entry {
+pub fn with_hook() -> Entry {
     let mut entry = material::entry();
     entry.hooks = vec!["web".parse().unwrap()];
     entry
 }
 
-fn installed(entry: &Entry) -> Machine {
+pub fn installed(entry: &Entry) -> Machine {
     let machine = Machine::with_folders(&["/var/lib", "/etc/keys", "/etc/tls"]);
     Daemon::start(&machine, entry, None).unwrap().0.run().unwrap();
     machine
 }
 
 /// Which generation is live when all has come to rest, and whether its hook ran.
-fn comes_to_rest(machine: &Machine, entry: &Entry, requests: usize) -> Result<(Daemon, Generation), String> {
+pub fn comes_to_rest(machine: &Machine, entry: &Entry, requests: usize) -> Result<(Daemon, Generation), String> {
     let mut daemon = Daemon::start(machine, entry, None).map_err(|failure| failure.to_string())?.0;
     daemon.run()?;
     let Observed::Installed(live) = daemon.observed() else { return Err("nothing is installed".to_owned()) };

@@ -241,7 +241,8 @@ impl Daemon {
         let managed = self.engine.fleet().one(&self.entry.name).unwrap();
         let decision = managed.decision();
         let waits = decision.action == Action::Wait && decision.hook.is_none() && !managed.is_busy();
-        waits && managed.record.request.is_none() && !self.engine.profiles().is_reading()
+        let is_settled = managed.record.request.is_none() && managed.record.superseded.is_empty();
+        waits && is_settled && !self.engine.profiles().is_reading()
     }
 
     fn obey(&mut self, command: Command) -> Result<(), String> {
@@ -251,7 +252,10 @@ impl Daemon {
                 self.tell(Input::Observed { look, found });
             }
             Command::Run(job) => self.act(&job),
-            Command::ReadProfile(profile) => self.tell(Input::ProfileRead(profile, Box::new(Ok(self.profile())))),
+            Command::ReadProfile(profile) => {
+                self.tell(Input::Dated(Some(self.now.wall)));
+                self.tell(Input::ProfileRead(profile, Box::new(Ok(self.profile()))));
+            }
             Command::ReadCredentials(_) => self.tell(Input::CredentialsRead(Vec::new())),
             Command::StartHook(start) => self.run_hook(*start),
             Command::RemoveKey { name, attempt, .. } => {
@@ -332,6 +336,7 @@ impl Daemon {
                     generation: Generation(attempt.0),
                     leaf: Box::new(leaf),
                     chain: Arc::default(),
+                    replaces: None,
                 })
             }
             Effect::Install { set, .. } => self.install(&set),
@@ -344,6 +349,7 @@ impl Daemon {
                 rollback::make_live(&self.machine, &layout, &identity(), &self.entry, generation)?;
                 Ok(Outcome::Switched(generation))
             }
+            Effect::Revoke(certificate) => self.revoke(&certificate.serial_number),
             Effect::Probe => Err(forbidden()),
             Effect::RefreshChain => self.refresh_chain(),
             Effect::Forget { attempt } => {
@@ -354,11 +360,20 @@ impl Daemon {
                 let terms = RepairInputs { refreshes, ..terms() };
                 match repair::repair(&self.machine, &layout, &identity(), &self.entry, &terms)? {
                     Repaired::PutBack => Ok(Outcome::Done),
-                    Repaired::Adopted { generation, leaf, chain } => Ok(Outcome::Adopted { generation, leaf, chain }),
+                    Repaired::Adopted { generation, leaf, chain, replaces } => {
+                        Ok(Outcome::Adopted { generation, leaf, chain, replaces })
+                    }
                     Repaired::Refreshed { generation, ends_at } => Ok(Outcome::Refreshed { generation, ends_at }),
                 }
             }
         }
+    }
+
+    fn revoke(&self, serial: &SerialNumber) -> Result<Outcome, Failure> {
+        let mut is_new = false;
+        self.machine.api("the certificate is revoked", |api| is_new = api.revoke(serial));
+        let already = || Failure::new(FailureClass::CertificateRevoked, "it was revoked before");
+        is_new.then_some(Outcome::Done).ok_or_else(already)
     }
 
     fn refresh_chain(&self) -> Result<Outcome, Failure> {
@@ -505,7 +520,8 @@ impl Daemon {
             &set,
             if self.entry.rollback { 2 } else { 1 },
         )?;
-        Ok(Outcome::Installed { generation, leaf: Box::new(facts), chain: Arc::new(served) })
+        let replaces = generation::replaced(&self.machine, &layout, &self.entry, generation);
+        Ok(Outcome::Installed { generation, leaf: Box::new(facts), chain: Arc::new(served), replaces })
     }
 }
 

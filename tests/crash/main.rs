@@ -21,3 +21,4 @@ mod journal;
 
 mod material;
 mod points;
+mod revoking;

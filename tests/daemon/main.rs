@@ -59,5 +59,6 @@ mod signals;
 mod simulator;
 mod status;
 mod steps;
+mod superseded;
 mod volume;
 mod watch;

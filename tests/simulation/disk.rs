@@ -9,6 +9,7 @@ use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::known::cached_profile::CachedProfile;
 use renewd::core::known::observed::{Installed, Observed, difference};
 use renewd::core::known::profile::Profile;
+use renewd::core::known::replaced::Replaced;
 use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileId, ProfileRef};
 use renewd::core::remark::RareRemarks;
 use renewd::core::text::Text;
@@ -38,6 +39,8 @@ pub(crate) struct Live {
     pub(crate) manifest: Option<(Asked, ProfileId)>,
     pub(crate) damaged: bool,
     pub(crate) drifted: bool,
+    /// What it took the place of, where that is to be revoked.
+    pub(crate) replaces: Option<Box<Replaced>>,
     /// What somebody put in its place.
     pub(crate) foreign: Option<Arc<Certificate>>,
 }
@@ -99,6 +102,10 @@ impl Disk {
         {
             return live.generation;
         }
+        let is_ours = |live: &&Live| live.attempt != Attempt(0) && live.manifest.is_some() && !live.damaged;
+        let before = self.live.get(name).filter(|_| entry.revoke_superseded.is_some()).filter(is_ours);
+        let before = before.map(|live| &live.certificate).filter(|before| before.fingerprint != set.fingerprint);
+        let replaces = before.map(|before| Box::new(before.replaced()));
         let number = self.generations.entry(name.clone()).or_default();
         *number += 1;
         let generation = Generation(*number);
@@ -109,6 +116,7 @@ impl Disk {
             manifest: Some((entry.asked(), set.profile.clone())),
             damaged: false,
             drifted: false,
+            replaces,
             foreign: None,
         };
         let before = self.live.insert(name.clone(), live);
@@ -117,6 +125,11 @@ impl Disk {
         others.sort_by_key(|live| live.generation);
         others.drain(..others.len().saturating_sub(KEPT_BESIDE));
         generation
+    }
+
+    /// What the live generation took the place of.
+    pub(crate) fn replaced(&self, name: &CertName) -> Option<Box<Replaced>> {
+        self.live.get(name)?.replaces.clone()
     }
 
     /// Makes a generation live that is kept; whether it is.

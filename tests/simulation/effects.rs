@@ -23,6 +23,7 @@ use crate::tlm::{Answer, Certificate, Defect, Endpoint, Order, Pickup, digest, s
 use crate::world::{Task, World};
 
 mod odd;
+mod revoke;
 
 /// What the effects of this world hand to each other: a key is its public half, and the gate passes what TLM issued.
 #[derive(Clone, Debug)]
@@ -105,7 +106,8 @@ impl World {
             | Effect::SearchHeld
             | Effect::PickUp { .. }
             | Effect::FetchChain { .. }
-            | Effect::CheckStatus(_) => true,
+            | Effect::CheckStatus(_)
+            | Effect::Revoke(_) => true,
             Effect::ReadAnswer { attempt, .. } => self
                 .disk
                 .pending
@@ -227,6 +229,7 @@ impl World {
                 let standing = if revoked { Standing::of(TlmState::Revoked) } else { self.tlm.standing(&serial) };
                 Ok(Outcome::Status(Box::new(standing)))
             }
+            Effect::Revoke(certificate) => self.revoke(running, &certificate),
         }
     }
 
@@ -410,7 +413,8 @@ impl World {
         self.check_own(running.name(), attempt, set);
         let generation = self.disk.install(running.name(), attempt, set, &running.job.entry);
         self.went_live(&running.job.entry.clone(), generation);
-        Ok(Outcome::Installed { generation, leaf: Box::new(set.leaf()), chain: Arc::default() })
+        let replaces = self.disk.replaced(running.name());
+        Ok(Outcome::Installed { generation, leaf: Box::new(set.leaf()), chain: Arc::default(), replaces })
     }
 }
 
@@ -443,6 +447,7 @@ fn mark_of(effect: &Effect) -> &'static str {
         Effect::Probe => "probe",
         Effect::RollBack(_) | Effect::Switch(_) => "switch",
         Effect::CheckStatus(_) => "status",
+        Effect::Revoke(_) => "revoke",
     }
 }
 

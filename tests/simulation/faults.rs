@@ -495,5 +495,7 @@ pub(crate) const WITH_ODDITIES: u64 = 2_000_000;
 pub(crate) const WITH_FALLBACKS: u64 = 2_500_000;
 /// And from here on two hosts, and seats that fail alone.
 pub(crate) const WITH_HOSTS: u64 = 3_000_000;
+/// And from here on one host again, whose certificates are revoked some time after they were replaced.
+pub(crate) const WITH_REVOCATIONS: u64 = 4_000_000;
 /// Certificates of one seat under several profiles.
 const SEAT: [&str; 4] = ["c0", "c1", "c6", "y1"];

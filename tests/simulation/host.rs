@@ -119,7 +119,8 @@ impl World {
         }
         let generation = self.disk.install(&entry.name, Attempt(0), &theirs, entry);
         self.went_live(entry, generation);
-        Ok(Outcome::Adopted { generation, leaf: Box::new(theirs.leaf()), chain: Box::default() })
+        let replaces = self.disk.replaced(&entry.name);
+        Ok(Outcome::Adopted { generation, leaf: Box::new(theirs.leaf()), chain: Box::default(), replaces })
     }
 
     /// `store::rollback`: the newest older generation that is valid and not revoked.

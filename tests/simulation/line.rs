@@ -90,6 +90,7 @@ impl Bench {
             hooks: Vec::new(),
             chain_end: None,
             issuer: None,
+            replaces: None,
         };
         self.engine.handle(Input::Happened(event::Entry { at: START, name: entry.name.clone(), event }), NOW);
         Arrival { observed: self.disk.observe(&entry), entry: Arc::new(entry), attempts: Vec::new() }

@@ -66,6 +66,8 @@ pub(crate) struct Account {
     delivered: BTreeMap<Attempt, SerialNumber>,
     /// The last send on its way: not answered yet.
     sending: bool,
+    /// When what is live went live.
+    live_since: Option<Timestamp>,
     /// How long it stands where it stands.
     stay: Stay,
     /// Since when its reason names what is not so.
@@ -96,6 +98,11 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// When what is live went live.
+    pub(crate) fn live_since(&self, name: &CertName) -> Option<Timestamp> {
+        self.accounts.get(name)?.live_since
+    }
+
     pub(crate) fn looked(&mut self, name: &CertName, failed: bool) {
         let account = self.accounts.entry(name.clone()).or_default();
         account.looked = Some((Timestamp::default(), failed));
@@ -475,6 +482,7 @@ impl World {
         let now = self.now;
         let account = self.ledger.account(&entry.name);
         account.quiet_until = None;
+        account.live_since = Some(now);
         let known = account.hooks.values().any(|(of, _)| *of == generation);
         if !known {
             account.hooks = entry.hooks.iter().map(|hook| (hook.clone(), (generation, now))).collect();

@@ -48,6 +48,11 @@ impl World {
         self.reload();
     }
 
+    /// Whether an operator holds it.
+    pub(crate) fn is_held(&self, name: &CertName) -> bool {
+        self.holds.get(name).is_some_and(|held| held.until.is_none_or(|until| self.wall() < until))
+    }
+
     /// Promise 8: what an operator holds is neither asked for nor switched in, and what is frozen is not switched in, unless
     /// it is urgent or somebody asked for it since.
     pub(crate) fn check_put_off(&mut self, name: &CertName, switches: bool) {

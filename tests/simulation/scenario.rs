@@ -103,7 +103,7 @@ fn obey(world: &mut World, command: &str) -> String {
         ["notify"] => return notify(world),
         ["servers", "silent"] => Fault::Silent(true),
         ["key", ..] => key(&words[1..]),
-        ["dates" | "search" | "profile" | "part", ..] => return trouble(world, &words),
+        ["dates" | "search" | "revoking" | "profile" | "part", ..] => return trouble(world, &words),
         ["remove", name] => return remove(world, name),
         ["add", name, profile] => return add(world, name, profile),
         ["api", "429", "dated", after, wait] => {
@@ -118,6 +118,9 @@ fn obey(world: &mut World, command: &str) -> String {
         ["disk", "ok"] => return disk(world, None),
         ["hook", name, mood] => return hook(world, name, mood),
         ["probe", name] => return change(world, name, |entry| entry.probes = faults::probe().into()),
+        ["revoke-superseded", name, wait] => {
+            return change(world, name, |entry| entry.revoke_superseded = Some(span(wait)));
+        }
         ["rollback", name, "on"] => return change(world, name, |entry| entry.rollback = true),
         ["hooks", name, hook] => return change(world, name, |entry| entry.hooks = hook.parse().into_iter().collect()),
         ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window().into())),
@@ -203,6 +206,7 @@ fn trouble(world: &mut World, words: &[&str]) -> String {
             "details" => Endpoint::Details,
             "formats" => Endpoint::Formats,
             "pickup" => Endpoint::PickUp,
+            "revoke" => Endpoint::Revoke,
             "search" => Endpoint::Search,
             other => panic!("no such part: {other}"),
         };
@@ -210,6 +214,7 @@ fn trouble(world: &mut World, words: &[&str]) -> String {
     };
     match *words {
         ["dates", state] => world.tlm.dates = state == "told",
+        ["revoking", state] => world.tlm.revoking_forbidden = state == "forbidden",
         ["search", state] => world.tlm.search_forbidden = state == "forbidden",
         ["profile", profile, "forbidden"] => world.tlm.forbidden.extend([id(profile)]),
         ["profile", profile, "allowed"] => world.tlm.forbidden.retain(|other| *other != id(profile)),

@@ -8,6 +8,7 @@ use renewd::core::event::Method;
 use renewd::core::failure::{Accepted, Failure, FailureClass};
 use renewd::core::known::observed::Leaf;
 use renewd::core::known::profile::Profile;
+use renewd::core::known::replaced::Replaced;
 use renewd::core::name::{CertName, Digest, ProfileId, RequestId, SerialNumber};
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Asked;
@@ -41,6 +42,11 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
+    pub(crate) fn replaced(&self) -> Replaced {
+        let (serial_number, not_after) = (self.serial.clone(), self.not_after);
+        Replaced { serial_number, fingerprint: self.fingerprint, not_after }
+    }
+
     pub(crate) fn lifetime(&self) -> Duration {
         self.not_after.since(self.not_before)
     }
@@ -168,6 +174,8 @@ pub(crate) struct Tlm {
     pub(crate) parts: Vec<Part>,
     pub(crate) forbidden: BTreeSet<ProfileId>,
     pub(crate) search_forbidden: bool,
+    /// Whether the API key's user may revoke nothing.
+    pub(crate) revoking_forbidden: bool,
     /// How often the next API key was taken since the credentials were read.
     pub(crate) key: usize,
     /// Which of the two API keys are refused.
@@ -201,6 +209,7 @@ impl Tlm {
             parts: Vec::new(),
             forbidden: BTreeSet::new(),
             search_forbidden: false,
+            revoking_forbidden: false,
             key: 0,
             refused_keys: [false; 2],
             key_ends: [None; 2],
@@ -434,6 +443,22 @@ impl Tlm {
             Some(certificate) => Ok((Arc::clone(certificate), self.revoked.contains(serial))),
             None => Err(Failure::new(FailureClass::NotFound, "404")),
         }
+    }
+
+    /// Revokes a certificate.
+    pub(crate) fn revoke(&mut self, serial: &SerialNumber) -> Result<(), Failure> {
+        self.look()?;
+        let refused = |class, message: &str| Err(Failure::new(class, message));
+        if self.revoking_forbidden {
+            return refused(FailureClass::ApiForbidden, "403");
+        }
+        if !self.certificates.iter().any(|certificate| certificate.serial == *serial) {
+            return refused(FailureClass::NotFound, "404");
+        }
+        if !self.revoked.insert(serial.clone()) {
+            return refused(FailureClass::CertificateRevoked, "400 already revoked");
+        }
+        Ok(())
     }
 
     /// Requests of a certificate that TLM still works on.

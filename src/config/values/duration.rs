@@ -44,8 +44,13 @@ impl FromText for DurationOrOff {
     }
 
     fn pattern() -> Option<String> {
-        Some(format!("^(off|{PATTERN})$"))
+        or_pattern("off")
     }
+}
+
+/// The pattern of a duration, or this word in its place.
+pub(in crate::config) fn or_pattern(word: &str) -> Option<String> {
+    Some(format!("^({word}|{PATTERN})$"))
 }
 
 impl FromText for Validity {

@@ -54,6 +54,9 @@ pub struct EntrySettings {
     /// When a certificate is asked for; `None`: at any time.
     #[serde(default)]
     pub request_window: Option<Box<DeployWindow>>,
+    /// How long after it was replaced a certificate is revoked; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke_superseded: Option<Duration>,
     /// Go back to the generation before when a hook fails on a new one.
     #[serde(default)]
     pub rollback: bool,
@@ -104,6 +107,7 @@ impl EntrySettings {
             hooks: Vec::new(),
             deploy_window: None,
             request_window: None,
+            revoke_superseded: None,
             rollback: false,
             formats: Vec::new(),
             include_root: false,

@@ -2,6 +2,7 @@
 
 use crate::core::event::{Event, Method};
 use crate::core::failure::Failure;
+use crate::core::known::replaced::Replaced;
 use crate::core::name::{Attempt, Generation, HookName, ProfileRef, RequestId, SerialNumber};
 use crate::core::reason::Reason;
 use crate::core::text::Text;
@@ -63,6 +64,8 @@ pub enum Action {
     },
     /// Ask TLM for the state of the installed certificate.
     CheckStatus(SerialNumber),
+    /// Have TLM revoke a certificate that was replaced.
+    RevokeSuperseded(Box<Replaced>),
     /// Give the request in flight up.
     Abandon(Attempt),
     /// Ask the entry's fallback from now on, for this reason.
@@ -94,6 +97,7 @@ impl Action {
             Self::RollBack(_) => "roll-back",
             Self::Forward { .. } => "forward",
             Self::CheckStatus(_) => "check-status",
+            Self::RevokeSuperseded(_) => "revoke-superseded",
             Self::Abandon(_) => "abandon",
             Self::FallBack(_) => "fall-back",
             Self::LeaveFallback => "leave-fallback",
@@ -111,9 +115,12 @@ impl Action {
     #[must_use]
     pub const fn needs_api(&self) -> bool {
         match self {
-            Self::Submit(_) | Self::LookUp(_) | Self::PickUp { .. } | Self::CheckStatus(_) | Self::Install { .. } => {
-                true
-            }
+            Self::Submit(_)
+            | Self::LookUp(_)
+            | Self::PickUp { .. }
+            | Self::CheckStatus(_)
+            | Self::RevokeSuperseded(_)
+            | Self::Install { .. } => true,
             Self::Wait
             | Self::ReadProfile(_)
             | Self::Repair { .. }
@@ -153,6 +160,7 @@ impl Action {
             | Self::RunHook(_)
             | Self::RepeatHooks(_)
             | Self::Probe
+            | Self::RevokeSuperseded(_)
             | Self::CheckStatus(_) => false,
         }
     }
@@ -179,6 +187,7 @@ impl Action {
             | Self::RunHook(_)
             | Self::RepeatHooks(_)
             | Self::Probe
+            | Self::RevokeSuperseded(_)
             | Self::CheckStatus(_) => false,
         }
     }

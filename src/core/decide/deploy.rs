@@ -107,6 +107,7 @@ impl World<'_> {
                 hooks,
                 issuer: Some(installed.chain.issuer.subject.clone()),
                 chain_end: installed.chain_end().cloned().map(Box::new),
+                replaces: None,
             })),
         };
         Some(self.act(action, Reason::Unrecorded(live)))

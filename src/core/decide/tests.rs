@@ -221,6 +221,7 @@ fn a_hook_is_owed_a_few_seconds_after_the_install_and_repeated_on_its_ladder() {
         hooks: vec![hook.clone()],
         issuer: None,
         chain_end: None,
+        replaces: None,
     };
     let failed = Event::HookFailed {
         hook: hook.clone(),
@@ -274,6 +275,7 @@ fn a_failing_hook_does_not_put_the_renewal_off() {
         hooks: vec![hook.clone()],
         issuer: None,
         chain_end: None,
+        replaces: None,
     };
     let failed =
         Event::HookFailed { hook, generation, failure: failure(FailureClass::HookFailed), step: HookStep::Run };

@@ -115,6 +115,7 @@ fn a_hook_may_be_owed_for_an_hour_and_may_not_fail() {
         hooks: vec!["nginx".parse().unwrap()],
         issuer: None,
         chain_end: None,
+        replaces: None,
     };
     check(&live(90 * DAY), &[(START, installed.clone())], START + HOUR - SECOND, None);
     check(&live(90 * DAY), &[(START, installed.clone())], START + HOUR, Some("hook-overdue"));

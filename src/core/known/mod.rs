@@ -8,6 +8,7 @@ pub mod holding;
 pub mod issuer;
 pub mod observed;
 pub mod profile;
+pub mod replaced;
 pub mod revocation;
 pub mod served;
 pub mod standing;

@@ -114,7 +114,9 @@ impl<P: Payload> Protocol<P> {
     }
 
     pub(super) fn live(&mut self, outcome: Outcome<P>) -> Next<P> {
-        let Outcome::Installed { generation, leaf, chain } = outcome else { return self.unexpected("installing") };
+        let Outcome::Installed { generation, leaf, chain, replaces } = outcome else {
+            return self.unexpected("installing");
+        };
         let event = Event::Installed {
             attempt: self.attempt,
             generation,
@@ -124,6 +126,7 @@ impl<P: Payload> Protocol<P> {
             hooks: self.job.entry.hooks.clone(),
             chain_end: chain.end_before(leaf.not_after).cloned().map(Box::new),
             issuer: Some(chain.issuer.subject.clone()),
+            replaces,
         };
         self.conclude(event)
     }

@@ -11,6 +11,7 @@ use super::super::time::Timestamp;
 use crate::core::known::holding::Holding;
 use crate::core::known::issuer::ServedChain;
 use crate::core::known::observed::Leaf;
+use crate::core::known::replaced::Replaced;
 use crate::core::known::served::AddressProbe;
 use crate::core::known::standing::Standing;
 use crate::core::known::validation::DomainValidation;
@@ -152,6 +153,8 @@ pub enum Effect<P: Payload> {
     Switch(Generation),
     /// Ask TLM for the state of a certificate.
     CheckStatus(SerialNumber),
+    /// Have TLM revoke a certificate that was replaced, unless it is live after all.
+    Revoke(Box<Replaced>),
 }
 
 /// What came of an effect.
@@ -185,6 +188,8 @@ pub enum Outcome<P: Payload> {
         leaf: Box<Leaf>,
         /// And this above it.
         chain: Arc<ServedChain>,
+        /// In place of this one, where that is to be revoked in time.
+        replaces: Option<Box<Replaced>>,
     },
     /// The same leaf is live with a chain that ends later.
     Refreshed {
@@ -201,6 +206,8 @@ pub enum Outcome<P: Payload> {
         leaf: Box<Leaf>,
         /// Served with this chain.
         chain: Box<ServedChain>,
+        /// In place of this one, where that is to be revoked in time.
+        replaces: Option<Box<Replaced>>,
     },
     /// What the addresses showed, compared with the certificate that is installed.
     Probed {

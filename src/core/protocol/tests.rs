@@ -23,6 +23,8 @@ impl Payload for Bare {
     }
 }
 
+mod revoking;
+
 type Effect = super::Effect<Bare>;
 type Outcome = super::Outcome<Bare>;
 type Verdict = super::Verdict<Bare>;
@@ -77,9 +79,12 @@ fn well(effect: &Effect) -> Outcome {
         Effect::LookUp(_) => Outcome::NotFound,
         Effect::SearchHeld => Outcome::Holds(Vec::new()),
         Effect::Judge { .. } => Outcome::Judged(Verdict::Accepted("judged")),
-        Effect::Install { .. } => {
-            Outcome::Installed { generation: Generation(1), leaf: Box::new(leaf()), chain: Arc::default() }
-        }
+        Effect::Install { .. } => Outcome::Installed {
+            generation: Generation(1),
+            leaf: Box::new(leaf()),
+            chain: Arc::default(),
+            replaces: None,
+        },
         Effect::CheckStatus(_) => Outcome::Status(Box::new(Standing::of(TlmState::Issued))),
         Effect::Probe => Outcome::Probed { fingerprint: Digest([0; 32]), sights: Vec::new() },
         Effect::RollBack(generation) | Effect::Switch(generation) => Outcome::Switched(*generation),
@@ -90,6 +95,7 @@ fn well(effect: &Effect) -> Outcome {
         | Effect::KeepAnswer { .. }
         | Effect::Forget { .. }
         | Effect::RefreshChain
+        | Effect::Revoke(_)
         | Effect::Repair { .. } => Outcome::Done,
     }
 }
@@ -360,7 +366,12 @@ fn a_set_without_its_root_is_installed_all_the_same() {
 /// What somebody else renewed owes the hooks as every generation does.
 #[test]
 fn a_repair_that_takes_over_says_so() {
-    let adopted = || Outcome::Adopted { generation: Generation(2), leaf: Box::new(leaf()), chain: Box::default() };
+    let adopted = || Outcome::Adopted {
+        generation: Generation(2),
+        leaf: Box::new(leaf()),
+        chain: Box::default(),
+        replaces: None,
+    };
     let repair = Action::Repair { refreshes: true };
     let order = run(&repair, |effect| if matches!(effect, Effect::Repair { .. }) { adopted() } else { well(effect) });
     assert_eq!(order, ["Repair", "record Adopted"]);

@@ -64,6 +64,8 @@ impl Reason {
             Self::Held { lack: Lack::Both, .. } => "issued, but lacks a usage; signature not judged".to_owned(),
             Self::Stopped { failure, .. } => format!("stopped: {}", failure.class.brief()),
             Self::Unreadable(_) => "cannot read the installed files".to_owned(),
+            Self::RevokingSuperseded(_) => "revoking what it replaced".to_owned(),
+            Self::SupersededInUse { by, .. } => format!("what it replaced is used by {by}"),
             Self::Probing | Self::RollingBack | Self::Installing => self.to_string(),
             Self::FallingBack { .. } => "due; asking its fallback".to_owned(),
             Self::Abandoning | Self::Forgetting | Self::CheckingStatus => self.to_string(),

@@ -48,6 +48,7 @@ impl Reason {
             Self::Unrecorded(_) => Code::Unrecorded.as_str(),
             Self::Unreadable(_) => Code::Unreadable.as_str(),
             Self::CheckingStatus => Code::CheckingStatus.as_str(),
+            Self::RevokingSuperseded(_) | Self::SupersededInUse { .. } => Code::Superseded.as_str(),
         }
     }
 
@@ -98,6 +99,8 @@ impl Reason {
             | Self::FallingBack { .. }
             | Self::Forgetting
             | Self::Unreadable(_)
+            | Self::RevokingSuperseded(_)
+            | Self::SupersededInUse { .. }
             | Self::CheckingStatus => None,
         }
     }

@@ -160,6 +160,13 @@ impl fmt::Display for Reason {
                 write!(f, "cannot read the installed files: {what}; renewd replaces nothing until it can")
             }
             Self::CheckingStatus => f.write_str("checking its state at TLM"),
+            Self::RevokingSuperseded(serial) => {
+                write!(f, "in service; revoking the certificate that it replaced ({serial})")
+            }
+            Self::SupersededInUse { serial_number, by } => write!(
+                f,
+                "in service; renewd revokes the certificate that it replaced ({serial_number}) once {by} no longer presents it"
+            ),
         }
     }
 }

@@ -21,6 +21,7 @@ fn installed(attempt: u64) -> Event {
         hooks: vec!["nginx".parse().unwrap()],
         issuer: None,
         chain_end: None,
+        replaces: None,
     }
 }
 

@@ -320,6 +320,7 @@ impl Stage {
             | Effect::AskBefore
             | Effect::KeepAnswer { .. }
             | Effect::Forget { .. }
+            | Effect::Revoke(_)
             | Effect::RefreshChain => Outcome::Done,
             Effect::Repair { .. } => self.repair(name),
             Effect::MakeKey { key, .. } => {
@@ -419,7 +420,7 @@ impl Stage {
             act.live_at = act.live_at.or(Some(self.now));
             self.open.remove(&entry.name);
         }
-        Outcome::Installed { generation, leaf: Box::new(leaf), chain }
+        Outcome::Installed { generation, leaf: Box::new(leaf), chain, replaces: None }
     }
 
     /// Everything is as it should be then.
@@ -460,6 +461,7 @@ const fn asks(effect: &Effect) -> Option<Function> {
         Effect::Send(..) | Effect::PickUp { .. } => Some(Function::Main),
         Effect::LookUp(_) | Effect::SearchHeld => Some(Function::Search),
         Effect::FetchChain { .. } | Effect::CheckStatus(_) => Some(Function::Details),
+        Effect::Revoke(_) => Some(Function::Revoke),
         Effect::CheckRoom
         | Effect::AskBefore
         | Effect::MakeKey { .. }

@@ -152,6 +152,7 @@ impl Workshop<'_> {
             hooks: entry.hooks.clone(),
             issuer: None,
             chain_end: None,
+            replaces: None,
         };
         let mut events = vec![submitting, Event::Issued { attempt, serial_number }, installed];
         events.extend(entry.hooks.iter().cloned().map(|hook| Event::HookDone { hook, generation, output: None }));

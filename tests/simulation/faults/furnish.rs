@@ -17,8 +17,8 @@ use crate::tlm::{Endpoint, Mode, Part, ProfileState};
 use crate::world::{AUDIT_EVERY, START, Task, World};
 
 use super::{
-    DAY, FAULTS, Fault, PROFILES, SEAT, Verdict, WITH_FALLBACKS, WITH_HOSTS, WITH_ODDITIES, WITH_PARTS, YEAR, draw,
-    odd, part,
+    DAY, FAULTS, Fault, PROFILES, SEAT, Verdict, WITH_FALLBACKS, WITH_HOSTS, WITH_ODDITIES, WITH_PARTS,
+    WITH_REVOCATIONS, YEAR, draw, odd, part,
 };
 
 /// A world with ten certificates and a year of faults.
@@ -66,8 +66,11 @@ pub(crate) fn furnish_year(world: &mut World, seed: u64) {
     if (WITH_FALLBACKS..WITH_HOSTS).contains(&seed) {
         draw_fallbacks(world);
     }
-    if seed >= WITH_HOSTS {
+    if (WITH_HOSTS..WITH_REVOCATIONS).contains(&seed) {
         draw_seats(world);
+    }
+    if seed >= WITH_REVOCATIONS {
+        draw_revocations(world);
     }
     // Somebody looks at what waits for approval now and then.
     let mut at = DAY;
@@ -120,6 +123,22 @@ fn draw_seats(world: &mut World) {
         if part.endpoint != Endpoint::Profile {
             world.later(at, Task::Fault(Fault::Part(part, span)));
         }
+    }
+}
+
+/// Most certificates are revoked between an hour and some weeks after they were replaced, where TLM lets them.
+fn draw_revocations(world: &mut World) {
+    let random = &mut world.random;
+    for entry in world.inventory.values_mut() {
+        let span = random.span(DAY / 24, DAY * 20);
+        entry.revoke_superseded = Some(span).filter(|_| random.percent(80));
+    }
+    world.tlm.revoking_forbidden = world.random.percent(10);
+    for _ in 0..world.random.below(4) {
+        let at = Duration::from_secs(world.random.below(YEAR.as_secs()));
+        let Fault::Part(part, span) = part(&mut world.random) else { return };
+        let part = Part { endpoint: Endpoint::Revoke, ..part };
+        world.later(at, Task::Fault(Fault::Part(part, span)));
     }
 }
 

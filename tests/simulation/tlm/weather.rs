@@ -35,6 +35,7 @@ pub(crate) enum Endpoint {
     Search,
     Details,
     Formats,
+    Revoke,
 }
 
 /// Trouble of a part of TLM, which may last for ever: of an endpoint, for a profile, a certificate or a seat.

@@ -67,6 +67,7 @@ fn install(at: Timestamp) -> (Timestamp, Event) {
         hooks: vec!["nginx".parse().unwrap()],
         issuer: None,
         chain_end: None,
+        replaces: None,
     };
     (at, event)
 }

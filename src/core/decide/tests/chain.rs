@@ -30,6 +30,7 @@ pub(super) fn limited_case(offset: Duration) -> Case {
         hooks: Vec::new(),
         issuer: None,
         chain_end: None,
+        replaces: None,
     };
     case.events(&[(START, adopted)])
 }
