@@ -156,7 +156,7 @@ pub fn plan<'a>(
             due: is_for_due(&decision.action) && !is_unknown,
             action: action.to_owned(),
             at: at.to_string(),
-            reason: Text::new(&planned_reason(managed, reading)),
+            reason: Text::new(&planned_reason(managed, reading, now)),
             reason_code: decision.reason.code().to_owned(),
             not_after: managed.observed.installed().map(|installed| installed.not_after.to_string()),
             ends: managed.observed.installed().map(ends),
@@ -202,15 +202,17 @@ const fn is_for_due(action: &Action) -> bool {
 }
 
 /// The reason, with why it is due where only the profile is read first, and where the renewal window is a guess, that: the
-/// profile may have a wider one.
-fn planned_reason(managed: &Managed, reading: &CachedProfile) -> String {
+/// profile may have a wider one. What is to be revoked is said beside it.
+fn planned_reason(managed: &Managed, reading: &CachedProfile, now: Timestamp) -> String {
     let reason = &managed.decision().reason;
     if let Reason::ReadingProfile { cause, .. } = reason {
         return format!("due: {cause}; {reason}");
     }
     let is_guess = reading.profile.is_none() && managed.entry.renew_before.is_none();
     let guess = "; cannot tell whether sooner: profile never read";
-    format!("{reason}{}", if is_guess && matches!(reason, Reason::NotDue { .. }) { guess } else { "" })
+    let is_not_due = matches!(reason, Reason::NotDue { .. });
+    let revokes = superseded::planned(managed, now).filter(|_| is_not_due).unwrap_or_default();
+    format!("{reason}{}{revokes}", if is_guess && is_not_due { guess } else { "" })
 }
 
 /// A refused file with what is planned of it all the same.

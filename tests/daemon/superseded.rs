@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use renewd::store::lines;
 
-use crate::host::Host;
+use crate::host::{Host, safe_folder};
 use crate::simulator::{Endpoint, Fault, FaultKind, RetryAfter};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -78,6 +78,9 @@ fn what_was_replaced_is_revoked_once_the_new_one_was_in_service_for_so_long() {
     let shown = host.says(&["status", "www"]).out;
     assert!(shown.contains(&format!("{first}, to be revoked ")), "{shown}");
 
+    let plan = host.says(&["plan", "--json"]).out;
+    assert!(plan.contains("; what it replaced is to be revoked at ") && plan.contains(&first), "{plan}");
+
     let since = in_service_for(&mut host, HOUR - Duration::from_secs(6));
     host.start();
     host.wait_state("www", "valid");
@@ -98,12 +101,13 @@ fn what_was_replaced_is_revoked_once_the_new_one_was_in_service_for_so_long() {
 #[test]
 fn a_hold_puts_it_off_and_so_does_another_entry_that_presents_it() {
     let (mut host, first, _) = replaced("");
-    let old = host.path("state/certs/www/1");
-    let [key, chain] = ["privkey.pem", "fullchain.pem"].map(|file| host.read(&old.join(file)));
-    host.write("other.key", &key);
-    host.write("other.crt", &chain);
-    let files = [("private_key", "other.key"), ("fullchain", "other.crt")];
-    let files = files.map(|(key, file)| format!("{key} = {:?}\n", host.path(file))).concat();
+    let (old, folder) = (host.path("state/certs/www/1"), safe_folder());
+    let copies = [("private_key", "privkey.pem"), ("fullchain", "fullchain.pem")].map(|(key, file)| {
+        let copy = folder.path().join(file);
+        std::fs::copy(old.join(file), &copy).unwrap();
+        format!("{key} = {copy:?}\n")
+    });
+    let files = copies.concat();
     let names = "dns_names = [\"www.example.com\", \"alt.www.example.com\"]\n";
     host.write(
         "certs.d/other.toml",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{AFTER_GATE, Action, Choice, SMALL_STEP, World};
+use super::{AFTER_GATE, Action, Choice, SMALL_STEP, STATUS_RETRY, World};
 use crate::core::event::Event;
 use crate::core::failure::FailureClass;
 use crate::core::known::observed::Installed;
@@ -32,9 +32,13 @@ impl<'a> World<'a> {
         if at > self.now {
             return self.wait(reason, until.min(at));
         }
+        // A clock that is not compared tells no span: any answer of TLM tells the time as well.
         if !self.global.clock_is_compared {
-            // What asks TLM next tells the time as well; a clock that is not compared tells no span.
-            return self.wait(reason, until.min(self.now + CLOCK_RECHECK));
+            let was_vain = self.record.status_unread_at.is_some_and(|at| self.after(at, STATUS_RETRY) > self.now);
+            if self.global.status_check_interval.is_none() || !self.global.can_check || was_vain {
+                return self.wait(reason, until.min(self.now + STATUS_RETRY));
+            }
+            return self.act(Action::CheckStatus(installed.serial_number.clone()), reason);
         }
         let reason = Reason::RevokingSuperseded(certificate.serial_number.clone());
         self.act(Action::RevokeSuperseded(Box::new(certificate.clone())), reason)
@@ -118,8 +122,6 @@ impl<'a> World<'a> {
         matches!(action, Action::RevokeSuperseded(due) if *due == *certificate)
     }
 }
-
-const CLOCK_RECHECK: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,15 @@ pub(super) fn waiting(managed: &Managed, now: Timestamp) -> Vec<SupersededStatus
     managed.record.superseded.iter().filter(lasts).map(told).collect()
 }
 
+/// What the plan says of it, where the time is known.
+pub(super) fn planned(managed: &Managed, now: Timestamp) -> Option<String> {
+    let waiting = waiting(managed, now);
+    let first = waiting.first()?;
+    let at = first.revoke_at.as_ref()?;
+    let serials: Vec<&str> = waiting.iter().map(|one| one.serial_number.as_str()).collect();
+    Some(format!("; what it replaced is to be revoked at {at} ({})", serials.join(", ")))
+}
+
 /// When it is the time to revoke; `Some(None)`: some time after the installed certificate is in service; `None`: never.
 fn revoke_at(managed: &Managed) -> Option<Option<Timestamp>> {
     let span = managed.entry.revoke_superseded?;

@@ -188,6 +188,24 @@ fn each_doubt_puts_it_off() {
 }
 
 #[test]
+fn a_clock_that_was_not_compared_is_compared_first() {
+    let due = SEEN + 7 * DAY;
+    let serial_number = SerialNumber("0A".to_owned());
+    let checked = Event::StatusChecked { serial_number: serial_number.clone(), revoked: false, standing: None };
+    let uncompared = |more: &[(Timestamp, Event)]| {
+        let before = [&[(due - HOUR, checked.clone())], more].concat();
+        case(&before).with(|case| {
+            (case.global.clock_is_compared, case.global.status_check_interval) = (false, Some(DAY));
+        })
+    };
+    assert_eq!(uncompared(&[]).decide(due - SECOND).action, Action::Wait);
+    let decision = uncompared(&[]).decide(due);
+    assert_eq!((decision.action, decision.reason.state()), (Action::CheckStatus(serial_number), State::Valid));
+    let vain = uncompared(&[(due, Event::StatusUnread)]).decide(due + MINUTE);
+    assert_eq!((vain.action, vain.wake_at), (Action::Wait, due + MINUTE + HOUR), "not each minute");
+}
+
+#[test]
 fn a_generation_that_is_live_once_more_begins_anew() {
     let forward = Event::Forward { generation: Generation(2), hooks: Vec::new(), stays: false };
     let back = Event::RolledBack { from: Generation(2), to: Generation(1), by: RollbackBy::Hook, hooks: Vec::new() };
