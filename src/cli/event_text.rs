@@ -6,6 +6,7 @@ use crate::core::event::{Entry, Event, Method, RollbackBy, Withdrawal};
 use crate::core::failure::Failure;
 use crate::core::known::issuer::ChainEnd;
 use crate::core::known::served::AddressProbe;
+use crate::core::known::standing::Standing;
 use crate::core::name::{Attempt, Digest, Generation, HookName, SerialNumber};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
@@ -128,8 +129,7 @@ fn told(event: &Event) -> EventView {
         | Event::DeployAsked { .. } => deployed(event),
         Event::Failed { failure } => failed("", failure),
         Event::StatusChecked { serial_number, revoked, standing } => {
-            let known = || if *revoked { "revoked" } else { "not revoked" }.to_owned();
-            let state = standing.as_ref().map_or_else(known, ToString::to_string);
+            let state = state(*revoked, standing.as_deref());
             say(format!("TLM reports {serial_number} as {state}")).serial_number(serial_number)
         }
         Event::ServiceSeen { .. } | Event::SupersededRevoked { .. } | Event::RevocationFailed { .. } => {
@@ -214,6 +214,12 @@ fn superseded(event: &Event) -> EventView {
         }
         _ => EventView::default(),
     }
+}
+
+/// How a certificate stands at TLM; older versions wrote only whether it is revoked.
+fn state(revoked: bool, standing: Option<&Standing>) -> String {
+    let known = || if revoked { "revoked" } else { "not revoked" }.to_owned();
+    standing.map_or_else(known, ToString::to_string)
 }
 
 fn looked_up(failure: Option<&Failure>) -> EventView {

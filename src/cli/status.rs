@@ -351,13 +351,7 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
         line("hook", format!("{}: {state} {}{error}", hook.name, instant(&hook.at)));
     }
     line("served", certificate.served.clone());
-    for SupersededStatus { serial_number, revoke_at, .. } in &certificate.superseded {
-        let when = match revoke_at {
-            Some(_) => format!("to be revoked {}", instant(revoke_at)),
-            None => "to be revoked once the new one is in service".to_owned(),
-        };
-        line("superseded", format!("{serial_number}, {when}"));
-    }
+    superseded(certificate, now).for_each(|waits| line("superseded", waits));
     let errors = status.problems.iter().filter(|problem| problem.severity == Severity::Error);
     match errors.filter(|problem| !concerns(problem, certificate)).count() {
         0 => {}
@@ -365,6 +359,14 @@ fn details(certificate: &CertificateStatus, status: &Status, now: Timestamp) -> 
         others => line("elsewhere", format!("{others} problems; see `renewd status`")),
     }
     lines.join("\n")
+}
+
+/// What it replaced, and when that is revoked.
+fn superseded(certificate: &CertificateStatus, now: Timestamp) -> impl Iterator<Item = String> {
+    certificate.superseded.iter().map(move |SupersededStatus { serial_number, revoke_at, .. }| match revoke_at {
+        Some(at) => format!("{serial_number}, to be revoked {at} ({})", output::told(Some(at), now)),
+        None => format!("{serial_number}, to be revoked some time after the new one is in service"),
+    })
 }
 
 /// The files at fixed paths, those of the copies by number.

@@ -99,7 +99,7 @@ table! {
     /// The time zone of `request_window`. Without this key the host's.
     request_time_zone: ZoneName => "\"Europe/Zurich\"",
     /// How long a new certificate has to be in service until renewd has TLM revoke the one that it replaced: from 1h to
-    /// 365d, or never. A revocation is for ever: only where no other host has a copy of the files.
+    /// 365d, or never. A revocation cannot be undone: only where no other host has a copy of the files.
     revoke_superseded: SpanOrNever = "\"never\"" => "\"7d\"",
     /// Switch back to the previous generation when a hook fails on a new one.
     rollback: bool = "false",

@@ -232,16 +232,9 @@ impl Record {
                 self.lose_sight(at);
                 self.trouble.add(failure.clone(), at);
             }
-            Event::Installed { generation, hooks, fingerprint, replaces, .. } => {
-                self.installed(*generation, hooks, at);
-                self.replaced(*fingerprint, replaces.as_deref(), at);
-            }
+            Event::Installed { .. } | Event::Adopted { .. } => self.went_live(at, event),
             Event::Failed { failure } => self.fail(failure, at),
             Event::Repaired => self.disk = FailureStreak::default(),
-            Event::Adopted { generation, hooks, fingerprint, replaces, .. } => {
-                self.adopted(*generation, hooks, at);
-                self.replaced(*fingerprint, replaces.as_deref(), at);
-            }
             Event::ServiceSeen { .. } | Event::SupersededRevoked { .. } | Event::RevocationFailed { .. } => {
                 self.revoking(at, event);
             }

@@ -189,16 +189,7 @@ pub(super) fn event(entry: &event::Entry) {
         }
         Event::FellBack { why } => tracing::warn!("asking the fallback profile: its own could not issue: {why}"),
         Event::FallbackLeft => tracing::info!("asking its own profile again, no longer the fallback"),
-        Event::SupersededRevoked { serial_number, outcome } => {
-            if outcome.is_revoked() {
-                tracing::info!(%serial_number, "the certificate that it replaced is revoked");
-            } else {
-                tracing::warn!(%serial_number, "TLM does not know the certificate that it replaced: nothing to revoke");
-            }
-        }
-        Event::RevocationFailed { serial_number, failure } => {
-            tracing::warn!(%serial_number, code = failure.class.code(), "could not revoke the certificate that it replaced: {failure}");
-        }
+        Event::SupersededRevoked { .. } | Event::RevocationFailed { .. } => superseded(&entry.event),
         Event::HoldReleased => tracing::info!("an operator released the hold"),
         Event::HookBegun { .. }
         | Event::Submitting { .. }
@@ -223,6 +214,24 @@ pub(super) fn event(entry: &event::Entry) {
         | Event::EntryChanged
         | Event::LeftInventory
         | Event::Unknown => tracing::debug!("{:?}", entry.event),
+    }
+}
+
+/// Logs what became of a certificate that was replaced.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others speak of none")]
+fn superseded(event: &Event) {
+    match event {
+        Event::SupersededRevoked { serial_number, outcome } => {
+            if outcome.is_revoked() {
+                tracing::info!(%serial_number, "the certificate that it replaced is revoked");
+            } else {
+                tracing::warn!(%serial_number, "TLM does not know the certificate that it replaced: nothing to revoke");
+            }
+        }
+        Event::RevocationFailed { serial_number, failure } => {
+            tracing::warn!(%serial_number, code = failure.class.code(), "could not revoke the certificate that it replaced: {failure}");
+        }
+        _ => {}
     }
 }
 

@@ -118,9 +118,7 @@ fn obey(world: &mut World, command: &str) -> String {
         ["disk", "ok"] => return disk(world, None),
         ["hook", name, mood] => return hook(world, name, mood),
         ["probe", name] => return change(world, name, |entry| entry.probes = faults::probe().into()),
-        ["revoke-superseded", name, wait] => {
-            return change(world, name, |entry| entry.revoke_superseded = Some(span(wait)));
-        }
+        ["superseded", name, wait] => return change(world, name, |it| it.revoke_superseded = Some(span(wait))),
         ["rollback", name, "on"] => return change(world, name, |entry| entry.rollback = true),
         ["hooks", name, hook] => return change(world, name, |entry| entry.hooks = hook.parse().into_iter().collect()),
         ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window().into())),

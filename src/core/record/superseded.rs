@@ -7,8 +7,25 @@ use crate::core::name::Digest;
 use crate::core::time::Timestamp;
 
 impl Record {
+    /// Folds that another certificate is live.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are folded elsewhere")]
+    pub(super) fn went_live(&mut self, at: Timestamp, event: &Event) {
+        let (fingerprint, replaces) = match event {
+            Event::Installed { generation, hooks, fingerprint, replaces, .. } => {
+                self.installed(*generation, hooks, at);
+                (fingerprint, replaces)
+            }
+            Event::Adopted { generation, hooks, fingerprint, replaces, .. } => {
+                self.adopted(*generation, hooks, at);
+                (fingerprint, replaces)
+            }
+            _ => return,
+        };
+        self.replaced(*fingerprint, replaces.as_deref(), at);
+    }
+
     /// Another certificate is live. What ended by then is forgotten: nobody has to revoke it.
-    pub(super) fn replaced(&mut self, live: Digest, replaced: Option<&Replaced>, at: Timestamp) {
+    fn replaced(&mut self, live: Digest, replaced: Option<&Replaced>, at: Timestamp) {
         let is_live = |one: &Replaced| one.fingerprint == live;
         let is_same = |one: &Replaced| replaced.is_some_and(|new| one.fingerprint == new.fingerprint);
         self.superseded.retain(|one| one.not_after > at && !is_live(one) && !is_same(one));

@@ -44,10 +44,10 @@ pub(super) fn remark(managed: &Managed) -> Option<RemarkStatus> {
     let message = if failure.class == FailureClass::ApiForbidden {
         format!(
             "renewd may not revoke {serial}, which it replaced: let the API key's user revoke in TLM, a right of its own \
-             beside issuing; it is tried once a day: {failure}"
+             beside issuing; it tries once a day: {failure}"
         )
     } else if managed.record.revocation.count >= SEVERAL {
-        format!("renewd cannot revoke {serial}, which it replaced; it is tried again by itself: {failure}")
+        format!("renewd cannot revoke {serial}, which it replaced, and keeps trying: {failure}")
     } else {
         return None;
     };

@@ -13,6 +13,7 @@ fn what_is_revoked_already_or_unknown_ends_it_and_a_failure_is_on_record() {
     let action = Action::RevokeSuperseded(Box::new(certificate));
     let recorded = |came: &dyn Fn() -> Outcome| {
         let recorded = std::cell::RefCell::new(None);
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others are answered alike")]
         let order = run(&action, |effect| match effect {
             Effect::Record(event) => {
                 *recorded.borrow_mut() = Some(event.clone());
