@@ -50,7 +50,7 @@ impl Case {
         let (observed, reading) = (Observed::Installed(Box::new(self.installed.clone())), read(profile(), now));
         let (entry, global, record) = (&self.entry, &self.global, &record(&self.events));
         let (deploy, ask) = (Deploy::Open, Deploy::Open);
-        decide(&World { entry, observed: &observed, reading: &reading, record, global, deploy, ask, now })
+        decide(&World { entry, observed: &observed, reading: &reading, record, other: None, global, deploy, ask, now })
     }
 
     /// The second before, the instant itself and the second after.

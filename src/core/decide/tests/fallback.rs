@@ -112,6 +112,7 @@ fn installed_event() -> Event {
         hooks: Vec::new(),
         issuer: None,
         chain_end: None,
+        replaces: None,
     }
 }
 
