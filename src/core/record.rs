@@ -197,15 +197,8 @@ pub const UNKNOWN_SPAN: Duration = Duration::from_secs(3600);
 /// So many revoked certificates are remembered.
 const MOST_REVOKED: usize = 16;
 
-/// Whether a submission counts at `now`. One from far ahead, as a clock that was set back leaves it, does not.
-fn counts(at: Timestamp, now: Timestamp) -> bool {
-    at + BUDGET_SPAN > now && at < now + BUDGET_SPAN
-}
-
 /// How long the key of a request is kept that was given up: so long it may still end.
 pub const KEEP_KEYS: Duration = Duration::from_secs(90 * 86_400);
-/// How long submissions count.
-pub const BUDGET_SPAN: Duration = Duration::from_secs(86_400);
 
 impl Record {
     /// Folds one event.
@@ -219,8 +212,7 @@ impl Record {
         match event {
             Event::Submitting { .. } => self.submitting(event, at),
             Event::NotAccepted { failure, .. } | Event::RefusalUnclear { failure, .. } => {
-                self.submissions.pop();
-                self.submissions.shrink();
+                self.take_submission_back();
                 self.enter(at, Stage::Prepared);
                 if let (Some(request), Event::RefusalUnclear { .. }) = (&mut self.request, event) {
                     request.unclear_refusals = request.unclear_refusals.saturating_add(1);
@@ -373,12 +365,6 @@ impl Record {
         self.stopped.is_some() || self.trouble != FailureStreak::NONE || self.turn.is_some()
     }
 
-    /// Forgets submissions that are too old to count at `now`. One from far ahead may be told by a clock that is behind.
-    pub fn forget_submissions(&mut self, now: Timestamp) {
-        self.submissions.retain(|at| *at + BUDGET_SPAN > now);
-        self.submissions.shrink();
-    }
-
     /// Counts runs of hooks that the end of the process before this one cut off.
     pub fn cut_off_hooks(&mut self) {
         self.hooks.values_mut().for_each(HookRecord::cut_off);
@@ -390,17 +376,6 @@ impl Record {
         let in_flight = self.request.as_ref().map(|request| (request.attempt, request.since));
         let given_up = self.abandoned.iter().map(|(attempt, at)| (*attempt, *at));
         given_up.chain(in_flight).filter(move |(_, at)| *at + KEEP_KEYS <= now).map(|(attempt, _)| attempt)
-    }
-
-    /// How many submissions count at `now`.
-    #[must_use]
-    pub fn submissions_in_a_day(&self, now: Timestamp) -> usize {
-        self.submissions_at(now).count()
-    }
-
-    /// The submissions that count at `now`.
-    pub fn submissions_at(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
-        self.submissions.iter().copied().filter(move |at| counts(*at, now))
     }
 
     /// Whether a request is in flight, or was given up and may still end.
@@ -491,6 +466,7 @@ mod hold;
 mod hooks;
 mod in_flight;
 mod request;
+mod submissions;
 mod superseded;
 #[cfg(test)]
 mod tests;
@@ -499,4 +475,5 @@ mod turn;
 pub use hold::Hold;
 pub use hooks::{HookRecord, Veto};
 pub use request::{Request, Stage};
+pub use submissions::BUDGET_SPAN;
 pub use turn::Turn;

@@ -1,6 +1,6 @@
 //! What happens to the request in flight, folded: it leaves, is answered or lost, and ends.
 
-use super::{FailureStreak, Record, Request, Stage, Stop, UNKNOWN_SPAN, UNKNOWN_TIMES, counts};
+use super::{FailureStreak, Record, Request, Stage, Stop, UNKNOWN_SPAN, UNKNOWN_TIMES};
 use crate::core::event::Event;
 use crate::core::failure::{Failure, FailureClass};
 use crate::core::known::validation::DomainValidation;
@@ -94,12 +94,6 @@ impl Record {
             request.stage = stage;
             request.since = at;
         }
-    }
-
-    fn count_submission(&mut self, at: Timestamp) {
-        self.submissions.retain(|earlier| counts(*earlier, at));
-        self.submissions.reserve_exact(1);
-        self.submissions.push(at);
     }
 
     fn send(&mut self, request: Request) {
