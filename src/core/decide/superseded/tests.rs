@@ -8,7 +8,7 @@ use super::super::super::name::{Attempt, Digest, Generation, SerialNumber};
 use super::super::super::text::Text;
 use super::super::{Decision, GlobalState, decide};
 use super::*;
-use crate::core::event::{RollbackBy, Withdrawal};
+use crate::core::event::{HookStep, RollbackBy, Withdrawal};
 use crate::core::known::observed::Observed;
 use crate::core::known::served::{AddressProbe, ServedLeaf};
 use crate::core::wanted::entry::{Entry, Probe};
@@ -159,6 +159,14 @@ fn service_begins_when_hooks_are_done_and_the_probe_sees_it() {
     assert!(!begins(&[live.clone(), ran.clone(), sight(Err("refused"))], true));
     assert!(!begins(&[live.clone(), sight(Ok(0))], true), "its hook is owed");
     assert!(!begins(&[live.clone(), ran.clone(), in_service(LIVE + 8 * SECOND, true)], false), "once is enough");
+    let hook = "nginx".parse().unwrap();
+    let failed = Event::HookFailed {
+        hook,
+        generation: Generation(2),
+        failure: failure(FailureClass::HookFailed),
+        step: HookStep::Run,
+    };
+    assert!(!begins(&[live, (LIVE + 5 * SECOND, failed), sight(Ok(0))], true), "its hook waits for its ladder");
     assert!(!begins(&[install(LIVE, 0, None), ran], false), "nothing was replaced");
 }
 
