@@ -132,8 +132,10 @@ fn is_refused(installed: &Installed) -> bool {
 /// nothing of its past is open.
 #[must_use]
 pub fn is_steady(reason: &Reason, observed: &Observed, record: &Record) -> bool {
+    // A hold that an emergency broke is one where nothing is due yet as well: TLM may renew later than that.
     matches!(reason, Reason::NotDue { .. })
         && !record.asks_fallback()
+        && record.hold.is_none()
         && !observed.installed().is_some_and(is_refused)
         && record.checked.as_deref().is_none_or(|checked| checked.standing.is_none())
         && record.hooks.values().all(|hook| hook.done_at.is_some() || hook.trouble.count == 0)

@@ -105,6 +105,11 @@ impl<T: Tlm> ActionRunner<T> {
 
     async fn perform(&self, effect: Effect) -> Result<Outcome, Failure> {
         let entry = Arc::clone(&self.job.entry);
+        if let Some(step) = self.job.needs(&effect)
+            && !self.context.may(&entry.name, step).await
+        {
+            return Ok(Outcome::NotNow);
+        }
         match effect {
             Effect::CheckRoom => {
                 self.context
@@ -127,7 +132,6 @@ impl<T: Tlm> ActionRunner<T> {
                 Ok(Outcome::Judged(self.judge(&answer, spki, must_outlive, emergency)))
             }
             Effect::AskBefore => Ok(self.ask_before().await),
-            Effect::Install { .. } if !self.context.may(&entry.name, Step::Switch).await => Ok(Outcome::NotNow),
             Effect::Install { attempt, set, key } => self.install(attempt, set, key).await,
             Effect::Forget { attempt } => {
                 let name = entry.name.clone();

@@ -51,6 +51,8 @@ pub enum Step {
     Ask,
     /// A new set becomes live.
     Switch,
+    /// A set that was live becomes so once more, or the chain of the live one is exchanged.
+    Exchange,
     /// A new set becomes live although a program says no.
     Overrule,
     /// TLM is asked to revoke what was replaced.

@@ -16,7 +16,7 @@ use crate::core::time::Timestamp;
 use crate::core::wanted::entry::Entry;
 use crate::core::wanted::hook::Hook;
 
-use super::io::Now;
+use super::io::{Now, Step};
 use super::managed::Managed;
 
 /// An action that is to be performed.
@@ -94,6 +94,22 @@ impl Job {
     /// operator's program may take its time (promise 8).
     pub fn frees_place<P: Payload>(&mut self, effect: &Effect<P>) -> bool {
         matches!(effect, Effect::AskBefore) && std::mem::take(&mut self.had_place)
+    }
+
+    /// What has to be allowed still before another set becomes live, and before a program is asked about that, since what
+    /// came before took its time. What is live is only finished.
+    #[must_use]
+    pub fn needs<P: Payload>(&self, effect: &Effect<P>) -> Option<Step> {
+        let leads_to_switch =
+            matches!(effect, Effect::AskBefore | Effect::Install { .. } | Effect::RefreshChain | Effect::Switch(_));
+        if !leads_to_switch {
+            return None;
+        }
+        let live = self.installed.as_ref().map(|installed| installed.generation);
+        if let Action::Forward { generation, .. } = &self.action {
+            return (live != Some(*generation)).then_some(Step::Exchange);
+        }
+        Some(if matches!(self.action, Action::RefreshChain) { Step::Exchange } else { Step::Switch })
     }
 
     /// What it begins with; `None` for an action that has no effects.

@@ -210,8 +210,11 @@ impl Managed {
     pub fn decide(&mut self, profiles: &ProfileCache, global: &GlobalState, now: Timestamp) {
         let deploy = self.deploy(&global.freezes, now);
         self.closed = match (&self.entry.deploy_window, deploy) {
-            (Some(window), Deploy::Closed(opens)) => Some(Box::new((DeployWindow::clone(window), now, opens))),
-            (Some(_), Deploy::Open | Deploy::Frozen(_) | Deploy::Unplaced) | (None, _) => None,
+            // An instant that a freeze puts off holds no longer than the freeze, which may be taken back.
+            (Some(window), Deploy::Closed(opens)) if global.freezes.is_empty() => {
+                Some(Box::new((DeployWindow::clone(window), now, opens)))
+            }
+            (Some(_), Deploy::Closed(_) | Deploy::Open | Deploy::Frozen(_) | Deploy::Unplaced) | (None, _) => None,
         };
         let entry = self.asked_entry();
         self.decided = Decided::new(decide(&self.world(&entry, deploy, profiles, global, now)));
@@ -243,6 +246,7 @@ impl Managed {
         match step {
             Step::Ask => world.may_ask(),
             Step::Switch => world.may_switch(),
+            Step::Exchange => world.may_exchange(),
             Step::Overrule => world.may_overrule(),
             Step::Revoke => {
                 matches!(&self.decision().action, Action::RevokeSuperseded(decided) if world.may_revoke(decided))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use renewd::core::event::{self, Event, Lack, Method};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::known::standing::{Standing, TlmState};
-use renewd::core::name::{Attempt, CertName, Digest, ProfileId, RequestId, SerialNumber};
+use renewd::core::name::{Attempt, CertName, Digest, HookName, ProfileId, RequestId, SerialNumber};
 use renewd::core::protocol::{self, Issued, Keyed, Next, Payload, Protocol};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
@@ -17,8 +17,8 @@ use renewd::engine::job::Job;
 use renewd::engine::{Asker, Input, Step};
 
 use crate::disk::Pending;
-use crate::host::HookMood;
-use crate::shell::{Daemon, TURN_AGAIN, counted_from};
+use crate::host::Before;
+use crate::shell::{Daemon, HOOK_TIMEOUT, TURN_AGAIN, counted_from};
 use crate::tlm::{Answer, Certificate, Defect, Endpoint, Order, Pickup, digest, server_auth};
 use crate::world::{Task, World};
 
@@ -86,7 +86,9 @@ impl World {
             let failure = running.job.check_clock(may_be_right, &now).err().filter(|_| is_intent);
             running.stays = is_put_off.then_some(Ok(Outcome::NotNow)).or(failure.map(Err));
         }
-        let takes = if asks {
+        let takes = if matches!(running.effect, Effect::AskBefore) {
+            self.begin_asking(&mut running)
+        } else if asks {
             self.check_call(running.name());
             if let Effect::Send(method, key) = &running.effect {
                 self.check_send(running.name(), *key, method);
@@ -163,6 +165,10 @@ impl World {
 
     fn perform_effect(&mut self, running: &mut Running) -> Result<Outcome, Failure> {
         let name = running.name().clone();
+        let needed = running.job.needs(&running.effect).filter(|_| !matches!(running.effect, Effect::AskBefore));
+        if needed.is_some_and(|step| !self.may(&name, step)) {
+            return Ok(Outcome::NotNow);
+        }
         match running.effect.clone() {
             Effect::CheckRoom => self.disk.write().map(|()| Outcome::Done),
             Effect::MakeKey { attempt, key } => self.make_key(running, attempt, key),
@@ -182,6 +188,9 @@ impl World {
             }
             Effect::Switch(generation) => {
                 let entry = Arc::clone(&running.job.entry);
+                if self.disk.live.get(&name).is_some_and(|live| live.generation != generation) {
+                    self.check_put_off(&name, true);
+                }
                 self.make_live(&entry, generation).map(|()| Outcome::Switched(generation))
             }
             Effect::Send(method, key) => self.send(running, method, key),
@@ -209,8 +218,7 @@ impl World {
                 let must_outlive = running.job.must_outlive(attempt, expiring);
                 Ok(Outcome::Judged(self.judge(running, spki, answer, must_outlive, emergency)))
             }
-            Effect::AskBefore => Ok(self.ask_before(running)),
-            Effect::Install { .. } if !self.may_switch(&name) => Ok(Outcome::NotNow),
+            Effect::AskBefore => running.stays.take().unwrap_or_else(|| Ok(self.ask_before(running))),
             Effect::Install { attempt, set, .. } => self.install(running, attempt, &set),
             Effect::Forget { attempt } => {
                 self.disk.write()?;
@@ -233,23 +241,52 @@ impl World {
         }
     }
 
-    fn ask_before(&self, running: &Running) -> Outcome {
-        let name = running.name();
-        if running.job.request.is_some() && !self.may_switch(name) {
-            return Outcome::NotNow;
+    /// Where nothing is to be switched in nobody is asked. How long it takes.
+    fn begin_asking(&self, running: &mut Running) -> Duration {
+        if running.job.needs(&running.effect).is_some_and(|step| !self.may(running.name(), step)) {
+            running.stays = Some(Ok(Outcome::NotNow));
         }
-        let says_no = |hook: &&Hook| self.hook_moods.get(&hook.name) == Some(&HookMood::Vetoes);
-        running.job.before.iter().find(says_no).map_or(Outcome::Done, |hook| {
-            let message = format!("`before` of hook {} ended with 1", hook.name);
-            let failure = Failure::new(FailureClass::HookVetoed, message);
-            let may = |daemon: &Daemon| daemon.engine.may(name, Step::Overrule, self.wall());
-            Outcome::Vetoed { hook: hook.name.clone(), failure, overruled: self.daemon.as_ref().is_some_and(may) }
-        })
+        if running.stays.is_some() {
+            return Duration::ZERO;
+        }
+        let answers = running.job.before.iter().map(|hook| self.answer_of(&hook.name));
+        let mut takes = Duration::from_millis(10);
+        for answer in answers {
+            takes += match answer {
+                Before::Agrees => Duration::ZERO,
+                Before::Slow => SLOWLY,
+                Before::Hangs => return takes + HOOK_TIMEOUT,
+                Before::SaysNo | Before::CannotStart => return takes,
+            };
+        }
+        takes
+    }
+
+    fn answer_of(&self, hook: &HookName) -> Before {
+        self.asked_before.get(hook).copied().unwrap_or(Before::Agrees)
+    }
+
+    /// The first hook whose program does not agree.
+    fn says_no<'r>(&self, running: &'r Running) -> Option<(&'r Hook, Before)> {
+        let answers = running.job.before.iter().map(|hook| (hook, self.answer_of(&hook.name)));
+        answers.into_iter().find(|(_, answer)| !answer.agrees())
+    }
+
+    fn ask_before(&self, running: &Running) -> Outcome {
+        let Some((hook, answer)) = self.says_no(running) else { return Outcome::Done };
+        let (class, what) = match answer {
+            Before::Agrees | Before::Slow | Before::SaysNo => (FailureClass::HookVetoed, "ended with 1"),
+            Before::Hangs => (FailureClass::HookFailed, "did not end within 60 s and was killed"),
+            Before::CannotStart => (FailureClass::HookFailed, "could not be started: no such file"),
+        };
+        let failure = Failure::new(class, format!("`before` of hook {} {what}", hook.name));
+        let may = |daemon: &Daemon| daemon.engine.may(running.name(), Step::Overrule, self.wall());
+        Outcome::Vetoed { hook: hook.name.clone(), failure, overruled: self.daemon.as_ref().is_some_and(may) }
     }
 
     /// What the process does not live to ask is as it was decided.
-    fn may_switch(&self, name: &CertName) -> bool {
-        self.daemon.as_ref().is_none_or(|daemon| daemon.engine.may(name, Step::Switch, self.wall()))
+    fn may(&self, name: &CertName, step: Step) -> bool {
+        self.daemon.as_ref().is_none_or(|daemon| daemon.engine.may(name, step, self.wall()))
     }
 
     fn keep_answer(
@@ -451,4 +488,6 @@ fn mark_of(effect: &Effect) -> &'static str {
     }
 }
 
+/// So long a program takes that takes its time.
+const SLOWLY: Duration = Duration::from_secs(50);
 const TOLERANCE: Duration = Duration::from_secs(600);

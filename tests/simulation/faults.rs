@@ -9,14 +9,16 @@ use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
 
 use crate::host::HookMood;
+use crate::put_off::Order;
 use crate::random::Random;
 use crate::tlm::{DEFECTS, Defect, Endpoint, Fate, Mode, Part, Weather};
 use crate::world::{START, Task, World};
 
 mod furnish;
 mod odd;
+mod operator;
 
-pub(crate) use furnish::{entry, furnish_year, probe, profile, window, world};
+pub(crate) use furnish::{entry, furnish_year, has_hosts, probe, profile, window, world};
 pub(crate) use odd::{Act, Odd, moment, newcomer};
 
 /// Something that goes wrong, or right again.
@@ -73,6 +75,7 @@ pub(crate) enum Fault {
     /// The process is ended in order, or killed while nothing runs.
     Kill(Duration),
     Odd(Odd),
+    Order(Order),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,6 +262,7 @@ impl World {
             Fault::Crash(count, down) => self.crash_in = Some((count, down)),
             Fault::Kill(down) => self.crash(Some(down)),
             Fault::Odd(odd) => self.apply_odd(odd),
+            Fault::Order(order) => self.order(order),
         }
     }
 
@@ -360,6 +364,7 @@ impl World {
                 self.crash(Some(Duration::from_secs(60)));
                 self.disk.journal.clear();
                 self.disk.pending.clear();
+                self.holds.clear();
                 self.ledger.history_lost_at = Some(self.now);
                 self.ledger.forget();
             }
@@ -456,9 +461,8 @@ impl World {
         for running in self.take_running() {
             self.cut_off(running);
         }
-        if self.daemon.take().is_none() {
-            return;
-        }
+        let Some(daemon) = self.daemon.take() else { return };
+        self.doubt_holds(&daemon.backlog);
         self.ledger.crashes += 1;
         self.tell(|| "renewd is killed".to_owned());
         let now = self.now;
@@ -495,7 +499,9 @@ pub(crate) const WITH_ODDITIES: u64 = 2_000_000;
 pub(crate) const WITH_FALLBACKS: u64 = 2_500_000;
 /// And from here on two hosts, and seats that fail alone.
 pub(crate) const WITH_HOSTS: u64 = 3_000_000;
-/// And from here on one host again, whose certificates are revoked some time after they were replaced.
-pub(crate) const WITH_REVOCATIONS: u64 = 4_000_000;
+/// And from here on one host again, with an operator who holds and freezes, and hooks that are asked and tested.
+pub(crate) const WITH_OPERATOR: u64 = 4_000_000;
+/// And from here on, instead of those, certificates that are revoked some time after they were replaced.
+pub(crate) const WITH_REVOCATIONS: u64 = 5_000_000;
 /// Certificates of one seat under several profiles.
 const SEAT: [&str; 4] = ["c0", "c1", "c6", "y1"];

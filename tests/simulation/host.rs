@@ -25,11 +25,27 @@ pub(crate) enum HookMood {
     Fails,
     /// Its test fails, so that it does not run.
     Untested,
-    /// What it runs before a switch says no.
-    Vetoes,
     Hangs,
     /// It ends well, and its server reads nothing anew.
     Lies,
+}
+
+/// What the program answers that a hook runs before a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    Agrees,
+    /// It agrees after most of a minute.
+    Slow,
+    SaysNo,
+    Hangs,
+    CannotStart,
+}
+
+impl Before {
+    /// Whether the switch takes place, sooner or later.
+    pub(crate) const fn agrees(self) -> bool {
+        matches!(self, Self::Agrees | Self::Slow)
+    }
 }
 
 impl World {

@@ -21,10 +21,12 @@ use crate::world::World;
 
 mod audit;
 mod fair;
+mod operator;
 mod shown;
 mod stages;
 mod waits;
 
+use operator::Untested;
 use shown::shown;
 use stages::{Edit, Stay};
 use waits::Untrue;
@@ -74,8 +76,14 @@ pub(crate) struct Account {
     untrue: Untrue,
     /// The last edit of its entry, while its first try is waited for.
     edit: Option<Edit>,
+    /// When a hold was last taken back, and with it the operator's way back to an older generation.
+    released_at: Option<Timestamp>,
     /// When its entry was last edited.
     edited_at: Option<Timestamp>,
+    /// The generation whose test failed, while it is live.
+    untested: Untested,
+    /// The generation that stays live whatever its hooks say.
+    stays: Option<Generation>,
 }
 
 /// What the checks keep.
@@ -112,6 +120,10 @@ impl Ledger {
         self.accounts.entry(name.clone()).or_default().asked.push(now);
     }
 
+    pub(crate) fn released(&mut self, name: &CertName, now: Timestamp) {
+        self.account(name).released_at = Some(now);
+    }
+
     /// Something changed: every wait for better times begins anew.
     pub(crate) fn disturb(&mut self, now: Timestamp) {
         self.disturbed_at = Some(now);
@@ -129,6 +141,7 @@ impl Ledger {
             account.open.clear();
             account.delivered.clear();
             account.hooks.clear();
+            (account.untested, account.stays) = (None, None);
         }
     }
 
@@ -416,6 +429,8 @@ impl World {
         if let Event::HooksAgain { generation } = &entry.event {
             self.check_repeat(&entry.name, *generation);
         }
+        self.check_veto(entry);
+        self.follow_test(entry);
         let (now, pickups_fail) = (self.now, self.pickups_fail(&entry.name));
         let account = self.ledger.account(&entry.name);
         if let Some(edit) = &mut account.edit {
@@ -533,8 +548,9 @@ impl World {
             || schedule.emergency_at <= self.now
             || self.ledger.clock_set_at.is_some_and(|at| at + DAY > self.now)
             || self.history_lost();
-        // What was set aside before the journal was lost is not known to be.
-        let is_known = |since: Timestamp| self.ledger.history_lost_at.is_none_or(|at| at < since);
+        // What was set aside before the journal was lost is not known to be, nor what was before a release.
+        let released_at = self.ledger.accounts.get(name).and_then(|account| account.released_at);
+        let is_known = |since: Timestamp| self.ledger.history_lost_at.max(released_at).is_none_or(|at| at < since);
         let set_aside = self.disk.others.get(name)?.iter().find(|other| {
             other.generation > live.generation
                 && is_known(other.certificate.not_before)

@@ -1,78 +1,133 @@
-//! What an operator puts off: holds and freezes. What they forbid is checked by what the operator said, not by what renewd
-//! made of it.
+//! What an operator puts off: holds and freezes, ordered through the daemon, or written down where none runs.
 
 use std::time::Duration;
 
 use renewd::config::Main;
-use renewd::core::name::CertName;
+use renewd::core::event::{self, Event};
+use renewd::core::name::{CertName, HookName};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::window::Freeze;
 use renewd::engine::{HoldOrder, Input};
 
-use crate::world::World;
+use crate::host::{Before, HookMood};
+use crate::world::{Task, World};
 
 /// A hold as the operator ordered it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
-    until: Option<Timestamp>,
-    even_emergency: bool,
+    pub(crate) since: Timestamp,
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) even_emergency: bool,
+    /// Whether it is on record; the process may have died before the disk took it.
+    pub(crate) is_certain: bool,
+}
+
+/// What an operator orders that concerns more than one certificate.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    HoldAll(Option<Duration>),
+    ReleaseAll,
+    Freeze(Freeze),
+    Thaw(Freeze),
+    /// What the program of a hook answers before a switch.
+    Before(HookName, Before),
+    /// How a hook behaves from now on, for good.
+    Mood(HookName, HookMood),
 }
 
 impl World {
     pub(crate) fn hold(&mut self, name: &CertName, lasts: Option<Duration>, even_emergency: bool) {
-        let (until, now) = (lasts.map(|lasts| self.wall() + lasts), self.now());
-        self.holds.insert(name.clone(), Held { until, even_emergency });
+        let until = lasts.map(|lasts| self.wall() + lasts);
         let order = HoldOrder { until, why: Some(Text::new("a migration")), even_emergency };
-        self.d().engine.hold(std::slice::from_ref(name), &order, now).expect("it is in the inventory");
-        self.obeyed();
+        if self.give(name, Some(&order)) {
+            let held = Held { since: self.now, until, even_emergency, is_certain: true };
+            self.holds.insert(name.clone(), held);
+            self.obeyed();
+        }
     }
 
     pub(crate) fn release(&mut self, name: &CertName) {
-        self.holds.remove(name);
+        if self.give(name, None) {
+            self.holds.remove(name);
+            self.ledger.released(name, self.now);
+            self.obeyed();
+        }
+    }
+
+    /// Whether an order is taken. Where no daemon runs it goes into the journal; nobody is at a machine that sleeps.
+    fn give(&mut self, name: &CertName, order: Option<&HoldOrder>) -> bool {
         let now = self.now();
-        self.d().engine.release(std::slice::from_ref(name), now).expect("it is in the inventory");
-        self.obeyed();
+        if self.asleep_until > self.now {
+            return false;
+        }
+        if let Some(daemon) = &mut self.daemon {
+            let names = std::slice::from_ref(name);
+            return match order {
+                Some(order) => daemon.engine.hold(names, order, now).is_ok(),
+                // One that has ended is not taken back.
+                None => daemon.engine.release(names, now).is_ok_and(|released| released.contains(name)),
+            };
+        }
+        if !self.inventory.contains_key(name) || self.disk.write().is_err() {
+            return false;
+        }
+        let event = order.map_or(Event::HoldReleased, HoldOrder::event);
+        self.disk.journal.push(event::Entry { at: now.wall, name: name.clone(), event });
+        true
     }
 
     fn obeyed(&mut self) {
         self.ledger.disturb(self.now);
-        self.handle(Input::Tick);
+        self.tick();
     }
 
-    /// Nothing is switched in between these instants: written into `renewd.toml`, and reloaded.
-    pub(crate) fn freeze(&mut self, from: Timestamp, until: Timestamp) {
-        self.freezes.push(Freeze::Dates { from, until });
-        let main = Main { freezes: self.freezes.clone(), ..self.d().engine.main().clone() };
+    pub(crate) fn order(&mut self, order: Order) {
+        match order {
+            Order::HoldAll(lasts) => self.names().iter().for_each(|name| self.hold(name, lasts, false)),
+            Order::ReleaseAll => self.names().iter().for_each(|name| self.release(name)),
+            // A machine that sleeps is given its orders when it wakes.
+            Order::Freeze(_) | Order::Thaw(_) | Order::Before(..) if self.asleep_until > self.now => {
+                let wait = self.asleep_until.since(self.now) + Duration::from_secs(1);
+                self.later(wait, Task::Fault(crate::faults::Fault::Order(order)));
+            }
+            Order::Freeze(freeze) => self.freeze(freeze),
+            Order::Thaw(freeze) => {
+                self.freezes.retain(|other| *other != freeze);
+                self.read_main();
+            }
+            Order::Before(hook, answer) => {
+                if self.asked_before.insert(hook, answer).is_none() {
+                    self.reload_awake();
+                }
+            }
+            Order::Mood(hook, mood) => drop(self.hook_moods.insert(hook, mood)),
+        }
+    }
+
+    /// Nothing is switched in meanwhile.
+    pub(crate) fn freeze(&mut self, freeze: Freeze) {
+        self.freezes.push(freeze);
+        self.read_main();
+    }
+
+    /// What was written into `renewd.toml` is reloaded, where somebody runs to read it.
+    fn read_main(&mut self) {
+        let freezes = self.freezes.clone();
+        let Some(daemon) = &self.daemon else { return };
+        let main = Main { freezes, ..daemon.engine.main().clone() };
         self.handle(Input::MainRead(Ok(Box::new(main))));
         self.reload();
     }
 
-    /// Whether an operator holds it.
-    pub(crate) fn is_held(&self, name: &CertName) -> bool {
-        self.holds.get(name).is_some_and(|held| held.until.is_none_or(|until| self.wall() < until))
-    }
-
-    /// Promise 8: what an operator holds is neither asked for nor switched in, and what is frozen is not switched in, unless
-    /// it is urgent or somebody asked for it since.
-    pub(crate) fn check_put_off(&mut self, name: &CertName, switches: bool) {
-        let wall = self.wall();
-        let held = self.holds.get(name).copied().filter(|held| held.until.is_none_or(|until| wall < until));
-        let is_frozen =
-            |freeze: &Freeze| matches!(freeze, Freeze::Dates { from, until } if *from <= wall && wall < *until);
-        let is_frozen = switches && self.freezes.iter().any(is_frozen);
-        let live = self.disk.live.get(name);
-        let is_urgent = live.is_none_or(|live| {
-            let certificate = &live.certificate;
-            let ends_soon = certificate.not_after - certificate.lifetime() / 10 <= wall;
-            live.damaged || ends_soon || self.tlm.revoked.contains(&certificate.serial)
-        });
-        let breach = match held {
-            Some(held) if held.even_emergency || live.is_none() || !is_urgent => "although it is held",
-            _ if is_frozen && !is_urgent => "in a freeze",
-            _ => return,
+    /// The process died with these not yet on the disk: whether what they order is in force is anybody's guess.
+    pub(crate) fn doubt_holds(&mut self, unwritten: &[event::Entry]) {
+        let orders = |entry: &&event::Entry| {
+            matches!(entry.event, Event::HoldBegun { .. } | Event::HoldReleased | Event::RenewalAsked { .. })
         };
-        let what = if switches { "switched in" } else { "asked for" };
-        self.breaks(8, format!("{name}: {what} {breach}"));
+        for entry in unwritten.iter().filter(orders) {
+            let held = Held { since: self.now, until: None, even_emergency: true, is_certain: false };
+            self.holds.insert(entry.name.clone(), held);
+        }
     }
 }

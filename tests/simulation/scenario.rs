@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use renewd::core::failure::{FailureClass, RetryHint};
-use renewd::core::name::{CertName, ProfileId, ProfileRef};
+use renewd::core::name::{CertName, HookName, ProfileId, ProfileRef};
 use renewd::core::time::Timestamp;
 use renewd::core::wanted::entry::Entry;
+use renewd::core::wanted::window::Freeze;
 
 use crate::faults::{self, Act, Fault, Odd, Verdict};
-use crate::host::HookMood;
+use crate::host::{Before, HookMood};
+use crate::put_off::Order;
 use crate::tlm::{
     Defect, Endpoint, Listing, Mode, NUMBERS, Number, Part, ProfileState, STATES, Saying, Until, WORDS, Weather,
 };
@@ -122,7 +124,7 @@ fn obey(world: &mut World, command: &str) -> String {
         ["rollback", name, "on"] => return change(world, name, |entry| entry.rollback = true),
         ["hooks", name, hook] => return change(world, name, |entry| entry.hooks = hook.parse().into_iter().collect()),
         ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window().into())),
-        ["hold" | "hold-firmly" | "release" | "freeze" | "hours", ..] => return put_off(world, &words),
+        ["hold" | "hold-firmly" | "release" | "freeze" | "thaw" | "hours", ..] => return put_off(world, &words),
         ["fallback", name, profile] => {
             let fallback = ProfileRef::Id(ProfileId(profile.into()));
             return change(world, name, |entry| entry.fallback = Some(Box::new(fallback)));
@@ -157,8 +159,9 @@ fn put_off(world: &mut World, words: &[&str]) -> String {
         ["release", name] => world.release(&named(name)),
         ["freeze", from, until] => {
             let day = |day: &str| START + DAY * day.parse().expect("a day");
-            world.freeze(day(from), day(until));
+            world.freeze(Freeze::Dates { from: day(from), until: day(until) });
         }
+        ["thaw"] => world.freezes.clone().into_iter().for_each(|freeze| world.apply(Fault::Order(Order::Thaw(freeze)))),
         ["hours", name] => return change(world, name, |entry| entry.request_window = Some(faults::window().into())),
         _ => panic!("no such order: {words:?}"),
     }
@@ -310,7 +313,8 @@ fn act(word: &str) -> Act {
     match word {
         "renews" => Act::Renew,
         "goes-back" => Act::RollBack,
-        "holds" => Act::Hold,
+        "holds" => Act::Hold { lasts: None, even_emergency: false },
+        "releases" => Act::Release,
         "edits-names" => Act::Names,
         "edits-key" => Act::Key,
         "edits-window" => Act::Window,
@@ -334,21 +338,30 @@ fn disk(world: &mut World, fault: Option<FailureClass>) -> String {
 }
 
 fn hook(world: &mut World, name: &str, mood: &str) -> String {
+    let name: HookName = name.parse().expect("a name");
     if mood == "asked-before" {
-        world.asked_before.insert(name.parse().expect("a name"));
+        world.asked_before.insert(name, Before::Agrees);
         world.reload();
         return String::new();
+    }
+    if let Some(before) = world.asked_before.get_mut(&name) {
+        *before = match mood {
+            "vetoes" => Before::SaysNo,
+            "hangs-before" => Before::Hangs,
+            "takes-its-time" => Before::Slow,
+            "cannot-be-asked" => Before::CannotStart,
+            _ => Before::Agrees,
+        };
     }
     let mood = match mood {
         "fails" => HookMood::Fails,
         "untested" => HookMood::Untested,
-        "vetoes" => HookMood::Vetoes,
         "hangs" => HookMood::Hangs,
         "lies" => HookMood::Lies,
-        "works" => HookMood::Fine,
+        "works" | "vetoes" | "hangs-before" | "cannot-be-asked" | "takes-its-time" => HookMood::Fine,
         other => panic!("no such mood: {other}"),
     };
-    world.hook_moods.insert(name.parse().expect("a name"), mood);
+    world.hook_moods.insert(name, mood);
     world.ledger.disturb(world.now);
     String::new()
 }

@@ -114,7 +114,7 @@ impl World {
     fn inventory_of_files(&self) -> Inventory {
         let command = || vec!["/bin/true".to_owned()];
         let hook = |name: HookName| {
-            let before = self.asked_before.contains(&name).then(command);
+            let before = self.asked_before.contains_key(&name).then(command);
             let (run, timeout, min_interval) = (HookRun::Command(command()), HOOK_TIMEOUT, Duration::from_secs(10));
             Hook { name, run, timeout, min_interval, user: None, test: Some(command()), before }
         };
@@ -300,12 +300,12 @@ impl World {
         let mood = self.hook_moods.get(&key.name).copied().unwrap_or(HookMood::Fine);
         let failure = |why: &str| Failure::new(FailureClass::HookFailed, format!("hook {} {why}", key.name));
         let ended = match mood {
-            HookMood::Fine | HookMood::Lies | HookMood::Vetoes => Ended::Done(None),
+            HookMood::Fine | HookMood::Lies => Ended::Done(None),
             HookMood::Fails => Ended::Failed(failure("ended with 1"), HookStep::Run),
             HookMood::Untested => Ended::Failed(failure("ended its test with 1"), HookStep::Test),
             HookMood::Hangs => Ended::TimedOut(failure("did not end within 60 s and was killed"), HookStep::Run),
         };
-        if matches!(mood, HookMood::Fine | HookMood::Vetoes) {
+        if mood == HookMood::Fine {
             self.servers_read(&key.name);
         }
         self.handle(Input::HookEnded { key, covers, ended });

@@ -48,7 +48,7 @@ impl World {
     pub(crate) fn notify_ends(&mut self, name: HookName) {
         let failure = |why: &str| Failure::new(FailureClass::HookFailed, format!("notification {name} {why}"));
         let ended = match self.hook_moods.get(&name).copied().unwrap_or(HookMood::Fine) {
-            HookMood::Fine | HookMood::Lies | HookMood::Untested | HookMood::Vetoes => Ended::Done(None),
+            HookMood::Fine | HookMood::Lies | HookMood::Untested => Ended::Done(None),
             HookMood::Fails => Ended::Failed(failure("ended with 1"), HookStep::Run),
             HookMood::Hangs => Ended::TimedOut(failure("did not end within 60 s and was killed"), HookStep::Run),
         };

@@ -19,7 +19,7 @@ use renewd::engine::hooks::PendingHook;
 use crate::disk::Disk;
 use crate::effects::Running;
 use crate::faults::{Act, Fault};
-use crate::host::HookMood;
+use crate::host::{Before, HookMood};
 use crate::promises::Ledger;
 use crate::put_off::Held;
 use crate::random::Random;
@@ -70,8 +70,8 @@ pub(crate) struct World {
     pub(crate) tlm: Tlm,
     pub(crate) disk: Disk,
     pub(crate) hook_moods: BTreeMap<HookName, HookMood>,
-    /// The hooks that are asked before a switch.
-    pub(crate) asked_before: BTreeSet<HookName>,
+    /// The hooks that are asked before a switch, and what they answer.
+    pub(crate) asked_before: BTreeMap<HookName, Before>,
     /// What the server of each certificate shows.
     pub(crate) served: BTreeMap<CertName, Arc<Certificate>>,
     /// How long the next look at files hangs.
@@ -125,7 +125,7 @@ impl World {
             tlm,
             disk: Disk::default(),
             hook_moods: BTreeMap::new(),
-            asked_before: BTreeSet::new(),
+            asked_before: BTreeMap::new(),
             served: BTreeMap::new(),
             look_hangs: None,
             hung_until: start,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::super::event::{Event, RollbackBy};
-use super::super::failure::Failure;
+use super::super::failure::{Failure, FailureClass};
 use super::super::name::{Generation, HookName};
 use super::super::reason::{Reason, State};
 use super::super::record::RolledBack;
@@ -123,7 +123,7 @@ impl World<'_> {
         let installed = self.observed.installed()?;
         let emergency_at = schedule.map(|schedule| schedule.emergency_at);
         let in_emergency = emergency_at.is_none_or(|at| at <= self.now);
-        if self.record.renewal_asked.is_some() || self.is_revoked(installed) {
+        if self.is_asked_for_instead(rolled_back.by) || self.is_revoked(installed) {
             return None;
         }
         match rolled_back.by {
@@ -135,6 +135,17 @@ impl World<'_> {
             }
             RollbackBy::Hook => Some(self.forward(rolled_back, installed.ends_at(), schedule, in_emergency)),
         }
+    }
+
+    /// Whether an operator wants a replacement rather than the newer generation. Where TLM refuses it since that one is
+    /// there, only that one is left to try.
+    fn is_asked_for_instead(&self, by: RollbackBy) -> bool {
+        let stopped = self.record.stopped.as_ref().map(|stop| stop.failure.class);
+        let failed = self.record.trouble.last.as_deref().map(|(failure, _)| failure.class);
+        let is_duplicate =
+            |class: FailureClass| matches!(class, FailureClass::DuplicateRefused | FailureClass::AlreadyRenewed);
+        let is_refused = by == RollbackBy::Hook && stopped.or(failed).is_some_and(is_duplicate);
+        self.record.renewal_asked.is_some() && !is_refused
     }
 
     /// The newer one is tried again on the ladder, and as the emergency stage begins. In that stage no step is longer than

@@ -74,6 +74,13 @@ impl World<'_> {
         self.not_switched(self.schedule().as_ref()).is_none()
     }
 
+    /// Whether a newer generation may be tried again now, or a better chain be put in place: what came before took its time.
+    #[must_use]
+    pub fn may_exchange(&self) -> bool {
+        let schedule = self.schedule();
+        self.on_hold(schedule.as_ref()).or_else(|| self.closed_window(schedule.as_ref())).is_none()
+    }
+
     /// Whether a program that says no is overruled: there is no time left to wait, or nothing to keep.
     #[must_use]
     pub fn may_overrule(&self) -> bool {

@@ -20,10 +20,6 @@ impl<T: Tlm> ActionRunner<T> {
     /// waits for none longer than [`PATIENCE`].
     pub(super) async fn ask_before(&self) -> Outcome {
         let name = &self.job.entry.name;
-        // Where nothing is to be switched in, nobody is asked; a failed hook's second try is no new set.
-        if self.job.request.is_some() && !self.context.may(name, Step::Switch).await {
-            return Outcome::NotNow;
-        }
         let live = self.context.layout.live(name);
         let subject = HookSubject { name: name.clone(), installed: self.job.installed.clone(), validation: None };
         for hook in &self.job.before {

@@ -315,6 +315,9 @@ impl Stage {
     fn outcome(&mut self, running: &Running) -> Outcome {
         let job = &running.job;
         let name = &job.entry.name;
+        if job.needs(&running.effect).is_some_and(|step| !self.engine.may(name, step, self.now)) {
+            return Outcome::NotNow;
+        }
         match &running.effect {
             Effect::CheckRoom
             | Effect::AskBefore
@@ -348,7 +351,6 @@ impl Stage {
             Effect::SearchHeld => Outcome::Holds(Vec::new()),
             Effect::ReadAnswer { .. } | Effect::FetchChain { .. } => Outcome::Fetched(true, None),
             Effect::Judge { .. } => Outcome::Judged(Verdict::Accepted(())),
-            Effect::Install { .. } if !self.engine.may(name, Step::Switch, self.now) => Outcome::NotNow,
             Effect::Install { attempt, .. } => self.install(job, *attempt),
             Effect::Probe => self.probe(job),
             // What a hook did not bear is nobody's plan.

@@ -17,8 +17,8 @@ use crate::tlm::{Endpoint, Mode, Part, ProfileState};
 use crate::world::{AUDIT_EVERY, START, Task, World};
 
 use super::{
-    DAY, FAULTS, Fault, PROFILES, SEAT, Verdict, WITH_FALLBACKS, WITH_HOSTS, WITH_ODDITIES, WITH_PARTS,
-    WITH_REVOCATIONS, YEAR, draw, odd, part,
+    DAY, FAULTS, Fault, PROFILES, SEAT, Verdict, WITH_FALLBACKS, WITH_HOSTS, WITH_ODDITIES, WITH_OPERATOR, WITH_PARTS,
+    WITH_REVOCATIONS, YEAR, draw, odd, operator, part,
 };
 
 /// A world with ten certificates and a year of faults.
@@ -66,8 +66,11 @@ pub(crate) fn furnish_year(world: &mut World, seed: u64) {
     if (WITH_FALLBACKS..WITH_HOSTS).contains(&seed) {
         draw_fallbacks(world);
     }
-    if (WITH_HOSTS..WITH_REVOCATIONS).contains(&seed) {
+    if has_hosts(seed) {
         draw_seats(world);
+    }
+    if (WITH_OPERATOR..WITH_REVOCATIONS).contains(&seed) {
+        operator::draw(world);
     }
     if seed >= WITH_REVOCATIONS {
         draw_revocations(world);
@@ -108,6 +111,11 @@ fn draw_fallbacks(world: &mut World) {
         world.later(at, Task::Fault(fault(true)(suspends)));
         world.later(at + lasts, Task::Fault(fault(false)(suspends)));
     }
+}
+
+/// Whether a seed is of two hosts.
+pub(crate) const fn has_hosts(seed: u64) -> bool {
+    seed >= WITH_HOSTS && seed < WITH_OPERATOR
 }
 
 /// Certificates of one seat, whatever their profiles, and its troubles.

@@ -53,7 +53,11 @@ pub(crate) enum Odd {
 pub(crate) enum Act {
     Renew,
     RollBack,
-    Hold,
+    Hold {
+        lasts: Option<Duration>,
+        even_emergency: bool,
+    },
+    Release,
     Names,
     Profile,
     Key,
@@ -95,7 +99,7 @@ pub(super) fn draw(world: &mut World) {
     }
 }
 
-fn odd(world: &mut World, at: Duration, odd: Odd) {
+pub(super) fn odd(world: &mut World, at: Duration, odd: Odd) {
     world.later(at, Task::Fault(Fault::Odd(odd)));
 }
 
@@ -297,7 +301,8 @@ impl World {
         match act {
             Act::Renew => self.operate(Fault::Ask(name.clone())),
             Act::Names => self.operate(Fault::Edit(name.clone())),
-            Act::Hold => self.hold(name, None, false),
+            Act::Hold { lasts, even_emergency } => self.hold(name, lasts, even_emergency),
+            Act::Release => self.release(name),
             Act::RollBack => {
                 if self.is_awake() {
                     self.operator_rolls_back(name);
@@ -361,7 +366,7 @@ const LIFETIMES: [(&str, Duration, Option<u32>, bool); 7] = [
 ];
 /// The first of them come and go: a year of their renewals would take too long.
 const GUESTS: usize = 3;
-const NAMES: [&str; 17] =
+pub(super) const NAMES: [&str; 17] =
     ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "m20", "h1", "d1", "d6", "d47", "y1", "y10"];
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);

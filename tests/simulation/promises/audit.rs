@@ -19,6 +19,7 @@ impl World {
             self.audit_edit(&name);
             self.audit_stay(&name);
             self.audit_reason(&name);
+            self.audit_test(&name);
         }
         self.audit_news();
     }

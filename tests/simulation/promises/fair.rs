@@ -116,13 +116,18 @@ impl World {
         if [Endpoint::Search, Endpoint::Details, Endpoint::Formats].into_iter().any(fails) {
             return true;
         }
+        // A hook that fails is what it says then.
+        let failed = managed.record.trouble.last.as_deref().map(|(failure, _)| failure.class);
+        if failed == Some(FailureClass::RenewalTooEarly) {
+            return true;
+        }
         match &managed.decision().reason {
-            Reason::TooEarly { .. }
-            | Reason::ClosedWindow { .. }
+            Reason::ClosedWindow { .. }
             | Reason::Vetoed { .. }
             | Reason::Frozen { .. }
-            | Reason::RequestWindowClosed { .. }
-            | Reason::OnHold(_)
+            | Reason::RequestWindowClosed { .. } => !self.is_past_waiting(name),
+            Reason::OnHold(_) => self.is_held(name),
+            Reason::TooEarly { .. }
             | Reason::BudgetSpent { .. }
             | Reason::Stopped { .. }
             | Reason::Pending { .. }
@@ -152,6 +157,8 @@ impl World {
         match &managed.decision().reason {
             // What a search alone can tell is waited for during some tries.
             _ if unclear && !self.search_works(name) => true,
+            // It was put off until now, maybe.
+            _ if self.is_just_urgent(name) => true,
             // A request so young is not stuck, whatever was waited for before it.
             Reason::Pending { since, .. } | Reason::AnswerLost { since, .. } if *since + TWO_HOURS > self.wall() => {
                 true
@@ -163,11 +170,17 @@ impl World {
             }
             Reason::TooEarly { until, .. } => *until > self.wall(),
             // What an operator puts off is watched by what he said.
-            Reason::OnHold(_) => true,
-            Reason::Frozen { until, .. } | Reason::Vetoed { next: until, .. } => *until + SLACK > self.wall(),
-            Reason::ClosedWindow { opens, .. } | Reason::RequestWindowClosed { opens, .. } => {
-                opens.is_some_and(|opens| opens + SLACK > self.wall() && opens.since(self.wall()) <= DAY)
+            Reason::OnHold(_) => self.is_held(name),
+            Reason::Frozen { until, .. } | Reason::Vetoed { next: until, .. } => {
+                *until + SLACK > self.wall() && !self.is_past_waiting(name)
             }
+            Reason::ClosedWindow { opens, .. } | Reason::RequestWindowClosed { opens, .. } => {
+                // A freeze may last longer than it takes a window to open again.
+                let is_soon = |opens: Timestamp| opens.since(self.wall()) <= DAY || !self.freezes.is_empty();
+                opens.is_some_and(|opens| opens + SLACK > self.wall() && is_soon(opens)) && !self.is_past_waiting(name)
+            }
+            // A program that says no is asked again.
+            Reason::Installing => managed.entry.hooks.iter().any(|hook| self.is_vetoed(name, hook)),
             Reason::ClockWrong { .. } => !self.tlm.dates,
             Reason::Held { until, .. } => until.is_some_and(|until| until > self.wall()),
             // Submissions by a clock that was ahead, and that no `Date` showed to be wrong, count when they come to pass.

@@ -133,7 +133,10 @@ impl World {
             // So often the hooks ran that only whoever runs the server can help; each look says so.
             Reason::NotServed { hooks_again: false, .. } => true,
             Reason::NotServed { .. } => self.silent || hook_fails(),
-            Reason::OnHold(_) | Reason::Frozen { .. } | Reason::Vetoed { .. } => true,
+            Reason::OnHold(_) => self.is_held(name),
+            Reason::Frozen { until, .. } => self.is_frozen_until(name, *until),
+            Reason::ClosedWindow { .. } if !self.freezes.is_empty() => !self.is_past_waiting(name),
+            Reason::Vetoed { hook, .. } => self.is_vetoed(name, hook),
             // An administrator said no.
             Reason::Stopped { failure, .. } if failure.class == FailureClass::RequestRejected => true,
             Reason::Stopped { failure, .. } | Reason::BackOff { failure, .. }

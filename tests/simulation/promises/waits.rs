@@ -11,7 +11,6 @@ use renewd::core::schedule::Schedule;
 use renewd::core::time::Timestamp;
 use renewd::engine::managed::Managed;
 
-use crate::host::HookMood;
 use crate::tlm::{Endpoint, Weather};
 use crate::world::World;
 
@@ -137,10 +136,11 @@ impl World {
             // said then.
             Reason::AnswerLost { .. } => (!self.is_fair(name), HOUR),
             Reason::HookOwed { hook, .. } => (managed.entry.hooks.contains(hook), HOUR),
-            Reason::Vetoed { hook, .. } => (self.hook_moods.get(hook) == Some(&HookMood::Vetoes), HOUR * 8),
+            Reason::Vetoed { hook, .. } => (self.is_vetoed(name, hook), HOUR * 8),
+            Reason::Frozen { until, .. } => (self.is_frozen_until(name, *until), HOUR),
             Reason::ClosedWindow { .. } => (managed.entry.deploy_window.is_some(), HOUR),
             Reason::RequestWindowClosed { .. } => (managed.entry.request_window.is_some(), HOUR),
-            Reason::OnHold(_) => (managed.record.hold_at(self.wall()).is_some(), MINUTE),
+            Reason::OnHold(_) => (self.is_held(name), MINUTE),
             Reason::Due(_) | Reason::Queued(_) | Reason::Installing | Reason::Abandoning | Reason::Unrecorded(_) => {
                 (!is_fine || self.disk.fault.is_some(), HOUR * 2)
             }
