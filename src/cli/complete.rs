@@ -48,6 +48,11 @@ pub(super) fn names(current: &OsStr) -> Vec<CompletionCandidate> {
     matching(current, names.into_iter().map(CompletionCandidate::new))
 }
 
+/// The notifications that the configuration names.
+pub(super) fn notifications(current: &OsStr) -> Vec<CompletionCandidate> {
+    matching(current, main().notifies.keys().map(|name| CompletionCandidate::new(name.as_str())))
+}
+
 /// Every code and state that has a page.
 pub(super) fn codes(current: &OsStr) -> Vec<CompletionCandidate> {
     let codes = explain::summaries().map(|(code, summary)| CompletionCandidate::new(code).help(Some(summary.into())));

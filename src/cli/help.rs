@@ -12,6 +12,7 @@ const PAGES: &[(&str, &str)] = &[
     ("history", include_str!("pages/renewd-history.1.md")),
     ("renew", include_str!("pages/renewd-renew.1.md")),
     ("deploy", include_str!("pages/renewd-deploy.1.md")),
+    ("notify", include_str!("pages/renewd-notify.1.md")),
     ("profiles", include_str!("pages/renewd-profiles.1.md")),
     ("explain", include_str!("pages/renewd-explain.1.md")),
     ("hold", include_str!("pages/renewd-hold.1.md")),

@@ -26,6 +26,7 @@ mod help;
 mod history;
 mod hold;
 mod log;
+mod notify;
 mod offline;
 mod once;
 mod order;
@@ -54,7 +55,7 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
-use crate::core::name::CertName;
+use crate::core::name::{CertName, HookName};
 use crate::daemon::hook_user;
 use crate::engine::HoldOrder;
 
@@ -208,6 +209,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Try notifications: run what [notify.NAME] runs, with a document that is marked as a test.
+    Notify {
+        /// The notifications; default: all.
+        #[arg(value_name = "NAME", add = ArgValueCompleter::new(complete::notifications))]
+        names: Vec<HookName>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the profiles that the API key may use.
     Profiles {
         /// Print JSON.
@@ -350,6 +360,7 @@ impl Command {
             | Self::Heal
             | Self::Renew { .. }
             | Self::Deploy { .. }
+            | Self::Notify { .. }
             | Self::Rollback { .. }
             | Self::Revoke { .. }
             | Self::Hold { .. }
@@ -454,6 +465,7 @@ fn run(arguments: Arguments) -> ExitCode {
             renew::run(&config, &renew::Options { selection, reissue, within, anyway, following })
         }
         Command::Deploy { names, no_wait, json } => deploy::run(&config, names, Following { json, no_wait, by: None }),
+        Command::Notify { names, json } => notify::run(&config, &names, json),
         Command::Profiles { json, entry: None, .. } => profiles::list(&config, json),
         Command::Profiles { json, entry: Some(profile), name, dns, hooks, probe } => {
             profiles::entry(&config, json, &profile, &profiles::Given { name, dns, hooks, probe })

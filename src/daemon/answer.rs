@@ -30,6 +30,10 @@ pub fn answer<T: Tlm>(daemon: &mut Daemon<T>, request: &Request, answer: oneshot
             Ok(count) => Reply::done(&format!("deploying {} again", counted(count))),
             Err(why) => Reply::refused(&why.join("\n")),
         },
+        Request::Notify { names } => match daemon.test_notifications(names) {
+            Ok(tested) => return tell_later(tested, answer),
+            Err(why) => Reply::refused(&why),
+        },
         Request::Steps { names, after } => serde_json::to_string(&daemon.recent.after(names, *after))
             .unwrap_or_else(|error| Reply::refused(&error.to_string())),
         Request::ApiChecked => {
@@ -88,6 +92,15 @@ fn inspect<T: Tlm>(daemon: &mut Daemon<T>, answer: oneshot::Sender<String>) {
         let inspected = serde_json::to_string(&Inspected { certificates, findings });
         // Whoever asked may have gone.
         drop(answer.send(inspected.unwrap_or_else(|error| Reply::refused(&error.to_string()))));
+    });
+}
+
+/// Answers once that is done, beside the loop.
+fn tell_later<R: Serialize>(done: impl Future<Output = R> + Send + 'static, answer: oneshot::Sender<String>) {
+    tokio::spawn(async move {
+        let told = serde_json::to_string(&done.await);
+        // Whoever asked may have gone.
+        drop(answer.send(told.unwrap_or_else(|error| Reply::refused(&error.to_string()))));
     });
 }
 

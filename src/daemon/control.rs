@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::config::Main;
 use crate::core::code::Code;
-use crate::core::name::CertName;
+use crate::core::name::{CertName, HookName};
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::engine::Input;
@@ -51,6 +51,11 @@ pub enum Request {
     Deploy {
         /// Which.
         names: Vec<CertName>,
+    },
+    /// Call notifications with a document that says that it is a test.
+    Notify {
+        /// Which; all, where none is named.
+        names: Vec<HookName>,
     },
     /// What happened of late.
     Steps {
@@ -94,6 +99,12 @@ impl Request {
     #[must_use]
     pub const fn is_read_only(&self) -> bool {
         matches!(self, Self::Status { .. } | Self::Steps { .. })
+    }
+
+    /// How long the loop may take for it.
+    #[must_use]
+    pub const fn patience(&self) -> Duration {
+        if matches!(self, Self::Notify { .. }) { LONGEST_CALL } else { PATIENCE }
     }
 }
 
@@ -256,8 +267,7 @@ pub async fn serve(
         };
         let engine = engine.clone();
         let task = tokio::spawn(async move {
-            let answered = tokio::time::timeout(PATIENCE, client.answer(stream, &engine)).await;
-            if let Ok(Err(error)) = answered {
+            if let Err(error) = client.answer(stream, &engine).await {
                 tracing::debug!("a client of the control socket went away: {error}");
             }
         });
@@ -304,13 +314,20 @@ impl Client {
         let reply = match serde_json::from_str::<Request>(&line) {
             Err(error) => Reply::refused(&format!("not understood: {error}")),
             Ok(request) => match self.may(request.is_read_only()).await {
-                Ok(true) => ask(request, engine).await,
+                Ok(true) => {
+                    let patience = request.patience();
+                    let answer = tokio::time::timeout(patience, ask(request, engine)).await;
+                    answer.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+                }
                 Ok(false) => Reply::refused(NOT_ALLOWED),
                 Err(why) => Reply::refused(why),
             },
         };
-        stream.write_all(reply.as_bytes()).await?;
-        stream.write_all(b"\n").await
+        let told = async {
+            stream.write_all(reply.as_bytes()).await?;
+            stream.write_all(b"\n").await
+        };
+        tokio::time::timeout(PATIENCE, told).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
     /// Whether it may read, or command. Members of a group are looked up beside the loop, a few at a time: the system's
@@ -363,3 +380,5 @@ const MOST_LOOKUPS: usize = 4;
 const SILENCE: Duration = Duration::from_secs(5);
 /// Looking over the folders of a thousand certificates takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A notification may take an hour, and is ended then.
+const LONGEST_CALL: Duration = Duration::from_secs(3600 + 60);

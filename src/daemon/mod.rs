@@ -23,6 +23,7 @@ mod listeners;
 pub mod log_sink;
 pub mod message;
 pub mod metrics;
+pub mod notification;
 pub mod notify;
 pub mod orphan_hooks;
 mod perform;

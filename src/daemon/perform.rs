@@ -22,7 +22,7 @@ use crate::store::{access, chains, disk_failure, hook_names, notices, observe, p
 
 use super::context::Context;
 use super::run::Daemon;
-use super::{hooks, notify, profiles, reload, sandbox, tell};
+use super::{hooks, notification, notify, profiles, reload, sandbox, tell};
 use crate::daemon::effects::ActionRunner;
 use crate::daemon::hooks::Errand;
 use crate::daemon::orphan_hooks;
@@ -148,21 +148,8 @@ impl<T: Tlm> Daemon<T> {
         let Telling { name, run, document } = telling;
         let (context, stop) = (Arc::clone(&self.context), self.stop_hooks.subscribe());
         tracing::info!(notify = %name, changes = document.changes.len(), "notifying: {}", document.summary);
-        let is_command = matches!(run.run, HookRun::Command(_));
         tokio::spawn(async move {
-            let state = context.layout.root().display().to_string();
-            let environment = [
-                ("RENEWD_NOTIFY", name.to_string()),
-                ("RENEWD_SUMMARY", document.summary.to_string()),
-                (orphan_hooks::STATE, state),
-            ];
-            let environment = environment.map(|(key, value)| (key.to_owned(), value)).to_vec();
-            // What is made of texts and numbers alone can be written.
-            let mut input = serde_json::to_vec_pretty(&document).unwrap_or_default();
-            input.push(b'\n');
-            let shown = |output: &str, limit| context.api().end_of(output, limit);
-            let errand = Errand { kind: "notification", environment, input: is_command.then_some(input) };
-            let ended = hooks::run(&run, errand, stop, shown).await;
+            let ended = notification::call(&context, &run, &document, stop).await;
             context.tell_engine(Input::NotifyEnded { name, ended });
         });
     }

@@ -18,7 +18,7 @@ use crate::core::reason::State;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::hook::Hook;
-use crate::core::wanted::notify::Occasion;
+use crate::core::wanted::notify::{Notify, Occasion};
 
 /// A call that begins now.
 #[derive(Debug)]
@@ -44,6 +44,9 @@ pub struct Document {
     pub at: String,
     /// All of it on one line.
     pub summary: Text,
+    /// Whether it is a test by `renewd notify`, and nothing happened.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
     /// How many changes of each kind, those left out as well.
     pub counts: BTreeMap<Occasion, usize>,
     /// How many changes are left out.
@@ -158,7 +161,37 @@ impl Engine {
         let left_out = changes.len().saturating_sub(MOST_CHANGES);
         let facts = self.facts(now);
         let changes = changes.into_iter().take(MOST_CHANGES).map(|change| self.told(change, &facts)).collect();
-        Document { version: 1, notify: name.clone(), host, at: now.to_string(), summary, counts, left_out, changes }
+        let (notify, at) = (name.clone(), now.to_string());
+        Document { version: 1, notify, host, at, summary, test: false, counts, left_out, changes }
+    }
+
+    /// What a notification is told as a test: something of a kind that it wants to know of, and that nothing is wrong.
+    #[must_use]
+    pub fn sample(&self, notify: &Notify, now: Timestamp) -> Document {
+        let (host, at) = (self.notices.host().clone(), now.to_string());
+        let event = notify.on.first().copied().unwrap_or(Occasion::Failing);
+        let told = ToldChange {
+            event,
+            subject: Subject::new(What::Host, "test"),
+            since: at.clone(),
+            repeated: false,
+            was: BTreeSet::new(),
+            code: None,
+            message: Text::new("a test by `renewd notify`: nothing is wrong"),
+            remedy: None,
+            certificate: None,
+        };
+        Document {
+            version: 1,
+            notify: notify.run.name.clone(),
+            summary: Text::new(&format!("renewd on {host}: test by `renewd notify`, nothing is wrong")),
+            host,
+            at,
+            test: true,
+            counts: BTreeMap::from([(event, 1)]),
+            left_out: 0,
+            changes: vec![told],
+        }
     }
 
     fn told(&self, change: Change, facts: &Facts<'_>) -> ToldChange {

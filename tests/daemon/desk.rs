@@ -104,6 +104,8 @@ fn completion_knows_names_codes_and_profiles() {
     assert_eq!(proposed(&host, &["profiles", "--entry", ""]), [host.profile.clone()]);
     let of_hooks = ["hook-failed", "hook-vetoed", "hook-overdue", "hook-failing", "hook-owed"];
     assert_eq!(proposed(&host, &["explain", "hook-"]), of_hooks);
+    host.configure("[notify.ops]\ncommand = [\"/bin/true\"]\n[notify.pager]\ncommand = [\"/bin/true\"]\n", "");
+    assert_eq!(proposed(&host, &["notify", "o"]), ["ops"]);
     assert_eq!(proposed(&host, &["explain", "deploy"]), ["deploying"]);
 }
 

@@ -41,6 +41,7 @@ mod log;
 mod metrics;
 mod notify;
 mod notify_ops;
+mod notify_try;
 mod online;
 mod pace;
 mod pending;
