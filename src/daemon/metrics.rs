@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 
 use crate::api::RequestSeen;
 use crate::core::code::Code;
-use crate::core::event::Event;
+use crate::core::event::{Event, HookStep};
 use crate::core::known::served::Served;
 use crate::core::name::{HookName, ProfileRef};
 use crate::core::reason::State;
@@ -50,6 +50,8 @@ pub enum Format {
 pub struct Metrics {
     submissions: Counters<1>,
     hook_runs: Counters<2>,
+    hook_vetoes: Counters<2>,
+    hook_test_failures: Counters<1>,
     notify_runs: Counters<2>,
     requests: Counters<2>,
     durations: Durations,
@@ -65,6 +67,8 @@ impl Default for Metrics {
         Self {
             submissions,
             hook_runs: Counters::default(),
+            hook_vetoes: Counters::default(),
+            hook_test_failures: Counters::default(),
             notify_runs: Counters::default(),
             requests: Counters::default(),
             durations: Durations::new_with_constructor(histogram),
@@ -73,13 +77,14 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts what came of a submission.
+    /// Counts what came of a submission, or of a program that was asked before a switch.
     pub fn happened(&self, event: &Event) {
         let result = match event {
             Event::Issued { .. } => "issued",
             Event::Pending { .. } => "pending",
             Event::NotAccepted { .. } | Event::RefusalUnclear { .. } | Event::AnswerLost { .. } => "failed",
             Event::Rejected { .. } => "rejected",
+            Event::SwitchVetoed { hook, overruled, .. } => return self.vetoed(hook, *overruled),
             Event::Submitting { .. }
             | Event::LookedUp { .. }
             | Event::Polled { .. }
@@ -101,7 +106,6 @@ impl Metrics {
             | Event::HookDone { .. }
             | Event::HookFailed { .. }
             | Event::HookBegun { .. }
-            | Event::SwitchVetoed { .. }
             | Event::Failed { .. }
             | Event::StatusChecked { .. }
             | Event::StatusUnread
@@ -122,8 +126,16 @@ impl Metrics {
         self.submissions.get_or_create(&Labels([("result", result.to_owned())])).inc();
     }
 
+    fn vetoed(&self, hook: &HookName, is_overruled: bool) {
+        let result = ("result", if is_overruled { "overruled" } else { "postponed" }.to_owned());
+        self.hook_vetoes.get_or_create(&Labels([("hook", hook.to_string()), result])).inc();
+    }
+
     /// Counts a run of a hook.
     pub fn hook_ended(&self, hook: &HookName, ended: &Ended) {
+        if let Ended::Failed(_, HookStep::Test) | Ended::TimedOut(_, HookStep::Test) = ended {
+            self.hook_test_failures.get_or_create(&Labels([("hook", hook.to_string())])).inc();
+        }
         count_run(&self.hook_runs, "hook", hook, ended);
     }
 
@@ -154,6 +166,10 @@ impl Metrics {
         let mut registry = Registry::with_prefix("renewd");
         registry.register("submissions", "Certificate requests to TLM, by result", self.submissions.clone());
         registry.register("hook_runs", "Runs of hooks, by how they ended", self.hook_runs.clone());
+        let help = "Switches that the `before` program of a hook postponed, or would have";
+        registry.register("hook_vetoes", help, self.hook_vetoes.clone());
+        let help = "Runs of hooks that ended with a failed `test`";
+        registry.register("hook_test_failures", help, self.hook_test_failures.clone());
         registry.register("notify_runs", "Calls of notifications, by how they ended", self.notify_runs.clone());
         registry.register("api_requests", "Requests to the API, by status or error", self.requests.clone());
         registry.register("api_request_duration_seconds", "How long requests to the API took", self.durations.clone());
@@ -323,3 +339,29 @@ fn histogram() -> Histogram {
 }
 
 const SUBMISSION_RESULTS: &[&str] = &["issued", "pending", "failed", "rejected"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::failure::{Failure, FailureClass};
+
+    #[test]
+    fn vetoes_and_failed_tests_are_counted_by_hook() {
+        let (metrics, hook) = (Metrics::default(), "web".parse::<HookName>().unwrap());
+        let failure = |why: &str| Failure::new(FailureClass::HookFailed, why);
+        for overruled in [false, false, true] {
+            metrics.happened(&Event::SwitchVetoed { hook: hook.clone(), failure: failure("not now"), overruled });
+        }
+        metrics.hook_ended(&hook, &Ended::Failed(failure("its test"), HookStep::Test));
+        metrics.hook_ended(&hook, &Ended::TimedOut(failure("its test"), HookStep::Test));
+        metrics.hook_ended(&hook, &Ended::Failed(failure("itself"), HookStep::Run));
+        metrics.hook_ended(&hook, &Ended::Done(None));
+        let of = |label: &str| Labels([("hook", "web".to_owned()), ("result", label.to_owned())]);
+        let vetoes = ["postponed", "overruled"].map(|label| metrics.hook_vetoes.get_or_create(&of(label)).get());
+        assert_eq!(vetoes, [2, 1]);
+        let runs = ["ok", "failed", "timeout"].map(|label| metrics.hook_runs.get_or_create(&of(label)).get());
+        assert_eq!(runs, [1, 2, 1], "a failed test is a failed run as well");
+        let tests = Labels([("hook", "web".to_owned())]);
+        assert_eq!(metrics.hook_test_failures.get_or_create(&tests).get(), 2);
+    }
+}

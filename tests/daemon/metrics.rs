@@ -49,11 +49,12 @@ fn check_manual(wanted: &[&str]) {
         let told = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
         assert!(page.contains(&format!("`{told}")), "{told} is not in renewd-metrics(7)");
     }
-    // Not known here: no CA names a list, nothing is probed, nobody is told, and the credential does not tell its end.
+    // Not known here: no CA names a list, nothing is probed, nobody is told, no test fails, and the credential does not tell its end.
     let unseen = [
         "renewd_ca_revoked",
         "renewd_certificate_served",
         "renewd_notify_runs_total",
+        "renewd_hook_test_failures_total",
         "renewd_credential_not_after_timestamp_seconds",
     ];
     for told in page.split('`').filter(|told| told.starts_with("renewd_")) {
@@ -72,7 +73,12 @@ pub(crate) fn free_address() -> SocketAddr {
 fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
     let mut host = Host::with_www();
     let address = free_address();
-    host.configure(&format!("[metrics]\nlisten = \"{address}\"\n[hook.tell]\ncommand = [\"/bin/true\"]\n"), "");
+    host.configure(
+        &format!(
+            "[metrics]\nlisten = \"{address}\"\n[hook.tell]\ncommand = [\"/bin/true\"]\nbefore = [\"/bin/false\"]\n"
+        ),
+        "",
+    );
     host.entry("www", "hooks = [\"tell\"]\n");
     host.start();
     host.wait_state("www", "valid");
@@ -99,6 +105,7 @@ fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
         "renewd_clock_offset_seconds{}",
         "renewd_config_loaded{}",
         "renewd_hook_runs_total{hook,result}",
+        "renewd_hook_vetoes_total{hook,result}",
         "renewd_inventory_certificates{}",
         "renewd_inventory_files{state}",
         "renewd_last_pass_timestamp_seconds{}",
@@ -114,6 +121,7 @@ fn every_metric_of_the_contract_is_shown_to_whoever_asks() {
         "renewd_submissions_total{result=\"issued\"} 1",
         "renewd_submissions_total{result=\"rejected\"} 0",
         "renewd_hook_runs_total{hook=\"tell\",result=\"ok\"} 1",
+        "renewd_hook_vetoes_total{hook=\"tell\",result=\"overruled\"} 1",
         "renewd_api_requests_total{endpoint=\"issue\",status=\"201\"} 1",
         "renewd_api_state{state=\"ok\"} 1",
         "renewd_inventory_files{state=\"loaded\"} 1",
