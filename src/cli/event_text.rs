@@ -138,9 +138,7 @@ fn told(event: &Event) -> EventView {
         Event::StatusUnread => say("could not ask TLM whether it is revoked"),
         Event::Probed { fingerprint, sights } => say(what_is_served(*fingerprint, sights)),
         Event::HoldBegun { until, why, even_emergency } => say(what_is_held(*until, why.as_ref(), *even_emergency)),
-        Event::FellBack { why } => say(format!("asking the fallback profile: its own could not issue: {why}")),
-        Event::FallbackLeft => say("asking its own profile again, no longer the fallback"),
-        Event::HoldReleased => say("an operator released the hold"),
+        Event::FellBack { .. } | Event::FallbackLeft | Event::HoldReleased => say(what_goes_on(event)),
         Event::RenewalAsked { reissue } => say(what_was_asked(*reissue)),
         Event::EntryChanged => say("its entry changed: what the old one waited for is over"),
         Event::LeftInventory => say("its entry left the inventory; its files stay"),
@@ -150,6 +148,16 @@ fn told(event: &Event) -> EventView {
 
 const fn what_was_asked(reissue: bool) -> &'static str {
     if reissue { "an operator requested a new certificate in its place" } else { "an operator requested a replacement" }
+}
+
+/// Which of two profiles is asked from now on, or that a hold is over.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others have words of their own")]
+fn what_goes_on(event: &Event) -> String {
+    match event {
+        Event::FellBack { why } => format!("asking the fallback profile: its own could not issue: {why}"),
+        Event::FallbackLeft => "asking its own profile again, no longer the fallback".to_owned(),
+        _ => "an operator released the hold".to_owned(),
+    }
 }
 
 fn what_is_held(until: Option<Timestamp>, why: Option<&Text>, even_emergency: bool) -> String {

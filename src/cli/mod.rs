@@ -454,8 +454,7 @@ fn run(arguments: Arguments) -> ExitCode {
             plan::run(&config, &plan::Options { form, at, selectors, supposed, within })
         }
         Command::Status { name, selectors, json, online } => {
-            let one = |name| status::Which::One { name, online };
-            let which = name.map_or(status::Which::Selected(selectors), one);
+            let which = name.map_or(status::Which::Selected(selectors), |name| status::Which::One { name, online });
             status::run(&config, &which, json)
         }
         Command::Csr { name, json } => csr::run(&config, &name, json),

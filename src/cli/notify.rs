@@ -42,7 +42,7 @@ fn by_daemon(path: &Path, names: &[HookName]) -> Result<AllTested, String> {
     let answer = control::ask_within(path, &request, request.patience());
     let answer = answer.map_err(|error| format!("the daemon does not answer: {error}"))?;
     // What is no list says why there is none.
-    serde_json::from_str(&answer).or_else(|_| Err(Reply::done_in(&answer).unwrap_or_else(|why| why)))
+    serde_json::from_str(&answer).map_err(|_| Reply::done_in(&answer).unwrap_or_else(|why| why))
 }
 
 fn by_itself(config: &Path, names: &[HookName]) -> Result<Result<AllTested, String>, u8> {

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::claim::{Claim, claims};
 use super::entries::Entries;
 use super::entry::{EntryContext, entry, unknown_hook};
-use super::entry_table::{CopyTable, EntryTable, FilesTable, ProbeTable};
+use super::entry_table::{CopyTable, EntryTable, FallbackTable, FilesTable, ProbeTable};
 use super::hook::{HookTable, hook_names, hooks};
 use super::main_table::{MainTable, complete, main_keys};
 use super::rare_names::OtherNamesTable;
@@ -244,6 +244,7 @@ pub fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
     tables.push(("certificate.files", FilesTable::KEYS));
     tables.push(("certificate.copy", CopyTable::KEYS));
     tables.push(("certificate.probe", ProbeTable::KEYS));
+    tables.push(("certificate.fallback", FallbackTable::KEYS));
     tables.push(("certificate.other_names", OtherNamesTable::KEYS));
     tables
 }

@@ -74,8 +74,7 @@ const fn attempt_of(action: &Action) -> Option<Attempt> {
         | Action::CheckStatus(_)
         | Action::RevokeSuperseded(_)
         | Action::Recognise(_)
-        | Action::FallBack(_)
-        | Action::LeaveFallback
+        | Action::ChangeProfile(_)
         | Action::ForgetKeys(_) => None,
     }
 }

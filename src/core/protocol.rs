@@ -190,18 +190,12 @@ impl<P: Payload> Protocol<P> {
             Action::Abandon(attempt) => {
                 (*attempt, Phase::Recorded { forget: false }, Effect::Record(Event::Abandoned { attempt: *attempt }))
             }
-            Action::FallBack(why) => {
-                (Attempt(0), Phase::Recorded { forget: false }, Effect::Record(Event::FellBack { why: why.clone() }))
-            }
-            Action::LeaveFallback => {
-                (Attempt(0), Phase::Recorded { forget: false }, Effect::Record(Event::FallbackLeft))
-            }
             Action::ForgetKeys(attempts) => {
                 let (first, rest) = attempts.split_first()?;
                 let phase = Phase::Forgotten { record: true, rest: rest.to_vec() };
                 (*first, phase, Effect::Forget { attempt: *first })
             }
-            Action::Recognise(event) => {
+            Action::Recognise(event) | Action::ChangeProfile(event) => {
                 (Attempt(0), Phase::Recorded { forget: false }, Effect::Record(Event::clone(event)))
             }
             Action::Wait | Action::ReadProfile(_) | Action::RunHook(_) => return None,

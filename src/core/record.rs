@@ -272,12 +272,8 @@ impl Record {
             | Event::GateRefused { .. }
             | Event::Rejected { .. }
             | Event::Abandoned { .. } => self.advance(at, event),
-            Event::EntryChanged => {
-                self.veto = None;
-                self.start_anew();
-            }
-            Event::FellBack { why } => self.fall_back(why, at),
-            Event::FallbackLeft => self.leave_fallback(at),
+            Event::EntryChanged => self.start_anew(),
+            Event::FellBack { .. } | Event::FallbackLeft => self.change_profile(event, at),
             Event::LeftInventory | Event::Unknown => {}
         }
     }

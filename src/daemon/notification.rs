@@ -1,7 +1,6 @@
 //! Calls of notifications: what `[notify.NAME]` runs, for what happened or as a test that an operator wants.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -128,9 +127,9 @@ impl<T: Tlm> Daemon<T> {
 }
 
 async fn test<T: Tlm>(context: &Context<T>, run: &Hook, document: &Document, stop: watch::Receiver<bool>) -> Tested {
-    let began = Instant::now();
+    let began = context.clock.steady();
     let ended = call(context, run, document, stop).await;
-    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let took_ms = u64::try_from(context.clock.steady().saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
     let (result, message) = match ended {
         Ended::Done(output) => (TestEnd::Ok, output),
         Ended::Failed(failure, _) => (TestEnd::Failed, Some(failure.message)),

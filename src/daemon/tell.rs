@@ -187,10 +187,8 @@ pub(super) fn event(entry: &event::Entry) {
             let why = why.as_ref().map_or("", Text::as_str);
             tracing::warn!(until, why, even_emergency, "an operator put the certificate on hold");
         }
-        Event::FellBack { why } => tracing::warn!("asking the fallback profile: its own could not issue: {why}"),
-        Event::FallbackLeft => tracing::info!("asking its own profile again, no longer the fallback"),
+        Event::FellBack { .. } | Event::FallbackLeft | Event::HoldReleased => goes_on(&entry.event),
         Event::SupersededRevoked { .. } | Event::RevocationFailed { .. } => superseded(&entry.event),
-        Event::HoldReleased => tracing::info!("an operator released the hold"),
         Event::HookBegun { .. }
         | Event::Submitting { .. }
         | Event::NotAccepted { .. }
@@ -214,6 +212,16 @@ pub(super) fn event(entry: &event::Entry) {
         | Event::EntryChanged
         | Event::LeftInventory
         | Event::Unknown => tracing::debug!("{:?}", entry.event),
+    }
+}
+
+/// Logs which of two profiles is asked from now on, or that a hold is over.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others have words of their own")]
+fn goes_on(event: &Event) {
+    match event {
+        Event::FellBack { why } => tracing::warn!("asking the fallback profile: its own could not issue: {why}"),
+        Event::FallbackLeft => tracing::info!("asking its own profile again, no longer the fallback"),
+        _ => tracing::info!("an operator released the hold"),
     }
 }
 

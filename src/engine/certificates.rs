@@ -151,8 +151,7 @@ impl Engine {
             action @ (Action::Repair { .. }
             | Action::RefreshChain
             | Action::Abandon(_)
-            | Action::FallBack(_)
-            | Action::LeaveFallback
+            | Action::ChangeProfile(_)
             | Action::ForgetKeys(_)
             | Action::RepeatHooks(_)
             | Action::Probe

@@ -19,7 +19,7 @@ struct Section {
 }
 
 /// `is_main` says of which schema.
-const SECTIONS: [(bool, Section); 12] = [
+const SECTIONS: [(bool, Section); 13] = [
     (true, Section { title: "RENEWD.TOML", table: "", pointer: "", says: "" }),
     (true, Section { title: "[api]", table: "api", pointer: "/properties/api", says: "How the API is reached." }),
     (
@@ -100,6 +100,15 @@ const SECTIONS: [(bool, Section); 12] = [
             table: "certificate.probe",
             pointer: "/properties/certificate/items/properties/probe/anyOf/0/anyOf/1",
             says: "A probe that needs more than an address.",
+        },
+    ),
+    (
+        false,
+        Section {
+            title: "[certificate.fallback]",
+            table: "certificate.fallback",
+            pointer: "/properties/certificate/items/properties/fallback",
+            says: "Whom else renewd asks when time is short; renewd-operations(7) says when.",
         },
     ),
     (

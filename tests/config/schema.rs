@@ -91,6 +91,7 @@ fn properties() -> Vec<(&'static str, BTreeSet<String>)> {
         ("certificate.files", of(&inventory, &format!("{certificate}/properties/files"))),
         ("certificate.copy", of(&inventory, &format!("{certificate}/properties/copy/items"))),
         ("certificate.probe", of(&inventory, &format!("{certificate}/properties/probe/anyOf/0/anyOf/1"))),
+        ("certificate.fallback", of(&inventory, &format!("{certificate}/properties/fallback"))),
         ("certificate.other_names", of(&inventory, &format!("{certificate}/properties/other_names"))),
     ]
 }
@@ -122,8 +123,13 @@ fn the_schema_and_the_reader_know_the_same_keys() {
 
 /// A file with one key of a table, and what else the reader wants beside it.
 fn one(table: &str, key: &str, value: &toml::Value) -> String {
-    let beside =
-        |wanted: &str| if wanted.starts_with(&format!("{key} ")) { String::new() } else { format!("{wanted}\n") };
+    let beside = |wanted: &str| {
+        if table != "certificate.fallback" && wanted.starts_with(&format!("{key} ")) {
+            String::new()
+        } else {
+            format!("{wanted}\n")
+        }
+    };
     let with = match key {
         "proxy_credentials_file" | "no_proxy" => "proxy = \"http://proxy.example:3128\"\n",
         "unit" => "verb = \"reload\"\n",
@@ -152,7 +158,7 @@ fn one(table: &str, key: &str, value: &toml::Value) -> String {
             let files = beside("files = { private_key = \"/srv/x\" }");
             format!("[[certificate]]\n{names}[[certificate.copy]]\n{files}{line}")
         }
-        "certificate.files" | "certificate.probe" | "certificate.other_names" => {
+        "certificate.files" | "certificate.probe" | "certificate.fallback" | "certificate.other_names" => {
             format!("[[certificate]]\n{names}[{table}]\n{line}")
         }
         table => format!("[{table}]\n{line}"),
@@ -193,6 +199,7 @@ fn defaults_and_examples_are_read() {
         ("certificate.files", &inventory, format!("{certificate}/properties/files")),
         ("certificate.copy", &inventory, format!("{certificate}/properties/copy/items")),
         ("certificate.probe", &inventory, format!("{certificate}/properties/probe/anyOf/0/anyOf/1")),
+        ("certificate.fallback", &inventory, format!("{certificate}/properties/fallback")),
         ("certificate.other_names", &inventory, format!("{certificate}/properties/other_names")),
     ];
     let mut read = 0;

@@ -27,7 +27,7 @@ fn the_fallback_issues_while_the_own_profile_cannot_and_is_left_when_that_one_ca
     suspend(&host, &host.profile, true);
     host.start();
     let www = host.until("the fallback issued", || Some(host.certificate("www")).filter(|www| www["generation"] == 1));
-    assert_eq!(issuers(&host), [backup.clone()]);
+    assert_eq!(issuers(&host), std::slice::from_ref(&backup));
     let remark = &www["remarks"][0];
     assert_eq!(remark["code"], "fallback-asked", "{www}");
     let message = remark["message"].as_str().unwrap();
@@ -49,7 +49,7 @@ fn nobody_falls_back_while_the_installed_one_has_time() {
     assert_eq!(host.says(&["once"]).code, 0);
     suspend(&host, &host.profile, true);
     assert_eq!(host.says(&["renew", "www"]).code, 1);
-    assert_eq!(issuers(&host), [host.profile.clone()]);
+    assert_eq!(issuers(&host), std::slice::from_ref(&host.profile));
     let www = host.certificate("www");
     assert_eq!((www["state"].as_str(), www["remarks"].as_array().map(Vec::len)), (Some("failing"), Some(0)), "{www}");
 }

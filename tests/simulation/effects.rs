@@ -6,7 +6,7 @@ use std::time::Duration;
 use renewd::core::event::{self, Event, Lack, Method};
 use renewd::core::failure::{Failure, FailureClass};
 use renewd::core::known::standing::{Standing, TlmState};
-use renewd::core::name::{Attempt, CertName, Digest, HookName, ProfileId, RequestId, SerialNumber};
+use renewd::core::name::{Attempt, CertName, Digest, Generation, HookName, ProfileId, RequestId, SerialNumber};
 use renewd::core::protocol::{self, Issued, Keyed, Next, Payload, Protocol};
 use renewd::core::text::Text;
 use renewd::core::time::Timestamp;
@@ -186,13 +186,7 @@ impl World {
                 let entry = Arc::clone(&running.job.entry);
                 self.roll_back(&entry, from, &running.job.revoked).map(Outcome::Switched)
             }
-            Effect::Switch(generation) => {
-                let entry = Arc::clone(&running.job.entry);
-                if self.disk.live.get(&name).is_some_and(|live| live.generation != generation) {
-                    self.check_put_off(&name, true);
-                }
-                self.make_live(&entry, generation).map(|()| Outcome::Switched(generation))
-            }
+            Effect::Switch(generation) => self.switch(running, generation),
             Effect::Send(method, key) => self.send(running, method, key),
             Effect::LookUp(spki) if self.tlm.odd.is_on => self.odd_look_up(running, spki),
             Effect::LookUp(spki) => self.look_up(running, spki),
@@ -239,6 +233,14 @@ impl World {
             }
             Effect::Revoke(certificate) => self.revoke(running, &certificate),
         }
+    }
+
+    fn switch(&mut self, running: &Running, generation: Generation) -> Result<Outcome, Failure> {
+        let name = running.name();
+        if self.disk.live.get(name).is_some_and(|live| live.generation != generation) {
+            self.check_put_off(name, true);
+        }
+        self.make_live(&running.job.entry, generation).map(|()| Outcome::Switched(generation))
     }
 
     /// Where nothing is to be switched in nobody is asked. How long it takes.

@@ -123,11 +123,8 @@ fn obey(world: &mut World, command: &str) -> String {
         ["superseded", name, wait] => return change(world, name, |it| it.revoke_superseded = Some(span(wait))),
         ["rollback", name, "on"] => return change(world, name, |entry| entry.rollback = true),
         ["hooks", name, hook] => return change(world, name, |entry| entry.hooks = hook.parse().into_iter().collect()),
-        ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window().into())),
-        ["hold" | "hold-firmly" | "release" | "freeze" | "thaw" | "hours", ..] => return put_off(world, &words),
-        ["fallback", name, profile] => {
-            let fallback = ProfileRef::Id(ProfileId(profile.into()));
-            return change(world, name, |entry| entry.fallback = Some(Box::new(fallback)));
+        ["hold" | "hold-firmly" | "release" | "freeze" | "thaw" | "hours" | "window" | "fallback", ..] => {
+            return put_off(world, &words);
         }
         ["rollback", name] => Fault::RollBack(name.parse().expect("a name")),
         ["renewed-elsewhere", name] => Fault::RenewElsewhere(name.parse().expect("a name")),
@@ -149,7 +146,7 @@ fn obey(world: &mut World, command: &str) -> String {
     String::new()
 }
 
-/// What the operator puts off, or no longer.
+/// What the operator puts off, or no longer, and whom else a certificate may be asked of.
 fn put_off(world: &mut World, words: &[&str]) -> String {
     let named = |name: &str| name.parse::<CertName>().expect("a name");
     match *words {
@@ -162,6 +159,11 @@ fn put_off(world: &mut World, words: &[&str]) -> String {
             world.freeze(Freeze::Dates { from: day(from), until: day(until) });
         }
         ["thaw"] => world.freezes.clone().into_iter().for_each(|freeze| world.apply(Fault::Order(Order::Thaw(freeze)))),
+        ["window", name] => return change(world, name, |entry| entry.deploy_window = Some(faults::window().into())),
+        ["fallback", name, profile] => {
+            let fallback = ProfileRef::Id(ProfileId(profile.into()));
+            return change(world, name, |entry| entry.fallback = Some(Box::new(fallback)));
+        }
         ["hours", name] => return change(world, name, |entry| entry.request_window = Some(faults::window().into())),
         _ => panic!("no such order: {words:?}"),
     }

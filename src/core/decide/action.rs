@@ -5,7 +5,6 @@ use crate::core::failure::Failure;
 use crate::core::known::replaced::Replaced;
 use crate::core::name::{Attempt, Generation, HookName, ProfileRef, RequestId, SerialNumber};
 use crate::core::reason::Reason;
-use crate::core::text::Text;
 use crate::core::time::Timestamp;
 use crate::core::wanted::key::KeyType;
 
@@ -68,10 +67,8 @@ pub enum Action {
     RevokeSuperseded(Box<Replaced>),
     /// Give the request in flight up.
     Abandon(Attempt),
-    /// Ask the entry's fallback from now on, for this reason.
-    FallBack(Text),
-    /// Ask the entry's own profile again.
-    LeaveFallback,
+    /// Ask the other one of the entry's two profiles from now on, which is this event.
+    ChangeProfile(Box<Event>),
     /// Remove the keys of abandoned requests.
     ForgetKeys(Vec<Attempt>),
     /// Write down that another generation is live than the journal has.
@@ -99,8 +96,7 @@ impl Action {
             Self::CheckStatus(_) => "check-status",
             Self::RevokeSuperseded(_) => "revoke-superseded",
             Self::Abandon(_) => "abandon",
-            Self::FallBack(_) => "fall-back",
-            Self::LeaveFallback => "leave-fallback",
+            Self::ChangeProfile(_) => "change-profile",
             Self::ForgetKeys(_) => "forget-key",
             Self::Recognise(_) => "recognise",
         }
@@ -126,8 +122,7 @@ impl Action {
             | Self::Repair { .. }
             | Self::RefreshChain
             | Self::Abandon(_)
-            | Self::FallBack(_)
-            | Self::LeaveFallback
+            | Self::ChangeProfile(_)
             | Self::ForgetKeys(_)
             | Self::RepeatHooks(_)
             | Self::Probe
@@ -145,8 +140,7 @@ impl Action {
             Self::Install { .. }
             | Self::Repair { .. }
             | Self::Abandon(_)
-            | Self::FallBack(_)
-            | Self::LeaveFallback
+            | Self::ChangeProfile(_)
             | Self::ForgetKeys(_)
             | Self::RollBack(_)
             | Self::Forward { .. }
@@ -182,8 +176,7 @@ impl Action {
             | Self::ForgetKeys(_) => true,
             Self::Wait
             | Self::ReadProfile(_)
-            | Self::FallBack(_)
-            | Self::LeaveFallback
+            | Self::ChangeProfile(_)
             | Self::RunHook(_)
             | Self::RepeatHooks(_)
             | Self::Probe

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::{AFTER_GATE, Action, Choice, FEW_TRIES, RECHECK, World};
+use crate::core::event::Event;
 use crate::core::failure::{Failure, FailureClass, Scope};
 use crate::core::known::cached_profile::CachedProfile;
 use crate::core::known::observed::Installed;
@@ -45,7 +46,7 @@ impl World<'_> {
     pub(super) fn take_turns(&self, main: Choice, schedule: Option<&Schedule>) -> Choice {
         let Some(other) = &self.other else {
             let is_left = self.record.asks_fallback() && self.record.request.is_none();
-            return if is_left { self.act(Action::LeaveFallback, main.1) } else { main };
+            return if is_left { self.act(Action::ChangeProfile(Box::new(Event::FallbackLeft)), main.1) } else { main };
         };
         if main.0 != Action::Wait || self.global.asks_nobody {
             return main;
@@ -72,9 +73,13 @@ impl World<'_> {
         if pending.is_some() && (self.record.turn.is_some() || other.needs_approval()) {
             return main;
         }
-        let turn = Action::FallBack(why.clone());
+        let at = self.turns_at(other, pending);
+        if at > self.now {
+            return self.wait(main.1, main.2.min(at));
+        }
+        let event = Event::FellBack { why: why.clone() };
         let reason = Reason::FallingBack { profile: other.profile.clone(), why };
-        self.turn_to(other, pending, main, (turn, reason))
+        self.act(Action::ChangeProfile(Box::new(event)), reason)
     }
 
     /// From when on what another profile issues ends later than the installed one, as far as the profile tells.
@@ -86,38 +91,33 @@ impl World<'_> {
     }
 
     fn leave_fallback(&self, main: Choice, schedule: Option<&Schedule>, other: &OtherProfile<'_>) -> Choice {
-        let turn = (Action::LeaveFallback, main.1.clone());
         let is_free = self.record.request.as_deref().is_none_or(|request| request.stage == Stage::Prepared);
-        match pending_since(&main.1) {
-            Some(since) if !other.needs_approval() => self.turn_to(other, Some(since), main, turn),
-            _ if !is_free => main,
-            _ if self.cause(schedule).is_none() => self.act(turn.0, turn.1),
+        let at = match pending_since(&main.1) {
+            Some(since) if !other.needs_approval() => self.turns_at(other, Some(since)),
+            _ if !is_free => return main,
+            _ if self.cause(schedule).is_none() => self.now,
             _ => {
                 // Whoever kept a request waiting is not asked again at the first failure of the other.
                 let gave_up = self.record.turn.as_deref().filter(|turn| turn.was_pending).map(|turn| turn.at);
-                self.turn_to(other, gave_up, main, turn)
+                self.turns_at(other, gave_up)
             }
+        };
+        if at > self.now {
+            return self.wait(main.1, main.2.min(at));
         }
+        self.act(Action::ChangeProfile(Box::new(Event::FallbackLeft)), main.1)
     }
 
-    /// Turns to the other profile if it is asked at once then, and patience with what TLM keeps waiting since `pending` is over.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "two of many actions ask")]
-    fn turn_to(
-        &self,
-        other: &OtherProfile<'_>,
-        pending: Option<Timestamp>,
-        main: Choice,
-        (turn, reason): (Action, Reason),
-    ) -> Choice {
+    /// When the other profile's turn comes: once it would be asked at once, and patience with what TLM keeps waiting since
+    /// `pending` is over.
+    fn turns_at(&self, other: &OtherProfile<'_>, pending: Option<Timestamp>) -> Timestamp {
         let patience_ends = pending.map_or(self.now, |since| self.after(since, self.patience()));
         if patience_ends > self.now {
-            return self.wait(main.1, main.2.min(patience_ends));
+            return patience_ends;
         }
         let (action, _, wake_at) = *self.choice_of(other);
-        match action {
-            Action::Submit(_) | Action::ReadProfile(_) => self.act(turn, reason),
-            _ => self.wait(main.1, main.2.min(wake_at.max(self.now + RECHECK))),
-        }
+        let is_asked = matches!(action, Action::Submit(_) | Action::ReadProfile(_));
+        if is_asked { self.now } else { wake_at.max(self.now + RECHECK) }
     }
 
     /// What there would be to do if it were the other profile's turn.

@@ -3,6 +3,7 @@
 use std::ops::DerefMut as _;
 
 use super::{FailureStreak, Open, Record, Stage, Stop};
+use crate::core::event::Event;
 use crate::core::text::Text;
 use crate::core::time::Timestamp;
 
@@ -30,18 +31,14 @@ impl Record {
         self.turn.as_deref().is_some_and(|turn| turn.is_fallback)
     }
 
-    pub(super) fn fall_back(&mut self, why: &Text, at: Timestamp) {
-        if !self.asks_fallback() {
+    /// Folds that the other one is asked. What is the case already is no news.
+    pub(super) fn change_profile(&mut self, event: &Event, at: Timestamp) {
+        let why = if let Event::FellBack { why } = event { Some(why) } else { None };
+        if self.asks_fallback() != why.is_some() {
             self.turn_over_at(at);
         }
-        if let Some(turn) = &mut self.turn {
+        if let (Some(turn), Some(why)) = (&mut self.turn, why) {
             turn.why = why.clone();
-        }
-    }
-
-    pub(super) fn leave_fallback(&mut self, at: Timestamp) {
-        if self.asks_fallback() {
-            self.turn_over_at(at);
         }
     }
 
@@ -61,7 +58,7 @@ impl Record {
 
     /// A new start for both, with the entry's profile first, unless a request is in flight at the fallback.
     pub(super) fn start_anew(&mut self) {
-        (self.stopped, self.trouble) = (None, FailureStreak::default());
+        (self.stopped, self.veto, self.trouble) = (None, None, FailureStreak::default());
         let has_request = self.request.is_some();
         match &mut self.turn {
             Some(turn) if turn.is_fallback && has_request => {

@@ -44,7 +44,8 @@ fn named(hook: &str) -> HookName {
 /// One order, or one program that changes its mind, with its end where it has one.
 fn one(world: &mut World, at: Duration) {
     let name: CertName = world.random.pick(&NAMES).parse().expect("a valid name");
-    let hook = named(*world.random.pick(&["web", "mail"]));
+    let hook: &&str = world.random.pick(&["web", "mail"]);
+    let hook = named(hook);
     let span = world.random.span(HOUR, DAY * 60);
     let ends = world.random.percent(80);
     match world.random.below(18) {

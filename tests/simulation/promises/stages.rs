@@ -125,7 +125,7 @@ impl World {
         };
         let is_held = |by| managed.record.rolled_back.as_deref().is_some_and(|back| !back.forward && back.by == by);
         let hook_fails = || managed.entry.hooks.iter().any(|hook| self.hook_moods.get(hook) != Some(&HookMood::Fine));
-        let ProfileRef::Id(profile) = managed.profile() else { return true };
+        let ProfileRef::Id(profile) = &managed.entry.profile else { return true };
         match &managed.decision().reason {
             _ if is_held(RollbackBy::Operator) => true,
             _ if is_held(RollbackBy::Hook) => hook_fails(),
@@ -137,6 +137,10 @@ impl World {
             Reason::Frozen { until, .. } => self.is_frozen_until(name, *until),
             Reason::ClosedWindow { .. } if !self.freezes.is_empty() => !self.is_past_waiting(name),
             Reason::Vetoed { hook, .. } => self.is_vetoed(name, hook),
+            // Asked when the window opens next, or just now.
+            Reason::ClosedWindow { .. } | Reason::Installing => {
+                managed.entry.hooks.iter().any(|hook| self.is_vetoed(name, hook))
+            }
             // An administrator said no.
             Reason::Stopped { failure, .. } if failure.class == FailureClass::RequestRejected => true,
             Reason::Stopped { failure, .. } | Reason::BackOff { failure, .. }
