@@ -446,6 +446,8 @@ impl World {
                 account.open.retain(|_, of| of != attempt);
                 account.delivered.insert(*attempt, serial_number.clone());
             }
+            // The other profile is asked in its place.
+            Event::FellBack { .. } | Event::FallbackLeft => account.open.clear(),
             Event::Rejected { attempt, .. }
             | Event::Abandoned { attempt }
             | Event::GateRefused { attempt, .. }

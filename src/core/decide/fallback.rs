@@ -60,8 +60,11 @@ impl World<'_> {
 
     fn fall_back(&self, main: Choice, schedule: Option<&Schedule>, other: &OtherProfile<'_>) -> Choice {
         let needs_it = self.observed.installed().is_none() || self.is_emergency(schedule);
-        // Both are asked of the same API.
-        if !needs_it || self.global.api_is_blocked {
+        // Both are asked of the same API; and what is issued already is fetched, or done without after some tries.
+        let request = self.record.request.as_deref();
+        let is_issued =
+            request.is_some_and(|request| matches!(request.stage, Stage::Issued { .. } | Stage::Held { .. }));
+        if !needs_it || is_issued || self.global.api_is_blocked {
             return main;
         }
         let Some(why) = self.could_not_issue(&main.1) else { return main };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use renewd::core::event::{self, Event, RollbackBy};
 use renewd::core::failure::FailureClass;
+use renewd::core::known::observed::Installed;
 use renewd::core::name::{Attempt, CertName, ProfileRef};
 use renewd::core::reason::{Reason, State};
 use renewd::core::record::Stage;
@@ -126,6 +127,12 @@ impl World {
         let is_held = |by| managed.record.rolled_back.as_deref().is_some_and(|back| !back.forward && back.by == by);
         let hook_fails = || managed.entry.hooks.iter().any(|hook| self.hook_moods.get(hook) != Some(&HookMood::Fine));
         let ProfileRef::Id(profile) = &managed.entry.profile else { return true };
+        // What somebody else put there lives longer than what the profile issues.
+        let ends_too_soon = || {
+            let installed = managed.observed.installed().map(Installed::ends_at);
+            let lifetime = self.tlm.profiles.get(profile).map(|state| state.lifetime);
+            installed.zip(lifetime).is_some_and(|(end, lifetime)| self.wall() + lifetime < end)
+        };
         match &managed.decision().reason {
             _ if is_held(RollbackBy::Operator) => true,
             _ if is_held(RollbackBy::Hook) => hook_fails(),
@@ -143,6 +150,7 @@ impl World {
             }
             // An administrator said no.
             Reason::Stopped { failure, .. } if failure.class == FailureClass::RequestRejected => true,
+            Reason::Stopped { failure, .. } if failure.class == FailureClass::GateRefused && ends_too_soon() => true,
             Reason::Stopped { failure, .. } | Reason::BackOff { failure, .. }
                 if matches!(failure.class, FailureClass::AlreadyRenewed | FailureClass::DuplicateRefused) =>
             {

@@ -203,6 +203,12 @@ fn one_request_is_in_flight_at_a_time_and_a_lost_answer_is_looked_up_before() {
         lost = lost.later(MINUTE).and(&Event::LookedUp { attempt: Attempt(1), failure: None });
         assert_ne!(word(&lost.decide().action), "fall-back", "it may be found yet");
     }
+    let issued = Event::Issued { attempt: Attempt(1), serial_number: SerialNumber("0B".to_owned()) };
+    let mut issued = Two::after(EMERGENCY).and(&submitting(1)).and(&issued);
+    for _ in 0..3 {
+        issued = issued.and(&fail(FailureClass::ApiNoAnswer, None));
+    }
+    issued.check("wait", "failed 3 times");
     let submitted = Two::after(EMERGENCY).failed(FailureClass::ApiForbidden, 1).turn().submitted(2);
     let waiting = submitted.later(HOUR);
     assert_ne!(word(&waiting.decide().action), "leave-fallback", "that of the fallback is in flight");
