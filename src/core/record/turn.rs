@@ -59,9 +59,9 @@ impl Record {
     /// A new start for both, with the entry's profile first, unless a request is in flight at the fallback.
     pub(super) fn start_anew(&mut self) {
         (self.stopped, self.veto, self.trouble) = (None, None, FailureStreak::default());
-        let has_request = self.request.is_some();
+        let is_in_flight = self.request.as_deref().is_some_and(|request| request.stage != Stage::Prepared);
         match &mut self.turn {
-            Some(turn) if turn.is_fallback && has_request => {
+            Some(turn) if turn.is_fallback && is_in_flight => {
                 (turn.trouble, turn.stopped) = (FailureStreak::default(), None);
             }
             turn => *turn = None,

@@ -288,5 +288,8 @@ fn who_has_no_fallback_any_more_or_a_new_entry_starts_with_its_own_profile() {
         let before = [Event::FellBack { why: Text::new("x") }, submitting(1), event.clone()];
         before.iter().for_each(|event| record.apply(START, event));
         assert!(record.asks_fallback() && record.request.is_some(), "{event:?}: what is in flight is not given up");
+        let refused = Event::NotAccepted { attempt: Attempt(1), failure: failure(FailureClass::ApiForbidden) };
+        [refused, event.clone()].iter().for_each(|event| record.apply(START, event));
+        assert!(!record.asks_fallback(), "{event:?}: and nothing is, once it was refused");
     }
 }
