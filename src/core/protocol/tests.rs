@@ -23,7 +23,7 @@ impl Payload for Bare {
     }
 }
 
-mod revoking;
+mod upkeep;
 
 type Effect = super::Effect<Bare>;
 type Outcome = super::Outcome<Bare>;
@@ -411,23 +411,6 @@ fn what_ends_no_later_is_told_apart_once_the_chain_was_fetched() {
     assert!(order.iter().any(|effect| effect == "FetchChain"), "the chain of the answer may be an old one: {order:?}");
     assert_eq!(order.iter().filter(|effect| *effect == "Judge").count(), 2);
     assert!(order.iter().any(|effect| effect == "record GateRefused"));
-}
-
-#[test]
-fn a_refreshed_chain_is_recorded_and_one_that_failed_holds_nothing_back() {
-    let refreshed = Outcome::Refreshed { generation: Generation(2), ends_at: START };
-    let order =
-        |outcome: Outcome| {
-            run(&Action::RefreshChain, move |effect| {
-                if matches!(effect, Effect::RefreshChain) { outcome.clone() } else { well(effect) }
-            })
-        };
-    assert_eq!(order(refreshed), ["RefreshChain", "record ChainRefreshed"]);
-    assert_eq!(order(Outcome::Failed(failure(FailureClass::NoWayBack))), ["RefreshChain", "record ChainKept"]);
-    // What the disk refused is no word of the chain: it is tried again when the disk takes it.
-    for class in [FailureClass::DiskFull, FailureClass::DiskReadOnly, FailureClass::Disk, FailureClass::TargetRefused] {
-        assert_eq!(order(Outcome::Failed(failure(class))), ["RefreshChain", "record Failed"], "{class}");
-    }
 }
 
 /// What stands in the way is ours, or is named; a refusal that was just explained costs no more searches.

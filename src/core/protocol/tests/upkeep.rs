@@ -1,4 +1,4 @@
-//! What TLM says to the order to revoke what was replaced, and what goes on record of it.
+//! What goes on record of an installed set: of another chain, and of the order to revoke what it replaced.
 
 use super::*;
 use crate::core::event::Withdrawal;
@@ -39,4 +39,21 @@ fn what_is_revoked_already_or_unknown_ends_it_and_a_failure_is_on_record() {
     }
     // A hold began meanwhile, or it is live after all: nothing happened, and it is decided anew.
     assert_eq!(recorded(&|| Outcome::NotNow).0, "Revoke");
+}
+
+#[test]
+fn a_refreshed_chain_is_recorded_and_one_that_failed_holds_nothing_back() {
+    let refreshed = Outcome::Refreshed { generation: Generation(2), ends_at: START };
+    let order =
+        |outcome: Outcome| {
+            run(&Action::RefreshChain, move |effect| {
+                if matches!(effect, Effect::RefreshChain) { outcome.clone() } else { well(effect) }
+            })
+        };
+    assert_eq!(order(refreshed), ["RefreshChain", "record ChainRefreshed"]);
+    assert_eq!(order(Outcome::Failed(failure(FailureClass::NoWayBack))), ["RefreshChain", "record ChainKept"]);
+    // What the disk refused is no word of the chain: it is tried again when the disk takes it.
+    for class in [FailureClass::DiskFull, FailureClass::DiskReadOnly, FailureClass::Disk, FailureClass::TargetRefused] {
+        assert_eq!(order(Outcome::Failed(failure(class))), ["RefreshChain", "record Failed"], "{class}");
+    }
 }
